@@ -132,25 +132,6 @@ type NamedFile struct {
 func Build(s Spec) (*Pack, error)         { return nil, errStub }
 func (p *Pack) WriteDir(dir string) error { return errStub } // new directory, atomic, durable
 
-// Card is a run card: claims under one id. ClaimSetHash is H(C([claims])).
-type Card struct {
-	ID, Name, Description string
-	Claims                []Claim
-}
-type Claim struct {
-	ID, Description, Check, Severity string
-	Params                           jcs.Value // object
-}
-type ClaimResult struct {
-	ClaimID, Expected, Actual, Severity string
-	Passed                              bool
-	Evidence                            []string // at most 5 receipt ids
-}
-
-func BuiltinCards() []Card                { return nil }
-func ParseCard(text []byte) (Card, error) { return Card{}, errStub }
-func ClaimSetHash(cards []Card) string    { return "" }
-
 // Source says where a submission comes from; Attestation is "self", "ci_binding" or "oidc".
 type Source struct{ Repo, Workflow, Commit, Attestation string }
 
