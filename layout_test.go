@@ -1,0 +1,231 @@
+package assayledger_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/Haserjian/assay-ledger"
+
+// layout is the architecture: every room, and which other rooms it may import.
+// Data flows one way (receipts → pack → entry → leaf → checkpoint → cosignature
+// → proof → verdict), so the table is a list of arrows that all point left or down.
+// A room that is not here does not exist; an arrow that is not here is a mistake.
+var layout = map[string][]string{
+	// What a relying party uses. Pure: no network, no clock, no home directory.
+	"trust":           {},
+	"trust/timestamp": {},
+	"trust/trusttest": {"trust"},
+	"pack/jcs":        {},
+	"pack":            {"pack/jcs", "trust", "trust/timestamp", "internal/durable"},
+
+	// The evidence tool.
+	"pack/keystore": {"internal/durable", "trust"},
+	"capture":       {"pack", "pack/jcs", "internal/durable"},
+	"cmd/assay":     {"capture", "ledger/client", "pack", "pack/jcs", "pack/keystore", "trust", "internal/durable"},
+
+	// The log and its servers.
+	"ledger":        {"internal/durable", "pack", "pack/jcs", "trust", "trust/timestamp"},
+	"ledger/index":  {"pack"},
+	"ledger/tsa":    {"trust/timestamp"},
+	"ledger/api":    {"ledger", "ledger/index", "pack", "pack/jcs", "trust"},
+	"ledger/client": {"pack", "pack/jcs", "trust"},
+	"witness":       {"trust"},
+	"cmd/ledger": {"capture", "internal/durable", "ledger", "ledger/api", "ledger/client", "ledger/index", "ledger/tsa",
+		"pack", "pack/jcs", "pack/keystore", "trust", "trust/timestamp", "witness"},
+
+	"internal/durable": {},
+}
+
+// walls are packages that only the named rooms may link, directly or through others.
+// The programs at the end of each list get them from the rooms before.
+var walls = map[string][]string{
+	"github.com/transparency-dev/tessera": {"ledger", "ledger/api", "cmd/ledger"},
+	"github.com/labstack/echo/v4":         {"ledger/api", "cmd/ledger"},
+	"modernc.org/sqlite":                  {"ledger/index", "ledger/api", "witness", "cmd/ledger"},
+	"github.com/spf13/cobra":              {"cmd/assay", "cmd/ledger"},
+	"net/http": {"ledger", "ledger/api", "ledger/client", "ledger/index", "ledger/tsa", "witness",
+		"cmd/assay", "cmd/ledger"},
+}
+
+type listedPackage struct {
+	ImportPath   string
+	Imports      []string
+	TestImports  []string
+	XTestImports []string
+	Deps         []string
+}
+
+func listPackages(t *testing.T) map[string]listedPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports,Deps", "./...")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	packages := map[string]listedPackage{}
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listedPackage
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if room, ok := strings.CutPrefix(p.ImportPath, module+"/"); ok {
+			packages[room] = p
+		}
+	}
+}
+
+func TestEveryRoomIsInTheTableAndImportsOnlyWhatItMay(t *testing.T) {
+	packages := listPackages(t)
+	for room := range layout {
+		if _, ok := packages[room]; !ok {
+			t.Errorf("%s is in the table but not in the tree", room)
+		}
+	}
+	for room, p := range packages {
+		may, ok := layout[room]
+		if !ok {
+			if strings.HasPrefix(room, "conformance/") {
+				continue // programs and tests around the product
+			}
+			t.Errorf("%s is in the tree but not in the table", room)
+			continue
+		}
+		for _, path := range p.Imports {
+			if target, ours := strings.CutPrefix(path, module+"/"); ours && !slices.Contains(may, target) {
+				t.Errorf("%s imports %s, which the table does not allow", room, target)
+			}
+		}
+	}
+}
+
+func TestWallsHold(t *testing.T) {
+	packages := listPackages(t)
+	for wall, rooms := range walls {
+		for room, p := range packages {
+			if slices.Contains(rooms, room) || strings.HasPrefix(room, "conformance/") {
+				continue
+			}
+			for _, dep := range p.Deps {
+				if dep == wall || strings.HasPrefix(dep, wall+"/") {
+					t.Errorf("%s links %s; only %v may", room, wall, rooms)
+					break
+				}
+			}
+		}
+	}
+}
+
+func TestOnlyTheLedgerImportsTesseraAndOnlyTheAPIImportsEcho(t *testing.T) {
+	owner := map[string]string{
+		"github.com/transparency-dev/tessera": "ledger",
+		"github.com/labstack/echo/v4":         "ledger/api",
+	}
+	for room, p := range listPackages(t) {
+		for _, path := range p.Imports {
+			for wall, may := range owner {
+				if (path == wall || strings.HasPrefix(path, wall+"/")) && room != may && !strings.HasPrefix(room, "conformance/") {
+					t.Errorf("%s imports %s; only %s may", room, path, may)
+				}
+			}
+		}
+	}
+}
+
+func TestNoRoomIsNamedAfterNothing(t *testing.T) {
+	for room := range listPackages(t) {
+		for _, part := range strings.Split(room, "/") {
+			if slices.Contains([]string{"util", "utils", "common", "helpers", "helper", "types", "misc"}, part) {
+				t.Errorf("%s: name the room for what a caller holds", room)
+			}
+		}
+	}
+}
+
+// TestNoCGO and the two below read the source as text: they are rules about what is written.
+func TestNoRoomUsesCGOAndNobodyReplacesModules(t *testing.T) {
+	goMod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(goMod, []byte("\nreplace ")) {
+		t.Error("go.mod replaces a module: go install of a release would not build what the tests saw")
+	}
+	eachSource(t, func(path string, text []byte) {
+		if bytes.Contains(text, []byte("import \"C\"")) {
+			t.Errorf("%s uses cgo", path)
+		}
+	})
+}
+
+func TestOnlyMainExits(t *testing.T) {
+	eachSource(t, func(path string, text []byte) {
+		if strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, "/main.go") {
+			return
+		}
+		for _, call := range []string{"os.Exit(", "log.Fatal", "klog.Exit"} {
+			if bytes.Contains(text, []byte(call)) {
+				t.Errorf("%s calls %s…: only main may end the process", path, call)
+			}
+		}
+	})
+}
+
+func TestActionsArePinnedBySHA(t *testing.T) {
+	workflows, err := filepath.Glob(".github/workflows/*.yml")
+	if err != nil || len(workflows) == 0 {
+		t.Fatalf("no workflows found: %v", err)
+	}
+	for _, path := range workflows {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range strings.Split(string(text), "\n") {
+			_, uses, ok := strings.Cut(line, "uses:")
+			if !ok {
+				continue
+			}
+			_, ref, _ := strings.Cut(strings.TrimSpace(uses), "@")
+			if sha, _, _ := strings.Cut(ref, " "); len(sha) != 40 {
+				t.Errorf("%s: %s is not pinned by commit", path, strings.TrimSpace(line))
+			}
+		}
+	}
+}
+
+func eachSource(t *testing.T, check func(path string, text []byte)) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && path != "." || d.Name() == "testdata" || d.Name() == "bin") {
+			return filepath.SkipDir
+		}
+		if path == "layout_test.go" || !strings.HasSuffix(path, ".go") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		check(path, text)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
