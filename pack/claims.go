@@ -1,22 +1,470 @@
 package pack
 
-import "github.com/Haserjian/assay-ledger/pack/jcs"
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
 
-// Card is a run card: claims under one id. ClaimSetHash is H(C([claims])).
-type Card struct {
-	ID, Name, Description string
-	Claims                []Claim
-}
-type Claim struct {
-	ID, Description, Check, Severity string
-	Params                           jcs.Value // object
-}
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+// ClaimResult is what one claim came to (pack.md §5.2, §5.3). Expected and Actual are normative texts:
+// with ClaimID, Passed and Severity they make the discrepancy fingerprint.
 type ClaimResult struct {
 	ClaimID, Expected, Actual, Severity string
 	Passed                              bool
 	Evidence                            []string // at most 5 receipt ids
+	FalsifierStatus                     string   // "not_required": no falsifier is read
 }
 
-func BuiltinCards() []Card                { return nil }
-func ParseCard(text []byte) (Card, error) { return Card{}, errStub }
-func ClaimSetHash(cards []Card) string    { return "" }
+// claimsPass reports whether no critical claim failed.
+func claimsPass(rs []ClaimResult) bool {
+	return !slices.ContainsFunc(rs, func(r ClaimResult) bool { return !r.Passed && r.Severity == "critical" })
+}
+
+// discrepancyFingerprint is H(C({policy_hash, suite_hash, results})), results sorted by claim id and
+// without their evidence (pack.md §5.5).
+func discrepancyFingerprint(policyHash, suiteHash string, rs []ClaimResult) string {
+	sorted := slices.Clone(rs)
+	slices.SortStableFunc(sorted, func(a, b ClaimResult) int { return cmp.Compare(a.ClaimID, b.ClaimID) })
+	results := make([]jcs.Value, len(sorted))
+	for i, r := range sorted {
+		results[i] = jcs.Obj(
+			jcs.M("claim_id", jcs.Str(r.ClaimID)),
+			jcs.M("passed", jcs.Boolean(r.Passed)),
+			jcs.M("expected", jcs.Str(r.Expected)),
+			jcs.M("actual", jcs.Str(r.Actual)),
+			jcs.M("severity", jcs.Str(r.Severity)))
+	}
+	return canonicalHash(jcs.Obj(
+		jcs.M("policy_hash", jcs.Str(policyHash)),
+		jcs.M("suite_hash", jcs.Str(suiteHash)),
+		jcs.M("results", jcs.Arr(results...))))
+}
+
+// claimRun asks claims of a stream of receipts: add each receipt in pack order, then take the results.
+// It keeps no receipt, only counters and at most 5 evidence ids a claim.
+type claimRun struct {
+	claims []Claim
+	checks []check // checks[i] judges claims[i]
+	all    []check // those that want to see every receipt
+	typed  map[string][]check
+	now    seen // the receipt being added; kept here so that adding does not allocate
+}
+
+// A check is one question. Once made it cannot fail: what is wrong with its parameters is its answer.
+type check interface {
+	add(r *seen)
+	answer() ClaimResult // Passed, Expected, Actual, Evidence
+}
+
+// seen is one receipt and what every check needs of it.
+type seen struct {
+	id      string // "" if it is no string; shares the receipt's memory
+	typ     jcs.Value
+	receipt jcs.Value
+}
+
+// maxEvidence is how many receipt ids a result carries at most.
+const maxEvidence = 5
+
+func newClaimRun(claims []Claim) *claimRun {
+	run := &claimRun{claims: claims, typed: map[string][]check{}}
+	for _, claim := range claims {
+		c, typ := newCheck(claim)
+		run.checks = append(run.checks, c)
+		if _, ok := c.(refused); ok {
+			continue
+		}
+		if typ.Kind == jcs.String {
+			run.typed[typ.Text] = append(run.typed[typ.Text], c)
+		} else {
+			run.all = append(run.all, c)
+		}
+	}
+	return run
+}
+
+// add shows the next receipt to every claim.
+func (run *claimRun) add(receipt jcs.Value) {
+	r := &run.now
+	*r = seen{receipt: receipt}
+	r.typ, _ = receipt.Get("type")
+	if id, ok := receipt.Get("receipt_id"); ok && id.Kind == jcs.String {
+		r.id = id.Text
+	}
+	for _, c := range run.all {
+		c.add(r)
+	}
+	if r.typ.Kind == jcs.String {
+		for _, c := range run.typed[r.typ.Text] {
+			c.add(r)
+		}
+	}
+	*r = seen{}
+}
+
+// results judges every claim on the receipts so far, in the order of the claims.
+func (run *claimRun) results() []ClaimResult {
+	rs := make([]ClaimResult, len(run.claims))
+	for i, claim := range run.claims {
+		r := run.checks[i].answer()
+		r.ClaimID, r.FalsifierStatus = claim.ID, "not_required"
+		if r.Severity == "" {
+			r.Severity = strings.ToLower(claim.Severity)
+		}
+		rs[i] = r
+	}
+	return rs
+}
+
+// newCheck makes the check of a claim. typ is the receipt type it wants to see; null means all receipts.
+func newCheck(claim Claim) (c check, typ jcs.Value) {
+	switch strings.ToLower(claim.Severity) {
+	case "critical", "warning":
+	default:
+		return refused{ClaimResult{
+			Expected: "severity in {'critical','warning'}",
+			Actual:   "invalid severity '" + claim.Severity + "'",
+			Severity: "critical",
+		}}, jcs.Value{}
+	}
+	p := params{check: claim.Check, value: claim.Params}
+	switch claim.Check {
+	case "receipt_type_present":
+		typ = p.required("receipt_type")
+		c = &typeCount{typ: typ, want: true}
+	case "no_receipt_type":
+		typ = p.required("receipt_type")
+		c = &typeCount{typ: typ}
+	case "receipt_count_ge":
+		c = &receiptCount{least: p.number("min_count", nil)}
+	case "timestamps_monotonic":
+		c = &monotonic{}
+	case "field_value_matches":
+		typ = p.required("receipt_type")
+		c = &fieldMatches{typ: typ, name: p.text("field_name"), want: p.required("expected_value")}
+	case "coverage_contract":
+		least := jcs.Float(0.8)
+		c = &coverage{path: p.optional("contract_path", "assay.coverage.json"), least: p.number("min_coverage", &least)}
+	case "posture_eligible":
+		c = &posture{required: p.optional("required_posture", "CLEAN")}
+		typ = jcs.Str("governance_posture_snapshot")
+	default:
+		return refused{ClaimResult{
+			Expected: "check function '" + claim.Check + "' exists",
+			Actual:   "unknown check function",
+		}}, jcs.Value{}
+	}
+	if p.problem != "" {
+		return refused{ClaimResult{Expected: "valid params for check '" + claim.Check + "'", Actual: p.problem}}, jcs.Value{}
+	}
+	return c, typ
+}
+
+// params reads the parameters of a claim. The reference crashes where they are missing or cannot be
+// used; here the claim fails and says so. Parameters that a check does not know are ignored.
+type params struct {
+	check   string
+	value   jcs.Value
+	problem string
+}
+
+func (p *params) required(name string) jcs.Value {
+	v, ok := p.value.Get(name)
+	if !ok {
+		p.wrong("missing param '" + name + "'")
+	}
+	return v
+}
+
+func (p *params) number(name string, absent *jcs.Value) jcs.Value {
+	v, ok := p.value.Get(name)
+	if !ok && absent != nil {
+		return *absent
+	}
+	if !ok {
+		p.wrong("missing param '" + name + "'")
+	} else if !isPyNumber(&v) {
+		p.wrong("param '" + name + "' is not a number")
+	}
+	return v
+}
+
+func (p *params) text(name string) string {
+	v := p.required(name)
+	if v.Kind != jcs.String {
+		p.wrong("param '" + name + "' is not a string")
+	}
+	return v.Text
+}
+
+func (p *params) optional(name, absent string) string {
+	if _, ok := p.value.Get(name); !ok {
+		return absent
+	}
+	return p.text(name)
+}
+
+func (p *params) wrong(problem string) {
+	if p.problem == "" {
+		p.problem = problem
+	}
+}
+
+// refused is the answer to a claim that cannot be asked.
+type refused struct{ result ClaimResult }
+
+func (refused) add(*seen)             {}
+func (c refused) answer() ClaimResult { return c.result }
+
+// evidence is the first few receipt ids. Ids are copied: they share the memory of their receipt.
+type evidence []string
+
+func (e *evidence) add(id string) {
+	if len(*e) < maxEvidence && id != "" {
+		*e = append(*e, strings.Clone(id))
+	}
+}
+
+// typeCount is receipt_type_present (want) and no_receipt_type.
+type typeCount struct {
+	typ   jcs.Value
+	want  bool
+	found int
+	ids   evidence
+}
+
+func (c *typeCount) add(r *seen) {
+	if pyEqual(&r.typ, &c.typ) {
+		c.found++
+		c.ids.add(r.id)
+	}
+}
+
+func (c *typeCount) answer() ClaimResult {
+	least := "0 receipts"
+	if c.want {
+		least = "at least 1 receipt"
+	}
+	return ClaimResult{
+		Passed:   c.want == (c.found > 0),
+		Expected: fmt.Sprintf("%s of type '%s'", least, pyStr(c.typ)),
+		Actual:   fmt.Sprintf("found %d", c.found),
+		Evidence: c.ids,
+	}
+}
+
+type receiptCount struct {
+	least jcs.Value
+	count int64
+}
+
+func (c *receiptCount) add(*seen) { c.count++ }
+
+func (c *receiptCount) answer() ClaimResult {
+	count := jcs.Int(c.count)
+	return ClaimResult{
+		Passed:   pyNumber(&count).compare(pyNumber(&c.least)) >= 0,
+		Expected: ">= " + pyRepr(c.least) + " receipts",
+		Actual:   fmt.Sprintf("%d receipts", c.count),
+	}
+}
+
+// monotonic compares the truthy timestamps as text, each with the one before.
+//
+// Its evidence keeps a quirk of the reference: the k-th timestamp that breaks the order names the k-th
+// receipt of the whole list, although receipts without a timestamp may have come before it.
+type monotonic struct {
+	last       []byte // the last timestamp; reused
+	stamped    bool   // there was one
+	violations int
+	ids        evidence
+	behind     []string // ids of the receipts that the next timestamps will name
+}
+
+// maxBehind bounds what receipts without a timestamp make us remember. A pack that has one is refused
+// whatever its claims say.
+const maxBehind = 1024
+
+func (c *monotonic) add(r *seen) {
+	v, ok := r.receipt.Get("timestamp")
+	if !ok || !pyTruth(&v) {
+		if len(c.behind) < maxBehind {
+			c.behind = append(c.behind, strings.Clone(r.id))
+		}
+		return
+	}
+	named := r.id
+	if len(c.behind) > 0 {
+		named = c.behind[0]
+		c.behind = append(c.behind[1:], strings.Clone(r.id))
+	}
+	stamp := v.Text
+	if v.Kind != jcs.String {
+		stamp = pyRepr(v)
+	}
+	if c.stamped && string(c.last) > stamp {
+		c.violations++
+		c.ids.add(named)
+	}
+	c.last, c.stamped = append(c.last[:0], stamp...), true
+}
+
+func (c *monotonic) answer() ClaimResult {
+	actual := "monotonic"
+	if c.violations > 0 {
+		actual = fmt.Sprintf("%d violations", c.violations)
+	}
+	return ClaimResult{
+		Passed:   c.violations == 0,
+		Expected: "timestamps non-decreasing",
+		Actual:   actual,
+		Evidence: c.ids,
+	}
+}
+
+// fieldMatches wants one receipt of the type, and that all of them have the value. A member that is
+// absent counts as null.
+type fieldMatches struct {
+	typ, want         jcs.Value
+	name              string
+	found, mismatches int
+	ids               evidence
+}
+
+func (c *fieldMatches) add(r *seen) {
+	if !pyEqual(&r.typ, &c.typ) {
+		return
+	}
+	c.found++
+	if v, _ := r.receipt.Get(c.name); !pyEqual(&v, &c.want) {
+		c.mismatches++
+		c.ids.add(r.id)
+	}
+}
+
+func (c *fieldMatches) answer() ClaimResult {
+	typ, wanted := pyStr(c.typ), c.name+"="+pyRepr(c.want)
+	if c.found == 0 {
+		return ClaimResult{
+			Expected: fmt.Sprintf("receipts of type '%s' with %s", typ, wanted),
+			Actual:   "no receipts of that type found",
+		}
+	}
+	return ClaimResult{
+		Passed:   c.mismatches == 0,
+		Expected: fmt.Sprintf("all '%s' receipts: %s", typ, wanted),
+		Actual:   fmt.Sprintf("%d mismatches out of %d", c.mismatches, c.found),
+		Evidence: c.ids,
+	}
+}
+
+// coverage compares the call sites that receipts name with those of a contract. The reference reads the
+// contract from a file beside wherever it runs; a verdict must not depend on that, so here the claim
+// fails with the text of a missing file unless the contract was handed in (supplyContract).
+type coverage struct {
+	path    string
+	least   jcs.Value
+	sites   map[string]bool // call sites of the contract, true when a receipt names it; nil: no contract
+	covered int
+}
+
+// supplyContract hands in the call site ids of the contract that coverage_contract claims call path.
+// Call it before the first receipt.
+func (run *claimRun) supplyContract(path string, callsites []string) {
+	for _, c := range run.checks {
+		if c, ok := c.(*coverage); ok && c.path == path {
+			c.sites = make(map[string]bool, len(callsites))
+			for _, id := range callsites {
+				c.sites[id] = false
+			}
+		}
+	}
+}
+
+func (c *coverage) add(r *seen) {
+	v, _ := r.receipt.Get("callsite_id")
+	if v.Kind != jcs.String {
+		return
+	}
+	if covered, listed := c.sites[v.Text]; listed && !covered {
+		c.sites[strings.Clone(v.Text)] = true
+		c.covered++
+	}
+}
+
+func (c *coverage) answer() ClaimResult {
+	if c.sites == nil {
+		return ClaimResult{Expected: "valid coverage contract at " + c.path, Actual: "file not found: " + c.path}
+	}
+	share := 1.0
+	if len(c.sites) > 0 {
+		share = float64(c.covered) / float64(len(c.sites))
+	}
+	var covered []string
+	for id, yes := range c.sites {
+		if yes {
+			covered = append(covered, id)
+		}
+	}
+	slices.Sort(covered)
+	return ClaimResult{
+		Passed:   share >= pyFloat(&c.least),
+		Expected: ">= " + pyPercent(pyFloat(&c.least)) + " call site coverage",
+		Actual:   fmt.Sprintf("%s (%d/%d)", pyPercent(share), c.covered, len(c.sites)),
+		Evidence: covered[:min(len(covered), maxEvidence)],
+	}
+}
+
+// posture judges the latest governance_posture_snapshot: the greatest evaluated_at as text; of equals,
+// the later receipt.
+type posture struct {
+	required, latest, evaluatedAt, id string
+	found                             bool
+}
+
+func (c *posture) add(r *seen) {
+	at, _ := r.receipt.Get("evaluated_at")
+	if c.found && at.Text < c.evaluatedAt {
+		return
+	}
+	c.found, c.evaluatedAt, c.id = true, strings.Clone(at.Text), strings.Clone(r.id)
+	c.latest = "UNKNOWN"
+	if v, ok := r.receipt.Get("posture"); ok {
+		c.latest = pyStr(v)
+	}
+}
+
+func (c *posture) answer() ClaimResult {
+	if !c.found {
+		return ClaimResult{
+			Expected: "governance posture " + c.required + " (embedded in pack)",
+			Actual:   "no governance_posture_snapshot found (pack predates posture embedding)",
+		}
+	}
+	var ids evidence
+	ids.add(c.id)
+	return ClaimResult{
+		Passed:   postureRank(c.latest, 0) >= postureRank(c.required, 3),
+		Expected: "governance posture >= " + c.required,
+		Actual:   "governance posture " + c.latest,
+		Evidence: ids,
+	}
+}
+
+// postureRank is otherwise for words that nobody knows: as a requirement the highest, as a fact the lowest.
+func postureRank(word string, otherwise int) int {
+	switch word {
+	case "CLEAN":
+		return 3
+	case "DEBT_OUTSTANDING":
+		return 2
+	case "DEBT_OVERDUE":
+		return 1
+	case "UNKNOWN", "UNAVAILABLE":
+		return 0
+	}
+	return otherwise
+}

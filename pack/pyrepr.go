@@ -1,0 +1,255 @@
+package pack
+
+import (
+	"math"
+	"math/big"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+// What a claim expected and found is hashed into the discrepancy fingerprint as text (pack.md §5.5), and
+// that text is Python's. This file is the Python that shows in it: repr, ==, truth and percent.
+
+// pyRepr is repr(v): 'text', 1.0, 1e+16, True, None, [1, 'a'], {'k': 2}.
+func pyRepr(v jcs.Value) string { return string(appendRepr(nil, &v)) }
+
+// pyStr is str(v): repr, but strings stand bare.
+func pyStr(v jcs.Value) string {
+	if v.Kind == jcs.String {
+		return strings.Clone(v.Text)
+	}
+	return pyRepr(v)
+}
+
+func appendRepr(dst []byte, v *jcs.Value) []byte {
+	switch v.Kind {
+	case jcs.Bool:
+		if v.Bool {
+			return append(dst, "True"...)
+		}
+		return append(dst, "False"...)
+	case jcs.Number:
+		return appendReprNumber(dst, v)
+	case jcs.String:
+		return appendReprString(dst, v.Text)
+	case jcs.Array:
+		dst = append(dst, '[')
+		for i := range v.Items {
+			if i > 0 {
+				dst = append(dst, ", "...)
+			}
+			dst = appendRepr(dst, &v.Items[i])
+		}
+		return append(dst, ']')
+	case jcs.Object:
+		dst = append(dst, '{')
+		for i := range v.Members {
+			if i > 0 {
+				dst = append(dst, ", "...)
+			}
+			dst = append(appendReprString(dst, v.Members[i].Name), ": "...)
+			dst = appendRepr(dst, &v.Members[i].Value)
+		}
+		return append(dst, '}')
+	}
+	return append(dst, "None"...)
+}
+
+// appendReprNumber leans on the receipt store's writer, which is Python's. It refuses what has no
+// canonical form: 1e400, which Python reads as infinity.
+func appendReprNumber(dst []byte, v *jcs.Value) []byte {
+	if written, err := jcs.AppendPython(dst, *v); err == nil {
+		return written
+	}
+	if strings.HasPrefix(v.Text, "-") {
+		return append(dst, "-inf"...)
+	}
+	return append(dst, "inf"...)
+}
+
+// appendReprString quotes with ' unless the text has one and no ". Not printable are the categories C*
+// and Z* except the space; which code points are assigned follows the Unicode version of unicode.IsPrint.
+func appendReprString(dst []byte, text string) []byte {
+	quote := byte('\'')
+	if strings.Contains(text, "'") && !strings.Contains(text, `"`) {
+		quote = '"'
+	}
+	dst = append(dst, quote)
+	for _, r := range text {
+		switch {
+		case r == '\\' || r == rune(quote):
+			dst = append(dst, '\\', byte(r))
+		case r == '\n':
+			dst = append(dst, `\n`...)
+		case r == '\r':
+			dst = append(dst, `\r`...)
+		case r == '\t':
+			dst = append(dst, `\t`...)
+		case unicode.IsPrint(r):
+			dst = utf8.AppendRune(dst, r)
+		case r <= 0xff:
+			dst = appendHex(append(dst, `\x`...), r, 2)
+		case r <= 0xffff:
+			dst = appendHex(append(dst, `\u`...), r, 4)
+		default:
+			dst = appendHex(append(dst, `\U`...), r, 8)
+		}
+	}
+	return append(dst, quote)
+}
+
+func appendHex(dst []byte, r rune, width int) []byte {
+	const hex = "0123456789abcdef"
+	for shift := 4 * (width - 1); shift >= 0; shift -= 4 {
+		dst = append(dst, hex[r>>shift&15])
+	}
+	return dst
+}
+
+// pyPercent is f"{x:.0%}": the double 100·x rounded to even, so 0.125 is 12%.
+func pyPercent(x float64) string { return strconv.FormatFloat(x*100, 'f', 0, 64) + "%" }
+
+// pyTruth is bool(v).
+func pyTruth(v *jcs.Value) bool {
+	switch v.Kind {
+	case jcs.Bool:
+		return v.Bool
+	case jcs.Number:
+		return pyNumber(v).sign() != 0
+	case jcs.String:
+		return v.Text != ""
+	case jcs.Array:
+		return len(v.Items) > 0
+	case jcs.Object:
+		return len(v.Members) > 0
+	}
+	return false
+}
+
+// pyEqual is a == b: numbers by value, exactly, with true as 1 and false as 0; objects in any order.
+func pyEqual(a, b *jcs.Value) bool {
+	if isPyNumber(a) && isPyNumber(b) {
+		return pyNumber(a).equal(pyNumber(b))
+	}
+	if a.Kind != b.Kind {
+		return false
+	}
+	switch a.Kind {
+	case jcs.String:
+		return a.Text == b.Text
+	case jcs.Array:
+		if len(a.Items) != len(b.Items) {
+			return false
+		}
+		for i := range a.Items {
+			if !pyEqual(&a.Items[i], &b.Items[i]) {
+				return false
+			}
+		}
+		return true
+	case jcs.Object:
+		return equalMembers(a.Members, b.Members)
+	}
+	return true // null
+}
+
+func equalMembers(a, b []jcs.Member) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	places := make(map[string]int, len(b))
+	for i := range b {
+		places[b[i].Name] = i
+	}
+	for i := range a {
+		place, ok := places[a[i].Name]
+		if !ok || !pyEqual(&a[i].Value, &b[place].Value) {
+			return false
+		}
+	}
+	return true
+}
+
+func isPyNumber(v *jcs.Value) bool { return v.Kind == jcs.Number || v.Kind == jcs.Bool }
+
+// number is a Python int (integer holds its digits) or float.
+type number struct {
+	isInt   bool
+	integer string // canonical: no -0
+	float   float64
+}
+
+// pyNumber reads a number token or a boolean. A token with none of . e E is an int (pack.md §1.6).
+func pyNumber(v *jcs.Value) number {
+	if v.Kind == jcs.Bool {
+		if v.Bool {
+			return number{isInt: true, integer: "1"}
+		}
+		return number{isInt: true, integer: "0"}
+	}
+	if !strings.ContainsAny(v.Text, ".eE") {
+		if v.Text == "-0" {
+			return number{isInt: true, integer: "0"}
+		}
+		return number{isInt: true, integer: v.Text}
+	}
+	f, _ := strconv.ParseFloat(v.Text, 64) // too large is infinity, as Python has it
+	return number{float: f}
+}
+
+func (n number) sign() int {
+	switch {
+	case n.isInt && n.integer == "0", !n.isInt && n.float == 0:
+		return 0
+	case n.isInt && n.integer[0] == '-', !n.isInt && n.float < 0:
+		return -1
+	}
+	return 1
+}
+
+func (n number) equal(m number) bool {
+	switch {
+	case n.isInt && m.isInt:
+		return n.integer == m.integer
+	case !n.isInt && !m.isInt:
+		return n.float == m.float
+	}
+	return n.compare(m) == 0
+}
+
+// compare orders two numbers exactly, an int and a float without rounding either.
+func (n number) compare(m number) int {
+	if n.sign() != m.sign() {
+		return n.sign() - m.sign()
+	}
+	return n.exact().Cmp(m.exact())
+}
+
+// exact holds every finite double and every int up to 4,300 digits without rounding.
+func (n number) exact() *big.Float {
+	if !n.isInt {
+		return big.NewFloat(n.float)
+	}
+	i, _ := new(big.Int).SetString(n.integer, 10)
+	if i == nil { // no number token: nothing the parser makes
+		i = new(big.Int)
+	}
+	return new(big.Float).SetInt(i)
+}
+
+// pyFloat is float(v), for thresholds.
+func pyFloat(v *jcs.Value) float64 {
+	n := pyNumber(v)
+	if !n.isInt {
+		return n.float
+	}
+	f, err := strconv.ParseFloat(n.integer, 64)
+	if err != nil {
+		return math.Copysign(math.Inf(1), float64(n.sign()))
+	}
+	return f
+}
