@@ -113,8 +113,7 @@ func (e *Error) Unwrap() error { return e.Cause }
 // the depth is checked before going down. A number too large for a double, such as 1e400, is JSON: it
 // parses, and the writers refuse it.
 func Parse(text []byte, l Limits) (Value, error) {
-	var room [tapeRoom]token
-	s := scanner{text: text, tape: room[:0]}
+	s := scanner{text: text}
 	if err := s.scan(l); err != nil {
 		return Value{}, err
 	}
@@ -125,8 +124,7 @@ func Parse(text []byte, l Limits) (Value, error) {
 // exactly C(v) or exactly AppendPackLine(v): the same value spelled in any third way is not a line that
 // a builder wrote. An error means that the line is not JSON or that v has no canonical form.
 func IsPackLine(line []byte, l Limits) (v Value, canonical bool, err error) {
-	var room [tapeRoom]token
-	s := scanner{text: line, tape: room[:0]}
+	s := scanner{text: line}
 	if err := s.scan(l); err != nil {
 		return Value{}, false, err
 	}
@@ -134,8 +132,7 @@ func IsPackLine(line []byte, l Limits) (v Value, canonical bool, err error) {
 	if root := s.tape[0]; root.clean && root.start == 0 && int(root.end) == len(line) {
 		return v, true, nil
 	}
-	var out [1024]byte
-	written, err := s.emit(out[:0], 0)
+	written, err := s.emit(make([]byte, 0, len(line)), 0)
 	if err != nil {
 		return Value{}, false, err
 	}
@@ -149,8 +146,7 @@ func IsPackLine(line []byte, l Limits) (v Value, canonical bool, err error) {
 // Pack appends C(v) of pack.md §1.6 for the one value in text: Parse then AppendPack without the tree
 // between. On an error the result is nil.
 func Pack(dst, text []byte, l Limits) ([]byte, error) {
-	var room [tapeRoom]token
-	s := scanner{text: text, tape: room[:0]}
+	s := scanner{text: text}
 	if err := s.scan(l); err != nil {
 		return nil, err
 	}

@@ -11,8 +11,7 @@ import (
 // Integers outside ±(2^53-1) are an error (ErrNumber): the standard would round them, so that two
 // different documents had one form.
 func RFC8785(text []byte, l Limits) ([]byte, error) {
-	var room [tapeRoom]token
-	s := scanner{text: text, tape: room[:0]}
+	s := scanner{text: text}
 	if err := s.scan(l); err != nil {
 		return nil, err
 	}

@@ -8,15 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// tapeRoom is how many tokens fit on the stack: a receipt of about sixty members.
-const tapeRoom = 128
-
 // maxIntegerDigits is CPython's: int() refuses more, and a pack must read the same everywhere.
 const maxIntegerDigits = 4300
 
 // A token is one value or member name on the tape, in document order. An object is followed by a name
-// and a value for each member, an array by its items; next leads past them. No pointers, so that a tape
-// can live on the stack.
+// and a value for each member, an array by its items; next leads past them.
 type token struct {
 	start, end int32 // text[start:end], with the quotes and brackets
 	next       int32 // tape position after this token and everything in it
@@ -48,6 +44,8 @@ func (s *scanner) scan(l Limits) error {
 		return &Error{ErrEncoding, 0, "byte order mark, expected a value"}
 	}
 	s.maxDepth = l.depth()
+	// A receipt has a token for every twelve bytes or so; other texts let the tape grow.
+	s.tape = make([]token, 0, min(len(s.text)/12+8, 1024))
 	s.space()
 	if err := s.value(0); err != nil {
 		return err
@@ -399,6 +397,7 @@ func (s *scanner) object(depth int) error {
 // sort records the order of an object's members, in which equal names are neighbours.
 func (s *scanner) sort(at, count int) error {
 	start := len(s.orders)
+	s.orders = slices.Grow(s.orders, count)
 	s.tape[at].order = int32(start)
 	for i, name := 0, at+1; i < count; i++ {
 		s.orders = append(s.orders, int32(name))

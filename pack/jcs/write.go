@@ -114,6 +114,7 @@ func ascending(members []Member) bool {
 // appendOrder appends the indexes of the members in sorted order.
 func appendOrder(orders []int32, members []Member) ([]int32, error) {
 	base := len(orders)
+	orders = slices.Grow(orders, len(members))
 	for i := range members {
 		orders = append(orders, int32(i))
 	}
