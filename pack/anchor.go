@@ -1,0 +1,123 @@
+package pack
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/timestamp"
+)
+
+// maxTokenAhead is how far a timestamp may be ahead of the relying party's clock.
+const maxTokenAhead = 5 * time.Minute
+
+// anchor decides the channel that says whether the manifest stands in a log the relying
+// party trusts (design/ledger.md "Proof"). Without a policy nobody is trusted: SKIPPED.
+func (v *verifier) anchor() {
+	text, err := v.o.Proof, error(nil)
+	if text == nil {
+		text, err = readRegular(v.fsys, proofName, maxProof)
+	}
+	missing := errors.Is(err, fs.ErrNotExist)
+	switch {
+	case v.o.Policy == nil && missing:
+	case v.o.Policy == nil:
+		v.warned.add(wAnchor, proofName, "the proof was not checked: no policy says which logs are trusted")
+	case missing:
+		v.warned.add(wAnchor, proofName, "there is no proof that the pack is logged")
+	case err == nil && len(text) > maxProof:
+		v.failAnchor(fmt.Errorf("the proof %w: at most %d bytes", errTooLarge, maxProof))
+	case err != nil:
+		v.failAnchor(fmt.Errorf("reading the proof: %w", err))
+	case v.m == nil:
+		v.failAnchor(errors.New("there is no manifest to look up"))
+	default:
+		v.checkAnchor(text)
+	}
+}
+
+func (v *verifier) failAnchor(err error) {
+	v.r.Anchor = Fail
+	v.found.add(eAnchor, proofName, "%s", oneLine(err))
+}
+
+func (v *verifier) checkAnchor(text []byte) {
+	proof, err := trust.ParseProof(text)
+	if err != nil {
+		v.failAnchor(err)
+		return
+	}
+	entry, err := ParseEntry(proof.Extra)
+	if err != nil {
+		v.failAnchor(fmt.Errorf("extra line: %w", err))
+		return
+	}
+	if err := entry.describes(v.m); err != nil {
+		v.failAnchor(err)
+		return
+	}
+	checkpoint, err := v.o.Policy.CheckProof(proof, proof.Extra)
+	if err != nil {
+		v.failAnchor(err)
+		return
+	}
+	token, err := v.checkToken(entry)
+	if err != nil {
+		v.failAnchor(err)
+		return
+	}
+	v.r.Anchor = Pass
+	v.r.Log, v.r.Time = checkpoint, token
+	v.r.Logged = &Logged{Index: proof.Index, Leaf: proof.Extra, Entry: entry}
+}
+
+// describes reports whether the entry is of that manifest and says of it nothing else than it does.
+func (e Entry) describes(m *Manifest) error {
+	if e.ManifestSHA256 != m.digest {
+		return errors.New("the proof is of another pack")
+	}
+	want := entryOf(m)
+	want.Source, want.WitnessStatus, want.SubmittedAt = e.Source, e.WitnessStatus, e.SubmittedAt
+	if string(want.marshal()) != string(withoutToken(e).marshal()) {
+		return errors.New("the entry does not agree with the manifest it names")
+	}
+	if e.Source.Attestation == "ci_binding" && e.Source != boundSource(m) {
+		return errors.New("the entry names a CI run that the manifest does not")
+	}
+	return nil
+}
+
+func withoutToken(e Entry) Entry {
+	e.TimestampToken = nil
+	return e
+}
+
+// checkToken verifies the entry's RFC 3161 token, if roots are configured and it has one.
+func (v *verifier) checkToken(e Entry) (*timestamp.Token, error) {
+	if v.o.TSARoots == nil {
+		return nil, nil
+	}
+	if e.TimestampToken == nil {
+		v.warned.add(wNoTimestamp, proofName, "the entry has no timestamp token: its time is the ledger's word")
+		return nil, nil
+	}
+	o := timestamp.Options{Roots: v.o.TSARoots}
+	if !v.o.Now.IsZero() {
+		o.NotAfter = v.o.Now.Add(maxTokenAhead)
+	}
+	return timestamp.Verify(e.TimestampToken, e.ManifestSHA256, o)
+}
+
+// oneLine is an error's text as a message: printable ASCII, whatever it quotes.
+func oneLine(err error) string {
+	text := err.Error()
+	if len(text) > 300 {
+		text = text[:300] + "..."
+	}
+	if printableASCII(text) {
+		return text
+	}
+	return quote(text)
+}

@@ -1,0 +1,218 @@
+package pack
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"syscall"
+
+	"github.com/Haserjian/assay-ledger/internal/durable"
+)
+
+var (
+	errLink       = errors.New("is a symbolic link")
+	errNotRegular = errors.New("is not a regular file")
+	errTooLarge   = errors.New("is too large")
+)
+
+// DirFS opens a pack directory: regular files only, no symlink followed, never blocks on a FIFO.
+// The function it returns closes it.
+func DirFS(dir string) (fs.FS, func() error, error) {
+	// os.OpenRoot opens before it looks: it would wait for ever on a FIFO.
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !info.IsDir() {
+		return nil, nil, &fs.PathError{Op: "open", Path: dir, Err: syscall.ENOTDIR}
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &dirFS{root}, root.Close, nil
+}
+
+// dirFS is an os.Root that opens nothing but regular files. A root alone follows
+// links that stay inside it, and waits on FIFOs.
+type dirFS struct{ root *os.Root }
+
+func (d *dirFS) Open(name string) (fs.File, error) {
+	f, err := d.open(name)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return f, nil
+}
+
+func (d *dirFS) open(name string) (*os.File, error) {
+	if !fs.ValidPath(name) {
+		return nil, fs.ErrInvalid
+	}
+	before, err := d.lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if before.IsDir() {
+		return d.root.Open(name)
+	}
+	if err := regular(before); err != nil {
+		return nil, err
+	}
+	// The file may have been swapped since Lstat: do not wait if it is a FIFO now,
+	// and go on only with the very file that was looked at.
+	f, err := d.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	after, err := f.Stat()
+	if err == nil && (!after.Mode().IsRegular() || !os.SameFile(before, after)) {
+		err = errNotRegular
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// lstat looks at name and refuses a path that leads through anything but directories.
+func (d *dirFS) lstat(name string) (fs.FileInfo, error) {
+	if parent := path.Dir(name); parent != "." {
+		info, err := d.lstat(parent)
+		if err != nil {
+			return nil, err
+		}
+		if info.Mode()&fs.ModeSymlink != 0 {
+			return nil, errLink
+		}
+		if !info.IsDir() {
+			return nil, fs.ErrNotExist
+		}
+	}
+	return d.root.Lstat(name)
+}
+
+func (d *dirFS) Lstat(name string) (fs.FileInfo, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "lstat", Path: name, Err: fs.ErrInvalid}
+	}
+	return d.lstat(name)
+}
+
+func (d *dirFS) ReadLink(name string) (string, error) {
+	return "", &fs.PathError{Op: "readlink", Path: name, Err: errLink}
+}
+
+// ReadDir lists at most maxListing entries.
+func (d *dirFS) ReadDir(name string) ([]fs.DirEntry, error) {
+	info, err := d.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: syscall.ENOTDIR}
+	}
+	f, err := d.root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	entries, err := f.ReadDir(maxListing)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int {
+		switch {
+		case a.Name() < b.Name():
+			return -1
+		case a.Name() > b.Name():
+			return +1
+		}
+		return 0
+	})
+	return entries, err
+}
+
+func regular(info fs.FileInfo) error {
+	switch {
+	case info.Mode()&fs.ModeSymlink != 0:
+		return errLink
+	case !info.Mode().IsRegular():
+		return errNotRegular
+	}
+	return nil
+}
+
+// openRegular opens one file of the pack. Verify opens each file through it once
+// and decides on the bytes it read that time (threats.md D5).
+func openRegular(fsys fs.FS, name string, max int64) (fs.File, error) {
+	info, err := fs.Lstat(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := regular(info); err != nil {
+		return nil, err
+	}
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err = f.Stat()
+	if err == nil {
+		err = regular(info)
+	}
+	if err == nil && info.Size() > max {
+		err = fmt.Errorf("%w: %d bytes, at most %d", errTooLarge, info.Size(), max)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// readRegular reads one file of the pack whole.
+func readRegular(fsys fs.FS, name string, max int64) ([]byte, error) {
+	f, err := openRegular(fsys, name, max)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	// The size above is only what the file said; the limit holds for what it gives.
+	data, err := io.ReadAll(io.LimitReader(f, max+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > max {
+		return nil, fmt.Errorf("%w: at most %d bytes", errTooLarge, max)
+	}
+	return data, nil
+}
+
+// WriteDir publishes the pack as a new directory in one step: after a crash the
+// directory is there whole or not at all. It fails with fs.ErrExist if dir exists.
+func (p *Pack) WriteDir(dir string) error {
+	names := make([]string, len(p.Files))
+	data := make([][]byte, len(p.Files))
+	for i, f := range p.Files {
+		names[i], data[i] = f.Name, f.Data
+	}
+	if err := durable.WriteDir(dir, names, data, 0o755, 0o644); err != nil {
+		return fmt.Errorf("writing pack %s: %w", dir, err)
+	}
+	return nil
+}
+
+// FS returns the pack's files as a read-only file system, as Verify wants them.
+func (p *Pack) FS() fs.FS {
+	m := make(memFS, len(p.Files))
+	for _, f := range p.Files {
+		m[f.Name] = f.Data
+	}
+	return m
+}

@@ -1,0 +1,267 @@
+package pack
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+// Source says where a submission comes from; Attestation is "self", "ci_binding" or "oidc":
+// who says so. The zero Source says nothing.
+type Source struct{ Repo, Workflow, Commit, Attestation string }
+
+// Entry is the leaf of the ledger, schema_version 2 (design/ledger.md):
+//
+//	{"assurance_level":"L0","claim_check":"PASS","manifest_sha256":"…","mode":"shadow","n_receipts":2,…}
+//
+// canonical JSON (RFC 8785) of at most 32 KiB. What is empty is absent.
+type Entry struct {
+	ManifestSHA256, PackRootSHA256                             [32]byte
+	PackID, ReceiptIntegrity, ClaimCheck, Mode, AssuranceLevel string
+	NReceipts                                                  int64
+	TimestampStart, TimestampEnd, VerifierVersion              string
+	SignerID                                                   string
+	SignerKeySHA256                                            [32]byte
+	Source                                                     Source
+	WitnessStatus                                              string
+	SubmittedAt                                                time.Time // milliseconds
+	TimestampToken                                             []byte    // DER; nil: none
+}
+
+// Logged is an entry with its place in the log.
+type Logged struct {
+	Index int64
+	Leaf  []byte
+	Entry Entry
+}
+
+const (
+	entryVersion = 2
+	maxEntry     = 32 << 10 // bytes of a leaf
+	submittedAt  = "2006-01-02T15:04:05.000Z"
+)
+
+// NewEntry makes the entry of a manifest that VerifyManifest admitted. The source is the one
+// that the signed attestation binds, if it does; otherwise src, which is the submitter's word
+// unless it says "oidc": then the ledger verified it.
+func NewEntry(m *Manifest, src Source, at time.Time, token []byte) (Entry, error) {
+	e := entryOf(m)
+	bound := boundSource(m)
+	switch {
+	case src.Attestation == "oidc":
+		e.Source = src
+	case bound != Source{}:
+		e.Source = bound
+	case src.Repo != "":
+		e.Source = src
+		e.Source.Attestation = "self"
+	case src != Source{}:
+		return Entry{}, errors.New("source: no repository")
+	}
+	e.WitnessStatus = "signature_verified"
+	e.SubmittedAt = at.UTC().Truncate(time.Millisecond)
+	e.TimestampToken = token
+	if err := e.check(); err != nil {
+		return Entry{}, err
+	}
+	if n := len(e.marshal()); n > maxEntry {
+		return Entry{}, fmt.Errorf("entry: %d bytes, at most %d", n, maxEntry)
+	}
+	return e, nil
+}
+
+// entryOf holds the members that are copied from the manifest, never from the submitter.
+func entryOf(m *Manifest) Entry {
+	a := m.Attestation
+	return Entry{
+		ManifestSHA256: m.digest, PackRootSHA256: m.PackRoot,
+		PackID: m.PackID, ReceiptIntegrity: a.ReceiptIntegrity, ClaimCheck: a.ClaimCheck,
+		Mode: a.Mode, AssuranceLevel: a.AssuranceLevel, NReceipts: a.NReceipts,
+		TimestampStart: a.TimestampStart, TimestampEnd: a.TimestampEnd, VerifierVersion: a.VerifierVersion,
+		SignerID: m.SignerID, SignerKeySHA256: keySum(m.SignerKey),
+	}
+}
+
+func keySum(key ed25519.PublicKey) [32]byte { return sha256.Sum256(key) }
+
+// boundSource is what the signed attestation says of its CI run, zero if it names no repository
+// that a ledger can show.
+func boundSource(m *Manifest) Source {
+	ci := m.Attestation.CIBinding
+	if ci == nil {
+		return Source{}
+	}
+	s := Source{Repo: ci.Repo, Workflow: ci.WorkflowRef, Commit: ci.CommitSHA, Attestation: "ci_binding"}
+	if s.check() != nil {
+		return Source{}
+	}
+	return s
+}
+
+// ParseSource reads a submitter's words. All empty: no source.
+func ParseSource(repo, workflow, commit string) (Source, error) {
+	if repo == "" && workflow == "" && commit == "" {
+		return Source{}, nil
+	}
+	s := Source{repo, workflow, commit, "self"}
+	return s, s.check()
+}
+
+var repoPattern = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/[A-Za-z0-9._-]{1,100}$`)
+
+// check reports which part of a source that is there has not its form. The forms keep
+// out what would lead a reader, a link or a terminal astray (threats.md A10).
+func (s Source) check() error {
+	_, name, _ := bytes.Cut([]byte(s.Repo), []byte("/"))
+	switch {
+	case !repoPattern.MatchString(s.Repo), string(name) == ".", string(name) == "..":
+		return fmt.Errorf("source repository %s is not owner/name", quote(s.Repo))
+	case s.Workflow != "" && (len(s.Workflow) > 512 || !printableASCII(s.Workflow)):
+		return errors.New("source workflow is not at most 512 printable ASCII characters")
+	case s.Commit != "" && (len(s.Commit) != 40 || !isHex(s.Commit)):
+		return fmt.Errorf("source commit %s is not 40 lowercase hex digits", quote(s.Commit))
+	case !slices.Contains([]string{"self", "ci_binding", "oidc"}, s.Attestation):
+		return fmt.Errorf("source attestation %s is not self, ci_binding or oidc", quote(s.Attestation))
+	}
+	return nil
+}
+
+// check reports the first field that cannot be in an entry.
+func (e Entry) check() error {
+	for _, f := range []struct {
+		name, value string
+		must        rule
+	}{
+		{"pack_id", e.PackID, identifier},
+		{"receipt_integrity", e.ReceiptIntegrity, oneOf("PASS", "FAIL")},
+		{"claim_check", e.ClaimCheck, oneOf("PASS", "FAIL", "N/A")},
+		{"mode", e.Mode, oneOf("shadow", "enforced", "breakglass")},
+		{"assurance_level", e.AssuranceLevel, oneOf("L0", "L1", "L2", "L3")},
+		{"timestamp_start", e.TimestampStart, dateTime},
+		{"timestamp_end", e.TimestampEnd, dateTime},
+		{"verifier_version", e.VerifierVersion, version},
+		{"signer_id", e.SignerID, identifier},
+		{"witness_status", e.WitnessStatus, oneOf("signature_verified", "hash_verified", "unwitnessed")},
+	} {
+		var problem error
+		f.must(f.name, jcs.Str(f.value), func(s string) { problem = errors.New("entry: " + s) })
+		if problem != nil {
+			return problem
+		}
+	}
+	if e.NReceipts < 0 || e.NReceipts >= 1<<53 {
+		return fmt.Errorf("entry: n_receipts is %d", e.NReceipts)
+	}
+	if year := e.SubmittedAt.UTC().Year(); year < 1 || year > 9999 || e.SubmittedAt.Nanosecond()%int(time.Millisecond) != 0 {
+		return errors.New("entry: submitted_at is not a time in whole milliseconds")
+	}
+	if e.TimestampToken != nil && len(e.TimestampToken) == 0 {
+		return errors.New("entry: timestamp_token is empty")
+	}
+	if e.Source != (Source{}) {
+		if err := e.Source.check(); err != nil {
+			return fmt.Errorf("entry: %w", err)
+		}
+	}
+	return nil
+}
+
+// Leaf is the bytes that the log stores; nil for an entry that ParseEntry would not return.
+func (e Entry) Leaf() []byte {
+	if e.check() != nil {
+		return nil
+	}
+	if leaf := e.marshal(); len(leaf) <= maxEntry {
+		return leaf
+	}
+	return nil
+}
+
+// marshal writes canonical JSON. The pack profile and RFC 8785 write strings and small
+// integers alike, and an entry holds nothing else.
+func (e Entry) marshal() []byte {
+	members := []jcs.Member{
+		jcs.M("schema_version", jcs.Int(entryVersion)),
+		jcs.M("manifest_sha256", hexValue(e.ManifestSHA256)),
+		jcs.M("pack_root_sha256", hexValue(e.PackRootSHA256)),
+		jcs.M("pack_id", jcs.Str(e.PackID)),
+		jcs.M("receipt_integrity", jcs.Str(e.ReceiptIntegrity)),
+		jcs.M("claim_check", jcs.Str(e.ClaimCheck)),
+		jcs.M("n_receipts", jcs.Int(e.NReceipts)),
+		jcs.M("mode", jcs.Str(e.Mode)),
+		jcs.M("assurance_level", jcs.Str(e.AssuranceLevel)),
+		jcs.M("timestamp_start", jcs.Str(e.TimestampStart)),
+		jcs.M("timestamp_end", jcs.Str(e.TimestampEnd)),
+		jcs.M("verifier_version", jcs.Str(e.VerifierVersion)),
+		jcs.M("signer_id", jcs.Str(e.SignerID)),
+		jcs.M("signer_pubkey_sha256", hexValue(e.SignerKeySHA256)),
+		jcs.M("witness_status", jcs.Str(e.WitnessStatus)),
+		jcs.M("submitted_at", jcs.Str(e.SubmittedAt.UTC().Format(submittedAt))),
+	}
+	members = appendText(members, "source_repo", e.Source.Repo)
+	members = appendText(members, "source_workflow", e.Source.Workflow)
+	members = appendText(members, "source_commit", e.Source.Commit)
+	members = appendText(members, "source_attestation", e.Source.Attestation)
+	members = appendText(members, "timestamp_token", base64.StdEncoding.EncodeToString(e.TimestampToken))
+	leaf, err := jcs.AppendPack(nil, jcs.Obj(members...))
+	if err != nil {
+		return nil
+	}
+	return leaf
+}
+
+func hexValue(sum [32]byte) jcs.Value { return jcs.Str(hex.EncodeToString(sum[:])) }
+
+// appendText adds a string member, unless it is empty.
+func appendText(members []jcs.Member, name, value string) []jcs.Member {
+	if value == "" {
+		return members
+	}
+	return append(members, jcs.M(name, jcs.Str(value)))
+}
+
+// ParseEntry reads a leaf. It accepts exactly what Leaf writes.
+func ParseEntry(leaf []byte) (Entry, error) {
+	v, err := parse(leaf, maxEntry)
+	if err != nil {
+		return Entry{}, fmt.Errorf("entry: %w", err)
+	}
+	at, err := time.Parse(submittedAt, str(v, "submitted_at"))
+	if err != nil {
+		return Entry{}, errors.New("entry: submitted_at is not a UTC time with milliseconds")
+	}
+	n, _ := readCount(get(v, "n_receipts"))
+	e := Entry{
+		ManifestSHA256: digest(str(v, "manifest_sha256")), PackRootSHA256: digest(str(v, "pack_root_sha256")),
+		PackID: str(v, "pack_id"), ReceiptIntegrity: str(v, "receipt_integrity"), ClaimCheck: str(v, "claim_check"),
+		Mode: str(v, "mode"), AssuranceLevel: str(v, "assurance_level"), NReceipts: n,
+		TimestampStart: str(v, "timestamp_start"), TimestampEnd: str(v, "timestamp_end"),
+		VerifierVersion: str(v, "verifier_version"), SignerID: str(v, "signer_id"),
+		SignerKeySHA256: digest(str(v, "signer_pubkey_sha256")), WitnessStatus: str(v, "witness_status"),
+		SubmittedAt: at,
+		Source: Source{Repo: str(v, "source_repo"), Workflow: str(v, "source_workflow"),
+			Commit: str(v, "source_commit"), Attestation: str(v, "source_attestation")},
+	}
+	if token := str(v, "timestamp_token"); token != "" {
+		if e.TimestampToken, err = decode64(token); err != nil {
+			return Entry{}, errors.New("entry: timestamp_token is not canonical base64")
+		}
+	}
+	if err := e.check(); err != nil {
+		return Entry{}, err
+	}
+	// Another order, spelling, member or type is not what Leaf writes.
+	if !bytes.Equal(e.marshal(), leaf) {
+		return Entry{}, errors.New("entry: not in canonical form")
+	}
+	return e, nil
+}

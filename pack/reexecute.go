@@ -1,0 +1,255 @@
+package pack
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+// definition is the claims that claim_set_hash stands for, and their evaluation.
+type definition struct {
+	claims []Claim
+	run    *claimRun
+}
+
+// start returns what the receipts are to be shown to, nil if nothing.
+func (d *definition) start() *claimRun {
+	if d == nil {
+		return nil
+	}
+	d.run = newClaimRun(d.claims)
+	return d.run
+}
+
+// define finds the definitions whose hash is the attested claim_set_hash (pack.md §5.4, §5.7).
+// The manifest holds only the hash, so wherever they come from, they are the signer's or none.
+func (v *verifier) define() *definition {
+	a := v.m.Attestation
+	if a.ClaimCheck == "N/A" && a.ClaimSetHash == hexSum([]byte(a.ClaimSetID)) {
+		return nil // pack.md §3.4: how a pack without claims says so
+	}
+	sidecar := v.sidecar()
+	pool := append(append(append([]Card{}, v.o.Cards...), sidecar...), BuiltinCards()...)
+	search := cardSearch{want: a.ClaimSetHash, budget: 4096}
+	switch {
+	case search.try(sidecar), search.try(v.o.Cards):
+	case search.each(pool), search.byIDs(pool, v.report.results):
+	case search.orders(BuiltinCards()):
+	default:
+		if len(sidecar) > 0 {
+			v.warned.add(wSidecar, cardsName, "%s does not hold the claims of claim_set_hash", cardsName)
+		}
+		return nil
+	}
+	return &definition{claims: search.found}
+}
+
+// sidecar reads _unsigned/run_cards.json. Nothing signed covers it, but what does not
+// hash to claim_set_hash is not used.
+func (v *verifier) sidecar() []Card {
+	text, err := readRegular(v.fsys, cardsName, maxFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var cards []Card
+	if err == nil {
+		cards, err = parseCards(text)
+	}
+	if err != nil {
+		v.warned.add(wSidecar, cardsName, "%s is ignored: %s", cardsName, oneLine(err))
+	}
+	return cards
+}
+
+// parseCards reads a list of cards: [{"card_id":…,"name":…,"claims":[…]},…].
+func parseCards(text []byte) ([]Card, error) {
+	v, err := parse(text, maxFile)
+	if err != nil {
+		return nil, err
+	}
+	if v.Kind != jcs.Array {
+		return nil, errors.New("not a list of run cards")
+	}
+	var cards []Card
+	for i, item := range v.Items {
+		card, err := cardOf(item)
+		if err != nil {
+			return nil, fmt.Errorf("run card %d: %w", i, err)
+		}
+		cards = append(cards, card)
+	}
+	return cards, nil
+}
+
+// cardSearch looks for the cards, in order, whose claims hash to want.
+type cardSearch struct {
+	want   string
+	budget int // how many more sequences may be hashed
+	found  []Claim
+}
+
+func (s *cardSearch) try(cards []Card) bool {
+	if len(cards) == 0 || s.budget == 0 || numClaims(cards) > maxClaims {
+		return false
+	}
+	s.budget--
+	if ClaimSetHash(cards) != s.want {
+		return false
+	}
+	for _, c := range cards {
+		s.found = append(s.found, c.Claims...)
+	}
+	return true
+}
+
+// maxClaims is how many claims a verifier evaluates: each is asked of every receipt.
+const maxClaims = 1000
+
+func numClaims(cards []Card) (n int) {
+	for _, c := range cards {
+		n += len(c.Claims)
+	}
+	return n
+}
+
+func (s *cardSearch) each(cards []Card) bool {
+	for i := range cards {
+		if s.try(cards[i : i+1]) {
+			return true
+		}
+	}
+	return false
+}
+
+// byIDs puts cards together by the claim ids of the report, which are in the order of the
+// claims. The report may lie; then nothing is found here.
+func (s *cardSearch) byIDs(pool []Card, results []ClaimResult) bool {
+	if len(results) > maxClaims {
+		return false
+	}
+	steps, tries := 4096, 64 // cards may share ids; the pack is not to choose how long we look
+	var chosen []Card
+	var extend func(rest []ClaimResult) bool
+	extend = func(rest []ClaimResult) bool {
+		if len(rest) == 0 {
+			tries--
+			return s.try(chosen)
+		}
+		for _, card := range pool {
+			if steps--; steps < 0 || tries < 0 {
+				return false
+			}
+			if !startsWith(rest, card.Claims) {
+				continue
+			}
+			chosen = append(chosen, card)
+			if extend(rest[len(card.Claims):]) {
+				return true
+			}
+			chosen = chosen[:len(chosen)-1]
+		}
+		return false
+	}
+	return extend(results)
+}
+
+func startsWith(results []ClaimResult, claims []Claim) bool {
+	if len(claims) == 0 || len(claims) > len(results) {
+		return false
+	}
+	for i := range claims {
+		if results[i].ClaimID != claims[i].ID {
+			return false
+		}
+	}
+	return true
+}
+
+// orders tries every order of every selection of the cards, short ones first: for six cards 1,956.
+func (s *cardSearch) orders(cards []Card) bool {
+	for size := 2; size <= len(cards); size++ {
+		if s.permute(cards, nil, size) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *cardSearch) permute(rest, chosen []Card, size int) bool {
+	if len(chosen) == size {
+		return s.try(chosen)
+	}
+	for i := range rest {
+		others := append(append([]Card{}, rest[:i]...), rest[i+1:]...)
+		if s.permute(others, append(chosen[:len(chosen):len(chosen)], rest[i]), size) {
+			return true
+		}
+	}
+	return false
+}
+
+// reexecute compares what is attested of the claims with what the receipts say now. An
+// attested verdict is only ever compared, never believed (threats.md D6).
+func (v *verifier) reexecute() {
+	if v.claims == nil || v.claims.run == nil {
+		return
+	}
+	a := v.m.Attestation
+	results := v.claims.run.results()
+	again := true
+	for i, c := range v.claims.claims {
+		// This check reads a file of the builder's directory, which is not in the pack.
+		if c.Check == coverageCheck && i < len(v.report.results) && v.report.results[i].ClaimID == c.ID {
+			results[i], again = v.report.results[i], false
+			v.warned.add(wNotReexecuted, c.ID, "claim %s reads a file that is not in the pack: its result is the signer's word", quote(c.ID))
+		}
+	}
+	if verdict := claimVerdict(results); verdict != a.ClaimCheck {
+		v.found.add(eTamper, "claim_check", "the claims give %s, attested is %s", verdict, a.ClaimCheck)
+	} else if fingerprint(a, results) != a.DiscrepancyFingerprint {
+		v.found.add(eTamper, "discrepancy_fingerprint", "the claims give other results than those attested")
+	}
+	v.r.ClaimResults, v.r.ClaimsReexecuted = results, again
+}
+
+const coverageCheck = "coverage_contract"
+
+// claimVerdict is the claim_check of results: N/A without any, FAIL with a failing critical one.
+func claimVerdict(results []ClaimResult) string {
+	if len(results) == 0 {
+		return "N/A"
+	}
+	for _, r := range results {
+		if !r.Passed && r.Severity == "critical" {
+			return "FAIL"
+		}
+	}
+	return "PASS"
+}
+
+// fingerprint is pack.md §5.5, "" without results.
+func fingerprint(a Attestation, results []ClaimResult) string {
+	if len(results) == 0 {
+		return ""
+	}
+	return discrepancyFingerprint(a.PolicyHash, a.SuiteHash, results)
+}
+
+// settleClaims gives the verdict of the claims channel of a pack whose integrity is PASS.
+func (v *verifier) settleClaims() {
+	switch v.m.Attestation.ClaimCheck {
+	case "PASS":
+		v.r.Claims = Pass
+	case "FAIL":
+		v.r.Claims = Fail
+	default:
+		return
+	}
+	if v.claims == nil {
+		v.r.ClaimResults = v.report.results
+		v.warned.add(wNotReexecuted, "claim_check",
+			"no definitions with claim_set_hash %s: the claims were NOT re-executed, their results are the signer's word", v.m.Attestation.ClaimSetHash)
+	}
+}

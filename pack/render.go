@@ -1,0 +1,225 @@
+package pack
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+const (
+	reportSchema = "assay.verify_report.v0.1"
+	verifyPolicy = "assay.verify_policy.v0.1"
+)
+
+// doesNotProve is what no pack shows, whatever its verdicts (pack.md §3.8).
+var doesNotProve = []string{"output_correctness", "output_safety", "business_policy_fitness", "legal_compliance",
+	"instrumentation_completeness", "signer_authority_beyond_configured_trust"}
+
+// writeReport writes verify_report.json and verify_transcript.md. They are hashed into the manifest,
+// so they are written before anything is signed, and say no more than what was checked by then.
+func (b *build) writeReport() error {
+	claimWord := claimWords[b.a.ClaimCheck]
+	evaluated := len(b.results) > 0
+	required, optional := []string{"integrity"}, []string{"replay", "trust"}
+	proves := []string{"receipt_sequence_integrity"}
+	if evaluated {
+		required, proves = append(required, "claim"), append(proves, "claim_set_evaluated")
+	} else {
+		optional = append([]string{"claim"}, optional...)
+	}
+	overall, reason, blocking := "PASS", "required_channels_passed; optional_channels_not_evaluated="+strings.Join(optional, ","), jcs.Value{}
+	switch b.a.ClaimCheck {
+	case "FAIL":
+		overall, reason, blocking = "HONEST_FAIL", "claim_verdict=HONEST_FAIL", jcs.Str("claim")
+	case "PASS":
+		proves = append(proves, "claim_set_satisfied")
+	}
+	id, err := jcs.AppendPack(nil, strs(
+		"pack_root_sha256", b.root, "verified_at", b.now(), "integrity_verdict", "PASS", "claim_verdict", claimWord,
+		"replay_verdict", "NOT_RUN", "trust_verdict", "NOT_EVALUATED", "verifier_version", Version))
+	if err != nil {
+		return fmt.Errorf("report id: %w", err)
+	}
+	null := jcs.Value{}
+	members := []jcs.Member{
+		jcs.M("schema_version", jcs.Str(reportSchema)),
+		jcs.M("report_id", jcs.Str("vr_"+hexSum(id)[:20])),
+		jcs.M("pack_id", jcs.Str(b.PackID)),
+		jcs.M("run_id", jcs.Str(b.RunID)),
+		jcs.M("pack_root_sha256", jcs.Str(b.root)),
+		jcs.M("pack_manifest_sha256", null),
+		jcs.M("integrity_verdict", jcs.Str("PASS")),
+		jcs.M("claim_verdict", jcs.Str(claimWord)),
+		jcs.M("replay_verdict", jcs.Str("NOT_RUN")),
+		jcs.M("trust_verdict", jcs.Str("NOT_EVALUATED")),
+		jcs.M("evaluation_profile", jcs.Str(strings.Join(required, "_")+"_required")),
+		jcs.M("required_channels", texts(required)),
+		jcs.M("optional_channels", texts(optional)),
+		jcs.M("unevaluated_channels", texts(optional)),
+		jcs.M("overall_verdict", jcs.Str(overall)),
+		jcs.M("overall_reason", jcs.Str(reason)),
+		jcs.M("blocking_channel", blocking),
+		jcs.M("verified_at", jcs.Str(b.now())),
+		jcs.M("verifier", strs("name", "assay", "version", Version, "policy_id", verifyPolicy)),
+		jcs.M("expectations", strs("policy_id", verifyPolicy, "policy_sha256", b.PolicyHash,
+			"claim_set_id", b.ClaimSetID, "claim_set_hash", b.a.ClaimSetHash)),
+		jcs.M("verification_inputs_sha256", jcs.Str(b.root)),
+		jcs.M("verifier_config_sha256", null),
+		jcs.M("provenance", jcs.Obj()),
+		jcs.M("evidence_refs", jcs.Arr(
+			jcs.Obj(jcs.M("kind", jcs.Str("pack_manifest")), jcs.M("path", jcs.Str(manifestName)), jcs.M("sha256", null)),
+			strs("kind", "receipt_pack", "path", receiptsName, "sha256", hexSum(b.jsonl)))),
+		jcs.M("checks", jcs.Arr(
+			strs("name", "receipt_pack_integrity", "verdict", "PASS"), strs("name", "claim_check", "verdict", claimWord),
+			strs("name", "replay", "verdict", "NOT_RUN"), strs("name", "trust", "verdict", "NOT_EVALUATED"))),
+		jcs.M("summary", strs(
+			"integrity", "The receipts were checked before they were packed. Hashes and signature are made after this report: only a verifier can check them.",
+			"claim", claimSentences[b.a.ClaimCheck], "replay", "Replay was not run.", "trust", "Trust in the signer was not evaluated.")),
+		jcs.M("scope", b.scope(evaluated, proves)),
+		jcs.M("errors", jcs.Arr()),
+		jcs.M("warnings", jcs.Arr()),
+		jcs.M("passed", jcs.Boolean(true)),
+		jcs.M("receipt_count", jcs.Int(b.a.NReceipts)),
+		jcs.M("head_hash", b.reportedHead()),
+	}
+	if evaluated {
+		members = append(members, jcs.M("claim_verification", b.claimValue()))
+	}
+	if b.report, err = jcs.AppendPretty(nil, jcs.Obj(members...)); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	b.transcript = b.transcriptText()
+	return nil
+}
+
+var claimSentences = map[string]string{
+	"PASS": "The receipts satisfy the claim set.",
+	"FAIL": "The receipts do not satisfy the claim set.",
+	"N/A":  "No claim set was evaluated.",
+}
+
+// strs makes an object of strings from pairs of name and value.
+func strs(pairs ...string) jcs.Value {
+	v := jcs.Obj()
+	for i := 0; i+1 < len(pairs); i += 2 {
+		v.Members = append(v.Members, jcs.M(pairs[i], jcs.Str(pairs[i+1])))
+	}
+	return v
+}
+
+func texts(list []string) jcs.Value {
+	v := jcs.Arr()
+	for _, s := range list {
+		v.Items = append(v.Items, jcs.Str(s))
+	}
+	return v
+}
+
+func (b *build) reportedHead() jcs.Value {
+	if len(b.receipts) == 0 {
+		return jcs.Value{}
+	}
+	return jcs.Str(b.head)
+}
+
+func (b *build) scope(evaluated bool, proves []string) jcs.Value {
+	claim := "not_evaluated"
+	if evaluated {
+		claim = "ran"
+	}
+	return jcs.Obj(
+		jcs.M("schema", jcs.Str("assay.verify.scope.v1")),
+		jcs.M("channels", strs("integrity", "ran", "claim", claim, "replay", "not_run", "trust", "not_evaluated")),
+		jcs.M("extensions", jcs.Obj()),
+		jcs.M("proves", texts(proves)),
+		jcs.M("does_not_prove", texts(doesNotProve)),
+		jcs.M("note", jcs.Str("Written by the builder before signing. Integrity of the pack and validity of the signature are for the reader to verify.")))
+}
+
+// claimValue is claim_verification of pack.md §5.3.
+func (b *build) claimValue() jcs.Value {
+	passed := 0
+	items := make([]jcs.Value, len(b.results))
+	for i, r := range b.results {
+		if r.Passed {
+			passed++
+		}
+		items[i] = jcs.Obj(
+			jcs.M("claim_id", jcs.Str(r.ClaimID)),
+			jcs.M("passed", jcs.Boolean(r.Passed)),
+			jcs.M("expected", jcs.Str(r.Expected)),
+			jcs.M("actual", jcs.Str(r.Actual)),
+			jcs.M("severity", jcs.Str(r.Severity)),
+			jcs.M("evidence_receipt_ids", texts(r.Evidence)),
+			jcs.M("falsifier_status", jcs.Str("not_required")))
+	}
+	return jcs.Obj(
+		jcs.M("passed", jcs.Boolean(b.a.ClaimCheck == "PASS")),
+		jcs.M("n_claims", jcs.Int(int64(len(items)))),
+		jcs.M("n_passed", jcs.Int(int64(passed))),
+		jcs.M("n_failed", jcs.Int(int64(len(items)-passed))),
+		jcs.M("discrepancy_fingerprint", jcs.Str(b.a.DiscrepancyFingerprint)),
+		jcs.M("results", jcs.Arr(items...)))
+}
+
+// transcriptText is verify_transcript.md: the report for people.
+func (b *build) transcriptText() []byte {
+	var w strings.Builder
+	w.WriteString("# Proof pack: what the builder checked\n\n")
+	b.facts(&w)
+	w.WriteString("\n## Claims\n\n")
+	b.claimList(&w)
+	w.WriteString("\n## Scope\n\n" +
+		"The builder checked the receipts and evaluated the claims, then wrote this file, then signed.\n" +
+		"Whether the pack is still what was signed, and by whom, is for the reader to verify:\n\n" +
+		"    assay verify-pack <pack directory>\n\n" +
+		"A pack does not prove: " + strings.ReplaceAll(strings.Join(doesNotProve, ", "), "_", " ") + ".\n\n" +
+		"Written by assay " + Version + " at " + b.now() + ".\n")
+	return []byte(w.String())
+}
+
+// summary is _unsigned/PACK_SUMMARY.md. Nothing signed covers it, and it says so.
+func (b *build) summary() []byte {
+	var w strings.Builder
+	w.WriteString("# Proof pack\n\nThis file is not covered by the signature: read it, then verify the pack.\n\n")
+	b.facts(&w)
+	fmt.Fprintf(&w, "| Signer | %s |\n\n## Claims\n\n", cell(b.Signer.ID()))
+	b.claimList(&w)
+	w.WriteString("\n## Verify\n\n    assay verify-pack <pack directory>\n")
+	return []byte(w.String())
+}
+
+func (b *build) facts(w *strings.Builder) {
+	w.WriteString("| Field | Value |\n|---|---|\n")
+	for _, row := range [][2]string{
+		{"Pack", cell(b.PackID)}, {"Run", cell(b.RunID)}, {"Receipts", fmt.Sprint(len(b.receipts))},
+		{"From", cell(b.start)}, {"To", cell(b.end)}, {"Mode", cell(b.Mode)}, {"Suite", cell(b.SuiteID)},
+		{"Claim check", b.a.ClaimCheck}, {"Head hash", cell(b.head)}, {"Policy hash", cell(b.PolicyHash)},
+	} {
+		fmt.Fprintf(w, "| %s | %s |\n", row[0], row[1])
+	}
+}
+
+func (b *build) claimList(w *strings.Builder) {
+	if len(b.results) == 0 {
+		w.WriteString("No claims were evaluated.\n")
+		return
+	}
+	for _, r := range b.results {
+		word := "FAIL"
+		if r.Passed {
+			word = "PASS"
+		}
+		fmt.Fprintf(w, "- %s %s (%s): expected %s, found %s\n", word, cell(r.ClaimID), cell(r.Severity), cell(r.Expected), cell(r.Actual))
+	}
+}
+
+// cell shows text as code in a table: what it holds cannot end the cell, the code or the line.
+func cell(s string) string {
+	s = strings.NewReplacer("`", "'", "|", "/", "\\", "/").Replace(s)
+	if !printableASCII(s) {
+		s = quote(s)
+	}
+	return "`" + s + "`"
+}

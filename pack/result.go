@@ -1,0 +1,150 @@
+package pack
+
+import (
+	"fmt"
+	"strconv"
+
+	"time"
+
+	"crypto/x509"
+
+	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/timestamp"
+)
+
+// Verdict is the word of one channel.
+type Verdict string
+
+const (
+	Pass    Verdict = "PASS"
+	Fail    Verdict = "FAIL"
+	Skipped Verdict = "SKIPPED"
+)
+
+// Finding codes, pack.md §4.4. The W_ codes are ours and only ever warn.
+const (
+	eTamper    = "E_MANIFEST_TAMPER"
+	eOmission  = "E_PACK_OMISSION_DETECTED"
+	eSignature = "E_PACK_SIG_INVALID"
+	ePath      = "E_PATH_ESCAPE"
+	eSchema    = "E_SCHEMA_UNKNOWN"
+	eCanon     = "E_CANON_MISMATCH"
+	eDuplicate = "E_DUPLICATE_ID"
+	eTimestamp = "E_TIMESTAMP_INVALID"
+	eAnchor    = "E_ANCHOR_INVALID"
+
+	wExtraFile     = "W_EXTRA_FILE"
+	wPortability   = "W_PORTABILITY"
+	wNoClock       = "W_NO_CLOCK"
+	wNotReexecuted = "W_CLAIMS_NOT_REEXECUTED"
+	wSidecar       = "W_RUN_CARDS_IGNORED"
+	wAnchor        = "W_ANCHOR_NOT_CHECKED"
+	wNoTimestamp   = "W_NO_TIMESTAMP"
+	wMore          = "W_MORE_FINDINGS"
+)
+
+// Finding is one thing that is wrong (or, among Warnings, remarkable).
+// Message is printable ASCII whatever the pack says.
+type Finding struct {
+	Code    string // E_… of pack.md §4.4
+	Field   string
+	Receipt int // index of the receipt, -1 if none
+	Message string
+}
+
+// Mechanism is the failure_mechanism of pack.md §4.4, "" for a warning.
+func (f Finding) Mechanism() string {
+	switch f.Code {
+	case "E_PACK_STALE", eTimestamp:
+		return "stale_evidence"
+	case eSchema, eCanon, eDuplicate:
+		return "schema_mismatch"
+	case "E_SIG_MISSING", "E_CHAIN_BROKEN", eAnchor:
+		return "witness_gap"
+	case eTamper, eOmission, eSignature, "E_SIG_INVALID", ePath:
+		return "tamper_detected"
+	case "E_POLICY_MISSING", "E_CI_BINDING_MISSING", "E_CI_BINDING_MISMATCH":
+		return "policy_conflict"
+	}
+	return ""
+}
+
+// maxFindings bounds a list: a million bad receipts are not a million findings.
+const maxFindings = 100
+
+// findings is a bounded list in the order of pack.md §4.2.
+type findings []Finding
+
+func (fs *findings) add(code, field, format string, args ...any) {
+	fs.addReceipt(-1, code, field, format, args...)
+}
+
+func (fs *findings) addReceipt(i int, code, field, format string, args ...any) {
+	f := Finding{Code: code, Field: printable(field), Receipt: i, Message: fmt.Sprintf(format, args...)}
+	fs.join(f)
+}
+
+func (fs *findings) join(more ...Finding) {
+	for _, f := range more {
+		if n := len(*fs); n < maxFindings {
+			*fs = append(*fs, f)
+		} else if (*fs)[n-1].Code != wMore {
+			*fs = append(*fs, Finding{Code: wMore, Receipt: -1, Message: "more findings are not listed"})
+		}
+	}
+}
+
+// quote shows text of the pack inside a message: escaped, at most 80 bytes.
+func quote(s string) string {
+	if len(s) > 80 {
+		return strconv.QuoteToASCII(s[:80]) + "..."
+	}
+	return strconv.QuoteToASCII(s)
+}
+
+// printable is quote without the quotes for text that needs none.
+func printable(s string) string {
+	if len(s) <= 80 && printableASCII(s) {
+		return s
+	}
+	return quote(s)
+}
+
+// Options: the zero value checks integrity, and claims whose definitions are built in or travel with the pack.
+type Options struct {
+	Cards         []Card         // more definitions that claim_set_hash may match
+	Policy        *trust.Policy  // nil: the anchor is SKIPPED
+	TSARoots      *x509.CertPool // nil: timestamps are not believed
+	Proof         []byte         // a tlog-proof; nil: _unsigned/anchor.tlog-proof of the pack
+	Now           time.Time      // zero: no check against the present (future guard)
+	RequireClaims bool
+	RequireAnchor bool
+}
+
+// Result is the judgement of one pack: three channels, never merged.
+type Result struct {
+	Integrity, Claims, Anchor Verdict
+	Findings                  []Finding
+	Warnings                  []Finding
+	ClaimResults              []ClaimResult
+	// ClaimsReexecuted says that Claims was recomputed from the receipts here.
+	// If it is false and Claims is not SKIPPED, Claims is the signer's word (and a warning says so).
+	ClaimsReexecuted bool
+	Manifest         *Manifest // nil if it could not be read
+	Receipts         int
+	Log              *trust.Checkpoint // when Anchor is PASS
+	Logged           *Logged           // when Anchor is PASS
+	Time             *timestamp.Token  // when Anchor is PASS and roots were given that believe the entry's token
+	require          Options
+}
+
+// ExitCode is 0 (pass), 1 (authentic evidence of an unmet claim) or 2 (anything else).
+func (r *Result) ExitCode() int {
+	switch {
+	case r.Integrity != Pass, r.Anchor == Fail, r.require.RequireAnchor && r.Anchor != Pass:
+		return 2
+	case r.require.RequireClaims && r.Claims != Pass:
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,190 @@
+package pack
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"slices"
+	"time"
+)
+
+// Verify judges a pack. A bad pack is a Result; an error means nothing could be judged (no such directory).
+//
+// It goes through pack.md §4.2 in order, with the stricter rules of §10.1. Each file
+// is opened and read once, and everything that is decided is decided on those bytes.
+func Verify(fsys fs.FS, o Options) (*Result, error) {
+	if _, err := fs.Stat(fsys, "."); err != nil {
+		return nil, err
+	}
+	r := &Result{Integrity: Fail, Claims: Skipped, Anchor: Skipped, require: o}
+	v := &verifier{fsys: fsys, o: o, r: r}
+	v.integrity()
+	if len(v.found) == 0 {
+		r.Integrity = Pass
+		v.settleClaims()
+	} else {
+		r.ClaimResults, r.ClaimsReexecuted = nil, false
+	}
+	v.anchor()
+	r.Findings, r.Warnings = v.found, v.warned
+	return r, nil
+}
+
+// verifier is one run of Verify.
+type verifier struct {
+	fsys   fs.FS
+	o      Options
+	r      *Result
+	m      *Manifest
+	found  findings
+	warned findings
+	report reportFile  // as far as it could be read
+	claims *definition // nil: no definition matches claim_set_hash, or there are no claims
+}
+
+func (v *verifier) integrity() {
+	text, err := readRegular(v.fsys, manifestName, maxManifest)
+	if err != nil {
+		v.unreadable(manifestName, err)
+		return
+	}
+	// (a) the schema. A manifest of another form says nothing about its pack: stop.
+	if v.m = readManifest(text, &v.found); v.m == nil {
+		return
+	}
+	v.r.Manifest = v.m
+	v.listing()              // (b)
+	v.m.checkPaths(&v.found) // (c), (d): names
+	sig := v.contents()      // (c), (d), (e): files
+	v.m.checkAttestation(&v.found)
+	v.checkReport()
+	v.reexecute()
+	v.m.checkSignature(&v.found) // (j)
+	v.checkSignatureFile(sig)
+	v.m.checkRoot(&v.found) // (k)
+	v.future()              // (m)
+}
+
+// unreadable says why a file that must be there was not read. A link is an escape
+// wherever it leads: what it names is not part of the pack (pack.md W15).
+func (v *verifier) unreadable(name string, err error) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		v.found.add(eTamper, name, "%s is missing", name)
+	case errors.Is(err, errLink):
+		v.found.add(ePath, name, "%s %s", name, errLink)
+	case errors.Is(err, errNotRegular), errors.Is(err, errTooLarge):
+		v.found.add(eTamper, name, "%s is not read: %s", name, oneLine(err))
+	default:
+		v.found.add(eTamper, name, "%s cannot be read: %s", name, oneLine(err))
+	}
+}
+
+// listing warns about what nothing covers. Extra files decide nothing, so they cannot make a pack bad;
+// but _unsigned must be the directory it says it is.
+func (v *verifier) listing() {
+	if info, err := fs.Lstat(v.fsys, unsignedName); err == nil && !info.IsDir() {
+		code := eTamper
+		if info.Mode()&fs.ModeSymlink != 0 {
+			code = ePath
+		}
+		v.found.add(code, unsignedName, "%s is not a directory", unsignedName)
+	}
+	entries, _ := fs.ReadDir(v.fsys, ".")
+	for _, e := range entries {
+		if e.Name() != unsignedName && !slices.Contains(expectedFiles, e.Name()) {
+			v.warned.add(wExtraFile, e.Name(), "%s is not part of the pack: nothing signed covers it", printable(e.Name()))
+		}
+	}
+}
+
+// contents reads the three files that the manifest lists, and the signature file, and
+// returns the latter. The report comes first: with the manifest it tells which claims to
+// evaluate while the receipts go by.
+func (v *verifier) contents() (signature []byte) {
+	report, reportErr := readRegular(v.fsys, reportName, maxFile)
+	if reportErr == nil {
+		v.readReport(report)
+	}
+	v.claims = v.define()
+
+	scan := &receiptScan{runID: v.m.RunID, claims: v.claims.start()}
+	scanErr := scan.scanReceipts(v.fsys)
+	if scanErr == nil {
+		v.content(receiptsName, scan.digest, scan.size)
+	} else {
+		v.unreadable(receiptsName, scanErr)
+	}
+	if reportErr == nil {
+		v.content(reportName, sha256.Sum256(report), int64(len(report)))
+	} else {
+		v.unreadable(reportName, reportErr)
+	}
+	if transcript, err := readRegular(v.fsys, transcriptName, maxFile); err == nil {
+		v.content(transcriptName, sha256.Sum256(transcript), int64(len(transcript)))
+	} else {
+		v.unreadable(transcriptName, err)
+	}
+	signature, err := readRegular(v.fsys, signatureName, maxFile)
+	if err != nil {
+		v.unreadable(signatureName, err)
+	}
+
+	v.found.join(v.report.found...)
+	v.found.join(scan.found...)
+	// A file that is not there holds no receipts (pack.md §4.2 e): the count and the
+	// head are compared all the same, so that a removed file is seen as an omission.
+	scan.complete = scan.complete || errors.Is(scanErr, fs.ErrNotExist)
+	scan.checkReceipts(v.m, &v.found)
+	v.r.Receipts = scan.count
+	if !scan.complete {
+		v.claims = nil // they saw only some of the receipts
+	}
+	if scan.literal > 0 {
+		v.warned.add(wPortability, receiptsName,
+			"%d receipts hold U+0085, U+2028 or U+2029 unescaped: the reference implementation refuses this pack", scan.literal)
+	}
+	return signature
+}
+
+// content compares one file with its entry in the manifest: step (c) and H11.
+func (v *verifier) content(name string, sum [32]byte, size int64) {
+	for _, f := range v.m.Files {
+		switch {
+		case f.Path != name:
+		case f.SHA256 != sum:
+			v.found.add(eTamper, name, "%s is not the file that was signed: its SHA-256 is %s", name, hex.EncodeToString(sum[:]))
+			return
+		case f.Bytes != size:
+			v.found.add(eTamper, name, "%s has %d bytes, the manifest says %d", name, size, f.Bytes)
+			return
+		}
+	}
+}
+
+func (v *verifier) checkSignatureFile(detached []byte) {
+	embedded, err := v.m.signature()
+	if err == nil && string(embedded) != string(detached) {
+		v.found.add(eSignature, signatureName, "%s does not hold the signature of the manifest", signatureName)
+	}
+}
+
+// maxAhead is how far the signer's clock may be ahead of ours.
+const maxAhead = 24 * time.Hour
+
+func (v *verifier) future() {
+	if v.o.Now.IsZero() {
+		v.warned.add(wNoClock, "timestamp_end", "no time was given: whether the pack is from the future is not checked")
+		return
+	}
+	end, ok := parseSchemaTime(v.m.Attestation.TimestampEnd)
+	if !ok || end.After(v.o.Now.Add(maxAhead)) {
+		v.found.add(eTimestamp, "timestamp_end", "timestamp_end is more than %s in the future", maxAhead)
+	}
+}
+
+func hexSum(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
