@@ -110,30 +110,31 @@ func (k *publicKey) vkey() string {
 	return fmt.Sprintf("%s+%08x+%s", k.name, k.id, base64.StdEncoding.EncodeToString(append([]byte{byte(k.alg)}, k.bytes...)))
 }
 
-// secretKey is a parsed secret key. Those who hold one hold it by pointer: fmt prints the
-// fields of a struct inside a struct, whatever methods it has, but not what a pointer points to.
+// secretKey is a parsed secret key. The secret itself is only inside sign: fmt prints every field
+// it can reach, unexported and behind pointers, but not what a function holds.
 type secretKey struct {
 	publicKey
-	ed25519 ed25519.PrivateKey
-	mldsa   *mldsa.PrivateKey
+	sign func(message []byte) ([]byte, error)
 }
 
 func newSecretKey(name string, alg Algorithm, seed []byte) (*secretKey, error) {
 	if len(seed) != seedSize {
 		return nil, fmt.Errorf("secret key has %d bytes, want %d", len(seed), seedSize)
 	}
-	var s secretKey
 	var raw []byte
+	var sign func([]byte) ([]byte, error)
 	switch alg {
 	case Ed25519, Ed25519Cosigner:
-		s.ed25519 = ed25519.NewKeyFromSeed(seed)
-		raw = bytes.Clone(s.ed25519[seedSize:])
+		private := ed25519.NewKeyFromSeed(seed)
+		raw = bytes.Clone(private[seedSize:])
+		sign = func(message []byte) ([]byte, error) { return ed25519.Sign(private, message), nil }
 	case MLDSA44Cosigner:
-		var err error
-		if s.mldsa, err = mldsa.NewPrivateKey(mldsa.MLDSA44(), seed); err != nil {
+		private, err := mldsa.NewPrivateKey(mldsa.MLDSA44(), seed)
+		if err != nil {
 			return nil, errors.New("not an ML-DSA-44 seed")
 		}
-		raw = s.mldsa.PublicKey().Bytes()
+		raw = private.PublicKey().Bytes()
+		sign = func(message []byte) ([]byte, error) { return private.Sign(nil, message, nil) }
 	default:
 		return nil, fmt.Errorf("%v is not supported", alg)
 	}
@@ -141,8 +142,7 @@ func newSecretKey(name string, alg Algorithm, seed []byte) (*secretKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.publicKey = *public
-	return &s, nil
+	return &secretKey{*public, sign}, nil
 }
 
 // parseSecretKey parses "PRIVATE+KEY+name+8 hex digits+base64(type || seed)". No error shows any of it.
@@ -236,7 +236,7 @@ func (s *LogSigner) signText(text []byte) ([]byte, error) {
 	if len(cp.Extensions) > 0 {
 		return nil, errors.New("refusing to sign extension lines")
 	}
-	return ed25519.Sign(s.key.ed25519, text), nil
+	return s.key.sign(text)
 }
 
 // NoteSigner returns s in the shape that golang.org/x/mod/sumdb/note and Tessera ask for.
@@ -289,13 +289,9 @@ func (c *Cosigner) Cosign(cp *Checkpoint, at time.Time) (line []byte, err error)
 	if err != nil {
 		return nil, fmt.Errorf("refusing to cosign: %w", err)
 	}
-	var sig []byte
-	if c.key.alg == MLDSA44Cosigner {
-		if sig, err = c.key.mldsa.Sign(nil, message, nil); err != nil {
-			return nil, fmt.Errorf("cosigning with ML-DSA-44: %w", err)
-		}
-	} else {
-		sig = ed25519.Sign(c.key.ed25519, message)
+	sig, err := c.key.sign(message)
+	if err != nil {
+		return nil, fmt.Errorf("cosigning: %w", err)
 	}
 	timestamped := append(binary.BigEndian.AppendUint64(nil, uint64(seconds)), sig...)
 	return formatSignature(c.key.keyRef, timestamped), nil
