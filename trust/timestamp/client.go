@@ -1,0 +1,122 @@
+package timestamp
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net/url"
+	"time"
+)
+
+// What a Client makes of clocks that disagree.
+const (
+	skew          = time.Minute      // how far a TSA may be ahead of us
+	defaultMaxAge = 10 * time.Minute // how far a token may lie behind the question
+)
+
+// Client asks TSAs in order until one gives a token that verifies.
+type Client struct {
+	URLs    []string
+	Options Options                                                               // Nonce is ours; NotAfter can only be made earlier
+	MaxAge  time.Duration                                                         // genTime may lie so far before now; 0: 10 minutes
+	Rand    io.Reader                                                             // nil: crypto/rand
+	Now     func() time.Time                                                      // nil: time.Now
+	Post    func(ctx context.Context, url string, request []byte) ([]byte, error) // carries the request; ledger/tsa has the HTTP one
+}
+
+// Timestamp returns a verified token over the digest, from the first TSA that gives one.
+// When none does, the error joins one error per URL asked.
+func (c *Client) Timestamp(ctx context.Context, digest [32]byte) (*Token, error) {
+	if len(c.URLs) == 0 {
+		return nil, errors.New("timestamp: no TSA URL configured")
+	}
+	if c.Post == nil {
+		return nil, errors.New("timestamp: the client has no Post to carry requests")
+	}
+	var errs []error
+	for _, address := range c.URLs {
+		if err := ctx.Err(); err != nil {
+			errs = append(errs, err)
+			break
+		}
+		token, err := c.ask(ctx, address, digest)
+		if err == nil {
+			return token, nil
+		}
+		errs = append(errs, fmt.Errorf("asking %s: %w", redacted(address), err))
+	}
+	return nil, errors.Join(errs...)
+}
+
+// ask uses a new nonce for each TSA, so that none can answer with what another was asked.
+func (c *Client) ask(ctx context.Context, address string, digest [32]byte) (*Token, error) {
+	nonce, err := newNonce(c.Rand)
+	if err != nil {
+		return nil, err
+	}
+	request, err := Request(digest, nonce)
+	if err != nil {
+		return nil, err
+	}
+	asked := c.now()
+	response, err := c.Post(ctx, address, request)
+	if err != nil {
+		return nil, err
+	}
+	der, err := ParseResponse(response)
+	if err != nil {
+		return nil, err
+	}
+	o := c.Options
+	o.Nonce = nonce
+	if latest := c.now().Add(skew); o.NotAfter.IsZero() || latest.Before(o.NotAfter) {
+		o.NotAfter = latest
+	}
+	token, err := Verify(der, digest, o)
+	if err != nil {
+		return nil, err
+	}
+	if earliest := asked.Add(-c.maxAge()); token.Time.Before(earliest) {
+		return nil, fmt.Errorf("timestamp token: genTime %s is more than %s before the question",
+			token.Time.Format(time.RFC3339), c.maxAge())
+	}
+	return token, nil
+}
+
+// redacted is for errors: an address from the configuration may hold a password.
+func redacted(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "a TSA whose URL does not parse"
+	}
+	return u.Redacted()
+}
+
+func (c *Client) now() time.Time {
+	if c.Now == nil {
+		return time.Now()
+	}
+	return c.Now()
+}
+
+func (c *Client) maxAge() time.Duration {
+	if c.MaxAge == 0 {
+		return defaultMaxAge
+	}
+	return c.MaxAge
+}
+
+// newNonce gives 64 random bits: what every TSA echoes, openssl's among them.
+func newNonce(random io.Reader) (*big.Int, error) {
+	if random == nil {
+		random = rand.Reader
+	}
+	var b [8]byte
+	if _, err := io.ReadFull(random, b[:]); err != nil {
+		return nil, fmt.Errorf("drawing a nonce: %w", err)
+	}
+	return new(big.Int).SetBytes(b[:]), nil
+}
