@@ -77,7 +77,7 @@ func OpenSQLite(path string) (*SQLite, error) {
 	return s, nil
 }
 
-func openSQLite(path string) (s *SQLite, err error) {
+func openSQLite(path string) (_ *SQLite, err error) {
 	if err := createFile(path); err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func openSQLite(path string) (s *SQLite, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s = &SQLite{jobs: make(chan *job, maxGroup), quit: make(chan struct{}), stopped: make(chan struct{})}
+	s := &SQLite{jobs: make(chan *job, maxGroup), quit: make(chan struct{}), stopped: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			s.closeFiles()

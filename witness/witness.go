@@ -98,7 +98,7 @@ const (
 	// maxWait bounds the time a request may wait for its turn and for the disk.
 	maxWait = 10 * time.Second
 	// maxSwaps bounds the attempts against another process that writes to the same store.
-	maxSwaps = 3
+	maxSwaps = 20
 	// maxOrigin is what the ML-DSA-44 message can carry.
 	// SPEC tlog-cosignature: "opaque log_origin<1..2^8-1>"
 	maxOrigin = 255
@@ -245,7 +245,7 @@ func (w *Witness) AddCheckpoint(ctx context.Context, r Request) ([]byte, error) 
 	}
 	// The turn saves work; it is the store's compare and swap that keeps two
 	// requests from extending one state, also across processes.
-	for range maxSwaps {
+	for attempt := range maxSwaps {
 		st, err := w.latest(ctx, l, r.OldSize)
 		if err != nil {
 			return nil, err
@@ -253,7 +253,7 @@ func (w *Witness) AddCheckpoint(ctx context.Context, r Request) ([]byte, error) 
 		if err := w.check(ctx, st, cp, r); err != nil {
 			return nil, err
 		}
-		if !l.limiter.Allow() {
+		if attempt == 0 && !l.limiter.Allow() {
 			return nil, refuse(http.StatusTooManyRequests, "this origin asks for more cosignatures than its rate allows")
 		}
 		next, lines, err := w.cosign(st, cp)
