@@ -1,24 +1,210 @@
 // Package durable writes files that survive kill -9 and power loss.
+//
+// Every function has the same shape: the new content is written under a name that nobody reads, fsynced
+// there, given its real name in one step that the file system makes atomic, and then the directory that
+// holds the name is fsynced. Whoever looks, at any moment and after any crash, sees the old state or the
+// new one whole. When a function returns nil the new state is on disk; when it returns an error the old
+// state stands and nothing else is left, with one exception: an error that says "not known to be on disk"
+// means that the new state is visible and only the last fsync failed.
+//
+// A crash leaves at most a file .assay_tmp_* or a directory .assay_pack_staging_* that nothing refers to.
 package durable
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
 )
 
-var errStub = errors.New("not built yet")
+const (
+	tempPattern    = ".assay_tmp_*"
+	stagingPattern = ".assay_pack_staging_*"
+)
 
 // WriteFile replaces path: temporary file in the same directory, fsync, rename, fsync of the directory.
-func WriteFile(path string, data []byte, perm fs.FileMode) error { return errStub }
+// A symbolic link at path is replaced, not followed. The mode is perm whatever the umask.
+func WriteFile(path string, data []byte, perm fs.FileMode) error {
+	return place(path, data, perm, os.Rename)
+}
 
-// CreateFile is WriteFile that fails with fs.ErrExist if path exists (link, not rename).
-func CreateFile(path string, data []byte, perm fs.FileMode) error { return errStub }
+// CreateFile is WriteFile that fails with fs.ErrExist if path exists (link, not rename): of several that
+// race for one path exactly one wins. The file system must know hard links.
+func CreateFile(path string, data []byte, perm fs.FileMode) error {
+	return place(path, data, perm, os.Link)
+}
 
-// Mkdir makes a directory (and parents) and fsyncs each parent it changed.
-func Mkdir(path string, perm fs.FileMode) error { return errStub }
+// place writes the file under a temporary name and lets publish give it the real one.
+func place(path string, data []byte, perm fs.FileMode, publish func(old, new string) error) error {
+	dir := filepath.Dir(path)
+	temp, err := writeTemp(dir, data, perm)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	// The content is on disk (writeTemp fsynced it), so the name can never lead to less than all of it.
+	err = publish(temp, path)
+	// After a link the temporary name is one too many; after a rename it is gone.
+	if removeErr := os.Remove(temp); err == nil && removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {
+		err = removeErr
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return syncName(path, dir)
+}
 
-// WriteDir publishes a new directory with the named files, in one rename; fs.ErrExist if dir exists.
-// Names may hold one level of subdirectory ("_unsigned/x").
+// syncName fsyncs the directory after a name in it appeared or changed.
+func syncName(path, dir string) error {
+	if err := syncDir(dir); err != nil {
+		return fmt.Errorf("%s is written but not known to be on disk: %w", path, err)
+	}
+	return nil
+}
+
+func writeTemp(dir string, data []byte, perm fs.FileMode) (path string, err error) {
+	f, err := os.CreateTemp(dir, tempPattern) // O_EXCL and mode 0600: nobody else has it open
+	if err != nil {
+		return "", err
+	}
+	if err := fill(f, data, perm); err != nil {
+		return "", errors.Join(err, os.Remove(f.Name()))
+	}
+	return f.Name(), nil
+}
+
+// fill writes, sets the mode, fsyncs and closes. Errors of Sync and Close count: after them nobody knows
+// what is on disk.
+func fill(f *os.File, data []byte, perm fs.FileMode) error {
+	_, err := f.Write(data)
+	if err == nil {
+		err = f.Chmod(perm.Perm())
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// Mkdir makes a directory (and parents) and fsyncs each parent it changed. An existing directory is left
+// as it is. perm goes through the umask, as with os.MkdirAll.
+func Mkdir(path string, perm fs.FileMode) error {
+	switch info, err := os.Stat(path); {
+	case err == nil && info.IsDir():
+		return nil
+	case err == nil:
+		return fmt.Errorf("making directory %s: a file is in its place: %w", path, fs.ErrExist)
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	parent := filepath.Dir(filepath.Clean(path))
+	if parent == filepath.Clean(path) {
+		return fmt.Errorf("making directory %s: %w", path, fs.ErrNotExist)
+	}
+	if err := Mkdir(parent, perm); err != nil {
+		return err
+	}
+	if err := os.Mkdir(path, perm); err != nil {
+		// Somebody may have been faster; then fsync all the same, because their fsync may be to come.
+		if info, statErr := os.Stat(path); statErr != nil || !info.IsDir() {
+			return err
+		}
+	}
+	return syncName(path, parent)
+}
+
+// WriteDir publishes a new directory with the named files, in one rename; fs.ErrExist if dir exists, as
+// whatever it may be. Names may hold one level of subdirectory ("_unsigned/x"). The modes are dirPerm and
+// filePerm whatever the umask. The parent of dir must exist.
 func WriteDir(dir string, names []string, data [][]byte, dirPerm, filePerm fs.FileMode) error {
-	return errStub
+	dir = filepath.Clean(dir)
+	if err := checkNames(names, data); err != nil {
+		return fmt.Errorf("writing directory %s: %w", dir, err)
+	}
+	if _, err := os.Lstat(dir); err == nil {
+		return fmt.Errorf("writing directory %s: %w", dir, fs.ErrExist)
+	}
+	parent := filepath.Dir(dir)
+	staging, err := os.MkdirTemp(parent, stagingPattern) // mode 0700 while it is incomplete
+	if err != nil {
+		return fmt.Errorf("writing directory %s: %w", dir, err)
+	}
+	if err := stage(staging, names, data, dirPerm, filePerm); err != nil {
+		return fmt.Errorf("writing directory %s: %w", dir, errors.Join(err, discard(staging)))
+	}
+	// All files and directories are fsynced under the staging name; this makes them visible at once.
+	if err := renameNew(staging, dir); err != nil {
+		return fmt.Errorf("writing directory %s: %w", dir, errors.Join(err, discard(staging)))
+	}
+	return syncName(dir, parent)
+}
+
+// checkNames admits relative names of one or two plain elements. Equal names meet at O_EXCL.
+func checkNames(names []string, data [][]byte) error {
+	if len(names) != len(data) {
+		return fmt.Errorf("%d names for %d files", len(names), len(data))
+	}
+	for _, name := range names {
+		if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, "\\:\x00") || strings.Count(name, "/") > 1 {
+			return fmt.Errorf("file name %q, expected \"name\" or \"directory/name\"", name)
+		}
+	}
+	return nil
+}
+
+// stage writes the files and makes everything below staging durable.
+func stage(staging string, names []string, data [][]byte, dirPerm, filePerm fs.FileMode) error {
+	dirs := []string{staging}
+	for i, name := range names {
+		path := filepath.Join(staging, filepath.FromSlash(name))
+		if strings.Contains(name, "/") {
+			switch err := os.Mkdir(filepath.Dir(path), 0o700); {
+			case err == nil:
+				dirs = append(dirs, filepath.Dir(path))
+			case !errors.Is(err, fs.ErrExist): // if a file has that name, opening says so
+				return err
+			}
+		}
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return err
+		}
+		if err := fill(f, data[i], filePerm); err != nil { // fsyncs the file
+			return err
+		}
+	}
+	// Children first: once the mode of staging itself is set it may be closed to us.
+	for i := len(dirs) - 1; i >= 0; i-- {
+		if err := syncDir(dirs[i]); err != nil {
+			return err
+		}
+		if err := os.Chmod(dirs[i], dirPerm.Perm()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// discard removes a staging directory, whose parts may already have modes that forbid it.
+func discard(staging string) error {
+	walkErr := filepath.WalkDir(staging, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			return os.Chmod(path, 0o700)
+		}
+		return err
+	})
+	return errors.Join(walkErr, os.RemoveAll(staging))
+}
+
+// renameChecked looks before it renames. What appears in between is replaced only if it is an empty
+// directory; rename refuses everything else.
+func renameChecked(old, new string) error {
+	if _, err := os.Lstat(new); err == nil {
+		return &os.LinkError{Op: "rename", Old: old, New: new, Err: fs.ErrExist}
+	}
+	return os.Rename(old, new)
 }

@@ -1,0 +1,5 @@
+//go:build !linux && !darwin
+
+package durable
+
+func renameNew(old, new string) error { return renameChecked(old, new) }
