@@ -418,7 +418,7 @@ func TestAKilledWriterLeavesOnlyWholeFiles(t *testing.T) {
 			}
 		}
 		_ = cmd.Process.Kill() // somewhere in its next rounds
-		_ = cmd.Wait() // it was killed
+		_ = cmd.Wait()         // it was killed
 		if acknowledged != round {
 			t.Fatalf("%d rounds acknowledged, want %d", acknowledged, round)
 		}
