@@ -3,7 +3,6 @@ package pack
 import (
 	"crypto/ed25519"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -457,7 +456,6 @@ func (ci *CIBinding) value() jcs.Value {
 // sign makes the manifest of pack.md §3.3, signs it (§3.5) and writes both files.
 func (b *build) sign() error {
 	key := b.Signer.Public()
-	fingerprint := keySum(key)
 	scopeWord := scope
 	if b.OldShape {
 		scopeWord = scopeLegacy
@@ -482,7 +480,7 @@ func (b *build) sign() error {
 		jcs.M("expected_files", jcs.Arr(names...)),
 		jcs.M("signer_id", jcs.Str(b.Signer.ID())),
 		jcs.M("signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(key))),
-		jcs.M("signer_pubkey_sha256", jcs.Str(hex.EncodeToString(fingerprint[:]))),
+		jcs.M("signer_pubkey_sha256", jcs.Str(hexSum(key))),
 		jcs.M("signature_alg", jcs.Str("ed25519")),
 		jcs.M("signature_scope", jcs.Str(scopeWord)),
 	}

@@ -2,8 +2,6 @@ package pack
 
 import (
 	"bytes"
-	"crypto/ed25519"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -87,11 +85,9 @@ func entryOf(m *Manifest) Entry {
 		PackID: m.PackID, ReceiptIntegrity: a.ReceiptIntegrity, ClaimCheck: a.ClaimCheck,
 		Mode: a.Mode, AssuranceLevel: a.AssuranceLevel, NReceipts: a.NReceipts,
 		TimestampStart: a.TimestampStart, TimestampEnd: a.TimestampEnd, VerifierVersion: a.VerifierVersion,
-		SignerID: m.SignerID, SignerKeySHA256: keySum(m.SignerKey),
+		SignerID: m.SignerID, SignerKeySHA256: m.SignerFingerprint(),
 	}
 }
-
-func keySum(key ed25519.PublicKey) [32]byte { return sha256.Sum256(key) }
 
 // boundSource is what the signed attestation says of its CI run, zero if it names no repository
 // that a ledger can show.

@@ -53,13 +53,12 @@ type CIBinding struct{ Provider, CommitSHA, Repo, Ref, RunID, RunAttempt, Workfl
 // the pack's identity. How the file is spelled (spaces, escapes, order) does not change it.
 func (m *Manifest) Digest() [32]byte { return m.digest }
 
-// Fingerprint is the hex SHA-256 of the signer's public key, "" without a usable key.
-func (m *Manifest) Fingerprint() string {
-	if m.SignerKey == nil {
-		return ""
+// SignerFingerprint is SHA-256 of the signer's public key, zero without a usable key.
+func (m *Manifest) SignerFingerprint() (sum [32]byte) {
+	if m.SignerKey != nil {
+		sum = sha256.Sum256(m.SignerKey)
 	}
-	sum := sha256.Sum256(m.SignerKey)
-	return hex.EncodeToString(sum[:])
+	return sum
 }
 
 // VerifyManifest judges what a manifest alone can show (schema, H1-H4, H9, hashes, signature, D12).
@@ -444,7 +443,7 @@ func (m *Manifest) checkSignature(fs *findings) {
 		fs.add(eSignature, "signer_pubkey", "signer_pubkey is not %d bytes in canonical base64", ed25519.PublicKeySize)
 		return
 	}
-	if m.Fingerprint() != str(m.value, "signer_pubkey_sha256") {
+	if m.SignerFingerprint() != digest(str(m.value, "signer_pubkey_sha256")) {
 		fs.add(eSignature, "signer_pubkey_sha256", "signer_pubkey_sha256 is not the hash of signer_pubkey")
 	}
 	if err != nil {

@@ -69,6 +69,18 @@ func (f Finding) Mechanism() string {
 	return ""
 }
 
+// String is the finding on one line.
+func (f Finding) String() string {
+	s := f.Code
+	if f.Field != "" {
+		s += " " + f.Field
+	}
+	if f.Receipt >= 0 {
+		s += " of receipt " + strconv.Itoa(f.Receipt)
+	}
+	return s + ": " + f.Message
+}
+
 // maxFindings bounds a list: a million bad receipts are not a million findings.
 const maxFindings = 100
 

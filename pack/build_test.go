@@ -1,0 +1,394 @@
+package pack
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+func mustParse(t testing.TB, text string) jcs.Value {
+	t.Helper()
+	v, err := jcs.Parse([]byte(text), jcs.Limits{Bytes: 1 << 24})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+var builtAt = time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
+
+var (
+	testSigner  = keyFrom("test-signer", "pack test signer")
+	otherSigner = keyFrom("other-signer", "another pack test signer")
+)
+
+func receipt(i int) string {
+	kind := "model_call"
+	if i%2 == 1 {
+		kind = "guardian_verdict"
+	}
+	return fmt.Sprintf(`{"receipt_id":"r_%06d","type":%q,"timestamp":"2026-01-15T10:%02d:%02d.000000+00:00","schema_version":"3.0","seq":%d}`,
+		i, kind, i/60%60, i%60, i)
+}
+
+// smallSpec is two receipts and two built-in cards: claims that pass.
+func smallSpec(t testing.TB) Spec {
+	cards := BuiltinCards()
+	return Spec{
+		RunID: "run-small", Signer: testSigner, Now: builtAt, Cards: []Card{cards[1], cards[0]},
+		Receipts: []jcs.Value{mustParse(t, receipt(1)), mustParse(t, receipt(0))},
+	}
+}
+
+func mustBuild(t testing.TB, s Spec) *Pack {
+	t.Helper()
+	p, err := Build(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (p *Pack) file(name string) []byte {
+	for _, f := range p.Files {
+		if f.Name == name {
+			return f.Data
+		}
+	}
+	return nil
+}
+
+func mustVerify(t testing.TB, fsys fs.FS, o Options) *Result {
+	t.Helper()
+	r, err := Verify(fsys, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestSameSpecSameBytesInAnyOrderOfReceipts(t *testing.T) {
+	s := smallSpec(t)
+	a := mustBuild(t, s)
+	s.Receipts = []jcs.Value{s.Receipts[1], s.Receipts[0]}
+	b := mustBuild(t, s)
+	if len(a.Files) != 7 || len(b.Files) != 7 {
+		t.Fatalf("%d and %d files, want the five and two unsigned", len(a.Files), len(b.Files))
+	}
+	for i := range a.Files {
+		if a.Files[i].Name != b.Files[i].Name || !bytes.Equal(a.Files[i].Data, b.Files[i].Data) {
+			t.Errorf("%s differs", a.Files[i].Name)
+		}
+	}
+	r := mustVerify(t, a.FS(), Options{Now: builtAt, RequireClaims: true})
+	if r.ExitCode() != 0 || r.Claims != Pass || !r.ClaimsReexecuted || len(r.ClaimResults) != 3 || len(r.Warnings) != 0 {
+		t.Errorf("exit %d: %+v", r.ExitCode(), r)
+	}
+}
+
+// rebuildSpec makes the Spec a reference pack was built from.
+func rebuildSpec(t *testing.T, dir string) Spec {
+	t.Helper()
+	seed, err := os.ReadFile("../../shared/vectors/keys/alice.key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := verifyDir(t, dir, Options{})
+	if r.Integrity != Pass {
+		t.Fatalf("%s: %v", dir, r.Findings)
+	}
+	a := r.Manifest.Attestation
+	s := Spec{RunID: a.RunID, Now: builtAt, Signer: testKey{"alice", ed25519.NewKeyFromSeed(seed)}, Mode: a.Mode,
+		SuiteID: a.SuiteID, PolicyHash: a.PolicyHash, ClaimSetID: a.ClaimSetID, ValidUntil: a.ValidUntil, CIBinding: a.CIBinding}
+	var search = cardSearch{want: a.ClaimSetHash, budget: 4096}
+	if a.ClaimCheck != "N/A" {
+		if !search.each(BuiltinCards()) && !search.byIDs(BuiltinCards(), r.ClaimResults) {
+			t.Fatalf("%s: no cards", dir)
+		}
+		s.Cards = []Card{{ID: "all", Name: "All", Claims: search.found}}
+	}
+	text, err := os.ReadFile(filepath.Join(dir, receiptsName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		s.Receipts = append(s.Receipts, refloat(mustParse(t, line)))
+	}
+	return s
+}
+
+// refloat makes floats of the integers that only a float can have been: C() writes 1e20 as 100000000000000000000.
+func refloat(v jcs.Value) jcs.Value {
+	switch v.Kind {
+	case jcs.Number:
+		if n, ok := v.Int64(); !strings.ContainsAny(v.Text, ".eE") && (!ok || n >= 1<<53 || n <= -1<<53) {
+			v.Text += ".0"
+		}
+	case jcs.Array:
+		items := make([]jcs.Value, len(v.Items))
+		for i := range v.Items {
+			items[i] = refloat(v.Items[i])
+		}
+		v.Items = items
+	case jcs.Object:
+		members := make([]jcs.Member, len(v.Members))
+		for i, m := range v.Members {
+			members[i] = jcs.M(m.Name, refloat(m.Value))
+		}
+		v.Members = members
+	}
+	return v
+}
+
+func TestRebuildingReferencePacksGivesTheSameReceiptsAndAttestation(t *testing.T) {
+	needShared(t)
+	dirs, _ := filepath.Glob(filepath.Join(sharedPacks, "pass_*"))
+	if len(dirs) < 10 {
+		t.Fatalf("only %d packs", len(dirs))
+	}
+	ours := map[string]bool{"verifier_version": true, "canon_impl": true, "canon_impl_version": true}
+	for _, dir := range append(dirs, filepath.Join(sharedPacks, "div_u2028_escaped"), filepath.Join(sharedPacks, "claimfail_guardian")) {
+		s := rebuildSpec(t, dir)
+		p := mustBuild(t, s)
+		want, _ := os.ReadFile(filepath.Join(dir, receiptsName))
+		if !bytes.Equal(p.file(receiptsName), want) {
+			t.Errorf("%s: other receipts", dir)
+		}
+		manifest, _ := os.ReadFile(filepath.Join(dir, manifestName))
+		theirs, mine := get(mustParse(t, string(manifest)), "attestation"), get(p.Manifest.value, "attestation")
+		if len(theirs.Members) != len(mine.Members) {
+			t.Errorf("%s: %d members, want %d", dir, len(mine.Members), len(theirs.Members))
+		}
+		for i, m := range theirs.Members {
+			got := mine.Members[i]
+			if strings.HasSuffix(dir, "pass_empty") && strings.HasPrefix(m.Name, "timestamp_") {
+				continue // the time of the build, which we spell with a fraction
+			}
+			if strings.HasSuffix(dir, "div_u2028_escaped") && m.Name == "pack_id" {
+				continue // edited after its id was derived
+			}
+			if !ours[m.Name] && (got.Name != m.Name || got.Value.Text != m.Value.Text || got.Value.Kind != m.Value.Kind) {
+				t.Errorf("%s: %s is %q, want %s %q", dir, got.Name, got.Value.Text, m.Name, m.Value.Text)
+			}
+		}
+	}
+}
+
+func TestBuildRefusesWhatVerifyWouldRejectAndWhatIsNotPortable(t *testing.T) {
+	with := func(members string) string {
+		return `{"receipt_id":"r","type":"model_call","timestamp":"2026-01-15T10:00:00+00:00",` + members + `}`
+	}
+	for _, c := range []struct{ receipt, want string }{
+		{`[1]`, "not an object"},
+		{`{"type":"model_call","timestamp":"2026-01-15T10:00:00+00:00"}`, "receipt_id is missing"},
+		{`{"receipt_id":"","type":"model_call","timestamp":"2026-01-15T10:00:00+00:00"}`, "receipt_id is missing"},
+		{`{"receipt_id":7,"type":"model_call","timestamp":"2026-01-15T10:00:00+00:00"}`, "receipt_id is missing"},
+		{`{"receipt_id":"r","type":"breakglass","timestamp":"2026-01-15T10:00:00+00:00"}`, `"acme.breakglass/v1"`},
+		{`{"receipt_id":"r","type":"loom.x","timestamp":"2026-01-15T10:00:00+00:00"}`, "not admitted"},
+		{`{"receipt_id":"r","type":"a.b\n","timestamp":"2026-01-15T10:00:00+00:00"}`, "not admitted"},
+		{`{"receipt_id":"r","type":"model_call","timestamp":"2026-01-15"}`, "timestamp"},
+		{`{"receipt_id":"r","type":"model_call","timestamp":"2026-01-15T10:00:60+00:00"}`, "timestamp"},
+		{`{"receipt_id":"r","type":"model_call","timestamp":"2026-02-15T10:00:00+00:00"}`, "timestamp_end"}, // from the future
+		{with(`"n":9007199254740992`), "n: integer"},
+		{with(`"n":[-9007199254740993]`), "n: [0]: integer"},
+		{with(`"n":1e400`), "out of range"},
+		{with(`"n":1e-400`), "out of range"},
+		{with(`"naïve":1`), "not portable"},
+		{with(`"a":{"__proto__":1}`), "not portable"},
+		{with(`"Signature":"x"`), "only by case"},
+		{with(`"SEQ":1`), "only by case"},
+		{with(`"seq":"1"`), "seq"},
+		{with(`"seq":null`), "seq"},
+		{with(`"seq":1.0`), "seq"},
+		{with(`"_trace_id":"other"`), "_trace_id"},
+		{with(`"run_id":"other"`), "run_id"},
+		{with(`"run_id":7`), "run_id"},
+		{with(`"x":"` + strings.Repeat("x", maxLine) + `"`), "bytes"},
+		{with(`"x":` + strings.Repeat("[", 64) + strings.Repeat("]", 64)), ""},
+	} {
+		s := smallSpec(t)
+		v, err := jcs.Parse([]byte(c.receipt), jcs.Limits{Bytes: 1 << 24, Depth: 100})
+		if err != nil {
+			t.Fatalf("%s: %v", c.receipt, err)
+		}
+		s.Receipts = append(s.Receipts, v)
+		_, err = Build(s)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%.120s: error %v, want %q", c.receipt, err, c.want)
+		}
+	}
+}
+
+func TestBuildRefusesHandMadeValuesThatAreNoJSON(t *testing.T) {
+	base := mustParse(t, receipt(7))
+	deep := jcs.Value{}
+	for range 100000 {
+		deep = jcs.Arr(deep)
+	}
+	for name, v := range map[string]jcs.Value{
+		"lone surrogate": jcs.Str("\xed\xa0\x80"),
+		"bad name":       jcs.Obj(jcs.M("\xff", jcs.Value{})),
+		"duplicate":      jcs.Obj(jcs.M("a", jcs.Value{}), jcs.M("a", jcs.Value{})),
+		"not a number":   jcs.Float(math.NaN()),
+		"infinity":       jcs.Float(math.Inf(1)),
+		"bad token":      {Kind: jcs.Number, Text: "01"},
+		"empty token":    {Kind: jcs.Number},
+		"bad kind":       {Kind: 99},
+		"deep":           deep,
+	} {
+		s := smallSpec(t)
+		r := base
+		r.Members = append(r.Members[:len(r.Members):len(r.Members)], jcs.M("x", v))
+		s.Receipts = append(s.Receipts, r)
+		if _, err := Build(s); err == nil {
+			t.Errorf("%s: built", name)
+		}
+	}
+	s := smallSpec(t)
+	r := base
+	r.Members = append(r.Members[:len(r.Members):len(r.Members)], jcs.M("receipt_id", jcs.Str("twice")))
+	s.Receipts = append(s.Receipts, r)
+	if _, err := Build(s); err == nil {
+		t.Error("a second receipt_id: built")
+	}
+}
+
+func TestBuildRefusesBadSpecs(t *testing.T) {
+	for name, change := range map[string]func(*Spec){
+		"no run":        func(s *Spec) { s.RunID = "" },
+		"homoglyph run": func(s *Spec) { s.RunID = "run-\u0430" },
+		"control id":    func(s *Spec) { s.PackID = "a\x1b[2J" },
+		"no time":       func(s *Spec) { s.Now = time.Time{} },
+		"no signer":     func(s *Spec) { s.Signer = nil },
+		"odd mode":      func(s *Spec) { s.Mode = "loud" },
+		"policy hash":   func(s *Spec) { s.PolicyHash = "xyz" },
+		"valid until":   func(s *Spec) { s.ValidUntil = "tomorrow" },
+		"ci provider":   func(s *Spec) { s.CIBinding = &CIBinding{Provider: "acme", CommitSHA: strings.Repeat("a", 40)} },
+		"ci commit":     func(s *Spec) { s.CIBinding = &CIBinding{Provider: "local", CommitSHA: "HEAD"} },
+		"old shape":     func(s *Spec) { s.OldShape, s.SupersededBy = true, "x" },
+		"duplicate id":  func(s *Spec) { s.Receipts = append(s.Receipts, s.Receipts[0]) },
+		"small key":     func(s *Spec) { s.Signer = smallOrderSigner{} },
+		"lying signer":  func(s *Spec) { s.Signer = lyingSigner{testSigner} },
+	} {
+		s := smallSpec(t)
+		change(&s)
+		if p, err := Build(s); err == nil {
+			t.Errorf("%s: built %v", name, p.Manifest)
+		}
+	}
+}
+
+type smallOrderSigner struct{}
+
+func (smallOrderSigner) ID() string                  { return "small" }
+func (smallOrderSigner) Public() ed25519.PublicKey   { return append([]byte{1}, make([]byte, 31)...) }
+func (smallOrderSigner) Sign([]byte) ([]byte, error) { return append([]byte{1}, make([]byte, 63)...), nil }
+
+type lyingSigner struct{ testKey }
+
+func (lyingSigner) Public() ed25519.PublicKey { return otherSigner.Public() }
+
+func TestBuiltShapesVerify(t *testing.T) {
+	for name, change := range map[string]func(*Spec){
+		"old shape":   func(s *Spec) { s.OldShape = true },
+		"no claims":   func(s *Spec) { s.Cards = nil },
+		"empty":       func(s *Spec) { s.Receipts, s.Cards = nil, nil },
+		"empty fails": func(s *Spec) { s.Receipts = nil },
+		"six cards":   func(s *Spec) { s.Cards = BuiltinCards() },
+		"given id":    func(s *Spec) { s.PackID = "pack_20260115T120000_0123abcd" },
+		"ci": func(s *Spec) {
+			s.CIBinding = &CIBinding{Provider: "local", CommitSHA: strings.Repeat("a", 40), Repo: "acme/app"}
+		},
+		"separators": func(s *Spec) {
+			s.Receipts = append(s.Receipts, mustParse(t, `{"receipt_id":"u","type":"a.b/v1","timestamp":"2026-01-15T10:00:00Z","t":"\u0085\u2028\u2029"}`))
+		},
+		"dropped members": func(s *Spec) {
+			s.Receipts = append(s.Receipts, mustParse(t, `{"receipt_id":"u","type":"a.b/v1","timestamp":"2026-01-15T10:00:00Z","signature":"x","anchor":{"signature":1},"n":{"anchor":1}}`))
+		},
+		"hostile texts": func(s *Spec) { s.RunID, s.SuiteID = "`|<b>\\", "\u202e\x1b]0;x\a\n# PASS" },
+	} {
+		s := smallSpec(t)
+		change(&s)
+		p, err := Build(s)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		r := mustVerify(t, p.FS(), Options{Now: builtAt})
+		if r.ExitCode() != 0 || r.Receipts != len(s.Receipts) {
+			t.Errorf("%s: %+v", name, r)
+		}
+		for _, f := range []string{transcriptName, summaryName} {
+			if i := bytes.IndexFunc(p.file(f), func(c rune) bool { return c != '\n' && (c < 0x20 || c > 0x7e) }); i >= 0 {
+				t.Errorf("%s: %s holds %q", name, f, p.file(f)[i:i+8])
+			}
+		}
+	}
+}
+
+func TestCustomCardsTravelWithThePackAndAreReexecuted(t *testing.T) {
+	card, err := ParseCard([]byte(`{"card_id":"mine","name":"Mine","claims":[
+		{"claim_id":"c1","check":"field_value_matches","params":{"receipt_type":"model_call","field_name":"seq","expected_value":0.0}},
+		{"claim_id":"c2","check":"receipt_count_ge","params":{"min_count":100}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := smallSpec(t)
+	s.Cards = []Card{card, BuiltinCards()[3]}
+	p := mustBuild(t, s)
+	r := mustVerify(t, p.FS(), Options{Now: builtAt, RequireClaims: true})
+	if r.ExitCode() != 1 || r.Claims != Fail || !r.ClaimsReexecuted || len(r.ClaimResults) != 3 {
+		t.Fatalf("exit %d: %+v", r.ExitCode(), r)
+	}
+	files := p.FS().(memFS)
+	delete(files, cardsName)
+	if r := mustVerify(t, files, Options{RequireClaims: true}); r.ExitCode() != 1 || r.ClaimsReexecuted || !warns(r, wNotReexecuted) {
+		t.Errorf("without the cards: exit %d: %+v", r.ExitCode(), r)
+	}
+	if r := mustVerify(t, files, Options{Cards: s.Cards}); r.ExitCode() != 0 || !r.ClaimsReexecuted || warns(r, wNotReexecuted) {
+		t.Errorf("with the cards given: %+v", r)
+	}
+	// A card given alone is put together with the built-in by the claim ids of the report.
+	if r := mustVerify(t, files, Options{Cards: s.Cards[:1]}); r.ExitCode() != 0 || !r.ClaimsReexecuted {
+		t.Errorf("with one card given: %+v", r)
+	}
+	for _, lie := range []string{"", "[]", "{}", `[{"card_id":"x"}]`, `[{"card_id":"x","name":"x","claims":[{"claim_id":"c","check":"receipt_count_ge","params":{"min_count":0}}]}]`} {
+		files[cardsName] = []byte(lie)
+		r := mustVerify(t, files, Options{RequireClaims: true})
+		if r.ExitCode() != 1 || r.ClaimsReexecuted {
+			t.Errorf("cards %q: exit %d: %+v", lie, r.ExitCode(), r)
+		}
+	}
+}
+
+func warns(r *Result, code string) bool {
+	for _, w := range r.Warnings {
+		if w.Code == code {
+			return true
+		}
+	}
+	return false
+}
+
+func TestWriteDirThenVerify(t *testing.T) {
+	p := mustBuild(t, smallSpec(t))
+	dir := filepath.Join(t.TempDir(), "proof_pack")
+	if err := p.WriteDir(dir); err != nil {
+		t.Fatal(err)
+	}
+	if r := verifyDir(t, dir, Options{Now: builtAt}); r.ExitCode() != 0 || len(r.Warnings) > 0 || r.Manifest.Digest() != p.Manifest.Digest() {
+		t.Errorf("%+v", r)
+	}
+	if err := p.WriteDir(dir); err == nil {
+		t.Error("an existing directory was overwritten")
+	}
+}
