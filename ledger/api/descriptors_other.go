@@ -1,0 +1,6 @@
+//go:build !unix
+
+package api
+
+// descriptorLimit is a guess where the system has no RLIMIT_NOFILE.
+func descriptorLimit() int { return 1024 }

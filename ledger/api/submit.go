@@ -1,0 +1,288 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/Haserjian/assay-ledger/ledger"
+	"github.com/Haserjian/assay-ledger/pack"
+)
+
+// maxManifest is the largest body that a submission may have, in bytes.
+const maxManifest = 64 << 10
+
+// submit logs a manifest and answers with its proof.
+func (h *Handler) submit(c echo.Context) error {
+	r := c.Request()
+	src, err := sourceOf(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	if err := checkContent(r.Header); err != nil {
+		return err
+	}
+	manifest, err := readBody(c)
+	if err != nil {
+		return err
+	}
+	if prefersAsync(r.Header) {
+		return h.submitLater(c, manifest, src)
+	}
+	// The slot is taken after the body is here: slow senders hold connections, not slots.
+	select {
+	case h.waiting <- struct{}{}:
+		defer func() { <-h.waiting }()
+	default:
+		return ledger.ErrBusy
+	}
+	h.extend(c)
+	ctx, cancel := context.WithTimeout(r.Context(), h.cfg.Wait)
+	defer cancel()
+	a, err := h.cfg.Log.Add(ctx, manifest, src)
+	if err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if a.New {
+		status = http.StatusCreated
+	}
+	digest := hexDigest(a.Entry.Entry.ManifestSHA256)
+	c.Response().Header().Set("Location", "/v1/entries/"+digest)
+	return writeAnchored(c, status, noStore, a)
+}
+
+// submitLater answers 202 once the manifest verified, and logs it after that.
+func (h *Handler) submitLater(c echo.Context, manifest []byte, src pack.Source) error {
+	m, findings := pack.VerifyManifest(manifest)
+	if len(findings) > 0 || m == nil {
+		return &ledger.Rejected{Findings: findings}
+	}
+	digest := m.Digest()
+	err := h.later.add(digest, func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, h.cfg.Wait)
+		defer cancel()
+		if _, err := h.cfg.Log.Add(ctx, manifest, src); err != nil {
+			h.cfg.Logger.Warn("submission accepted but not logged", "manifest", hexDigest(digest), "err", clip(err.Error()))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	location := "/v1/entries/" + hexDigest(digest)
+	header := c.Response().Header()
+	header.Set("Location", location)
+	header.Set("Preference-Applied", "respond-async")
+	return writeText(c, http.StatusAccepted, noStore, location+"\n")
+}
+
+// extend moves the connection's deadlines past Wait. The server's read deadline
+// would otherwise end r.Context() while the submission waits for its witnesses.
+func (h *Handler) extend(c echo.Context) {
+	control := http.NewResponseController(c.Response())
+	end := time.Now().Add(h.cfg.Wait + 15*time.Second)
+	// A recorder in a test has no deadlines; then there are none to move.
+	_ = control.SetReadDeadline(end)
+	_ = control.SetWriteDeadline(end)
+}
+
+func sourceOf(rawQuery string) (pack.Source, error) {
+	q, err := strictQuery(rawQuery, "source_repo", "source_workflow", "source_commit")
+	if err != nil {
+		return pack.Source{}, err
+	}
+	src, err := pack.ParseSource(q.Get("source_repo"), q.Get("source_workflow"), q.Get("source_commit"))
+	if err != nil {
+		return pack.Source{}, refuse(badSource, sentence(err.Error()))
+	}
+	return src, nil
+}
+
+// strictQuery refuses parameters that nobody reads and those given twice.
+func strictQuery(rawQuery string, known ...string) (url.Values, error) {
+	if rawQuery == "" {
+		return nil, nil
+	}
+	const longest = 4096
+	if len(rawQuery) > longest {
+		return nil, refuse(malformed, fmt.Sprintf("The query is longer than %d bytes.", longest))
+	}
+	q, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return nil, refuse(malformed, "The query is not URL-encoded.")
+	}
+	for name, values := range q {
+		if !slices.Contains(known, name) {
+			return nil, refuse(malformed, fmt.Sprintf("Leave out the query parameter %q: use only %s.", clip(name), strings.Join(known, ", ")))
+		}
+		if len(values) > 1 {
+			return nil, refuse(malformed, fmt.Sprintf("Give the query parameter %s once.", name))
+		}
+	}
+	return q, nil
+}
+
+// checkContent accepts plain bodies of the types that clients send without being told;
+// curl --data-binary says application/x-www-form-urlencoded.
+func checkContent(header http.Header) error {
+	if len(header["Content-Encoding"]) > 0 {
+		return refuse(badEncoding, "")
+	}
+	types := header["Content-Type"]
+	if len(types) == 0 {
+		return nil
+	}
+	media, _, err := mime.ParseMediaType(types[0])
+	if err != nil || len(types) > 1 {
+		return refuse(badType, "")
+	}
+	switch media {
+	case typeJSON, "application/x-www-form-urlencoded", "application/octet-stream":
+		return nil
+	}
+	return refuse(badType, "")
+}
+
+// readBody reads at most maxManifest bytes; memory follows what has arrived, not what was announced.
+func readBody(c echo.Context) ([]byte, error) {
+	r := c.Request()
+	if r.ContentLength > maxManifest {
+		return nil, refuse(tooLarge, "")
+	}
+	limited := http.MaxBytesReader(c.Response(), r.Body, maxManifest)
+	body := make([]byte, 0, max(512, min(r.ContentLength+1, 8<<10)))
+	for {
+		n, err := limited.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case err == io.EOF:
+			return body, nil
+		case err != nil:
+			var big *http.MaxBytesError
+			if errors.As(err, &big) {
+				return nil, err
+			}
+			return nil, &refusal{problem: malformed, cause: fmt.Errorf("reading the body: %w", err)}
+		case len(body) == cap(body):
+			body = slices.Grow(body, len(body))
+		}
+	}
+}
+
+func prefersAsync(header http.Header) bool {
+	for _, line := range header["Prefer"] {
+		for preference := range strings.SplitSeq(line, ",") {
+			name, _, _ := strings.Cut(preference, ";")
+			if strings.EqualFold(strings.TrimSpace(name), "respond-async") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// sentence makes a house error ("source_repo: wants owner/name") one for people.
+func sentence(s string) string {
+	if s == "" {
+		return s
+	}
+	s = strings.ToUpper(s[:1]) + s[1:]
+	if !strings.HasSuffix(s, ".") {
+		s += "."
+	}
+	return s
+}
+
+// later runs what was accepted with 202. It owns its goroutines: at most cap(slots),
+// counted in running, ended by drain.
+type later struct {
+	logger  *slog.Logger
+	slots   chan struct{}
+	ctx     context.Context
+	cancel  context.CancelFunc
+	mu      sync.Mutex
+	closed  bool             // guarded by mu
+	pending map[[32]byte]int // guarded by mu; manifests being logged
+	running sync.WaitGroup
+}
+
+func (l *later) start(most int, logger *slog.Logger) {
+	l.logger = logger
+	l.slots = make(chan struct{}, most)
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.pending = map[[32]byte]int{}
+}
+
+func (l *later) add(manifest [32]byte, work func(context.Context)) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return ledger.ErrClosed
+	}
+	select {
+	case l.slots <- struct{}{}:
+	default:
+		return ledger.ErrBusy
+	}
+	l.pending[manifest]++
+	l.running.Go(func() {
+		defer l.done(manifest)
+		work(l.ctx)
+	})
+	return nil
+}
+
+func (l *later) done(manifest [32]byte) {
+	// A panic in Add is that submission's failure; nobody was told that it is logged.
+	if v := recover(); v != nil {
+		l.logger.Error("panic while logging an accepted submission", "manifest", hexDigest(manifest),
+			"err", clip(fmt.Sprint(v)), "at", clip(panicSite(debug.Stack())))
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.pending[manifest]--; l.pending[manifest] == 0 {
+		delete(l.pending, manifest)
+	}
+	<-l.slots
+}
+
+func (l *later) has(manifest [32]byte) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pending[manifest] > 0
+}
+
+// Drain waits until all that was accepted with 202 is logged; it accepts nothing more.
+// When ctx ends first, what is left is cancelled and an error says how much.
+func (h *Handler) Drain(ctx context.Context) error {
+	l := &h.later
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	defer l.cancel()
+	// Every slot taken means every worker is done.
+	for n := range cap(l.slots) {
+		select {
+		case l.slots <- struct{}{}:
+		case <-ctx.Done():
+			l.cancel()
+			left := len(l.slots) - n
+			l.running.Wait() // Add returns when its context ends
+			return fmt.Errorf("%d accepted submissions were cut short: %w", left, ctx.Err())
+		}
+	}
+	l.running.Wait()
+	return nil
+}

@@ -1,0 +1,292 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Haserjian/assay-ledger/ledger"
+	"github.com/Haserjian/assay-ledger/pack"
+)
+
+const entriesURL = "/v1/entries?source_repo=acme/app&source_workflow=ci.yml&source_commit=0123456789abcdef0123456789abcdef01234567"
+
+type anchoredJSON struct {
+	Index          int64  `json:"index"`
+	ManifestSHA256 string `json:"manifest_sha256"`
+	PackRootSHA256 string `json:"pack_root_sha256"`
+	Entry          any    `json:"entry"`
+	Leaf           []byte `json:"leaf"`
+	ProofURL       string `json:"proof_url"`
+	New            bool   `json:"new"`
+	TreeSize       int64  `json:"tree_size"`
+	Proof          string `json:"proof"`
+}
+
+func TestSubmissionIsAnsweredWithItsProof(t *testing.T) {
+	log := &fakeLog{}
+	h := newHandler(t, log, nil)
+	first := ask(h, "POST", entriesURL, "manifest one", "Accept: */*")
+	if first.Code != 201 || first.Header().Get("Content-Type") != "text/plain; charset=utf-8" {
+		t.Fatalf("got %d %v", first.Code, first.Header())
+	}
+	if got := first.Body.String(); !strings.HasPrefix(got, "c2sp.org/tlog-proof@v1\n") {
+		t.Errorf("body is no tlog-proof: %q", got)
+	}
+	location := "/v1/entries/" + hexDigest(log.logged[0].Entry.ManifestSHA256)
+	if got := first.Header().Get("Location"); got != location {
+		t.Errorf("Location is %q, want %q", got, location)
+	}
+	if got := log.logged[0].Entry.Source; got.Repo != "acme/app" || got.Workflow != "ci.yml" || !strings.HasPrefix(got.Commit, "0123") {
+		t.Errorf("source is %+v", got)
+	}
+	again := ask(h, "POST", entriesURL, "manifest one")
+	if again.Code != 200 || again.Body.String() != first.Body.String() {
+		t.Errorf("the second time: %d %q", again.Code, again.Body)
+	}
+}
+
+func TestSubmissionIsAnsweredAsJSONWhenAsked(t *testing.T) {
+	h := newHandler(t, &fakeLog{}, nil)
+	ask(h, "POST", entriesURL, "manifest zero")
+	w := ask(h, "POST", entriesURL, "manifest one", "Accept: application/json")
+	got := decode[anchoredJSON](t, w)
+	digest, ok := parseDigest(got.ManifestSHA256)
+	if !ok || w.Code != 201 || !got.New || got.Index != 1 || got.TreeSize != 2 || got.ProofURL != "/v1/entries/"+hexDigest(digest)+"/proof" ||
+		!strings.Contains(got.Proof, "\nindex 1\n") || !strings.Contains(string(got.Leaf), `"<&> 1"`) || got.Entry == nil {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+	if !strings.Contains(w.Body.String(), `"entry":`+string(got.Leaf)) {
+		t.Errorf("the entry is not the leaf, byte for byte: %s", w.Body)
+	}
+}
+
+func TestBodiesThatAreNoPlainManifestAreRefused(t *testing.T) {
+	log := &fakeLog{}
+	h := newHandler(t, log, nil)
+	full := strings.Repeat("x", maxManifest)
+	for name, c := range map[string]struct {
+		body    string
+		headers []string
+		want    problem
+	}{
+		"one byte too many":    {full + "x", nil, tooLarge},
+		"gzip":                 {"x", []string{"Content-Encoding: gzip"}, badEncoding},
+		"identity said":        {"x", []string{"Content-Encoding: identity"}, badEncoding},
+		"multipart":            {"x", []string{"Content-Type: multipart/form-data; boundary=x"}, badType},
+		"no media type":        {"x", []string{"Content-Type: ;;;"}, badType},
+		"two types":            {"x", []string{"Content-Type: application/json", "Content-Type: text/html"}, badType},
+		"a type with an oddly": {"x", []string{"Content-Type: application/jsonx"}, badType},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wantProblem(t, ask(h, "POST", entriesURL, c.body, c.headers...), c.want)
+		})
+	}
+	// Chunked: nobody announces the length.
+	r := httptest.NewRequest("POST", entriesURL, struct{ *strings.Reader }{strings.NewReader(full + "x")})
+	r.ContentLength = -1
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	wantProblem(t, w, tooLarge)
+	if len(log.logged) != 0 {
+		t.Fatalf("%d of those were logged", len(log.logged))
+	}
+	for _, contentType := range []string{"application/json", "application/json; charset=utf-8", "application/x-www-form-urlencoded", "application/octet-stream", ""} {
+		var headers []string
+		if contentType != "" {
+			headers = []string{"Content-Type: " + contentType}
+		}
+		if w := ask(h, "POST", entriesURL, full, headers...); w.Code/100 != 2 {
+			t.Errorf("64 KiB of %q: %d %s", contentType, w.Code, w.Body)
+		}
+	}
+}
+
+func TestSubmissionsWithAQueryThatNobodyReadsAreRefused(t *testing.T) {
+	log := &fakeLog{}
+	h := newHandler(t, log, nil)
+	for query, want := range map[string]problem{
+		"source_repo=a/b&x=1":                      malformed,
+		"SOURCE_REPO=a/b":                          malformed,
+		"source_repo=a/b&source_repo=a/b":          malformed,
+		"source_repo=a/b;source_workflow=x":        malformed,
+		"source_repo=%zz":                          malformed,
+		"source_repo=" + strings.Repeat("a", 5000): malformed,
+		"source_repo=../..":                        badSource,
+		"source_repo=javascript:alert(1)":          badSource,
+		"source_repo=%D0%BEpenai/gpt":              badSource,
+		"source_repo=a/b%0a":                       badSource,
+		"source_repo=%3Cscript%3E/x":               badSource,
+	} {
+		wantProblem(t, ask(h, "POST", "/v1/entries?"+query, "m"), want)
+	}
+	if len(log.logged) != 0 {
+		t.Errorf("%d of those were logged", len(log.logged))
+	}
+}
+
+func TestEveryErrorOfTheLogIsAProblem(t *testing.T) {
+	rejection := &ledger.Rejected{Findings: []pack.Finding{{Code: "E_MANIFEST_SIGNATURE", Field: "signature", Message: "<b>bad</b>\x1b"}}}
+	for name, c := range map[string]struct {
+		err   error
+		want  problem
+		retry string
+	}{
+		"rejected":         {rejection, rejected, ""},
+		"busy":             {ledger.ErrBusy, busy, "1"},
+		"unpublished":      {ledger.ErrUnpublished, unpublished, "1"},
+		"no timestamp":     {ledger.ErrTimestamp, noTimestamp, "5"},
+		"storage":          {ledger.ErrStorage, storageFull, ""},
+		"closed":           {ledger.ErrClosed, closing, "5"},
+		"not found":        {ledger.ErrNotFound, notFound, ""},
+		"too late":         {context.DeadlineExceeded, unpublished, "1"},
+		"anything else":    {errTest, internal, ""},
+		"wrapped rejected": {fmt.Errorf("adding: %w", rejection), rejected, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHandler(t, broken{fmt.Errorf("adding: %w", c.err)}, nil)
+			w := ask(h, "POST", entriesURL, "m")
+			got := wantProblem(t, w, c.want)
+			if w.Header().Get("Retry-After") != c.retry {
+				t.Errorf("Retry-After is %q, want %q", w.Header().Get("Retry-After"), c.retry)
+			}
+			if c.want.name == rejected.name && (len(got.Findings) != 1 || got.Findings[0].Code != "E_MANIFEST_SIGNATURE" || got.Findings[0].Field != "signature") {
+				t.Errorf("findings are %+v", got.Findings)
+			}
+			if strings.Contains(w.Body.String(), "/secret") || w.Header().Get("Location") != "" {
+				t.Errorf("the answer tells too much: %v %s", w.Header(), w.Body)
+			}
+		})
+	}
+}
+
+func TestFloodOfFindingsIsCutShort(t *testing.T) {
+	long := &ledger.Rejected{}
+	for range 1000 {
+		long.Findings = append(long.Findings, pack.Finding{Code: "E_X", Message: strings.Repeat("é", 10000)})
+	}
+	w := ask(newHandler(t, broken{long}, nil), "POST", entriesURL, "m")
+	if got := wantProblem(t, w, rejected); len(got.Findings) != 32 || w.Body.Len() > 32<<10 {
+		t.Errorf("%d findings in %d bytes", len(got.Findings), w.Body.Len())
+	}
+}
+
+func TestSubmissionsBeyondTheBoundAreToldToComeBack(t *testing.T) {
+	entered, release := make(chan struct{}), make(chan struct{})
+	log := &fakeLog{add: func(context.Context, []byte, pack.Source) (*ledger.Anchored, error) {
+		entered <- struct{}{}
+		<-release
+		return nil, ledger.ErrUnpublished
+	}}
+	h := newHandler(t, log, func(c *Config) { c.MaxInFlight = 1 })
+	done := make(chan *httptest.ResponseRecorder)
+	go func() { done <- ask(h, "POST", entriesURL, "one") }()
+	<-entered
+	w := ask(h, "POST", entriesURL, "two")
+	wantProblem(t, w, busy)
+	if w.Header().Get("Retry-After") != "1" {
+		t.Errorf("Retry-After is %q", w.Header().Get("Retry-After"))
+	}
+	close(release)
+	wantProblem(t, <-done, unpublished)
+}
+
+func TestSubmissionWaitsNoLongerThanItMay(t *testing.T) {
+	log := &fakeLog{add: func(ctx context.Context, _ []byte, _ pack.Source) (*ledger.Anchored, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}
+	h := newHandler(t, log, func(c *Config) { c.Wait = time.Millisecond })
+	wantProblem(t, ask(h, "POST", entriesURL, "m"), unpublished)
+}
+
+func TestAsynchronousSubmissionsAreVerifiedFirst(t *testing.T) {
+	log := &fakeLog{}
+	h := newHandler(t, log, nil)
+	wantProblem(t, ask(h, "POST", entriesURL, "no manifest", "Prefer: respond-async"), rejected)
+	if err := h.Drain(context.Background()); err != nil || len(log.logged) != 0 {
+		t.Errorf("drain: %v, %d logged", err, len(log.logged))
+	}
+}
+
+func TestDrainWaitsForWhatWasAccepted(t *testing.T) {
+	h := newHandler(t, &fakeLog{}, func(c *Config) { c.MaxAsync = 2 })
+	release, ran := make(chan struct{}), make(chan struct{}, 2)
+	work := func(context.Context) { <-release; ran <- struct{}{} }
+	for n := range byte(2) {
+		if err := h.later.add([32]byte{n}, work); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.later.add([32]byte{9}, work); !errors.Is(err, ledger.ErrBusy) {
+		t.Errorf("a third of two: %v", err)
+	}
+	wantProblem(t, ask(h, "GET", "/v1/entries/01"+strings.Repeat("00", 31), ""), notFound)
+	if w := ask(h, "GET", "/v1/entries/01"+strings.Repeat("00", 31), ""); w.Header().Get("Retry-After") != "1" {
+		t.Errorf("an entry that is being logged: %d %v", w.Code, w.Header())
+	}
+	drained := make(chan error)
+	go func() { drained <- h.Drain(context.Background()) }()
+	close(release)
+	if err := <-drained; err != nil || len(ran) != 2 {
+		t.Errorf("drained with %v and %d of 2 done", err, len(ran))
+	}
+	if err := h.later.add([32]byte{9}, work); !errors.Is(err, ledger.ErrClosed) {
+		t.Errorf("after the drain: %v", err)
+	}
+}
+
+func TestDrainCutsShortWhatTakesTooLong(t *testing.T) {
+	h := newHandler(t, &fakeLog{}, nil)
+	if err := h.later.add([32]byte{}, func(ctx context.Context) { <-ctx.Done() }); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	err := h.Drain(ctx)
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "1 accepted submission") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestPanicWhileLoggingLaterIsLoggedAndFreesItsSlot(t *testing.T) {
+	var out lines
+	h := newHandler(t, &fakeLog{}, func(c *Config) { c.Logger = out.logger() })
+	if err := h.later.add([32]byte{7}, func(context.Context) { panic("boom") }); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Drain(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "boom") || h.later.has([32]byte{7}) {
+		t.Errorf("log: %s", out.String())
+	}
+}
+
+func TestPreferIsReadAsAList(t *testing.T) {
+	for value, want := range map[string]bool{
+		"respond-async": true, "Respond-Async": true, "wait=10, respond-async": true, "respond-async; x=y": true,
+		"return=minimal": false, "": false, "respond-asynchronously": false, "x=respond-async": false,
+	} {
+		if got := prefersAsync(http.Header{"Prefer": {value}}); got != want {
+			t.Errorf("%q: %v", value, got)
+		}
+	}
+}
+
+func TestAcceptChoosesJSONOnlyByName(t *testing.T) {
+	for value, want := range map[string]bool{
+		"*/*": false, "": false, "text/plain": false, "application/*": false, "application/json": true,
+		"text/html, application/json;q=0.9": true, "application/json;q=0": false, "Application/JSON": true, "application/json; q=0.0": false,
+		"application/problem+json": false,
+	} {
+		if got := wantsJSON(http.Header{"Accept": {value}}); got != want {
+			t.Errorf("%q: %v", value, got)
+		}
+	}
+}

@@ -1,0 +1,196 @@
+package api
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func tileLog() *fakeLog {
+	return &fakeLog{tiles: map[string][]byte{
+		"tile/0/000":                     bytes.Repeat([]byte{7}, 8192),
+		"tile/1/000.p/1":                 bytes.Repeat([]byte{8}, 32),
+		"tile/entries/000":               bytes.Repeat([]byte("entry "), 5000),
+		"tile/entries/x001/x234/067.p/3": []byte("three"),
+	}}
+}
+
+func TestTilesAreServedAsTheSpecSays(t *testing.T) {
+	log := tileLog()
+	h := newHandler(t, log, nil)
+	for path, data := range log.tiles {
+		w := ask(h, "GET", "/"+path, "")
+		header := w.Header()
+		if w.Code != 200 || !bytes.Equal(w.Body.Bytes(), data) || header.Get("Content-Type") != "application/octet-stream" ||
+			header.Get("Cache-Control") != "public, max-age=31536000, immutable" || header.Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%s: %d %v", path, w.Code, header)
+		}
+		head := ask(h, "HEAD", "/"+path, "")
+		if head.Code != 200 || head.Body.Len() != 0 || head.Header().Get("Content-Length") != header.Get("Content-Length") {
+			t.Errorf("HEAD %s: %d %v", path, head.Code, head.Header())
+		}
+		part := ask(h, "GET", "/"+path, "", "Range: bytes=1-2", "Accept-Encoding: gzip")
+		if part.Code != 206 || !bytes.Equal(part.Body.Bytes(), data[1:3]) || part.Header().Get("Content-Encoding") != "" {
+			t.Errorf("range of %s: %d %v", path, part.Code, part.Header())
+		}
+	}
+}
+
+func TestBundlesAreCompressedForThoseWhoAsk(t *testing.T) {
+	log := tileLog()
+	h := newHandler(t, log, nil)
+	const path = "/tile/entries/000"
+	for accept, want := range map[string]string{"gzip": "gzip", "br, GZIP;q=0.5": "gzip", "gzip;q=0": "", "identity": "", "": "", "xgzip": ""} {
+		w := ask(h, "GET", path, "", "Accept-Encoding: "+accept)
+		if got := w.Header().Get("Content-Encoding"); got != want || w.Header().Get("Vary") != "Accept-Encoding" {
+			t.Fatalf("%q: %v", accept, w.Header())
+		}
+		var body io.Reader = w.Body
+		if want == "gzip" {
+			z, err := gzip.NewReader(w.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body = z
+		}
+		if got, err := io.ReadAll(body); err != nil || !bytes.Equal(got, log.tiles[path[1:]]) {
+			t.Errorf("%q: %d bytes, %v", accept, len(got), err)
+		}
+	}
+	if w := ask(h, "HEAD", path, "", "Accept-Encoding: gzip"); w.Body.Len() != 0 || w.Header().Get("Content-Encoding") != "gzip" {
+		t.Errorf("HEAD: %v", w.Header())
+	}
+	if w := ask(h, "GET", "/tile/0/000", "", "Accept-Encoding: gzip"); w.Header().Get("Content-Encoding") != "" {
+		t.Errorf("hashes do not compress: %v", w.Header())
+	}
+}
+
+func TestCheckpointIsCachedForAMoment(t *testing.T) {
+	h := newHandler(t, filledLog(2), nil)
+	w := ask(h, "GET", "/checkpoint", "")
+	if w.Code != 200 || w.Header().Get("Content-Type") != "text/plain; charset=utf-8" || w.Header().Get("Cache-Control") != "max-age=1" ||
+		!strings.HasPrefix(w.Body.String(), "log.example/t\n2\n") {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+	if w := ask(h, "HEAD", "/checkpoint", ""); w.Code != 200 || w.Body.Len() != 0 || w.Header().Get("Content-Length") == "" {
+		t.Errorf("HEAD: %d %v", w.Code, w.Header())
+	}
+}
+
+// hostilePaths are other spellings of tiles, files beside tiles, and ways out.
+var hostilePaths = []string{
+	"/tile/", "/tile", "/tile//0/000", "//tile/0/000", "/tile/0//000", "/tile/0/000/", "/tile/./0/000", "/tile/../tile/0/000", "/./tile/0/000",
+	"/tile/0/../../.state/treeState", "/tile/../.state/treeState", "/.state/treeState", "/tile/.state/treeState", "/.state/publish.lock",
+	"/checkpoint123456789", "/checkpoint/", "/checkpoint.tmp", "/tile/0/000123456789", "/tile/0/.000.tmp",
+	"/tile/%2e%2e/.state/treeState", "/tile/%2e%2e%2f.state%2ftreeState", "/tile/%252e%252e%252f.state", "/tile/..%5c.state", "/tile/..\\.state\\treeState", "/tile/..%255c.state",
+	"/tile/0/000%00", "/tile/0/000%00.png", "/tile/0/%30%30%30", "/tile/%30/000", "/%74ile/0/000", "/tile/0%2f000", "/tile/0/000%20", "/tile/0/000%0a", "/tile/0/000%2e",
+	"/tile/0/000.p/0", "/tile/0/000.p/256", "/tile/0/000.p/257", "/tile/0/000.p/01", "/tile/0/000.p/-1", "/tile/0/000.p/+1", "/tile/0/000.p/", "/tile/0/000.p", "/tile/0/000.p/1/", "/tile/0/000.p/1.p/1", "/tile/0/000.p/1/../2",
+	"/tile/00/000", "/tile/64/000", "/tile/-1/000", "/tile/+0/000", "/tile/0x0/000", "/tile/99999999999999999999/000",
+	"/tile/0/0", "/tile/0/00", "/tile/0/0000", "/tile/0/x000/001", "/tile/0/000/001", "/tile/0/x001", "/tile/0/X001/000", "/tile/0/x001/x000", "/tile/0/xx01/000", "/tile/0/a00", "/tile/0/１２３",
+	"/tile/entries", "/tile/entries/", "/tile/entries/0", "/tile/entries/000.p/0", "/tile/entries/000.p/256", "/tile/Entries/000", "/tile/entries/x009/x999/x999/x999/x999/x999/999", "/tile/entries/x001/x001/x001/x001/x001/x001/x001/001",
+	"/tile/data/000", "/tile/8/0/000", "/tile/names/000", "/tile/0/000?x=1", "/tile/0/000?", "/etc/passwd", "/../../etc/passwd", "/index.db", "/tile/0/000;x", "/tile/0/000:ads",
+	"/v1/../tile/0/000", "/TILE/0/000", "/Checkpoint",
+}
+
+func TestNoPathLeadsOutOfTheTiles(t *testing.T) {
+	if len(hostilePaths) < 60 {
+		t.Fatalf("%d paths", len(hostilePaths))
+	}
+	log := tileLog()
+	h := newHandler(t, log, nil)
+	server := httptest.NewServer(h)
+	defer server.Close()
+	for _, path := range hostilePaths {
+		// As a server sees it that did the parsing, and as a client that does none would send it.
+		r := httptest.NewRequest("GET", "/", nil)
+		if u, err := url.ParseRequestURI(path); err == nil {
+			r.URL = u
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			wantProblem(t, w, notFound)
+		} else {
+			r.URL = &url.URL{Path: path}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			wantProblem(t, w, notFound)
+		}
+		req, err := http.NewRequest("GET", server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.URL.Opaque = path
+		if strings.HasPrefix(path, "//") {
+			req.URL.Opaque = "http://" + req.URL.Host + path
+		}
+		res, err := server.Client().Do(req)
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		res.Body.Close()
+		// 400: net/http itself refuses what is no URL.
+		if res.StatusCode != 404 && res.StatusCode != 400 {
+			t.Errorf("%s on the wire: %d", path, res.StatusCode)
+		}
+	}
+	if len(log.asked) != 0 {
+		t.Errorf("these reached the log: %q", log.asked)
+	}
+	wantProblem(t, ask(h, "GET", "/tile/0/001", ""), notFound)
+	if len(log.asked) != 1 {
+		t.Errorf("a tile that is not there did not reach the log: %q", log.asked)
+	}
+}
+
+func FuzzTilePath(f *testing.F) {
+	for _, p := range hostilePaths {
+		f.Add(strings.TrimPrefix(p, "/"))
+	}
+	for p := range tileLog().tiles {
+		f.Add(p)
+	}
+	f.Add("tile/63/x009/x223/x372/x036/x854/x775/807.p/255")
+	f.Fuzz(func(t *testing.T, path string) {
+		if _, ok := parseTilePath(path); !ok {
+			return
+		}
+		for _, r := range path {
+			if !strings.ContainsRune("tileenrspx./0123456789", r) {
+				t.Fatalf("%q has %q", path, r)
+			}
+		}
+		if strings.Contains(path, "..") || strings.Contains(path, "//") || strings.Contains(path, "/.") || strings.HasSuffix(path, "/") {
+			t.Errorf("%q is accepted", path)
+		}
+	})
+}
+
+func TestTileNumbersRoundTrip(t *testing.T) {
+	for _, n := range []int64{0, 1, 999, 1000, 1234067, 999999, 1000000, 1<<63 - 1} {
+		if got, ok := parseTileNumber(tileNumber(n)); !ok || got != n {
+			t.Errorf("%d: %s is %d, %v", n, tileNumber(n), got, ok)
+		}
+	}
+	if got := tileNumber(1234067); got != "x001/x234/067" {
+		t.Errorf("1234067 is %s", got)
+	}
+}
+
+func BenchmarkTile(b *testing.B) {
+	h := newHandler(b, tileLog(), nil)
+	for _, c := range []struct{ name, path, encoding string }{
+		{"hashes", "/tile/0/000", ""}, {"bundle", "/tile/entries/000", ""}, {"bundle gzip", "/tile/entries/000", "gzip"}} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if w := ask(h, "GET", c.path, "", "Accept-Encoding: "+c.encoding); w.Code != 200 {
+					b.Fatal(w.Code)
+				}
+			}
+		})
+	}
+}
