@@ -31,7 +31,7 @@ var layout = map[string][]string{
 	// The evidence tool.
 	"pack/keystore": {"internal/durable", "trust"},
 	"capture":       {"pack", "pack/jcs", "internal/durable"},
-	"cmd/assay":     {"capture", "ledger/client", "pack", "pack/jcs", "pack/keystore", "trust", "internal/durable"},
+	"cmd/assay":     {"capture", "cmd", "internal/durable", "ledger/client", "pack", "pack/jcs", "pack/keystore", "trust"},
 
 	// The log and its servers.
 	"ledger":        {"internal/durable", "pack", "pack/jcs", "trust", "trust/timestamp"},
@@ -40,8 +40,12 @@ var layout = map[string][]string{
 	"ledger/api":    {"ledger", "ledger/index", "pack", "pack/jcs", "trust"},
 	"ledger/client": {"pack", "pack/jcs", "trust"},
 	"witness":       {"trust"},
-	"cmd/ledger": {"capture", "internal/durable", "ledger", "ledger/api", "ledger/client", "ledger/index", "ledger/tsa",
-		"pack", "pack/jcs", "pack/keystore", "trust", "trust/timestamp", "witness"},
+	"cmd/ledger": {"cmd", "internal/durable", "ledger", "ledger/api", "ledger/client", "ledger/index", "ledger/tsa",
+		"pack", "pack/jcs", "trust", "trust/timestamp", "witness"},
+
+	// What the two programs share, and what runs them in tests.
+	"cmd":         {},
+	"cmd/cmdtest": {},
 
 	"internal/durable": {},
 }
@@ -52,7 +56,7 @@ var walls = map[string][]string{
 	"github.com/transparency-dev/tessera": {"ledger", "ledger/api", "cmd/ledger"},
 	"github.com/labstack/echo/v4":         {"ledger/api", "cmd/ledger"},
 	"modernc.org/sqlite":                  {"ledger/index", "ledger/api", "witness", "cmd/ledger"},
-	"github.com/spf13/cobra":              {"cmd/assay", "cmd/ledger"},
+	"github.com/spf13/cobra":              {"cmd", "cmd/assay", "cmd/ledger"},
 	"net/http": {"ledger", "ledger/api", "ledger/client", "ledger/index", "ledger/tsa", "witness",
 		"cmd/assay", "cmd/ledger"},
 }

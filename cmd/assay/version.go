@@ -1,0 +1,27 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/pack"
+)
+
+func versionCmd(s cmd.Streams) *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version, the verifier's semantics and the built-in cards",
+		Example: "  assay version",
+		Args:    cmd.Args(cobra.NoArgs, "no argument"),
+		RunE: func(*cobra.Command, []string) error {
+			fmt.Fprintf(s.Out, "assay %s (%s/%s, %s)\nverifier %s\n", version, runtime.GOOS, runtime.GOARCH, runtime.Version(), pack.Version)
+			for _, card := range pack.BuiltinCards() {
+				fmt.Fprintf(s.Out, "card %-22s %s\n", card.ID, pack.ClaimSetHash([]pack.Card{card}))
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,229 @@
+// Package cmd is what the programs assay and ledger share at their edge: the exit
+// codes, errors with a hint, and how untrusted text reaches a terminal.
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// The exit codes: the one table. Verdicts come first; anything that is not a verdict is 3 or more.
+const (
+	ExitPass        = 0  // everything asked for holds
+	ExitHonestFail  = 1  // authentic evidence that a declared check failed
+	ExitTampered    = 2  // altered bytes, a bad proof or timestamp, governance drift
+	ExitBadInput    = 3  // usage, missing file, nothing to verify
+	ExitUnavailable = 4  // network, TSA, ledger or witness did not answer: safe to retry
+	ExitInternal    = 70 // a bug of ours; never a verdict
+)
+
+const exitTable = `
+Exit codes:
+  0  pass: everything asked for holds
+  1  honest failure: authentic evidence that a declared check failed
+  2  tampered, or governance drift
+  3  bad input, or nothing to verify
+  4  unavailable: safe to retry
+  70 internal error
+`
+
+// Error is an error for a person: one phrase, the next step if we know it, and the exit code.
+type Error struct {
+	Code int
+	Err  error
+	Hint string
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
+
+// BadInput is an error of the caller: exit 3. hint may be empty.
+func BadInput(hint, format string, args ...any) error {
+	return &Error{Code: ExitBadInput, Err: fmt.Errorf(format, args...), Hint: hint}
+}
+
+// Unavailable is a failure of somebody else that may pass: exit 4.
+func Unavailable(hint, format string, args ...any) error {
+	return &Error{Code: ExitUnavailable, Err: fmt.Errorf(format, args...), Hint: hint}
+}
+
+// Verdict ends the program with a code and no error text: the verdict is on stdout already.
+type Verdict int
+
+func (v Verdict) Error() string { return fmt.Sprintf("exit code %d", int(v)) }
+
+// Streams is the world a program is handed: results go to Out, talk to Err.
+type Streams struct {
+	In  io.Reader
+	Out io.Writer
+	Err io.Writer
+	Env func(string) string
+}
+
+// Run executes root and returns the exit code. It is the only place that turns errors into codes.
+//
+// A Go panic would exit with 2, which reads as "tampered": it is caught here and exits 70.
+func Run(ctx context.Context, root *cobra.Command, args []string, s Streams) (code int) {
+	defer func() {
+		if r := recover(); r != nil {
+			fmt.Fprintf(s.Err, "%s: internal error: %v\n%s", root.Name(), r, debug.Stack())
+			fmt.Fprintf(s.Err, "hint: this is a bug; nothing was verified\n")
+			code = ExitInternal
+		}
+	}()
+	root.SetArgs(args)
+	root.SetIn(s.In)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.SetFlagErrorFunc(flagError)
+	root.SetUsageTemplate(root.UsageTemplate() + exitTable)
+
+	ran, err := root.ExecuteContextC(ctx)
+	var verdict Verdict
+	switch {
+	case err == nil:
+		return ExitPass
+	case errors.As(err, &verdict):
+		return int(verdict)
+	}
+	var told *Error
+	if !errors.As(err, &told) {
+		told = classify(err, ran)
+	}
+	fmt.Fprintf(s.Err, "%s: %s\n", ran.CommandPath(), Safe(strings.ReplaceAll(told.Error(), "\n", " ")))
+	if told.Hint != "" {
+		fmt.Fprintf(s.Err, "hint: %s\n", Safe(told.Hint))
+	}
+	return told.Code
+}
+
+// classify gives errors that nobody dressed a code: those of cobra and of the file system are the caller's.
+func classify(err error, ran *cobra.Command) *Error {
+	e := &Error{Code: ExitBadInput, Err: err, Hint: fmt.Sprintf("run '%s --help'", ran.CommandPath())}
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		e.Hint = ""
+	}
+	return e
+}
+
+// flagError adds the nearest flag to an unknown one, as cobra does for commands only.
+func flagError(c *cobra.Command, err error) error {
+	hint := fmt.Sprintf("run '%s --help'", c.CommandPath())
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		best, distance := "", 3
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if d := editDistance(unknown.GetSpecifiedName(), f.Name); d < distance {
+				best, distance = f.Name, d
+			}
+		})
+		if best != "" {
+			hint = fmt.Sprintf("did you mean --%s? %s", best, hint)
+		}
+	}
+	return &Error{Code: ExitBadInput, Err: err, Hint: hint}
+}
+
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		previous := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := previous
+			if a[i] != b[j] {
+				cost++
+			}
+			previous = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// Args dresses a cobra argument check with exit 3 and a usage hint.
+func Args(check cobra.PositionalArgs, want string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if err := check(c, args); err != nil {
+			return BadInput(fmt.Sprintf("run '%s --help'", c.CommandPath()), "%s wants %s", c.Name(), want)
+		}
+		return nil
+	}
+}
+
+// Safe makes text that came from a pack, a server or a file name harmless on a terminal: control
+// characters (C0, C1, ESC), line and paragraph separators, bidirectional and zero-width marks
+// and broken UTF-8 are shown as \u{…}. The result has no byte below 0x20.
+func Safe(text string) string {
+	var b strings.Builder
+	for _, r := range strings.ToValidUTF8(text, "\ufffd") {
+		if hidden(r) {
+			fmt.Fprintf(&b, "\\u{%x}", r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func hidden(r rune) bool {
+	switch {
+	case r < 0x20, r >= 0x7f && r < 0xa0, // C0, DEL, C1
+		r == 0x061c, r == 0x200e, r == 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, // bidi
+		r >= 0x200b && r <= 0x200d, r == 0x2060, r == 0xfeff, r == 0x00ad, // zero width
+		r == 0x2028, r == 0x2029, r >= 0xe0000 && r <= 0xe007f: // separators, tags
+		return true
+	}
+	return false
+}
+
+// ReadSecret reads a key file: regular, not a link, nobody else's to read, at most 64 KiB.
+func ReadSecret(path string) ([]byte, error) {
+	info, err := os.Lstat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, BadInput("", "%s is not a regular file", path)
+	case info.Mode().Perm()&0o077 != 0:
+		return nil, BadInput("chmod 600 "+path, "%s is readable by others (mode %04o)", path, info.Mode().Perm())
+	}
+	return ReadFile(path, 64<<10)
+}
+
+// ReadFile reads a regular file of at most limit bytes; it never waits for a FIFO or a device.
+func ReadFile(path string, limit int64) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|openNonblock, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, BadInput("", "%s is not a regular file", path)
+	case info.Size() > limit:
+		return nil, BadInput("", "%s has %d bytes, at most %d are read", path, info.Size(), limit)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		return nil, BadInput("", "%s grew past %d bytes while it was read", path, limit)
+	}
+	return data, err
+}

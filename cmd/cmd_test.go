@@ -1,0 +1,128 @@
+package cmd
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+)
+
+func runBody(t *testing.T, args []string, body func() error) (code int, stderr string) {
+	t.Helper()
+	var out, talk bytes.Buffer
+	root := &cobra.Command{Use: "tool"}
+	sub := &cobra.Command{Use: "judge", RunE: func(*cobra.Command, []string) error { return body() }}
+	sub.Flags().Bool("require-claim-pass", false, "")
+	root.AddCommand(sub)
+	code = Run(t.Context(), root, args, Streams{Out: &out, Err: &talk})
+	return code, talk.String()
+}
+
+func TestEveryErrorGetsItsExitCodeAndOneSentence(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		err  error
+		code int
+		talk string
+	}{
+		{"nothing wrong", nil, 0, ""},
+		{"a verdict says nothing more", Verdict(2), 2, ""},
+		{"wrapped verdict", errors.Join(Verdict(1), nil), 1, ""},
+		{"bad input", BadInput("do this", "no %s", "pack"), 3, "tool judge: no pack\nhint: do this\n"},
+		{"unavailable", Unavailable("again", "down"), 4, "tool judge: down\nhint: again\n"},
+		{"an error nobody dressed", errors.New("odd"), 3, "tool judge: odd\nhint: run 'tool judge --help'\n"},
+		{"a file error needs no hint", &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist}, 3, "tool judge: open x: file does not exist\n"},
+		{"hostile text", errors.New("a\x1b[2Jb\nVERIFIED"), 3, "tool judge: a\\u{1b}[2Jb VERIFIED\nhint: run 'tool judge --help'\n"},
+	} {
+		code, talk := runBody(t, []string{"judge"}, func() error { return test.err })
+		if code != test.code || talk != test.talk {
+			t.Errorf("%s: exit %d, %q; want %d, %q", test.name, code, talk, test.code, test.talk)
+		}
+	}
+}
+
+func TestAPanicIsABugAndNeverAVerdict(t *testing.T) {
+	code, talk := runBody(t, []string{"judge"}, func() error { panic("boom") })
+	if code != ExitInternal || !strings.Contains(talk, "internal error: boom") {
+		t.Errorf("exit %d, %q", code, talk)
+	}
+}
+
+func TestATypoIsBadInputWithTheNearestFlag(t *testing.T) {
+	code, talk := runBody(t, []string{"judge", "--require-claims-pass"}, func() error { return nil })
+	if code != ExitBadInput || !strings.Contains(talk, "did you mean --require-claim-pass?") {
+		t.Errorf("exit %d, %q", code, talk)
+	}
+	if code, _ := runBody(t, []string{"jugde"}, func() error { return nil }); code != ExitBadInput {
+		t.Errorf("unknown command: exit %d", code)
+	}
+}
+
+func TestUntrustedTextIsHarmlessOnATerminal(t *testing.T) {
+	for text, want := range map[string]string{
+		"plain naïve 日本":       "plain naïve 日本",
+		"\x1b]0;PASS\x07":       `\u{1b}]0;PASS\u{7}`,
+		"a\u202eb":              `a\u{202e}b`,
+		"line\nVERDICT\r\u2028": `line\u{a}VERDICT\u{d}\u{2028}`,
+		"bad\xffutf8":           "bad\ufffdutf8",
+		"c1\u009b2J":            `c1\u{9b}2J`,
+	} {
+		if got := Safe(text); got != want {
+			t.Errorf("Safe(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+func FuzzSafe(f *testing.F) {
+	f.Add("a\x1b[2J\u202e\xff")
+	f.Fuzz(func(t *testing.T, text string) {
+		got := Safe(text)
+		if !utf8.ValidString(got) || strings.ContainsFunc(got, hidden) {
+			t.Errorf("Safe(%q) = %q", text, got)
+		}
+	})
+}
+
+func TestASecretThatOthersCanReadIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "key")
+	if err := os.WriteFile(path, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadSecret(path); err != nil {
+		t.Error(err)
+	}
+	for _, mode := range []fs.FileMode{0o640, 0o604, 0o620, 0o610} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadSecret(path); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("mode %04o: %v", mode, err)
+		}
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadSecret(link); err == nil {
+		t.Error("a symlink was followed to a secret")
+	}
+	if _, err := ReadSecret(dir); err == nil {
+		t.Error("a directory is no secret")
+	}
+	if err := os.WriteFile(path, make([]byte, 65<<10), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadSecret(path); err == nil {
+		t.Error("65 KiB is no key")
+	}
+}

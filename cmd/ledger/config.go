@@ -1,0 +1,167 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/ledger"
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/trust"
+)
+
+// A ledger directory, as init makes it:
+//
+//	ledger.json     origin, listen address, timestamps
+//	policy          C2SP tlog-policy: our own log line, the witnesses and the quorum
+//	keys/log.key    the key that signs checkpoints (0600)
+//	tsa-roots.pem   the roots that timestamps must chain to
+//	log/            Tessera's storage: tiles and entry bundles
+//	guard/          what was signed and published; better on another disk
+//	index.db        derived from log/; may be deleted
+type dir string
+
+func (d dir) config() string { return filepath.Join(string(d), "ledger.json") }
+func (d dir) policy() string { return filepath.Join(string(d), "policy") }
+func (d dir) key() string    { return filepath.Join(string(d), "keys", "log.key") }
+func (d dir) roots() string  { return filepath.Join(string(d), "tsa-roots.pem") }
+func (d dir) log() string    { return filepath.Join(string(d), "log") }
+func (d dir) guard() string  { return filepath.Join(string(d), "guard") }
+func (d dir) index() string  { return filepath.Join(string(d), "index.db") }
+
+// config is ledger.json. Its reader accepts the members below, each at most once, and no other.
+type config struct {
+	Origin     string
+	Listen     string               // host:port; port 0 picks a free one
+	Timestamps ledger.TimestampMode // require, prefer or off
+	TSA        []string             // URLs, tried in order
+	Guard      string               // directory of the guard; empty: guard/ beside the log
+}
+
+func (c config) marshal() ([]byte, error) {
+	urls := make([]jcs.Value, len(c.TSA))
+	for i, u := range c.TSA {
+		urls[i] = jcs.Str(u)
+	}
+	v := jcs.Obj(
+		jcs.M("origin", jcs.Str(c.Origin)),
+		jcs.M("listen", jcs.Str(c.Listen)),
+		jcs.M("timestamps", jcs.Str(string(c.Timestamps))),
+		jcs.M("tsa", jcs.Arr(urls...)),
+	)
+	if c.Guard != "" {
+		v.Members = append(v.Members, jcs.M("guard", jcs.Str(c.Guard)))
+	}
+	text, err := jcs.AppendPretty(nil, v)
+	return append(text, '\n'), err
+}
+
+func readConfig(d dir) (config, error) {
+	text, err := cmd.ReadFile(d.config(), 64<<10)
+	if errors.Is(err, fs.ErrNotExist) {
+		return config{}, cmd.BadInput("make one with 'ledger init "+string(d)+" --origin NAME'", "%s is no ledger directory: it has no ledger.json", string(d))
+	} else if err != nil {
+		return config{}, err
+	}
+	v, err := jcs.Parse(text, jcs.Limits{})
+	if err != nil {
+		return config{}, cmd.BadInput("", "%s: %v", d.config(), err)
+	}
+	if v.Kind != jcs.Object {
+		return config{}, cmd.BadInput("", "%s is not a JSON object", d.config())
+	}
+	var c config
+	for _, m := range v.Members {
+		want := jcs.String
+		switch m.Name {
+		case "origin":
+			c.Origin = m.Value.Text
+		case "listen":
+			c.Listen = m.Value.Text
+		case "timestamps":
+			c.Timestamps = ledger.TimestampMode(m.Value.Text)
+		case "guard":
+			c.Guard = m.Value.Text
+		case "tsa":
+			want = jcs.Array
+			for _, u := range m.Value.Items {
+				if u.Kind != jcs.String {
+					return config{}, cmd.BadInput("", "%s: tsa is not a list of URLs", d.config())
+				}
+				c.TSA = append(c.TSA, u.Text)
+			}
+		default:
+			return config{}, cmd.BadInput("members are origin, listen, timestamps, tsa, guard", "%s: unknown member %q", d.config(), m.Name)
+		}
+		if m.Value.Kind != want {
+			return config{}, cmd.BadInput("", "%s: member %s has the wrong type", d.config(), m.Name)
+		}
+	}
+	return c, c.check()
+}
+
+func (c config) check() error {
+	modes := []ledger.TimestampMode{ledger.TimestampsRequired, ledger.TimestampsPreferred, ledger.TimestampsOff}
+	switch {
+	case c.Origin == "":
+		return cmd.BadInput("", "the origin is empty")
+	case c.Listen == "":
+		return cmd.BadInput("", "the listen address is empty")
+	case !slices.Contains(modes, c.Timestamps):
+		return cmd.BadInput("", "timestamps is %q, not require, prefer or off", c.Timestamps)
+	case c.Timestamps != ledger.TimestampsOff && len(c.TSA) == 0:
+		return cmd.BadInput("add a URL to \"tsa\" in ledger.json, or set \"timestamps\" to \"off\"",
+			"timestamps are %sd but no timestamp authority is named", c.Timestamps)
+	}
+	return nil
+}
+
+// writeKey makes the key's directory and the key file; an existing key is never replaced.
+func writeKey(path, secret string) error {
+	if err := durable.Mkdir(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	return durable.CreateFile(path, []byte(secret+"\n"), 0o600)
+}
+
+// readKey is the trimmed text of a key file that only its owner can read.
+func readKey(path string) (string, error) {
+	text, err := cmd.ReadSecret(path)
+	if err != nil {
+		return "", err
+	}
+	if n := len(text); n > 0 && text[n-1] == '\n' {
+		text = text[:n-1]
+	}
+	return string(text), nil
+}
+
+func readPolicy(path string) (*trust.Policy, error) {
+	text, err := cmd.ReadFile(path, 1<<20)
+	if err != nil {
+		return nil, err
+	}
+	p, err := trust.ParsePolicy(text)
+	if err != nil {
+		return nil, cmd.BadInput("see c2sp.org/tlog-policy", "%s: %v", path, err)
+	}
+	return p, nil
+}
+
+// emptyOrMissing refuses to mix a new service into a directory that holds something.
+func emptyOrMissing(path string) error {
+	entries, err := os.ReadDir(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case len(entries) > 0:
+		return cmd.BadInput("choose a new directory", "%s is not empty", path)
+	}
+	return nil
+}

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+)
+
+func demoCmd(s cmd.Streams) *cobra.Command {
+	var o struct {
+		assay, dir string
+		serve      bool
+	}
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Show the whole chain on this machine, with real parts",
+		Long: `demo starts a ledger, a development TSA and three witnesses (two Ed25519, one ML-DSA-44,
+two must cosign) on loopback, records a program with 'assay run', anchors its pack, verifies
+everything offline with every server stopped, and then tries what an attacker or a bad day
+would: a failing check, altered evidence, a duplicate, dead witnesses, a forked log.
+It exits 0 only if every step went as it must.`,
+		Example: "  ledger demo\n  ledger demo --serve",
+		Args:    cmd.Args(cobra.NoArgs, "no argument"),
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			if o.dir == "" {
+				if o.dir, err = os.MkdirTemp("", "ledger-demo-"); err != nil {
+					return err
+				}
+				defer func() { err = errors.Join(err, os.RemoveAll(o.dir)) }()
+			} else if err := emptyOrMissing(o.dir); err != nil {
+				return err
+			}
+			d, err := newDemo(s.Out, o.dir, o.assay)
+			if err != nil {
+				return err
+			}
+			defer d.stopAll()
+			if err := d.run(c.Context()); err != nil {
+				return err
+			}
+			if o.serve {
+				return d.stay(c.Context())
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVar(&o.assay, "assay", "", "the assay program (default: beside ledger, else on PATH)")
+	c.Flags().StringVar(&o.dir, "dir", "", "directory to keep (default: a temporary one, removed at the end)")
+	c.Flags().BoolVar(&o.serve, "serve", false, "keep the servers running afterwards")
+	return c
+}
+
+// demo holds the world of one demonstration: real programs, real files, loopback HTTP.
+type demo struct {
+	out         io.Writer
+	dir         string // everything lives below
+	self, assay string // the two programs
+	servers     map[string]*server
+	steps       int
+}
+
+// server is a child process that said where it listens.
+type server struct {
+	name    string
+	args    []string // of the ledger program, without --listen
+	address string   // host:port, kept over restarts
+	cmd     *exec.Cmd
+	done    chan error
+}
+
+func newDemo(out io.Writer, dir, assay string) (*demo, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	if assay == "" {
+		assay = filepath.Join(filepath.Dir(self), "assay")
+		if _, err := os.Stat(assay); errors.Is(err, fs.ErrNotExist) {
+			if assay, err = exec.LookPath("assay"); err != nil {
+				return nil, cmd.BadInput("build it with 'make build', or name it with --assay", "the assay program is neither beside ledger nor on PATH")
+			}
+		}
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
+	return &demo{out: out, dir: dir, self: self, assay: assay, servers: map[string]*server{}}, nil
+}
+
+func (d *demo) path(elem ...string) string { return filepath.Join(append([]string{d.dir}, elem...)...) }
+
+// say prints one line of a step that held.
+func (d *demo) say(format string, args ...any) {
+	d.steps++
+	fmt.Fprintf(d.out, "%2d  %s\n", d.steps, cmd.Safe(fmt.Sprintf(format, args...)))
+}
+
+// start runs a server of the ledger program and waits until it says where it listens.
+func (d *demo) start(ctx context.Context, name string, args ...string) error {
+	address := "127.0.0.1:0"
+	if old := d.servers[name]; old != nil {
+		args, address = old.args, old.address // the same port again: the policy names it
+	}
+	log, err := os.OpenFile(d.path(name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	c := exec.CommandContext(ctx, d.self, append(args, "--listen", address)...)
+	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
+	c.WaitDelay = 10 * time.Second
+	c.Stderr = log
+	stdout, err := c.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := c.Start(); err != nil {
+		return fmt.Errorf("starting %s: %w", name, err)
+	}
+	s := &server{name: name, args: args, cmd: c, done: make(chan error, 1)}
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() {
+		if _, address, ok := strings.Cut(lines.Text(), "listening on http://"); ok {
+			s.address = address
+			break
+		}
+	}
+	if s.address == "" {
+		text, _ := os.ReadFile(d.path(name + ".log"))
+		return fmt.Errorf("%s did not start (%w): %s", name, c.Wait(), lastLine(text))
+	}
+	go func() { s.done <- c.Wait() }() // ends with the process; stop and kill read done
+	d.servers[name] = s
+	return nil
+}
+
+// stop ends a server as an operator would, and insists that it ends well.
+func (d *demo) stop(name string) error {
+	s := d.servers[name]
+	if s == nil || s.cmd == nil {
+		return nil
+	}
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	err := <-s.done
+	s.cmd = nil
+	if err != nil {
+		return fmt.Errorf("stopping %s: %w", name, err)
+	}
+	return nil
+}
+
+// kill is kill -9.
+func (d *demo) kill(name string) {
+	if s := d.servers[name]; s != nil && s.cmd != nil {
+		_ = s.cmd.Process.Kill()
+		<-s.done
+		s.cmd = nil
+	}
+}
+
+func (d *demo) stopAll() {
+	for name := range d.servers {
+		d.kill(name)
+	}
+}
+
+func (d *demo) url(name string) string { return "http://" + d.servers[name].address }
+
+// program runs one of the two programs and insists on its exit code; it returns stdout.
+func (d *demo) program(ctx context.Context, exit int, path string, args ...string) (string, error) {
+	c := exec.CommandContext(ctx, path, args...)
+	c.Dir = d.dir
+	c.Env = append(os.Environ(), "ASSAY_HOME="+d.path("home"), "ASSAY="+d.assay, "NO_COLOR=1")
+	var stdout, stderr bytes.Buffer
+	c.Stdout, c.Stderr = &stdout, &stderr
+	err := c.Run()
+	var exited *exec.ExitError
+	if err != nil && !errors.As(err, &exited) {
+		return "", err
+	}
+	if got := c.ProcessState.ExitCode(); got != exit {
+		return "", fmt.Errorf("%s %s exited with %d, must be %d: %s%s", filepath.Base(path), args[0], got, exit, stdout.String(), stderr.String())
+	}
+	return stdout.String(), nil
+}
+
+func (d *demo) stay(ctx context.Context) error {
+	fmt.Fprintf(d.out, "serving until interrupted:\n")
+	for _, name := range []string{"ledger", "tsa", "w1", "w2", "w3"} {
+		fmt.Fprintf(d.out, "  %-6s %s\n", name, d.url(name))
+	}
+	fmt.Fprintf(d.out, "  policy %s\n", d.path("ledger", "policy"))
+	<-ctx.Done()
+	return nil
+}
+
+func lastLine(text []byte) string {
+	text = bytes.TrimSpace(text)
+	return string(text[bytes.LastIndexByte(text, '\n')+1:])
+}

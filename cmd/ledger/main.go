@@ -1,0 +1,56 @@
+// Program ledger runs a public log of proof packs, its witnesses and a development TSA.
+//
+// Results go to stdout, talk and logs to stderr. The exit codes are those of package cmd.
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], cmd.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv})
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string, s cmd.Streams) int {
+	root := &cobra.Command{
+		Use:   "ledger",
+		Short: "An append-only log of proof packs that witnesses cosign",
+		Long: `ledger keeps an append-only Merkle log of proof pack manifests. Every entry carries an
+RFC 3161 timestamp, every checkpoint is cosigned by independent witnesses before anyone
+sees it, and every answer is a proof that verifies offline for ever.`,
+		Example: `  ledger demo
+  ledger init /var/lib/ledger --origin ledger.example/2026
+  ledger serve /var/lib/ledger`,
+	}
+	root.AddCommand(initCmd(s), serveCmd(s), witnessCmd(s), tsaCmd(s), demoCmd(s), versionCmd(s))
+	return cmd.Run(ctx, root, args, s)
+}
+
+func versionCmd(s cmd.Streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cmd.Args(cobra.NoArgs, "no argument"),
+		RunE: func(*cobra.Command, []string) error {
+			_, err := io.WriteString(s.Out, "ledger "+version+"\n")
+			return err
+		},
+	}
+}
+
+func logger(s cmd.Streams) *slog.Logger { return slog.New(slog.NewJSONHandler(s.Err, nil)) }

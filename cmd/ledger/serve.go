@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/ledger"
+	"github.com/Haserjian/assay-ledger/ledger/api"
+	"github.com/Haserjian/assay-ledger/ledger/index"
+	"github.com/Haserjian/assay-ledger/ledger/tsa"
+	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/timestamp"
+)
+
+func serveCmd(s cmd.Streams) *cobra.Command {
+	var listen string
+	c := &cobra.Command{
+		Use:   "serve DIR",
+		Short: "Serve a ledger over HTTP",
+		Long: `serve opens the ledger in DIR, checks it against its guard and its witnesses, and answers
+HTTP until it is told to stop. It refuses to start on a log that was rolled back or damaged.`,
+		Example: `  ledger serve ./myledger
+  ledger serve ./myledger --listen 127.0.0.1:0`,
+		Args: cmd.Args(cobra.ExactArgs(1), "one directory"),
+		RunE: func(c *cobra.Command, args []string) error {
+			d := dir(args[0])
+			conf, err := readConfig(d)
+			if err != nil {
+				return err
+			}
+			if listen != "" {
+				conf.Listen = listen
+			}
+			return serve(c.Context(), s, d, conf)
+		},
+	}
+	c.Flags().StringVar(&listen, "listen", "", "address to listen on (default: that of ledger.json)")
+	return c
+}
+
+func serve(ctx context.Context, s cmd.Streams, d dir, conf config) (err error) {
+	log := logger(s)
+	x, err := index.Open(d.index(), conf.Origin)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, x.Close()) }()
+	logConfig, err := openConfig(d, conf, x, log)
+	if err != nil {
+		return err
+	}
+	l, err := ledger.Open(ctx, logConfig)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		// The serving context has ended; closing gets a deadline of its own.
+		closing, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		err = errors.Join(err, l.Close(closing))
+	}()
+	roots, err := cmd.ReadFile(d.roots(), 1<<20)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	handler, err := api.New(api.Config{Log: l, Index: x, TSARoots: roots, Logger: log})
+	if err != nil {
+		return err
+	}
+	return listen(ctx, s, conf.Listen, handler, log, api.Serve)
+}
+
+// listen binds address, says where on stdout, and runs serve until ctx ends.
+func listen(ctx context.Context, s cmd.Streams, address string, h http.Handler, log *slog.Logger,
+	serve func(context.Context, net.Listener, http.Handler, *slog.Logger) error) error {
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		return cmd.BadInput("choose another with --listen", "%v", err)
+	}
+	fmt.Fprintf(s.Out, "listening on http://%s\n", ln.Addr())
+	return serve(ctx, ln, h, log)
+}
+
+// openConfig is the ledger.Config of a directory.
+func openConfig(d dir, conf config, x *index.Index, log *slog.Logger) (ledger.Config, error) {
+	secret, err := readKey(d.key())
+	if err != nil {
+		return ledger.Config{}, err
+	}
+	signer, err := trust.NewLogSigner(secret)
+	if err != nil {
+		return ledger.Config{}, cmd.BadInput("", "%s: %v", d.key(), err)
+	}
+	if signer.Origin() != conf.Origin {
+		return ledger.Config{}, cmd.BadInput("", "the key is of %q, ledger.json says %q", signer.Origin(), conf.Origin)
+	}
+	policy, err := readPolicy(d.policy())
+	if err != nil {
+		return ledger.Config{}, err
+	}
+	c := ledger.Config{
+		Dir: d.log(), GuardDir: d.guard(), Signer: signer, Policy: policy,
+		Timestamps: conf.Timestamps, Log: log,
+	}
+	if x != nil {
+		c.Index = x
+	}
+	if conf.Guard != "" {
+		c.GuardDir = conf.Guard
+	}
+	if conf.Timestamps != ledger.TimestampsOff {
+		pem, err := cmd.ReadFile(d.roots(), 1<<20)
+		if errors.Is(err, fs.ErrNotExist) {
+			return ledger.Config{}, cmd.BadInput("put the roots there, or set \"timestamps\" to \"off\"", "%s is missing: no timestamp could be believed", d.roots())
+		} else if err != nil {
+			return ledger.Config{}, err
+		}
+		roots, err := parseRoots(pem)
+		if err != nil {
+			return ledger.Config{}, cmd.BadInput("", "%s: %v", d.roots(), err)
+		}
+		c.TSA = &timestamp.Client{URLs: conf.TSA, Options: timestamp.Options{Roots: roots}, Post: tsa.Post(&http.Client{Timeout: 10 * time.Second})}
+	}
+	return c, nil
+}
+
+func parseRoots(pem []byte) (*x509.CertPool, error) {
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errors.New("no certificate in it")
+	}
+	return pool, nil
+}

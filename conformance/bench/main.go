@@ -1,0 +1,68 @@
+// Program bench measures the figures that the product promises, one line each, as ratios
+// against a peer in the same run wherever there is a peer: absolute times depend on the
+// machine, a ratio does not. It exits 1 if a goal is missed.
+//
+//	go run ./conformance/bench          all figures, about a minute
+//	go run ./conformance/bench -only verify
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// figure measures one promise and says whether it was kept.
+type figure struct {
+	name, promise string
+	measure       func(ctx context.Context) (text string, kept bool, err error)
+}
+
+var figures = []figure{
+	{"canonicaliser", "receipt lines, at least 4 times gowebpki/jcs", canonicaliser},
+	{"verify", "a pack of 10,000 receipts in under 0.2 s", verifyPack},
+	{"latency", "anchor at low rate, 2 of 3 witnesses, timestamped: p50 < 60 ms, p99 < 300 ms", latency},
+	{"clients", "64 clients, 200 ms between checkpoints, timestamped: at least 250/s, p99 < 400 ms", clients},
+	{"bulk", "2,048 writers: at least 0.7 of a bare Tessera POSIX appender with the same entries", bulk},
+}
+
+func main() { os.Exit(run(context.Background(), os.Args[1:])) }
+
+func run(ctx context.Context, args []string) int {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	only := flags.String("only", "", "measure only the figures whose name holds this")
+	if err := flags.Parse(args); err != nil {
+		return 3
+	}
+	missed := 0
+	for _, f := range figures {
+		if !strings.Contains(f.name, *only) {
+			continue
+		}
+		text, kept, err := f.measure(ctx)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", f.name, err)
+			return 70
+		}
+		word := "kept  "
+		if !kept {
+			word = "MISSED"
+			missed++
+		}
+		fmt.Printf("%-13s %s  %s (promise: %s)\n", f.name, word, text, f.promise)
+	}
+	if missed > 0 {
+		return 1
+	}
+	return 0
+}
+
+// quantile is the q-quantile of durations, which it sorts.
+func quantile(d []time.Duration, q float64) time.Duration {
+	slices.Sort(d)
+	return d[min(len(d)-1, int(q*float64(len(d))))].Round(100 * time.Microsecond)
+}
