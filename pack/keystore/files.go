@@ -1,0 +1,79 @@
+package keystore
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// checkDir refuses a keys directory that is not this user's alone.
+func checkDir(dir string) error {
+	info, err := os.Lstat(filepath.Clean(dir)) // with a slash at the end, Lstat follows a link
+	if err != nil {
+		return fmt.Errorf("keys directory: %w", err)
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("keys directory %s: is not a directory", dir)
+	}
+	if err := checkInfo(info, 0o077); err != nil {
+		return fmt.Errorf("keys directory %s: %w", dir, err)
+	}
+	return nil
+}
+
+// checkInfo refuses another owner and any permission of forbidden.
+func checkInfo(info fs.FileInfo, forbidden fs.FileMode) error {
+	if perm := info.Mode().Perm(); perm&forbidden != 0 {
+		return fmt.Errorf("has mode %04o, expected %04o: others could have read or changed it", perm, perm&^forbidden)
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || int(stat.Uid) != os.Geteuid() {
+		return errors.New("belongs to another user")
+	}
+	return nil
+}
+
+// readFile reads a regular file of exactly size bytes, of this user, without the forbidden permissions.
+func readFile(path string, size int, forbidden fs.FileMode) ([]byte, error) {
+	data, err := readUpTo(path, size, forbidden)
+	if err == nil && len(data) != size {
+		clear(data)
+		return nil, fmt.Errorf("%s: has %d bytes, expected %d", path, len(data), size)
+	}
+	return data, err
+}
+
+// readUpTo is readFile for at most size bytes. It follows no symlink and does not wait for a FIFO, and
+// what it judges is what it reads: the open file.
+func readUpTo(path string, size int, forbidden fs.FileMode) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ELOOP) {
+		return nil, fmt.Errorf("%s: is a symbolic link", path)
+	} else if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: is not a regular file", path)
+	}
+	if err := checkInfo(info, forbidden); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	data := make([]byte, size+1)
+	n, err := io.ReadFull(f, data)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return nil, err
+	}
+	if n > size {
+		clear(data)
+		return nil, fmt.Errorf("%s: has more than %d bytes", path, size)
+	}
+	return data[:n], nil
+}
