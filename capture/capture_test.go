@@ -1,0 +1,600 @@
+package capture
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+// These make the test binary a process that emits; see TestMain.
+const (
+	emitDir   = "CAPTURE_TEST_DIR"
+	emitTrace = "CAPTURE_TEST_TRACE"
+	emitCount = "CAPTURE_TEST_COUNT" // of receipts to each of two traces; empty: one trace, until killed
+)
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(emitDir); dir != "" {
+		if err := emitter(&Store{Dir: dir}, os.Getenv(emitTrace), os.Getenv(emitCount)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func emitter(s *Store, trace, count string) error {
+	if count == "" {
+		for i := int64(0); ; i++ {
+			r, err := s.Emit(trace, "model_call", jcs.Obj(jcs.M("text", jcs.Str(strings.Repeat("x", 3000))), jcs.M("i", jcs.Int(i))))
+			if err != nil {
+				return err
+			}
+			id, _ := r.Get("receipt_id")
+			fmt.Println(id.Text)
+		}
+	}
+	n, err := strconv.Atoi(count)
+	if err != nil {
+		return err
+	}
+	var all sync.WaitGroup
+	errs := make([]error, 2)
+	for i, trace := range []string{trace, "shared"} {
+		all.Go(func() {
+			for range n {
+				if _, err := s.Emit(trace, "model_call", jcs.Value{}); err != nil {
+					errs[i] = err
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+var noon = time.Date(2026, 1, 15, 12, 0, 0, 123456789, time.UTC)
+
+func newStore(t testing.TB) *Store {
+	return &Store{Dir: filepath.Join(t.TempDir(), "home"), Now: func() time.Time { return noon }}
+}
+
+func emit(t testing.TB, s *Store, trace string) jcs.Value {
+	t.Helper()
+	r, err := s.Emit(trace, "model_call", jcs.Value{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func read(t testing.TB, s *Store, trace string) *Trace {
+	t.Helper()
+	got, err := s.Read(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func number(t testing.TB, r jcs.Value, name string) int64 {
+	t.Helper()
+	v, _ := r.Get(name)
+	n, ok := v.Int64()
+	if !ok {
+		t.Fatalf("%s is %+v", name, v)
+	}
+	return n
+}
+
+func parsed(t testing.TB, text string) jcs.Value {
+	t.Helper()
+	v, err := jcs.Parse([]byte(text), jcs.Limits{Depth: 512})
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return v
+}
+
+func TestAReceiptIsStoredAsThePythonToolStoresIt(t *testing.T) {
+	old := syscall.Umask(0)
+	defer syscall.Umask(old)
+	s := newStore(t)
+	emit(t, s, "t1")
+	r, err := s.Emit("t1", "acme.review/v2", parsed(t, `{"b":"é\u2028","run_id":"t1","a":[1.0,1e21,null],"parent_receipt_id":"r_0"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, _ := r.Get("receipt_id")
+	if ok := len(id.Text) == 14 && strings.HasPrefix(id.Text, "r_") && strings.Trim(id.Text[2:], "0123456789abcdef") == ""; !ok {
+		t.Errorf("receipt_id %q", id.Text)
+	}
+	text, err := os.ReadFile(filepath.Join(s.Dir, "2026-01-15", "t1.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, second, _ := strings.Cut(string(text), "\n")
+	want := `{"receipt_id": "` + id.Text + `", "type": "acme.review/v2", "timestamp": "2026-01-15T12:00:00.123456+00:00", ` +
+		`"schema_version": "3.0", "seq": 1, "parent_receipt_id": "r_0", "b": "\u00e9\u2028", "run_id": "t1", "a": [1.0, 1e+21, null], ` +
+		`"_trace_id": "t1", "_stored_at": "2026-01-15T12:00:00.123456+00:00", "_store_seq": 1}` + "\n"
+	if second != want {
+		t.Errorf("stored\n%swant\n%s", second, want)
+	}
+	if counter, err := os.ReadFile(filepath.Join(s.Dir, counterFile)); err != nil || string(counter) != "2" {
+		t.Errorf("counter %q, %v", counter, err)
+	}
+	for name, want := range map[string]fs.FileMode{"": 0o700, counterFile: 0o600, "2026-01-15": 0o700, "2026-01-15/t1.jsonl": 0o600} {
+		info, err := os.Stat(filepath.Join(s.Dir, name))
+		if err != nil || info.Mode().Perm() != want {
+			t.Errorf("%q: %v, %v; want mode %v", name, info.Mode(), err, want)
+		}
+	}
+	trace := read(t, s, "t1")
+	if len(trace.Receipts) != 2 || trace.TornTail != 0 || trace.ID != "t1" || filepath.Base(trace.Path) != "t1.jsonl" {
+		t.Errorf("read %+v", trace)
+	}
+	if back, err := jcs.AppendPython(nil, trace.Receipts[1]); err != nil || string(back)+"\n" != want {
+		t.Errorf("read back %s, %v", back, err)
+	}
+}
+
+func TestWhatNoPackCouldHoldIsRefusedByName(t *testing.T) {
+	s := newStore(t)
+	for data, says := range map[string]string{
+		`[]`:                              "object",
+		`{"receipt_id":"r_1"}`:            "receipt_id is set by the store",
+		`{"type":"model_call"}`:           "type is set by the store",
+		`{"timestamp":"x"}`:               "timestamp is set by the store",
+		`{"schema_version":"3.0"}`:        "schema_version is set by the store",
+		`{"seq":7}`:                       "seq is set by the store",
+		`{"_trace_id":"t"}`:               "_trace_id is set by the store",
+		`{"_stored_at":"t"}`:              "_stored_at is set by the store",
+		`{"_store_seq":0}`:                "_store_seq is set by the store",
+		`{"Seq":7}`:                       "Seq",
+		`{"run_id":"another"}`:            "run_id",
+		`{"parent_receipt_id":null}`:      "parent_receipt_id",
+		`{"n":9007199254740992}`:          "n: ",
+		`{"a":{"b":[-9007199254740993]}}`: "a: b: ",
+		`{"n":1e400}`:                     "n: ",
+		`{"a":[{"\u00e9":1}]}`:            "a: ",
+		`{"s":"` + strings.Repeat("x", maxStored) + `"}`:            "at most 1048576",
+		strings.Repeat(`{"a":`, 65) + `1` + strings.Repeat(`}`, 65): "deep",
+	} {
+		v, err := jcs.Parse([]byte(data), jcs.Limits{Bytes: 4 << 20, Depth: 512})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Emit("t1", "model_call", v); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%.60s: %v, expected an error with %q", data, err, says)
+		}
+	}
+	if _, err := s.Emit("t1", "model_call", jcs.Obj(jcs.M("s", jcs.Str("\xff")))); err == nil {
+		t.Error("a string that is not Unicode was stored")
+	}
+	for _, typ := range []string{"", "breakglass", "Model_call", "loom.x", "model_call\n"} {
+		if _, err := s.Emit("t1", typ, jcs.Value{}); err == nil || !strings.Contains(err.Error(), "not admitted") {
+			t.Errorf("type %q: %v", typ, err)
+		}
+	}
+	if _, err := s.Read("t1"); err == nil {
+		if n := len(read(t, s, "t1").Receipts); n != 0 {
+			t.Errorf("%d refused receipts were stored", n)
+		}
+	}
+}
+
+func TestTraceIDsCannotLeaveTheStore(t *testing.T) {
+	s := newStore(t)
+	for _, id := range []string{"", ".", "..", "../x", "../../../x", "a/b", "/etc/x", ".hidden", "-rf", "_x", "a b", "a\n", "a\x00", "é", strings.Repeat("a", 129)} {
+		if _, err := s.Emit(id, "model_call", jcs.Value{}); err == nil {
+			t.Errorf("emitted to %q", id)
+		}
+		if _, err := s.Read(id); err == nil || errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("read %q: %v", id, err)
+		}
+	}
+	if _, err := os.Stat(s.Dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("something was made: %v", err)
+	}
+	for _, id := range []string{"a", "9..", "trace_20260115T110000_5f2c9a01", "A.b-c_d", strings.Repeat("a", 128)} {
+		emit(t, s, id)
+	}
+}
+
+func TestATraceStaysInTheFileItBeganIn(t *testing.T) {
+	s := newStore(t)
+	emit(t, s, "t1")
+	s.Now = func() time.Time { return noon.AddDate(0, 0, 3) }
+	emit(t, s, "t1")
+	if trace := read(t, s, "t1"); len(trace.Receipts) != 2 || number(t, trace.Receipts[1], "seq") != 1 {
+		t.Errorf("read %+v", trace)
+	}
+	if _, err := os.Stat(filepath.Join(s.Dir, "2026-01-18")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a second day was made: %v", err)
+	}
+	if err := os.Mkdir(filepath.Join(s.Dir, "2026-01-18"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(s.Dir, "2026-01-18", "t1.jsonl"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if trace, err := s.Read("t1"); err == nil {
+		t.Errorf("half of a trace was read: %+v", trace)
+	}
+	if _, err := s.Read("t2"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a trace that is not there: %v", err)
+	}
+}
+
+// emitters starts n processes that emit to a trace of their own and to one that all share.
+func emitters(t *testing.T, dir string, n, each int) {
+	t.Helper()
+	var started []*exec.Cmd
+	for i := range n {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), emitDir+"="+dir, fmt.Sprintf("%s=own%d", emitTrace, i), fmt.Sprintf("%s=%d", emitCount, each))
+		cmd.Stderr = os.Stderr
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		started = append(started, cmd)
+	}
+	for _, cmd := range started {
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestSixteenProcessesLoseNothing(t *testing.T) {
+	s := newStore(t)
+	const processes, each = 16, 20
+	emitters(t, s.Dir, processes, each)
+	seen := map[int64]bool{}
+	check := func(trace string, want int) {
+		t.Helper()
+		got := read(t, s, trace)
+		if len(got.Receipts) != want || got.TornTail != 0 {
+			t.Errorf("%s: %d receipts and %d bytes torn, want %d", trace, len(got.Receipts), got.TornTail, want)
+		}
+		last := int64(-1)
+		for i, r := range got.Receipts {
+			if seq := number(t, r, "seq"); seq != int64(i) {
+				t.Errorf("%s: receipt %d has seq %d", trace, i, seq)
+			}
+			n := number(t, r, "_store_seq")
+			if n <= last || seen[n] {
+				t.Errorf("%s: _store_seq %d after %d, taken before: %v", trace, n, last, seen[n])
+			}
+			last, seen[n] = n, true
+		}
+	}
+	check("shared", processes*each)
+	for i := range processes {
+		check(fmt.Sprintf("own%d", i), each)
+	}
+	if len(seen) != 2*processes*each {
+		t.Errorf("%d numbers for %d receipts", len(seen), 2*processes*each)
+	}
+}
+
+func TestAKilledEmitterLosesOnlyWhatItHadNotReported(t *testing.T) {
+	s := newStore(t)
+	s.Now = nil
+	var reported []string
+	for round := range 8 {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), emitDir+"="+s.Dir, emitTrace+"=t1", emitCount+"=")
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		for i := 0; lines.Scan(); i++ {
+			reported = append(reported, lines.Text())
+			if i == 3+round {
+				if err := cmd.Process.Kill(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := cmd.Wait(); err == nil {
+			t.Fatal("the emitter was not killed")
+		}
+	}
+	emit(t, s, "t1")
+	stored := map[string]bool{}
+	last := int64(-1)
+	for i, r := range read(t, s, "t1").Receipts {
+		id, _ := r.Get("receipt_id")
+		stored[id.Text] = true
+		if n := number(t, r, "_store_seq"); n <= last {
+			t.Errorf("_store_seq %d after %d", n, last)
+		} else {
+			last = n
+		}
+		if number(t, r, "seq") != int64(i) {
+			t.Errorf("receipt %d has seq %d", i, number(t, r, "seq"))
+		}
+	}
+	if len(reported) < 8*4 {
+		t.Errorf("only %d receipts were reported", len(reported))
+	}
+	for _, id := range reported {
+		if !stored[id] {
+			t.Errorf("receipt %s was reported and is not there", id)
+		}
+	}
+}
+
+func TestATornLineIsCountedAndThenCutOff(t *testing.T) {
+	s := newStore(t)
+	emit(t, s, "t1")
+	path := read(t, s, "t1").Path
+	first, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	emit(t, s, "t1")
+	both, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cut := 0; cut < len(both); cut++ {
+		if err := os.WriteFile(path, both[:cut], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		whole := bytes.Count(both[:cut], []byte("\n"))
+		torn := cut - whole*len(first)
+		if trace := read(t, s, "t1"); len(trace.Receipts) != whole || trace.TornTail != torn {
+			t.Fatalf("cut at %d: %d receipts and %d bytes torn, want %d and %d", cut, len(trace.Receipts), trace.TornTail, whole, torn)
+		}
+		r := emit(t, s, "t1")
+		trace := read(t, s, "t1")
+		if len(trace.Receipts) != whole+1 || trace.TornTail != 0 || number(t, r, "seq") != int64(whole) {
+			t.Fatalf("cut at %d: then %d receipts and %d bytes torn, seq %d", cut, len(trace.Receipts), trace.TornTail, number(t, r, "seq"))
+		}
+	}
+}
+
+func TestATornLineElsewhereStopsNobody(t *testing.T) {
+	s := newStore(t)
+	emit(t, s, "t1")
+	path := read(t, s, "t1").Path
+	if err := os.WriteFile(path, []byte(`{"receipt_id": "r_`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	emit(t, s, "t2")
+	if err := os.Remove(filepath.Join(s.Dir, counterFile)); err != nil {
+		t.Fatal(err)
+	}
+	emit(t, s, "t2")
+}
+
+func TestALostCounterIsRecoveredFromTheReceipts(t *testing.T) {
+	s := newStore(t)
+	for range 3 {
+		emit(t, s, "t1")
+	}
+	emit(t, s, "t2")
+	path := filepath.Join(s.Dir, counterFile)
+	want := int64(4)
+	for _, text := range []string{"", "x", "-1", "99999999999999999999", "\x00\x00\x00\x00", strings.Repeat("9", 100)} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := number(t, emit(t, s, "t3"), "_store_seq"); got != want {
+			t.Errorf("counter %q: then %d, want %d", text, got, want)
+		}
+		want++
+		if text, err := os.ReadFile(path); err != nil || string(text) != strconv.FormatInt(want, 10) {
+			t.Errorf("counter is now %q, %v", text, err)
+		}
+	}
+	// A counter that a power cut set back is caught where the trace itself knows better.
+	if err := os.WriteFile(path, []byte("1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := number(t, emit(t, s, "t3"), "_store_seq"); got != want {
+		t.Errorf("after a power cut: %d, want %d", got, want)
+	}
+	// A newline, as an editor leaves it, does no harm.
+	if err := os.WriteFile(path, []byte("100\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := number(t, emit(t, s, "t3"), "_store_seq"); got != 100 {
+		t.Errorf("counter 100: %d", got)
+	}
+	if err := os.WriteFile(path, []byte("9007199254740991"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := s.Emit("t3", "model_call", jcs.Value{}); err == nil {
+		t.Errorf("a number beyond 2^53-1 was given: %+v", r)
+	}
+}
+
+func TestReceiptsOfOtherProgramsAreReadAsTheyAre(t *testing.T) {
+	s := newStore(t)
+	write := func(text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Join(s.Dir, "2026-01-15"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(s.Dir, "2026-01-15", "t1.jsonl"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("\n{\"seq\":5,\"x\":\"" + strings.Repeat("y", 100_000) + "\"}\n  \n{\"a\":1}\r\n\n\n")
+	if trace := read(t, s, "t1"); len(trace.Receipts) != 2 || trace.TornTail != 0 {
+		t.Errorf("read %d receipts, %d bytes torn", len(trace.Receipts), trace.TornTail)
+	}
+	if seq := number(t, emit(t, s, "t1"), "seq"); seq != 6 {
+		t.Errorf("seq %d after a receipt without one, want 6", seq)
+	}
+	write("{\"seq\":5,\"x\":\"" + strings.Repeat("y", 100_000) + "\"}\n")
+	if seq := number(t, emit(t, s, "t1"), "seq"); seq != 6 {
+		t.Errorf("seq %d after a long line, want 6", seq)
+	}
+	for _, text := range []string{"[]\n", "{\"a\":1}\nnull\n", "{\"a\":1,\"a\":2}\n", "{\"a\":\n", "\xff\n", strings.Repeat("x", maxLine+1) + "\n"} {
+		write(text)
+		if _, err := s.Read("t1"); err == nil || !strings.Contains(err.Error(), "line ") {
+			t.Errorf("%.20q: read, %v", text, err)
+		}
+		if _, err := s.Emit("t1", "model_call", jcs.Value{}); err == nil || !strings.Contains(err.Error(), "line") {
+			t.Errorf("%.20q: emitted, %v", text, err)
+		}
+	}
+}
+
+func TestTheStoreFollowsNoLinkAndWaitsForNoFIFO(t *testing.T) {
+	s := newStore(t)
+	emit(t, s, "t1")
+	path := read(t, s, "t1").Path
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	for name, put := range map[string]func(string) error{
+		"link":      func(path string) error { return os.Symlink(elsewhere, path) },
+		"FIFO":      func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"directory": func(path string) error { return os.Mkdir(path, 0o700) },
+	} {
+		for _, path := range []string{path, filepath.Join(s.Dir, counterFile)} {
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			if err := put(path); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Emit("t1", "model_call", jcs.Value{}); err == nil {
+				t.Errorf("emitted through a %s at %s", name, filepath.Base(path))
+			}
+			if strings.HasSuffix(path, ".jsonl") {
+				if _, err := s.Read("t1"); err == nil {
+					t.Errorf("read through a %s", name)
+				}
+			}
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			emit(t, s, "t1")
+		}
+	}
+	if _, err := os.Lstat(elsewhere); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("something was written outside: %v", err)
+	}
+}
+
+func TestHome(t *testing.T) {
+	user := t.TempDir()
+	for _, c := range []struct {
+		assayHome, home string
+		make            string
+		want            string
+	}{
+		{"", user, "", user + "/.assay"},
+		{"", user, ".loom/assay", user + "/.loom/assay"},
+		{"", user, ".assay", user + "/.assay"},
+		{"/x/y/", user, "", "/x/y"},
+		{"/x", "", "", "/x"},
+		{"x", user, "", ""},
+		{"", "", "", ""},
+		{"", "relative", "", ""},
+	} {
+		if c.make != "" {
+			if err := os.MkdirAll(filepath.Join(user, c.make), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := Home(func(name string) string { return map[string]string{"ASSAY_HOME": c.assayHome, "HOME": c.home}[name] })
+		if got != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("%+v: %q, %v", c, got, err)
+		}
+	}
+}
+
+func TestTraceIDs(t *testing.T) {
+	id, err := NewTraceID(noon.In(time.FixedZone("east", 3600)), bytes.NewReader([]byte{0x5f, 0x2c, 0x9a, 0x01}))
+	if err != nil || id != "trace_20260115T120000_5f2c9a01" {
+		t.Errorf("%q, %v", id, err)
+	}
+	if id, err := NewTraceID(noon, strings.NewReader("abc")); err == nil {
+		t.Errorf("made %q of 3 bytes", id)
+	}
+	if id, err := NewTraceID(noon, nil); err != nil || checkTraceID(id) != nil {
+		t.Errorf("%q, %v", id, err)
+	}
+}
+
+func TestSyncStoresTheSame(t *testing.T) {
+	s := newStore(t)
+	s.Sync = true
+	emit(t, s, "t1")
+	emit(t, s, "t1")
+	if n := len(read(t, s, "t1").Receipts); n != 2 {
+		t.Errorf("%d receipts", n)
+	}
+}
+
+// FuzzTrace: whatever a trace file holds, what Read gives is what the next Emit leaves, plus one.
+func FuzzTrace(f *testing.F) {
+	f.Add([]byte(""))
+	f.Add([]byte("{\"seq\": 0, \"_store_seq\": 7}\n{\"seq\": 1"))
+	f.Add([]byte("\r\n \n{}\n\n\x00"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s := newStore(t)
+		emit(t, s, "t1")
+		path := read(t, s, "t1").Path
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		before, err := s.Read("t1")
+		if err != nil {
+			return
+		}
+		if _, err := s.Emit("t1", "model_call", jcs.Value{}); err != nil {
+			if !strings.Contains(err.Error(), "2^53") {
+				t.Fatalf("read but not emitted: %v", err)
+			}
+			return
+		}
+		if after := read(t, s, "t1"); len(after.Receipts) != len(before.Receipts)+1 || after.TornTail != 0 {
+			t.Errorf("%d receipts, then %d and %d bytes torn", len(before.Receipts), len(after.Receipts), after.TornTail)
+		}
+	})
+}
+
+func BenchmarkEmit(b *testing.B) {
+	data := parsed(b, `{"provider":"openai","model_id":"m","input_tokens":10,"output_tokens":20,"latency_ms":100,"finish_reason":"stop"}`)
+	for _, stored := range []int{0, 10_000} {
+		b.Run(fmt.Sprintf("after %d", stored), func(b *testing.B) {
+			s := newStore(b)
+			for range stored {
+				if _, err := s.Emit("t1", "model_call", data); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := s.Emit("t1", "model_call", data); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
