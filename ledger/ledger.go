@@ -1,20 +1,48 @@
 // Package ledger is the log: admit an entry, publish it, return its proof.
+//
+// An entry goes through five hands:
+//
+//	Add        verifies the manifest, finds out whether it is logged, gets a timestamp  add.go
+//	Tessera    sequences it and integrates it into the tree, durably                    (its POSIX driver)
+//	follower   reads it back from the tree into the index                               follow.go
+//	guard      makes sure that the tree continues the last one signed, and signs it     guard.go
+//	publisher  gets a quorum of cosignatures and shows the checkpoint                   publish.go, cosign.go
+//
+// and Add returns when the published checkpoint covers it, with a proof that the
+// ledger has verified itself.
+//
+// The checkpoint file that Tessera writes into its directory is not the log's. The
+// log's key must sign nothing that the guard has not passed, and Tessera signs
+// whatever its state file says, also after that file was lost or restored from a
+// backup. Its publication loop also sleeps when it is busy, drops cosignatures that
+// come after the quorum, and forgets one of two witnesses at the same URL. So Tessera
+// gets a signer whose signature nobody can verify, and publication is ours.
+//
+// Files implement C2SP tlog-tiles, tlog-checkpoint, tlog-proof and the client's side
+// of tlog-witness.
 package ledger
 
 import (
 	"context"
 	"errors"
-	"iter"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/transparency-dev/tessera"
+
+	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
-
-var errStub = errors.New("not built yet")
 
 // Index remembers which manifests the log holds. It is a cache: Open fills it from the log.
 type Index interface {
@@ -28,29 +56,32 @@ type Timestamper interface {
 	Timestamp(ctx context.Context, digest [32]byte) (*timestamp.Token, error)
 }
 
+// TimestampMode says what happens to an entry for which no token can be had.
 type TimestampMode string
 
 const (
-	TimestampsRequired  TimestampMode = "require" // zero value means this one
-	TimestampsPreferred TimestampMode = "prefer"
-	TimestampsOff       TimestampMode = "off"
+	TimestampsRequired  TimestampMode = "require" // no token, no entry; the zero value means this one
+	TimestampsPreferred TimestampMode = "prefer"  // the entry is logged without
+	TimestampsOff       TimestampMode = "off"     // nobody is asked
 )
 
+// Config of a log. Dir, GuardDir, Signer, Policy and, to Open, Index are required,
+// and TSA unless Timestamps is off.
 type Config struct {
 	Dir        string // Tessera's storage; Open creates nothing here unless Create
-	GuardDir   string // on another path
+	GuardDir   string // on another path, best on another disk; not inside Dir
 	Signer     *trust.LogSigner
 	Policy     *trust.Policy // log line of our own, witnesses with URLs, quorum
 	Index      Index
 	Timestamps TimestampMode
 	TSA        Timestamper
-	HTTP       *http.Client  // for witnesses; nil: one with limits
-	Interval   time.Duration // least time between checkpoints; zero: 200 ms
-	BatchSize  uint          // zero: 256
-	BatchAge   time.Duration // zero: 10 ms
-	MaxPending int           // entries between admission and publication; zero: 4096
-	Now        func() time.Time
-	Log        *slog.Logger
+	HTTP       *http.Client     // for witnesses; nil: one with limits. Redirects are never followed
+	Interval   time.Duration    // least time between checkpoints; zero: 200 ms
+	BatchSize  uint             // entries; zero: 256
+	BatchAge   time.Duration    // how long an entry waits for others; zero: 10 ms
+	MaxPending int              // entries between admission and publication; zero: 4096
+	Now        func() time.Time // of submitted_at; nil: time.Now
+	Log        *slog.Logger     // nil: discards. Tessera's goes to that of the first log opened
 }
 
 // Anchored is the answer to a submission.
@@ -63,8 +94,18 @@ type Anchored struct {
 // Rejected: the manifest did not verify; nothing was stored.
 type Rejected struct{ Findings []pack.Finding }
 
-func (r *Rejected) Error() string { return "manifest does not verify" }
+func (r *Rejected) Error() string {
+	if len(r.Findings) == 0 {
+		return "manifest does not verify"
+	}
+	codes := make([]string, 0, len(r.Findings))
+	for _, f := range r.Findings {
+		codes = append(codes, f.Code)
+	}
+	return "manifest does not verify: " + strings.Join(codes, ", ")
+}
 
+// What a caller branches on, with the HTTP status that says it.
 var (
 	ErrBusy        = errors.New("the ledger is busy")                      // 503, retry
 	ErrUnpublished = errors.New("logged but not yet cosigned by a quorum") // 503, retry gives the proof
@@ -74,31 +115,369 @@ var (
 	ErrNotFound    = errors.New("no such entry")                           // 404
 )
 
-type Log struct{}
+// Log is an open log. It is safe for concurrent use.
+type Log struct {
+	cfg       Config // with defaults
+	guard     *guard
+	store     *store
+	probe     *probe
+	publisher *publisher
+	follower  *follower
 
-// Create makes an empty log in cfg.Dir and its guard; refuses if either exists.
-func Create(ctx context.Context, cfg Config) error       { return errStub }
-func Open(ctx context.Context, cfg Config) (*Log, error) { return nil, errStub }
-func (l *Log) Close(ctx context.Context) error           { return errStub }
+	tessera     *tessera.Appender
+	stopTessera func()
 
-// Add admits a pack_manifest.json and returns when its entry is public and cosigned.
-func (l *Log) Add(ctx context.Context, manifest []byte, src pack.Source) (*Anchored, error) {
-	return nil, errStub
+	ctx    context.Context // of everything that outlives a request
+	cancel context.CancelFunc
+	calls  chan struct{} // one for each running Add
+	fatal  atomic.Pointer[error]
+
+	working sync.WaitGroup // admissions; Add only under mu, and not when closing
+	closed  chan struct{}  // closed when everything has ended
+
+	mu         sync.Mutex
+	closing    bool
+	pending    map[[32]byte]*admission // by manifest; see admission
+	writing    int64                   // entries given to Tessera or about to be
+	integrated int64                   // entries known to be in the tree
+	indexed    int64                   // entries the index holds
+	failures   int                     // writes that Tessera reported as failed …
+	settled    int                     // … and how many of them the index has seen the outcome of
 }
 
-// Checkpoint returns the published checkpoint.
-func (l *Log) Checkpoint(ctx context.Context) (*trust.Checkpoint, error) { return nil, errStub }
+// withDefaults returns cfg with its zero fields filled in, or what is wrong with it.
+func (cfg Config) withDefaults() (Config, error) {
+	switch {
+	case cfg.Dir == "" || cfg.GuardDir == "":
+		return cfg, errors.New("ledger: Dir and GuardDir are required")
+	case cfg.Signer == nil || cfg.Policy == nil:
+		return cfg, errors.New("ledger: Signer and Policy are required")
+	case cfg.Interval < 0 || cfg.BatchAge < 0 || cfg.MaxPending < 0:
+		return cfg, errors.New("ledger: Interval, BatchAge and MaxPending are not negative")
+	case cfg.BatchSize > 1<<16 || cfg.MaxPending > 1<<24:
+		return cfg, errors.New("ledger: BatchSize is at most 65536, MaxPending at most 16777216")
+	}
+	var err error
+	if cfg.Dir, err = filepath.Abs(cfg.Dir); err != nil {
+		return cfg, fmt.Errorf("ledger: %w", err)
+	}
+	if cfg.GuardDir, err = filepath.Abs(cfg.GuardDir); err != nil {
+		return cfg, fmt.Errorf("ledger: %w", err)
+	}
+	if rel, err := filepath.Rel(cfg.Dir, cfg.GuardDir); err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+		return cfg, fmt.Errorf("ledger: the guard %s lies inside the log %s: what restores one must not restore the other", cfg.GuardDir, cfg.Dir)
+	}
+	switch cfg.Timestamps {
+	case "":
+		cfg.Timestamps = TimestampsRequired
+	case TimestampsRequired, TimestampsPreferred, TimestampsOff:
+	default:
+		return cfg, fmt.Errorf("ledger: timestamps %q is not require, prefer or off", cfg.Timestamps)
+	}
+	if err := checkPolicy(cfg.Policy, cfg.Signer); err != nil {
+		return cfg, err
+	}
+	if cfg.Interval == 0 {
+		cfg.Interval = 200 * time.Millisecond
+	}
+	if cfg.BatchSize == 0 {
+		cfg.BatchSize = 256
+	}
+	if cfg.BatchAge == 0 {
+		cfg.BatchAge = 10 * time.Millisecond
+	}
+	if cfg.MaxPending == 0 {
+		cfg.MaxPending = 4096
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	cfg.Log = cfg.Log.With("origin", cfg.Signer.Origin())
+	return cfg, nil
+}
 
-// Entries yields the entries [start, cp.Size).
-func (l *Log) Entries(ctx context.Context, cp *trust.Checkpoint, start int64) iter.Seq2[pack.Logged, error] {
+// checkPolicy: proofs are verified with the policy before they are returned, so it
+// must know our key, and the witnesses that can be asked must be able to satisfy it.
+func checkPolicy(policy *trust.Policy, signer *trust.LogSigner) error {
+	ours := false
+	for _, l := range policy.Logs() {
+		ours = ours || l.VKey == signer.VKey()
+	}
+	if !ours {
+		return fmt.Errorf("ledger: the policy has no log line for %s", signer.VKey())
+	}
+	reachable := map[string]bool{}
+	for _, w := range policy.Witnesses() {
+		reachable[w.Name] = w.URL != ""
+	}
+	if !policy.Quorum(reachable) {
+		return errors.New("ledger: the witnesses with a URL cannot meet the policy's quorum")
+	}
 	return nil
 }
 
-// Prove returns a fresh proof for index against the published checkpoint.
-func (l *Log) Prove(ctx context.Context, index int64) (*Anchored, error) { return nil, errStub }
+// Create makes an empty log in cfg.Dir and its guard; refuses if either exists. It
+// needs no Index and no TSA. If it is interrupted, delete both and call it again.
+func Create(ctx context.Context, cfg Config) error {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return err
+	}
+	for _, dir := range []string{cfg.Dir, cfg.GuardDir} {
+		left, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("creating the log: %w", err)
+		}
+		if len(left) != 0 {
+			return fmt.Errorf("creating the log: %s is not empty: %w", dir, fs.ErrExist)
+		}
+	}
+	if err := durable.Mkdir(cfg.Dir, 0o755); err != nil {
+		return fmt.Errorf("creating the log: %w", err)
+	}
+	if err := (&probe{dirs: []string{cfg.Dir}}).check(); err != nil {
+		return fmt.Errorf("creating the log: %w: %w", ErrStorage, err)
+	}
+	_, stop, err := startTessera(&cfg)
+	if err != nil {
+		return fmt.Errorf("creating the log: %w", err)
+	}
+	stop()
+	// Last, because Open does nothing without a guard.
+	return createGuard(cfg.GuardDir, cfg.Signer)
+}
 
-// Tile returns the bytes at a tlog-tiles path ("tile/0/000", "tile/entries/000.p/3"); ErrNotFound for anything else.
-func (l *Log) Tile(ctx context.Context, path string) ([]byte, error) { return nil, errStub }
+// Open opens a log that Create has made. It compares what lies in cfg.Dir with the
+// guard and with what the witnesses have seen, and brings the index to the log's
+// size; ErrGuard says that the log is not the one it was. It creates nothing.
+func Open(ctx context.Context, cfg Config) (_ *Log, err error) {
+	if cfg, err = cfg.withDefaults(); err != nil {
+		return nil, err
+	}
+	if cfg.Index == nil || cfg.TSA == nil && cfg.Timestamps != TimestampsOff {
+		return nil, errors.New("ledger: Index is required, and TSA unless Timestamps is off")
+	}
+	l := &Log{
+		cfg:     cfg,
+		probe:   &probe{dirs: []string{cfg.Dir, cfg.GuardDir}, spare: spareBytes},
+		calls:   make(chan struct{}, cfg.MaxPending),
+		closed:  make(chan struct{}),
+		pending: map[[32]byte]*admission{},
+	}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.release())
+		}
+	}()
+	if l.guard, err = openGuard(cfg.GuardDir, cfg.Signer, cfg.Policy); err != nil {
+		return nil, err
+	}
+	now, err := l.inspect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if l.follower, err = newFollower(ctx, l.store, cfg.Index, now, cfg.Log); err != nil {
+		return nil, fmt.Errorf("opening the log: %w", err)
+	}
+	if err := l.follower.catchUp(ctx); err != nil {
+		return nil, fmt.Errorf("bringing the index to the log's size: %w", err)
+	}
+	if err := l.probe.check(); err != nil {
+		return nil, fmt.Errorf("opening the log: %w: %w", ErrStorage, err)
+	}
+	if l.tessera, l.stopTessera, err = startTessera(&l.cfg); err != nil {
+		return nil, fmt.Errorf("opening the log: %w", err)
+	}
+	l.start(now)
+	return l, nil
+}
 
-// Health is nil when the log can take entries and publish them.
-func (l *Log) Health(ctx context.Context) error { return errStub }
+// start sets the two loops going. From here on Close ends everything.
+func (l *Log) start(now tree) {
+	l.integrated, l.indexed = now.Size, l.follower.size
+	l.follower.freeze, l.follower.indexed = l.freeze, l.forget
+	l.publisher = newPublisher(l.store, l.guard, &l.cfg, l.freeze)
+	go l.follower.run(l.ctx) // finish waits for both
+	go l.publisher.run()
+	l.cfg.Log.Info("open", "size", now.Size, "root", now.Root)
+}
+
+// inspect refuses a log that is not the one the guard and the witnesses know.
+func (l *Log) inspect(ctx context.Context) (tree, error) {
+	signed := l.guard.highWater()
+	var err error
+	if l.store, err = openStore(l.cfg.Dir); errors.Is(err, fs.ErrNotExist) {
+		return tree{}, fmt.Errorf("%w: %s does not exist, and size %d has been signed: restore the newest copy of it", ErrGuard, l.cfg.Dir, signed.Size)
+	} else if err != nil {
+		return tree{}, fmt.Errorf("opening the log: %w", err)
+	}
+	now, err := l.store.treeState()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return tree{}, fmt.Errorf("%w: %s is missing, and size %d has been signed: restore the whole directory with its dot files",
+			ErrGuard, filepath.Join(l.cfg.Dir, treeStatePath), signed.Size)
+	case errors.Is(err, errDamaged):
+		return tree{}, fmt.Errorf("%w: %w: restore the newest copy of %s", ErrGuard, err, l.cfg.Dir)
+	case err != nil:
+		return tree{}, fmt.Errorf("opening the log: %w", err)
+	case now.Size < signed.Size:
+		return tree{}, fmt.Errorf("%w: the log has size %d, and %d has been signed: it was rolled back; restore a copy of %s that is not older",
+			ErrGuard, now.Size, signed.Size, l.cfg.Dir)
+	}
+	if err := l.store.checkEdge(signed, now); errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist) {
+		return tree{}, fmt.Errorf("%w: %w: restore the newest copy of %s", ErrGuard, err, l.cfg.Dir)
+	} else if err != nil {
+		return tree{}, fmt.Errorf("opening the log: %w", err)
+	}
+	if p := l.guard.published; p != nil {
+		if err := l.contains(now, tree{p.Size, p.Root}); err != nil {
+			return tree{}, fmt.Errorf("%w: the published checkpoint of size %d is not of this log: %w", ErrGuard, p.Size, err)
+		}
+	}
+	return now, l.askMonitors(ctx, now)
+}
+
+// contains checks that the tree now begins with the tree past.
+func (l *Log) contains(now, past tree) error {
+	proof, err := l.store.consistency(past.Size, now.Size)
+	if err != nil {
+		return err
+	}
+	return trust.CheckConsistency(past.Size, past.Root, now.Size, now.Root, proof)
+}
+
+// askMonitors looks at the copies of our checkpoint that the witnesses serve. A
+// witness that does not answer is no reason not to start; one that shows our own
+// signature over a larger or another tree is.
+func (l *Log) askMonitors(ctx context.Context, now tree) error {
+	ctx, cancel := context.WithTimeout(ctx, witnessTimeout)
+	defer cancel()
+	client := witnessClient(l.cfg.HTTP)
+	list := gates(l.cfg.Policy, nil)
+	refusals := make([]error, len(list))
+	var asking sync.WaitGroup
+	for i, g := range list {
+		asking.Go(func() {
+			defer func() {
+				if r := recover(); r != nil {
+					refusals[i] = fmt.Errorf("asking the witness %s panicked: %v", g.witnesses[0], r)
+				}
+			}()
+			cp, err := g.latest(ctx, client, l.cfg.Policy, l.cfg.Signer.Origin())
+			switch {
+			case err != nil:
+				l.cfg.Log.Info("a witness shows no checkpoint of this log", "witness", g.witnesses[0], "err", err)
+			case cp.Size > now.Size:
+				refusals[i] = fmt.Errorf("%w: the witness %s shows our signature of size %d, the log has %d: it was rolled back; restore a copy of %s that is not older",
+					ErrGuard, g.witnesses[0], cp.Size, now.Size, l.cfg.Dir)
+			default:
+				if err := l.contains(now, tree{cp.Size, cp.Root}); err != nil {
+					refusals[i] = fmt.Errorf("%w: the witness %s shows our signature of another log of size %d (%w): this log is a fork; restore the one that was published",
+						ErrGuard, g.witnesses[0], cp.Size, err)
+				}
+			}
+		})
+	}
+	asking.Wait()
+	return errors.Join(refusals...)
+}
+
+// freeze ends admission and publication for good: the files say something else than
+// what was signed, and every further entry would make it worse.
+func (l *Log) freeze(err error) {
+	if l.fatal.CompareAndSwap(nil, &err) {
+		l.cfg.Log.Error("the log is frozen", "err", err)
+	}
+}
+
+func (l *Log) frozen() error {
+	if err := l.fatal.Load(); err != nil {
+		return fmt.Errorf("%w: the log is frozen: %w", ErrStorage, *err)
+	}
+	return nil
+}
+
+// Health is nil when the log can take entries and publish them. Otherwise it says,
+// without waiting for anybody, the first reason why not.
+func (l *Log) Health(ctx context.Context) error {
+	l.mu.Lock()
+	closing := l.closing
+	l.mu.Unlock()
+	if closing {
+		return ErrClosed
+	}
+	if err := l.frozen(); err != nil {
+		return err
+	}
+	if err := l.probe.check(); err != nil {
+		return fmt.Errorf("%w: %w", ErrStorage, err)
+	}
+	if err := l.publisher.trouble.Load(); err != nil {
+		return fmt.Errorf("nothing is published: %w", *err)
+	}
+	if err := l.publisher.ahead.Load(); err != nil {
+		return *err
+	}
+	if err := l.follower.trouble.Load(); err != nil {
+		return fmt.Errorf("the index does not follow the log: %w", *err)
+	}
+	_, err := l.Checkpoint(ctx)
+	return err
+}
+
+// Close refuses new entries, waits for those on their way into the tree, publishes
+// once more if a quorum can be had at once, and ends. If ctx ends first Close returns
+// its error; what is still being written goes on, and the guard stays locked until
+// it is done or the process ends. Close may be called again to wait again.
+func (l *Log) Close(ctx context.Context) error {
+	l.mu.Lock()
+	first := !l.closing
+	l.closing = true
+	l.mu.Unlock()
+	if first {
+		go l.finish() // Close waits for it, or the process ends with it
+	}
+	select {
+	case <-l.closed:
+		return nil
+	case <-ctx.Done():
+		// Nobody waits for timestamps, the index or witnesses any more. An entry that
+		// Tessera has is written nevertheless: it answers as soon as the disk does.
+		l.cancel()
+		l.publisher.cancel()
+		return fmt.Errorf("closing the log: %w", context.Cause(ctx))
+	}
+}
+
+func (l *Log) finish() {
+	defer close(l.closed)
+	l.working.Wait()
+	l.publisher.stop()
+	l.cancel()
+	<-l.follower.done
+	// Only now, when every future has resolved: a future whose appender was
+	// cancelled never does.
+	if err := l.release(); err != nil {
+		l.cfg.Log.Error("closing the log", "err", err)
+	}
+}
+
+// release gives back what Open took, as far as it came.
+func (l *Log) release() error {
+	l.cancel()
+	if l.stopTessera != nil {
+		l.stopTessera()
+	}
+	var errs []error
+	if l.store != nil {
+		errs = append(errs, l.store.close())
+	}
+	if l.guard != nil {
+		errs = append(errs, l.guard.close()) // last: the next process may start now
+	}
+	return errors.Join(errs...)
+}

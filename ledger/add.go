@@ -1,0 +1,329 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/transparency-dev/tessera"
+
+	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/trust"
+)
+
+// admission is one manifest on its way into the tree. Whoever submits the manifest
+// meanwhile waits for the same one. It stays in Log.pending until the index knows
+// the entry, so that there is no moment at which a second copy could slip in:
+//
+//	pending (being written) → pending (in the tree, not in the index) → index
+type admission struct {
+	done  chan struct{} // closed when the fields below are set
+	entry pack.Logged
+	fresh bool // this admission put it into the tree
+	err   error
+}
+
+const timestampTimeout = 20 * time.Second
+
+// maxLeaf is the largest entry, in bytes (design: "at most 32 KiB").
+const maxLeaf = 32 << 10
+
+// Add admits a pack_manifest.json and returns when its entry is public and cosigned.
+// Adding a manifest again returns the entry that is there, with New false.
+//
+// Once a manifest has been admitted its way into the log no longer depends on ctx.
+// If ctx ends first the error is ErrUnpublished, and adding it again gives the proof.
+// Other errors: *Rejected, ErrBusy, ErrTimestamp, ErrStorage, ErrClosed.
+func (l *Log) Add(ctx context.Context, manifest []byte, src pack.Source) (*Anchored, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	select {
+	case l.calls <- struct{}{}:
+		defer func() { <-l.calls }()
+	default:
+		return nil, ErrBusy
+	}
+	m, findings := pack.VerifyManifest(manifest)
+	if m == nil || len(findings) > 0 {
+		return nil, &Rejected{Findings: findings}
+	}
+	a, first, err := l.join(m, src)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-a.done:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", ErrUnpublished, context.Cause(ctx))
+	}
+	if a.err != nil {
+		return nil, a.err
+	}
+	seen, err := l.awaitPublished(ctx, a.entry.Index)
+	if err != nil {
+		return nil, err
+	}
+	proof, err := l.proof(seen, a.entry.Index, a.entry.Leaf)
+	if err != nil {
+		return nil, err
+	}
+	return &Anchored{Proof: proof, Entry: a.entry, New: first && a.fresh}, nil
+}
+
+// join returns the admission of the manifest, beginning it if there is none.
+func (l *Log) join(m *pack.Manifest, src pack.Source) (a *admission, first bool, err error) {
+	digest := m.Digest()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closing {
+		return nil, false, ErrClosed
+	}
+	if a, ok := l.pending[digest]; ok {
+		return a, false, nil
+	}
+	if err := l.frozen(); err != nil {
+		return nil, false, err
+	}
+	a = &admission{done: make(chan struct{})}
+	l.pending[digest] = a
+	l.working.Go(func() { l.run(a, m, src) })
+	return a, true, nil
+}
+
+// run carries an admission through, with the log's lifetime instead of a request's.
+func (l *Log) run(a *admission, m *pack.Manifest, src pack.Source) {
+	a.err = errors.New("admitting the entry panicked")
+	defer func() {
+		if r := recover(); r != nil {
+			l.cfg.Log.Error("admitting an entry panicked", "err", fmt.Sprint(r), "stack", string(debug.Stack()))
+			l.mu.Lock()
+			l.failures++ // who knows how far it came
+			l.mu.Unlock()
+		}
+		l.settleAdmission(m.Digest(), a)
+	}()
+	a.entry, a.fresh, a.err = l.admit(m, src)
+	if a.err != nil && l.ctx.Err() != nil {
+		a.err = fmt.Errorf("%w: %w", ErrClosed, a.err)
+	}
+}
+
+// settleAdmission ends a: its waiters go on, and it leaves pending unless it has put
+// an entry into the tree; then the follower takes it out.
+func (l *Log) settleAdmission(digest [32]byte, a *admission) {
+	l.mu.Lock()
+	if (a.err != nil || !a.fresh) && l.pending[digest] == a {
+		delete(l.pending, digest)
+	}
+	l.mu.Unlock()
+	close(a.done)
+}
+
+// forget takes entries that the index now holds out of pending.
+func (l *Log) forget(entries []pack.Logged) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range entries {
+		delete(l.pending, entries[i].Entry.ManifestSHA256)
+	}
+	l.indexed = entries[len(entries)-1].Index + 1
+}
+
+// admit finds the entry of m in the log or puts it there.
+func (l *Log) admit(m *pack.Manifest, src pack.Source) (_ pack.Logged, fresh bool, err error) {
+	if err := l.settleFailures(); err != nil {
+		return pack.Logged{}, false, err
+	}
+	if entry, ok, err := l.find(m.Digest()); err != nil || ok {
+		return entry, false, err
+	}
+	if err := l.probe.check(); err != nil {
+		l.cfg.Log.Error("storage refuses writes", "err", err)
+		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrStorage, err)
+	}
+	if err := l.reserve(); err != nil {
+		return pack.Logged{}, false, err
+	}
+	entry, err := l.queue(m, src)
+	return entry, err == nil, err
+}
+
+// find looks the manifest up in the index and reads the entry back from the log: the
+// index is a cache, and a hit that is not there must not become a proof.
+func (l *Log) find(digest [32]byte) (pack.Logged, bool, error) {
+	index, ok, err := l.cfg.Index.Find(l.ctx, digest)
+	if err != nil {
+		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrStorage, err)
+	}
+	if !ok {
+		return pack.Logged{}, false, nil
+	}
+	now, err := l.store.treeState()
+	if err != nil {
+		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrStorage, err)
+	}
+	if index < 0 || index >= now.Size {
+		return pack.Logged{}, false, fmt.Errorf("%w: the index has manifest %x at %d, the log ends at %d: delete index.db and restart",
+			ErrStorage, digest, index, now.Size)
+	}
+	entry, err := readEntry(l.store, now.Size, index)
+	if err != nil {
+		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrStorage, err)
+	}
+	if entry.Entry.ManifestSHA256 != digest {
+		return pack.Logged{}, false, fmt.Errorf("%w: the index has manifest %x at %d, the log has another there: delete index.db and restart",
+			ErrStorage, digest, index)
+	}
+	return entry, true, nil
+}
+
+// reserve counts an entry that is about to be written. Those in the tree count too
+// until they are published and indexed: a log without a quorum stops admitting.
+func (l *Log) reserve() error {
+	published := l.publisher.current.Load().size()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	behind := l.integrated - min(published, l.indexed)
+	if l.writing+behind >= int64(l.cfg.MaxPending) {
+		return ErrBusy
+	}
+	l.writing++
+	return nil
+}
+
+// queue timestamps the manifest and puts its entry into the tree. It returns when
+// the entry is sequenced, integrated and durable.
+func (l *Log) queue(m *pack.Manifest, src pack.Source) (entry pack.Logged, err error) {
+	failed := false // Tessera said so: it may be in the tree nevertheless
+	defer func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.writing--
+		if failed {
+			l.failures++
+		}
+		if err == nil {
+			l.integrated = max(l.integrated, entry.Index+1)
+		}
+	}()
+	token, err := l.timestamp(m.Digest())
+	if err != nil {
+		return pack.Logged{}, err
+	}
+	if entry, err = newLeaf(m, src, l.cfg.Now(), token); err != nil {
+		return pack.Logged{}, err
+	}
+	// Tessera looks at no context here, nor does the future (they would leave the
+	// entry half way). This goroutine is the one that waits, whatever its callers do.
+	at, err := l.tessera.Add(context.WithoutCancel(l.ctx), tessera.NewEntry(entry.Leaf))()
+	if err != nil {
+		failed = true
+		l.cfg.Log.Error("storage did not take an entry", "err", err)
+		return pack.Logged{}, fmt.Errorf("%w: %w", ErrStorage, err)
+	}
+	if at.Index > 1<<62 {
+		return pack.Logged{}, fmt.Errorf("%w: index %d is absurd", ErrStorage, at.Index)
+	}
+	entry.Index = int64(at.Index)
+	l.publisher.notify()
+	l.follower.notify()
+	return entry, nil
+}
+
+// settleFailures answers, after a write that failed, which entries are in the tree
+// nevertheless: storage can report an error for a batch that a later read shows. It
+// brings the index to the tree as it is now, before anything is looked up in it.
+func (l *Log) settleFailures() error {
+	l.mu.Lock()
+	failures, settled := l.failures, l.settled
+	l.mu.Unlock()
+	if failures == settled {
+		return nil
+	}
+	if err := l.follower.catchUp(l.ctx); err != nil {
+		return fmt.Errorf("%w: %w", ErrStorage, err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.settled = max(l.settled, failures)
+	l.integrated = max(l.integrated, l.indexed)
+	l.publisher.notify()
+	return nil
+}
+
+// timestamp gets a token as the mode wants it; nil for none.
+func (l *Log) timestamp(digest [32]byte) ([]byte, error) {
+	if l.cfg.Timestamps == TimestampsOff {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, timestampTimeout)
+	defer cancel()
+	token, err := l.cfg.TSA.Timestamp(ctx, digest)
+	if err == nil && (token == nil || len(token.DER) == 0) {
+		err = errors.New("it answers without a token")
+	}
+	if err == nil {
+		return token.DER, nil
+	}
+	if l.cfg.Timestamps == TimestampsRequired {
+		return nil, fmt.Errorf("%w: %w", ErrTimestamp, err)
+	}
+	l.cfg.Log.Warn("an entry is logged without a timestamp", "err", err)
+	return nil, nil
+}
+
+// newLeaf makes the entry, and makes sure that it can be read back: a leaf that
+// ParseEntry refuses would stop the follower for ever.
+func newLeaf(m *pack.Manifest, src pack.Source, now time.Time, token []byte) (pack.Logged, error) {
+	e, err := pack.NewEntry(m, src, now.UTC().Truncate(time.Millisecond), token)
+	if err != nil {
+		return pack.Logged{}, fmt.Errorf("making the entry: %w", err)
+	}
+	leaf := e.Leaf()
+	if len(leaf) == 0 || len(leaf) > maxLeaf {
+		return pack.Logged{}, fmt.Errorf("the entry has %d bytes, not 1 to %d", len(leaf), maxLeaf)
+	}
+	if e, err = pack.ParseEntry(leaf); err != nil {
+		return pack.Logged{}, fmt.Errorf("making the entry: %w", err)
+	}
+	return pack.Logged{Leaf: leaf, Entry: e}, nil
+}
+
+// awaitPublished waits until a published checkpoint covers index.
+func (l *Log) awaitPublished(ctx context.Context, index int64) (*snapshot, error) {
+	for {
+		seen := l.publisher.current.Load()
+		if seen.size() > index {
+			return seen, nil
+		}
+		select {
+		case <-seen.changed:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w", ErrUnpublished, context.Cause(ctx))
+		case <-l.publisher.done:
+			if seen = l.publisher.current.Load(); seen.size() > index {
+				return seen, nil
+			}
+			return nil, fmt.Errorf("%w: publication has ended", ErrUnpublished)
+		}
+	}
+}
+
+// proof builds the proof of a leaf against seen and verifies it before anybody gets
+// it. The log's signature and the quorum of seen.cp were verified by
+// Policy.OpenCheckpoint when it was published; what differs from proof to proof, the
+// leaf and its path, is verified here. Together that is Policy.CheckProof, without a
+// second look at the signatures of one checkpoint for each of its thousands of proofs.
+func (l *Log) proof(seen *snapshot, index int64, leaf []byte) (*trust.Proof, error) {
+	hashes, err := proveRecord(l.store, seen, index)
+	if err != nil {
+		return nil, fmt.Errorf("%w: proving entry %d: %w", ErrStorage, index, err)
+	}
+	if err := trust.CheckInclusion(index, seen.cp.Size, trust.LeafHash(leaf), seen.cp.Root, hashes); err != nil {
+		return nil, fmt.Errorf("%w: entry %d against size %d: %w", ErrStorage, index, seen.cp.Size, err)
+	}
+	return &trust.Proof{Extra: leaf, Index: index, Hashes: hashes, Checkpoint: seen.cp.Signed}, nil
+}

@@ -1,0 +1,254 @@
+package ledger
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/Haserjian/assay-ledger/trust"
+)
+
+const (
+	witnessTimeout  = 5 * time.Second // of one request
+	witnessAttempts = 3               // of one question: a conflict, its answer, and one more race
+	maxAnswer       = 64 << 10        // bytes; sixteen ML-DSA-44 cosignatures
+	maxProofLines   = 63
+)
+
+// errAhead: a witness says that it has cosigned a larger tree than ours. Either it
+// lies, or this log has been forked or rolled back; its cosignature is worth nothing to us.
+var errAhead = errors.New("the witness knows a larger tree of this log")
+
+// gate is one submission prefix: one request asks for the cosignatures of all keys
+// behind it, Ed25519 and ML-DSA-44 alike. It never has two questions open at once.
+type gate struct {
+	url       string
+	witnesses []string // policy names
+
+	// known is the size that the witness has last told or cosigned. It belongs to
+	// the one goroutine that asks, and between questions to the publisher.
+	known int64
+
+	said string // what it last answered instead of cosigning; the publisher's
+}
+
+// gates groups the witnesses of the policy by URL. A witness without URL cannot be asked.
+func gates(policy *trust.Policy, published *trust.Checkpoint) []*gate {
+	byURL := map[string]*gate{}
+	var list []*gate
+	for _, w := range policy.Witnesses() {
+		if w.URL == "" {
+			continue
+		}
+		prefix := strings.TrimSuffix(w.URL, "/")
+		g := byURL[prefix]
+		if g == nil {
+			g = &gate{url: prefix}
+			byURL[prefix] = g
+			list = append(list, g)
+		}
+		g.witnesses = append(g.witnesses, w.Name)
+		if published == nil {
+			continue
+		}
+		for _, c := range published.Cosignatures {
+			if c.Witness == w.Name {
+				g.known = published.Size // a guess; a conflict tells the truth
+			}
+		}
+	}
+	return list
+}
+
+// witnessClient returns c, or a client with limits, that follows no redirect: a
+// witness is where the policy says it is.
+func witnessClient(c *http.Client) *http.Client {
+	if c == nil {
+		c = &http.Client{Timeout: witnessTimeout, Transport: &http.Transport{
+			Proxy:                  http.ProxyFromEnvironment,
+			DialContext:            (&net.Dialer{Timeout: witnessTimeout}).DialContext,
+			TLSHandshakeTimeout:    witnessTimeout,
+			ResponseHeaderTimeout:  witnessTimeout,
+			IdleConnTimeout:        90 * time.Second,
+			MaxIdleConnsPerHost:    2,
+			MaxResponseHeaderBytes: maxAnswer,
+			ForceAttemptHTTP2:      true,
+		}}
+	}
+	plain := *c
+	plain.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &plain
+}
+
+// ask requests cosignatures of cp, which carries the log's signature, and returns
+// those that verify. consistency proves that the tree of size old is its beginning.
+func (g *gate) ask(ctx context.Context, client *http.Client, policy *trust.Policy, cp *trust.Checkpoint,
+	consistency func(old, size int64) ([]tlog.Hash, error)) ([]trust.Cosignature, error) {
+	old := min(g.known, cp.Size)
+	for range witnessAttempts {
+		proof, err := consistency(old, cp.Size)
+		if err != nil {
+			return nil, fmt.Errorf("proving consistency from size %d: %w", old, err)
+		}
+		body, err := addCheckpointBody(old, proof, cp.Signed)
+		if err != nil {
+			return nil, err
+		}
+		answer, err := g.post(ctx, client, body)
+		if err != nil {
+			return nil, err
+		}
+		if answer.conflict < 0 {
+			return g.accept(policy, cp, answer.lines)
+		}
+		// SPEC tlog-witness: 409 carries "the tree size of the latest cosigned checkpoint".
+		switch {
+		case answer.conflict > cp.Size:
+			return nil, fmt.Errorf("%w: %d, ours is %d", errAhead, answer.conflict, cp.Size)
+		case answer.conflict == old:
+			return nil, fmt.Errorf("it answers conflict with the size %d that it was sent", old)
+		}
+		old = answer.conflict
+		g.known = old
+	}
+	return nil, fmt.Errorf("its size changed %d times during one question", witnessAttempts)
+}
+
+// accept verifies the answer's lines.
+//
+// SPEC tlog-witness: "The client MUST ignore any cosignatures from unknown keys."
+func (g *gate) accept(policy *trust.Policy, cp *trust.Checkpoint, lines []byte) ([]trust.Cosignature, error) {
+	cosignatures, err := policy.VerifyCosignatures(cp, lines)
+	if err != nil {
+		return nil, err
+	}
+	var theirs []trust.Cosignature
+	for _, c := range cosignatures {
+		for _, name := range g.witnesses {
+			if c.Witness == name {
+				theirs = append(theirs, c)
+			}
+		}
+	}
+	if len(theirs) == 0 {
+		return nil, errors.New("no cosignature in its answer verifies with its key in the policy")
+	}
+	g.known = cp.Size
+	return theirs, nil
+}
+
+func addCheckpointBody(old int64, proof []tlog.Hash, note []byte) ([]byte, error) {
+	if len(proof) > maxProofLines {
+		return nil, fmt.Errorf("the consistency proof has %d hashes, more than %d", len(proof), maxProofLines)
+	}
+	body := fmt.Appendf(nil, "old %d\n", old)
+	for _, h := range proof {
+		body = base64.StdEncoding.AppendEncode(body, h[:])
+		body = append(body, '\n')
+	}
+	body = append(body, '\n')
+	return append(body, note...), nil
+}
+
+// witnessAnswer holds signature lines, or the size of a conflict; conflict is -1 for none.
+type witnessAnswer struct {
+	lines    []byte
+	conflict int64
+}
+
+func (g *gate) post(ctx context.Context, client *http.Client, body []byte) (witnessAnswer, error) {
+	ctx, cancel := context.WithTimeout(ctx, witnessTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.url+"/add-checkpoint", strings.NewReader(string(body)))
+	if err != nil {
+		return witnessAnswer{}, err
+	}
+	req.Header.Set("Content-Type", "text/plain; charset=utf-8")
+	status, header, text, err := exchange(client, req, maxAnswer)
+	if err != nil {
+		return witnessAnswer{}, err
+	}
+	switch status {
+	case http.StatusOK:
+		return witnessAnswer{text, -1}, nil
+	case http.StatusConflict:
+		size, err := parseConflict(header.Get("Content-Type"), text)
+		return witnessAnswer{nil, size}, err
+	}
+	return witnessAnswer{}, fmt.Errorf("it answers %d %s", status, http.StatusText(status))
+}
+
+// parseConflict reads the body of a 409.
+//
+// SPEC tlog-witness: "the tree size … in decimal, followed by a newline (U+000A).
+// The response MUST have a Content-Type of text/x.tlog.size."
+func parseConflict(contentType string, text []byte) (int64, error) {
+	if contentType != "text/x.tlog.size" {
+		return 0, errors.New("it answers conflict without Content-Type text/x.tlog.size")
+	}
+	size, err := strconv.ParseInt(strings.TrimSuffix(string(text), "\n"), 10, 64)
+	if err != nil || size < 0 || string(text) != strconv.FormatInt(size, 10)+"\n" {
+		return 0, errors.New("it answers conflict without a size")
+	}
+	return size, nil
+}
+
+// exchange makes the request and reads at most max bytes of the answer.
+func exchange(client *http.Client, req *http.Request, max int64) (status int, header http.Header, body []byte, err error) {
+	req.Header.Set("User-Agent", "assay-ledger")
+	resp, err := client.Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err // without the URL: whoever reports it names the witness
+		}
+		return 0, nil, nil, err
+	}
+	defer resp.Body.Close()
+	body, err = io.ReadAll(io.LimitReader(resp.Body, max+1))
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	if int64(len(body)) > max {
+		return 0, nil, nil, fmt.Errorf("its answer is longer than %d bytes", max)
+	}
+	return resp.StatusCode, resp.Header, body, nil
+}
+
+// latest fetches the checkpoint of our origin from the witness's monitoring copy,
+// which we look for at its submission prefix. Only our own signature counts: it is
+// the evidence that a larger tree existed, whoever shows it. nil if there is none.
+func (g *gate) latest(ctx context.Context, client *http.Client, policy *trust.Policy, origin string) (*trust.Checkpoint, error) {
+	hash := sha256.Sum256([]byte(origin))
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url+"/"+hex.EncodeToString(hash[:])+"/checkpoint", nil)
+	if err != nil {
+		return nil, err
+	}
+	status, _, text, err := exchange(client, req, trust.MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	if status != http.StatusOK {
+		return nil, fmt.Errorf("it answers %d %s", status, http.StatusText(status))
+	}
+	cp, err := policy.OpenLogSignature(text)
+	if err != nil {
+		return nil, err
+	}
+	if cp.Origin != origin {
+		return nil, fmt.Errorf("it answers with a checkpoint of %q", cp.Origin)
+	}
+	return cp, nil
+}

@@ -1,0 +1,221 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/gofrs/flock"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/trust"
+)
+
+// ErrGuard: the log on disk is not the one whose checkpoints were signed, or cannot
+// be shown to be. The sentence in the error says what to do; retrying never helps.
+var ErrGuard = errors.New("the guard refuses")
+
+// guard keeps what must never be taken back, on another path than the log, so that
+// restoring the log from a backup cannot restore the guard with it. Its directory holds
+//
+//	identity    whose log this is: a key, and the version of this layout
+//	signed      the largest tree ever signed, durable before the signature leaves the process
+//	checkpoint  the last published note with its cosignatures, durable before anybody sees it
+//	lock        an flock, so that one process at a time signs
+//
+// signed grows by compare and swap: a tree must be proved to continue the last one.
+// A crash between signed and checkpoint leaves a tree that is signed for and not
+// published; the next publication continues from there.
+type guard struct {
+	dir    string
+	signer *trust.LogSigner
+	lock   *flock.Flock
+
+	mu        sync.Mutex
+	signed    tree
+	published *trust.Checkpoint // nil before the first publication
+}
+
+const (
+	identityFile   = "identity"
+	signedFile     = "signed"
+	checkpointFile = "checkpoint"
+	lockFile       = "lock"
+
+	guardVersion = "assay-ledger guard v1"
+	guardPerm    = 0o600
+)
+
+func identity(s *trust.LogSigner) []byte {
+	return []byte(guardVersion + "\n" + s.VKey() + "\n")
+}
+
+// createGuard makes the guard of an empty log.
+func createGuard(dir string, signer *trust.LogSigner) error {
+	if err := durable.Mkdir(dir, 0o700); err != nil {
+		return fmt.Errorf("creating the guard: %w", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil {
+		return fmt.Errorf("creating the guard: %w", err)
+	} else if len(left) != 0 {
+		return fmt.Errorf("creating the guard: %s is not empty: %w", dir, fs.ErrExist)
+	}
+	empty := trust.Checkpoint{Origin: signer.Origin(), Root: trust.EmptyRoot}
+	if err := durable.CreateFile(filepath.Join(dir, signedFile), empty.Text(), guardPerm); err != nil {
+		return fmt.Errorf("creating the guard: %w", err)
+	}
+	// Last: a guard without identity is none, and openGuard says so.
+	if err := durable.CreateFile(filepath.Join(dir, identityFile), identity(signer), guardPerm); err != nil {
+		return fmt.Errorf("creating the guard: %w", err)
+	}
+	return nil
+}
+
+// openGuard takes the lock and reads the guard of the signer's log.
+func openGuard(dir string, signer *trust.LogSigner, policy *trust.Policy) (_ *guard, err error) {
+	id, err := readSmall(dir, identityFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: there is no guard in %s: restore it from where it was, or, for a new log, create both with `ledger create`", ErrGuard, dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the guard: %w", err)
+	}
+	if string(id) != string(identity(signer)) {
+		return nil, fmt.Errorf("%w: %s guards %s, the key given is %s: start with the key of this log",
+			ErrGuard, dir, guardedKey(id), signer.VKey())
+	}
+	g := &guard{dir: dir, signer: signer, lock: flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(guardPerm))}
+	locked, err := g.lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("locking the guard: %w", err)
+	}
+	if !locked {
+		return nil, fmt.Errorf("%w: another process has the log of %s open: stop it first", ErrGuard, dir)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, g.close())
+		}
+	}()
+	if err := g.read(policy); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+func guardedKey(id []byte) string {
+	key, ok := strings.CutPrefix(string(id), guardVersion+"\n")
+	if !ok {
+		return "a log of another version of this program"
+	}
+	return strings.TrimSuffix(key, "\n")
+}
+
+// read loads signed and checkpoint. Both were written by rename, so they are whole or absent.
+func (g *guard) read(policy *trust.Policy) error {
+	text, err := readSmall(g.dir, signedFile)
+	if err != nil {
+		return fmt.Errorf("%w: %s cannot be read (%w): restore it from where it was", ErrGuard, filepath.Join(g.dir, signedFile), err)
+	}
+	cp, err := trust.ParseCheckpointText(text)
+	if err != nil || cp.Origin != g.signer.Origin() || len(cp.Extensions) != 0 {
+		return fmt.Errorf("%w: %s is damaged: restore it from where it was", ErrGuard, filepath.Join(g.dir, signedFile))
+	}
+	g.signed = tree{cp.Size, cp.Root}
+
+	note, err := readSmall(g.dir, checkpointFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // nothing has been published yet; signed alone keeps the promise
+	}
+	if err != nil {
+		return fmt.Errorf("reading the guard: %w", err)
+	}
+	// Only the log's signature: the policy may have become stricter since, and then
+	// the note is not served but still binds.
+	if g.published, err = policy.OpenLogSignature(note); err != nil {
+		return fmt.Errorf("%w: %s is damaged (%w): delete it, the next publication replaces it", ErrGuard, filepath.Join(g.dir, checkpointFile), err)
+	}
+	if g.published.Size > g.signed.Size || g.published.Size == g.signed.Size && g.published.Root != g.signed.Root {
+		return fmt.Errorf("%w: in %s the published checkpoint is ahead of what was signed: the two files are from different times, restore both",
+			ErrGuard, g.dir)
+	}
+	return nil
+}
+
+func readSmall(dir, name string) ([]byte, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return (&store{root}).readFile(name, trust.MaxSize)
+}
+
+func (g *guard) close() error { return g.lock.Unlock() }
+
+// highWater is the largest tree ever signed.
+func (g *guard) highWater() tree {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.signed
+}
+
+// sign returns the signed note of t. It signs only what consistency proves to
+// continue the last signed tree, and only after t is durable here: whatever
+// happens afterwards, no process can be made to sign a smaller or another tree.
+//
+// An error that is ErrGuard says that t is not our log; every other one may pass.
+func (g *guard) sign(t tree, consistency func(old, size int64) ([]tlog.Hash, error)) ([]byte, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if t.Size < g.signed.Size {
+		return nil, fmt.Errorf("%w: the tree has size %d, below %d which has been signed", ErrGuard, t.Size, g.signed.Size)
+	}
+	if t != g.signed {
+		if err := g.advance(t, consistency); err != nil {
+			return nil, err
+		}
+	}
+	return g.signer.Sign(g.signer.Origin(), t.Size, t.Root)
+}
+
+func (g *guard) advance(t tree, consistency func(old, size int64) ([]tlog.Hash, error)) error {
+	proof, err := consistency(g.signed.Size, t.Size)
+	if err != nil {
+		return fmt.Errorf("proving consistency: %w", err)
+	}
+	if err := trust.CheckConsistency(g.signed.Size, g.signed.Root, t.Size, t.Root, proof); err != nil {
+		return fmt.Errorf("%w: the tree of %v does not continue the signed one of %v: %w", ErrGuard, t, g.signed, err)
+	}
+	cp := trust.Checkpoint{Origin: g.signer.Origin(), Size: t.Size, Root: t.Root}
+	// If this fails the file holds the old tree or the new one; memory stays with the
+	// old, and the next try is at least as large as either.
+	if err := durable.WriteFile(filepath.Join(g.dir, signedFile), cp.Text(), guardPerm); err != nil {
+		return fmt.Errorf("writing the guard: %w", err)
+	}
+	g.signed = t
+	return nil
+}
+
+// publish makes cp durable as the published checkpoint. The same tree may be
+// published again, with more cosignatures; a smaller one or another never.
+func (g *guard) publish(cp *trust.Checkpoint) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if cp.Size > g.signed.Size || cp.Size == g.signed.Size && cp.Root != g.signed.Root {
+		return fmt.Errorf("%w: size %d was never signed", ErrGuard, cp.Size)
+	}
+	if p := g.published; p != nil && (cp.Size < p.Size || cp.Size == p.Size && cp.Root != p.Root) {
+		return fmt.Errorf("%w: size %d does not continue the published %d", ErrGuard, cp.Size, p.Size)
+	}
+	if err := durable.WriteFile(filepath.Join(g.dir, checkpointFile), cp.Signed, guardPerm); err != nil {
+		return fmt.Errorf("writing the guard: %w", err)
+	}
+	g.published = cp
+	return nil
+}

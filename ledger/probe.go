@@ -1,0 +1,84 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	probeEvery       = 200 * time.Millisecond
+	spareDescriptors = 16
+	spareBytes       = 64 << 20 // on the file systems of the log and of the guard
+)
+
+// probe asks whether storage takes writes, before an entry is given to Tessera.
+//
+// Tessera's POSIX driver panics in a goroutine of its own, which ends the process,
+// when it cannot open its lock file: on a read-only file system and when
+// descriptors run out. What cannot be recovered from must not be begun. The probe
+// leaves a window, and a process that dies in it loses nothing that was acknowledged.
+type probe struct {
+	dirs  []string
+	spare uint64 // bytes
+
+	mu  sync.Mutex
+	at  time.Time
+	err error
+}
+
+// check returns what the last probe found, or probes again after probeEvery.
+func (p *probe) check() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.at.IsZero() || time.Since(p.at) >= probeEvery {
+		p.err = p.look()
+		p.at = time.Now()
+	}
+	return p.err
+}
+
+func (p *probe) look() (err error) {
+	var held []*os.File
+	defer func() {
+		for _, f := range held {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	for range spareDescriptors {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			return fmt.Errorf("descriptors are running out: %w", err)
+		}
+		held = append(held, f)
+	}
+	for _, dir := range p.dirs {
+		if err := writable(dir); err != nil {
+			return err
+		}
+		var fs unix.Statfs_t
+		if err := unix.Statfs(dir, &fs); err != nil {
+			return fmt.Errorf("asking for the space left at %s: %w", dir, err)
+		}
+		if left := fs.Bavail * uint64(fs.Bsize); left < p.spare {
+			return fmt.Errorf("%d bytes are left at %s, %d are kept in reserve", left, dir, p.spare)
+		}
+	}
+	return nil
+}
+
+// writable creates and removes a file. Its name begins with a dot: it is never served.
+func writable(dir string) error {
+	path := filepath.Join(dir, ".probe")
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("probe\n")
+	return errors.Join(err, f.Close(), os.Remove(path))
+}

@@ -1,0 +1,78 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/transparency-dev/tessera"
+	"github.com/transparency-dev/tessera/storage/posix"
+	"k8s.io/klog/v2"
+)
+
+// tesseraInterval is how often Tessera rewrites its own checkpoint file. Its garbage
+// collection reads the size from there, and nobody else anything.
+const tesseraInterval = 500 * time.Millisecond
+
+// startTessera opens Tessera's POSIX storage. stop ends it; every future must have
+// resolved by then.
+func startTessera(cfg *Config) (_ *tessera.Appender, stop func(), err error) {
+	logTesseraTo(cfg.Log)
+	// Tessera decides by the age and content of this file whether to write it again:
+	// a torn one, or one from before the clock stepped back, would stay for ever.
+	if err := os.Remove(filepath.Join(cfg.Dir, "checkpoint")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer func() {
+		// Opening, it panics when it cannot lock its state.
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: Tessera: %v", ErrStorage, r)
+		}
+		if err != nil {
+			cancel()
+		}
+	}()
+	driver, err := posix.New(ctx, posix.Config{Path: cfg.Dir})
+	if err != nil {
+		return nil, nil, err
+	}
+	options := tessera.NewAppendOptions().
+		WithCheckpointSigner(nobody(cfg.Signer.Origin())).
+		WithBatching(cfg.BatchSize, cfg.BatchAge).
+		WithCheckpointInterval(tesseraInterval).
+		WithCheckpointRepublishInterval(0).
+		WithGarbageCollectionInterval(time.Minute)
+	appender, shutdown, _, err := tessera.NewAppender(ctx, driver, options)
+	if err != nil {
+		return nil, nil, err
+	}
+	return appender, func() {
+		// Shutdown refuses further entries and then waits for Tessera's own
+		// checkpoint file, which is worth nothing to us: its context is over.
+		cancel()
+		_ = shutdown(ctx)
+	}, nil
+}
+
+// nobody signs Tessera's internal checkpoint file in the log's name with a signature
+// that no key verifies: should the file ever be served by mistake, nobody believes it.
+type nobody string
+
+func (n nobody) Name() string                  { return string(n) }
+func (nobody) KeyHash() uint32                 { return 0 }
+func (nobody) Sign(msg []byte) ([]byte, error) { return []byte("internal to the ledger"), nil }
+
+var tesseraLog sync.Once
+
+// logTesseraTo is the one place that touches klog, which is global and may be set
+// only before anybody logs: the first log that is opened decides.
+func logTesseraTo(log *slog.Logger) {
+	tesseraLog.Do(func() { klog.SetSlogLogger(log.With("from", "tessera")) })
+}

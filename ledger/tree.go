@@ -1,0 +1,397 @@
+package ledger
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/Haserjian/assay-ledger/trust"
+)
+
+const (
+	tileHeight = 8
+	tileWidth  = 1 << tileHeight
+
+	maxBundle = tileWidth * (2 + 1<<16 - 1) // bytes: 16-bit length and data, for each entry
+)
+
+// errDamaged: what is on disk contradicts itself. No retry mends it; nothing may be signed over it.
+var errDamaged = errors.New("the log's files contradict each other")
+
+// tree is a size of the log and its root hash.
+type tree struct {
+	Size int64
+	Root tlog.Hash
+}
+
+func (t tree) String() string { return fmt.Sprintf("size %d with root %v", t.Size, t.Root) }
+
+// store reads what Tessera's POSIX driver wrote into Config.Dir:
+//
+//	.state/treeState                {"size":300,"root":"…"}, written last: the commit point of a batch
+//	tile/<L>/<N>[.p/<W>]            hashes
+//	tile/entries/<N>[.p/<W>]        entries
+//
+// Files are read through an os.Root, so that no symlink leads out of the directory.
+// Every read names the size of the tree it is about, because a batch that failed
+// half way leaves tiles beyond treeState behind, which the next batch overwrites.
+type store struct {
+	root *os.Root
+}
+
+func openStore(dir string) (*store, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &store{root}, nil
+}
+
+func (s *store) close() error { return s.root.Close() }
+
+// readFile reads a regular file of at most max bytes and never blocks on a FIFO.
+func (s *store) readFile(path string, max int64) ([]byte, error) {
+	// os.Root follows a symlink that stays inside; nothing in here is one.
+	before, err := s.root.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !before.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file: %w", path, fs.ErrNotExist)
+	}
+	f, err := s.root.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > max {
+		return nil, fmt.Errorf("%w: %s is not a file of at most %d bytes", errDamaged, path, max)
+	}
+	data := make([]byte, info.Size())
+	if _, err := io.ReadFull(f, data); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return data, nil
+}
+
+const treeStatePath = ".state/treeState"
+
+// treeState is the integrated tree as Tessera's last batch committed it.
+func (s *store) treeState() (tree, error) {
+	text, err := s.readFile(treeStatePath, 1<<12)
+	if err != nil {
+		return tree{}, err
+	}
+	var parsed struct {
+		Size uint64 `json:"size"`
+		Root []byte `json:"root"`
+	}
+	if err := json.Unmarshal(text, &parsed); err != nil {
+		return tree{}, fmt.Errorf("%w: %s is not what Tessera writes: %w", errDamaged, treeStatePath, err)
+	}
+	want := fmt.Sprintf(`{"size":%d,"root":"%s"}`, parsed.Size, base64.StdEncoding.EncodeToString(parsed.Root))
+	if string(text) != want || len(parsed.Root) != tlog.HashSize || int64(parsed.Size) < 0 {
+		return tree{}, fmt.Errorf("%w: %s is not what Tessera writes", errDamaged, treeStatePath)
+	}
+	return tree{int64(parsed.Size), tlog.Hash(parsed.Root)}, nil
+}
+
+// tilePath is the tlog-tiles path of a tile, level -1 standing for entry bundles.
+func tilePath(t tlog.Tile) string {
+	path := strings.TrimPrefix(t.Path(), "tile/8/")
+	if rest, ok := strings.CutPrefix(path, "data/"); ok {
+		path = "entries/" + rest
+	}
+	return "tile/" + path
+}
+
+// parseTilePath accepts exactly what tilePath writes.
+//
+// SPEC tlog-tiles: "/tile/<L>/<N>[.p/<W>]": L from 0 to 63, W from 1 to 255, no
+// leading zeros, N in groups of three digits, all but the last prefixed with x.
+func parseTilePath(path string) (tlog.Tile, bool) {
+	rest, ok := strings.CutPrefix(path, "tile/")
+	if !ok || len(path) > 64 || strings.HasPrefix(rest, "data/") {
+		return tlog.Tile{}, false
+	}
+	if n, ok := strings.CutPrefix(rest, "entries/"); ok {
+		rest = "data/" + n
+	}
+	t, err := tlog.ParseTilePath("tile/8/" + rest)
+	if err != nil || t.L > 63 || tilePath(t) != path {
+		return tlog.Tile{}, false
+	}
+	return t, true
+}
+
+// within tells whether every hash or entry of t belongs to the tree of the size.
+// A hash of level L stands for 256^L entries.
+func within(t tlog.Tile, size int64) bool {
+	level := max(t.L, 0) // entry bundles are as wide as the tiles above them
+	// The division keeps t.N*256 from overflowing. A shift by 64 or more gives 0.
+	hashes := size >> (tileHeight * uint(level))
+	return t.N <= hashes/tileWidth && t.N*tileWidth+int64(t.W) <= hashes
+}
+
+// widest returns t at its width in the tree of the size; W is 0 or less if it has no such tile.
+func widest(t tlog.Tile, size int64) tlog.Tile {
+	hashes := size >> (tileHeight * uint(max(t.L, 0)))
+	t.W = int(min(hashes-t.N*tileWidth, tileWidth))
+	return t
+}
+
+// data reads a tile or bundle. A partial one that garbage collection has removed,
+// or that this size of the tree never had, is the beginning of the full one.
+func (s *store) data(t tlog.Tile) ([]byte, error) {
+	limit := int64(tileWidth * tlog.HashSize)
+	if t.L < 0 {
+		limit = maxBundle
+	}
+	data, err := s.readFile(tilePath(t), limit)
+	if errors.Is(err, fs.ErrNotExist) && t.W < tileWidth {
+		full := t
+		full.W = tileWidth
+		wide, fullErr := s.readFile(tilePath(full), limit)
+		if errors.Is(fullErr, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%w (and there is no full one)", err)
+		}
+		if fullErr != nil {
+			return nil, fullErr
+		}
+		return cut(wide, full, t.W)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return cut(data, t, t.W)
+}
+
+// cut checks that data is the tile t and returns its first width hashes or entries.
+func cut(data []byte, t tlog.Tile, width int) ([]byte, error) {
+	if t.L >= 0 {
+		if len(data) != t.W*tlog.HashSize {
+			return nil, fmt.Errorf("%w: %s has %d bytes, not %d hashes", errDamaged, tilePath(t), len(data), t.W)
+		}
+		return data[:width*tlog.HashSize], nil
+	}
+	entries, err := parseBundle(data, t.W)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s %w", errDamaged, tilePath(t), err)
+	}
+	end := 0
+	for _, e := range entries[:width] {
+		end += 2 + len(e)
+	}
+	return data[:end], nil
+}
+
+// parseBundle splits an entry bundle, which must hold exactly count entries.
+//
+// SPEC tlog-tiles: "a sequence of big-endian uint16 length-prefixed log entries".
+func parseBundle(data []byte, count int) ([][]byte, error) {
+	entries := make([][]byte, 0, count)
+	for len(data) > 0 && len(entries) < count {
+		if len(data) < 2 {
+			return nil, errors.New("ends inside a length")
+		}
+		n := int(data[0])<<8 | int(data[1])
+		if len(data) < 2+n {
+			return nil, errors.New("ends inside an entry")
+		}
+		entries, data = append(entries, data[2:2+n:2+n]), data[2+n:]
+	}
+	if len(entries) != count || len(data) != 0 {
+		return nil, fmt.Errorf("does not hold exactly %d entries", count)
+	}
+	return entries, nil
+}
+
+// hashes returns the hash reader of the tree of the size. What it reads is not
+// authenticated: whoever builds a proof or a root from it checks the outcome.
+// Tiles are kept for the life of the reader when keep is not nil.
+func (s *store) hashes(size int64, keep *tileCache) tlog.HashReader {
+	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		read := map[tlog.Tile][]byte{}
+		hashes := make([]tlog.Hash, len(indexes))
+		for i, index := range indexes {
+			narrow := tlog.TileForIndex(tileHeight, index)
+			t := widest(narrow, size)
+			if t.W < narrow.W {
+				return nil, fmt.Errorf("hash %d is beyond the tree of size %d", index, size)
+			}
+			data, ok := read[t]
+			if !ok {
+				var err error
+				if data, err = keep.data(s, t); err != nil {
+					return nil, err
+				}
+				read[t] = data
+			}
+			var err error
+			if hashes[i], err = tlog.HashFromTile(t, data, index); err != nil {
+				return nil, err
+			}
+		}
+		return hashes, nil
+	})
+}
+
+// tileCache keeps the tiles that proofs against one checkpoint share. A nil cache keeps nothing.
+type tileCache struct {
+	mu    sync.Mutex
+	tiles map[tlog.Tile][]byte
+}
+
+const maxCachedTiles = 256 // 2 MiB
+
+func (c *tileCache) data(s *store, t tlog.Tile) ([]byte, error) {
+	if c == nil {
+		return s.data(t)
+	}
+	c.mu.Lock()
+	data, ok := c.tiles[t]
+	c.mu.Unlock()
+	if ok {
+		return data, nil
+	}
+	data, err := s.data(t)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tiles == nil || len(c.tiles) >= maxCachedTiles {
+		c.tiles = map[tlog.Tile][]byte{}
+	}
+	c.tiles[t] = data
+	return data, nil
+}
+
+// rootOf computes the root that the tree had at size n from the tiles of the tree of a size not below.
+func (s *store) rootOf(n, size int64) (tlog.Hash, error) {
+	if n == 0 {
+		return trust.EmptyRoot, nil
+	}
+	return tlog.TreeHash(n, s.hashes(size, nil))
+}
+
+// consistency proves that the tree of size old is the beginning of the tree of the size.
+// From size 0 and between equal sizes the proof is empty.
+func (s *store) consistency(old, size int64) ([]tlog.Hash, error) {
+	if old == 0 || old == size {
+		return nil, nil
+	}
+	return tlog.ProveTree(size, old, s.hashes(size, nil))
+}
+
+// leaves returns the entries [start, end) of the tree of the size, which must lie
+// in one bundle, after comparing them with their hashes in the tile above.
+func (s *store) leaves(size, start, end int64) ([][]byte, error) {
+	bundle := widest(tlog.Tile{H: tileHeight, L: -1, N: start / tileWidth}, size)
+	first := bundle.N * tileWidth
+	if start < 0 || start >= end || end > first+int64(bundle.W) {
+		return nil, fmt.Errorf("entries %d to %d are not in one bundle of the tree of size %d", start, end, size)
+	}
+	data, err := s.data(bundle)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := parseBundle(data, bundle.W)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s %w", errDamaged, tilePath(bundle), err)
+	}
+	above := bundle
+	above.L = 0
+	hashes, err := s.data(above)
+	if err != nil {
+		return nil, err
+	}
+	for i := start - first; i < end-first; i++ {
+		if want := hashes[i*tlog.HashSize:][:tlog.HashSize]; tlog.RecordHash(entries[i]) != tlog.Hash(want) {
+			return nil, fmt.Errorf("%w: entry %d does not hash to its leaf in %s", errDamaged, first+i, tilePath(above))
+		}
+	}
+	return entries[start-first : end-first], nil
+}
+
+// checkEdge verifies all that the next batch and the next signature build on: the
+// tiles of the right edge hash to the root that Tessera committed, the tree
+// continues the one of size from, and the entries from there on (with all others of
+// the same bundle) hash to their leaves.
+//
+// Tessera checks none of this: it extends a flipped bit and signs the wrong root.
+func (s *store) checkEdge(from, now tree) error {
+	root, err := s.rootOf(now.Size, now.Size)
+	if err != nil {
+		return err
+	}
+	if root != now.Root {
+		return fmt.Errorf("%w: the tiles of size %d hash to %v, %s says %v", errDamaged, now.Size, root, treeStatePath, now.Root)
+	}
+	if now.Size < from.Size {
+		return fmt.Errorf("%w: the tree has size %d, below %d which has been signed", errDamaged, now.Size, from.Size)
+	}
+	proof, err := s.consistency(from.Size, now.Size)
+	if err != nil {
+		return err
+	}
+	if err := trust.CheckConsistency(from.Size, from.Root, now.Size, now.Root, proof); err != nil {
+		return fmt.Errorf("%w: the tree of %v does not continue the signed one of %v", errDamaged, now, from)
+	}
+	return s.checkLeaves(from.Size, now.Size)
+}
+
+// checkLeaves compares the entries [from, size) with their leaf hashes, and those
+// before from in the same bundle: the next batch rewrites the whole bundle.
+func (s *store) checkLeaves(from, size int64) error {
+	if size == 0 {
+		return nil
+	}
+	for start := min(from, size-1) / tileWidth * tileWidth; start < size; start += tileWidth {
+		if _, err := s.leaves(size, start, min(start+tileWidth, size)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// serve returns the bytes at a tlog-tiles path, for a published size.
+//
+// SPEC tlog-tiles: partial tiles of every published size are served until the full
+// one is available. Tessera collects a partial tile when the tree, published or
+// not, has filled it: until the full one is published, its beginning stands in.
+func (s *store) serve(path string, published int64) ([]byte, error) {
+	t, ok := parseTilePath(path)
+	if !ok || !within(t, published) {
+		return nil, ErrNotFound
+	}
+	full := t
+	full.W = tileWidth
+	if t.W < tileWidth && within(full, published) {
+		// Only what still lies there; the client asks for the full one.
+		if _, err := s.root.Lstat(tilePath(t)); errors.Is(err, fs.ErrNotExist) {
+			return nil, ErrNotFound
+		}
+	}
+	data, err := s.data(t)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
+}
