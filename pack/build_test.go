@@ -289,9 +289,11 @@ func TestBuildRefusesBadSpecs(t *testing.T) {
 
 type smallOrderSigner struct{}
 
-func (smallOrderSigner) ID() string                  { return "small" }
-func (smallOrderSigner) Public() ed25519.PublicKey   { return append([]byte{1}, make([]byte, 31)...) }
-func (smallOrderSigner) Sign([]byte) ([]byte, error) { return append([]byte{1}, make([]byte, 63)...), nil }
+func (smallOrderSigner) ID() string                { return "small" }
+func (smallOrderSigner) Public() ed25519.PublicKey { return append([]byte{1}, make([]byte, 31)...) }
+func (smallOrderSigner) Sign([]byte) ([]byte, error) {
+	return append([]byte{1}, make([]byte, 63)...), nil
+}
 
 type lyingSigner struct{ testKey }
 

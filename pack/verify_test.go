@@ -1,0 +1,1035 @@
+package pack
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+// smallPack is the files of a small built pack, without the unsigned ones.
+func smallPack(t testing.TB) memFS {
+	files := maps.Clone(mustBuild(t, smallSpec(t)).FS().(memFS))
+	delete(files, cardsName)
+	delete(files, summaryName)
+	return files
+}
+
+// edit returns the value with the member at path (names joined by dots) changed.
+func edit(v jcs.Value, path string, change func([]jcs.Member, int) []jcs.Member) jcs.Value {
+	name, rest, nested := strings.Cut(path, ".")
+	members := slices.Clone(v.Members)
+	for i, m := range members {
+		if m.Name != name {
+			continue
+		}
+		if nested {
+			members[i].Value = edit(m.Value, rest, change)
+		} else {
+			members = change(members, i)
+		}
+		v.Members = members
+		return v
+	}
+	panic("no member " + path)
+}
+
+func set(v jcs.Value, path string, to jcs.Value) jcs.Value {
+	return edit(v, path, func(ms []jcs.Member, i int) []jcs.Member { ms[i].Value = to; return ms })
+}
+
+// resign gives the files a manifest, signed by the key as an attacker who holds one would:
+// hashes, root and signature consistent, whatever the rest says.
+func resign(t testing.TB, files memFS, manifest jcs.Value, key testKey, keep ...string) memFS {
+	t.Helper()
+	files = maps.Clone(files)
+	replace := func(name string, to jcs.Value) {
+		if _, ok := manifest.Get(name); ok && !slices.Contains(keep, name) {
+			manifest = set(manifest, name, to)
+		}
+	}
+	attestation, err := jcs.AppendPack(nil, get(manifest, "attestation"))
+	if err != nil {
+		attestation = nil // duplicated members have no canonical form
+	}
+	replace("attestation_sha256", jcs.Str(hexSum(attestation)))
+	replace("pack_root_sha256", jcs.Str(hexSum(attestation)))
+	// The report names the root too; it is written by the signer like everything else.
+	if report, err := jcs.Parse(files[reportName], jcs.Limits{}); err == nil {
+		if root, ok := report.Get("pack_root_sha256"); ok && root.Text != "x" {
+			files[reportName] = plain(set(report, "pack_root_sha256", jcs.Str(hexSum(attestation))))
+		}
+	}
+	replace("files", jcs.Arr(fileValue(receiptsName, files[receiptsName]), fileValue(reportName, files[reportName]), fileValue(transcriptName, files[transcriptName])))
+	replace("signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(key.Public())))
+	replace("signer_pubkey_sha256", jcs.Str(hexSum(key.Public())))
+	message, _ := jcs.AppendPack(nil, unsigned(manifest))
+	signature, _ := key.Sign(message)
+	replace("signature", jcs.Str(base64.StdEncoding.EncodeToString(signature)))
+	files[signatureName] = signature
+	files[manifestName] = plain(manifest)
+	return files
+}
+
+// plain writes JSON as it is given, duplicate members and all.
+func plain(v jcs.Value) []byte {
+	switch v.Kind {
+	case jcs.Array:
+		var items [][]byte
+		for _, item := range v.Items {
+			items = append(items, plain(item))
+		}
+		return fmt.Appendf(nil, "[%s]", bytes.Join(items, []byte(",")))
+	case jcs.Object:
+		var members [][]byte
+		for _, m := range v.Members {
+			members = append(members, fmt.Appendf(nil, "%s:%s", plain(jcs.Str(m.Name)), plain(m.Value)))
+		}
+		return fmt.Appendf(nil, "{%s}", bytes.Join(members, []byte(",")))
+	}
+	text, err := jcs.AppendPretty(nil, v)
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
+func wantTampered(t *testing.T, what string, files memFS) *Result {
+	t.Helper()
+	r := mustVerify(t, files, Options{Now: builtAt})
+	if r.ExitCode() != 2 || r.Integrity != Fail || len(r.Findings) == 0 || r.Claims != Skipped {
+		t.Errorf("%s: exit %d, integrity %s, claims %s", what, r.ExitCode(), r.Integrity, r.Claims)
+	}
+	return r
+}
+
+func TestResigningAnUnchangedPackPasses(t *testing.T) {
+	files := smallPack(t)
+	manifest := mustParse(t, string(files[manifestName]))
+	if r := mustVerify(t, resign(t, files, manifest, otherSigner), Options{Now: builtAt}); r.ExitCode() != 0 {
+		t.Fatalf("the forger of these tests cannot forge: %v", r.Findings)
+	}
+}
+
+// memberPaths lists every member of an object, and of the objects in it.
+func memberPaths(v jcs.Value, prefix string) (paths []string) {
+	for _, m := range v.Members {
+		paths = append(paths, prefix+m.Name)
+		paths = append(paths, memberPaths(m.Value, prefix+m.Name+".")...)
+	}
+	return paths
+}
+
+func TestEveryManifestMemberDeletedNulledDuplicatedOrFoldedIsTampering(t *testing.T) {
+	s := smallSpec(t)
+	s.CIBinding = &CIBinding{"local", strings.Repeat("a", 40), "acme/app", "main", "1", "1", "w", "bot"}
+	files := mustBuild(t, s).FS().(memFS)
+	manifest := mustParse(t, string(files[manifestName]))
+	mayGo := regexp.MustCompile(`^attestation\.(ci_binding(\.(repo|ref|run_id|run_attempt|workflow_ref|actor))?|valid_until|superseded_by)$`)
+	mayBeNull := regexp.MustCompile(`^attestation\.(ci_binding|valid_until|superseded_by)$`)
+	paths := memberPaths(manifest, "")
+	if len(paths) < 55 {
+		t.Fatalf("only %d members", len(paths))
+	}
+	unchanged := resign(t, files, manifest, testSigner)[manifestName]
+	for _, path := range paths {
+		name := path[strings.LastIndexByte(path, '.')+1:]
+		top, _, _ := strings.Cut(path, ".")
+		for what, change := range map[string]func([]jcs.Member, int) []jcs.Member{
+			"deleted": func(ms []jcs.Member, i int) []jcs.Member { return slices.Delete(ms, i, i+1) },
+			"null":    func(ms []jcs.Member, i int) []jcs.Member { ms[i].Value = jcs.Value{}; return ms },
+			"number":  func(ms []jcs.Member, i int) []jcs.Member { ms[i].Value = jcs.Int(-1); return ms },
+			"true":    func(ms []jcs.Member, i int) []jcs.Member { ms[i].Value = jcs.Boolean(true); return ms },
+			"list":    func(ms []jcs.Member, i int) []jcs.Member { ms[i].Value = jcs.Arr(ms[i].Value); return ms },
+			"empty":   func(ms []jcs.Member, i int) []jcs.Member { ms[i].Value = jcs.Str(""); return ms },
+			"newline": func(ms []jcs.Member, i int) []jcs.Member {
+				if ms[i].Value.Kind == jcs.String {
+					ms[i].Value.Text += "\n"
+				}
+				return ms
+			},
+			"twice": func(ms []jcs.Member, i int) []jcs.Member { return append(ms, ms[i]) },
+			"twice, first another": func(ms []jcs.Member, i int) []jcs.Member {
+				return slices.Insert(ms, 0, jcs.M(name, jcs.Str("x")))
+			},
+			"upper": func(ms []jcs.Member, i int) []jcs.Member { ms[i].Name = strings.ToUpper(name); return ms },
+			"title": func(ms []jcs.Member, i int) []jcs.Member { ms[i].Name = strings.Title(name); return ms },
+			"long s": func(ms []jcs.Member, i int) []jcs.Member {
+				ms[i].Name = strings.Replace(name, "s", "\u017f", 1)
+				return ms
+			},
+			"kelvin": func(ms []jcs.Member, i int) []jcs.Member {
+				ms[i].Name = strings.Replace(name, "k", "\u212a", 1)
+				return ms
+			},
+			"extra": func(ms []jcs.Member, i int) []jcs.Member { return append(ms, jcs.M("x_"+name, jcs.Value{})) },
+			"as extra": func(ms []jcs.Member, i int) []jcs.Member {
+				return append(ms, jcs.M(strings.ToUpper(name), ms[i].Value))
+			},
+		} {
+			changed := edit(manifest, path, change)
+			forged := resign(t, files, changed, testSigner, top)
+			r := mustVerify(t, forged, Options{Now: builtAt})
+			if bytes.Equal(forged[manifestName], unchanged) {
+				continue // no such letter in the name, no such text in the value
+			}
+			free := what == "deleted" && mayGo.MatchString(path) || what == "null" && mayBeNull.MatchString(path) ||
+				what == "newline" && freeText.MatchString(path) ||
+				what == "empty" && mayBeEmpty.MatchString(path)
+			if free {
+				if r.ExitCode() != 0 {
+					t.Errorf("%s %s: exit %d, want 0: %v", path, what, r.ExitCode(), r.Findings)
+				}
+			} else if r.ExitCode() != 2 || len(r.Findings) == 0 {
+				t.Errorf("%s %s: exit %d, want 2", path, what, r.ExitCode())
+			}
+		}
+	}
+}
+
+// What a signer may say in any words.
+var (
+	freeText   = regexp.MustCompile(`^attestation\.(canon_impl|canon_impl_version|time_authority|suite_id|ci_binding\.(repo|ref|run_id|run_attempt|workflow_ref|actor))$`)
+	mayBeEmpty = regexp.MustCompile(`^attestation\.(canon_impl|canon_impl_version|time_authority|ci_binding\.(workflow_ref|actor))$`)
+)
+
+func TestEveryAttestedValueLiedAboutIsTampering(t *testing.T) {
+	files := smallPack(t)
+	manifest := mustParse(t, string(files[manifestName]))
+	zeros := jcs.Str(strings.Repeat("0", 64))
+	for _, lie := range []struct {
+		field string
+		paths string
+		to    jcs.Value
+	}{
+		{"pack_id", "pack_id", jcs.Str("pack_x")},
+		{"pack_id", "attestation.pack_id", jcs.Str("pack_x")},
+		{"verify_report.pack_id", "pack_id attestation.pack_id", jcs.Str("pack_x")},
+		{"verify_report.run_id", "attestation.run_id", jcs.Str("run_x")},
+		{"suite_hash", "suite_hash", zeros},
+		{"suite_hash", "attestation.suite_hash", zeros},
+		{"discrepancy_fingerprint", "suite_hash attestation.suite_hash", zeros},
+		{"claim_set_id", "claim_set_id", jcs.Str("x")},
+		{"claim_set_id", "attestation.claim_set_id", jcs.Str("x")},
+		{"claim_set_hash", "claim_set_hash", zeros},
+		{"claim_set_hash", "attestation.claim_set_hash", zeros},
+		{"verify_report.claim_set_hash", "claim_set_hash attestation.claim_set_hash", zeros},
+		{"verify_report.policy_sha256", "attestation.policy_hash", zeros},
+		{"receipt_integrity", "attestation.receipt_integrity", jcs.Str("FAIL")},
+		{"claim_check", "attestation.claim_check", jcs.Str("FAIL")},
+		{"claim_check", "attestation.claim_check", jcs.Str("N/A")},
+		{"discrepancy_fingerprint", "attestation.discrepancy_fingerprint", zeros},
+		{"discrepancy_fingerprint", "attestation.discrepancy_fingerprint", jcs.Value{}},
+		{"head_hash", "attestation.head_hash", zeros},
+		{"n_receipts", "attestation.n_receipts", jcs.Int(3)},
+		{"n_receipts", "receipt_count_expected", jcs.Int(3)},
+		{"receipt_count_expected", "attestation.n_receipts receipt_count_expected", jcs.Int(10000)},
+		{"timestamp_range", "attestation.timestamp_start", jcs.Str("2020-01-01T00:00:00+00:00")},
+		{"timestamp_range", "attestation.timestamp_end", jcs.Str("2026-01-15T11:00:00+00:00")},
+		{"timestamp_range", "attestation.timestamp_end", jcs.Str("2026-01-15T10:00:01Z")}, // the same instant, other words
+		{"timestamp_end", "attestation.timestamp_end", jcs.Str("2099-01-01T00:00:00+00:00")},
+		{"attestation_sha256", "attestation_sha256", zeros},
+		{"pack_root_sha256", "pack_root_sha256", zeros},
+		{"signer_pubkey_sha256", "signer_pubkey_sha256", zeros},
+		{"signer_pubkey", "signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(testSigner.Public()))},
+		{"signer_pubkey", "signer_pubkey", jcs.Str("")},
+		{"signature", "signature", jcs.Str("")},
+		{"files", "files", jcs.Arr(get(manifest, "files").Items[1], get(manifest, "files").Items[1], get(manifest, "files").Items[2])},
+		{"files", "files", jcs.Arr(get(manifest, "files").Items[1], get(manifest, "files").Items[0], get(manifest, "files").Items[2])},
+		{"files", "files", jcs.Arr(append(slices.Clone(get(manifest, "files").Items), get(manifest, "files").Items[0])...)},
+		{receiptsName, "files", jcs.Arr(set(get(manifest, "files").Items[0], "bytes", jcs.Int(1)), get(manifest, "files").Items[1], get(manifest, "files").Items[2])},
+		{"expected_files", "expected_files", jcs.Arr(get(manifest, "expected_files").Items[:4]...)},
+		{"expected_files", "expected_files", jcs.Arr(append(slices.Clone(get(manifest, "expected_files").Items), jcs.Str("."))...)},
+	} {
+		changed, keep := manifest, []string(nil)
+		for path := range strings.SplitSeq(lie.paths, " ") {
+			changed = set(changed, path, lie.to)
+			keep = append(keep, path)
+		}
+		r := wantTampered(t, lie.paths, resign(t, files, changed, otherSigner, keep...))
+		if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Field == lie.field }) {
+			t.Errorf("%s: no finding about %s: %v", lie.paths, lie.field, r.Findings)
+		}
+	}
+}
+
+func TestAReportThatContradictsTheManifestIsTampering(t *testing.T) {
+	files := smallPack(t)
+	manifest := mustParse(t, string(files[manifestName]))
+	report := mustParse(t, string(files[reportName]))
+	for path, to := range map[string]jcs.Value{
+		"pack_id": jcs.Str("x"), "run_id": jcs.Str("x"), "receipt_count": jcs.Int(3), "head_hash": jcs.Value{},
+		"passed": jcs.Boolean(false), "integrity_verdict": jcs.Str("TAMPERED"), "claim_verdict": jcs.Str("HONEST_FAIL"),
+		"pack_root_sha256": jcs.Str("x"), "claim_verification": jcs.Value{}, "claim_verification.passed": jcs.Boolean(false),
+		"claim_verification.n_claims": jcs.Int(4), "claim_verification.n_passed": jcs.Int(2), "claim_verification.n_failed": jcs.Int(1),
+		"claim_verification.discrepancy_fingerprint": jcs.Str("x"), "claim_verification.results": jcs.Arr(),
+		"expectations.claim_set_hash": jcs.Str("x"), "expectations.policy_sha256": jcs.Str("x"),
+	} {
+		changed := maps.Clone(files)
+		changed[reportName] = plain(set(report, path, to))
+		wantTampered(t, "report "+path, resign(t, changed, manifest, testSigner))
+	}
+	for _, text := range []string{"", "[]", "null", "{}", `{"a":1,"a":1}`, string(files[reportName]) + " x", "\ufeff" + string(files[reportName])} {
+		changed := maps.Clone(files)
+		changed[reportName] = []byte(text)
+		wantTampered(t, fmt.Sprintf("report %.20q", text), resign(t, changed, manifest, testSigner))
+	}
+}
+
+// TestALyingClaimCheckIsFoundWhateverTheReportSays forges everything that a signer can.
+func TestALyingClaimCheckIsFoundWhateverTheReportSays(t *testing.T) {
+	s := smallSpec(t)
+	s.Receipts = s.Receipts[1:] // no guardian verdict: one claim fails
+	files := mustBuild(t, s).FS().(memFS)
+	delete(files, cardsName)
+	manifest, report := mustParse(t, string(files[manifestName])), mustParse(t, string(files[reportName]))
+	results := slices.Clone(get(get(report, "claim_verification"), "results").Items)
+	for i := range results {
+		results[i] = set(results[i], "passed", jcs.Boolean(true))
+	}
+	a := readAttestation(get(manifest, "attestation"))
+	var read []ClaimResult
+	for _, v := range results {
+		r, _ := readResult(v)
+		read = append(read, r)
+	}
+	fp := jcs.Str(fingerprint(a, read))
+	report = set(report, "claim_verification.results", jcs.Arr(results...))
+	report = set(report, "claim_verification.discrepancy_fingerprint", fp)
+	report = set(report, "claim_verification.passed", jcs.Boolean(true))
+	report = set(report, "claim_verification.n_passed", jcs.Int(3))
+	report = set(report, "claim_verification.n_failed", jcs.Int(0))
+	report = set(report, "claim_verdict", jcs.Str("PASS"))
+	manifest = set(manifest, "attestation.claim_check", jcs.Str("PASS"))
+	manifest = set(manifest, "attestation.discrepancy_fingerprint", fp)
+	files[reportName] = plain(report)
+	r := wantTampered(t, "forged claims", resign(t, files, manifest, testSigner))
+	if len(r.Findings) != 1 || r.Findings[0].Field != "claim_check" {
+		t.Errorf("findings %v, want only claim_check: the forgery is not good enough for this test", r.Findings)
+	}
+	// Hiding which cards they were does not help: every order of the built-in ones is tried.
+	report = set(report, "claim_verification.results", jcs.Arr(results[2], results[0], results[1]))
+	files[reportName] = plain(report)
+	r = wantTampered(t, "shuffled claims", resign(t, files, manifest, testSigner))
+	if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Field == "claim_check" }) {
+		t.Errorf("findings %v, want claim_check", r.Findings)
+	}
+}
+
+// withReceipts replaces the receipts and everything that a signer can make agree with them.
+func withReceipts(t testing.TB, files memFS, jsonl string) memFS {
+	files = maps.Clone(files)
+	files[receiptsName] = []byte(jsonl)
+	lines := strings.Split(strings.TrimSuffix(jsonl, "\n"), "\n")
+	n := jcs.Int(int64(len(lines)))
+	head, err := jcs.Pack(nil, []byte(lines[len(lines)-1]), jcs.Limits{Depth: 500})
+	hash := jcs.Str(strings.Repeat("0", 64))
+	if err == nil {
+		hash = jcs.Str(hexSum(head))
+	}
+	manifest, report := mustParse(t, string(files[manifestName])), mustParse(t, string(files[reportName]))
+	manifest = set(set(manifest, "receipt_count_expected", n), "attestation.n_receipts", n)
+	manifest = set(manifest, "attestation.head_hash", hash)
+	report = set(set(report, "receipt_count", n), "head_hash", hash)
+	files[reportName] = plain(report)
+	return resign(t, files, manifest, testSigner)
+}
+
+func TestReceiptsThatAnySignerPackedBadlyAreTampering(t *testing.T) {
+	s := smallSpec(t)
+	s.Cards = nil
+	files := mustBuild(t, s).FS().(memFS)
+	first := `{"receipt_id":"r_000000","schema_version":"3.0","seq":0,"timestamp":"2026-01-15T10:00:00.000000+00:00","type":"model_call"}`
+	second := `{"receipt_id":"r_000001","schema_version":"3.0","seq":1,"timestamp":"2026-01-15T10:00:01.000000+00:00","type":"guardian_verdict"}`
+	if r := mustVerify(t, withReceipts(t, files, first+"\n"+second+"\n"), Options{}); r.ExitCode() != 0 {
+		t.Fatalf("the forger cannot forge: %v", r.Findings)
+	}
+	ok := func(what, line string) {
+		t.Helper()
+		if r := mustVerify(t, withReceipts(t, files, first+"\n"+line+"\n"), Options{}); r.ExitCode() != 0 {
+			t.Errorf("%s: %v", what, r.Findings)
+		}
+	}
+	at := `"timestamp":"2026-01-15T10:00:01.000000+00:00","type":"guardian_verdict"}`
+	ok("literal U+2028", `{"receipt_id":"r_1","t":"`+"\u2028\u0085\u2029"+`",`+at[:len(at)-1]+`}`)
+	ok("escaped U+2028", `{"receipt_id":"r_1","t":"\u2028\u0085\u2029",`+at[:len(at)-1]+`}`)
+	ok("seq 2.0 is 2", `{"receipt_id":"r_1","seq":2,`+at)
+	ok("big seq", `{"receipt_id":"r_1","seq":92233720368547758080,`+at)
+	ok("big integer", `{"n":9007199254740993,"receipt_id":"r_1","seq":1,`+at)
+	ok("namespaced type", `{"receipt_id":"r_1","seq":1,"timestamp":"2026-01-15T10:00:01.000000+00:00","type":"a.b_c.d1/v1"}`)
+	ok("own run id", `{"_trace_id":"run-small","receipt_id":"r_1","run_id":"run-small","seq":1,`+at)
+	ok("__proto__", `{"__proto__":1,"receipt_id":"r_1","seq":1,`+at)
+
+	type bad struct{ what, code, jsonl string }
+	var cases []bad
+	for what, line := range map[string]string{
+		"space":            strings.Replace(second, ":1,", ": 1,", 1),
+		"trailing space":   second + " ",
+		"unsorted":         `{"type":"guardian_verdict",` + strings.Replace(second[1:], `,"type":"guardian_verdict"`, "", 1),
+		"escaped letter":   strings.Replace(second, "guardian", `\u0067uardian`, 1),
+		"float spelling":   strings.Replace(second, `"seq":1`, `"seq":1.0`, 1),
+		"minus zero":       strings.Replace(second, `"seq":1`, `"seq":-0`, 1),
+		"lower exponent":   strings.Replace(second, `"seq":1`, `"seq":1e21`, 1),
+		"mixed separators": `{"receipt_id":"r_1","t":"\u2028` + "\u2028" + `",` + at,
+		"upper escape":     `{"receipt_id":"r_1","t":"\u001F",` + at,
+		"projected member": `{"receipt_id":"r_1","signature":"x",` + at,
+		"projected anchor": `{"anchor":null,"receipt_id":"r_1",` + at,
+		"other run":        `{"_trace_id":"x","receipt_id":"r_1","seq":1,` + at,
+		"other run id":     `{"receipt_id":"r_1","run_id":"x","seq":1,` + at,
+		"run id a number":  `{"receipt_id":"r_1","run_id":1,"seq":1,` + at,
+		"seq a string":     `{"receipt_id":"r_1","seq":"1",` + at,
+		"seq null":         `{"receipt_id":"r_1","seq":null,` + at,
+		"seq below":        `{"receipt_id":"r_1","seq":-1,` + at,
+		"id below":         `{"receipt_id":"q","seq":0,` + at,
+		"carriage return":  second + "\r",
+		"null":             "null",
+		"number":           "1",
+		"array":            "[" + second + "]",
+		"blank":            "",
+		"cut":              second[:40],
+		"two":              second + second,
+		"bom":              "\ufeff" + second,
+		"bad utf-8":        strings.Replace(second, "guardian", "guardi\xffn", 1),
+		"surrogate":        strings.Replace(second, "guardian", `\ud800`, 1),
+		"vertical tab":     second + "\v",
+		"deep":             `{"a":` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + `,"receipt_id":"r_1",` + at,
+		"very deep":        strings.Repeat("[", 1000000),
+		"long":             `{"a":"` + strings.Repeat("x", maxLine) + `","receipt_id":"r_1",` + at,
+		"NaN":              `{"a":NaN,"receipt_id":"r_1",` + at,
+		"Infinity":         `{"a":-Infinity,"receipt_id":"r_1",` + at,
+		"5000 digits":      `{"a":` + strings.Repeat("1", 5000) + `,"receipt_id":"r_1",` + at,
+		"NUL":              second + "\x00",
+		"comma":            second + ",",
+		"octal":            `{"a":01,"receipt_id":"r_1",` + at,
+	} {
+		cases = append(cases, bad{what, eTamper, first + "\n" + line + "\n"})
+	}
+	for what, line := range map[string]string{
+		"duplicate member":  `{"receipt_id":"r_1","seq":1,"seq":1,` + at,
+		"duplicate escaped": `{"receipt_id":"r_1","seq":1,"\u0073eq":2,` + at,
+		"duplicate deep":    `{"a":[{"b":1,"b":1}],"receipt_id":"r_1",` + at,
+		"non-ascii name":    `{"na` + "ï" + `ve":1,"receipt_id":"r_1","seq":1,` + at,
+		"non-ascii deep":    `{"a":[{"` + "\u2028" + `":1}],"receipt_id":"r_1","seq":1,` + at,
+		"infinite":          `{"a":1e400,"receipt_id":"r_1",` + at,
+	} {
+		cases = append(cases, bad{what, eCanon, first + "\n" + line + "\n"})
+	}
+	for what, line := range map[string]string{
+		"no id":        `{"seq":1,` + at,
+		"empty id":     `{"receipt_id":"","seq":1,` + at,
+		"number id":    `{"receipt_id":7,"seq":1,` + at,
+		"list id":      `{"receipt_id":["r"],"seq":1,` + at,
+		"no type":      `{"receipt_id":"r_1","seq":1,"timestamp":"2026-01-15T10:00:01.000000+00:00"}`,
+		"unknown type": `{"receipt_id":"r_1","seq":1,"timestamp":"2026-01-15T10:00:01.000000+00:00","type":"breakglass"}`,
+		"loom type":    `{"receipt_id":"r_1","seq":1,"timestamp":"2026-01-15T10:00:01.000000+00:00","type":"loom.x"}`,
+		"newline type": `{"receipt_id":"r_1","seq":1,"timestamp":"2026-01-15T10:00:01.000000+00:00","type":"a.b\n"}`,
+		"no timestamp": `{"receipt_id":"r_1","seq":1,"type":"guardian_verdict"}`,
+		"bool time":    `{"receipt_id":"r_1","seq":1,"timestamp":true,"type":"guardian_verdict"}`,
+	} {
+		cases = append(cases, bad{what, eSchema, first + "\n" + line + "\n"})
+	}
+	cases = append(cases,
+		bad{"yesterday", eTimestamp, first + "\n" + `{"receipt_id":"r_1","seq":1,"timestamp":"yesterday","type":"model_call"}` + "\n"},
+		bad{"duplicate id", eDuplicate, first + "\n" + strings.Replace(second, "r_000001", "r_000000", 1) + "\n"},
+		bad{"swapped", eTamper, second + "\n" + first + "\n"},
+		bad{"no last newline", eTamper, first + "\n" + second},
+		bad{"blank last line", eTamper, first + "\n" + second + "\n\n"},
+		bad{"blank first line", eTamper, "\n" + first + "\n" + second + "\n"},
+		bad{"carriage returns only", eTamper, first + "\r" + second + "\r"},
+		bad{"crlf", eTamper, first + "\r\n" + second + "\r\n"},
+	)
+	for _, c := range cases {
+		began := time.Now()
+		r := wantTampered(t, c.what, withReceipts(t, files, c.jsonl))
+		if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Code == c.code }) {
+			t.Errorf("%s: no %s: %v", c.what, c.code, r.Findings)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%s: took %s", c.what, took)
+		}
+	}
+}
+
+func TestAMillionFindingsAreNotListed(t *testing.T) {
+	s := smallSpec(t)
+	s.Cards = nil
+	files := mustBuild(t, s).FS().(memFS)
+	line := `{"receipt_id":"r","timestamp":"no","type":"x"}` + "\n"
+	r := wantTampered(t, "flood", withReceipts(t, files, strings.Repeat(line, 20000)))
+	if len(r.Findings) > maxFindings+1 || r.Findings[len(r.Findings)-1].Code != wMore {
+		t.Errorf("%d findings", len(r.Findings))
+	}
+}
+
+func TestEveryFlippedBitIsTampering(t *testing.T) {
+	files := smallPack(t)
+	if r := mustVerify(t, files, Options{Now: builtAt}); r.ExitCode() != 0 {
+		t.Fatal(r.Findings)
+	}
+	step := 1
+	if testing.Short() || raceEnabled {
+		step = 41
+	}
+	type mutant struct {
+		name string
+		bit  int
+	}
+	work := make(chan mutant, 64)
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			mine := maps.Clone(files)
+			for m := range work {
+				data := bytes.Clone(files[m.name])
+				data[m.bit/8] ^= 1 << (m.bit % 8)
+				mine[m.name] = data
+				r, err := Verify(mine, Options{Now: builtAt})
+				mine[m.name] = files[m.name]
+				if err == nil && r.ExitCode() == 2 {
+					continue
+				}
+				// A manifest's spelling is not its content (pack.md W8): white space that becomes other
+				// white space, or hex digits of an escape in another case, leave the same signed manifest.
+				if err == nil && m.name == manifestName && r.ExitCode() == 0 && sameManifest(files[m.name], data) {
+					continue
+				}
+				t.Errorf("%s bit %d: exit %d, error %v", m.name, m.bit, r.ExitCode(), err)
+			}
+		}()
+	}
+	n := 0
+	for name, data := range files {
+		for bit := 0; bit < 8*len(data); bit += step {
+			work <- mutant{name, bit}
+			n++
+		}
+	}
+	close(work)
+	wg.Wait()
+	t.Logf("%d mutants", n)
+	if step == 1 && n < 40000 {
+		t.Errorf("only %d mutants", n)
+	}
+}
+
+// sameManifest reports whether two texts differ only outside of JSON values and have one canonical form.
+func sameManifest(a, b []byte) bool {
+	x, err1 := jcs.Pack(nil, a, jcs.Limits{})
+	y, err2 := jcs.Pack(nil, b, jcs.Limits{})
+	return err1 == nil && err2 == nil && bytes.Equal(x, y)
+}
+
+func TestEveryTruncationAndExtensionIsTampering(t *testing.T) {
+	files := smallPack(t)
+	for name, data := range files {
+		for n := 0; n < len(data); n += 1 + len(data)/200 {
+			changed := maps.Clone(files)
+			changed[name] = data[:n]
+			wantTampered(t, fmt.Sprintf("%s cut to %d", name, n), changed)
+		}
+		for _, tail := range []string{"\x00", "{}", "x", "\n\x00", "\xff", "]"} {
+			changed := maps.Clone(files)
+			changed[name] = append(bytes.Clone(data), tail...)
+			wantTampered(t, fmt.Sprintf("%s with %q", name, tail), changed)
+		}
+		changed := maps.Clone(files)
+		delete(changed, name)
+		wantTampered(t, "without "+name, changed)
+	}
+}
+
+func TestSpellingsOfTheSignatureAndKeyAreTampering(t *testing.T) {
+	files := smallPack(t)
+	manifest := mustParse(t, string(files[manifestName]))
+	sig := get(manifest, "signature").Text
+	raw, _ := base64.StdEncoding.DecodeString(sig)
+	plusL := bytes.Clone(raw)
+	order := []byte{0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 31: 0x10}
+	carry := 0
+	for i := range 32 { // S + L names the same residue
+		carry += int(plusL[32+i]) + int(order[i])
+		plusL[32+i], carry = byte(carry), carry>>8
+	}
+	for name, spelling := range map[string]string{
+		"no padding": strings.TrimRight(sig, "="), "newline": sig[:8] + "\n" + sig[8:], "space": sig + " ", "junk": sig[:8] + "*" + sig[8:],
+		"padding bits": sig[:85] + "B==", "url": strings.NewReplacer("+", "-", "/", "_").Replace(sig) + "-", "three pads": sig + "=",
+		"short": base64.StdEncoding.EncodeToString(raw[:63]), "long": base64.StdEncoding.EncodeToString(append(bytes.Clone(raw), 0)),
+		"plus L": base64.StdEncoding.EncodeToString(plusL), "zero": base64.StdEncoding.EncodeToString(make([]byte, 64)),
+	} {
+		changed := maps.Clone(files)
+		changed[manifestName] = plain(set(manifest, "signature", jcs.Str(spelling)))
+		if forged, err := base64.StdEncoding.DecodeString(spelling); err == nil {
+			changed[signatureName] = forged
+		}
+		wantTampered(t, "signature with "+name, changed)
+	}
+	for _, key := range [][]byte{make([]byte, 32), append([]byte{1}, make([]byte, 31)...), make([]byte, 31), make([]byte, 33),
+		append(append([]byte{0xee}, bytes.Repeat([]byte{0xff}, 30)...), 0x7f)} {
+		changed := set(manifest, "signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(key)))
+		changed = set(changed, "signer_pubkey_sha256", jcs.Str(hexSum(key)))
+		identity := append([]byte{1}, make([]byte, 63)...) // verifies everything under the identity key
+		changed = set(changed, "signature", jcs.Str(base64.StdEncoding.EncodeToString(identity)))
+		forged := maps.Clone(files)
+		forged[manifestName], forged[signatureName] = plain(changed), identity
+		wantTampered(t, fmt.Sprintf("key %x", key), forged)
+	}
+}
+
+func TestIdentifiersThatLookAlikeAreTampering(t *testing.T) {
+	files := smallPack(t)
+	manifest := mustParse(t, string(files[manifestName]))
+	for _, c := range []string{"\u0430", "\u0435", "\u043e", "\u0440", "\u0441", "\u0455", "\u0456", "\u03bf", "\u0391", "\u0410",
+		"\u202e", "\u202d", "\u2066", "\u2069", "\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u034f", "\u061c", "\u180e",
+		"e\u0301", "\u00e9", "\u212b", "\u2126", "\uff41", "\U0001d44e", "\u2028", "\u2029", "\u0085", "\u00a0", "\u2003", "\u3000",
+		"\x00", "\x07", "\x1b[2J", "\x7f", "\t", "\n", "\r"} {
+		for _, paths := range [][]string{{"pack_id", "attestation.pack_id"}, {"attestation.run_id"}, {"signer_id"}} {
+			changed := manifest
+			for _, path := range paths {
+				changed = set(changed, path, jcs.Str("p"+c+"ck"))
+			}
+			r := wantTampered(t, fmt.Sprintf("%v %q", paths, c), resign(t, files, changed, testSigner))
+			for _, f := range r.Findings {
+				if !printableASCII(f.Message + f.Field) {
+					t.Errorf("finding shows %q", f.Message)
+				}
+			}
+		}
+	}
+}
+
+func TestAPackFromTheFutureIsRefusedOnlyByAClock(t *testing.T) {
+	s := smallSpec(t)
+	files := mustBuild(t, s).FS()
+	end := time.Date(2026, 1, 15, 10, 0, 1, 0, time.UTC)
+	for _, c := range []struct {
+		now  time.Time
+		exit int
+	}{{time.Time{}, 0}, {end.Add(-24 * time.Hour), 0}, {end.Add(-24*time.Hour - 1), 2}, {end.AddDate(50, 0, 0), 0}} {
+		r := mustVerify(t, files, Options{Now: c.now})
+		if r.ExitCode() != c.exit || warns(r, wNoClock) != c.now.IsZero() {
+			t.Errorf("at %s: exit %d: %v %v", c.now, r.ExitCode(), r.Findings, r.Warnings)
+		}
+		if c.exit == 2 && (r.Findings[0].Code != eTimestamp || r.Findings[0].Mechanism() != "stale_evidence") {
+			t.Errorf("finding %v", r.Findings)
+		}
+	}
+}
+
+func TestExitCodeOneHasOneSource(t *testing.T) {
+	for _, integrity := range []Verdict{Pass, Fail, Skipped, ""} {
+		for _, claims := range []Verdict{Pass, Fail, Skipped, ""} {
+			for _, anchor := range []Verdict{Pass, Fail, Skipped, ""} {
+				for i := range 4 {
+					r := &Result{Integrity: integrity, Claims: claims, Anchor: anchor,
+						require: Options{RequireClaims: i&1 > 0, RequireAnchor: i&2 > 0}}
+					want := 0
+					if integrity != Pass || anchor == Fail || i&2 > 0 && anchor != Pass {
+						want = 2
+					} else if i&1 > 0 && claims != Pass {
+						want = 1
+					}
+					if got := r.ExitCode(); got != want {
+						t.Errorf("%+v: exit %d, want %d", r, got, want)
+					}
+				}
+			}
+		}
+	}
+	if (&Result{}).ExitCode() != 2 {
+		t.Error("the zero Result passes")
+	}
+	text, err := os.ReadFile("result.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(text, []byte("return 1\n")); n != 1 {
+		t.Errorf("result.go returns 1 in %d places", n)
+	}
+}
+
+func writePack(t *testing.T, files memFS) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "pack")
+	for name, data := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// TestOddFilesAreFindingsAndNeverBlock puts in the place of each file what an adversary may put there.
+func TestOddFilesAreFindingsAndNeverBlock(t *testing.T) {
+	files := smallPack(t)
+	outside := filepath.Join(t.TempDir(), "sentinel")
+	if err := syscall.Mkfifo(outside, 0o600); err != nil {
+		t.Skipf("SKIPPED: no FIFOs here: %v", err)
+	}
+	for name := range files {
+		for what, place := range map[string]func(path string) error{
+			"link out":       func(path string) error { return os.Symlink(outside, path) },
+			"link to itself": func(path string) error { return os.Symlink(filepath.Base(path), path) },
+			"dangling link":  func(path string) error { return os.Symlink("nowhere", path) },
+			"device link":    func(path string) error { return os.Symlink("/dev/zero", path) },
+			"link inside": func(path string) error {
+				inside := filepath.Join(filepath.Dir(path), unsignedName, "x")
+				if err := os.MkdirAll(filepath.Dir(inside), 0o755); err != nil {
+					return err
+				}
+				if err := os.WriteFile(inside, files[name], 0o644); err != nil {
+					return err
+				}
+				return os.Symlink(filepath.Join(unsignedName, "x"), path)
+			},
+			"fifo":      func(path string) error { return syscall.Mkfifo(path, 0o644) },
+			"directory": func(path string) error { return os.Mkdir(path, 0o755) },
+			"sparse": func(path string) error {
+				if err := os.WriteFile(path, nil, 0o644); err != nil {
+					return err
+				}
+				return os.Truncate(path, 1<<40)
+			},
+			"missing": func(path string) error { return nil },
+		} {
+			dir := writePack(t, files)
+			path := filepath.Join(dir, name)
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			if err := place(path); err != nil {
+				t.Logf("%s: cannot be made here: %v", what, err)
+				continue
+			}
+			began := time.Now()
+			r := verifyDir(t, dir, Options{Now: builtAt})
+			if r.ExitCode() != 2 || len(r.Findings) == 0 {
+				t.Errorf("%s as %s: exit %d", name, what, r.ExitCode())
+			}
+			if strings.Contains(what, "link") && r.Findings[0].Code != ePath && !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Code == ePath && f.Field == name }) {
+				t.Errorf("%s as %s: %v, want %s", name, what, r.Findings, ePath)
+			}
+			if took := time.Since(began); took > 2*time.Second {
+				t.Errorf("%s as %s: took %s", name, what, took)
+			}
+		}
+	}
+}
+
+func TestAnUnsignedFolderThatIsNoneIsAFinding(t *testing.T) {
+	files := smallPack(t)
+	for what, place := range map[string]func(path string) error{
+		"link": func(path string) error { return os.Symlink(t.TempDir(), path) },
+		"file": func(path string) error { return os.WriteFile(path, nil, 0o644) },
+		"fifo": func(path string) error { return syscall.Mkfifo(path, 0o644) },
+	} {
+		dir := writePack(t, files)
+		if err := place(filepath.Join(dir, unsignedName)); err != nil {
+			t.Fatal(err)
+		}
+		if r := verifyDir(t, dir, Options{Now: builtAt}); r.ExitCode() != 2 || r.Findings[0].Field != unsignedName {
+			t.Errorf("%s: exit %d: %v", what, r.ExitCode(), r.Findings)
+		}
+	}
+	dir := writePack(t, files)
+	if err := os.MkdirAll(filepath.Join(dir, unsignedName), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{cardsName, proofName} {
+		if err := syscall.Mkfifo(filepath.Join(dir, name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := verifyDir(t, dir, Options{Now: builtAt}); r.ExitCode() != 0 || !warns(r, wSidecar) || !warns(r, wAnchor) {
+		t.Errorf("fifos in %s: exit %d: %v %v", unsignedName, r.ExitCode(), r.Findings, r.Warnings)
+	}
+}
+
+func TestExtraFilesOnlyWarn(t *testing.T) {
+	files := smallPack(t)
+	dir := writePack(t, files)
+	for _, name := range []string{"extra.txt", "\x1b]0;PASS\a", "PACK_MANIFEST.JSON"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := verifyDir(t, dir, Options{Now: builtAt})
+	if r.ExitCode() != 0 || len(r.Warnings) != 3 {
+		t.Errorf("exit %d: %v %v", r.ExitCode(), r.Findings, r.Warnings)
+	}
+	for _, w := range r.Warnings {
+		if !printableASCII(w.String()) {
+			t.Errorf("warning shows %q", w)
+		}
+	}
+}
+
+func TestWhatIsNoDirectoryIsAnError(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	os.WriteFile(file, nil, 0o644)
+	fifo := filepath.Join(dir, "fifo")
+	syscall.Mkfifo(fifo, 0o644)
+	for _, path := range []string{filepath.Join(dir, "nowhere"), file, fifo} {
+		if _, _, err := DirFS(path); err == nil {
+			t.Errorf("%s opened", path)
+		}
+	}
+	empty := filepath.Join(dir, "empty")
+	os.Mkdir(empty, 0o755)
+	if r := verifyDir(t, empty, Options{}); r.ExitCode() != 2 || r.Manifest != nil {
+		t.Errorf("an empty directory: %+v", r)
+	}
+}
+
+// countingFS counts how often each file is opened.
+type countingFS struct {
+	memFS
+	opened map[string]int
+}
+
+func (c countingFS) Open(name string) (fs.File, error) {
+	c.opened[name]++
+	return c.memFS.Open(name)
+}
+
+func (c countingFS) Lstat(name string) (fs.FileInfo, error) { return fs.Stat(c.memFS, name) }
+func (c countingFS) ReadLink(name string) (string, error)   { return "", fs.ErrInvalid }
+func (c countingFS) Stat(name string) (fs.FileInfo, error)  { return fs.Stat(c.memFS, name) }
+
+func TestEachFileIsOpenedOnce(t *testing.T) {
+	p := mustBuild(t, smallSpec(t))
+	files := countingFS{p.FS().(memFS), map[string]int{}}
+	if r := mustVerify(t, files, Options{Now: builtAt}); r.ExitCode() != 0 {
+		t.Fatal(r.Findings)
+	}
+	for name, n := range files.opened {
+		if n > 1 && name != "." {
+			t.Errorf("%s was opened %d times", name, n)
+		}
+	}
+	for _, name := range expectedFiles {
+		if files.opened[name] != 1 {
+			t.Errorf("%s was opened %d times", name, files.opened[name])
+		}
+	}
+}
+
+// TestAFileThatIsSwappedMeanwhileIsJudgedAsOneOfItsVersions renames two versions of the receipts over
+// each other while packs are verified. Judging a mixture could pass what neither version is.
+func TestAFileThatIsSwappedMeanwhileIsJudgedAsOneOfItsVersions(t *testing.T) {
+	files := smallPack(t)
+	dir := writePack(t, files)
+	good := files[receiptsName]
+	evil := bytes.Replace(good, []byte("3.0"), []byte("6.6"), 1)
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	stop, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		defer close(done)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			data, path := good, a
+			if i%2 == 1 {
+				data, path = evil, b
+			}
+			if err := os.WriteFile(path, data, 0o644); err != nil {
+				done <- err
+				return
+			}
+			if err := os.Rename(path, filepath.Join(dir, receiptsName)); err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
+	rounds, passed, failed := 3000, 0, 0
+	if testing.Short() || raceEnabled {
+		rounds = 300
+	}
+	for range rounds {
+		r := verifyDir(t, dir, Options{Now: builtAt})
+		switch {
+		case r.ExitCode() == 0:
+			passed++
+		case r.ExitCode() == 2 && len(r.Findings) > 0:
+			failed++
+		default:
+			t.Fatalf("exit %d: %v", r.ExitCode(), r.Findings)
+		}
+		for _, f := range r.ClaimResults {
+			if r.Integrity == Pass && !f.Passed {
+				t.Fatal("a claim of the other version")
+			}
+		}
+	}
+	close(stop)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d passed, %d failed", passed, failed)
+}
+
+func TestReadersThatGiveLittleOrFailAreHandled(t *testing.T) {
+	files := smallPack(t)
+	if r := mustVerify(t, slowFS{files, 1, nil}, Options{Now: builtAt}); r.ExitCode() != 0 {
+		t.Errorf("one byte at a time: %v", r.Findings)
+	}
+	if r := mustVerify(t, slowFS{files, 100, io.ErrUnexpectedEOF}, Options{Now: builtAt}); r.ExitCode() != 2 {
+		t.Errorf("failing reads: exit %d", r.ExitCode())
+	}
+}
+
+type slowFS struct {
+	memFS
+	n   int
+	err error
+}
+
+func (s slowFS) Open(name string) (fs.File, error) {
+	f, err := s.memFS.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return &slowFile{f, s.n, s.err}, nil
+}
+
+type slowFile struct {
+	fs.File
+	n   int
+	err error
+}
+
+func (f *slowFile) Read(p []byte) (int, error) {
+	n, err := f.File.Read(p[:min(len(p), f.n)])
+	if f.err != nil {
+		return n, f.err
+	}
+	return n, err
+}
+
+func FuzzVerifyManifest(f *testing.F) {
+	p := mustBuild(f, smallSpec(f))
+	f.Add(p.file(manifestName))
+	f.Add(bytes.ReplaceAll(p.file(manifestName), []byte("\n"), nil))
+	f.Add([]byte(`{"attestation":{}}`))
+	original := p.Manifest.Digest()
+	f.Fuzz(func(t *testing.T, text []byte) {
+		m, findings := VerifyManifest(text)
+		if m == nil && len(findings) == 0 {
+			t.Fatal("no manifest, no finding")
+		}
+		// Only the holder of the key makes an admitted manifest, so it is this one in another spelling.
+		if len(findings) == 0 && m.Digest() != original {
+			t.Fatalf("admitted %q", text)
+		}
+	})
+}
+
+// FuzzVerify splices bytes into one file of a pack.
+func FuzzVerify(f *testing.F) {
+	s := smallSpec(f)
+	s.Receipts = s.Receipts[1:]
+	files := mustBuild(f, s).FS().(memFS) // a claim fails
+	names := slices.Sorted(maps.Keys(files))
+	for i := range names {
+		f.Add(uint8(i), uint(3), uint(1), []byte("x"))
+	}
+	f.Fuzz(func(t *testing.T, file uint8, at, cut uint, insert []byte) {
+		name := names[int(file)%len(names)]
+		data := files[name]
+		i := int(at % uint(len(data)+1))
+		j := i + int(cut%uint(len(data)-i+1))
+		changed := maps.Clone(files)
+		changed[name] = slices.Concat(data[:i], insert, data[j:])
+		r, err := Verify(changed, Options{Now: builtAt, RequireClaims: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkSane(t, r)
+		if r.Integrity == Pass && slices.Contains(expectedFiles, name) && !bytes.Equal(changed[name], data) && name != manifestName {
+			t.Fatalf("%s was changed and passes", name)
+		}
+	})
+}
+
+// checkSane is what holds of every Result.
+func checkSane(t *testing.T, r *Result) {
+	t.Helper()
+	exit := r.ExitCode()
+	if exit < 0 || exit > 2 || exit == 1 && r.Integrity != Pass || (r.Integrity == Pass) != (len(r.Findings) == 0) && r.Anchor != Fail {
+		t.Fatalf("exit %d, integrity %s, findings %v", exit, r.Integrity, r.Findings)
+	}
+	for _, f := range append(slices.Clone(r.Findings), r.Warnings...) {
+		if !printableASCII(f.String()) {
+			t.Fatalf("finding shows %q", f.String())
+		}
+	}
+}
+
+func manyReceipts(t testing.TB, n int) Spec {
+	s := smallSpec(t)
+	s.Receipts = make([]jcs.Value, n)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range s.Receipts {
+		s.Receipts[i] = mustParse(t, fmt.Sprintf(`{"receipt_id":"r_%06d","type":"model_call","timestamp":"2026-01-15T10:00:00.%06d+00:00","schema_version":"3.0","seq":%d,`+
+			`"_trace_id":"run-small","_stored_at":"2026-01-15T10:00:00.000000+00:00","_store_seq":%d,"provider":"openai","model_id":"gpt-4o","input_tokens":%d,"output_tokens":%d,`+
+			`"latency_ms":%d,"finish_reason":"stop","error":null,"input_hash":"%016x","output_hash":"%016x","message_count":2,"integration_source":"assay.integrations.openai","callsite_id":"0123456789ab"}`,
+			i, i, i, i, rng.IntN(1000), rng.IntN(1000), rng.IntN(10000), rng.Uint64(), rng.Uint64()))
+	}
+	s.Cards = append(s.Cards, BuiltinCards()[2:5]...)
+	return s
+}
+
+func BenchmarkVerify10000(b *testing.B) {
+	p := mustBuild(b, manyReceipts(b, 10000))
+	b.SetBytes(int64(len(p.file(receiptsName))))
+	b.ReportAllocs()
+	for b.Loop() {
+		if r := mustVerify(b, p.FS(), Options{}); r.ExitCode() != 0 {
+			b.Fatal(r.Findings)
+		}
+	}
+}
+
+func BenchmarkBuild10000(b *testing.B) {
+	s := manyReceipts(b, 10000)
+	b.ReportAllocs()
+	for b.Loop() {
+		mustBuild(b, s)
+	}
+}
+
+func BenchmarkVerifyManifest(b *testing.B) {
+	text := mustBuild(b, smallSpec(b)).file(manifestName)
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, findings := VerifyManifest(text); len(findings) > 0 {
+			b.Fatal(findings)
+		}
+	}
+}
