@@ -423,6 +423,11 @@ func TestALogWithTwoKeysKeepsBothLines(t *testing.T) {
 	if want := head + pqLine + strings.TrimPrefix(ed, head); string(cp.Signed) != want {
 		t.Errorf("signed %q", cp.Signed)
 	}
+	// ML-DSA-44 signatures are randomized: a second one is another line, and only the first is kept.
+	second := subtreeLine(t, pq, "example.com/log", "example.com/log", 0, 0, 3, w.log.Root(3), "")
+	if cp, err := policy.OpenCheckpoint([]byte(head + pqLine + second)); err != nil || second == pqLine || string(cp.Signed) != head+pqLine {
+		t.Errorf("two lines by one log key: %v", err)
+	}
 	for name, signed := range map[string]string{"Ed25519 alone": ed, "ML-DSA-44 alone": head + pqLine} {
 		if _, err := policy.OpenCheckpoint([]byte(signed)); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -78,6 +78,29 @@ func TestLowOrderKeysAreRefused(t *testing.T) {
 	}
 }
 
+// y and y+p are the same coordinate; below 2^255 that leaves y from 0 to 18.
+func TestSecondEncodingsOfPointsAreRefused(t *testing.T) {
+	decoded := 0
+	for y := range byte(19) {
+		for _, sign := range []byte{0, 0x80} {
+			second := bytes.Repeat([]byte{0xff}, 32)
+			second[0], second[31] = 0xed+y, 0x7f|sign
+			if _, err := new(edwards25519.Point).SetBytes(second); err == nil {
+				decoded++
+			}
+			if _, err := decodeCanonical(second); err == nil {
+				t.Errorf("y = p+%d decoded", y)
+			}
+			if CheckEd25519Key(second) == nil {
+				t.Errorf("y = p+%d accepted", y)
+			}
+		}
+	}
+	if decoded == 0 {
+		t.Error("the decoder below refuses them all, so the test shows nothing")
+	}
+}
+
 func TestMixedOrderKeysAreRefused(t *testing.T) {
 	honest, err := new(edwards25519.Point).SetBytes(edKey("a").Public().(ed25519.PublicKey))
 	if err != nil {
