@@ -99,7 +99,7 @@ func readBody(out http.ResponseWriter, in *http.Request) ([]byte, error) {
 		return nil, tooLarge
 	}
 	var body bytes.Buffer
-	body.Grow(int(max(in.ContentLength, 0)) + bytes.MinRead)
+	body.Grow(int(min(max(in.ContentLength, 0), 16<<10)) + bytes.MinRead) // more only for bytes that came
 	_, err := body.ReadFrom(http.MaxBytesReader(out, in.Body, maxBody))
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
 		return nil, tooLarge
