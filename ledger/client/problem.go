@@ -1,0 +1,115 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+// Problem is a refusal: an RFC 9457 problem as the server told it. Its texts hold
+// no control characters and are short, so that they can be printed.
+type Problem struct {
+	Type     string
+	Title    string
+	Status   int // of the HTTP answer
+	Detail   string
+	Findings []pack.Finding
+}
+
+func (p *Problem) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "the ledger answered %d", p.Status)
+	if p.Title != "" {
+		b.WriteString(" " + p.Title)
+	}
+	if p.Detail != "" {
+		b.WriteString(": " + p.Detail)
+	}
+	for _, f := range p.Findings {
+		b.WriteString(" [" + strings.TrimSpace(f.Code+" "+f.Field) + "]")
+	}
+	return b.String()
+}
+
+// Is makes 429 and every 5xx an ErrUnavailable.
+func (p *Problem) Is(target error) bool {
+	return target == ErrUnavailable && (p.Status == http.StatusTooManyRequests || p.Status >= 500)
+}
+
+var errProblem = errors.New("body is no problem+json")
+
+const (
+	maxText     = 300 // bytes of one text of a problem
+	maxFindings = 32
+)
+
+// problemOf makes a Problem of any refusal; what the body does not tell, the status does.
+func problemOf(status int, contentType string, body []byte) *Problem {
+	p := &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status}
+	if media, _, _ := strings.Cut(contentType, ";"); strings.TrimSpace(media) != "application/problem+json" {
+		return p
+	}
+	if told, err := parseProblem(body); err == nil {
+		told.Status = status // the body cannot make a 422 a 503
+		return told
+	}
+	return p
+}
+
+// parseProblem reads problem+json strictly as JSON, and leniently as a problem:
+// RFC 9457 wants unknown members ignored, and members of another type too.
+func parseProblem(body []byte) (*Problem, error) {
+	v, err := jcs.Parse(body, jcs.Limits{Bytes: maxProblem, Depth: 8})
+	if err != nil {
+		return nil, err
+	}
+	if v.Kind != jcs.Object {
+		return nil, errProblem
+	}
+	p := &Problem{Type: member(v, "type"), Title: member(v, "title"), Detail: member(v, "detail")}
+	if p.Type == "" {
+		p.Type = "about:blank" // SPEC RFC 9457: "When this member is not present, its value is assumed to be about:blank"
+	}
+	if s, ok := v.Get("status"); ok && s.Kind == jcs.Number {
+		p.Status, _ = strconv.Atoi(s.Text)
+	}
+	findings, _ := v.Get("findings")
+	for _, f := range findings.Items[:min(len(findings.Items), maxFindings)] {
+		if f.Kind == jcs.Object {
+			p.Findings = append(p.Findings, pack.Finding{
+				Code: member(f, "code"), Field: member(f, "field"), Message: member(f, "message"), Receipt: -1})
+		}
+	}
+	return p, nil
+}
+
+func member(v jcs.Value, name string) string {
+	m, ok := v.Get(name)
+	if !ok || m.Kind != jcs.String {
+		return ""
+	}
+	return printable(m.Text)
+}
+
+// printable replaces what a terminal or a log would act on (controls, bidi, line breaks).
+func printable(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if !unicode.IsPrint(r) {
+			r = utf8.RuneError
+		}
+		if b.Len()+utf8.RuneLen(r) > maxText {
+			b.WriteString("…")
+			break
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
