@@ -394,22 +394,34 @@ func (s *scanner) object(depth int) error {
 	return nil
 }
 
+// A sortKey is a member name, decoded, and its place on the tape.
+type sortKey struct {
+	name []byte
+	at   int32
+}
+
 // sort records the order of an object's members, in which equal names are neighbours.
 func (s *scanner) sort(at, count int) error {
-	start := len(s.orders)
-	s.orders = slices.Grow(s.orders, count)
-	s.tape[at].order = int32(start)
+	var room [32]sortKey
+	keys := slices.Grow(room[:0], count)
 	for i, name := 0, at+1; i < count; i++ {
-		s.orders = append(s.orders, int32(name))
+		t := &s.tape[name]
+		key := sortKey{s.text[t.start+1 : t.end-1], int32(name)}
+		if t.escaped {
+			key.name = appendDecoded(nil, key.name)
+		}
+		keys = append(keys, key)
 		name = int(s.tape[name+1].next)
 	}
-	order := s.orders[start:]
-	slices.SortFunc(order, func(a, b int32) int { return s.compareNames(int(a), int(b)) })
-	for i := 1; i < len(order); i++ {
-		if s.compareNames(int(order[i-1]), int(order[i])) == 0 {
-			second := s.tape[max(order[i-1], order[i])]
-			return &Error{ErrDuplicate, int(second.start), "second member named " + excerpt(s.text[second.start+1:second.end-1])}
+	slices.SortFunc(keys, func(a, b sortKey) int { return compareUTF16(a.name, b.name) })
+	s.tape[at].order = int32(len(s.orders))
+	s.orders = slices.Grow(s.orders, count)
+	for i, key := range keys {
+		if i > 0 && string(key.name) == string(keys[i-1].name) {
+			second := s.tape[max(key.at, keys[i-1].at)]
+			return &Error{ErrDuplicate, int(second.start), "second member named " + excerpt(key.name)}
 		}
+		s.orders = append(s.orders, key.at)
 	}
 	return nil
 }
@@ -453,6 +465,21 @@ func compareEscaped(x, y []byte) int {
 		x, y = x[sizeA:], y[sizeB:]
 	}
 	return len(x) - len(y)
+}
+
+// appendDecoded decodes checked text between quotes.
+func appendDecoded(dst, raw []byte) []byte {
+	for len(raw) > 0 {
+		if n := plainEnd(raw, 0); n > 0 {
+			dst = append(dst, raw[:n]...)
+			raw = raw[n:]
+			continue
+		}
+		r, size := character(raw)
+		dst = utf8.AppendRune(dst, r)
+		raw = raw[size:]
+	}
+	return dst
 }
 
 // character decodes the first character of checked text, escaped or not.

@@ -1,7 +1,5 @@
 package jcs
 
-import "unicode/utf8"
-
 // A builder makes a tree of a tape. All members of a document share one allocation, all items another.
 type builder struct {
 	*scanner
@@ -54,16 +52,5 @@ func (b *builder) decoded(t *token) string {
 		return b.copied[t.start+1 : t.end-1]
 	}
 	raw := b.text[t.start+1 : t.end-1]
-	text := make([]byte, 0, len(raw))
-	for len(raw) > 0 {
-		if n := plainEnd(raw, 0); n > 0 {
-			text = append(text, raw[:n]...)
-			raw = raw[n:]
-			continue
-		}
-		r, size := character(raw)
-		text = utf8.AppendRune(text, r)
-		raw = raw[size:]
-	}
-	return string(text)
+	return string(appendDecoded(make([]byte, 0, len(raw)), raw))
 }
