@@ -102,7 +102,6 @@ func Build(s Spec) (*Pack, error) {
 type build struct {
 	Spec
 	receipts []jcs.Value // projected, sorted
-	keys     []sortKey
 	jsonl    []byte
 	head     string
 	start    string // timestamps
@@ -183,7 +182,7 @@ func (b *build) order() error {
 		all[i] = keyed{key, r, i}
 	}
 	slices.SortStableFunc(all, func(x, y keyed) int {
-		c, _ := x.key.compare(y.key) // integers all: always ordered
+		c, _ := x.key.compare(&y.key) // integers all: always ordered
 		return c
 	})
 	b.receipts = make([]jcs.Value, len(all))
@@ -209,24 +208,23 @@ func (b *build) checkReceipt(r jcs.Value) (key sortKey, err error) {
 			}
 		}
 	}
-	for _, name := range []string{"receipt_id", "type", "timestamp"} {
-		if str(r, name) == "" {
-			return key, fmt.Errorf("%s is missing, empty or not a string", name)
-		}
+	c := coreOf(&r)
+	if name := c.missing(); name != "" {
+		return key, fmt.Errorf("%s is missing, empty or not a string", name)
 	}
-	if kind := str(r, "type"); !admitted(kind) {
-		return key, fmt.Errorf("type %s is not admitted: use a known type or a namespaced one such as \"acme.%s/v1\"", quote(kind), suggest(kind))
+	if !admitted(c.kind) {
+		return key, fmt.Errorf("type %s is not admitted: use a known type or a namespaced one such as \"acme.%s/v1\"", quote(c.kind), suggest(c.kind))
 	}
 	// Stricter than Verify: the extremes become date-times of the attestation.
-	if at := str(r, "timestamp"); !isSchemaTime(at) {
-		return key, fmt.Errorf("timestamp %s is not an RFC 3339 date-time", quote(at))
+	if !isSchemaTime(c.at) {
+		return key, fmt.Errorf("timestamp %s is not an RFC 3339 date-time", quote(c.at))
 	}
-	if seq, ok := r.Get("seq"); ok {
-		if _, ok := seq.Int64(); !ok {
+	if c.seq != nil {
+		if _, ok := c.seq.Int64(); !ok {
 			return key, errors.New("seq is not an integer")
 		}
 	}
-	key, problem := sortKeyOf(r, b.RunID)
+	key, problem := c.sortKey(b.RunID)
 	if problem != "" {
 		return key, errors.New(strings.ReplaceAll(problem, "of the attestation", quote(b.RunID)))
 	}

@@ -34,6 +34,7 @@ type receiptScan struct {
 
 	ids                     map[[16]byte]struct{}
 	last                    []byte // the last line
+	scratch                 []byte
 	previous                sortKey
 	first, latest, min, max string // timestamps
 }
@@ -116,9 +117,10 @@ func (s *receiptScan) line(line []byte) {
 		return
 	}
 	s.last = append(s.last[:0], line...)
-	s.fields(v)
-	s.form(line, v, canonical)
-	s.order(v)
+	c := coreOf(&v)
+	s.fields(&c)
+	s.form(line, &v, &c, canonical)
+	s.order(&c)
 	if s.claims != nil {
 		s.claims.add(v)
 	}
@@ -139,30 +141,79 @@ func (s *receiptScan) broken(code, field, format string, args ...any) {
 	s.found.addReceipt(s.count, code, field, format, args...)
 }
 
+// core is what a pack asks of a receipt, read in one pass over its members.
+type core struct {
+	id, kind, at    string     // "" if missing, empty or no string
+	trace, run, seq *jcs.Value // nil if missing
+	dropped         string     // a member that is not packed, "" if there is none
+}
+
+func coreOf(v *jcs.Value) (c core) {
+	for i := range v.Members {
+		m := &v.Members[i]
+		switch m.Name {
+		case "receipt_id":
+			c.id = stringOf(&m.Value)
+		case "type":
+			c.kind = stringOf(&m.Value)
+		case "timestamp":
+			c.at = stringOf(&m.Value)
+		case "_trace_id":
+			c.trace = &m.Value
+		case "run_id":
+			c.run = &m.Value
+		case "seq":
+			c.seq = &m.Value
+		case "signatures", "signature", "cose_signature", "receipt_hash", "anchor":
+			c.dropped = m.Name
+		}
+	}
+	return c
+}
+
+func stringOf(v *jcs.Value) string {
+	if v.Kind == jcs.String {
+		return v.Text
+	}
+	return ""
+}
+
+// missing names the required member that is not there, "" if all are.
+func (c *core) missing() string {
+	switch {
+	case c.id == "":
+		return "receipt_id"
+	case c.kind == "":
+		return "type"
+	case c.at == "":
+		return "timestamp"
+	}
+	return ""
+}
+
 // fields is the receipt-set check of pack.md §4.3, and the types of §1.3.
-func (s *receiptScan) fields(v jcs.Value) {
-	for _, name := range []string{"receipt_id", "type", "timestamp"} {
-		if str(v, name) == "" {
-			s.broken(eSchema, name, "%s is missing, empty or not a string", name)
-		}
+func (s *receiptScan) fields(c *core) {
+	if name := c.missing(); name != "" {
+		s.broken(eSchema, name, "%s is missing, empty or not a string", name)
 	}
-	if kind := str(v, "type"); kind != "" && !admitted(kind) {
+	if c.kind != "" && !admitted(c.kind) {
 		// Not part of receipt_integrity: the attested value knows nothing of types.
-		s.found.addReceipt(s.count, eSchema, "type", "type %s is not admitted", quote(kind))
+		s.found.addReceipt(s.count, eSchema, "type", "type %s is not admitted", quote(c.kind))
 	}
-	if at := str(v, "timestamp"); at != "" {
-		if !parseReceiptTime(at) {
-			s.broken(eTimestamp, "timestamp", "timestamp %s is not ISO 8601", quote(at))
+	if c.at != "" {
+		if !parseReceiptTime(c.at) {
+			s.broken(eTimestamp, "timestamp", "timestamp %s is not ISO 8601", quote(c.at))
 		}
-		s.span(at)
+		s.span(c.at)
 	}
-	if id := str(v, "receipt_id"); id != "" {
-		sum := sha256.Sum256([]byte(id))
+	if c.id != "" {
+		s.scratch = append(s.scratch[:0], c.id...)
+		sum := sha256.Sum256(s.scratch)
 		key := [16]byte(sum[:16])
-		if _, ok := s.ids[key]; ok {
-			s.broken(eDuplicate, "receipt_id", "receipt_id %s was there before", quote(id))
+		known := len(s.ids)
+		if s.ids[key] = struct{}{}; len(s.ids) == known {
+			s.broken(eDuplicate, "receipt_id", "receipt_id %s was there before", quote(c.id))
 		}
-		s.ids[key] = struct{}{}
 	}
 }
 
@@ -174,14 +225,12 @@ func (s *receiptScan) span(at string) {
 }
 
 // form is H5: the line is C(project(receipt)), and all member names are ASCII.
-func (s *receiptScan) form(line []byte, v jcs.Value, canonical bool) {
+func (s *receiptScan) form(line []byte, v *jcs.Value, c *core, canonical bool) {
 	if name, ok := asciiNames(v); !ok {
 		s.broken(eCanon, "member_name", "member name %s is not ASCII", quote(name))
 	}
-	for _, name := range projected {
-		if _, ok := v.Get(name); ok {
-			s.found.addReceipt(s.count, eTamper, "canonical_line", "%s is not packed", name)
-		}
+	if c.dropped != "" {
+		s.found.addReceipt(s.count, eTamper, "canonical_line", "%s is not packed", c.dropped)
 	}
 	if !canonical {
 		s.found.addReceipt(s.count, eTamper, "canonical_line", "line %d is not in canonical form", s.count+1)
@@ -195,20 +244,21 @@ func (s *receiptScan) form(line []byte, v jcs.Value, canonical bool) {
 var nel, ls, ps = []byte("\u0085"), []byte("\u2028"), []byte("\u2029")
 
 // asciiNames reports the first member name, at any depth, that is not ASCII (pack.md §1.4).
-func asciiNames(v jcs.Value) (string, bool) {
+func asciiNames(v *jcs.Value) (string, bool) {
 	for i := range v.Members {
-		name := v.Members[i].Name
-		for j := range len(name) {
-			if name[j] > 0x7f {
-				return name, false
-			}
+		m := &v.Members[i]
+		if !isASCII(m.Name) {
+			return m.Name, false
 		}
-		if bad, ok := asciiNames(v.Members[i].Value); !ok {
+		if m.Value.Kind < jcs.Array {
+			continue
+		}
+		if bad, ok := asciiNames(&m.Value); !ok {
 			return bad, false
 		}
 	}
 	for i := range v.Items {
-		if bad, ok := asciiNames(v.Items[i]); !ok {
+		if bad, ok := asciiNames(&v.Items[i]); !ok {
 			return bad, false
 		}
 	}
@@ -216,13 +266,13 @@ func asciiNames(v jcs.Value) (string, bool) {
 }
 
 // order is H6: every run id is the attestation's, and the lines are sorted by pack.md §3.2.
-func (s *receiptScan) order(v jcs.Value) {
-	key, problem := sortKeyOf(v, s.runID)
+func (s *receiptScan) order(c *core) {
+	key, problem := c.sortKey(s.runID)
 	if problem != "" {
 		s.found.addReceipt(s.count, eTamper, "run_id", "%s", problem)
 	}
 	if s.count > 0 {
-		if c, ok := s.previous.compare(key); !ok || c > 0 {
+		if c, ok := s.previous.compare(&key); !ok || c > 0 {
 			s.found.addReceipt(s.count, eTamper, "receipt_order", "line %d stands behind one that it must precede", s.count+1)
 		}
 	}
@@ -236,43 +286,43 @@ type sortKey struct {
 	id  string
 }
 
-// sortKeyOf reads the key of a receipt of run runID. A run id that is there must be that one.
-func sortKeyOf(v jcs.Value, runID string) (key sortKey, problem string) {
-	key = sortKey{seq: jcs.Int(0), id: str(v, "receipt_id")}
-	run, hasTrace := v.Get("_trace_id")
-	other, hasRun := v.Get("run_id")
-	if !hasTrace {
-		run = other
+// sortKey is the key of a receipt of run runID. A run id that is there must be that one.
+func (c *core) sortKey(runID string) (key sortKey, problem string) {
+	key = sortKey{seq: jcs.Value{Kind: jcs.Number, Text: "0"}, id: c.id}
+	if run := c.trace; run != nil || c.run != nil {
+		if run == nil {
+			run = c.run
+		}
+		key.run = run.Text
 	}
-	key.run = run.Text
-	if hasTrace && !sameRun(run, runID) {
+	if !sameRun(c.trace, runID) {
 		problem = "_trace_id is not the run_id of the attestation"
-	} else if hasRun && !sameRun(other, runID) {
+	} else if !sameRun(c.run, runID) {
 		problem = "run_id is not the run_id of the attestation"
 	}
-	if seq, ok := v.Get("seq"); ok {
-		key.seq = seq
+	if c.seq != nil {
+		key.seq = *c.seq
 	}
 	return key, problem
 }
 
 // sameRun reports whether a run id that is there names the run; null and "" name none.
-func sameRun(v jcs.Value, runID string) bool {
-	return v.Kind == jcs.Null || v.Kind == jcs.String && (v.Text == "" || v.Text == runID)
+func sameRun(v *jcs.Value, runID string) bool {
+	return v == nil || v.Kind == jcs.Null || v.Kind == jcs.String && (v.Text == "" || v.Text == runID)
 }
 
 // compare is negative if k comes before l. Sequence numbers of different kinds have no order.
-func (k sortKey) compare(l sortKey) (c int, ok bool) {
+func (k *sortKey) compare(l *sortKey) (c int, ok bool) {
 	if c = strings.Compare(k.run, l.run); c != 0 {
 		return c, true
 	}
-	if c, ok = compareSeq(k.seq, l.seq); c != 0 || !ok {
+	if c, ok = compareSeq(&k.seq, &l.seq); c != 0 || !ok {
 		return c, ok
 	}
 	return strings.Compare(k.id, l.id), true
 }
 
-func compareSeq(a, b jcs.Value) (c int, ok bool) {
+func compareSeq(a, b *jcs.Value) (c int, ok bool) {
 	if a.Kind == jcs.String && b.Kind == jcs.String {
 		return strings.Compare(a.Text, b.Text), true
 	}
@@ -297,7 +347,7 @@ func compareSeq(a, b jcs.Value) (c int, ok bool) {
 
 // exact reads the sequence numbers that do not fit 64 bits or are no integers. What is
 // packed holds no exponent below -324 and at most maxDigits digits, so this stays small.
-func exact(v jcs.Value) (*big.Rat, bool) {
+func exact(v *jcs.Value) (*big.Rat, bool) {
 	switch v.Kind {
 	case jcs.Bool: // the reference implementation counts true as 1
 		if v.Bool {
