@@ -66,7 +66,7 @@ func TestATypoIsBadInputWithTheNearestFlag(t *testing.T) {
 
 func TestUntrustedTextIsHarmlessOnATerminal(t *testing.T) {
 	for text, want := range map[string]string{
-		"plain naïve 日本":       "plain naïve 日本",
+		"plain naïve 日本":        "plain naïve 日本",
 		"\x1b]0;PASS\x07":       `\u{1b}]0;PASS\u{7}`,
 		"a\u202eb":              `a\u{202e}b`,
 		"line\nVERDICT\r\u2028": `line\u{a}VERDICT\u{d}\u{2028}`,

@@ -83,6 +83,10 @@ func keyListCmd(s cmd.Streams) *cobra.Command {
 				if k.Active {
 					mark = "*"
 				}
+				if k.Err != nil {
+					fmt.Fprintf(s.Out, "%s %s  refused: %s\n", mark, k.ID, cmd.Safe(k.Err.Error()))
+					continue
+				}
 				fmt.Fprintf(s.Out, "%s %s  %s\n", mark, k.ID, k.Fingerprint)
 			}
 			return nil

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/durable"
 )
 
 func demoCmd(s cmd.Streams) *cobra.Command {
@@ -98,6 +99,9 @@ func newDemo(out io.Writer, dir, assay string) (*demo, error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, err
 	}
+	if err := durable.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
 	return &demo{out: out, dir: dir, self: self, assay: assay, servers: map[string]*server{}}, nil
 }
 
@@ -141,7 +145,7 @@ func (d *demo) start(ctx context.Context, name string, args ...string) error {
 	}
 	if s.address == "" {
 		text, _ := os.ReadFile(d.path(name + ".log"))
-		return fmt.Errorf("%s did not start (%w): %s", name, c.Wait(), lastLine(text))
+		return fmt.Errorf("%s did not start (%w): %s", name, c.Wait(), lastLines(text, 2))
 	}
 	go func() { s.done <- c.Wait() }() // ends with the process; stop and kill read done
 	d.servers[name] = s
@@ -208,7 +212,8 @@ func (d *demo) stay(ctx context.Context) error {
 	return nil
 }
 
-func lastLine(text []byte) string {
-	text = bytes.TrimSpace(text)
-	return string(text[bytes.LastIndexByte(text, '\n')+1:])
+// lastLines joins the last n lines of a text.
+func lastLines(text []byte, n int) string {
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "; ")
 }

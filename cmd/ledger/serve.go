@@ -24,6 +24,7 @@ import (
 
 func serveCmd(s cmd.Streams) *cobra.Command {
 	var listen string
+	var rate float64
 	c := &cobra.Command{
 		Use:   "serve DIR",
 		Short: "Serve a ledger over HTTP",
@@ -41,14 +42,15 @@ HTTP until it is told to stop. It refuses to start on a log that was rolled back
 			if listen != "" {
 				conf.Listen = listen
 			}
-			return serve(c.Context(), s, d, conf)
+			return serve(c.Context(), s, d, conf, rate)
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "", "address to listen on (default: that of ledger.json)")
+	c.Flags().Float64Var(&rate, "rate", 100, "requests per second of one client network (IPv4 /24, IPv6 /48); 0: no limit")
 	return c
 }
 
-func serve(ctx context.Context, s cmd.Streams, d dir, conf config) (err error) {
+func serve(ctx context.Context, s cmd.Streams, d dir, conf config, rate float64) (err error) {
 	log := logger(s)
 	x, err := index.Open(d.index(), conf.Origin)
 	if err != nil {
@@ -73,7 +75,7 @@ func serve(ctx context.Context, s cmd.Streams, d dir, conf config) (err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	handler, err := api.New(api.Config{Log: l, Index: x, TSARoots: roots, Logger: log})
+	handler, err := api.New(api.Config{Log: l, Index: x, Policy: logConfig.Policy, TSARoots: roots, Rate: rate, Logger: log})
 	if err != nil {
 		return err
 	}

@@ -111,7 +111,7 @@ func newWorld(ctx context.Context, timestamps ledger.TimestampMode) (_ *world, e
 		return nil, err
 	}
 	w.closer = append(w.closer, func() error { return w.log.Close(context.WithoutCancel(ctx)) })
-	handler, err := api.New(api.Config{Log: w.log, Index: x, Logger: quiet})
+	handler, err := api.New(api.Config{Log: w.log, Index: x, Policy: policy, Logger: quiet})
 	if err != nil {
 		return nil, err
 	}
