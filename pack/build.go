@@ -167,7 +167,7 @@ func (b *build) order() error {
 	ids := make(map[string]int, len(b.Receipts))
 	all := make([]keyed, len(b.Receipts))
 	for i, r := range b.Receipts {
-		if err := portable(r, 1); err != nil {
+		if err := CheckData(r); err != nil {
 			return fmt.Errorf("receipt %d: %w", i, err)
 		}
 		r = r.Without(projected...)
@@ -198,16 +198,6 @@ var coreNames = append([]string{"receipt_id", "type", "receipt_type", "timestamp
 	"parent_receipt_id", "run_id", "_trace_id", "_stored_at", "_store_seq"}, projected...)
 
 func (b *build) checkReceipt(r jcs.Value) (key sortKey, err error) {
-	if r.Kind != jcs.Object {
-		return key, errors.New("not an object")
-	}
-	for _, m := range r.Members {
-		for _, core := range coreNames {
-			if m.Name != core && strings.EqualFold(m.Name, core) {
-				return key, fmt.Errorf("%s differs from %s only by case", m.Name, core)
-			}
-		}
-	}
 	c := coreOf(&r)
 	if name := c.missing(); name != "" {
 		return key, fmt.Errorf("%s is missing, empty or not a string", name)

@@ -188,7 +188,7 @@ func TestBuildRefusesWhatVerifyWouldRejectAndWhatIsNotPortable(t *testing.T) {
 		return `{"receipt_id":"r","type":"model_call","timestamp":"2026-01-15T10:00:00+00:00",` + members + `}`
 	}
 	for _, c := range []struct{ receipt, want string }{
-		{`[1]`, "not an object"},
+		{`[1]`, "an object"},
 		{`{"type":"model_call","timestamp":"2026-01-15T10:00:00+00:00"}`, "receipt_id is missing"},
 		{`{"receipt_id":"","type":"model_call","timestamp":"2026-01-15T10:00:00+00:00"}`, "receipt_id is missing"},
 		{`{"receipt_id":7,"type":"model_call","timestamp":"2026-01-15T10:00:00+00:00"}`, "receipt_id is missing"},

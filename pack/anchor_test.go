@@ -1,0 +1,249 @@
+package pack
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"maps"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/timestamp"
+	"github.com/Haserjian/assay-ledger/trust/trusttest"
+)
+
+// anchored is a world with one log, one witness and one logged pack.
+type anchored struct {
+	files   memFS
+	m       *Manifest
+	log     *trusttest.Log
+	witness *trusttest.Witness
+	policy  *trust.Policy
+}
+
+func newAnchored(t testing.TB) anchored {
+	p := mustBuild(t, smallSpec(t))
+	w := anchored{files: p.FS().(memFS), m: p.Manifest, log: trusttest.NewLog("example.com/log"),
+		witness: trusttest.NewWitness("w1", trust.Ed25519Cosigner)}
+	w.policy = trusttest.Policy(w.log, []*trusttest.Witness{w.witness}, 1)
+	w.log.Append([]byte("something else"))
+	return w
+}
+
+// logEntry logs the entry and returns its proof.
+func (w anchored) logEntry(e Entry) []byte {
+	leaf := e.Leaf()
+	proof := w.log.Prove(w.log.Append(leaf), w.witness)
+	proof.Extra = leaf
+	return proof.Marshal()
+}
+
+func TestALoggedPackIsAnchored(t *testing.T) {
+	w := newAnchored(t)
+	text := w.logEntry(mustEntry(t, w.m, Source{Repo: "acme/app"}, nil))
+	check := func(what string, r *Result) {
+		t.Helper()
+		if r.ExitCode() != 0 || r.Anchor != Pass || r.Log == nil || r.Logged == nil || r.Logged.Index != 1 || r.Time != nil {
+			t.Fatalf("%s: exit %d, anchor %s: %v %v", what, r.ExitCode(), r.Anchor, r.Findings, r.Warnings)
+		}
+		if r.Log.Origin != "example.com/log" || r.Logged.Entry.ManifestSHA256 != w.m.Digest() || !bytes.Equal(r.Logged.Leaf, r.Logged.Entry.Leaf()) {
+			t.Errorf("%s: %+v %+v", what, r.Log, r.Logged)
+		}
+	}
+	o := Options{Now: builtAt, Policy: w.policy, RequireAnchor: true, Proof: text}
+	check("given", mustVerify(t, w.files, o))
+	w.files[proofName], o.Proof = text, nil
+	check("in the pack", mustVerify(t, w.files, o))
+	// Respelling the manifest does not lose the anchor.
+	w.files[manifestName] = plain(mustParse(t, string(w.files[manifestName])))
+	check("reformatted", mustVerify(t, w.files, o))
+
+	r := mustVerify(t, w.files, Options{Now: builtAt})
+	if r.Anchor != Skipped || r.ExitCode() != 0 || !warns(r, wAnchor) {
+		t.Errorf("without a policy: anchor %s: %v", r.Anchor, r.Warnings)
+	}
+	if r := mustVerify(t, w.files, Options{Now: builtAt, RequireAnchor: true}); r.ExitCode() != 2 {
+		t.Errorf("required without a policy: exit %d", r.ExitCode())
+	}
+}
+
+func TestAMissingProofIsNeverAWeakerPass(t *testing.T) {
+	w := newAnchored(t)
+	r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy})
+	if r.Anchor != Skipped || r.ExitCode() != 0 || !warns(r, wAnchor) {
+		t.Errorf("anchor %s, exit %d: %v", r.Anchor, r.ExitCode(), r.Warnings)
+	}
+	if r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy, RequireAnchor: true}); r.ExitCode() != 2 {
+		t.Errorf("required: exit %d", r.ExitCode())
+	}
+}
+
+func TestProofsThatProveSomethingElseFail(t *testing.T) {
+	w := newAnchored(t)
+	s := smallSpec(t)
+	s.RunID = "run-other"
+	other := mustBuild(t, s).Manifest
+	good := mustEntry(t, w.m, Source{}, nil)
+	text := w.logEntry(good)
+	foreign := newAnchored(t)
+	foreign.log = trusttest.NewLog("example.com/foreign")
+	stranger := trusttest.NewWitness("w2", trust.Ed25519Cosigner)
+
+	unlogged := good
+	unlogged.SubmittedAt = unlogged.SubmittedAt.Add(time.Second)
+	swapped, err := trust.ParseProof(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	swapped.Extra = unlogged.Leaf()
+	bare := *swapped
+	bare.Extra = nil
+	unwitnessed := w.log.Prove(1)
+	unwitnessed.Extra = good.Leaf()
+	wrongly := w.log.Prove(1, stranger)
+	wrongly.Extra = good.Leaf()
+	lies := map[string][]byte{}
+	for what, lie := range map[string]func(*Entry){
+		"claim_check":     func(e *Entry) { e.ClaimCheck = "FAIL" },
+		"n_receipts":      func(e *Entry) { e.NReceipts++ },
+		"pack_id":         func(e *Entry) { e.PackID = "x" },
+		"pack_root":       func(e *Entry) { e.PackRootSHA256[0] ^= 1 },
+		"signer":          func(e *Entry) { e.SignerID = "x" },
+		"signer key":      func(e *Entry) { e.SignerKeySHA256[0] ^= 1 },
+		"mode":            func(e *Entry) { e.Mode = "enforced" },
+		"timestamp_start": func(e *Entry) { e.TimestampStart = e.TimestampEnd },
+		"ci binding":      func(e *Entry) { e.Source = Source{Repo: "acme/app", Attestation: "ci_binding"} },
+	} {
+		e := good
+		lie(&e)
+		lies["entry lies about "+what] = w.logEntry(e)
+	}
+	lies["other pack"] = w.logEntry(mustEntry(t, other, Source{}, nil))
+	lies["other log"] = foreign.logEntry(good)
+	lies["entry not logged"] = swapped.Marshal()
+	lies["no entry"] = bare.Marshal()
+	lies["no cosignature"] = unwitnessed.Marshal()
+	lies["cosignature of a stranger"] = wrongly.Marshal()
+	lies["cut"] = text[:len(text)-2]
+	lies["tail"] = append(bytes.Clone(text), '\n')
+	lies["empty"] = []byte{}
+	lies["large"] = bytes.Repeat([]byte("x"), maxProof+1)
+	for what, proof := range lies {
+		r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy, Proof: proof})
+		if r.Anchor != Fail || r.ExitCode() != 2 || r.Integrity != Pass || r.Claims != Pass || r.Log != nil || r.Logged != nil {
+			t.Errorf("%s: anchor %s, integrity %s, exit %d", what, r.Anchor, r.Integrity, r.ExitCode())
+		}
+		if len(r.Findings) != 1 || r.Findings[0].Code != eAnchor || !printableASCII(r.Findings[0].Message) {
+			t.Errorf("%s: %v", what, r.Findings)
+		}
+	}
+	for i := range text {
+		mutant := bytes.Clone(text)
+		mutant[i] ^= 1
+		if r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy, Proof: mutant}); r.Anchor == Pass {
+			t.Errorf("byte %d of the proof flipped: anchor %s", i, r.Anchor)
+		}
+	}
+}
+
+func TestAnAnchorOfATamperedPackDoesNotSaveIt(t *testing.T) {
+	w := newAnchored(t)
+	w.files[proofName] = w.logEntry(mustEntry(t, w.m, Source{}, nil))
+	for _, name := range expectedFiles {
+		changed := maps.Clone(w.files)
+		changed[name] = append(bytes.Clone(changed[name]), ' ', 'x')
+		if r := mustVerify(t, changed, Options{Now: builtAt, Policy: w.policy, RequireAnchor: true}); r.ExitCode() != 2 || r.Integrity != Fail {
+			t.Errorf("%s changed: exit %d", name, r.ExitCode())
+		}
+		delete(changed, name)
+		if r := mustVerify(t, changed, Options{Now: builtAt, Policy: w.policy}); r.ExitCode() != 2 {
+			t.Errorf("%s missing: exit %d", name, r.ExitCode())
+		}
+	}
+}
+
+func TestTheTimestampOfAnEntryIsBelievedOnlyUnderGivenRoots(t *testing.T) {
+	w := newAnchored(t)
+	now := loggedAt
+	authority, roots := newAuthority(t, now)
+	_, strangers := newAuthority(t, now)
+	token := timestampOf(t, authority, w.m.Digest(), now)
+	stamped := w.logEntry(mustEntry(t, w.m, Source{}, token))
+	s := smallSpec(t)
+	s.RunID = "run-other"
+	replayed := w.logEntry(mustEntry(t, w.m, Source{}, timestampOf(t, authority, mustBuild(t, s).Manifest.Digest(), now)))
+	garbage := w.logEntry(mustEntry(t, w.m, Source{}, []byte("not DER")))
+	bare := w.logEntry(mustEntry(t, w.m, Source{}, nil))
+	for _, c := range []struct {
+		what   string
+		proof  []byte
+		roots  *x509.CertPool
+		now    time.Time
+		anchor Verdict
+		timed  bool
+	}{
+		{"good", stamped, roots, now, Pass, true},
+		{"no clock", stamped, roots, time.Time{}, Pass, true},
+		{"no roots", stamped, nil, now, Pass, false},
+		{"other roots", stamped, strangers, now, Fail, false},
+		{"from the future", stamped, roots, now.Add(-10 * time.Minute), Fail, false},
+		{"of another pack", replayed, roots, now, Fail, false},
+		{"garbage", garbage, roots, now, Fail, false},
+		{"garbage nobody asks for", garbage, nil, now, Pass, false},
+		{"none", bare, roots, now, Pass, false},
+	} {
+		r := mustVerify(t, w.files, Options{Now: c.now, Policy: w.policy, TSARoots: c.roots, Proof: c.proof})
+		if r.Anchor != c.anchor || (r.Time != nil) != c.timed || (r.ExitCode() == 0) != (c.anchor == Pass) {
+			t.Errorf("%s: anchor %s, time %v: %v", c.what, r.Anchor, r.Time, r.Findings)
+		}
+		if warns(r, wNoTimestamp) != (c.what == "none") {
+			t.Errorf("%s: %v", c.what, r.Warnings)
+		}
+	}
+}
+
+func newAuthority(t *testing.T, now time.Time) (*timestamp.Authority, *x509.CertPool) {
+	t.Helper()
+	a, err := timestamp.NewAuthority(nil, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(a.RootPEM())
+	root, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(root)
+	return a, pool
+}
+
+func timestampOf(t *testing.T, a *timestamp.Authority, digest [32]byte, now time.Time) []byte {
+	t.Helper()
+	request, err := timestamp.Request(digest, big.NewInt(7))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := timestamp.ParseResponse(a.Respond(request, now))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+func FuzzVerifyProof(f *testing.F) {
+	w := newAnchored(f)
+	text := w.logEntry(mustEntry(f, w.m, Source{}, nil))
+	f.Add(text)
+	f.Add([]byte(strings.Repeat("=", 100)))
+	f.Fuzz(func(t *testing.T, proof []byte) {
+		r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy, Proof: proof})
+		checkSane(t, r)
+		if r.Anchor == Pass && !bytes.Equal(proof, text) {
+			t.Fatalf("another proof passes: %q", proof)
+		}
+	})
+}
