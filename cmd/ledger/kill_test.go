@@ -67,7 +67,7 @@ type harness struct {
 
 // round posts from several writers and kills the ledger at a random moment.
 func (h *harness) round(ctx context.Context, t *testing.T) {
-	const writers = 8
+	const writers = 32
 	stop := make(chan struct{})
 	var group sync.WaitGroup
 	for w := range writers {
