@@ -16,7 +16,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -36,7 +35,6 @@ import (
 type Log interface {
 	Add(ctx context.Context, manifest []byte, src pack.Source) (*ledger.Anchored, error)
 	Checkpoint(ctx context.Context) (*trust.Checkpoint, error)
-	Entries(ctx context.Context, cp *trust.Checkpoint, start int64) iter.Seq2[pack.Logged, error]
 	Prove(ctx context.Context, index int64) (*ledger.Anchored, error)
 	Tile(ctx context.Context, path string) ([]byte, error)
 	Health(ctx context.Context) error
@@ -141,7 +139,7 @@ func (h *Handler) routes() {
 	if len(h.cfg.TrustedProxies) > 0 {
 		e.IPExtractor = echo.ExtractIPFromXFFHeader(trustOnly(h.cfg.TrustedProxies)...)
 	}
-	e.HTTPErrorHandler = func(err error, c echo.Context) { writeProblem(c, problemOf(err)) }
+	e.HTTPErrorHandler = func(err error, c echo.Context) { writeProblem(c, problemOf(c.Request().Method, err)) }
 	e.Pre(h.around)
 
 	read := func(path string, f echo.HandlerFunc) { e.GET(path, f); e.HEAD(path, f) }
@@ -186,7 +184,7 @@ func (h *Handler) around(next echo.HandlerFunc) echo.HandlerFunc {
 				err = &panicked{value: v, stack: debug.Stack()}
 			}
 			// Half an answer must not look like a whole one: drop the connection.
-			abort := err != nil && !writeProblem(c, problemOf(err))
+			abort := err != nil && !writeProblem(c, problemOf(c.Request().Method, err))
 			h.logRequest(c, start, err)
 			err = nil // written and logged; echo has nothing left to do
 			if abort {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +18,6 @@ import (
 	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/ledger/index"
 	"github.com/Haserjian/assay-ledger/pack"
-	"github.com/Haserjian/assay-ledger/trust"
 )
 
 const (
@@ -117,7 +115,7 @@ func (h *Handler) entry(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := h.readMatching(ctx, cp, k, at[:min(len(at), maxPage)])
+	found, err := h.readMatching(ctx, k, at[:min(len(at), maxPage)])
 	if err != nil {
 		return err
 	}
@@ -143,8 +141,8 @@ func (h *Handler) entry(c echo.Context) error {
 	return writeJSON(c, http.StatusOK, "no-cache", answer)
 }
 
-func (h *Handler) readMatching(ctx context.Context, cp *trust.Checkpoint, k key, at []int64) ([]pack.Logged, error) {
-	found, err := h.read(ctx, cp, at)
+func (h *Handler) readMatching(ctx context.Context, k key, at []int64) ([]pack.Logged, error) {
+	found, err := h.read(ctx, at)
 	if err != nil {
 		return nil, err
 	}
@@ -193,11 +191,7 @@ func (h *Handler) proof(c echo.Context) error {
 }
 
 func (h *Handler) ambiguous(ctx context.Context, k key, at []int64) error {
-	cp, err := h.cfg.Log.Checkpoint(ctx)
-	if err != nil {
-		return err
-	}
-	found, err := h.readMatching(ctx, cp, k, at[:min(len(at), maxPage)])
+	found, err := h.readMatching(ctx, k, at[:min(len(at), maxPage)])
 	if err != nil {
 		return err
 	}
@@ -227,7 +221,7 @@ func (h *Handler) search(c echo.Context) error {
 	if err != nil {
 		return fmt.Errorf("searching: %w", err)
 	}
-	found, err := h.read(ctx, cp, at)
+	found, err := h.read(ctx, at)
 	if err != nil {
 		return err
 	}
@@ -290,38 +284,19 @@ var searchHelp = map[string]string{
 	"limit":       fmt.Sprintf("Give limit as a number from 1 to %d.", maxPage),
 }
 
-// read returns the published entries at these indexes, in their order. Those that
-// are not published yet are left out.
-func (h *Handler) read(ctx context.Context, cp *trust.Checkpoint, at []int64) ([]pack.Logged, error) {
-	// A scan goes on over a gap that is cheaper to read than a new start.
-	const gap = 16
-	want := slices.Clone(at)
-	slices.Sort(want)
-	want = slices.Compact(want)
-	got := make(map[int64]pack.Logged, len(want))
-	for len(want) > 0 && want[0] < cp.Size {
-		first := want[0]
-		for l, err := range h.cfg.Log.Entries(ctx, cp, first) {
-			if err != nil {
-				return nil, fmt.Errorf("reading entry %d: %w", want[0], err)
-			}
-			if l.Index == want[0] {
-				got[l.Index] = l
-				want = want[1:]
-			}
-			if len(want) == 0 || want[0] > l.Index+gap {
-				break
-			}
-		}
-		if _, ok := got[first]; !ok {
-			return nil, fmt.Errorf("reading entry %d: the log does not yield it", first)
-		}
-	}
-	found := make([]pack.Logged, 0, len(got))
+// read returns the published entries at these indexes, in their order, each read back
+// from the log and proved there. Those that are not published yet are left out.
+func (h *Handler) read(ctx context.Context, at []int64) ([]pack.Logged, error) {
+	found := make([]pack.Logged, 0, len(at))
 	for _, n := range at {
-		if l, ok := got[n]; ok {
-			found = append(found, l)
+		a, err := h.cfg.Log.Prove(ctx, n)
+		if errors.Is(err, ledger.ErrNotFound) {
+			continue
 		}
+		if err != nil {
+			return nil, fmt.Errorf("reading entry %d: %w", n, err)
+		}
+		found = append(found, a.Entry)
 	}
 	return found, nil
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -77,19 +76,6 @@ func (f *fakeLog) Checkpoint(context.Context) (*trust.Checkpoint, error) {
 	return &trust.Checkpoint{Origin: "log.example/t", Size: size, Signed: f.signed(size)}, nil
 }
 
-func (f *fakeLog) Entries(_ context.Context, cp *trust.Checkpoint, start int64) iter.Seq2[pack.Logged, error] {
-	return func(yield func(pack.Logged, error) bool) {
-		for n := start; n < cp.Size; n++ {
-			f.mu.Lock()
-			l := f.logged[n]
-			f.mu.Unlock()
-			if !yield(l, nil) {
-				return
-			}
-		}
-	}
-}
-
 func (f *fakeLog) Prove(_ context.Context, n int64) (*ledger.Anchored, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -150,10 +136,7 @@ type broken struct{ err error }
 func (b broken) Add(context.Context, []byte, pack.Source) (*ledger.Anchored, error) {
 	return nil, b.err
 }
-func (b broken) Checkpoint(context.Context) (*trust.Checkpoint, error) { return nil, b.err }
-func (b broken) Entries(context.Context, *trust.Checkpoint, int64) iter.Seq2[pack.Logged, error] {
-	return func(yield func(pack.Logged, error) bool) { yield(pack.Logged{}, b.err) }
-}
+func (b broken) Checkpoint(context.Context) (*trust.Checkpoint, error)         { return nil, b.err }
 func (b broken) Prove(context.Context, int64) (*ledger.Anchored, error)        { return nil, b.err }
 func (b broken) Tile(context.Context, string) ([]byte, error)                  { return nil, b.err }
 func (b broken) Health(context.Context) error                                  { return b.err }

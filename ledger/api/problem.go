@@ -43,11 +43,11 @@ var (
 	rateLimited  = problem{name: "rate-limited", status: 429, title: "Too many requests", detail: "Wait as long as Retry-After says, then send it again.", retryAfter: 1}
 	internal     = problem{name: "internal", status: 500, title: "The ledger failed", detail: "Send it again later, and tell the operator if it happens again: a manifest is never logged twice."}
 	busy         = problem{name: "busy", status: 503, title: "The ledger is busy", detail: "Nothing was stored: wait as long as Retry-After says, then send it again.", retryAfter: 1}
-	unpublished  = problem{name: "unpublished", status: 503, title: "Logged, but not yet cosigned by a quorum", detail: "Send the same manifest again to get its proof; it is not logged twice.", retryAfter: 1}
+	unpublished  = problem{name: "unpublished", status: 503, title: "Not yet cosigned by a quorum", detail: "Ask again after Retry-After; a manifest that is sent again is not logged twice and gets its proof.", retryAfter: 1}
 	noTimestamp  = problem{name: "timestamp-unavailable", status: 503, title: "No timestamp authority answered", detail: "Nothing was stored: send it again later.", retryAfter: 5}
 	closing      = problem{name: "closing", status: 503, title: "The ledger is closing", detail: "Send it again in a moment.", retryAfter: 5}
 	notReady     = problem{name: "not-ready", status: 503, title: "The ledger does not take entries now", detail: "Proofs and tiles are still served: submit later.", retryAfter: 5}
-	storageFull  = problem{name: "storage", status: 507, title: "The ledger's storage refuses writes", detail: "Nothing was stored and proofs are still served: tell the operator."}
+	storageFull  = problem{name: "storage", status: 507, title: "The ledger's storage refuses writes", detail: "Proofs are still served: tell the operator, and send it again later, it is never logged twice."}
 	problemTable = []problem{malformed, badSource, notFound, badMethod, several, tooLarge, badEncoding, badType, rejected,
 		rateLimited, internal, busy, unpublished, noTimestamp, closing, notReady, storageFull}
 )
@@ -76,7 +76,7 @@ func refuse(p problem, detail string) error {
 }
 
 // problemOf is the one place where errors become statuses.
-func problemOf(err error) problem {
+func problemOf(method string, err error) problem {
 	var r *refusal
 	var rejection *ledger.Rejected
 	var big *http.MaxBytesError
@@ -96,8 +96,8 @@ func problemOf(err error) problem {
 		return busy
 	case errors.Is(err, ledger.ErrTimestamp):
 		return noTimestamp
-	case errors.Is(err, ledger.ErrStorage):
-		return storageFull
+	case errors.Is(err, ledger.ErrStorage) && method == http.MethodPost:
+		return storageFull // of a reader's answer it is our failure
 	case errors.Is(err, ledger.ErrClosed):
 		return closing
 	// A deadline may pass before or after the entry was stored; sending again is right for both.
