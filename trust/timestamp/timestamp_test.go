@@ -37,9 +37,11 @@ func newWorld(t testing.TB) *tsaWorld {
 	return &tsaWorld{root: root, tsa: certify(t, root, "tsa", newP256(t), asTSA(t))}
 }
 
-func (w *tsaWorld) options() Options {
+func (w *tsaWorld) options() Options { return testOptions(poolOf(w.root.cert)) }
+
+func testOptions(roots *x509.CertPool) Options {
 	return Options{
-		Roots:    poolOf(w.root.cert),
+		Roots:    roots,
 		Policies: []asn1.ObjectIdentifier{testPolicy},
 		Nonce:    testNonce,
 		NotAfter: testTime.Add(time.Hour),
