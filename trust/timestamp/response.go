@@ -1,12 +1,14 @@
 package timestamp
 
 import (
+	"crypto"
 	"crypto/x509/pkix"
-	"encoding/asn1"
 	"errors"
 	"fmt"
 	"math/big"
 	"strings"
+
+	digitorus "github.com/digitorus/timestamp"
 )
 
 // FailureInfo is a bit of PKIFailureInfo (RFC 3161 §2.4.2): why a TSA refused.
@@ -67,20 +69,9 @@ type messageImprint struct {
 
 // Request returns a DER TimeStampReq (SHA-256, certReq true) with the nonce; nil: no nonce.
 func Request(digest [32]byte, nonce *big.Int) ([]byte, error) {
-	der, err := asn1.Marshal(struct {
-		Version int
-		Imprint messageImprint
-		Nonce   *big.Int `asn1:"optional"`
-		CertReq bool
-	}{
-		Version: 1,
-		Imprint: messageImprint{
-			HashAlgorithm: pkix.AlgorithmIdentifier{Algorithm: oidSHA256, Parameters: asn1.NullRawValue},
-			HashedMessage: digest[:],
-		},
-		Nonce:   nonce,
-		CertReq: true,
-	})
+	// The library's CreateRequest would hash for us, and gets that wrong; Marshal only encodes.
+	request := digitorus.Request{HashAlgorithm: crypto.SHA256, HashedMessage: digest[:], Nonce: nonce, Certificates: true}
+	der, err := request.Marshal()
 	if err != nil {
 		return nil, fmt.Errorf("timestamp request: %w", err)
 	}
