@@ -111,16 +111,12 @@ func (h *Handler) entry(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	cp, err := h.cfg.Log.Checkpoint(ctx)
-	if err != nil {
-		return err
-	}
 	found, err := h.readMatching(ctx, k, at[:min(len(at), maxPage)])
 	if err != nil {
 		return err
 	}
-	// Two packs may share a pack root, two honest signers of different packs do not:
-	// pack_root_sha256 covers the attestation only.
+	// pack_root_sha256 covers the attestation only, so a signer can make different
+	// packs that share it: that is said, also to those who ask for one of them.
 	all := len(at)
 	if len(at) == 1 {
 		roots, err := h.cfg.Index.FindPackRoot(ctx, found[0].Entry.PackRootSHA256)
@@ -128,6 +124,10 @@ func (h *Handler) entry(c echo.Context) error {
 			return fmt.Errorf("finding a pack root: %w", err)
 		}
 		all = len(roots)
+	}
+	cp, err := h.cfg.Log.Checkpoint(ctx) // after the entries, so that its tree has them
+	if err != nil {
+		return err
 	}
 	answer := struct {
 		TreeSize     int64       `json:"tree_size"`
@@ -213,15 +213,15 @@ func (h *Handler) search(c echo.Context) error {
 		return err
 	}
 	ctx := c.Request().Context()
-	cp, err := h.cfg.Log.Checkpoint(ctx)
-	if err != nil {
-		return err
-	}
 	at, err := h.cfg.Index.Search(ctx, q)
 	if err != nil {
 		return fmt.Errorf("searching: %w", err)
 	}
 	found, err := h.read(ctx, at)
+	if err != nil {
+		return err
+	}
+	cp, err := h.cfg.Log.Checkpoint(ctx) // after the entries, so that its tree has them
 	if err != nil {
 		return err
 	}

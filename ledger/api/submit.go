@@ -205,24 +205,26 @@ func sentence(s string) string {
 	return s
 }
 
-// later runs what was accepted with 202. It owns its goroutines: at most cap(slots),
-// counted in running, ended by drain.
+// later runs what was accepted with 202. It owns its goroutines: at most so many,
+// counted in running, ended by Drain.
 type later struct {
-	logger  *slog.Logger
-	slots   chan struct{}
-	ctx     context.Context
-	cancel  context.CancelFunc
+	most   int
+	logger *slog.Logger
+	ctx    context.Context // of the work; ends when Drain runs out of time
+	cancel context.CancelFunc
+
 	mu      sync.Mutex
-	closed  bool             // guarded by mu
-	pending map[[32]byte]int // guarded by mu; manifests being logged
+	closed  bool             // guarded by mu; nothing more is accepted
+	count   int              // guarded by mu
+	pending map[[32]byte]int // guarded by mu; how often each manifest is being logged
+	idle    chan struct{}    // closed when closed and count is 0
 	running sync.WaitGroup
 }
 
 func (l *later) start(most int, logger *slog.Logger) {
-	l.logger = logger
-	l.slots = make(chan struct{}, most)
+	l.most, l.logger = most, logger
 	l.ctx, l.cancel = context.WithCancel(context.Background())
-	l.pending = map[[32]byte]int{}
+	l.pending, l.idle = map[[32]byte]int{}, make(chan struct{})
 }
 
 func (l *later) add(manifest [32]byte, work func(context.Context)) error {
@@ -231,11 +233,10 @@ func (l *later) add(manifest [32]byte, work func(context.Context)) error {
 	if l.closed {
 		return ledger.ErrClosed
 	}
-	select {
-	case l.slots <- struct{}{}:
-	default:
+	if l.count >= l.most {
 		return ledger.ErrBusy
 	}
+	l.count++
 	l.pending[manifest]++
 	l.running.Go(func() {
 		defer l.done(manifest)
@@ -255,7 +256,9 @@ func (l *later) done(manifest [32]byte) {
 	if l.pending[manifest]--; l.pending[manifest] == 0 {
 		delete(l.pending, manifest)
 	}
-	<-l.slots
+	if l.count--; l.count == 0 && l.closed {
+		close(l.idle)
+	}
 }
 
 func (l *later) has(manifest [32]byte) bool {
@@ -264,25 +267,34 @@ func (l *later) has(manifest [32]byte) bool {
 	return l.pending[manifest] > 0
 }
 
+// stop accepts nothing more.
+func (l *later) stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed && l.count == 0 {
+		close(l.idle)
+	}
+	l.closed = true
+}
+
 // Drain waits until all that was accepted with 202 is logged; it accepts nothing more.
-// When ctx ends first, what is left is cancelled and an error says how much.
+// When ctx ends first, what is left is cancelled and an error says how much it was.
 func (h *Handler) Drain(ctx context.Context) error {
 	l := &h.later
-	l.mu.Lock()
-	l.closed = true
-	l.mu.Unlock()
+	l.stop()
 	defer l.cancel()
-	// Every slot taken means every worker is done.
-	for n := range cap(l.slots) {
-		select {
-		case l.slots <- struct{}{}:
-		case <-ctx.Done():
-			l.cancel()
-			left := len(l.slots) - n
-			l.running.Wait() // Add returns when its context ends
-			return fmt.Errorf("%d accepted submissions were cut short: %w", left, ctx.Err())
-		}
+	select {
+	case <-l.idle:
+		return nil
+	case <-ctx.Done():
 	}
-	l.running.Wait()
-	return nil
+	l.mu.Lock()
+	left := l.count
+	l.mu.Unlock()
+	l.cancel()
+	l.running.Wait() // Add returns when its context ends
+	if left == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d accepted submissions were cut short: %w", left, ctx.Err())
 }

@@ -239,6 +239,9 @@ func TestDrainWaitsForWhatWasAccepted(t *testing.T) {
 	if err := h.later.add([32]byte{9}, work); !errors.Is(err, ledger.ErrClosed) {
 		t.Errorf("after the drain: %v", err)
 	}
+	if err := h.Drain(context.Background()); err != nil {
+		t.Errorf("a second drain: %v", err)
+	}
 }
 
 func TestDrainCutsShortWhatTakesTooLong(t *testing.T) {
