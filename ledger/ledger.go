@@ -429,7 +429,7 @@ func (l *Log) Health(ctx context.Context) error {
 	return err
 }
 
-// Close refuses new entries, waits for those on their way into the tree, publishes
+// Close ends the log; the caller closes the Index after it. It refuses new entries, waits for those on their way into the tree, publishes
 // once more if a quorum can be had at once, and ends. If ctx ends first Close returns
 // its error; what is still being written goes on, and the guard stays locked until
 // it is done or the process ends. Close may be called again to wait again.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/transparency-dev/tessera"
+	"golang.org/x/sys/unix"
 
 	"github.com/Haserjian/assay-ledger/ledger/index"
 	"github.com/Haserjian/assay-ledger/pack"
@@ -307,6 +308,51 @@ func TestStorageThatCannotTakeAnEntryRefusesBeforeTesseraSeesIt(t *testing.T) {
 	if a := w.add(1); a.Entry.Index != 1 {
 		t.Errorf("index %d", a.Entry.Index)
 	}
+}
+
+func TestDescriptorsThatRunOutAreNoticedBeforeTesseraPanics(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	l := w.open()
+	w.add(0)
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skipf("counting descriptors: %v", err)
+	}
+	var limit, low unix.Rlimit
+	must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
+	low = limit
+	low.Cur = uint64(len(open)) + 6
+	l.probe.mu.Lock()
+	l.probe.at = time.Time{} // what it found before does not count
+	l.probe.mu.Unlock()
+	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &low))
+	_, err = l.Add(t.Context(), manifest(t, 1), pack.Source{})
+	health := l.Health(t.Context())
+	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
+	if !errors.Is(err, ErrStorage) || !errors.Is(err, unix.EMFILE) || !errors.Is(health, ErrStorage) {
+		t.Errorf("add: %v, health: %v", err, health)
+	}
+	eventually(t, "health is well again", func() bool { return l.Health(t.Context()) == nil })
+	if a := w.add(1); !a.New || a.Entry.Index != 1 {
+		t.Errorf("new %v, index %d", a.New, a.Entry.Index)
+	}
+}
+
+func TestADirectoryThatCannotBeWrittenIsNoticed(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	l := w.open()
+	w.add(0)
+	for _, dir := range []string{w.cfg.Dir, w.cfg.GuardDir} {
+		obstacle := filepath.Join(dir, ".probe") // root may write everywhere, but not into a directory
+		must(t, os.Mkdir(obstacle, 0o700))
+		eventually(t, "health says so", func() bool { return errors.Is(l.Health(t.Context()), ErrStorage) })
+		if _, err := l.Add(t.Context(), manifest(t, 1), pack.Source{}); !errors.Is(err, ErrStorage) {
+			t.Errorf("%s: %v", dir, err)
+		}
+		must(t, os.Remove(obstacle))
+		eventually(t, "health is well again", func() bool { return l.Health(t.Context()) == nil })
+	}
+	w.add(1)
 }
 
 func TestAWriteReportedAsFailedIsFoundWhenItHappenedAllTheSame(t *testing.T) {

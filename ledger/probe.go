@@ -13,6 +13,7 @@ import (
 
 const (
 	probeEvery       = 200 * time.Millisecond
+	probeStuck       = 5 * time.Second
 	spareDescriptors = 16
 	spareBytes       = 64 << 20 // on the file systems of the log and of the guard
 )
@@ -27,20 +28,29 @@ type probe struct {
 	dirs  []string
 	spare uint64 // bytes
 
-	mu  sync.Mutex
-	at  time.Time
-	err error
+	mu      sync.Mutex
+	looking bool
+	at      time.Time // when the last look began, or ended if none is under way
+	err     error     // what it found
 }
 
-// check returns what the last probe found, or probes again after probeEvery.
+// check returns what the last probe found, or probes again after probeEvery. While
+// somebody else probes it does not wait, so that Health answers over a dead disk.
 func (p *probe) check() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.at.IsZero() || time.Since(p.at) >= probeEvery {
-		p.err = p.look()
-		p.at = time.Now()
+	switch age := time.Since(p.at); {
+	case p.looking && age > probeStuck:
+		return fmt.Errorf("storage has not answered for %v", age.Round(time.Second))
+	case p.looking || !p.at.IsZero() && age < probeEvery:
+		return p.err
 	}
-	return p.err
+	p.looking, p.at = true, time.Now()
+	p.mu.Unlock()
+	err := p.look()
+	p.mu.Lock()
+	p.looking, p.at, p.err = false, time.Now(), err
+	return err
 }
 
 func (p *probe) look() (err error) {
