@@ -8,15 +8,15 @@ import (
 	"os"
 	"path"
 	"slices"
-	"syscall"
 
 	"github.com/Haserjian/assay-ledger/internal/durable"
 )
 
 var (
-	errLink       = errors.New("is a symbolic link")
-	errNotRegular = errors.New("is not a regular file")
-	errTooLarge   = errors.New("is too large")
+	errLink         = errors.New("is a symbolic link")
+	errNotRegular   = errors.New("is not a regular file")
+	errTooLarge     = errors.New("is too large")
+	errNotDirectory = errors.New("is not a directory")
 )
 
 // DirFS opens a pack directory: regular files only, no symlink followed, never blocks on a FIFO.
@@ -28,7 +28,7 @@ func DirFS(dir string) (fs.FS, func() error, error) {
 		return nil, nil, err
 	}
 	if !info.IsDir() {
-		return nil, nil, &fs.PathError{Op: "open", Path: dir, Err: syscall.ENOTDIR}
+		return nil, nil, &fs.PathError{Op: "open", Path: dir, Err: errNotDirectory}
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -65,7 +65,7 @@ func (d *dirFS) open(name string) (*os.File, error) {
 	}
 	// The file may have been swapped since Lstat: do not wait if it is a FIFO now,
 	// and go on only with the very file that was looked at.
-	f, err := d.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := d.root.OpenFile(name, os.O_RDONLY|nonblock, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func (d *dirFS) ReadDir(name string) ([]fs.DirEntry, error) {
 		return nil, err
 	}
 	if !info.IsDir() {
-		return nil, &fs.PathError{Op: "readdir", Path: name, Err: syscall.ENOTDIR}
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: errNotDirectory}
 	}
 	f, err := d.root.Open(name)
 	if err != nil {

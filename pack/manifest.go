@@ -449,14 +449,15 @@ func (m *Manifest) checkSignature(fs *findings) {
 	if err != nil {
 		return
 	}
+	message, err := jcs.AppendPack(nil, unsigned(m.value))
+	if err == nil && trust.VerifyEd25519(m.SignerKey, message, signature) {
+		return
+	}
 	if err := trust.CheckEd25519Key(m.SignerKey); err != nil {
 		fs.add(eSignature, "signer_pubkey", "signer_pubkey is refused: %s", oneLine(err))
 		return
 	}
-	message, err := jcs.AppendPack(nil, unsigned(m.value))
-	if err != nil || !trust.VerifyEd25519(m.SignerKey, message, signature) {
-		fs.add(eSignature, "signer_pubkey", "the signature does not verify")
-	}
+	fs.add(eSignature, "signer_pubkey", "the signature does not verify")
 }
 
 // unsigned is the manifest that is signed. The two names are fixed, never derived (pack.md §3.5).

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
@@ -30,12 +31,14 @@ func (v *verifier) define() *definition {
 	if a.ClaimCheck == "N/A" && a.ClaimSetHash == hexSum([]byte(a.ClaimSetID)) {
 		return nil // pack.md §3.4: how a pack without claims says so
 	}
+	// What the relying party knows goes before what travels with the pack: cards of one hash may
+	// still spell a number as 1 and 1.0, which is text of the results.
+	known := slices.Concat(v.o.Cards, BuiltinCards())
 	sidecar := v.sidecar()
-	pool := append(append(append([]Card{}, v.o.Cards...), sidecar...), BuiltinCards()...)
 	search := cardSearch{want: a.ClaimSetHash, budget: 4096}
 	switch {
-	case search.try(sidecar), search.try(v.o.Cards):
-	case search.each(pool), search.byIDs(pool, v.report.results):
+	case search.try(v.o.Cards), search.each(known), search.try(sidecar):
+	case search.byIDs(slices.Concat(known, sidecar), v.report.results):
 	case search.orders(BuiltinCards()):
 	default:
 		if len(sidecar) > 0 {
@@ -182,8 +185,7 @@ func (s *cardSearch) permute(rest, chosen []Card, size int) bool {
 		return s.try(chosen)
 	}
 	for i := range rest {
-		others := append(append([]Card{}, rest[:i]...), rest[i+1:]...)
-		if s.permute(others, append(chosen[:len(chosen):len(chosen)], rest[i]), size) {
+		if s.permute(slices.Concat(rest[:i], rest[i+1:]), slices.Concat(chosen, rest[i:i+1]), size) {
 			return true
 		}
 	}
@@ -218,15 +220,13 @@ const coverageCheck = "coverage_contract"
 
 // claimVerdict is the claim_check of results: N/A without any, FAIL with a failing critical one.
 func claimVerdict(results []ClaimResult) string {
-	if len(results) == 0 {
+	switch {
+	case len(results) == 0:
 		return "N/A"
+	case claimsPass(results):
+		return "PASS"
 	}
-	for _, r := range results {
-		if !r.Passed && r.Severity == "critical" {
-			return "FAIL"
-		}
-	}
-	return "PASS"
+	return "FAIL"
 }
 
 // fingerprint is pack.md §5.5, "" without results.
