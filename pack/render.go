@@ -211,7 +211,7 @@ func (b *build) claimList(w *strings.Builder) {
 		if r.Passed {
 			word = "PASS"
 		}
-		fmt.Fprintf(w, "- %s %s (%s): expected %s, found %s\n", word, cell(r.ClaimID), cell(r.Severity), cell(r.Expected), cell(r.Actual))
+		fmt.Fprintf(w, "- %s %s (%s): expected %s; actual %s\n", word, cell(r.ClaimID), cell(r.Severity), cell(r.Expected), cell(r.Actual))
 	}
 }
 
