@@ -1,0 +1,212 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/trust"
+)
+
+// Damage is a range of entries for which two things that must agree do not. Which of
+// the two is right, the neighbours show: a damaged tile disagrees with what is below
+// it and with what is above it, a damaged bundle only with its tile.
+type Damage struct {
+	Path       string // of the file, relative to Dir; "index.db" for the index
+	Start, End int64  // the entries it stands for: [Start, End)
+	Err        error
+}
+
+func (d Damage) String() string {
+	return fmt.Sprintf("%s: entries %d to %d: %v", d.Path, d.Start, d.End-1, d.Err)
+}
+
+// Fsck reads every entry and every tile of the log in dir and compares each with its
+// neighbours: entries with leaf hashes, tiles with the tiles above, the topmost with
+// Tessera's state, that with the tree last signed in guardDir, and, unless x is nil,
+// every entry with the index. It reports each damage and goes on. The tree that it
+// returns is the one it has looked at.
+//
+// It needs no key, changes nothing, keeps a few tiles in memory, and may run beside
+// an open log. The error is for what could not be looked at at all.
+func Fsck(ctx context.Context, dir, guardDir string, x Index, report func(Damage)) (size int64, root tlog.Hash, err error) {
+	s, err := openStore(dir)
+	if err != nil {
+		return 0, tlog.Hash{}, fmt.Errorf("checking the log: %w", err)
+	}
+	defer s.close()
+	// The guard first: the log may grow meanwhile, and it never falls behind the guard.
+	text, err := readSmall(guardDir, signedFile)
+	if err != nil {
+		return 0, tlog.Hash{}, fmt.Errorf("checking the log: reading the guard: %w", err)
+	}
+	signed, err := trust.ParseCheckpointText(text)
+	if err != nil {
+		return 0, tlog.Hash{}, fmt.Errorf("checking the log: reading the guard: %w", err)
+	}
+	now, err := s.treeState()
+	if err != nil {
+		return 0, tlog.Hash{}, fmt.Errorf("checking the log: %w", err)
+	}
+	c := &fscker{store: s, size: now.Size, index: x, report: report}
+	if err := c.readIndexSize(ctx); err != nil {
+		return now.Size, now.Root, fmt.Errorf("checking the log: %w", err)
+	}
+	if err := c.all(ctx, tree{signed.Size, signed.Root}, now); err != nil {
+		return now.Size, now.Root, fmt.Errorf("checking the log: %w", err)
+	}
+	return now.Size, now.Root, nil
+}
+
+type fscker struct {
+	store   *store
+	size    int64
+	index   Index
+	indexed int64 // its size before the walk
+	report  func(Damage)
+}
+
+func (c *fscker) all(ctx context.Context, signed, now tree) error {
+	for level := 0; c.size>>(tileHeight*uint(level)) > 0; level++ {
+		hashes := c.size >> (tileHeight * uint(level))
+		for n := int64(0); n*tileWidth < hashes; n++ {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			t := widest(tlog.Tile{H: tileHeight, L: level, N: n}, c.size)
+			if err := c.tile(ctx, t); err != nil {
+				return err
+			}
+		}
+	}
+	if root, err := c.store.rootOf(now.Size, now.Size); err != nil {
+		c.report(Damage{treeStatePath, 0, now.Size, err})
+	} else if root != now.Root {
+		c.report(Damage{treeStatePath, 0, now.Size, fmt.Errorf("it says %v, the tiles hash to %v", now.Root, root)})
+	}
+	if now.Size < signed.Size {
+		c.report(Damage{treeStatePath, now.Size, signed.Size, errors.New("they have been signed for and are gone: the log was rolled back")})
+	} else if proof, err := c.store.consistency(signed.Size, now.Size); err != nil {
+		c.report(Damage{treeStatePath, 0, signed.Size, err})
+	} else if err := trust.CheckConsistency(signed.Size, signed.Root, now.Size, now.Root, proof); err != nil {
+		c.report(Damage{treeStatePath, 0, signed.Size, fmt.Errorf("the tree does not continue the signed one: %w", err)})
+	}
+	return nil
+}
+
+// tile compares the hashes of t with what lies below each.
+func (c *fscker) tile(ctx context.Context, t tlog.Tile) error {
+	span := int64(1) << (tileHeight * uint(t.L)) // entries under one hash
+	first := t.N * tileWidth * span
+	data, err := c.store.data(t)
+	if err != nil {
+		c.report(Damage{tilePath(t), first, first + int64(t.W)*span, missing(err)})
+		return nil // what lies below was compared already, or is by now unprovable
+	}
+	if t.L == 0 {
+		return c.bundle(ctx, t, data)
+	}
+	for i := range int64(t.W) {
+		below := tlog.Tile{H: tileHeight, L: t.L - 1, N: t.N*tileWidth + i, W: tileWidth}
+		lower, err := c.store.data(below)
+		if err != nil {
+			continue // reported one level down
+		}
+		if want := tlog.Hash(data[i*tlog.HashSize:][:tlog.HashSize]); fullTileHash(lower) != want {
+			c.report(Damage{tilePath(t), first + i*span, first + (i+1)*span, fmt.Errorf("hash %d is not that of %s", i, tilePath(below))})
+		}
+	}
+	return nil
+}
+
+// fullTileHash is the root over the 256 hashes of a full tile.
+func fullTileHash(data []byte) tlog.Hash {
+	level := make([]tlog.Hash, tileWidth)
+	for i := range level {
+		level[i] = tlog.Hash(data[i*tlog.HashSize:][:tlog.HashSize])
+	}
+	for len(level) > 1 {
+		for i := range len(level) / 2 {
+			level[i] = tlog.NodeHash(level[2*i], level[2*i+1])
+		}
+		level = level[:len(level)/2]
+	}
+	return level[0]
+}
+
+// bundle compares the entries under a tile of level 0 with its hashes and with the index.
+func (c *fscker) bundle(ctx context.Context, above tlog.Tile, hashes []byte) error {
+	t := above
+	t.L = -1
+	first := t.N * tileWidth
+	data, err := c.store.data(t)
+	if err != nil {
+		c.report(Damage{tilePath(t), first, first + int64(t.W), missing(err)})
+		return nil
+	}
+	entries, err := parseBundle(data, t.W)
+	if err != nil {
+		return err // data has parsed it before
+	}
+	for i, leaf := range entries {
+		at := first + int64(i)
+		if tlog.RecordHash(leaf) != tlog.Hash(hashes[i*tlog.HashSize:][:tlog.HashSize]) {
+			c.report(Damage{tilePath(t), at, at + 1, fmt.Errorf("the entry does not hash to its leaf in %s", tilePath(above))})
+		} else if err := c.entry(ctx, tilePath(t), at, leaf); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *fscker) entry(ctx context.Context, path string, at int64, leaf []byte) error {
+	if c.index == nil {
+		return nil
+	}
+	e, err := pack.ParseEntry(leaf)
+	if err != nil {
+		c.report(Damage{path, at, at + 1, err})
+		return nil
+	}
+	found, ok, err := c.index.Find(ctx, e.ManifestSHA256)
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		if at < c.indexed { // beyond that it has yet to follow
+			c.report(Damage{"index.db", at, at + 1, errors.New("the manifest is not in the index: delete index.db")})
+		}
+	case found != at:
+		c.report(Damage{"index.db", at, at + 1, fmt.Errorf("the index has the manifest at %d: delete index.db", found)})
+	}
+	return nil
+}
+
+// readIndexSize also notices an index that is ahead of the log.
+func (c *fscker) readIndexSize(ctx context.Context) (err error) {
+	if c.index == nil {
+		return nil
+	}
+	if c.indexed, err = c.index.Size(ctx); err != nil {
+		return err
+	}
+	now, err := c.store.treeState() // as it is by now
+	if err != nil {
+		return err
+	}
+	if c.indexed > now.Size {
+		c.report(Damage{"index.db", now.Size, c.indexed, errors.New("the log has no such entries: delete index.db")})
+	}
+	return nil
+}
+
+func missing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.New("the file is missing")
+	}
+	return err
+}

@@ -1,0 +1,139 @@
+package ledger
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/Haserjian/assay-ledger/ledger/index"
+)
+
+func (w *world) fsck() (found []Damage) {
+	w.t.Helper()
+	x, err := index.Open(filepath.Join(w.dir, "index.db"), testOrigin)
+	must(w.t, err)
+	defer x.Close()
+	_, _, err = Fsck(w.t.Context(), w.cfg.Dir, w.cfg.GuardDir, x, func(d Damage) { found = append(found, d) })
+	if err != nil {
+		found = append(found, Damage{Err: err})
+	}
+	return found
+}
+
+// Every file that makes up the log, with one bit flipped at its beginning, in its
+// middle and at its end, cut short, and gone.
+func TestFsckFindsEveryDamageAndEndsAfterIt(t *testing.T) {
+	w, old, _ := threeHundred(t)
+	if found := w.fsck(); len(found) != 0 {
+		t.Fatalf("a sound log: %v", found)
+	}
+	must(t, os.RemoveAll(w.path("tile/0/000.p"))) // as Tessera collects them
+	must(t, os.RemoveAll(w.path("tile/entries/000.p")))
+	current := []string{treeStatePath, "tile/0/000", "tile/0/001.p/44", "tile/1/000.p/1", "tile/entries/000", "tile/entries/001.p/44"}
+	for _, path := range current {
+		whole := w.file(path)
+		check := func(how string) {
+			t.Helper()
+			found := w.fsck()
+			if len(found) == 0 {
+				t.Errorf("%s, %s: nothing found", path, how)
+			}
+			for _, d := range found {
+				if d.Err == nil || d.End < d.Start {
+					t.Errorf("%s, %s: %v", path, how, d)
+				}
+			}
+			w.write(path, whole)
+		}
+		for _, at := range []int{0, 1, len(whole) / 2, len(whole) - 1} {
+			w.flip(path, at)
+			check("a bit flipped")
+		}
+		w.write(path, whole[:len(whole)-1])
+		check("cut short")
+		w.write(path, nil)
+		check("emptied")
+		w.remove(path)
+		check("gone")
+	}
+	if found := w.fsck(); len(found) != 0 {
+		t.Fatalf("mended: %v", found)
+	}
+	// The index of an earlier time only has to follow; one of another log is damage.
+	newer := w.file("../index.db")
+	w.write("../index.db", old.file("../index.db"))
+	if found := w.fsck(); len(found) != 0 {
+		t.Errorf("an older index: %v", found)
+	}
+	w.write("../index.db", newer)
+	w.replaceDir("log", old)
+	found := w.fsck()
+	text := ""
+	for _, d := range found {
+		text += d.String() + "\n"
+	}
+	if !strings.Contains(text, "rolled back") || !strings.Contains(text, "index.db: entries 200 to 299") {
+		t.Errorf("an older log: %s", text)
+	}
+}
+
+func TestFsckNamesTheDamagedEntry(t *testing.T) {
+	w, _, _ := threeHundred(t)
+	bundle := w.file("tile/entries/000")
+	entries, err := parseBundle(bundle, 256)
+	must(t, err)
+	at := 0
+	for _, e := range entries[:77] {
+		at += 2 + len(e)
+	}
+	w.flip("tile/entries/000", at+10)
+	found := w.fsck()
+	if len(found) != 1 || found[0].Start != 77 || found[0].End != 78 || found[0].Path != "tile/entries/000" {
+		t.Errorf("%v", found)
+	}
+	w.write("tile/entries/000", bundle)
+	// A damaged tile disagrees below and above.
+	w.flip("tile/0/000", 77*32)
+	if found := w.fsck(); len(found) != 2 || found[0].Start != 77 || found[1].Path != "tile/1/000.p/1" {
+		t.Errorf("%v", found)
+	}
+}
+
+func TestFsckRunsBesideAnOpenLog(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	l := w.open()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.addAll(0, 300)
+	}()
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+		}
+		_, _, err := Fsck(t.Context(), w.cfg.Dir, w.cfg.GuardDir, w.index, func(d Damage) { t.Error(d) })
+		must(t, err)
+	}
+	must(t, l.Health(t.Context()))
+	if _, _, err := Fsck(t.Context(), w.dir, w.cfg.GuardDir, nil, func(Damage) {}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a directory without a log: %v", err)
+	}
+}
+
+func BenchmarkFsck(b *testing.B) {
+	w := newWorld(b, 0, 0)
+	w.open()
+	w.addAll(0, 300)
+	w.close()
+	for b.Loop() {
+		if _, _, err := Fsck(b.Context(), w.cfg.Dir, w.cfg.GuardDir, nil, func(d Damage) { b.Fatal(d) }); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(300*float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+}
