@@ -96,7 +96,7 @@ func TestHugeHeadersAreRefused(t *testing.T) {
 	}
 }
 
-func TestSubmissionOutlivesTheReadTimeout(t *testing.T) {
+func TestSubmissionOutlivesReadAndWriteTimeouts(t *testing.T) {
 	log := &fakeLog{}
 	log.add = func(ctx context.Context, m []byte, src pack.Source) (*ledger.Anchored, error) {
 		select {

@@ -97,11 +97,12 @@ func TestEntriesBelievesNoCheckpointThatWasNotSigned(t *testing.T) {
 	h.fill(t, 10)
 	c := serve(t, h, h)
 	good := open(t, h, 10)
-	smaller, other, unsigned := *good, *good, *good
+	smaller, none, other, unsigned := *good, *good, *good, *good
+	none.Size = 0 // no entry would be asked for, so no tile would tell
 	smaller.Size = 9
 	other.Root[0] ^= 1
 	unsigned.Signed = h.log.Checkpoint()
-	for name, cp := range map[string]*trust.Checkpoint{"size": &smaller, "root": &other, "quorum": &unsigned, "empty": {}} {
+	for name, cp := range map[string]*trust.Checkpoint{"size": &smaller, "size 0": &none, "root": &other, "quorum": &unsigned, "empty": {}} {
 		if leaves, err := collect(t, c, cp, 0); !errors.Is(err, ErrBadProof) || len(leaves) > 0 {
 			t.Errorf("%s: %d entries, %v", name, len(leaves), err)
 		}
