@@ -638,13 +638,13 @@ func TestExitCodeOneHasOneSource(t *testing.T) {
 	for _, integrity := range []Verdict{Pass, Fail, Skipped, ""} {
 		for _, claims := range []Verdict{Pass, Fail, Skipped, ""} {
 			for _, anchor := range []Verdict{Pass, Fail, Skipped, ""} {
-				for i := range 4 {
-					r := &Result{Integrity: integrity, Claims: claims, Anchor: anchor,
+				for i := range 8 {
+					r := &Result{Integrity: integrity, Claims: claims, Anchor: anchor, ClaimsReexecuted: i&4 > 0,
 						require: Options{RequireClaims: i&1 > 0, RequireAnchor: i&2 > 0}}
 					want := 0
 					if integrity != Pass || anchor == Fail || i&2 > 0 && anchor != Pass {
 						want = 2
-					} else if i&1 > 0 && claims != Pass {
+					} else if i&1 > 0 && (claims != Pass || i&4 == 0) {
 						want = 1
 					}
 					if got := r.ExitCode(); got != want {

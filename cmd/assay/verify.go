@@ -222,8 +222,8 @@ func claimWords(r *pack.Result) string {
 		return "not judged: the evidence is not intact"
 	case r.Claims == pack.Skipped:
 		return "no checks were declared"
-	case len(r.ClaimResults) == 0:
-		return "as attested; not executed again, the definitions are not here"
+	case !r.ClaimsReexecuted:
+		return "says the signer; not executed again, because the definitions are not here (--run-card)"
 	}
 	return fmt.Sprintf("%d of %d checks hold, executed again", passed, len(r.ClaimResults))
 }
