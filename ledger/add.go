@@ -36,7 +36,7 @@ const maxLeaf = 32 << 10
 // Once a manifest has been admitted its way into the log no longer depends on ctx.
 // If ctx ends first the error is ErrUnpublished, and adding it again gives the proof.
 // Other errors: *Rejected, ErrBusy, ErrTimestamp, ErrStorage, ErrClosed.
-func (l *Log) Add(ctx context.Context, manifest []byte, src pack.Source) (*Anchored, error) {
+func (l *Log) Add(ctx context.Context, manifest []byte, src pack.Source) (*pack.Anchored, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (l *Log) Add(ctx context.Context, manifest []byte, src pack.Source) (*Ancho
 	if err != nil {
 		return nil, err
 	}
-	return &Anchored{Proof: proof, Entry: a.entry, New: first && a.fresh}, nil
+	return &pack.Anchored{Proof: proof, Entry: a.entry, New: first && a.fresh}, nil
 }
 
 // join returns the admission of the manifest, beginning it if there is none.

@@ -84,13 +84,6 @@ type Config struct {
 	Log        *slog.Logger     // nil: discards. Tessera's goes to that of the first log opened
 }
 
-// Anchored is the answer to a submission.
-type Anchored struct {
-	Proof *trust.Proof
-	Entry pack.Logged
-	New   bool // false: it was there before; the entry is the first one
-}
-
 // Rejected: the manifest did not verify; nothing was stored.
 type Rejected struct{ Findings []pack.Finding }
 

@@ -99,7 +99,7 @@ func proveRecord(s *store, seen *snapshot, index int64) ([]tlog.Hash, error) {
 
 // Prove returns a fresh proof for index against the published checkpoint. An index
 // beyond it is ErrNotFound.
-func (l *Log) Prove(ctx context.Context, index int64) (*Anchored, error) {
+func (l *Log) Prove(ctx context.Context, index int64) (*pack.Anchored, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func (l *Log) Prove(ctx context.Context, index int64) (*Anchored, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Anchored{Proof: proof, Entry: entry}, nil
+	return &pack.Anchored{Proof: proof, Entry: entry}, nil
 }
 
 // Tile returns the bytes at a tlog-tiles path ("tile/0/000", "tile/entries/000.p/3")

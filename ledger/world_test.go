@@ -237,7 +237,7 @@ func must(t testing.TB, err error) {
 }
 
 // add submits manifest i and checks the answer as its receiver would.
-func (w *world) add(i int) *Anchored {
+func (w *world) add(i int) *pack.Anchored {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -247,7 +247,7 @@ func (w *world) add(i int) *Anchored {
 	return a
 }
 
-func (w *world) check(a *Anchored, i int) {
+func (w *world) check(a *pack.Anchored, i int) {
 	w.t.Helper()
 	text := a.Proof.Marshal()
 	proof, err := trust.ParseProof(text)

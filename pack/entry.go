@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/trust"
 )
 
 // Source says where a submission comes from; Attestation is "self", "ci_binding" or "oidc":
@@ -40,6 +41,14 @@ type Logged struct {
 	Index int64
 	Leaf  []byte
 	Entry Entry
+}
+
+// Anchored is a ledger's answer to a submission, from a log in this process or far away:
+// Proof.Extra and Entry.Leaf are the same bytes, and Proof proves them at Entry.Index.
+type Anchored struct {
+	Proof *trust.Proof
+	Entry Logged
+	New   bool // false: it was there before; the entry is the first one
 }
 
 const (

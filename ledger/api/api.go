@@ -33,9 +33,9 @@ import (
 
 // Log is the log behind the API; *ledger.Log is one.
 type Log interface {
-	Add(ctx context.Context, manifest []byte, src pack.Source) (*ledger.Anchored, error)
+	Add(ctx context.Context, manifest []byte, src pack.Source) (*pack.Anchored, error)
 	Checkpoint(ctx context.Context) (*trust.Checkpoint, error)
-	Prove(ctx context.Context, index int64) (*ledger.Anchored, error)
+	Prove(ctx context.Context, index int64) (*pack.Anchored, error)
 	Tile(ctx context.Context, path string) ([]byte, error)
 	Health(ctx context.Context) error
 }

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/pack"
 )
 
@@ -89,7 +88,7 @@ func TestEveryProblemTypeCanBeRead(t *testing.T) {
 
 func TestPanicIsAProblemAndOneLogLine(t *testing.T) {
 	var out lines
-	log := &fakeLog{add: func(context.Context, []byte, pack.Source) (*ledger.Anchored, error) { panic("boom\nsecond line") }}
+	log := &fakeLog{add: func(context.Context, []byte, pack.Source) (*pack.Anchored, error) { panic("boom\nsecond line") }}
 	h := newHandler(t, log, func(c *Config) { c.Logger = out.logger() })
 	w := ask(h, "POST", entriesURL, "m")
 	wantProblem(t, w, internal)

@@ -302,7 +302,7 @@ func (h *Handler) read(ctx context.Context, at []int64) ([]pack.Logged, error) {
 }
 
 // writeAnchored answers with a tlog-proof, or with JSON around it for those who ask.
-func writeAnchored(c echo.Context, status int, cache string, a *ledger.Anchored) error {
+func writeAnchored(c echo.Context, status int, cache string, a *pack.Anchored) error {
 	c.Response().Header().Set("Vary", "Accept")
 	text := a.Proof.Marshal()
 	if !wantsJSON(c.Request().Header) {

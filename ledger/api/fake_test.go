@@ -34,19 +34,19 @@ type fakeLog struct {
 	health error
 
 	// add replaces Add when it is set.
-	add func(ctx context.Context, manifest []byte, src pack.Source) (*ledger.Anchored, error)
+	add func(ctx context.Context, manifest []byte, src pack.Source) (*pack.Anchored, error)
 	// hidden entries are in the index but not in the published tree.
 	hidden int64
 }
 
-func (f *fakeLog) Add(ctx context.Context, manifest []byte, src pack.Source) (*ledger.Anchored, error) {
+func (f *fakeLog) Add(ctx context.Context, manifest []byte, src pack.Source) (*pack.Anchored, error) {
 	if f.add != nil {
 		return f.add(ctx, manifest, src)
 	}
 	return f.append(sha256.Sum256(manifest), sha256.Sum256(append([]byte("root "), manifest...)), src), nil
 }
 
-func (f *fakeLog) append(manifest, root [32]byte, src pack.Source) *ledger.Anchored {
+func (f *fakeLog) append(manifest, root [32]byte, src pack.Source) *pack.Anchored {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, l := range f.logged {
@@ -60,8 +60,8 @@ func (f *fakeLog) append(manifest, root [32]byte, src pack.Source) *ledger.Ancho
 	return f.anchored(l, true)
 }
 
-func (f *fakeLog) anchored(l pack.Logged, fresh bool) *ledger.Anchored {
-	return &ledger.Anchored{Entry: l, New: fresh, Proof: &trust.Proof{
+func (f *fakeLog) anchored(l pack.Logged, fresh bool) *pack.Anchored {
+	return &pack.Anchored{Entry: l, New: fresh, Proof: &trust.Proof{
 		Extra: l.Leaf, Index: l.Index, Checkpoint: f.signed(int64(len(f.logged)) - f.hidden)}}
 }
 
@@ -76,7 +76,7 @@ func (f *fakeLog) Checkpoint(context.Context) (*trust.Checkpoint, error) {
 	return &trust.Checkpoint{Origin: "log.example/t", Size: size, Signed: f.signed(size)}, nil
 }
 
-func (f *fakeLog) Prove(_ context.Context, n int64) (*ledger.Anchored, error) {
+func (f *fakeLog) Prove(_ context.Context, n int64) (*pack.Anchored, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if n >= int64(len(f.logged))-f.hidden {
@@ -133,11 +133,11 @@ func (f *fakeLog) Search(_ context.Context, q index.Query) (found []int64, err e
 // broken is a Log and Index whose every answer is err.
 type broken struct{ err error }
 
-func (b broken) Add(context.Context, []byte, pack.Source) (*ledger.Anchored, error) {
+func (b broken) Add(context.Context, []byte, pack.Source) (*pack.Anchored, error) {
 	return nil, b.err
 }
 func (b broken) Checkpoint(context.Context) (*trust.Checkpoint, error)         { return nil, b.err }
-func (b broken) Prove(context.Context, int64) (*ledger.Anchored, error)        { return nil, b.err }
+func (b broken) Prove(context.Context, int64) (*pack.Anchored, error)        { return nil, b.err }
 func (b broken) Tile(context.Context, string) ([]byte, error)                  { return nil, b.err }
 func (b broken) Health(context.Context) error                                  { return b.err }
 func (b broken) Find(context.Context, [32]byte) (int64, bool, error)           { return 0, false, b.err }

@@ -98,7 +98,7 @@ func TestHugeHeadersAreRefused(t *testing.T) {
 
 func TestSubmissionOutlivesReadAndWriteTimeouts(t *testing.T) {
 	log := &fakeLog{}
-	log.add = func(ctx context.Context, m []byte, src pack.Source) (*ledger.Anchored, error) {
+	log.add = func(ctx context.Context, m []byte, src pack.Source) (*pack.Anchored, error) {
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -137,7 +137,7 @@ func TestConnectionIsKeptAfterProblems(t *testing.T) {
 func TestShutdownAnswersWhatHasBegun(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
 	log := &fakeLog{}
-	log.add = func(ctx context.Context, m []byte, src pack.Source) (*ledger.Anchored, error) {
+	log.add = func(ctx context.Context, m []byte, src pack.Source) (*pack.Anchored, error) {
 		close(entered)
 		select {
 		case <-release:

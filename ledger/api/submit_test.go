@@ -178,7 +178,7 @@ func TestFloodOfFindingsIsCutShort(t *testing.T) {
 
 func TestSubmissionsBeyondTheBoundAreToldToComeBack(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
-	log := &fakeLog{add: func(context.Context, []byte, pack.Source) (*ledger.Anchored, error) {
+	log := &fakeLog{add: func(context.Context, []byte, pack.Source) (*pack.Anchored, error) {
 		entered <- struct{}{}
 		<-release
 		return nil, ledger.ErrUnpublished
@@ -197,7 +197,7 @@ func TestSubmissionsBeyondTheBoundAreToldToComeBack(t *testing.T) {
 }
 
 func TestSubmissionWaitsNoLongerThanItMay(t *testing.T) {
-	log := &fakeLog{add: func(ctx context.Context, _ []byte, _ pack.Source) (*ledger.Anchored, error) {
+	log := &fakeLog{add: func(ctx context.Context, _ []byte, _ pack.Source) (*pack.Anchored, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}}

@@ -28,14 +28,6 @@ type Client struct {
 	Insecure bool          // http to anybody: proofs still verify, but outsiders see and drop what you send
 }
 
-// Anchored is the answer to a submission, verified. It has the fields of ledger.Anchored,
-// a package that this one must not link.
-type Anchored struct {
-	Proof *trust.Proof
-	Entry pack.Logged
-	New   bool // false: it was there before; the entry is the first one
-}
-
 var (
 	// ErrUnavailable: no answer, or one that says to come back later. Safe to retry.
 	ErrUnavailable = errors.New("ledger unavailable")
@@ -54,7 +46,7 @@ const (
 
 // Add logs a pack_manifest.json and returns its proof. Adding again returns the proof of
 // the first entry. A refusal is a *Problem.
-func (c *Client) Add(ctx context.Context, manifest []byte, src pack.Source) (*Anchored, error) {
+func (c *Client) Add(ctx context.Context, manifest []byte, src pack.Source) (*pack.Anchored, error) {
 	m, findings := pack.VerifyManifest(manifest)
 	if m == nil || len(findings) > 0 {
 		return nil, notAdmitted(findings)
@@ -95,7 +87,7 @@ func notAdmitted(findings []pack.Finding) *Problem {
 }
 
 // Prove returns a fresh proof of the entry of a manifest.
-func (c *Client) Prove(ctx context.Context, manifest [32]byte) (*Anchored, error) {
+func (c *Client) Prove(ctx context.Context, manifest [32]byte) (*pack.Anchored, error) {
 	a, err := c.do(ctx, request{method: http.MethodGet, path: "v1/entries/" + hex.EncodeToString(manifest[:]) + "/proof",
 		accept: "text/plain", limit: maxProof})
 	if err != nil {
@@ -119,7 +111,7 @@ func (c *Client) Checkpoint(ctx context.Context) (*trust.Checkpoint, error) {
 }
 
 // check believes a tlog-proof only if all of it verifies and it is about this manifest.
-func (c *Client) check(text []byte, manifest [32]byte) (*Anchored, error) {
+func (c *Client) check(text []byte, manifest [32]byte) (*pack.Anchored, error) {
 	proof, err := trust.ParseProof(text)
 	if err != nil {
 		return nil, badProof("proof", err)
@@ -134,7 +126,7 @@ func (c *Client) check(text []byte, manifest [32]byte) (*Anchored, error) {
 	if _, err := c.Policy.CheckProof(proof, proof.Extra); err != nil {
 		return nil, badProof("proof", err)
 	}
-	return &Anchored{Proof: proof, Entry: pack.Logged{Index: proof.Index, Leaf: proof.Extra, Entry: entry}}, nil
+	return &pack.Anchored{Proof: proof, Entry: pack.Logged{Index: proof.Index, Leaf: proof.Extra, Entry: entry}}, nil
 }
 
 // copiedFrom checks that the ledger took from the manifest what it has to take from there.

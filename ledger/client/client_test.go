@@ -209,7 +209,7 @@ func TestNoLieIsAccepted(t *testing.T) {
 				lying.Timeout = 200 * time.Millisecond
 			}
 			a, err := lying.Add(t.Context(), manifest, pack.Source{})
-			check := func(what string, a *Anchored, err error) {
+			check := func(what string, a *pack.Anchored, err error) {
 				t.Helper()
 				if a != nil || err == nil {
 					t.Fatalf("%s: accepted: %+v", what, a)
