@@ -30,6 +30,8 @@ import (
 	"github.com/Haserjian/assay-ledger/pack"
 )
 
+const readers = 4 // connections
+
 // schemaVersion is kept in PRAGMA user_version. There are no migrations: an index
 // of another version is deleted and derived again.
 const schemaVersion = 1
@@ -97,7 +99,10 @@ func Open(path, origin string) (*Index, error) {
 	if x.read, err = sql.Open("sqlite", dsn(path, "&_pragma=query_only(1)")); err != nil {
 		return nil, errors.Join(fmt.Errorf("index %s: %w", path, err), x.Close())
 	}
-	x.read.SetMaxOpenConns(4)
+	// As many idle as open: database/sql would otherwise close what a burst leaves over
+	// and open it again for the next one, in a goroutine that outlives Close.
+	x.read.SetMaxOpenConns(readers)
+	x.read.SetMaxIdleConns(readers)
 	return x, nil
 }
 
