@@ -140,6 +140,9 @@ func (l *Log) admit(m *pack.Manifest, src pack.Source) (_ pack.Logged, fresh boo
 	if entry, ok, err := l.find(m.Digest()); err != nil || ok {
 		return entry, false, err
 	}
+	if err := suits(m, src, l.cfg.Now()); err != nil {
+		return pack.Logged{}, false, err
+	}
 	if err := l.probe.check(); err != nil {
 		l.cfg.Log.Error("storage refuses writes", "err", err)
 		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrStorage, err)
@@ -149,6 +152,14 @@ func (l *Log) admit(m *pack.Manifest, src pack.Source) (_ pack.Logged, fresh boo
 	}
 	entry, err := l.queue(m, src)
 	return entry, err == nil, err
+}
+
+// suits finds out before anybody is asked for a timestamp that no entry can be made of this.
+func suits(m *pack.Manifest, src pack.Source, now time.Time) error {
+	if _, err := newLeaf(m, src, now, nil); err != nil {
+		return &Rejected{[]pack.Finding{{Code: "E_SCHEMA_UNKNOWN", Receipt: -1, Message: err.Error()}}}
+	}
+	return nil
 }
 
 // find looks the manifest up in the index and reads the entry back from the log: the

@@ -159,6 +159,27 @@ func TestWhatDoesNotVerifyIsNotStored(t *testing.T) {
 	}
 }
 
+func TestASourceThatIsNoneIsRejectedBeforeATimestampIsAskedFor(t *testing.T) {
+	asked := false
+	w := newWorld(t, 0, 0, func(c *Config) {
+		c.Timestamps = TimestampsRequired
+		c.TSA = tsaFunc(func(context.Context, [32]byte) (*timestamp.Token, error) {
+			asked = true
+			return nil, errors.New("no answer")
+		})
+	})
+	l := w.open()
+	var rejected *Rejected
+	for _, src := range []pack.Source{{Repo: "../.."}, {Repo: "a/b", Commit: "main"}, {Workflow: "w"}, {Repo: "a/b\n"}} {
+		if _, err := l.Add(t.Context(), manifest(t, 0), src); !errors.As(err, &rejected) {
+			t.Errorf("%+v: %v", src, err)
+		}
+	}
+	if asked {
+		t.Error("the TSA was asked")
+	}
+}
+
 type tsaFunc func(ctx context.Context, digest [32]byte) (*timestamp.Token, error)
 
 func (f tsaFunc) Timestamp(ctx context.Context, digest [32]byte) (*timestamp.Token, error) {
