@@ -224,7 +224,7 @@ func parseBundle(data []byte, count int) ([][]byte, error) {
 // Tiles are kept for the life of the reader when keep is not nil.
 func (s *store) hashes(size int64, keep *tileCache) tlog.HashReader {
 	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
-		read := map[tlog.Tile][]byte{}
+		read := map[tlog.Tile]hashTile{}
 		hashes := make([]tlog.Hash, len(indexes))
 		for i, index := range indexes {
 			narrow := tlog.TileForIndex(tileHeight, index)
@@ -232,52 +232,87 @@ func (s *store) hashes(size int64, keep *tileCache) tlog.HashReader {
 			if t.W < narrow.W {
 				return nil, fmt.Errorf("hash %d is beyond the tree of size %d", index, size)
 			}
-			data, ok := read[t]
+			tile, ok := read[t]
 			if !ok {
 				var err error
-				if data, err = keep.data(s, t); err != nil {
+				if tile, err = keep.tile(s, t); err != nil {
 					return nil, err
 				}
-				read[t] = data
+				read[t] = tile
 			}
-			var err error
-			if hashes[i], err = tlog.HashFromTile(t, data, index); err != nil {
-				return nil, err
-			}
+			hashes[i] = tile.hash(t, index)
 		}
 		return hashes, nil
 	})
 }
 
+// hashTile is a tile with its inner nodes: hashTile[k] are the hashes k levels above the tile's
+// own, as far as they are complete. A proof takes one node of each level, and the proofs of a
+// whole batch share them: hashing them anew for each proof was most of its cost.
+type hashTile [][]tlog.Hash
+
+func newHashTile(data []byte) hashTile {
+	level := make([]tlog.Hash, len(data)/tlog.HashSize)
+	for i := range level {
+		level[i] = tlog.Hash(data[i*tlog.HashSize:])
+	}
+	t := hashTile{level}
+	for len(level) > 1 {
+		above := make([]tlog.Hash, len(level)/2)
+		for i := range above {
+			above[i] = tlog.NodeHash(level[2*i], level[2*i+1])
+		}
+		t = append(t, above)
+		level = above
+	}
+	return t
+}
+
+// hash returns the hash with a stored-hash index that lies in t.
+func (h hashTile) hash(t tlog.Tile, index int64) tlog.Hash {
+	level, n := tlog.SplitStoredHashIndex(index)
+	up := level - t.L*t.H
+	return h[up][n-t.N<<(t.H-up)]
+}
+
 // tileCache keeps the tiles that proofs against one checkpoint share. A nil cache keeps nothing.
 type tileCache struct {
 	mu    sync.Mutex
-	tiles map[tlog.Tile][]byte
+	tiles map[tlog.Tile]hashTile
 }
 
-const maxCachedTiles = 256 // 2 MiB
+const maxCachedTiles = 256 // 4 MiB
 
-func (c *tileCache) data(s *store, t tlog.Tile) ([]byte, error) {
+func (c *tileCache) tile(s *store, t tlog.Tile) (hashTile, error) {
 	if c == nil {
-		return s.data(t)
+		return readHashTile(s, t)
 	}
 	c.mu.Lock()
-	data, ok := c.tiles[t]
+	tile, ok := c.tiles[t]
 	c.mu.Unlock()
 	if ok {
-		return data, nil
+		return tile, nil
 	}
-	data, err := s.data(t)
+	tile, err := readHashTile(s, t)
 	if err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.tiles == nil || len(c.tiles) >= maxCachedTiles {
-		c.tiles = map[tlog.Tile][]byte{}
+		c.tiles = map[tlog.Tile]hashTile{}
 	}
-	c.tiles[t] = data
-	return data, nil
+	c.tiles[t] = tile
+	return tile, nil
+}
+
+// readHashTile: the store has checked that the data is exactly t.W hashes long.
+func readHashTile(s *store, t tlog.Tile) (hashTile, error) {
+	data, err := s.data(t)
+	if err != nil {
+		return nil, err
+	}
+	return newHashTile(data), nil
 }
 
 // rootOf computes the root that the tree had at size n from the tiles of the tree of a size not below.

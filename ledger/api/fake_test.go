@@ -137,7 +137,7 @@ func (b broken) Add(context.Context, []byte, pack.Source) (*pack.Anchored, error
 	return nil, b.err
 }
 func (b broken) Checkpoint(context.Context) (*trust.Checkpoint, error)         { return nil, b.err }
-func (b broken) Prove(context.Context, int64) (*pack.Anchored, error)        { return nil, b.err }
+func (b broken) Prove(context.Context, int64) (*pack.Anchored, error)          { return nil, b.err }
 func (b broken) Tile(context.Context, string) ([]byte, error)                  { return nil, b.err }
 func (b broken) Health(context.Context) error                                  { return b.err }
 func (b broken) Find(context.Context, [32]byte) (int64, bool, error)           { return 0, false, b.err }

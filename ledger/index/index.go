@@ -66,8 +66,9 @@ var (
 
 // Index is safe for concurrent use.
 type Index struct {
-	write *sql.DB // one connection: SQLite has one writer, and waiting in line here beats SQLITE_BUSY
-	read  *sql.DB // several, which see the last commit
+	write *sql.DB   // one connection: SQLite has one writer, and waiting in line here beats SQLITE_BUSY
+	read  *sql.DB   // several, which see the last commit
+	find  *sql.Stmt // asked for every submission
 }
 
 // Open opens or creates the index of one log. An index of another origin, another
@@ -103,6 +104,9 @@ func Open(path, origin string) (*Index, error) {
 	// and open it again for the next one, in a goroutine that outlives Close.
 	x.read.SetMaxOpenConns(readers)
 	x.read.SetMaxIdleConns(readers)
+	if x.find, err = x.read.Prepare("SELECT idx FROM entry WHERE manifest = ?"); err != nil {
+		return nil, errors.Join(fmt.Errorf("index %s: %w", path, err), x.Close())
+	}
 	return x, nil
 }
 
@@ -172,6 +176,9 @@ func create(ctx context.Context, tx *sql.Tx, origin string) error {
 // Close closes the file. No other method may be running.
 func (x *Index) Close() error {
 	var errs []error
+	if x.find != nil {
+		errs = append(errs, x.find.Close())
+	}
 	for _, db := range []*sql.DB{x.read, x.write} {
 		if db != nil {
 			errs = append(errs, db.Close())
@@ -239,7 +246,7 @@ func (x *Index) Append(ctx context.Context, start int64, entries []pack.Logged) 
 
 // Find returns the index of the entry of a manifest.
 func (x *Index) Find(ctx context.Context, manifest [sha256.Size]byte) (index int64, ok bool, err error) {
-	err = x.read.QueryRowContext(ctx, "SELECT idx FROM entry WHERE manifest = ?", manifest[:]).Scan(&index)
+	err = x.find.QueryRowContext(ctx, manifest[:]).Scan(&index)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, false, nil
 	}
