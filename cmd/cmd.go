@@ -4,6 +4,7 @@ package cmd
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,8 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -71,11 +74,14 @@ type Streams struct {
 
 // Run executes root and returns the exit code. It is the only place that turns errors into codes.
 //
-// A Go panic would exit with 2, which reads as "tampered": it is caught here and exits 70.
+// A Go panic would exit with 2, which reads as "tampered": it is caught here and exits 70. What
+// cannot be caught (a runtime failure such as no memory, SIGQUIT) would exit with 2 as well: from
+// here on it aborts the process instead, which a shell sees as 134.
 func Run(ctx context.Context, root *cobra.Command, args []string, s Streams) (code int) {
+	debug.SetTraceback("crash")
 	defer func() {
 		if r := recover(); r != nil {
-			fmt.Fprintf(s.Err, "%s: internal error: %v\n%s", root.Name(), r, debug.Stack())
+			fmt.Fprintf(s.Err, "%s: internal error: %s\n%s", root.Name(), Safe(fmt.Sprint(r)), debug.Stack())
 			fmt.Fprintf(s.Err, "hint: this is a bug; nothing was verified\n")
 			code = ExitInternal
 		}
@@ -87,6 +93,9 @@ func Run(ctx context.Context, root *cobra.Command, args []string, s Streams) (co
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageTemplate(root.UsageTemplate() + exitTable)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd(args...)
+	wantSubcommands(root)
 
 	ran, err := root.ExecuteContextC(ctx)
 	var verdict Verdict
@@ -96,15 +105,68 @@ func Run(ctx context.Context, root *cobra.Command, args []string, s Streams) (co
 	case errors.As(err, &verdict):
 		return int(verdict)
 	}
+	told := s.Tell(ran, err)
+	if f := ran.Flags().Lookup("json"); f != nil && f.Value.String() == "true" {
+		told.printJSON(s.Out, ran)
+	}
+	return told.Code
+}
+
+// Tell says on stderr what went wrong: one sentence, and a hint if there is one.
+func (s Streams) Tell(ran *cobra.Command, err error) *Error {
 	var told *Error
 	if !errors.As(err, &told) {
 		told = classify(err, ran)
 	}
+	// The words of the whole chain, with the code and the hint of the Error in it.
+	told = &Error{Code: told.Code, Err: err, Hint: told.Hint}
 	fmt.Fprintf(s.Err, "%s: %s\n", ran.CommandPath(), Safe(strings.ReplaceAll(told.Error(), "\n", " ")))
 	if told.Hint != "" {
 		fmt.Fprintf(s.Err, "hint: %s\n", Safe(told.Hint))
 	}
-	return told.Code
+	return told
+}
+
+// printJSON says it once more to a machine that was promised one object on stdout.
+func (e *Error) printJSON(out io.Writer, ran *cobra.Command) {
+	text, err := json.MarshalIndent(struct {
+		Command  string `json:"command"`
+		Status   string `json:"status"`
+		ExitCode int    `json:"exit_code"`
+		Error    string `json:"error"`
+		Hint     string `json:"hint,omitempty"`
+	}{ran.Name(), "error", e.Code, e.Error(), e.Hint}, "", "  ")
+	if err == nil {
+		_, _ = out.Write(SafeJSON(append(text, '\n'))) // the exit code stands, whoever reads
+	}
+}
+
+// wantSubcommands makes every command that does nothing by itself exit with 3: cobra would print
+// help and exit with 0, which reads as "pass" where a subcommand got lost in a script.
+func wantSubcommands(c *cobra.Command) {
+	switch {
+	case c.Name() == "help":
+		c.Run, c.RunE = nil, func(c *cobra.Command, args []string) error {
+			topic, rest, err := c.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return BadInput(fmt.Sprintf("run '%s --help'", c.Root().Name()), "no help on %q", strings.Join(args, " "))
+			}
+			return topic.Help()
+		}
+	case !c.Runnable():
+		c.RunE = func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return BadInput(fmt.Sprintf("run '%s --help'", c.CommandPath()), "unknown command %q for %q", args[0], c.CommandPath())
+			}
+			if err := c.Help(); err != nil {
+				return err
+			}
+			return BadInput("", "%s wants a subcommand", c.Name())
+		}
+	}
+	for _, sub := range c.Commands() {
+		wantSubcommands(sub)
+	}
 }
 
 // classify gives errors that nobody dressed a code: those of cobra and of the file system are the caller's.
@@ -178,6 +240,24 @@ func Safe(text string) string {
 		}
 	}
 	return b.String()
+}
+
+// SafeJSON is Safe for JSON text: the same characters become escapes that mean the same. The
+// newlines between members stay.
+func SafeJSON(text []byte) []byte {
+	var out []byte
+	for _, r := range string(text) {
+		switch {
+		case r == '\n' || !hidden(r):
+			out = utf8.AppendRune(out, r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out
 }
 
 func hidden(r rune) bool {

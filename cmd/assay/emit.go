@@ -39,7 +39,7 @@ sets it). The data is a JSON object; it may not overwrite the members that the s
 			}
 			v, err := jcs.Parse(text, jcs.Limits{Bytes: maxData})
 			if err != nil {
-				return cmd.BadInput("", "data: %v", err)
+				return cmd.BadInput("--data wants a JSON object, @FILE or - (stdin)", "data: %v", err)
 			}
 			h, err := openHome(s)
 			if err != nil {
@@ -50,8 +50,8 @@ sets it). The data is a JSON object; it may not overwrite the members that the s
 				return err
 			}
 			id, _ := receipt.Get("receipt_id")
-			fmt.Fprintln(s.Out, id.Text)
-			return nil
+			_, err = fmt.Fprintln(s.Out, id.Text)
+			return err
 		},
 	}
 	c.Flags().StringVar(&data, "data", "{}", "a JSON object, @FILE, or - for stdin")

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,10 +15,13 @@ import (
 func explainCmd(s cmd.Streams) *cobra.Command {
 	var o anchorFlags
 	c := &cobra.Command{
-		Use:     "explain PACK",
-		Short:   "Say in plain words what a pack proves and what it does not",
-		Example: "  assay explain ./pack --policy policy --tsa-roots roots.pem",
-		Args:    cmd.Args(cobra.ExactArgs(1), "one pack directory"),
+		Use:   "explain PACK",
+		Short: "Say in plain words what a pack proves and what it does not",
+		Long: `explain verifies a pack as verify-pack does, with the same exit code, and says in plain words
+what follows from that and what does not.`,
+		Example: `  assay explain ./pack
+  assay explain ./pack --policy policy --tsa-roots roots.pem`,
+		Args: cmd.Args(cobra.ExactArgs(1), "one pack directory"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			options, err := o.options()
 			if err != nil {
@@ -27,26 +32,31 @@ func explainCmd(s cmd.Streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			explain(s, args[0], r)
-			return nil
+			if err := printResult(s.Out, args[0], r); err != nil {
+				return err
+			}
+			if _, err := io.WriteString(s.Out, explanation(r)); err != nil {
+				return err
+			}
+			return verdict(r.ExitCode())
 		},
 	}
 	o.add(c)
 	return c
 }
 
-// explain never says more than was verified just now. The limits are those of the seed
+// explanation never says more than was verified just now. The limits are those of the seed
 // document §5.2; each is dropped or softened only when its evidence held.
-func explain(s cmd.Streams, dir string, r *pack.Result) {
-	printResult(s.Out, dir, r)
-	p := func(format string, args ...any) { fmt.Fprintf(s.Out, format+"\n", args...) }
+func explanation(r *pack.Result) string {
+	w := new(strings.Builder)
+	p := func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
 	if r.Integrity != pack.Pass {
 		p("\nThis pack is not intact. Nothing in it can be relied on, and nothing of it is shown.")
-		return
+		return w.String()
 	}
 	a := r.Manifest.Attestation
 	p("\nwhat happened, as the pack tells it")
-	p("  run %s, mode %s: %d receipts between %s and %s", cmd.Safe(a.RunID), a.Mode, a.NReceipts, cmd.Safe(a.TimestampStart), cmd.Safe(a.TimestampEnd))
+	p("  run %s, mode %s: %d receipts between %s and %s", cmd.Safe(a.RunID), cmd.Safe(a.Mode), a.NReceipts, cmd.Safe(a.TimestampStart), cmd.Safe(a.TimestampEnd))
 	p("\nwhat it proves")
 	p("  - whoever holds the key %x signed exactly these bytes, and they were not altered since", r.Manifest.SignerFingerprint())
 	if len(r.ClaimResults) > 0 {
@@ -78,4 +88,5 @@ func explain(s cmd.Streams, dir string, r *pack.Result) {
 	p("  - that the outputs are right, safe or lawful, or whose key that is")
 	p("\nhow to check it without us: the format is SHA-256, Ed25519 and canonical JSON (RFC 8785 family);")
 	p("any verifier of proof packs, C2SP tlog-proof and RFC 3161 can repeat all of the above")
+	return w.String()
 }

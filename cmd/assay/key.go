@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,10 +17,10 @@ func keyCmd(s cmd.Streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "key",
 		Short: "Make and list signing keys",
-		Args:  cmd.Args(cobra.NoArgs, "a subcommand: generate, list or info"),
-		RunE: func(*cobra.Command, []string) error {
-			return cmd.BadInput("run 'assay key --help'", "key wants a subcommand: generate, list or info")
-		},
+		Long: `key looks after the Ed25519 keys in $ASSAY_HOME/keys (default: ~/.assay/keys). 'assay run' makes
+the first one by itself. Whoever verifies needs the fingerprint, never the key.`,
+		Example: `  assay key generate
+  assay key list`,
 	}
 	c.AddCommand(keyGenerateCmd(s), keyListCmd(s), keyInfoCmd(s))
 	return c
@@ -51,9 +53,9 @@ func keyGenerateCmd(s cmd.Streams) *cobra.Command {
 					return err
 				}
 			}
-			fmt.Fprintf(s.Out, "%s  %s\n", key.ID(), key.Fingerprint())
-			fmt.Fprintf(s.Err, "the secret key is in %s; nobody else should ever read it\n", h.keys().Dir)
-			return nil
+			fmt.Fprintf(s.Err, "the secret key is in %s; nobody else should ever read it\n", cmd.Safe(h.keys().Dir))
+			_, err = fmt.Fprintf(s.Out, "%s  %s\n", key.ID(), key.Fingerprint())
+			return err
 		},
 	}
 	c.Flags().BoolVar(&keepActive, "no-set-active", false, "leave the active key as it is")
@@ -78,18 +80,20 @@ func keyListCmd(s cmd.Streams) *cobra.Command {
 			if len(keys) == 0 {
 				fmt.Fprintf(s.Err, "no key yet; 'assay key generate' makes one\n")
 			}
+			var text strings.Builder
 			for _, k := range keys {
 				mark := " "
 				if k.Active {
 					mark = "*"
 				}
 				if k.Err != nil {
-					fmt.Fprintf(s.Out, "%s %s  refused: %s\n", mark, k.ID, cmd.Safe(k.Err.Error()))
+					fmt.Fprintf(&text, "%s %s  refused: %s\n", mark, cmd.Safe(k.ID), cmd.Safe(k.Err.Error()))
 					continue
 				}
-				fmt.Fprintf(s.Out, "%s %s  %s\n", mark, k.ID, k.Fingerprint)
+				fmt.Fprintf(&text, "%s %s  %s\n", mark, k.ID, k.Fingerprint)
 			}
-			return nil
+			_, err = io.WriteString(s.Out, text.String())
+			return err
 		},
 	}
 }
@@ -117,9 +121,9 @@ func keyInfoCmd(s cmd.Streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(s.Out, "id          %s\nalgorithm   ed25519\npublic key  %x\nfingerprint %s\nactive      %v\n",
+			_, err = fmt.Fprintf(s.Out, "id          %s\nalgorithm   ed25519\npublic key  %x\nfingerprint %s\nactive      %v\n",
 				key.ID(), []byte(key.Public()), key.Fingerprint(), id == active)
-			return nil
+			return err
 		},
 	}
 }
@@ -127,7 +131,7 @@ func keyInfoCmd(s cmd.Streams) *cobra.Command {
 func loadKey(h home, id string) (*keystore.Key, error) {
 	key, err := h.keys().Load(id)
 	if errors.Is(err, keystore.ErrNotFound) {
-		return nil, cmd.BadInput("make it with 'assay key generate "+id+"'", "no key %s in %s", id, h.keys().Dir)
+		return nil, cmd.BadInput("make it with 'assay key generate "+id+"'", "%w in %s", err, h.keys().Dir)
 	}
 	return key, err
 }
@@ -138,11 +142,8 @@ func signingKey(s cmd.Streams, h home, generate bool) (*keystore.Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := h.keys().Load(id)
+	key, err := loadKey(h, id)
 	if !errors.Is(err, keystore.ErrNotFound) || !generate {
-		if errors.Is(err, keystore.ErrNotFound) {
-			return loadKey(h, id)
-		}
 		return key, err
 	}
 	key, err = h.keys().Generate(rand.Reader, id)

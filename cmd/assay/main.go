@@ -2,14 +2,13 @@
 //
 // Results go to stdout, talk to stderr. The exit codes are those of package cmd. Only anchor
 // opens a connection; verify-pack reads the pack and the files it is given, nothing else.
+// A result that cannot be written is an error: an exit code that nobody can read up on is no verdict.
 package main
 
 import (
 	"context"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -22,25 +21,29 @@ import (
 var version = "dev"
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], cmd.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv})
-	stop()
-	os.Exit(code)
+	// No signal is caught here: ^C must end a verification or an emit that waits for its stdin.
+	// Who does catch signals is run, which passes them on.
+	os.Exit(run(context.Background(), os.Args[1:], cmd.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv}))
 }
 
 func run(ctx context.Context, args []string, s cmd.Streams) int {
+	return cmd.Run(ctx, rootCmd(s), args, s)
+}
+
+func rootCmd(s cmd.Streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "assay",
 		Short: "Evidence of what an AI system did, that anyone can check",
 		Long: `assay records what a program did as receipts, packs and signs them, and verifies such packs.
 Integrity (were these bytes altered?) and claims (does the evidence meet the declared
 checks?) are two verdicts and are never merged.`,
+		Version: version,
 		Example: `  assay run -c receipt_completeness -- python agent.py
   assay verify-pack ./proof_pack_trace_20260115T100000_5f2c9a01 --require-claim-pass
   assay anchor ./proof_pack_* --ledger https://ledger.example --policy policy`,
 	}
 	root.AddCommand(runCmd(s), emitCmd(s), proofPackCmd(s), verifyPackCmd(s), anchorCmd(s), explainCmd(s), keyCmd(s), versionCmd(s))
-	return cmd.Run(ctx, root, args, s)
+	return root
 }
 
 // home is where keys and receipts of this user live.
@@ -48,7 +51,10 @@ type home string
 
 func openHome(s cmd.Streams) (home, error) {
 	path, err := capture.Home(s.Env)
-	return home(path), err
+	if err != nil {
+		return "", cmd.BadInput("keys and receipts live there: set ASSAY_HOME=/some/directory", "%w", err)
+	}
+	return home(path), nil
 }
 
 func (h home) keys() *keystore.Store    { return &keystore.Store{Dir: filepath.Join(string(h), "keys")} }

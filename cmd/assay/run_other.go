@@ -3,9 +3,12 @@
 package main
 
 import (
+	"io"
 	"os"
 	"os/exec"
 )
+
+func onTerminal(io.Reader) bool { return false }
 
 func ownGroup(*exec.Cmd) {}
 

@@ -3,10 +3,23 @@
 package main
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
+
+// onTerminal says whether in is the terminal that sends us ^C. /dev/null is a device too, and is not.
+func onTerminal(in io.Reader) bool {
+	f, ok := in.(*os.File)
+	if !ok {
+		return false
+	}
+	_, err := unix.IoctlGetInt(int(f.Fd()), unix.TIOCGPGRP)
+	return err == nil
+}
 
 // ownGroup puts the program in a process group of its own: a signal to the group reaches all it started.
 func ownGroup(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
@@ -16,7 +29,7 @@ func passOn(p *os.Process, sig os.Signal, grouped bool) {
 	switch {
 	case ok && grouped:
 		_ = syscall.Kill(-p.Pid, n) // gone already: Wait will tell
-	case ok && n != syscall.SIGINT: // the terminal has sent ^C to the program too
+	case ok && n != syscall.SIGINT && n != syscall.SIGQUIT: // the terminal has sent ^C and ^\ to the program too
 		_ = p.Signal(sig)
 	}
 }

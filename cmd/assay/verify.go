@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,6 +29,12 @@ func (f *anchorFlags) add(c *cobra.Command) {
 
 // options reads the files once, before any pack is touched.
 func (f *anchorFlags) options() (o pack.Options, err error) {
+	// What is given to be checked is checked, or refused: never passed over.
+	for name, value := range map[string]string{"--proof": f.proof, "--tsa-roots": f.roots} {
+		if value != "" && f.policy == "" {
+			return o, cmd.BadInput("name the logs and witnesses you trust with --policy FILE", "%s says nothing without a policy", name)
+		}
+	}
 	if f.policy != "" {
 		text, err := cmd.ReadFile(f.policy, 1<<20)
 		if err != nil {
@@ -72,7 +80,7 @@ files it is given, nothing else, and opens no connection.`,
   assay verify-pack ./proof_pack_* --require-claim-pass
   assay verify-pack ./pack --policy policy --require-anchor --tsa-roots roots.pem`,
 		Args: cmd.Args(cobra.MinimumNArgs(1), "at least one pack directory"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			if o.requireAnchor && o.policy == "" {
 				return cmd.BadInput("name the logs and witnesses you trust with --policy FILE", "--require-anchor needs a policy")
 			}
@@ -88,7 +96,7 @@ files it is given, nothing else, and opens no connection.`,
 			}
 			options.Now = time.Now()
 			options.RequireClaims, options.RequireAnchor = o.requireClaims, o.requireAnchor
-			return verifyAll(s, args, options, o.json)
+			return verifyAll(s, c, args, options, o.json)
 		},
 	}
 	o.add(c)
@@ -100,46 +108,63 @@ files it is given, nothing else, and opens no connection.`,
 	return c
 }
 
-// verifyAll judges each pack and ends with the gravest code: tampered, bad input, honest failure, pass.
-func verifyAll(s cmd.Streams, dirs []string, o pack.Options, asJSON bool) error {
-	worst := cmd.ExitPass
-	gravity := map[int]int{cmd.ExitPass: 0, cmd.ExitHonestFail: 1, cmd.ExitBadInput: 2, cmd.ExitTampered: 3}
+// graver is the one of two exit codes that the other must not hide: tampered, bad input,
+// unavailable, honest failure, pass; and before all of them what should not happen.
+func graver(a, b int) int {
+	order := []int{cmd.ExitPass, cmd.ExitHonestFail, cmd.ExitUnavailable, cmd.ExitBadInput, cmd.ExitTampered}
+	rank := func(code int) int {
+		if i := slices.Index(order, code); i >= 0 {
+			return i
+		}
+		return len(order)
+	}
+	if rank(b) > rank(a) {
+		return b
+	}
+	return a
+}
+
+// verdict ends a command whose result has been printed.
+func verdict(code int) error {
+	if code == cmd.ExitPass {
+		return nil
+	}
+	return cmd.Verdict(code)
+}
+
+// verifyAll judges each pack and ends with the gravest code.
+func verifyAll(s cmd.Streams, c *cobra.Command, dirs []string, o pack.Options, asJSON bool) error {
+	worst, status := cmd.ExitPass, "ok"
 	packs := jcs.Arr()
-	var unread error
 	for _, dir := range dirs {
 		r, err := verifyDir(dir, o)
-		code := cmd.ExitBadInput
-		var object jcs.Value
-		switch {
-		case err != nil && len(dirs) == 1 && !asJSON:
+		if err != nil && len(dirs) == 1 && !asJSON {
 			return err
-		case err != nil:
-			unread = err
-			object = jcs.Obj(jcs.M("path", jcs.Str(dir)), jcs.M("error", jcs.Str(err.Error())))
-			if !asJSON {
-				fmt.Fprintf(s.Err, "assay verify-pack: %s\n", cmd.Safe(err.Error()))
-			}
-		default:
+		}
+		code := 0
+		var object jcs.Value
+		if err != nil {
+			code = s.Tell(c, err).Code
+			object = jcs.Obj(jcs.M("path", jcsText(dir)), jcs.M("error", jcsText(err.Error())))
+		} else {
 			code = r.ExitCode()
 			object = packObject(dir, r)
-			if !asJSON {
-				printResult(s.Out, dir, r)
-			}
 		}
 		object.Members = append(object.Members, jcs.M("exit_code", jcs.Int(int64(code))))
 		packs.Items = append(packs.Items, object)
-		if gravity[code] > gravity[worst] {
-			worst = code
+		if worst = graver(worst, code); worst == code && code != cmd.ExitPass {
+			status = "failed"
+			if err != nil {
+				status = "error"
+			}
+		}
+		if err == nil && !asJSON {
+			if err := printResult(s.Out, dir, r); err != nil {
+				return err
+			}
 		}
 	}
 	if asJSON {
-		status := "ok"
-		switch {
-		case worst == cmd.ExitBadInput && unread != nil:
-			status = "error"
-		case worst != cmd.ExitPass:
-			status = "failed"
-		}
 		if err := printJSON(s.Out, jcs.Obj(
 			jcs.M("command", jcs.Str("verify-pack")),
 			jcs.M("status", jcs.Str(status)),
@@ -150,10 +175,7 @@ func verifyAll(s cmd.Streams, dirs []string, o pack.Options, asJSON bool) error 
 			return err
 		}
 	}
-	if worst == cmd.ExitPass {
-		return nil
-	}
-	return cmd.Verdict(worst)
+	return verdict(worst)
 }
 
 // verifyDir judges one directory; an error means that there was nothing to judge.
@@ -176,8 +198,10 @@ func verifyDir(dir string, o pack.Options) (*pack.Result, error) {
 }
 
 // printResult shows a judgement to a person. The verdict line is last; nothing that a pack says
-// can look like one, because every pack text is escaped and indented.
-func printResult(w io.Writer, dir string, r *pack.Result) {
+// can look like one, because every pack text is escaped and stands behind a word of ours. It is one
+// write, so that what is cut short has no verdict line.
+func printResult(out io.Writer, dir string, r *pack.Result) error {
+	w := new(strings.Builder)
 	name := dir
 	if r.Manifest != nil {
 		name = r.Manifest.PackID
@@ -201,6 +225,8 @@ func printResult(w io.Writer, dir string, r *pack.Result) {
 		fmt.Fprintf(w, "  warning  %s\n", cmd.Safe(f.String()))
 	}
 	fmt.Fprintf(w, "verdict    exit %d: %s\n", r.ExitCode(), verdictWords(r))
+	_, err := io.WriteString(out, w.String())
+	return err
 }
 
 func integrityWords(r *pack.Result) string {
@@ -252,22 +278,29 @@ func anchorWords(r *pack.Result) string {
 }
 
 func verdictWords(r *pack.Result) string {
-	switch r.ExitCode() {
-	case cmd.ExitPass:
+	switch code := r.ExitCode(); {
+	case code == cmd.ExitPass && r.Claims == pack.Fail:
+		return "pass: the pack is intact, and nobody required its claims to hold"
+	case code == cmd.ExitPass:
 		return "pass"
-	case cmd.ExitHonestFail:
+	case code == cmd.ExitHonestFail && r.Claims == pack.Skipped:
+		return "honest failure: claims are required, and the pack declares none"
+	case code == cmd.ExitHonestFail && r.Claims == pack.Pass:
+		return "honest failure: the required claims cannot be executed again here; --run-card names their definitions"
+	case code == cmd.ExitHonestFail:
 		return "honest failure: authentic evidence, and a required check does not hold"
-	}
-	if r.Integrity != pack.Pass {
+	case r.Integrity != pack.Pass:
 		return "tampered or malformed: do not rely on this pack"
+	case r.Anchor == pack.Fail:
+		return "the pack is intact, but its proof of being logged does not hold"
 	}
-	return "the pack is intact, but not anchored as required"
+	return "the pack is intact, but not proven to be logged, as required"
 }
 
 // packObject is the machine's view of a judgement.
 func packObject(dir string, r *pack.Result) jcs.Value {
 	v := jcs.Obj(
-		jcs.M("path", jcs.Str(dir)),
+		jcs.M("path", jcsText(dir)),
 		jcs.M("integrity", jcs.Str(string(r.Integrity))),
 		jcs.M("claims", jcs.Str(string(r.Claims))),
 		jcs.M("anchor", jcs.Str(string(r.Anchor))),
@@ -342,11 +375,14 @@ func findingsArray(findings []pack.Finding) jcs.Value {
 	return v
 }
 
+// jcsText is text of the file system, which need not be UTF-8.
+func jcsText(text string) jcs.Value { return jcs.Str(strings.ToValidUTF8(text, "\ufffd")) }
+
 func printJSON(w io.Writer, v jcs.Value) error {
 	text, err := jcs.AppendPretty(nil, v)
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(append(text, '\n'))
+	_, err = w.Write(cmd.SafeJSON(append(text, '\n')))
 	return err
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 
 	"github.com/spf13/cobra"
@@ -17,11 +18,12 @@ func versionCmd(s cmd.Streams) *cobra.Command {
 		Example: "  assay version",
 		Args:    cmd.Args(cobra.NoArgs, "no argument"),
 		RunE: func(*cobra.Command, []string) error {
-			fmt.Fprintf(s.Out, "assay %s (%s/%s, %s)\nverifier %s\n", version, runtime.GOOS, runtime.GOARCH, runtime.Version(), pack.Version)
+			text := fmt.Sprintf("assay %s (%s/%s, %s)\nverifier %s\n", version, runtime.GOOS, runtime.GOARCH, runtime.Version(), pack.Version)
 			for _, card := range pack.BuiltinCards() {
-				fmt.Fprintf(s.Out, "card %-22s %s\n", card.ID, pack.ClaimSetHash([]pack.Card{card}))
+				text += fmt.Sprintf("card %-22s %s\n", card.ID, pack.ClaimSetHash([]pack.Card{card}))
 			}
-			return nil
+			_, err := io.WriteString(s.Out, text)
+			return err
 		},
 	}
 }
