@@ -489,3 +489,11 @@ func (b *build) sign() error {
 func fileValue(name string, data []byte) jcs.Value {
 	return jcs.Obj(jcs.M("path", jcs.Str(name)), jcs.M("sha256", jcs.Str(hexSum(data))), jcs.M("bytes", jcs.Int(int64(len(data)))))
 }
+
+// appendText adds a string member, unless it is empty.
+func appendText(members []jcs.Member, name, value string) []jcs.Member {
+	if value == "" {
+		return members
+	}
+	return append(members, jcs.M(name, jcs.Str(value)))
+}

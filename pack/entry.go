@@ -194,44 +194,40 @@ func (e Entry) Leaf() []byte {
 // marshal writes canonical JSON. The pack profile and RFC 8785 write strings and small
 // integers alike, and an entry holds nothing else.
 func (e Entry) marshal() []byte {
-	members := []jcs.Member{
-		jcs.M("schema_version", jcs.Int(entryVersion)),
-		jcs.M("manifest_sha256", hexValue(e.ManifestSHA256)),
-		jcs.M("pack_root_sha256", hexValue(e.PackRootSHA256)),
-		jcs.M("pack_id", jcs.Str(e.PackID)),
-		jcs.M("receipt_integrity", jcs.Str(e.ReceiptIntegrity)),
-		jcs.M("claim_check", jcs.Str(e.ClaimCheck)),
-		jcs.M("n_receipts", jcs.Int(e.NReceipts)),
-		jcs.M("mode", jcs.Str(e.Mode)),
-		jcs.M("assurance_level", jcs.Str(e.AssuranceLevel)),
-		jcs.M("timestamp_start", jcs.Str(e.TimestampStart)),
-		jcs.M("timestamp_end", jcs.Str(e.TimestampEnd)),
-		jcs.M("verifier_version", jcs.Str(e.VerifierVersion)),
-		jcs.M("signer_id", jcs.Str(e.SignerID)),
-		jcs.M("signer_pubkey_sha256", hexValue(e.SignerKeySHA256)),
-		jcs.M("witness_status", jcs.Str(e.WitnessStatus)),
-		jcs.M("submitted_at", jcs.Str(e.SubmittedAt.UTC().Format(submittedAt))),
+	// In canonical order already, so that the writer has nothing to sort.
+	members := make([]jcs.Member, 0, 21)
+	text := func(name, value string) { members = append(members, jcs.M(name, jcs.Str(value))) }
+	optional := func(name, value string) {
+		if value != "" {
+			text(name, value)
+		}
 	}
-	members = appendText(members, "source_repo", e.Source.Repo)
-	members = appendText(members, "source_workflow", e.Source.Workflow)
-	members = appendText(members, "source_commit", e.Source.Commit)
-	members = appendText(members, "source_attestation", e.Source.Attestation)
-	members = appendText(members, "timestamp_token", base64.StdEncoding.EncodeToString(e.TimestampToken))
+	text("assurance_level", e.AssuranceLevel)
+	text("claim_check", e.ClaimCheck)
+	text("manifest_sha256", hex.EncodeToString(e.ManifestSHA256[:]))
+	text("mode", e.Mode)
+	members = append(members, jcs.M("n_receipts", jcs.Int(e.NReceipts)))
+	text("pack_id", e.PackID)
+	text("pack_root_sha256", hex.EncodeToString(e.PackRootSHA256[:]))
+	text("receipt_integrity", e.ReceiptIntegrity)
+	members = append(members, jcs.M("schema_version", jcs.Int(entryVersion)))
+	text("signer_id", e.SignerID)
+	text("signer_pubkey_sha256", hex.EncodeToString(e.SignerKeySHA256[:]))
+	optional("source_attestation", e.Source.Attestation)
+	optional("source_commit", e.Source.Commit)
+	optional("source_repo", e.Source.Repo)
+	optional("source_workflow", e.Source.Workflow)
+	text("submitted_at", e.SubmittedAt.UTC().Format(submittedAt))
+	text("timestamp_end", e.TimestampEnd)
+	text("timestamp_start", e.TimestampStart)
+	optional("timestamp_token", base64.StdEncoding.EncodeToString(e.TimestampToken))
+	text("verifier_version", e.VerifierVersion)
+	text("witness_status", e.WitnessStatus)
 	leaf, err := jcs.AppendPack(nil, jcs.Obj(members...))
 	if err != nil {
 		return nil
 	}
 	return leaf
-}
-
-func hexValue(sum [32]byte) jcs.Value { return jcs.Str(hex.EncodeToString(sum[:])) }
-
-// appendText adds a string member, unless it is empty.
-func appendText(members []jcs.Member, name, value string) []jcs.Member {
-	if value == "" {
-		return members
-	}
-	return append(members, jcs.M(name, jcs.Str(value)))
 }
 
 // ParseEntry reads a leaf. It accepts exactly what Leaf writes.
