@@ -46,21 +46,9 @@ func (l *Log) Add(ctx context.Context, manifest []byte, src pack.Source) (*pack.
 	default:
 		return nil, ErrBusy
 	}
-	m, findings := pack.VerifyManifest(manifest)
-	if m == nil || len(findings) > 0 {
-		return nil, &Rejected{Findings: findings}
-	}
-	a, first, err := l.join(m, src)
+	a, first, err := l.arrive(ctx, manifest, src)
 	if err != nil {
 		return nil, err
-	}
-	select {
-	case <-a.done:
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: %w", ErrUnpublished, context.Cause(ctx))
-	}
-	if a.err != nil {
-		return nil, a.err
 	}
 	seen, err := l.awaitPublished(ctx, a.entry.Index)
 	if err != nil {
@@ -71,6 +59,25 @@ func (l *Log) Add(ctx context.Context, manifest []byte, src pack.Source) (*pack.
 		return nil, err
 	}
 	return &pack.Anchored{Proof: proof, Entry: a.entry, New: first && a.fresh}, nil
+}
+
+// arrive verifies the manifest and returns its admission once its entry is in the tree.
+func (l *Log) arrive(ctx context.Context, manifest []byte, src pack.Source) (a *admission, first bool, err error) {
+	l.publisher.arriving.Add(1)
+	defer l.publisher.arriving.Add(-1)
+	m, findings := pack.VerifyManifest(manifest)
+	if m == nil || len(findings) > 0 {
+		return nil, false, &Rejected{Findings: findings}
+	}
+	if a, first, err = l.join(m, src); err != nil {
+		return nil, false, err
+	}
+	select {
+	case <-a.done:
+		return a, first, a.err
+	case <-ctx.Done():
+		return nil, false, fmt.Errorf("%w: %w", ErrUnpublished, context.Cause(ctx))
+	}
 }
 
 // join returns the admission of the manifest, beginning it if there is none.

@@ -69,6 +69,8 @@ type publisher struct {
 	trouble atomic.Pointer[error] // why the last try did not publish; nil when it did
 	ahead   atomic.Pointer[error] // errAhead, once a witness has said so
 
+	arriving atomic.Int64 // submissions that are not in the tree yet and not refused; Add counts them
+
 	grown    chan struct{} // capacity 1: the tree may have grown
 	answers  chan answer   // capacity: one for each gate, so that no asker ever blocks
 	stopping chan struct{}
@@ -101,6 +103,8 @@ const (
 	firstLate = time.Second // between tries to get the cosignatures beyond the quorum …
 	maxLate   = time.Minute // … doubling up to this
 	forever   = time.Hour   // nothing to do until somebody calls
+
+	lingerStep = 5 * time.Millisecond // between looks at whether submissions are still arriving
 )
 
 // newPublisher continues from what the guard holds.
@@ -215,11 +219,7 @@ func (p *publisher) step(now time.Time) (time.Duration, bool) {
 		}
 		return p.collectLate(now), true
 	}
-	wait := p.interval
-	if l.round != nil && !l.round.published || p.trouble.Load() != nil {
-		wait = p.pause()
-	}
-	if due := wait - now.Sub(l.started); due > 0 && !l.started.IsZero() && !l.draining {
+	if due := p.due(now); due > 0 {
 		return due, true
 	}
 	if err := p.start(now); err != nil {
@@ -232,6 +232,29 @@ func (p *publisher) step(now time.Time) (time.Duration, bool) {
 		return p.pause(), !l.draining
 	}
 	return 0, true
+}
+
+// due returns how long the next round has to wait, 0 if it may start.
+func (p *publisher) due(now time.Time) time.Duration {
+	l := &p.loop
+	if l.started.IsZero() || l.draining {
+		return 0
+	}
+	wait := p.interval
+	if l.round != nil && !l.round.published || p.trouble.Load() != nil {
+		wait = p.pause()
+	}
+	since := now.Sub(l.started)
+	if since < wait {
+		return wait - since
+	}
+	// Clients that wait for their proof come back all at once. Those that a checkpoint just
+	// misses wait a whole interval for the next one, so it waits half of one for them.
+	// A log that has been quiet for longer publishes at once.
+	if linger := wait + wait/2 - since; linger > 0 && p.arriving.Load() > 0 {
+		return min(linger, lingerStep)
+	}
+	return 0
 }
 
 func (p *publisher) pause() time.Duration { return min(p.interval, maxPause) }

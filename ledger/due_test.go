@@ -1,0 +1,40 @@
+package ledger
+
+import (
+	"testing"
+	"time"
+)
+
+func TestADueCheckpointWaitsForSubmissionsOnTheirWayButAtMostHalfAnInterval(t *testing.T) {
+	const interval = 200 * time.Millisecond
+	p := &publisher{interval: interval}
+	start := time.Now()
+	if due := p.due(start); due != 0 {
+		t.Errorf("the first round waits %s", due)
+	}
+	p.loop.started = start
+	for _, test := range []struct {
+		after    time.Duration
+		arriving int64
+		want     time.Duration
+	}{
+		{0, 0, interval},
+		{interval - 1, 0, 1},
+		{interval - 1, 9, 1},
+		{interval, 0, 0},
+		{interval, 1, lingerStep},
+		{interval * 3 / 2, 1, 0},
+		{interval*3/2 - 1, 1, 1},
+		{interval * 10, 2048, 0},
+	} {
+		p.arriving.Store(test.arriving)
+		if due := p.due(start.Add(test.after)); due != test.want {
+			t.Errorf("%s after the last round, %d arriving: due in %s, want %s", test.after, test.arriving, due, test.want)
+		}
+	}
+	p.arriving.Store(1)
+	p.loop.draining = true
+	if due := p.due(start); due != 0 {
+		t.Errorf("a closing log waits %s", due)
+	}
+}
