@@ -102,7 +102,8 @@ func newWorld(ctx context.Context, timestamps ledger.TimestampMode) (_ *world, e
 	config := ledger.Config{
 		Dir: filepath.Join(w.dir, "log"), GuardDir: filepath.Join(w.dir, "guard"), Signer: signer, Policy: policy, Index: x,
 		Timestamps: timestamps, Interval: interval, Log: quiet,
-		TSA: &timestamp.Client{URLs: []string{tsaURL}, Options: timestamp.Options{Roots: roots}, Post: tsa.Post(w.http)},
+		MaxPending: 4 * 2048, // four times the writers of bulk: being refused is not what is measured
+		TSA:        &timestamp.Client{URLs: []string{tsaURL}, Options: timestamp.Options{Roots: roots}, Post: tsa.Post(w.http)},
 	}
 	if err := ledger.Create(ctx, config); err != nil {
 		return nil, err
