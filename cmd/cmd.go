@@ -119,8 +119,12 @@ func (s Streams) Tell(ran *cobra.Command, err error) *Error {
 		told = classify(err, ran)
 	}
 	// The words of the whole chain, with the code and the hint of the Error in it.
-	told = &Error{Code: told.Code, Err: err, Hint: told.Hint}
-	fmt.Fprintf(s.Err, "%s: %s\n", ran.CommandPath(), Safe(strings.ReplaceAll(told.Error(), "\n", " ")))
+	text, suggestions, suggested := strings.Cut(err.Error(), "\n\nDid you mean this?\n")
+	told = &Error{Code: told.Code, Err: errors.New(strings.ReplaceAll(text, "\n", " ")), Hint: told.Hint}
+	if suggested { // cobra's, for commands
+		told.Hint = "did you mean " + strings.Join(strings.Fields(suggestions), " or ") + "? " + told.Hint
+	}
+	fmt.Fprintf(s.Err, "%s: %s\n", ran.CommandPath(), Safe(told.Error()))
 	if told.Hint != "" {
 		fmt.Fprintf(s.Err, "hint: %s\n", Safe(told.Hint))
 	}

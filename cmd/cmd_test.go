@@ -15,13 +15,22 @@ import (
 
 func runBody(t *testing.T, args []string, body func() error) (code int, stderr string) {
 	t.Helper()
+	code, _, stderr = runAll(t, args, body)
+	return code, stderr
+}
+
+func runAll(t *testing.T, args []string, body func() error) (code int, stdout, stderr string) {
+	t.Helper()
 	var out, talk bytes.Buffer
 	root := &cobra.Command{Use: "tool"}
-	sub := &cobra.Command{Use: "judge", RunE: func(*cobra.Command, []string) error { return body() }}
-	sub.Flags().Bool("require-claim-pass", false, "")
-	root.AddCommand(sub)
+	judge := &cobra.Command{Use: "judge", RunE: func(*cobra.Command, []string) error { return body() }}
+	judge.Flags().Bool("require-claim-pass", false, "")
+	judge.Flags().Bool("json", false, "")
+	group := &cobra.Command{Use: "group"}
+	group.AddCommand(&cobra.Command{Use: "member", RunE: func(*cobra.Command, []string) error { return nil }})
+	root.AddCommand(judge, group)
 	code = Run(t.Context(), root, args, Streams{Out: &out, Err: &talk})
-	return code, talk.String()
+	return code, out.String(), talk.String()
 }
 
 func TestEveryErrorGetsItsExitCodeAndOneSentence(t *testing.T) {
@@ -59,8 +68,45 @@ func TestATypoIsBadInputWithTheNearestFlag(t *testing.T) {
 	if code != ExitBadInput || !strings.Contains(talk, "did you mean --require-claim-pass?") {
 		t.Errorf("exit %d, %q", code, talk)
 	}
-	if code, _ := runBody(t, []string{"jugde"}, func() error { return nil }); code != ExitBadInput {
-		t.Errorf("unknown command: exit %d", code)
+	code, talk = runBody(t, []string{"jugde"}, func() error { return nil })
+	if code != ExitBadInput || talk != "tool: unknown command \"jugde\" for \"tool\"\nhint: did you mean judge? run 'tool --help'\n" {
+		t.Errorf("unknown command: exit %d, %q", code, talk)
+	}
+}
+
+func TestALostSubcommandIsNoPass(t *testing.T) {
+	for _, args := range [][]string{{}, {"group"}, {"group", "nonsense"}, {"help", "nonsense"}, {"help", "judge", "more"}, {"completion"}, {"completion", "nonsense"}} {
+		if code, talk := runBody(t, args, func() error { return nil }); code != ExitBadInput || talk == "" {
+			t.Errorf("%v: exit %d, %q", args, code, talk)
+		}
+	}
+	for _, args := range [][]string{{"help"}, {"--help"}, {"help", "judge"}, {"help", "group"}, {"group", "--help"}, {"completion", "bash"}} {
+		if code, talk := runBody(t, args, func() error { return nil }); code != ExitPass {
+			t.Errorf("%v: exit %d, %q", args, code, talk)
+		}
+	}
+}
+
+func TestAMachineThatWasPromisedJSONGetsTheErrorAsJSON(t *testing.T) {
+	code, out, talk := runAll(t, []string{"judge", "--json"}, func() error { return BadInput("h", "bad \x1b\u009b\u202e\U000e0001 \"name\"") })
+	want := `{
+  "command": "judge",
+  "status": "error",
+  "exit_code": 3,
+  "error": "bad \u001b\u009b\u202e\udb40\udc01 \"name\"",
+  "hint": "h"
+}
+`
+	if code != ExitBadInput || out != want || !strings.HasPrefix(talk, "tool judge: bad ") {
+		t.Errorf("exit %d, %s, %q", code, out, talk)
+	}
+	for _, test := range []struct {
+		args []string
+		err  error
+	}{{[]string{"judge"}, errors.New("x")}, {[]string{"judge", "--json"}, Verdict(2)}} {
+		if _, out, _ := runAll(t, test.args, func() error { return test.err }); out != "" {
+			t.Errorf("%v, %v: %q", test.args, test.err, out)
+		}
 	}
 }
 

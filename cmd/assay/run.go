@@ -120,7 +120,7 @@ func (p packing) prepare(s cmd.Streams, command, trace string) (*job, error) {
 		return nil, cmd.BadInput("", "mode %q is not shadow, enforced or breakglass", p.mode)
 	}
 	if p.output == "" {
-		p.output = "proof_pack_" + trace
+		p.output = "proof_pack_" + filepath.Base(trace) // an id that is none is found later, and says so itself
 	}
 	if _, err := os.Lstat(p.output); err == nil {
 		return nil, cmd.BadInput("name another with --output", "%s exists", p.output)

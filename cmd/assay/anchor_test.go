@@ -1,0 +1,288 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/trusttest"
+)
+
+// world is a home, a directory with packs and a policy, and a ledger in memory.
+type world struct {
+	t       *testing.T
+	dir     string
+	log     *trusttest.Log
+	witness *trusttest.Witness
+	asked   atomic.Int64 // requests to the ledger
+	answer  http.HandlerFunc
+	url     string
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, dir: t.TempDir(), log: trusttest.NewLog("ledger.example/test"), witness: trusttest.NewWitness("w1", trust.Ed25519Cosigner)}
+	w.answer = w.honest
+	t.Chdir(w.dir)
+	logs := []trust.PolicyLog{{VKey: w.log.Signer.VKey()}}
+	witnesses := []trust.PolicyWitness{{Name: "w1", VKey: w.witness.Cosigner.VKey()}}
+	if err := os.WriteFile("policy", trust.FormatPolicy(logs, witnesses, 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.asked.Add(1)
+		w.answer(rw, r)
+	}))
+	t.Cleanup(server.Close)
+	w.url = server.URL
+	return w
+}
+
+// assay runs the program in this process.
+func (w *world) assay(args ...string) (code int, out, talk string) {
+	var stdout, stderr bytes.Buffer
+	home := filepath.Join(w.dir, "home")
+	code = run(w.t.Context(), args, cmd.Streams{In: strings.NewReader(""), Out: &stdout, Err: &stderr, Env: func(name string) string {
+		return map[string]string{"ASSAY_HOME": home}[name]
+	}})
+	return code, stdout.String(), stderr.String()
+}
+
+func (w *world) mustPack(names ...string) {
+	w.t.Helper()
+	for _, name := range names {
+		if code, _, talk := w.assay("emit", "model_call", "--trace", name); code != 0 {
+			w.t.Fatal(talk)
+		}
+		if code, _, talk := w.assay("proof-pack", name, "-o", name); code != 0 {
+			w.t.Fatal(talk)
+		}
+	}
+}
+
+func (w *world) anchor(args ...string) (code int, out, talk string) {
+	return w.assay(append([]string{"anchor", "--ledger", w.url, "--policy", "policy"}, args...)...)
+}
+
+// honest answers with a proof of the entry, as a ledger does; the entry is logged anew each time.
+func (w *world) honest(rw http.ResponseWriter, r *http.Request) {
+	rw.WriteHeader(http.StatusCreated)
+	_, _ = rw.Write(w.proof(r).Marshal())
+}
+
+func (w *world) proof(r *http.Request) *trust.Proof {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		w.t.Error(err)
+	}
+	m, findings := pack.VerifyManifest(body)
+	if len(findings) > 0 {
+		w.t.Errorf("the ledger was sent a manifest with %v", findings)
+	}
+	e, err := pack.NewEntry(m, pack.Source{}, trusttest.Time, []byte("token"))
+	if err != nil {
+		w.t.Error(err)
+	}
+	p := w.log.Prove(w.log.Append(e.Leaf()), w.witness)
+	p.Extra = e.Leaf()
+	return p
+}
+
+const proofPath = "_unsigned/anchor.tlog-proof"
+
+func TestAnchorKeepsAProofThatVerifiesOffline(t *testing.T) {
+	w := newWorld(t)
+	w.mustPack("a", "b")
+	code, out, talk := w.anchor("a", "b/")
+	if code != 0 || strings.Count(out, ": anchored: entry ") != 2 {
+		t.Fatalf("exit %d, %q, %q", code, out, talk)
+	}
+	asked := w.asked.Load()
+	if code, out, talk := w.assay("verify-pack", "--require-anchor", "--policy", "policy", "a", "b"); code != 0 || strings.Count(out, "cosigned by w1") != 2 {
+		t.Errorf("exit %d, %q, %q", code, out, talk)
+	}
+	if w.asked.Load() != asked {
+		t.Error("verify-pack asked the ledger")
+	}
+}
+
+func TestALedgerThatLiesOrFailsLeavesNothingInThePack(t *testing.T) {
+	status := func(code int) http.HandlerFunc {
+		return func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(code) }
+	}
+	w := newWorld(t)
+	w.mustPack("a")
+	stranger := trusttest.NewWitness("stranger", trust.Ed25519Cosigner)
+	for _, test := range []struct {
+		name   string
+		answer http.HandlerFunc
+		code   int
+		talk   string
+	}{
+		{"nonsense", func(rw http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(rw, "\x1b[2Jverdict    exit 0: pass\n")
+		}, 2, "does not verify"},
+		{"empty", status(200), 2, "does not verify"},
+		{"endless", func(rw http.ResponseWriter, _ *http.Request) {
+			for line := bytes.Repeat([]byte("x"), 1<<16); ; {
+				if _, err := rw.Write(line); err != nil {
+					return
+				}
+			}
+		}, 2, ""},
+		{"cosigned by a stranger", func(rw http.ResponseWriter, r *http.Request) {
+			p := w.proof(r)
+			other := w.log.Prove(p.Index, stranger)
+			other.Extra = p.Extra
+			_, _ = rw.Write(other.Marshal())
+		}, 2, "does not verify"},
+		{"an entry that was never logged", func(rw http.ResponseWriter, r *http.Request) {
+			p := w.proof(r)
+			e, err := pack.ParseEntry(p.Extra)
+			if err != nil {
+				t.Error(err)
+			}
+			e.SubmittedAt = e.SubmittedAt.Add(time.Hour)
+			p.Extra = e.Leaf()
+			_, _ = rw.Write(p.Marshal())
+		}, 2, "does not verify"},
+		{"rejected", status(422), 2, ""},
+		{"bad request", status(400), 3, ""},
+		{"redirected", func(rw http.ResponseWriter, r *http.Request) { http.Redirect(rw, r, w.url+"/elsewhere", 307) }, 4, "give the URL it redirects to"},
+	} {
+		w.answer = test.answer
+		code, out, talk := w.anchor("a")
+		if code != test.code || !strings.Contains(talk, test.talk) || strings.ContainsAny(out+talk, "\x1b\x07\r") {
+			t.Errorf("%s: exit %d, %q, %q; want %d", test.name, code, out, talk, test.code)
+		}
+		if strings.Contains(talk, "\nverdict") {
+			t.Errorf("%s: the ledger wrote a line: %q", test.name, talk)
+		}
+		if _, err := os.Lstat(filepath.Join("a", proofPath)); err == nil {
+			t.Fatalf("%s: a proof was stored", test.name)
+		}
+	}
+}
+
+func TestALedgerThatDoesNotAnswerIsUnavailable(t *testing.T) {
+	w := newWorld(t)
+	w.mustPack("a", "b")
+	w.answer = func(_ http.ResponseWriter, r *http.Request) { _, _ = io.ReadAll(r.Body); <-r.Context().Done() }
+	code, _, talk := w.anchor("a", "b", "--timeout", "50ms")
+	if code != 4 || !strings.Contains(talk, "hint: run it again later") {
+		t.Errorf("slow: exit %d, %q", code, talk)
+	}
+	if n := w.asked.Load(); n > 1 {
+		t.Errorf("slow: asked %d times, the second pack should not have been tried", n)
+	}
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	if code, _, talk := w.assay("anchor", "a", "--ledger", closed.URL, "--policy", "policy", "--timeout", "50ms"); code != 4 {
+		t.Errorf("unreachable: exit %d, %q", code, talk)
+	}
+}
+
+func TestOfSeveralPacksEachIsTriedAndTheGravestCodeWins(t *testing.T) {
+	w := newWorld(t)
+	w.mustPack("good", "tampered")
+	if err := os.Truncate("tampered/receipt_pack.jsonl", 10); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		packs []string
+		code  int
+	}{
+		{[]string{"nowhere", "good"}, 3},
+		{[]string{"nowhere", "tampered", "good"}, 2},
+		{[]string{"tampered", "nowhere", "good"}, 2},
+	} {
+		_ = os.Remove(filepath.Join("good", proofPath))
+		code, out, talk := w.anchor(test.packs...)
+		if code != test.code || !strings.Contains(out, "anchored: entry") {
+			t.Errorf("%v: exit %d, %q, %q", test.packs, code, out, talk)
+		}
+		if _, err := os.Lstat(filepath.Join("good", proofPath)); err != nil {
+			t.Errorf("%v: %v", test.packs, err)
+		}
+	}
+}
+
+func TestAnchorWritesNowhereButIntoThePack(t *testing.T) {
+	w := newWorld(t)
+	outside := t.TempDir()
+	w.mustPack("linked", "later", "kept")
+
+	// An _unsigned that leads elsewhere: refused before anything is sent.
+	if err := os.RemoveAll("linked/_unsigned"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, "linked/_unsigned"); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, talk := w.anchor("linked"); code != 2 || w.asked.Load() != 0 {
+		t.Errorf("exit %d after %d requests, %q, %q", code, w.asked.Load(), out, talk)
+	}
+
+	// The same, put there while the ledger thinks.
+	w.answer = func(rw http.ResponseWriter, r *http.Request) {
+		if err := os.RemoveAll("later/_unsigned"); err != nil {
+			t.Error(err)
+		}
+		if err := os.Symlink(outside, "later/_unsigned"); err != nil {
+			t.Error(err)
+		}
+		w.honest(rw, r)
+	}
+	if code, out, talk := w.anchor("later"); code != 2 {
+		t.Errorf("exit %d, %q, %q", code, out, talk)
+	}
+
+	// A link in place of the proof is replaced, not followed.
+	w.answer = w.honest
+	victim := filepath.Join(outside, "victim")
+	if err := os.WriteFile(victim, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(victim, filepath.Join("kept", proofPath)); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, talk := w.anchor("kept"); code != 0 {
+		t.Errorf("exit %d, %q, %q", code, out, talk)
+	}
+	if info, err := os.Lstat(filepath.Join("kept", proofPath)); err != nil || !info.Mode().IsRegular() {
+		t.Errorf("%v, %v", info, err)
+	}
+	entries, err := os.ReadDir(outside)
+	if err != nil || len(entries) != 1 {
+		t.Errorf("outside are %v, %v", entries, err)
+	}
+	if text, err := os.ReadFile(victim); err != nil || string(text) != "mine" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
+func TestAProofThatCannotBeKeptSaysWhereItCouldBe(t *testing.T) {
+	w := newWorld(t)
+	w.mustPack("a")
+	if code, _, talk := w.anchor("a", "-o", "no/such/dir"); code != 3 || !strings.Contains(talk, "--output FILE") {
+		t.Errorf("exit %d, %q", code, talk)
+	}
+	if code, _, talk := w.anchor("a", "-o", "a.tlog-proof"); code != 0 {
+		t.Errorf("exit %d, %q", code, talk)
+	}
+	if code, out, _ := w.assay("verify-pack", "a", "--policy", "policy", "--require-anchor"); code != 2 || !strings.Contains(out, "not proven to be logged") {
+		t.Errorf("without the proof: exit %d, %q", code, out)
+	}
+	if code, out, _ := w.assay("verify-pack", "a", "--policy", "policy", "--require-anchor", "--proof", "a.tlog-proof"); code != 0 {
+		t.Errorf("with the proof: exit %d, %q", code, out)
+	}
+}
