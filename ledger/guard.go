@@ -80,7 +80,7 @@ func createGuard(dir string, signer *trust.LogSigner) error {
 func openGuard(dir string, signer *trust.LogSigner, policy *trust.Policy) (_ *guard, err error) {
 	id, err := readSmall(dir, identityFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: there is no guard in %s: restore it from where it was, or, for a new log, create both with `ledger create`", ErrGuard, dir)
+		return nil, fmt.Errorf("%w: there is no guard in %s: restore it from where it was, or, for a new log, create both with 'ledger init'", ErrGuard, dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the guard: %w", err)

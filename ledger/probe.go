@@ -61,7 +61,7 @@ func (p *probe) look() (err error) {
 		}
 	}()
 	for range spareDescriptors {
-		f, err := os.Open(os.DevNull)
+		f, err := os.Open(p.dirs[0]) // any file would do; a container may have no /dev
 		if err != nil {
 			return fmt.Errorf("descriptors are running out: %w", err)
 		}
