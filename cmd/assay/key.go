@@ -42,6 +42,7 @@ func keyGenerateCmd(s cmd.Streams) *cobra.Command {
 			if len(args) == 1 {
 				id = args[0]
 			}
+			holdKey()
 			key, err := h.keys().Generate(rand.Reader, id)
 			if errors.Is(err, keystore.ErrExists) {
 				return cmd.BadInput("see it with 'assay key info "+id+"'", "key %s exists", id)
@@ -129,6 +130,7 @@ func keyInfoCmd(s cmd.Streams) *cobra.Command {
 }
 
 func loadKey(h home, id string) (*keystore.Key, error) {
+	holdKey()
 	key, err := h.keys().Load(id)
 	if errors.Is(err, keystore.ErrNotFound) {
 		return nil, cmd.BadInput("make it with 'assay key generate "+id+"'", "%w in %s", err, h.keys().Dir)
