@@ -63,11 +63,11 @@ exit code is the answer.`,
 		},
 	}
 	o.add(c)
-	c.Flags().StringVar(&o.ledger, "ledger", "", "URL of the ledger (required)")
-	c.Flags().StringVarP(&o.output, "output", "o", "", "write the proof here instead of into the pack")
-	c.Flags().StringVar(&o.repo, "source-repo", "", "owner/name that the pack comes from: your word, logged as such")
-	c.Flags().StringVar(&o.workflow, "source-workflow", "", "workflow that made it")
-	c.Flags().StringVar(&o.commit, "source-commit", "", "commit it was made from (40 hex digits)")
+	c.Flags().StringVar(&o.ledger, "ledger", "", "`URL` of the ledger (required)")
+	c.Flags().StringVarP(&o.output, "output", "o", "", "write the proof to `FILE` instead of into the pack")
+	c.Flags().StringVar(&o.repo, "source-repo", "", "`OWNER/NAME` that the pack comes from: your word, logged as such")
+	c.Flags().StringVar(&o.workflow, "source-workflow", "", "`WORKFLOW` that made it")
+	c.Flags().StringVar(&o.commit, "source-commit", "", "`COMMIT` it was made from (40 hex digits)")
 	c.Flags().DurationVar(&o.timeout, "timeout", time.Minute, "how long to wait for each pack")
 	return c
 }

@@ -21,7 +21,10 @@ func emitCmd(s cmd.Streams) *cobra.Command {
 		Use:   "emit TYPE",
 		Short: "Record one receipt",
 		Long: `emit appends a receipt to the store, under the run that ASSAY_TRACE_ID names ('assay run'
-sets it). The data is a JSON object; it may not overwrite the members that the store writes.`,
+sets it), and prints its id. TYPE is a known type, such as model_call, guardian_verdict,
+capability_use or session_metadata, or one of your own with a namespace, such as
+acme.review/v1. The data is a JSON object; it may not overwrite the members that the store
+writes (receipt_id, type, timestamp, schema_version, seq).`,
 		Example: `  assay emit model_call --data '{"provider":"openai","model_id":"gpt-4"}'
   assay emit capability_use --data @call.json
   some-tool | assay emit session_metadata --data -`,
@@ -54,8 +57,8 @@ sets it). The data is a JSON object; it may not overwrite the members that the s
 			return err
 		},
 	}
-	c.Flags().StringVar(&data, "data", "{}", "a JSON object, @FILE, or - for stdin")
-	c.Flags().StringVar(&trace, "trace", "", "the run to record to (default: ASSAY_TRACE_ID)")
+	c.Flags().StringVar(&data, "data", "{}", "a `JSON` object, @FILE, or - for stdin")
+	c.Flags().StringVar(&trace, "trace", "", "the `TRACE` to record to (default: ASSAY_TRACE_ID)")
 	return c
 }
 

@@ -56,7 +56,7 @@ func explanation(r *pack.Result) string {
 	}
 	a := r.Manifest.Attestation
 	p("\nwhat happened, as the pack tells it")
-	p("  run %s, mode %s: %d receipts between %s and %s", cmd.Safe(a.RunID), cmd.Safe(a.Mode), a.NReceipts, cmd.Safe(a.TimestampStart), cmd.Safe(a.TimestampEnd))
+	p("  run %s, mode %s: %s between %s and %s", cmd.Safe(a.RunID), cmd.Safe(a.Mode), count(int(a.NReceipts), "receipt"), cmd.Safe(a.TimestampStart), cmd.Safe(a.TimestampEnd))
 	p("\nwhat it proves")
 	p("  - whoever holds the key %x signed exactly these bytes, and they were not altered since", r.Manifest.SignerFingerprint())
 	if len(r.ClaimResults) > 0 {
@@ -65,7 +65,7 @@ func explanation(r *pack.Result) string {
 	if r.Anchor == pack.Pass {
 		p("  - the log %s holds this very manifest as entry %d and cannot drop or change it unnoticed", cmd.Safe(r.Log.Origin), r.Logged.Index)
 		if n := len(r.Log.Cosignatures); n > 0 {
-			p("  - %d witnesses of your policy saw that log at size %d and only ever growing", n, r.Log.Size)
+			p("  - of the witnesses in your policy %d saw that log at size %d and only ever growing", n, r.Log.Size)
 		}
 	}
 	if r.Time != nil {

@@ -35,12 +35,12 @@ type packing struct {
 }
 
 func (p *packing) flags(c *cobra.Command) {
-	c.Flags().StringArrayVarP(&p.cards, "run-card", "c", nil, "built-in card or card file to evaluate (repeat for more)")
-	c.Flags().StringVarP(&p.output, "output", "o", "", "pack directory to make (default: proof_pack_TRACE)")
-	c.Flags().StringVarP(&p.mode, "mode", "m", "shadow", "shadow, enforced or breakglass; recorded in the pack")
+	c.Flags().StringArrayVarP(&p.cards, "run-card", "c", nil, "built-in `CARD` or card file to evaluate (repeat for more)")
+	c.Flags().StringVarP(&p.output, "output", "o", "", "pack `DIR` to make (default: proof_pack_TRACE)")
+	c.Flags().StringVarP(&p.mode, "mode", "m", "shadow", "`MODE`: shadow, enforced or breakglass; recorded in the pack")
 	c.Flags().BoolVar(&p.allowEmpty, "allow-empty", false, "make a pack even if nothing was recorded")
 	c.Flags().BoolVar(&p.noGenerate, "no-generate-key", false, "fail if there is no signing key, instead of making one")
-	c.Flags().BoolVar(&p.json, "json", false, "one JSON object on stdout; the program's own output goes to stderr")
+	c.Flags().BoolVar(&p.json, "json", false, "one JSON object on stdout; under run the program's own output goes to stderr")
 }
 
 func runCmd(s cmd.Streams) *cobra.Command {
@@ -50,7 +50,7 @@ func runCmd(s cmd.Streams) *cobra.Command {
 		Short: "Run a program, pack the receipts it emits, verify the pack",
 		Long: `run starts CMD with ASSAY_TRACE_ID set, packs and signs every receipt emitted under that id,
 and verifies the pack. It exits with the program's own code if that is not 0 (128 + the signal
-if a signal ended it), else 2 if the pack does not verify, else 1 if a declared check fails.
+if a signal ended it, 126 or 127 if it could not be started), else 2 if the pack does not verify, else 1 if a declared check fails.
 Signals that reach assay are passed on; the pack is made when CMD has ended. The receipts are
 also left in ./.assay/receipts. Nothing of the command line or the environment is recorded.`,
 		Example: `  assay run -c receipt_completeness -- python agent.py

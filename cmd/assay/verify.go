@@ -23,8 +23,8 @@ import (
 type anchorFlags struct{ policy, roots, proof string }
 
 func (f *anchorFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.policy, "policy", "", "C2SP tlog-policy file: the logs, witnesses and quorum you trust")
-	c.Flags().StringVar(&f.roots, "tsa-roots", "", "PEM file with the roots of the timestamp authorities you trust")
+	c.Flags().StringVar(&f.policy, "policy", "", "C2SP tlog-policy `FILE`: the logs, witnesses and quorum you trust")
+	c.Flags().StringVar(&f.roots, "tsa-roots", "", "PEM `FILE` with the roots of the timestamp authorities you trust")
 }
 
 // options reads the files once, before any pack is touched.
@@ -100,10 +100,10 @@ files it is given, nothing else, and opens no connection.`,
 		},
 	}
 	o.add(c)
-	c.Flags().StringVar(&o.proof, "proof", "", "tlog-proof file (default: _unsigned/anchor.tlog-proof in the pack)")
+	c.Flags().StringVar(&o.proof, "proof", "", "tlog-proof `FILE` (default: _unsigned/anchor.tlog-proof in the pack)")
 	c.Flags().BoolVar(&o.requireClaims, "require-claim-pass", false, "exit 1 unless the claims pass")
 	c.Flags().BoolVar(&o.requireAnchor, "require-anchor", false, "exit 2 unless the pack is proven to be logged under --policy")
-	c.Flags().StringArrayVar(&o.cards, "run-card", nil, "card file whose claims the pack may have declared (repeat for more)")
+	c.Flags().StringArrayVarP(&o.cards, "run-card", "c", nil, "`CARD` file whose claims the pack may have declared (repeat for more)")
 	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
 	return c
 }
@@ -231,9 +231,16 @@ func printResult(out io.Writer, dir string, r *pack.Result) error {
 
 func integrityWords(r *pack.Result) string {
 	if r.Integrity != pack.Pass {
-		return fmt.Sprintf("%d findings", len(r.Findings))
+		return count(len(r.Findings), "finding")
 	}
-	return fmt.Sprintf("%d receipts, hashes and signature hold", r.Receipts)
+	return count(r.Receipts, "receipt") + ", hashes and signature hold"
+}
+
+func count(n int, word string) string {
+	if n != 1 {
+		word += "s"
+	}
+	return fmt.Sprintf("%d %s", n, word)
 }
 
 func claimWords(r *pack.Result) string {

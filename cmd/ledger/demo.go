@@ -51,7 +51,7 @@ It exits 0 only if every step went as it must.`,
 			}
 			defer d.stopAll()
 			if err := d.run(c.Context()); err != nil {
-				return err
+				return failed(c.Context(), err)
 			}
 			if o.serve {
 				return d.stay(c.Context())
@@ -63,6 +63,14 @@ It exits 0 only if every step went as it must.`,
 	c.Flags().StringVar(&o.dir, "dir", "", "directory to keep (default: a temporary one, removed at the end)")
 	c.Flags().BoolVar(&o.serve, "serve", false, "keep the servers running afterwards")
 	return c
+}
+
+// failed is a demo that did not go as it must: a bug, ours or this machine's, never a verdict.
+func failed(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return cmd.Unavailable("", "interrupted")
+	}
+	return &cmd.Error{Code: cmd.ExitInternal, Err: err, Hint: "run 'ledger demo --dir NEWDIR' to keep the logs of the servers"}
 }
 
 // demo holds the world of one demonstration: real programs, real files, loopback HTTP.
@@ -77,10 +85,9 @@ type demo struct {
 // server is a child process that said where it listens.
 type server struct {
 	name    string
-	args    []string // of the ledger program, without --listen
-	address string   // host:port, kept over restarts
-	cmd     *exec.Cmd
-	done    chan error
+	args    []string  // of the ledger program, without --listen
+	address string    // host:port, kept over restarts
+	cmd     *exec.Cmd // nil: not running
 }
 
 func newDemo(out io.Writer, dir, assay string) (*demo, error) {
@@ -88,13 +95,8 @@ func newDemo(out io.Writer, dir, assay string) (*demo, error) {
 	if err != nil {
 		return nil, err
 	}
-	if assay == "" {
-		assay = filepath.Join(filepath.Dir(self), "assay")
-		if _, err := os.Stat(assay); errors.Is(err, fs.ErrNotExist) {
-			if assay, err = exec.LookPath("assay"); err != nil {
-				return nil, cmd.BadInput("build it with 'make build', or name it with --assay", "the assay program is neither beside ledger nor on PATH")
-			}
-		}
+	if assay, err = findAssay(assay, filepath.Dir(self)); err != nil {
+		return nil, err
 	}
 	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, err
@@ -103,6 +105,27 @@ func newDemo(out io.Writer, dir, assay string) (*demo, error) {
 		return nil, err
 	}
 	return &demo{out: out, dir: dir, self: self, assay: assay, servers: map[string]*server{}}, nil
+}
+
+// findAssay returns the absolute path of the program: it is run in other directories.
+func findAssay(named, beside string) (string, error) {
+	path := named
+	if path == "" {
+		path = filepath.Join(beside, "assay")
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			path = "assay"
+		}
+	} else if !strings.ContainsRune(path, filepath.Separator) {
+		path = "." + string(filepath.Separator) + path // a file, as every other flag that names one
+	}
+	path, err := exec.LookPath(path)
+	switch {
+	case err != nil && named != "":
+		return "", cmd.BadInput("", "--assay: %v", err)
+	case err != nil:
+		return "", cmd.BadInput("build it with 'make build', or name it with --assay", "the assay program is neither beside ledger nor on PATH")
+	}
+	return filepath.Abs(path)
 }
 
 func (d *demo) path(elem ...string) string { return filepath.Join(append([]string{d.dir}, elem...)...) }
@@ -128,6 +151,7 @@ func (d *demo) start(ctx context.Context, name string, args ...string) error {
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
 	c.WaitDelay = 10 * time.Second
 	c.Stderr = log
+	endWithParent(c)
 	stdout, err := c.StdoutPipe()
 	if err != nil {
 		return err
@@ -135,7 +159,7 @@ func (d *demo) start(ctx context.Context, name string, args ...string) error {
 	if err := c.Start(); err != nil {
 		return fmt.Errorf("starting %s: %w", name, err)
 	}
-	s := &server{name: name, args: args, cmd: c, done: make(chan error, 1)}
+	s := &server{name: name, args: args, cmd: c}
 	lines := bufio.NewScanner(stdout)
 	for lines.Scan() {
 		if _, address, ok := strings.Cut(lines.Text(), "listening on http://"); ok {
@@ -147,7 +171,6 @@ func (d *demo) start(ctx context.Context, name string, args ...string) error {
 		text, _ := os.ReadFile(d.path(name + ".log"))
 		return fmt.Errorf("%s did not start (%w): %s", name, c.Wait(), lastLines(text, 2))
 	}
-	go func() { s.done <- c.Wait() }() // ends with the process; stop and kill read done
 	d.servers[name] = s
 	return nil
 }
@@ -159,10 +182,15 @@ func (d *demo) stop(name string) error {
 		return nil
 	}
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
-	err := <-s.done
+	return s.ended()
+}
+
+// ended waits for the end of a process that was told to end.
+func (s *server) ended() error {
+	err := s.cmd.Wait()
 	s.cmd = nil
 	if err != nil {
-		return fmt.Errorf("stopping %s: %w", name, err)
+		return fmt.Errorf("stopping %s: %w", s.name, err)
 	}
 	return nil
 }
@@ -171,14 +199,24 @@ func (d *demo) stop(name string) error {
 func (d *demo) kill(name string) {
 	if s := d.servers[name]; s != nil && s.cmd != nil {
 		_ = s.cmd.Process.Kill()
-		<-s.done
-		s.cmd = nil
+		_ = s.ended()
 	}
 }
 
+// stopAll tells every server to end, and kills those that take their time.
 func (d *demo) stopAll() {
-	for name := range d.servers {
-		d.kill(name)
+	for _, s := range d.servers {
+		if s.cmd != nil {
+			_ = s.cmd.Process.Signal(syscall.SIGTERM)
+		}
+	}
+	for _, s := range d.servers {
+		if s.cmd != nil {
+			process := s.cmd.Process // ended forgets s.cmd
+			late := time.AfterFunc(5*time.Second, func() { _ = process.Kill() })
+			_ = s.ended()
+			late.Stop()
+		}
 	}
 }
 
@@ -191,6 +229,7 @@ func (d *demo) program(ctx context.Context, exit int, path string, args ...strin
 	c.Env = append(os.Environ(), "ASSAY_HOME="+d.path("home"), "ASSAY="+d.assay, "NO_COLOR=1")
 	var stdout, stderr bytes.Buffer
 	c.Stdout, c.Stderr = &stdout, &stderr
+	endWithParent(c)
 	err := c.Run()
 	var exited *exec.ExitError
 	if err != nil && !errors.As(err, &exited) {
@@ -203,11 +242,14 @@ func (d *demo) program(ctx context.Context, exit int, path string, args ...strin
 }
 
 func (d *demo) stay(ctx context.Context) error {
-	fmt.Fprintf(d.out, "serving until interrupted:\n")
+	fmt.Fprintf(d.out, "serving until ^C:\n")
 	for _, name := range []string{"ledger", "tsa", "w1", "w2", "w3"} {
 		fmt.Fprintf(d.out, "  %-6s %s\n", name, d.url(name))
 	}
-	fmt.Fprintf(d.out, "  policy %s\n", d.path("ledger", "policy"))
+	policy, roots := d.policy(), d.path("tsa", "root.pem")
+	fmt.Fprintf(d.out, "anchor a pack of your own, and verify it:\n")
+	fmt.Fprintf(d.out, "  assay anchor PACK --ledger %s --policy %s\n", d.url("ledger"), policy)
+	fmt.Fprintf(d.out, "  assay verify-pack PACK --policy %s --require-anchor --tsa-roots %s\n", policy, roots)
 	<-ctx.Done()
 	return nil
 }

@@ -61,7 +61,8 @@ func (d *demo) startServers(ctx context.Context) error {
 
 	// Witnesses and log name each other: the operators exchange vkeys and URLs.
 	var witnesses []trust.PolicyWitness
-	for name, algorithm := range map[string]string{"w1": "ed25519", "w2": "ed25519", "w3": "ml-dsa-44"} {
+	for _, w := range [][2]string{{"w1", "ed25519"}, {"w2", "ed25519"}, {"w3", "ml-dsa-44"}} {
+		name, algorithm := w[0], w[1]
 		out, err := d.program(ctx, 0, d.self, "witness", "init", d.path(name), "--name", name+".demo.example", "--algorithm", algorithm, "--log", logKey)
 		if err != nil {
 			return err
