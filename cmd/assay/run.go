@@ -254,6 +254,12 @@ func keepTrace(trace *capture.Trace) error {
 	}
 	text = text[:bytes.LastIndexByte(text, '\n')+1] // what a grandchild is writing just now is no line yet
 	dir := filepath.Join(".assay", "receipts")
+	// The project may be somebody else's: its .assay must not lead our receipts out of it.
+	for _, d := range []string{".assay", dir} {
+		if info, err := os.Lstat(d); err == nil && !info.IsDir() {
+			return fmt.Errorf("%s is not a directory", d)
+		}
+	}
 	if err := durable.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
@@ -280,6 +286,9 @@ func (j *job) report(child int, r *pack.Result) error {
 	} else {
 		if err := printResult(j.s.Out, j.output, r); err != nil {
 			return err
+		}
+		if child != 0 {
+			fmt.Fprintf(j.s.Err, "the program failed: exit code %d is its own\n", child)
 		}
 		fmt.Fprintf(j.s.Err, "next: assay verify-pack %s\n", cmd.Safe(j.output))
 	}

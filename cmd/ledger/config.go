@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/ledger"
+	"github.com/Haserjian/assay-ledger/ledger/tsa"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/trust"
 )
@@ -30,8 +32,18 @@ func (d dir) policy() string { return filepath.Join(string(d), "policy") }
 func (d dir) key() string    { return filepath.Join(string(d), "keys", "log.key") }
 func (d dir) roots() string  { return filepath.Join(string(d), "tsa-roots.pem") }
 func (d dir) log() string    { return filepath.Join(string(d), "log") }
-func (d dir) guard() string  { return filepath.Join(string(d), "guard") }
 func (d dir) index() string  { return filepath.Join(string(d), "index.db") }
+
+// guard is the guard's directory, as ledger.json names it.
+func (d dir) guard(named string) string {
+	switch {
+	case named == "":
+		return filepath.Join(string(d), "guard")
+	case filepath.IsAbs(named):
+		return named
+	}
+	return filepath.Join(string(d), named)
+}
 
 // config is ledger.json. Its reader accepts the members below, each at most once, and no other.
 type config struct {
@@ -39,7 +51,7 @@ type config struct {
 	Listen     string               // host:port; port 0 picks a free one
 	Timestamps ledger.TimestampMode // require, prefer or off
 	TSA        []string             // URLs, tried in order
-	Guard      string               // directory of the guard; empty: guard/ beside the log
+	Guard      string               // directory of the guard, relative to the ledger's; empty: guard
 }
 
 func (c config) marshal() ([]byte, error) {
@@ -109,13 +121,19 @@ func (c config) check() error {
 	switch {
 	case c.Origin == "":
 		return cmd.BadInput("", "the origin is empty")
-	case c.Listen == "":
-		return cmd.BadInput("", "the listen address is empty")
 	case !slices.Contains(modes, c.Timestamps):
 		return cmd.BadInput("", "timestamps is %q, not require, prefer or off", c.Timestamps)
 	case c.Timestamps != ledger.TimestampsOff && len(c.TSA) == 0:
-		return cmd.BadInput("add a URL to \"tsa\" in ledger.json, or set \"timestamps\" to \"off\"",
-			"timestamps are %sd but no timestamp authority is named", c.Timestamps)
+		return cmd.BadInput("init: give --tsa URL and --tsa-roots FILE, or --timestamps off; ledger.json: \"tsa\" and \"timestamps\"",
+			"timestamps are %s but no timestamp authority is named", map[ledger.TimestampMode]string{ledger.TimestampsRequired: "required", ledger.TimestampsPreferred: "preferred"}[c.Timestamps])
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return cmd.BadInput("", "listen address %q is not HOST:PORT", c.Listen)
+	}
+	for _, u := range c.TSA {
+		if err := tsa.CheckURL(u); err != nil {
+			return cmd.BadInput("", "%v", err)
+		}
 	}
 	return nil
 }

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,12 +16,14 @@ import (
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
+type initFlags struct {
+	origin, url, listen, timestamps, tsaRoots, guard string
+	witnesses, tsa                                   []string
+	quorum                                           int
+}
+
 func initCmd(s cmd.Streams) *cobra.Command {
-	var o struct {
-		origin, url, listen, timestamps, tsaRoots, guard string
-		witnesses, tsa                                   []string
-		quorum                                           int
-	}
+	var o initFlags
 	c := &cobra.Command{
 		Use:   "init DIR",
 		Short: "Make a new ledger: its key, its policy, an empty log",
@@ -34,57 +39,16 @@ Nothing is published before the quorum of the policy is met.`,
 			if err := emptyOrMissing(string(d)); err != nil {
 				return err
 			}
-			conf := config{Origin: o.origin, Listen: o.listen, Timestamps: ledger.TimestampMode(o.timestamps), TSA: o.tsa, Guard: o.guard}
-			if err := conf.check(); err != nil {
-				return err
-			}
-			witnesses, err := parseWitnesses(o.witnesses)
+			made, err := o.plan()
 			if err != nil {
 				return err
 			}
-			if o.quorum == 0 && len(witnesses) > 0 {
-				o.quorum = len(witnesses)/2 + 1
-			}
-			secret, vkey, err := trust.GenerateKey(rand.Reader, o.origin, trust.Ed25519)
-			if err != nil {
-				return cmd.BadInput("an origin is a name like ledger.example/2026: no spaces, no '+'", "origin: %v", err)
-			}
-			policyText := trust.FormatPolicy([]trust.PolicyLog{{Origin: o.origin, VKey: vkey, URL: o.url}}, witnesses, o.quorum)
-			if _, err := trust.ParsePolicy(policyText); err != nil {
-				return cmd.BadInput("", "%v", err)
-			}
-			confText, err := conf.marshal()
-			if err != nil {
+			if err := made.write(c.Context(), d); err != nil {
+				d.discard()
 				return err
 			}
-			files := map[string][]byte{d.policy(): policyText, d.config(): confText}
-			if o.tsaRoots != "" {
-				roots, err := cmd.ReadFile(o.tsaRoots, 1<<20)
-				if err != nil {
-					return err
-				}
-				if _, err := parseRoots(roots); err != nil {
-					return cmd.BadInput("", "%s: %v", o.tsaRoots, err)
-				}
-				files[d.roots()] = roots
-			}
-			if err := writeKey(d.key(), secret); err != nil {
-				return err
-			}
-			for path, text := range files {
-				if err := durable.CreateFile(path, text, 0o644); err != nil {
-					return err
-				}
-			}
-			logConfig, err := openConfig(d, conf, nil, logger(s))
-			if err != nil {
-				return err
-			}
-			if err := ledger.Create(c.Context(), logConfig); err != nil {
-				return err
-			}
-			fmt.Fprintf(s.Out, "made ledger %s in %s\nlog vkey: %s\n", o.origin, string(d), vkey)
-			nextSteps(s, d, conf, len(witnesses))
+			fmt.Fprintf(s.Out, "made ledger %s in %s\nlog vkey: %s\n", o.origin, string(d), made.vkey)
+			nextSteps(s, d, made.conf, len(o.witnesses))
 			return nil
 		},
 	}
@@ -102,6 +66,103 @@ Nothing is published before the quorum of the policy is met.`,
 	return c
 }
 
+// newLedger is what init is about to write: all that can be wrong with the flags is found before.
+type newLedger struct {
+	conf                       config
+	confText, policyText, root []byte
+	secret, vkey               string
+}
+
+func (o *initFlags) plan() (*newLedger, error) {
+	n := &newLedger{conf: config{Origin: o.origin, Listen: o.listen, Timestamps: ledger.TimestampMode(o.timestamps), TSA: o.tsa}}
+	err := n.conf.check()
+	if err != nil {
+		return nil, err
+	}
+	if o.guard != "" { // ledger.json is read from wherever serve is started
+		if n.conf.Guard, err = filepath.Abs(o.guard); err != nil {
+			return nil, err
+		}
+	}
+	if n.root, err = o.readRoots(); err != nil {
+		return nil, err
+	}
+	witnesses, err := parseWitnesses(o.witnesses)
+	if err != nil {
+		return nil, err
+	}
+	quorum, err := o.quorumOf(len(witnesses))
+	if err != nil {
+		return nil, err
+	}
+	if n.secret, n.vkey, err = trust.GenerateKey(rand.Reader, o.origin, trust.Ed25519); err != nil {
+		return nil, cmd.BadInput("an origin is a name like ledger.example/2026: no spaces, no '+'", "origin: %v", err)
+	}
+	n.policyText = trust.FormatPolicy([]trust.PolicyLog{{Origin: o.origin, VKey: n.vkey, URL: o.url}}, witnesses, quorum)
+	if _, err := trust.ParsePolicy(n.policyText); err != nil {
+		return nil, cmd.BadInput(`check --url and --witness "NAME VKEY URL"`, "%v", err)
+	}
+	n.confText, err = n.conf.marshal()
+	return n, err
+}
+
+func (o *initFlags) readRoots() ([]byte, error) {
+	if o.tsaRoots == "" {
+		if o.timestamps == string(ledger.TimestampsOff) {
+			return nil, nil
+		}
+		return nil, cmd.BadInput("give --tsa-roots FILE, or --timestamps off", "without the roots of a timestamp authority no timestamp could be believed")
+	}
+	roots, err := cmd.ReadFile(o.tsaRoots, 1<<20)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := parseRoots(roots); err != nil {
+		return nil, cmd.BadInput("", "%s: %v", o.tsaRoots, err)
+	}
+	return roots, nil
+}
+
+func (o *initFlags) quorumOf(witnesses int) (int, error) {
+	switch {
+	case o.quorum == 0 && witnesses > 0:
+		return witnesses/2 + 1, nil
+	case o.quorum < 0 || o.quorum > witnesses:
+		return 0, cmd.BadInput(`name each witness with --witness "NAME VKEY URL"`, "a quorum of %d cannot be met by %d witnesses", o.quorum, witnesses)
+	}
+	return o.quorum, nil
+}
+
+func (n *newLedger) write(ctx context.Context, d dir) error {
+	if err := writeKey(d.key(), n.secret); err != nil {
+		return err
+	}
+	files := map[string][]byte{d.policy(): n.policyText, d.config(): n.confText}
+	if n.root != nil {
+		files[d.roots()] = n.root
+	}
+	for path, text := range files {
+		if err := durable.CreateFile(path, text, 0o644); err != nil {
+			return err
+		}
+	}
+	logConfig, err := openConfig(d, n.conf, nil, nil) // no logger: Tessera tells of every file that is not there yet
+	if err != nil {
+		return err
+	}
+	return ledger.Create(ctx, logConfig)
+}
+
+// discard takes away what an init that failed has made in a directory that was empty: the same
+// init must be possible again. The key among it has signed nothing that anybody saw.
+func (d dir) discard() {
+	for _, path := range []string{d.key(), filepath.Dir(d.key()), d.policy(), d.config(), d.roots()} {
+		_ = os.Remove(path)
+	}
+	_ = os.RemoveAll(d.log())
+	_ = os.Remove(string(d)) // unless something else is in it
+}
+
 // parseWitnesses reads --witness flags, which have the words of a policy line.
 func parseWitnesses(flags []string) ([]trust.PolicyWitness, error) {
 	var witnesses []trust.PolicyWitness
@@ -117,7 +178,14 @@ func parseWitnesses(flags []string) ([]trust.PolicyWitness, error) {
 
 func nextSteps(s cmd.Streams, d dir, conf config, witnesses int) {
 	if witnesses == 0 {
-		fmt.Fprintf(s.Err, "note: no witness yet, so nobody but you vouches that this log never forks; add witness, group and quorum lines to %s\n", d.policy())
+		fmt.Fprintf(s.Err, `note: no witness yet, so nobody but you vouches that this log never forks. When one gives you
+its vkey and URL, write these lines into %s in place of "quorum none":
+  witness w1 VKEY URL
+  group witnesses 1 w1
+  quorum witnesses
+`, d.policy())
+	} else {
+		fmt.Fprintf(s.Err, "give the log vkey to every witness: nothing is published before a quorum follows this log\n")
 	}
 	if conf.Timestamps == ledger.TimestampsOff {
 		fmt.Fprintf(s.Err, "note: timestamps are off, so the times in this log are your own clock's\n")

@@ -62,8 +62,11 @@ func serve(ctx context.Context, s cmd.Streams, d dir, conf config, rate float64)
 		return err
 	}
 	l, err := ledger.Open(ctx, logConfig)
-	if err != nil {
-		return err
+	if err != nil && ctx.Err() != nil {
+		log.Info("stopped before it had started", "err", err)
+		return nil
+	} else if err != nil {
+		return &cmd.Error{Code: cmd.ExitBadInput, Err: err} // it says what to do, which --help does not
 	}
 	defer func() {
 		// The serving context has ended; closing gets a deadline of its own.
@@ -106,19 +109,16 @@ func openConfig(d dir, conf config, x *index.Index, log *slog.Logger) (ledger.Co
 	if signer.Origin() != conf.Origin {
 		return ledger.Config{}, cmd.BadInput("", "the key is of %q, ledger.json says %q", signer.Origin(), conf.Origin)
 	}
-	policy, err := readPolicy(d.policy())
+	policy, err := ledgerPolicy(d, signer)
 	if err != nil {
 		return ledger.Config{}, err
 	}
 	c := ledger.Config{
-		Dir: d.log(), GuardDir: d.guard(), Signer: signer, Policy: policy,
+		Dir: d.log(), GuardDir: d.guard(conf.Guard), Signer: signer, Policy: policy,
 		Timestamps: conf.Timestamps, Log: log,
 	}
 	if x != nil {
 		c.Index = x
-	}
-	if conf.Guard != "" {
-		c.GuardDir = conf.Guard
 	}
 	if conf.Timestamps != ledger.TimestampsOff {
 		pem, err := cmd.ReadFile(d.roots(), 1<<20)
@@ -134,6 +134,18 @@ func openConfig(d dir, conf config, x *index.Index, log *slog.Logger) (ledger.Co
 		c.TSA = &timestamp.Client{URLs: conf.TSA, Options: timestamp.Options{Roots: roots}, Post: tsa.Post(&http.Client{Timeout: 10 * time.Second})}
 	}
 	return c, nil
+}
+
+// ledgerPolicy reads the policy of a ledger: it is published, and says one log and our key.
+func ledgerPolicy(d dir, signer *trust.LogSigner) (*trust.Policy, error) {
+	policy, err := readPolicy(d.policy())
+	if err != nil {
+		return nil, err
+	}
+	if logs := policy.Logs(); len(logs) != 1 || logs[0].VKey != signer.VKey() {
+		return nil, cmd.BadInput("its one log line is: log "+signer.VKey(), "%s names %d logs, or another key than %s", d.policy(), len(logs), d.key())
+	}
+	return policy, nil
 }
 
 func parseRoots(pem []byte) (*x509.CertPool, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -61,8 +62,13 @@ func witnessInitCmd(s cmd.Streams) *cobra.Command {
 				logs[i] = trust.PolicyLog{VKey: vkey}
 			}
 			text := trust.FormatPolicy(logs, nil, 0)
-			if _, err := trust.ParsePolicy(text); err != nil {
+			policy, err := trust.ParsePolicy(text)
+			if err != nil {
 				return cmd.BadInput("--log takes the vkey that 'ledger init' printed", "%v", err)
+			}
+			// A log that signs under our name could pass its signatures off as our cosignatures.
+			if slices.ContainsFunc(policy.Logs(), func(l trust.PolicyLog) bool { return l.Origin == o.name }) {
+				return cmd.BadInput("choose a name of your own", "a witness cannot have the name of a log it cosigns, %q", o.name)
 			}
 			made := false
 			for _, k := range witnessKeys {
@@ -86,8 +92,9 @@ func witnessInitCmd(s cmd.Streams) *cobra.Command {
 				return err
 			}
 			if len(logs) == 0 {
-				fmt.Fprintf(s.Err, "note: no log yet; add 'log VKEY' lines to %s\n", filepath.Join(args[0], "policy"))
+				fmt.Fprintf(s.Err, "note: no log yet; before you serve, put a line 'log VKEY' before 'quorum none' in %s\n", filepath.Join(args[0], "policy"))
 			}
+			fmt.Fprintf(s.Err, "give the log's operator each vkey above and the URL where you will serve\n")
 			fmt.Fprintf(s.Err, "next: ledger witness serve %s\n", args[0])
 			return nil
 		},
@@ -110,6 +117,9 @@ func witnessServeCmd(s cmd.Streams) *cobra.Command {
 			policy, err := readPolicy(filepath.Join(args[0], "policy"))
 			if err != nil {
 				return err
+			}
+			if len(policy.Logs()) == 0 {
+				return cmd.BadInput("put a line 'log VKEY' before 'quorum none' in it", "%s names no log to cosign", filepath.Join(args[0], "policy"))
 			}
 			cosigners, err := readCosigners(filepath.Join(args[0], "keys"))
 			if err != nil {
