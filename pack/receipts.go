@@ -23,7 +23,6 @@ type receiptScan struct {
 	runID  string    // of the attestation: what every run id must be
 	claims *claimRun // fed with every receipt, in order; nil: nothing to evaluate
 	found  findings
-	warned findings
 
 	digest   [32]byte // of the file
 	size     int64

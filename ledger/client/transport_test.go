@@ -154,7 +154,7 @@ func TestPausesAreRandomAndGrow(t *testing.T) {
 func TestAnswersOnlyTheGivenHTTPClientWouldFollowAreNotFollowed(t *testing.T) {
 	followed := false
 	mine := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { followed = true; return nil }}
-	server := httptest.NewServer(http.RedirectHandler("/elsewhere", 302))
+	server := httptest.NewServer(http.RedirectHandler("/elsewhere", http.StatusFound))
 	defer server.Close()
 	c := &Client{URL: server.URL, Policy: newHonest().policy(), HTTP: mine, Attempts: 1}
 	if _, err := c.Checkpoint(t.Context()); !errors.Is(err, ErrUnavailable) || followed {

@@ -205,7 +205,7 @@ func (s *scanner) str() error {
 			return nil
 		case c == '\\':
 			escaped = true
-			_, size, cause, want := unescape(s.text[i:])
+			_, size, want, cause := unescape(s.text[i:])
 			if want != "" {
 				s.pos = i
 				return &Error{cause, i, "expected " + want}
@@ -245,38 +245,38 @@ func plainEnd[T string | []byte](b T, i int) int {
 }
 
 // unescape reads the escape sequence at the start of raw: a backslash and what follows.
-func unescape(raw []byte) (r rune, size int, cause error, want string) {
+func unescape(raw []byte) (r rune, size int, want string, cause error) {
 	if len(raw) < 2 {
-		return 0, 0, ErrSyntax, "an escape sequence"
+		return 0, 0, "an escape sequence", ErrSyntax
 	}
 	switch raw[1] {
 	case '"', '\\', '/':
-		return rune(raw[1]), 2, nil, ""
+		return rune(raw[1]), 2, "", nil
 	case 'b':
-		return '\b', 2, nil, ""
+		return '\b', 2, "", nil
 	case 'f':
-		return '\f', 2, nil, ""
+		return '\f', 2, "", nil
 	case 'n':
-		return '\n', 2, nil, ""
+		return '\n', 2, "", nil
 	case 'r':
-		return '\r', 2, nil, ""
+		return '\r', 2, "", nil
 	case 't':
-		return '\t', 2, nil, ""
+		return '\t', 2, "", nil
 	case 'u':
 		r, ok := unit(raw)
 		if !ok {
-			return 0, 0, ErrSyntax, `four hexadecimal digits after \u`
+			return 0, 0, `four hexadecimal digits after \u`, ErrSyntax
 		}
 		if !utf16.IsSurrogate(r) {
-			return r, 6, nil, ""
+			return r, 6, "", nil
 		}
 		low, ok := unit(raw[6:])
 		if r = utf16.DecodeRune(r, low); !ok || r == utf8.RuneError {
-			return 0, 0, ErrEncoding, "a surrogate escape to be one of a pair"
+			return 0, 0, "a surrogate escape to be one of a pair", ErrEncoding
 		}
-		return r, 12, nil, ""
+		return r, 12, "", nil
 	}
-	return 0, 0, ErrSyntax, `one of "\/bfnrtu after a backslash`
+	return 0, 0, `one of "\/bfnrtu after a backslash`, ErrSyntax
 }
 
 // unit reads \uXXXX.

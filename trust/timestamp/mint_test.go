@@ -147,7 +147,6 @@ type mint struct {
 	digestOID     asn1.ObjectIdentifier
 	algorithm     pkix.AlgorithmIdentifier
 	pss           bool
-	attributes    []attributeDER // nil: the usual three
 	ess           attributeDER
 	certificates  [][]byte
 	bySubjectKey  bool
