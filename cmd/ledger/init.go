@@ -68,9 +68,9 @@ Nothing is published before the quorum of the policy is met.`,
 
 // newLedger is what init is about to write: all that can be wrong with the flags is found before.
 type newLedger struct {
-	conf                       config
-	confText, policyText, root []byte
-	secret, vkey               string
+	conf                        config
+	confText, policyText, roots []byte
+	secret, vkey                string
 }
 
 func (o *initFlags) plan() (*newLedger, error) {
@@ -84,7 +84,7 @@ func (o *initFlags) plan() (*newLedger, error) {
 			return nil, err
 		}
 	}
-	if n.root, err = o.readRoots(); err != nil {
+	if n.roots, err = o.readRoots(); err != nil {
 		return nil, err
 	}
 	witnesses, err := parseWitnesses(o.witnesses)
@@ -138,8 +138,8 @@ func (n *newLedger) write(ctx context.Context, d dir) error {
 		return err
 	}
 	files := map[string][]byte{d.policy(): n.policyText, d.config(): n.confText}
-	if n.root != nil {
-		files[d.roots()] = n.root
+	if n.roots != nil {
+		files[d.roots()] = n.roots
 	}
 	for path, text := range files {
 		if err := durable.CreateFile(path, text, 0o644); err != nil {

@@ -1,0 +1,269 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/Haserjian/assay-ledger/trust"
+)
+
+// What an operator does to a ledger that is in use: each step leaves it running.
+func TestOperatingALedger(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts five servers")
+	}
+	d := programs(t)
+	if err := d.startServers(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	first := submit(t, d, 1)
+	ledgerDir := d.path("ledger")
+
+	t.Run("a second serve of the same directory is refused", func(t *testing.T) {
+		refused(t, d, "another process has the log", "serve", ledgerDir, "--listen", "127.0.0.1:0")
+	})
+	t.Run("an address in use is refused", func(t *testing.T) {
+		for _, args := range [][]string{
+			{"witness", "serve", d.path("w1"), "--listen", d.servers["tsa"].address},
+			{"tsa", "serve", d.path("tsa"), "--listen", d.servers["tsa"].address},
+		} {
+			refused(t, d, "choose another with --listen", args...)
+		}
+	})
+	t.Run("a deleted index is derived again", func(t *testing.T) {
+		restarted(t, d, func() {
+			for _, suffix := range []string{"", "-wal", "-shm"} {
+				if err := os.Remove(dir(ledgerDir).index() + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+					t.Fatal(err)
+				}
+			}
+		})
+		if again := submit(t, d, 1); again != first {
+			t.Errorf("the manifest was entry %d, with a new index it is entry %d", first, again)
+		}
+	})
+	t.Run("an older copy of the whole directory is refused by what the witnesses saw", func(t *testing.T) {
+		older := d.path("older")
+		restarted(t, d, func() {
+			if err := os.CopyFS(older, os.DirFS(ledgerDir)); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(dir(older).key(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		})
+		submit(t, d, 2)
+		restarted(t, d, func() { // so that the late witness has it too
+			refused(t, d, "it was rolled back", "serve", older, "--listen", "127.0.0.1:0")
+		})
+		if err := os.RemoveAll(older); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Run("SIGTERM while it starts ends it with 0", func(t *testing.T) {
+		if err := d.stop("ledger"); err != nil {
+			t.Fatal(err)
+		}
+		// A witness that accepts and never answers holds the start for some seconds.
+		if err := d.stop("w1"); err != nil {
+			t.Fatal(err)
+		}
+		silent, err := net.Listen("tcp", d.servers["w1"].address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer silent.Close()
+		c := exec.CommandContext(t.Context(), d.self, "serve", ledgerDir, "--listen", "127.0.0.1:0")
+		var out bytes.Buffer
+		c.Stdout, c.Stderr = &out, &out
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		asked, err := silent.Accept() // it is starting
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer asked.Close()
+		if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Wait(); err != nil || strings.Contains(out.String(), "listening") {
+			t.Errorf("it ended with %v: %s", err, out.String())
+		}
+	})
+}
+
+// submit logs a manifest and returns its index.
+func submit(t *testing.T, d *demo, n int) int64 {
+	t.Helper()
+	status, body, err := d.send(t.Context(), d.url("ledger")+"/v1/entries", "application/json", testManifest(t, n))
+	if err != nil || status != http.StatusCreated && status != http.StatusOK {
+		t.Fatalf("manifest %d: status %d, %v: %s", n, status, err, body)
+	}
+	proof, err := trust.ParseProof(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return proof.Index
+}
+
+// restarted stops the ledger, does the deed, and starts it again.
+func restarted(t *testing.T, d *demo, deed func()) {
+	t.Helper()
+	if err := d.stop("ledger"); err != nil {
+		t.Fatal(err)
+	}
+	deed()
+	if err := d.start(t.Context(), "ledger"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// refused runs a server that must not start: exit 3, one sentence, nothing on stdout.
+func refused(t *testing.T, d *demo, want string, args ...string) {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), d.self, args...)
+	var stdout, stderr bytes.Buffer
+	c.Stdout, c.Stderr = &stdout, &stderr
+	_ = c.Run()
+	if code := c.ProcessState.ExitCode(); code != 3 || stdout.Len() > 0 || !strings.Contains(stderr.String(), want) {
+		t.Errorf("%s: exit %d, want 3 and %q on stderr alone:\n%s%s", strings.Join(args, " "), code, want, &stdout, &stderr)
+	}
+}
+
+// The demo as a user runs it: whatever ends it, no server and no file stays behind.
+func TestADemoLeavesNothingBehind(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts five servers, four times")
+	}
+	built := programs(t)
+
+	t.Run("interrupted while it serves", func(t *testing.T) {
+		c, temp, servers := serving(t, built)
+		if err := c.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Wait(); err != nil {
+			t.Errorf("^C of demo --serve: %v", err)
+		}
+		allEnd(t, servers)
+		wantEmpty(t, temp)
+	})
+	t.Run("killed while it serves", func(t *testing.T) {
+		if runtime.GOOS != "linux" {
+			t.Skip("only Linux ends children with their parent")
+		}
+		c, _, servers := serving(t, built)
+		if err := c.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Wait()
+		allEnd(t, servers)
+	})
+	t.Run("with an assay that does nothing", func(t *testing.T) {
+		c, temp := built.asProgram(t, "--assay", fakeAssay(t, "exit 0"))
+		var stderr bytes.Buffer
+		c.Stderr = &stderr
+		_ = c.Run() // returns when every holder of stderr has ended; the servers have logs of their own
+		if code := c.ProcessState.ExitCode(); code != 70 || !strings.Contains(stderr.String(), "demo step 2") {
+			t.Errorf("exit %d: %s", code, &stderr)
+		}
+		wantEmpty(t, temp)
+	})
+	t.Run("with no assay", func(t *testing.T) {
+		c, temp := built.asProgram(t, "--assay", filepath.Join(t.TempDir(), "none"))
+		_ = c.Run()
+		if code := c.ProcessState.ExitCode(); code != 3 {
+			t.Errorf("exit %d, want 3", code)
+		}
+		wantEmpty(t, temp)
+	})
+}
+
+func fakeAssay(t *testing.T, script string) string {
+	path := filepath.Join(t.TempDir(), "assay")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// asProgram is 'ledger demo' with a temporary directory of its own.
+func (d *demo) asProgram(t *testing.T, args ...string) (c *exec.Cmd, temp string) {
+	temp = t.TempDir()
+	c = exec.CommandContext(t.Context(), d.self, append([]string{"demo"}, args...)...)
+	c.Env = append(os.Environ(), "TMPDIR="+temp)
+	return c, temp
+}
+
+// serving starts 'ledger demo --serve' and returns when it serves, with a connection to each
+// server that ends when the server does.
+func serving(t *testing.T, d *demo) (c *exec.Cmd, temp string, servers map[string]net.Conn) {
+	t.Helper()
+	c, temp = d.asProgram(t, "--serve", "--assay", d.assay)
+	stdout, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	servers = map[string]net.Conn{}
+	var text strings.Builder
+	for chunk := make([]byte, 4096); !strings.Contains(text.String(), "verify-pack PACK"); {
+		n, err := stdout.Read(chunk)
+		if err != nil {
+			t.Fatalf("%v after:\n%s", err, text.String())
+		}
+		text.Write(chunk[:n])
+	}
+	_, list, _ := strings.Cut(text.String(), "serving until ^C:")
+	for line := range strings.Lines(list) {
+		if name, address, ok := strings.Cut(strings.TrimSpace(line), " http://"); ok && !strings.Contains(name, "assay") {
+			conn, err := net.Dial("tcp", strings.TrimSpace(address))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { conn.Close() })
+			servers[name] = conn
+		}
+	}
+	if len(servers) != 5 {
+		t.Fatalf("%d servers, not 5:\n%s", len(servers), text.String())
+	}
+	return c, temp, servers
+}
+
+// allEnd waits until every server has closed its connection, and fails after a while.
+func allEnd(t *testing.T, servers map[string]net.Conn) {
+	t.Helper()
+	for name, conn := range servers {
+		if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s outlives the demo", name)
+		}
+	}
+}
+
+func wantEmpty(t *testing.T, dir string) {
+	t.Helper()
+	left, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range left {
+		t.Errorf("%s is left behind", f.Name())
+	}
+}
