@@ -32,7 +32,7 @@ func Post(c *http.Client) func(ctx context.Context, url string, request []byte) 
 	direct.Jar = nil
 	direct.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return func(ctx context.Context, address string, request []byte) ([]byte, error) {
-		if err := checkURL(address); err != nil {
+		if err := CheckURL(address); err != nil {
 			return nil, err
 		}
 		ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -69,9 +69,9 @@ func post(ctx context.Context, c *http.Client, address string, request []byte) (
 	return body, nil
 }
 
-// checkURL allows https to anywhere and http to this machine. Its errors do not show the URL,
+// CheckURL allows https to anywhere and http to this machine, as Post does. Its errors do not show the URL,
 // which may hold a password.
-func checkURL(address string) error {
+func CheckURL(address string) error {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
 		return errors.New("TSA URL does not parse: want https://HOST/PATH")

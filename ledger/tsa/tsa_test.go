@@ -191,7 +191,7 @@ func TestPostSpeaksHTTPToLoopbackOnly(t *testing.T) {
 	for _, address := range []string{
 		"http://127.0.0.1:1/", "http://127.9.9.9/", "http://[::1]:1/", "http://localhost:1", "http://[::ffff:127.0.0.1]/", "https://tsa.example/", "https://10.0.0.1/",
 	} {
-		if err := checkURL(address); err != nil {
+		if err := CheckURL(address); err != nil {
 			t.Errorf("%q: %v", address, err)
 		}
 	}
