@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -23,8 +26,19 @@ func TestOperatingALedger(t *testing.T) {
 		t.Skip("starts five servers")
 	}
 	d := programs(t)
-	if err := d.startServers(t.Context()); err != nil {
+	ctx := t.Context() // of the servers, which outlive the subtests
+	if err := d.startServers(ctx); err != nil {
 		t.Fatal(err)
+	}
+	restarted := func(t *testing.T, deed func()) {
+		t.Helper()
+		if err := d.stop("ledger"); err != nil {
+			t.Fatal(err)
+		}
+		deed()
+		if err := d.start(ctx, "ledger"); err != nil {
+			t.Fatal(err)
+		}
 	}
 	first := submit(t, d, 1)
 	ledgerDir := d.path("ledger")
@@ -41,7 +55,7 @@ func TestOperatingALedger(t *testing.T) {
 		}
 	})
 	t.Run("a deleted index is derived again", func(t *testing.T) {
-		restarted(t, d, func() {
+		restarted(t, func() {
 			for _, suffix := range []string{"", "-wal", "-shm"} {
 				if err := os.Remove(dir(ledgerDir).index() + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
 					t.Fatal(err)
@@ -54,7 +68,7 @@ func TestOperatingALedger(t *testing.T) {
 	})
 	t.Run("an older copy of the whole directory is refused by what the witnesses saw", func(t *testing.T) {
 		older := d.path("older")
-		restarted(t, d, func() {
+		restarted(t, func() {
 			if err := os.CopyFS(older, os.DirFS(ledgerDir)); err != nil {
 				t.Fatal(err)
 			}
@@ -63,7 +77,7 @@ func TestOperatingALedger(t *testing.T) {
 			}
 		})
 		submit(t, d, 2)
-		restarted(t, d, func() { // so that the late witness has it too
+		restarted(t, func() { // so that the late witness has it too
 			refused(t, d, "it was rolled back", "serve", older, "--listen", "127.0.0.1:0")
 		})
 		if err := os.RemoveAll(older); err != nil {
@@ -115,18 +129,6 @@ func submit(t *testing.T, d *demo, n int) int64 {
 		t.Fatal(err)
 	}
 	return proof.Index
-}
-
-// restarted stops the ledger, does the deed, and starts it again.
-func restarted(t *testing.T, d *demo, deed func()) {
-	t.Helper()
-	if err := d.stop("ledger"); err != nil {
-		t.Fatal(err)
-	}
-	deed()
-	if err := d.start(t.Context(), "ledger"); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // refused runs a server that must not start: exit 3, one sentence, nothing on stdout.
@@ -230,18 +232,32 @@ func serving(t *testing.T, d *demo) (c *exec.Cmd, temp string, servers map[strin
 	_, list, _ := strings.Cut(text.String(), "serving until ^C:")
 	for line := range strings.Lines(list) {
 		if name, address, ok := strings.Cut(strings.TrimSpace(line), " http://"); ok && !strings.Contains(name, "assay") {
-			conn, err := net.Dial("tcp", strings.TrimSpace(address))
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { conn.Close() })
-			servers[name] = conn
+			servers[name] = idle(t, strings.TrimSpace(address))
 		}
 	}
 	if len(servers) != 5 {
 		t.Fatalf("%d servers, not 5:\n%s", len(servers), text.String())
 	}
 	return c, temp, servers
+}
+
+// idle is a connection over which a request was answered: a server that ends closes it at once.
+func idle(t *testing.T, address string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", address)
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }
 
 // allEnd waits until every server has closed its connection, and fails after a while.
