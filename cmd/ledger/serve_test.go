@@ -232,7 +232,7 @@ func serving(t *testing.T, d *demo) (c *exec.Cmd, temp string, servers map[strin
 	_, list, _ := strings.Cut(text.String(), "serving until ^C:")
 	for line := range strings.Lines(list) {
 		if name, address, ok := strings.Cut(strings.TrimSpace(line), " http://"); ok && !strings.Contains(name, "assay") {
-			servers[name] = idle(t, strings.TrimSpace(address))
+			servers[strings.TrimSpace(name)] = idle(t, strings.TrimSpace(address))
 		}
 	}
 	if len(servers) != 5 {
@@ -263,8 +263,9 @@ func idle(t *testing.T, address string) net.Conn {
 // allEnd waits until every server has closed its connection, and fails after a while.
 func allEnd(t *testing.T, servers map[string]net.Conn) {
 	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
 	for name, conn := range servers {
-		if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		if err := conn.SetReadDeadline(deadline); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := conn.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
