@@ -1,0 +1,50 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/ledger"
+	"github.com/Haserjian/assay-ledger/ledger/index"
+)
+
+func fsckCmd(s cmd.Streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "fsck DIR",
+		Short: "Read a whole ledger and report every damaged range",
+		Long: `fsck compares every entry with its leaf hash, every tile with the tiles around it, the top
+with what the guard signed last, and the index with the entries. It changes nothing, and may
+run beside 'ledger serve'. It exits 2 if anything is damaged.`,
+		Example: "  ledger fsck ./myledger",
+		Args:    cmd.Args(cobra.ExactArgs(1), "one directory"),
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			d := dir(args[0])
+			conf, err := readConfig(d)
+			if err != nil {
+				return err
+			}
+			guard := d.guard(conf.Guard)
+			x, err := index.Open(d.index(), conf.Origin)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, x.Close()) }()
+			damaged := 0
+			size, root, err := ledger.Fsck(c.Context(), d.log(), guard, x, func(damage ledger.Damage) {
+				damaged++
+				fmt.Fprintf(s.Out, "damaged  %s\n", cmd.Safe(damage.String()))
+			})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(s.Out, "%d entries, root %s, %d damaged\n", size, root, damaged)
+			if damaged > 0 {
+				return cmd.Verdict(cmd.ExitTampered)
+			}
+			return nil
+		},
+	}
+}
