@@ -27,9 +27,9 @@ const (
 	maxProofLines   = 63
 )
 
-// errAhead: a witness says that it has cosigned a larger tree than ours. Either it
-// lies, or this log has been forked or rolled back; its cosignature is worth nothing to us.
-var errAhead = errors.New("the witness knows a larger tree of this log")
+// errBetrayed: a witness shows our own signature of a tree that this log does not continue. It
+// has been forked or rolled back, and whatever it signs next makes it worse.
+var errBetrayed = errors.New("the witness shows our signature of another past of this log")
 
 // gate is one submission prefix: one request asks for the cosignatures of all keys
 // behind it, Ed25519 and ML-DSA-44 alike. It never has two questions open at once.
@@ -107,6 +107,9 @@ func (g *gate) ask(ctx context.Context, client *http.Client, policy *trust.Polic
 			return nil, err
 		}
 		answer, err := g.post(ctx, client, body)
+		if errors.Is(err, errUnprocessable) {
+			return nil, g.refused(ctx, client, policy, cp, consistency, err)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -116,7 +119,7 @@ func (g *gate) ask(ctx context.Context, client *http.Client, policy *trust.Polic
 		// SPEC tlog-witness: 409 carries "the tree size of the latest cosigned checkpoint".
 		switch {
 		case answer.conflict > cp.Size:
-			return nil, fmt.Errorf("%w: %d, ours is %d", errAhead, answer.conflict, cp.Size)
+			return nil, g.refused(ctx, client, policy, cp, consistency, fmt.Errorf("it claims size %d, ours is %d", answer.conflict, cp.Size))
 		case answer.conflict == old:
 			return nil, fmt.Errorf("it answers conflict with the size %d that it was sent", old)
 		}
@@ -124,6 +127,33 @@ func (g *gate) ask(ctx context.Context, client *http.Client, policy *trust.Polic
 		g.known = old
 	}
 	return nil, fmt.Errorf("its size changed %d times during one question", witnessAttempts)
+}
+
+// errUnprocessable: the witness finds that our tree does not continue what it has cosigned.
+var errUnprocessable = errors.New("it answers 422: this tree does not continue the last one")
+
+// refused judges a refusal that says that our log is not what it was. Words prove nothing, and
+// one witness must not be able to stop a log with them; our own signature, in the witness's
+// monitoring copy, does.
+func (g *gate) refused(ctx context.Context, client *http.Client, policy *trust.Policy, cp *trust.Checkpoint,
+	consistency func(old, size int64) ([]tlog.Hash, error), why error) error {
+	ctx, cancel := context.WithTimeout(ctx, witnessTimeout)
+	defer cancel()
+	shown, err := g.latest(ctx, client, policy, cp.Origin)
+	if err != nil {
+		return fmt.Errorf("%w, and shows nothing that we signed", why)
+	}
+	if shown.Size > cp.Size {
+		return fmt.Errorf("%w: size %d, ours is %d", errBetrayed, shown.Size, cp.Size)
+	}
+	proof, err := consistency(shown.Size, cp.Size)
+	if err != nil {
+		return fmt.Errorf("proving consistency from size %d: %w", shown.Size, err)
+	}
+	if err := trust.CheckConsistency(shown.Size, shown.Root, cp.Size, cp.Root, proof); err != nil {
+		return fmt.Errorf("%w: %w", errBetrayed, err)
+	}
+	return fmt.Errorf("%w, but what it shows is of this log", why)
 }
 
 // accept verifies the answer's lines.
@@ -186,6 +216,9 @@ func (g *gate) post(ctx context.Context, client *http.Client, body []byte) (witn
 	case http.StatusConflict:
 		size, err := parseConflict(header.Get("Content-Type"), text)
 		return witnessAnswer{nil, size}, err
+	}
+	if status == http.StatusUnprocessableEntity {
+		return witnessAnswer{}, errUnprocessable
 	}
 	return witnessAnswer{}, fmt.Errorf("it answers %d %s", status, http.StatusText(status))
 }

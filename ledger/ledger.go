@@ -412,9 +412,6 @@ func (l *Log) Health(ctx context.Context) error {
 	if err := l.publisher.trouble.Load(); err != nil {
 		return fmt.Errorf("nothing is published: %w", *err)
 	}
-	if err := l.publisher.ahead.Load(); err != nil {
-		return *err
-	}
 	if err := l.follower.trouble.Load(); err != nil {
 		return fmt.Errorf("the index does not follow the log: %w", *err)
 	}

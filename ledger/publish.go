@@ -67,7 +67,6 @@ type publisher struct {
 
 	current atomic.Pointer[snapshot]
 	trouble atomic.Pointer[error] // why the last try did not publish; nil when it did
-	ahead   atomic.Pointer[error] // errAhead, once a witness has said so
 
 	arriving atomic.Int64 // submissions that are not in the tree yet and not refused; Add counts them
 
@@ -88,6 +87,7 @@ type publisher struct {
 		asked       time.Time // the last time witnesses were asked
 		late        time.Duration
 		draining    bool // Close wants one last publication
+		halted      bool // a witness has shown that this log is not the one it was
 	}
 }
 
@@ -196,6 +196,9 @@ func (p *publisher) run() {
 // step does what is due and returns how long nothing will be, or false to end.
 func (p *publisher) step(now time.Time) (time.Duration, bool) {
 	l := &p.loop
+	if l.halted {
+		return 0, false
+	}
 	select {
 	case <-p.grown: // so that a last publication holds all there is
 		l.dirty = true
@@ -368,9 +371,9 @@ func (p *publisher) answered(a answer) {
 	}
 	p.complain(a)
 	switch r := l.round; {
-	case errors.Is(a.err, errAhead):
-		// Evidence of a fork or of a lie: the gate is not free any more in this process.
-		p.ahead.Store(&a.err)
+	case errors.Is(a.err, errBetrayed):
+		l.halted = true
+		p.freeze(fmt.Errorf("%w: %s: %w: it was rolled back or forked; restore the one that was published", ErrGuard, strings.Join(a.gate.witnesses, " "), a.err))
 	case a.round != r && r.lacks(a.gate): // it was busy when the latest round began
 		p.askOne(a.gate, r)
 	default:
@@ -392,9 +395,6 @@ func (p *publisher) complain(a answer) {
 	switch {
 	case a.err == nil:
 		p.log.Info("a witness cosigns again", "witness", who, "size", a.round.cp.Size)
-	case errors.Is(a.err, errAhead):
-		p.log.Error("a witness has cosigned more than this log holds; it is not asked again until the ledger restarts",
-			"witness", who, "size", a.round.cp.Size, "err", a.err)
 	default:
 		p.log.Warn("a witness does not cosign", "witness", who, "size", a.round.cp.Size, "err", a.err)
 	}
