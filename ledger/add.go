@@ -151,7 +151,6 @@ func (l *Log) admit(m *pack.Manifest, src pack.Source) (_ pack.Logged, fresh boo
 		return pack.Logged{}, false, err
 	}
 	if err := l.probe.check(); err != nil {
-		l.cfg.Log.Error("storage refuses writes", "err", err)
 		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrStorage, err)
 	}
 	if err := l.reserve(); err != nil {

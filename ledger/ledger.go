@@ -231,7 +231,7 @@ func Create(ctx context.Context, cfg Config) error {
 	if err := durable.Mkdir(cfg.Dir, 0o755); err != nil {
 		return fmt.Errorf("creating the log: %w", err)
 	}
-	if err := (&probe{dirs: []string{cfg.Dir}}).check(); err != nil {
+	if err := (&probe{dirs: []string{cfg.Dir}, log: cfg.Log}).check(); err != nil {
 		return fmt.Errorf("creating the log: %w: %w", ErrStorage, err)
 	}
 	_, stop, err := startTessera(&cfg)
@@ -255,7 +255,7 @@ func Open(ctx context.Context, cfg Config) (_ *Log, err error) {
 	}
 	l := &Log{
 		cfg:     cfg,
-		probe:   &probe{dirs: []string{cfg.Dir, cfg.GuardDir}, spare: spareBytes},
+		probe:   &probe{dirs: []string{cfg.Dir, cfg.GuardDir}, spare: spareBytes, log: cfg.Log},
 		calls:   make(chan struct{}, cfg.MaxPending),
 		closed:  make(chan struct{}),
 		pending: map[[32]byte]*admission{},
@@ -419,8 +419,9 @@ func (l *Log) Health(ctx context.Context) error {
 	return err
 }
 
-// Close ends the log; the caller closes the Index after it. It refuses new entries, waits for those on their way into the tree, publishes
-// once more if a quorum can be had at once, and ends. If ctx ends first Close returns
+// Close ends the log; the caller closes the Index after it. It refuses new entries,
+// waits for those on their way into the tree, publishes once more if a quorum can be
+// had at once, and ends. If ctx ends first Close returns
 // its error; what is still being written goes on, and the guard stays locked until
 // it is done or the process ends. Close may be called again to wait again.
 func (l *Log) Close(ctx context.Context) error {

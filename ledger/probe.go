@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -27,6 +28,7 @@ const (
 type probe struct {
 	dirs  []string
 	spare uint64 // bytes
+	log   *slog.Logger
 
 	mu      sync.Mutex
 	looking bool
@@ -49,8 +51,19 @@ func (p *probe) check() error {
 	p.mu.Unlock()
 	err := p.look()
 	p.mu.Lock()
+	p.report(err)
 	p.looking, p.at, p.err = false, time.Now(), err
 	return err
+}
+
+// report logs a change, and not every request that is refused meanwhile.
+func (p *probe) report(err error) {
+	switch {
+	case err != nil && p.err == nil:
+		p.log.Error("storage refuses writes", "err", err)
+	case err == nil && p.err != nil:
+		p.log.Info("storage takes writes again")
+	}
 }
 
 func (p *probe) look() (err error) {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,9 +25,7 @@ const tesseraInterval = 500 * time.Millisecond
 // resolved by then.
 func startTessera(cfg *Config) (_ *tessera.Appender, stop func(), err error) {
 	logTesseraTo(cfg.Log)
-	// Tessera decides by the age and content of this file whether to write it again:
-	// a torn one, or one from before the clock stepped back, would stay for ever.
-	if err := os.Remove(filepath.Join(cfg.Dir, "checkpoint")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeCheckpoints(cfg.Dir); err != nil {
 		return nil, nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -59,6 +58,26 @@ func startTessera(cfg *Config) (_ *tessera.Appender, stop func(), err error) {
 		cancel()
 		_ = shutdown(ctx)
 	}, nil
+}
+
+// removeCheckpoints removes Tessera's own checkpoint file, and the unfinished copies of it
+// (checkpoint and digits) that it leaves on a full disk, two a second. Tessera decides by the age
+// and content of that file whether to write it again: a torn one, or one from before the clock
+// stepped back, would stay for ever.
+func removeCheckpoints(dir string) error {
+	files, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, f := range files {
+		if !strings.HasPrefix(f.Name(), "checkpoint") {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, f.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // nobody signs Tessera's internal checkpoint file in the log's name with a signature
