@@ -120,7 +120,7 @@ func (s Streams) Tell(ran *cobra.Command, err error) *Error {
 	}
 	// The words of the whole chain, with the code and the hint of the Error in it.
 	text, suggestions, suggested := strings.Cut(err.Error(), "\n\nDid you mean this?\n")
-	told = &Error{Code: told.Code, Err: errors.New(strings.ReplaceAll(text, "\n", " ")), Hint: told.Hint}
+	told = &Error{Code: told.Code, Err: errors.New(strings.ReplaceAll(text, "\n", "; ")), Hint: told.Hint}
 	if suggested { // cobra's, for commands
 		told.Hint = "did you mean " + strings.Join(strings.Fields(suggestions), " or ") + "? " + told.Hint
 	}

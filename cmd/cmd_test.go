@@ -47,7 +47,7 @@ func TestEveryErrorGetsItsExitCodeAndOneSentence(t *testing.T) {
 		{"unavailable", Unavailable("again", "down"), 4, "tool judge: down\nhint: again\n"},
 		{"an error nobody dressed", errors.New("odd"), 3, "tool judge: odd\nhint: run 'tool judge --help'\n"},
 		{"a file error needs no hint", &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist}, 3, "tool judge: open x: file does not exist\n"},
-		{"hostile text", errors.New("a\x1b[2Jb\nVERIFIED"), 3, "tool judge: a\\u{1b}[2Jb VERIFIED\nhint: run 'tool judge --help'\n"},
+		{"hostile text", errors.New("a\x1b[2Jb\nVERIFIED"), 3, "tool judge: a\\u{1b}[2Jb; VERIFIED\nhint: run 'tool judge --help'\n"},
 	} {
 		code, talk := runBody(t, []string{"judge"}, func() error { return test.err })
 		if code != test.code || talk != test.talk {

@@ -61,6 +61,12 @@ func serve(ctx context.Context, s cmd.Streams, d dir, conf config, rate float64)
 	if err != nil {
 		return err
 	}
+	for _, w := range logConfig.Policy.Witnesses() {
+		if w.URL == "" {
+			log.Warn("a witness of the policy has no URL and is never asked", "witness", w.Name)
+		}
+	}
+	log.Info("checking the log, its guard and what its witnesses show", "dir", string(d))
 	l, err := ledger.Open(ctx, logConfig)
 	if err != nil && ctx.Err() != nil {
 		log.Info("stopped before it had started", "err", err)
