@@ -157,7 +157,9 @@ func TestALedgerThatLiesOrFailsLeavesNothingInThePack(t *testing.T) {
 		}, 2, "does not verify"},
 		{"rejected", status(422), 2, ""},
 		{"bad request", status(400), 3, ""},
-		{"redirected", func(rw http.ResponseWriter, r *http.Request) { http.Redirect(rw, r, w.url+"/elsewhere", http.StatusTemporaryRedirect) }, 4, "give the URL it redirects to"},
+		{"redirected", func(rw http.ResponseWriter, r *http.Request) {
+			http.Redirect(rw, r, w.url+"/elsewhere", http.StatusTemporaryRedirect)
+		}, 4, "give the URL it redirects to"},
 	} {
 		w.answer = test.answer
 		code, out, talk := w.anchor("a")
