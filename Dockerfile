@@ -1,6 +1,6 @@
 # Both programs, static, from scratch, as nobody.
 #   docker build -t assay-ledger .
-#   docker run --rm -v "$PWD:/work:ro" assay-ledger assay verify-pack /work/proof_pack
+#   docker run --rm -v "$PWD:/packs:ro" assay-ledger assay verify-pack /packs/proof_pack
 ARG BUILDER=golang:1.26
 FROM ${BUILDER} AS build
 WORKDIR /src
