@@ -20,4 +20,5 @@ USER 65532:65532
 WORKDIR /data
 VOLUME /data
 EXPOSE 8080
-CMD ["ledger", "serve", "/data"]
+# Behind a proxy that speaks TLS; the ledger itself speaks plain HTTP.
+CMD ["ledger", "serve", "/data", "--listen", ":8080"]
