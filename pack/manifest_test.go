@@ -1,0 +1,281 @@
+package pack
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/trust/trusttest"
+)
+
+// A ledger admits what VerifyManifest has no finding about: it must see by itself everything that a
+// manifest alone can show, whoever signed it.
+func TestAManifestAloneShowsWhatItsPackWould(t *testing.T) {
+	files := smallPack(t)
+	manifest := mustParse(t, string(files[manifestName]))
+	items := get(manifest, "files").Items
+	zeros := jcs.Str(strings.Repeat("0", 64))
+	if m, findings := VerifyManifest(resign(t, files, manifest, otherSigner)[manifestName]); m == nil || len(findings) > 0 {
+		t.Fatalf("the forger cannot forge: %v", findings)
+	}
+	for _, lie := range []struct {
+		field, code string
+		path        string
+		to          jcs.Value
+	}{
+		{"pack_id", eTamper, "pack_id", jcs.Str("pack_x")},                                            // H1
+		{"suite_hash", eTamper, "suite_hash", zeros},                                                  // H1
+		{"claim_set_id", eTamper, "claim_set_id", jcs.Str("x")},                                       // H1
+		{"claim_set_hash", eTamper, "attestation.claim_set_hash", zeros},                              // H1
+		{"n_receipts", eTamper, "attestation.n_receipts", jcs.Int(3)},                                 // H2
+		{"files", eTamper, "files", jcs.Arr(items[1], items[1], items[2])},                            // H3
+		{"files", eTamper, "files", jcs.Arr(items[1], items[0], items[2])},                            // H3
+		{"../x", ePath, "files", jcs.Arr(set(items[0], "path", jcs.Str("../x")), items[1], items[2])}, // (c)
+		{"expected_files", eTamper, "expected_files", jcs.Arr(jcs.Str("."))},                          // H4
+		{"/etc/passwd", ePath, "expected_files", jcs.Arr(jcs.Str("/etc/passwd"))},                     // (d)
+		{"receipt_integrity", eTamper, "attestation.receipt_integrity", jcs.Str("FAIL")},              // §4.9
+		{"discrepancy_fingerprint", eTamper, "attestation.claim_check", jcs.Str("N/A")},               // H13
+		{"discrepancy_fingerprint", eTamper, "attestation.discrepancy_fingerprint", jcs.Value{}},      // H13
+		{"attestation_sha256", eTamper, "attestation_sha256", zeros},                                  // (i)
+		{"pack_root_sha256", eTamper, "pack_root_sha256", zeros},                                      // (k), D12
+		{"signer_pubkey_sha256", eSignature, "signer_pubkey_sha256", zeros},                           // (j)
+		{"signer_pubkey", eSignature, "signer_pubkey", jcs.Str("")},                                   // (j)
+		{"signer_pubkey", eSignature, "signer_pubkey", get(manifest, "signer_pubkey")},                // another signer's
+		{"signature", eSignature, "signature", jcs.Str("")},                                           // H9
+		{"signature", eSignature, "signature", jcs.Str(get(manifest, "signature").Text + "\n")},       // H9
+		{"signer_pubkey", eSignature, "signature", get(manifest, "signature")},                        // of another key
+	} {
+		forged := resign(t, files, set(manifest, lie.path, lie.to), otherSigner, lie.path, strings.TrimPrefix(lie.path, "attestation."))
+		m, findings := VerifyManifest(forged[manifestName])
+		if m == nil || !slices.ContainsFunc(findings, func(f Finding) bool { return f.Field == lie.field && f.Code == lie.code }) {
+			t.Errorf("%s: no %s about %s: %v", lie.path, lie.code, lie.field, findings)
+		}
+	}
+}
+
+// pack.md §3.3, §3.4: patterns and limits that a signer could stretch by signing anew.
+func TestEveryManifestPatternAndLimitHasTwoSides(t *testing.T) {
+	s := smallSpec(t)
+	s.CIBinding = &CIBinding{"local", strings.Repeat("a", 40), "acme/app", "main", "1", "1", "w", "bot"}
+	files := mustBuild(t, s).FS().(memFS)
+	manifest := mustParse(t, string(files[manifestName]))
+	judge := func(path string, to jcs.Value) []Finding {
+		top, _, _ := strings.Cut(path, ".")
+		_, findings := VerifyManifest(resign(t, files, set(manifest, path, to), testSigner, top)[manifestName])
+		return findings
+	}
+	// Refused for its form, so that nothing else is looked at: the one finding names the member.
+	refused := func(path string, to jcs.Value) {
+		t.Helper()
+		if f := judge(path, to); len(f) != 1 || f[0].Code != eTamper || !strings.HasPrefix(f[0].Message, path+": ") {
+			t.Errorf("%s = %.80s: %v", path, plain(to), f)
+		}
+	}
+	taken := func(path string, to jcs.Value) {
+		t.Helper()
+		if f := judge(path, to); slices.ContainsFunc(f, func(f Finding) bool { return f.Field == manifestName }) {
+			t.Errorf("%s = %.80s: %v", path, plain(to), f)
+		}
+	}
+	hashes := []string{"attestation_sha256", "suite_hash", "claim_set_hash", "signer_pubkey_sha256", "pack_root_sha256",
+		"attestation.suite_hash", "attestation.policy_hash", "attestation.claim_set_hash", "attestation.discrepancy_fingerprint", "attestation.head_hash"}
+	for _, path := range hashes {
+		taken(path, jcs.Str(strings.Repeat("0f", 32)))
+		for _, bad := range []string{strings.Repeat("0", 63), strings.Repeat("0", 65), strings.Repeat("A", 64), strings.Repeat("0", 63) + "g", strings.Repeat("0", 63) + "/", strings.Repeat("0", 63) + ":", strings.Repeat("0", 63) + "`"} {
+			refused(path, jcs.Str(bad))
+		}
+	}
+	for _, bad := range []string{strings.Repeat("a", 39), strings.Repeat("a", 41), strings.Repeat("A", 40), strings.Repeat("g", 40)} {
+		refused("attestation.ci_binding.commit_sha", jcs.Str(bad))
+	}
+	for _, path := range []string{"pack_id", "signer_id", "attestation.pack_id", "attestation.run_id"} {
+		taken(path, jcs.Str(" ~"+strings.Repeat("x", 254)))
+		for _, bad := range []string{"", strings.Repeat("x", 257), "a\x7f", "a\x1f", "\u00e9"} {
+			refused(path, jcs.Str(bad))
+		}
+	}
+	taken("attestation.verifier_version", jcs.Str(strings.Repeat("1", 64)))
+	for _, bad := range []string{"", strings.Repeat("1", 65), "1+2", "1 2", "1\n"} {
+		refused("attestation.verifier_version", jcs.Str(bad))
+	}
+	number := func(s string) jcs.Value { return jcs.Value{Kind: jcs.Number, Text: s} }
+	for _, path := range []string{"receipt_count_expected", "attestation.n_receipts"} {
+		taken(path, number("0"))
+		taken(path, number("9007199254740991"))
+		for _, bad := range []string{"9007199254740992", "9999999999999999", "10000000000000000", "18446744073709551616", "-1", "1.0", "1e1"} {
+			refused(path, number(bad))
+		}
+		refused(path, jcs.Str("1"))
+	}
+	for _, bad := range []string{"-0", "00", "+1", "01", ""} { // no writer of values writes these
+		if n, ok := readCount(number(bad)); ok {
+			t.Errorf("%q counts %d", bad, n)
+		}
+	}
+	for _, bad := range []string{"0", "2", "1.0"} {
+		refused("attestation.fingerprint_version", number(bad))
+	}
+	for _, path := range []string{"attestation.timestamp_start", "attestation.timestamp_end", "attestation.valid_until"} {
+		taken(path, jcs.Str("2026-01-15T10:00:00."+strings.Repeat("1", 38)+"+00:00")) // 64 bytes
+		for _, bad := range []string{"2026-01-15T10:00:00." + strings.Repeat("1", 39) + "+00:00", "2026-01-15t10:00:00Z", "2026-01-15T10:00:00z",
+			"2026-01-15 10:00:00Z", "2026-01-15T10:00:60Z", "2026-01-15T24:00:00Z", "0000-01-15T10:00:00Z", "2026-02-29T10:00:00Z", "2026-01-15T10:00:00", "2026-01-15T10:00:00+24:00"} {
+			refused(path, jcs.Str(bad))
+		}
+	}
+	items := get(manifest, "files").Items
+	refused("files", jcs.Arr(items[0], items[1]))
+	refused("files", items[0])
+	refused("expected_files", jcs.Arr())
+	refused("attestation", jcs.Str("x"))
+	refused("attestation.ci_binding", jcs.Str("x"))
+	for _, bad := range []jcs.Value{jcs.Str("0.1.1"), jcs.Int(1)} {
+		refused("pack_version", bad)
+		refused("manifest_version", bad)
+		refused("signature_alg", bad)
+		refused("signature_scope", bad)
+		refused("hash_alg", bad)
+		refused("attestation.canon_version", bad)
+		refused("attestation.head_hash_algorithm", bad)
+	}
+	taken("signature_scope", jcs.Str(scopeLegacy))
+}
+
+// ledger.md "Entry": what the signed attestation says of its CI run may stand in the entry, and only that.
+func TestAnEntryNamesTheCIRunOfItsManifestOrNone(t *testing.T) {
+	w := newAnchored(t)
+	s := smallSpec(t)
+	s.CIBinding = &CIBinding{Provider: "github_actions", CommitSHA: strings.Repeat("b", 40), Repo: "acme/app"}
+	p := mustBuild(t, s)
+	w.files, w.m = p.FS().(memFS), p.Manifest
+	bound := mustEntry(t, w.m, Source{}, nil)
+	if bound.Source.Attestation != "ci_binding" {
+		t.Fatalf("%+v", bound.Source)
+	}
+	other := bound
+	other.Source.Commit = strings.Repeat("c", 40)
+	for what, c := range map[string]struct {
+		e    Entry
+		exit int
+	}{"its own": {bound, 0}, "another": {other, 2}} {
+		r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy, RequireAnchor: true, Proof: w.logEntry(c.e)})
+		if r.ExitCode() != c.exit {
+			t.Errorf("%s: exit %d: %v", what, r.ExitCode(), r.Findings)
+		}
+	}
+	if src, err := ParseSource("", "", strings.Repeat("c", 40)); err == nil {
+		t.Errorf("a commit of no repository: %+v", src)
+	}
+	if src, err := ParseSource("acme/app", strings.Repeat("w", 512), ""); err != nil {
+		t.Errorf("%+v: %v", src, err)
+	}
+	if src, err := ParseSource("acme/app", strings.Repeat("w", 513), ""); err == nil {
+		t.Errorf("a workflow of %d bytes", len(src.Workflow))
+	}
+}
+
+func TestAProofThatIsTooLargeOrOfNoManifestIsNone(t *testing.T) {
+	w := newAnchored(t)
+	o := Options{Now: builtAt, Policy: trusttest.Policy(w.log, nil, 0), Proof: make([]byte, maxProof+1)}
+	r := mustVerify(t, w.files, o)
+	if r.ExitCode() != 2 || r.Anchor != Fail || !strings.Contains(r.Findings[0].Message, "too large") {
+		t.Errorf("exit %d, anchor %s: %v", r.ExitCode(), r.Anchor, r.Findings)
+	}
+	large := maps.Clone(w.files)
+	large[proofName], o.Proof = o.Proof, nil
+	r = mustVerify(t, large, o)
+	if r.ExitCode() != 2 || r.Anchor != Fail || !strings.Contains(r.Findings[0].Message, "too large") {
+		t.Errorf("in the pack: exit %d, anchor %s: %v", r.ExitCode(), r.Anchor, r.Findings)
+	}
+	o.Proof = w.logEntry(mustEntry(t, w.m, Source{}, nil))
+	if r := mustVerify(t, memFS{}, o); r.ExitCode() != 2 || r.Anchor != Fail || r.Logged != nil {
+		t.Errorf("no manifest: exit %d, anchor %s", r.ExitCode(), r.Anchor)
+	}
+}
+
+// DirFS says of itself: regular files only, no symlink followed, never blocks on a FIFO.
+func TestDirFSOpensRegularFilesOnly(t *testing.T) {
+	dir := t.TempDir()
+	for _, step := range []error{
+		os.Mkdir(filepath.Join(dir, "real"), 0o755),
+		os.WriteFile(filepath.Join(dir, "real", "file"), []byte("x"), 0o644),
+		os.Symlink("real", filepath.Join(dir, "linked")),
+		os.Symlink(filepath.Join("real", "file"), filepath.Join(dir, "link")),
+		os.Symlink("/dev/zero", filepath.Join(dir, "device")),
+	} {
+		if step != nil {
+			t.Skipf("SKIPPED: cannot be made here: %v", step)
+		}
+	}
+	if err := mkfifo(filepath.Join(dir, "fifo")); err != nil {
+		t.Logf("no FIFO: %v", err)
+	}
+	fsys, done, err := DirFS(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	if text, err := fs.ReadFile(fsys, "real/file"); err != nil || string(text) != "x" {
+		t.Errorf("a regular file: %q, %v", text, err)
+	}
+	for _, name := range []string{"link", "linked", "linked/file", "device", "fifo", "../x", "/etc/passwd", "real/../real/file", "./real/file", "", "real/file/x", "nowhere"} {
+		if f, err := fsys.Open(name); err == nil {
+			t.Errorf("%q was opened", name)
+			f.Close()
+		}
+		if name == "link" || name == "linked" || name == "device" || name == "fifo" {
+			continue // Lstat and ReadDir look at these, they do not follow them
+		}
+		if info, err := fs.Lstat(fsys, name); err == nil {
+			t.Errorf("%q is %v", name, info.Mode())
+		}
+	}
+	for _, name := range []string{"linked", "link", "real/file", "fifo", ".."} {
+		if entries, err := fs.ReadDir(fsys, name); err == nil {
+			t.Errorf("%q was listed: %v", name, entries)
+		}
+	}
+	for name, want := range map[string]fs.FileMode{"link": fs.ModeSymlink, "linked": fs.ModeSymlink, "real": fs.ModeDir} {
+		if info, err := fs.Lstat(fsys, name); err != nil || info.Mode().Type() != want {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for i := range maxListing + 10 {
+		if err := os.WriteFile(filepath.Join(dir, "real", fmt.Sprint(i)), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entries, err := fs.ReadDir(fsys, "real")
+	if err != nil || len(entries) != maxListing || !slices.IsSortedFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) }) {
+		t.Errorf("%d entries, %v", len(entries), err)
+	}
+}
+
+func TestFilesThatGrowAreReadToTheirLimit(t *testing.T) {
+	if text, err := readRegular(memFS{"x": make([]byte, 10)}, "x", 10); err != nil || len(text) != 10 {
+		t.Errorf("%d bytes, %v", len(text), err)
+	}
+	if _, err := readRegular(memFS{"x": make([]byte, 11)}, "x", 10); err == nil {
+		t.Error("a file over the limit")
+	}
+	// Its size says 10 when it is opened.
+	if text, err := readRegular(growingFS{memFS{"x": make([]byte, 10)}}, "x", 10); err == nil {
+		t.Errorf("a file that grew was read: %d bytes", len(text))
+	}
+}
+
+type growingFS struct{ memFS }
+
+func (g growingFS) Open(name string) (fs.File, error) {
+	f, err := g.memFS.Open(name)
+	return &growingFile{f}, err
+}
+
+type growingFile struct{ fs.File }
+
+func (f *growingFile) Read(p []byte) (int, error) { return len(p), nil }
