@@ -177,6 +177,20 @@ func TestAnAttributeThatStandsTwiceIsRefused(t *testing.T) {
 	}
 }
 
+// SPEC RFC 5652 §5.3: version 1 goes with issuerAndSerialNumber, 3 with subjectKeyIdentifier.
+func TestTheVersionOfASignerGoesWithItsIdentifier(t *testing.T) {
+	for bySubjectKey, want := range map[bool]byte{false: 1, true: 3} {
+		root := parseNodes(t, wellTrodden(t, bySubjectKey))[0]
+		version := root.in[1].in[0].in[4].in[0].in[0]
+		for v := range byte(6) {
+			version.body = []byte{v}
+			if err := tokenError(root.encode()); (err == nil) != (v == want) {
+				t.Errorf("by subject key %t, version %d: %v", bySubjectKey, v, err)
+			}
+		}
+	}
+}
+
 func TestFlagsAndParametersHaveOneForm(t *testing.T) {
 	for _, body := range []string{"\x01\x01\x01", "\x01\x01\x00", "\x01\x00", "\x01\x02\xff\xff", "\x01\x02\xff\x00"} {
 		r := newReader([]byte(body))
