@@ -31,7 +31,8 @@ var layout = map[string][]string{
 	// The evidence tool.
 	"pack/keystore": {"internal/durable", "trust"},
 	"capture":       {"pack", "pack/jcs", "internal/durable"},
-	"cmd/assay":     {"capture", "cmd", "internal/durable", "ledger/client", "pack", "pack/jcs", "pack/keystore", "trust"},
+	"cmd/assay": {"capture", "cmd", "conformance", "internal/durable", "ledger/client", "pack", "pack/jcs", "pack/keystore",
+		"pack/report", "pack/schema", "trust"},
 
 	// The log and its servers.
 	"ledger":        {"internal/durable", "pack", "pack/jcs", "trust", "trust/timestamp"},

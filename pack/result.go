@@ -131,6 +131,15 @@ type Options struct {
 	Now           time.Time      // zero: no check against the present (future guard)
 	RequireClaims bool
 	RequireAnchor bool
+
+	Lock           *Lock         // nil: no lockfile, and the lock channel is SKIPPED
+	TrustedSigners [][32]byte    // SHA-256 of the public keys that may have signed; none: any key, shown as unpinned
+	MaxAge         time.Duration // 0: of any age
+	RequireCI      bool          // the pack must hold a ci_binding
+	CommitSHA      string        // 40 lowercase hex digits that ci_binding must name; empty: any
+	CheckExpiry    bool          // valid_until, if the pack has one, must not have passed
+	Contract       *Contract     // the call sites that receipts must cover; nil: not checked
+	MinCoverage    float64       // of Contract, 0 to 1
 }
 
 // Result is the judgement of one pack: three channels, never merged.
@@ -144,6 +153,11 @@ type Result struct {
 	ClaimsReexecuted bool
 	Manifest         *Manifest // nil if it could not be read
 	Receipts         int
+	Lock             Verdict           // SKIPPED without Options.Lock
+	LockFindings     []Finding         // where the pack drifts from the lock, or its signer is not a trusted one
+	Pinned           bool              // an allowlist of the lock, or TrustedSigners, names the key that signed
+	Expiry           Verdict           // SKIPPED unless CheckExpiry and the pack has a valid_until
+	Coverage         *CoverageResult   // nil without Options.Contract
 	Log              *trust.Checkpoint // when Anchor is PASS
 	Logged           *Logged           // when Anchor is PASS
 	Time             *timestamp.Token  // when Anchor is PASS and roots were given that believe the entry's token

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
 
@@ -139,7 +140,7 @@ func loadKey(h home, id string) (*keystore.Key, error) {
 }
 
 // signingKey is the active key; a first run makes one unless that was forbidden.
-func signingKey(s cmd.Streams, h home, generate bool) (*keystore.Key, error) {
+func signingKey(s cmd.Streams, h home, generate bool) (pack.Signer, error) {
 	id, err := h.keys().Active()
 	if err != nil {
 		return nil, err

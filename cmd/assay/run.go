@@ -12,7 +12,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -23,7 +22,6 @@ import (
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
-	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
 
 // packing is what run and proof-pack have in common: from a trace to a verified pack.
@@ -112,7 +110,7 @@ type job struct {
 	home    home
 	trace   string
 	cards   []pack.Card
-	key     *keystore.Key
+	key     pack.Signer
 }
 
 func (p packing) prepare(s cmd.Streams, command, trace string) (*job, error) {
@@ -153,37 +151,6 @@ func writable(dir string) error {
 		return err
 	}
 	return errors.Join(f.Close(), os.Remove(f.Name()))
-}
-
-// findCards resolves each name: a built-in id first, so that no file can shadow one, then a file.
-func findCards(names []string) ([]pack.Card, error) {
-	var cards []pack.Card
-	builtin := pack.BuiltinCards()
-next:
-	for _, name := range names {
-		for _, card := range builtin {
-			if card.ID == name {
-				cards = append(cards, card)
-				continue next
-			}
-		}
-		text, err := cmd.ReadFile(name, 1<<20)
-		if errors.Is(err, fs.ErrNotExist) {
-			ids := make([]string, len(builtin))
-			for i, card := range builtin {
-				ids[i] = card.ID
-			}
-			return nil, cmd.BadInput("built in are "+strings.Join(ids, ", "), "no card %q, built in or as a file", name)
-		} else if err != nil {
-			return nil, err
-		}
-		card, err := pack.ParseCard(text)
-		if err != nil {
-			return nil, cmd.BadInput("", "card %s: %v", name, err)
-		}
-		cards = append(cards, card)
-	}
-	return cards, nil
 }
 
 // finish packs, verifies and reports; child is the exit code of the program that ran. If that is not

@@ -1,0 +1,9 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+)
+
+func lockCmd(s cmd.Streams) *cobra.Command { return stub("lock") }
