@@ -31,6 +31,7 @@ type receiptScan struct {
 	bad      bool // a receipt broke a rule of pack.md §4.3
 	literal  int  // lines that hold U+0085, U+2028 or U+2029 unescaped
 
+	reader                  jcs.Reader
 	ids                     map[[16]byte]struct{}
 	last                    []byte // the last line
 	scratch                 []byte
@@ -106,7 +107,7 @@ func (s *receiptScan) line(line []byte) {
 		s.stop(eTamper, "more than %d receipts", maxReceipts)
 		return
 	}
-	v, canonical, err := jcs.IsPackLine(line, jcs.Limits{Bytes: maxLine, Depth: maxDepth})
+	v, canonical, err := s.reader.IsPackLine(line, jcs.Limits{Bytes: maxLine, Depth: maxDepth})
 	if err != nil {
 		s.stop(jsonCode(err), "line %d: %s", s.count+1, oneLine(err))
 		return

@@ -50,7 +50,8 @@ func BenchmarkParse(b *testing.B) {
 
 func BenchmarkIsPackLine(b *testing.B) {
 	text := packLine(b)
-	benchmark(b, text, func() error { _, _, err := IsPackLine(text, Limits{}); return err })
+	var r Reader
+	benchmark(b, text, func() error { _, _, err := r.IsPackLine(text, Limits{}); return err })
 }
 
 // BenchmarkIsPackLineEscapes is the slow path: the text holds escape sequences and a float.
@@ -59,7 +60,8 @@ func BenchmarkIsPackLineEscapes(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	benchmark(b, text, func() error { _, _, err := IsPackLine(text, Limits{}); return err })
+	var r Reader
+	benchmark(b, text, func() error { _, _, err := r.IsPackLine(text, Limits{}); return err })
 }
 
 func BenchmarkAppendPack(b *testing.B) {

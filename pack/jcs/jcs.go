@@ -117,25 +117,42 @@ func Parse(text []byte, l Limits) (Value, error) {
 	if err := s.scan(l); err != nil {
 		return Value{}, err
 	}
-	return s.build(), nil
+	var v Value
+	new(builder).build(&s, &v)
+	return v, nil
 }
 
 // IsPackLine reads one line of receipt_pack.jsonl, without its newline, and reports whether it is
 // exactly C(v) or exactly AppendPackLine(v): the same value spelled in any third way is not a line that
 // a builder wrote. An error means that the line is not JSON or that v has no canonical form.
 func IsPackLine(line []byte, l Limits) (v Value, canonical bool, err error) {
-	s := scanner{text: line}
+	return new(Reader).IsPackLine(line, l)
+}
+
+// A Reader reads lines one after the other in the memory of those before: the Items and Members of a
+// Value it returns are good until its next line, strings for ever. The zero Reader is ready to use.
+type Reader struct {
+	scanner scanner
+	builder builder
+	written []byte
+}
+
+// IsPackLine is the function of that name.
+func (r *Reader) IsPackLine(line []byte, l Limits) (v Value, canonical bool, err error) {
+	s := &r.scanner
+	*s = scanner{text: line, tape: s.tape[:0], orders: s.orders[:0]}
 	if err := s.scan(l); err != nil {
 		return Value{}, false, err
 	}
-	v = s.build()
+	r.builder.build(s, &v)
 	if root := s.tape[0]; root.clean && root.start == 0 && int(root.end) == len(line) {
 		return v, true, nil
 	}
-	written, err := s.emit(make([]byte, 0, len(line)), 0)
+	written, err := s.emit(r.written[:0], 0)
 	if err != nil {
 		return Value{}, false, err
 	}
+	r.written = written
 	if string(written) == string(line) {
 		return v, true, nil
 	}

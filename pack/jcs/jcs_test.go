@@ -547,3 +547,37 @@ func TestPackAppends(t *testing.T) {
 		}
 	}
 }
+
+func TestAReaderKeepsNothingOfTheLinesBefore(t *testing.T) {
+	lines := []string{
+		`{}`, `[]`, `null`, `true`, `1`, `"x"`, `{"a":1,"b":[true,{"c":"d"}]}`, `{"b":1,"a":2}`, `{"a":{"b":{"c":[1,2,3]}}}`,
+		`[false,null,1E21,1e21,""]`, `{"a":"\u2028"}`, `{"a":"\u0061"}`, `{"a":1,"a":2}`, `[1,`, `{"z":null,"y":false,"x":[]}`,
+		"[" + strings.Repeat("{\"k\":[1]},", 5000) + "0]",
+	}
+	var reader Reader
+	for _, first := range lines {
+		for _, second := range lines {
+			reader.IsPackLine([]byte(first), Limits{})
+			got, gotOK, gotErr := reader.IsPackLine([]byte(second), Limits{})
+			want, wantOK, wantErr := IsPackLine([]byte(second), Limits{})
+			if fmt.Sprint(got, gotOK, gotErr) != fmt.Sprint(want, wantOK, wantErr) {
+				t.Errorf("%.40s after %.40s: %v %v, expected %v %v", second, first, gotOK, gotErr, wantOK, wantErr)
+			}
+		}
+	}
+}
+
+func TestStringsOfALineOutliveIt(t *testing.T) {
+	var reader Reader
+	v, _, err := reader.IsPackLine([]byte(`{"a":"first","b":12}`), Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, text, number := v.Members[0].Name, v.Members[0].Value.Text, v.Members[1].Value.Text
+	if _, _, err := reader.IsPackLine([]byte(`{"z":"other","y":99}`), Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	if name != "a" || text != "first" || number != "12" {
+		t.Errorf("%q %q %q after the next line", name, text, number)
+	}
+}

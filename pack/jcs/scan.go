@@ -45,7 +45,7 @@ func (s *scanner) scan(l Limits) error {
 	}
 	s.maxDepth = l.depth()
 	// A receipt has a token for every twelve bytes or so; other texts let the tape grow.
-	s.tape = make([]token, 0, min(len(s.text)/12+8, 1024))
+	s.tape = slices.Grow(s.tape, min(len(s.text)/12+8, 1024))
 	s.space()
 	if err := s.value(0); err != nil {
 		return err

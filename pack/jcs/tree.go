@@ -1,6 +1,7 @@
 package jcs
 
-// A builder makes a tree of a tape. All members of a document share one allocation, all items another.
+// A builder makes a tree of a tape. All members of a document share one allocation, all items another;
+// what is used again keeps both.
 type builder struct {
 	*scanner
 	copied  string // of the text: numbers and strings without escapes are parts of it
@@ -8,16 +9,21 @@ type builder struct {
 	items   []Value
 }
 
-func (s *scanner) build() (root Value) {
-	b := builder{scanner: s, copied: string(s.text)}
-	if s.members > 0 {
-		b.members = make([]Member, s.members)
+func (b *builder) build(s *scanner, root *Value) {
+	members, items := room(b.members, s.members), room(b.items, s.items)
+	*b = builder{scanner: s, copied: string(s.text), members: members, items: items}
+	b.value(root, 0)
+	b.members, b.items = members, items
+}
+
+// room is n zero values, in old if they fit. What an earlier text left must neither show nor be kept:
+// old[:len(old)] is what it used, and the rest is zero already, so a long text costs the next ones nothing.
+func room[T any](old []T, n int) []T {
+	clear(old)
+	if n > cap(old) {
+		return make([]T, n)
 	}
-	if s.items > 0 {
-		b.items = make([]Value, s.items)
-	}
-	b.value(&root, 0)
-	return root
+	return old[:n]
 }
 
 func (b *builder) value(v *Value, at int) {
