@@ -8,7 +8,7 @@ RACED     := ./capture/... ./pack/keystore/... ./ledger/... ./witness/... ./trus
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.3.0
 
-.PHONY: all build demo test race interop bench fuzz lint vuln clean
+.PHONY: all build demo test race interop bench fuzz fuzz-short lint vuln clean
 all: build
 
 build:
@@ -41,9 +41,13 @@ bench:
 fuzz:
 	@for target in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \
 		for f in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' $$target/*_test.go | cut -c6-); do \
-			echo "== $$target $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-60s} $$target || exit 1; \
+			echo "== $$target $$f"; \
+			$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-60s} -fuzzminimizetime 10x $$target || exit 1; \
 		done; \
 	done
+
+fuzz-short:
+	@FUZZTIME=20s $(MAKE) --no-print-directory fuzz
 
 lint:
 	$(GO) vet ./...

@@ -26,6 +26,7 @@ type figure struct {
 var figures = []figure{
 	{"canonicaliser", "receipt lines, at least 4 times gowebpki/jcs", canonicaliser},
 	{"verify", "a pack of 10,000 receipts in under 0.2 s", verifyPack},
+	{"reference", "10,000 receipts: verify and build at least 20 times as fast as the Python tool", reference},
 	{"latency", "anchor at low rate, 2 of 3 witnesses, timestamped: p50 < 60 ms, p99 < 300 ms", latency},
 	{"clients", "64 clients, 200 ms between checkpoints, timestamped: at least 250/s, p99 < 400 ms", clients},
 	{"bulk", "2,048 writers: at least 0.7 of a bare Tessera POSIX appender with the same entries", bulk},
