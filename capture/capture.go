@@ -10,8 +10,10 @@
 // one store at once. Directories are made 0700 and files 0600: receipts hold what a program said.
 //
 // What survives: a receipt is one write(2) to a file opened for appending, so a program killed with -9
-// loses at most the receipt it was emitting, of which Read then finds, counts and leaves out the torn
-// beginning. A power cut may lose the last seconds, unless Sync is set.
+// loses at most the receipt it was emitting. Its torn beginning is left out and counted, and the next
+// Emit sets it aside in <trace>.torn, so that no line is glued to it. A power cut may lose the last
+// seconds, unless Sync is set. Lines that are no receipts are left out and counted as well: neither stops
+// the trace they are in, nor any other.
 package capture
 
 import (

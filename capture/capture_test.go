@@ -5,10 +5,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -83,9 +85,31 @@ func emit(t testing.TB, s *Store, trace string) jcs.Value {
 	return r
 }
 
-func read(t testing.TB, s *Store, trace string) *Trace {
+// stored is a trace and all its receipts.
+type stored struct {
+	*Trace
+	Receipts []jcs.Value
+}
+
+func tryRead(s *Store, trace string) (*stored, error) {
+	opened, err := s.Open(trace)
+	if err != nil {
+		return nil, err
+	}
+	defer opened.Close()
+	got := &stored{Trace: opened}
+	for r, err := range opened.All() {
+		if err != nil {
+			return nil, err
+		}
+		got.Receipts = append(got.Receipts, r)
+	}
+	return got, nil
+}
+
+func read(t testing.TB, s *Store, trace string) *stored {
 	t.Helper()
-	got, err := s.Read(trace)
+	got, err := tryRead(s, trace)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +215,7 @@ func TestWhatNoPackCouldHoldIsRefusedByName(t *testing.T) {
 			t.Errorf("type %q: %v", typ, err)
 		}
 	}
-	if _, err := s.Read("t1"); err == nil {
+	if _, err := tryRead(s, "t1"); err == nil {
 		if n := len(read(t, s, "t1").Receipts); n != 0 {
 			t.Errorf("%d refused receipts were stored", n)
 		}
@@ -204,7 +228,7 @@ func TestTraceIDsCannotLeaveTheStore(t *testing.T) {
 		if _, err := s.Emit(id, "model_call", jcs.Value{}); err == nil {
 			t.Errorf("emitted to %q", id)
 		}
-		if _, err := s.Read(id); err == nil || errors.Is(err, fs.ErrNotExist) {
+		if _, err := tryRead(s, id); err == nil || errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("read %q: %v", id, err)
 		}
 	}
@@ -233,10 +257,10 @@ func TestATraceStaysInTheFileItBeganIn(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(s.Dir, "2026-01-18", "t1.jsonl"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if trace, err := s.Read("t1"); err == nil {
+	if trace, err := tryRead(s, "t1"); err == nil {
 		t.Errorf("half of a trace was read: %+v", trace)
 	}
-	if _, err := s.Read("t2"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := tryRead(s, "t2"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a trace that is not there: %v", err)
 	}
 }
@@ -261,9 +285,9 @@ func emitters(t *testing.T, dir string, n, each int) {
 	}
 }
 
-func TestSixteenProcessesLoseNothing(t *testing.T) {
+func TestThirtyTwoProcessesLoseNothing(t *testing.T) {
 	s := newStore(t)
-	const processes, each = 16, 20
+	const processes, each = 32, 20
 	emitters(t, s.Dir, processes, each)
 	seen := map[int64]bool{}
 	check := func(trace string, want int) {
@@ -345,7 +369,7 @@ func TestAKilledEmitterLosesOnlyWhatItHadNotReported(t *testing.T) {
 	}
 }
 
-func TestATornLineIsCountedAndThenCutOff(t *testing.T) {
+func TestATornLineIsCountedAndThenSetAside(t *testing.T) {
 	s := newStore(t)
 	emit(t, s, "t1")
 	path := read(t, s, "t1").Path
@@ -363,7 +387,7 @@ func TestATornLineIsCountedAndThenCutOff(t *testing.T) {
 			t.Fatal(err)
 		}
 		whole := bytes.Count(both[:cut], []byte("\n"))
-		torn := cut - whole*len(first)
+		torn := int64(cut - whole*len(first))
 		if trace := read(t, s, "t1"); len(trace.Receipts) != whole || trace.TornTail != torn {
 			t.Fatalf("cut at %d: %d receipts and %d bytes torn, want %d and %d", cut, len(trace.Receipts), trace.TornTail, whole, torn)
 		}
@@ -371,6 +395,17 @@ func TestATornLineIsCountedAndThenCutOff(t *testing.T) {
 		trace := read(t, s, "t1")
 		if len(trace.Receipts) != whole+1 || trace.TornTail != 0 || number(t, r, "seq") != int64(whole) {
 			t.Fatalf("cut at %d: then %d receipts and %d bytes torn, seq %d", cut, len(trace.Receipts), trace.TornTail, number(t, r, "seq"))
+		}
+		// What was torn is kept beside the trace, and still counted.
+		aside, err := os.ReadFile(tornPath(path))
+		if torn == 0 && (!errors.Is(err, fs.ErrNotExist) || trace.Torn != 0) {
+			t.Fatalf("cut at %d: set aside %q, %v; %d torn", cut, aside, err, trace.Torn)
+		}
+		if torn > 0 && (string(aside) != string(both[cut-int(torn):cut])+"\n" || trace.Torn != 1) {
+			t.Fatalf("cut at %d: set aside %q, %v; %d torn", cut, aside, err, trace.Torn)
+		}
+		if err := os.RemoveAll(tornPath(path)); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
@@ -453,13 +488,146 @@ func TestReceiptsOfOtherProgramsAreReadAsTheyAre(t *testing.T) {
 	if seq := number(t, emit(t, s, "t1"), "seq"); seq != 6 {
 		t.Errorf("seq %d after a long line, want 6", seq)
 	}
-	for _, text := range []string{"[]\n", "{\"a\":1}\nnull\n", "{\"a\":1,\"a\":2}\n", "{\"a\":\n", "\xff\n", strings.Repeat("x", maxLine+1) + "\n"} {
-		write(text)
-		if _, err := s.Read("t1"); err == nil || !strings.Contains(err.Error(), "line ") {
-			t.Errorf("%.20q: read, %v", text, err)
+}
+
+func TestABadLineIsReportedAndStopsNobody(t *testing.T) {
+	s := newStore(t)
+	if err := os.MkdirAll(filepath.Join(s.Dir, "2026-01-15"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("x", maxLine+1)
+	for _, text := range []string{"[]\n", "null\n", "{\"a\":1,\"a\":2}\n", "{\"a\":\n", "\xff\n", "\u0085\n", long + "\n"} {
+		for before, seq := range map[string]int64{"": 0, "{\"seq\": 7, \"_store_seq\": 30}\n\n": 8} {
+			if err := os.WriteFile(filepath.Join(s.Dir, "2026-01-15", "t1.jsonl"), []byte(before+text+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			r := emit(t, s, "t1")
+			trace := read(t, s, "t1")
+			if len(trace.Receipts) != 1+len(before)/20 || trace.NumBad != 1 || len(trace.Bad) != 1 || trace.Torn != 0 {
+				t.Fatalf("%.20q: %d receipts, %d bad, %d torn", text, len(trace.Receipts), trace.NumBad, trace.Torn)
+			}
+			if line := trace.Bad[0].String(); !strings.HasPrefix(line, fmt.Sprintf("line %d: ", 1+strings.Count(before, "\n"))) {
+				t.Errorf("%.20q: reported as %s", text, line)
+			}
+			if number(t, r, "seq") != seq || before != "" && number(t, r, "_store_seq") < 31 {
+				t.Errorf("%.20q: then %+v", text, r)
+			}
 		}
-		if _, err := s.Emit("t1", "model_call", jcs.Value{}); err == nil || !strings.Contains(err.Error(), "line") {
-			t.Errorf("%.20q: emitted, %v", text, err)
+	}
+	emit(t, s, "t2")
+	if err := os.WriteFile(filepath.Join(s.Dir, "2026-01-15", "t3.jsonl"), []byte(strings.Repeat("x\n", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if trace := read(t, s, "t3"); trace.NumBad != 1000 || len(trace.Bad) != maxBad {
+		t.Errorf("%d bad lines, %d listed", trace.NumBad, len(trace.Bad))
+	}
+}
+
+func TestATraceIsReadAsItWasWhenItWasOpened(t *testing.T) {
+	s := newStore(t)
+	emit(t, s, "t1")
+	trace, err := s.Open("t1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trace.Close()
+	emit(t, s, "t1") // and the lock is not held meanwhile
+	for range 2 {
+		n := 0
+		for _, err := range trace.All() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			n++
+		}
+		if n != 1 {
+			t.Errorf("%d receipts", n)
+		}
+	}
+	for range trace.All() {
+		break
+	}
+	text, err := io.ReadAll(trace.Text())
+	if err != nil || int64(len(text)) != trace.Size || bytes.Count(text, []byte("\n")) != 1 {
+		t.Errorf("text %q, %v", text, err)
+	}
+}
+
+func TestABatchIsStoredWholeOrNotAtAll(t *testing.T) {
+	s := newStore(t)
+	emit(t, s, "t1")
+	data := parsed(t, `{"a":1}`)
+	receipts, err := s.EmitAll("t1", []Draft{{Type: "model_call"}, {Type: "acme.review/v1", Parent: "r_0", Data: data}, {Type: "model_call", Data: data}})
+	if err != nil || len(receipts) != 3 {
+		t.Fatalf("%d receipts, %v", len(receipts), err)
+	}
+	trace := read(t, s, "t1")
+	for i, r := range trace.Receipts {
+		if number(t, r, "seq") != int64(i) || number(t, r, "_store_seq") != int64(i) {
+			t.Errorf("receipt %d is %+v", i, r)
+		}
+	}
+	if parent, _ := trace.Receipts[2].Get("parent_receipt_id"); parent.Text != "r_0" {
+		t.Errorf("parent %+v", parent)
+	}
+	for says, bad := range map[string]Draft{
+		"receipt 2: receipt type":  {Type: "nope"},
+		"receipt 2: receipt data":  {Type: "model_call", Data: jcs.Arr()},
+		"parent_receipt_id":        {Type: "model_call", Parent: "r_1", Data: parsed(t, `{"parent_receipt_id":"r_2"}`)},
+		"not Unicode":              {Type: "model_call", Parent: "\xff"},
+		"expected at most 1048576": {Type: "model_call", Data: jcs.Obj(jcs.M("s", jcs.Str(strings.Repeat("x", maxStored))))},
+	} {
+		if _, err := s.EmitAll("t1", []Draft{{Type: "model_call"}, bad}); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, expected an error with %q", err, says)
+		}
+	}
+	if n := len(read(t, s, "t1").Receipts); n != 4 {
+		t.Errorf("%d receipts after refusals", n)
+	}
+	if receipts, err := s.EmitAll("t2", nil); err != nil || len(receipts) != 0 {
+		t.Errorf("nothing emitted: %v, %v", receipts, err)
+	}
+	if n := number(t, emit(t, s, "t1"), "seq"); n != 4 {
+		t.Errorf("seq %d after refusals", n)
+	}
+}
+
+func TestAStoreWithoutNumbersIsLeftToItsMigration(t *testing.T) {
+	s := newStore(t)
+	day := filepath.Join(s.Dir, "2026-01-10")
+	if err := os.MkdirAll(day, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	old := filepath.Join(day, "trace_1.jsonl")
+	if err := os.WriteFile(old, []byte("{\"receipt_id\": \"r_1\"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, trace := range []string{"trace_1", "trace_2"} {
+		if _, err := s.Emit(trace, "model_call", jcs.Value{}); !errors.Is(err, ErrUnnumbered) {
+			t.Errorf("%s: %v", trace, err)
+		}
+	}
+	if got, err := os.ReadFile(old); err != nil || bytes.Count(got, []byte("\n")) != 1 {
+		t.Errorf("the old trace is now %q, %v", got, err)
+	}
+	if err := os.WriteFile(old, []byte("{\"receipt_id\": \"r_1\", \"_store_seq\": 4}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if n := number(t, emit(t, s, "trace_2"), "_store_seq"); n != 5 {
+		t.Errorf("_store_seq %d after 4", n)
+	}
+}
+
+func TestIDsOfALongTraceAreLonger(t *testing.T) {
+	s := newStore(t)
+	emit(t, s, "t1")
+	path := read(t, s, "t1").Path
+	if err := os.WriteFile(path, []byte("{\"seq\": 65534, \"_store_seq\": 0}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{2 + 12, 2 + 16} {
+		if id, _ := emit(t, s, "t1").Get("receipt_id"); len(id.Text) != want {
+			t.Errorf("receipt_id %s", id.Text)
 		}
 	}
 }
@@ -485,7 +653,7 @@ func TestTheStoreFollowsNoLinkAndWaitsForNoFIFO(t *testing.T) {
 				t.Errorf("emitted through a %s at %s", name, filepath.Base(path))
 			}
 			if strings.HasSuffix(path, ".jsonl") {
-				if _, err := s.Read("t1"); err == nil {
+				if _, err := tryRead(s, "t1"); err == nil {
 					t.Errorf("read through a %s", name)
 				}
 			}
@@ -556,6 +724,7 @@ func FuzzTrace(f *testing.F) {
 	f.Add([]byte(""))
 	f.Add([]byte("{\"seq\": 0, \"_store_seq\": 7}\n{\"seq\": 1"))
 	f.Add([]byte("\r\n \n{}\n\n\x00"))
+	f.Add([]byte(" "))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s := newStore(t)
 		emit(t, s, "t1")
@@ -563,7 +732,7 @@ func FuzzTrace(f *testing.F) {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		before, err := s.Read("t1")
+		before, err := tryRead(s, "t1")
 		if err != nil {
 			return
 		}
@@ -573,22 +742,59 @@ func FuzzTrace(f *testing.F) {
 			}
 			return
 		}
-		if after := read(t, s, "t1"); len(after.Receipts) != len(before.Receipts)+1 || after.TornTail != 0 {
+		if after := read(t, s, "t1"); len(after.Receipts) != len(before.Receipts)+1 || after.TornTail != 0 || after.Torn != before.Torn || after.NumBad != before.NumBad {
 			t.Errorf("%d receipts, then %d and %d bytes torn", len(before.Receipts), len(after.Receipts), after.TornTail)
 		}
 	})
 }
 
+// fill makes a trace of n receipts.
+func fill(t testing.TB, s *Store, trace string, n int) {
+	t.Helper()
+	drafts := make([]Draft, min(n, 10_000))
+	for i := range drafts {
+		drafts[i] = Draft{Type: "model_call", Data: modelCall(t)}
+	}
+	for left := n; left > 0; left -= len(drafts) {
+		if _, err := s.EmitAll(trace, drafts[:min(left, len(drafts))]); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func modelCall(t testing.TB) jcs.Value {
+	return parsed(t, `{"provider":"openai","model_id":"m","input_tokens":10,"output_tokens":20,"latency_ms":100,"finish_reason":"stop"}`)
+}
+
+// A ratio, because the time is the machine's; in turn, because its moods are.
+func TestEmitCostsNoMoreInAFullStore(t *testing.T) {
+	if testing.Short() {
+		t.Skip("fills a store")
+	}
+	stores := []*Store{newStore(t), newStore(t)}
+	fill(t, stores[1], "t1", 100_000)
+	times := make([][]time.Duration, len(stores))
+	for range 300 {
+		for i, s := range stores {
+			began := time.Now()
+			emit(t, s, "t1")
+			times[i] = append(times[i], time.Since(began))
+		}
+	}
+	for i := range times {
+		slices.Sort(times[i])
+	}
+	if empty, full := times[0][150], times[1][150]; full > 4*empty {
+		t.Errorf("emit takes %v in an empty store and %v after 100,000 receipts", empty, full)
+	}
+}
+
 func BenchmarkEmit(b *testing.B) {
-	data := parsed(b, `{"provider":"openai","model_id":"m","input_tokens":10,"output_tokens":20,"latency_ms":100,"finish_reason":"stop"}`)
-	for _, stored := range []int{0, 10_000} {
-		b.Run(fmt.Sprintf("after %d", stored), func(b *testing.B) {
+	for _, n := range []int{0, 100_000} {
+		b.Run(fmt.Sprintf("after %d", n), func(b *testing.B) {
 			s := newStore(b)
-			for range stored {
-				if _, err := s.Emit("t1", "model_call", data); err != nil {
-					b.Fatal(err)
-				}
-			}
+			fill(b, s, "t1", n)
+			data := modelCall(b)
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := s.Emit("t1", "model_call", data); err != nil {
@@ -596,5 +802,24 @@ func BenchmarkEmit(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func BenchmarkAll(b *testing.B) {
+	s := newStore(b)
+	fill(b, s, "t1", 10_000)
+	trace, err := s.Open("t1")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer trace.Close()
+	b.SetBytes(trace.Size)
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, err := range trace.All() {
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
 	}
 }

@@ -34,49 +34,96 @@ var core = map[string]bool{
 	"_trace_id": true, "_stored_at": true, "_store_seq": true,
 }
 
-// Emit appends a receipt: type, and data members (an object; null is an empty one). It returns the
-// receipt as it was stored.
+// Draft is a receipt before the store gives it its id, its time and its numbers.
+type Draft struct {
+	Type   string
+	Parent string    // parent_receipt_id; empty: none
+	Data   jcs.Value // an object; null is an empty one
+}
+
+// Emit is EmitAll of one draft.
+func (s *Store) Emit(traceID, typ string, data jcs.Value) (jcs.Value, error) {
+	receipts, err := s.EmitAll(traceID, []Draft{{Type: typ, Data: data}})
+	if err != nil {
+		return jcs.Value{}, err
+	}
+	return receipts[0], nil
+}
+
+// EmitAll appends receipts in the order given and returns them as they were stored: all of them, or on
+// an error none. No other receipt comes between them.
 //
 // It refuses what no pack could hold, so that the program hears of it: a type that is not admitted,
 // members that the store sets itself, numbers and names that are not portable (pack.CheckData). Of data,
 // parent_receipt_id moves up among the core members, and run_id must be the trace id.
 //
 // The cost does not grow with the store: of the trace only the last line is read.
-func (s *Store) Emit(traceID, typ string, data jcs.Value) (jcs.Value, error) {
+func (s *Store) EmitAll(traceID string, drafts []Draft) ([]jcs.Value, error) {
 	if err := checkTraceID(traceID); err != nil {
-		return jcs.Value{}, err
+		return nil, err
 	}
-	if !pack.AdmittedType(typ) {
-		return jcs.Value{}, fmt.Errorf("receipt type %q is not admitted: use a known type or a namespaced one such as %q", typ, "acme.review/v1")
+	checked := make([]draft, len(drafts))
+	for i, d := range drafts {
+		var err error
+		if checked[i], err = d.check(traceID); err != nil {
+			if len(drafts) > 1 {
+				err = fmt.Errorf("receipt %d: %w", i+1, err)
+			}
+			return nil, err
+		}
 	}
-	parent, payload, err := splitData(traceID, data)
-	if err != nil {
-		return jcs.Value{}, fmt.Errorf("receipt data: %w", err)
+	if len(drafts) == 0 {
+		return nil, nil
 	}
 	if err := durable.Mkdir(s.Dir, 0o700); err != nil {
-		return jcs.Value{}, fmt.Errorf("making the receipt store: %w", err)
+		return nil, fmt.Errorf("making the receipt store: %w", err)
 	}
 	// Locks are taken in this order everywhere. Closing a file gives its lock back.
 	counter, err := openLocked(filepath.Join(s.Dir, counterFile), os.O_RDWR|os.O_CREATE, syscall.LOCK_EX)
 	if err != nil {
-		return jcs.Value{}, fmt.Errorf("store counter: %w", err)
+		return nil, fmt.Errorf("store counter: %w", err)
 	}
 	defer counter.Close()
 	// The time is taken under the lock: the receipts of a trace are in the order of their times.
 	now := s.now()
 	if now.Year() < 1 || now.Year() > 9999 {
-		return jcs.Value{}, fmt.Errorf("the clock says year %d", now.Year())
+		return nil, fmt.Errorf("the clock says year %d", now.Year())
 	}
 	file, err := s.openTrace(traceID, now)
 	if err != nil {
-		return jcs.Value{}, fmt.Errorf("trace %s: %w", traceID, err)
+		return nil, fmt.Errorf("trace %s: %w", traceID, err)
 	}
 	defer file.Close()
-	receipt, err := s.record(counter, file, now, traceID, typ, parent, payload)
+	receipts, err := s.record(counter, file, now, traceID, checked)
 	if err != nil {
-		return jcs.Value{}, fmt.Errorf("trace %s: %w", traceID, err)
+		return nil, fmt.Errorf("trace %s: %w", traceID, err)
 	}
-	return receipt, nil
+	return receipts, nil
+}
+
+// draft is a Draft that was checked.
+type draft struct {
+	typ             string
+	parent, payload []jcs.Member
+}
+
+func (d Draft) check(traceID string) (draft, error) {
+	if !pack.AdmittedType(d.Type) {
+		return draft{}, fmt.Errorf("receipt type %q is not admitted: use a known type or a namespaced one such as %q", d.Type, "acme.review/v1")
+	}
+	parent, payload, err := splitData(traceID, d.Data)
+	switch {
+	case err != nil:
+		return draft{}, fmt.Errorf("receipt data: %w", err)
+	case d.Parent != "" && len(parent) > 0 && parent[0].Value.Text != d.Parent:
+		return draft{}, errors.New("receipt data: parent_receipt_id is given twice, and differs")
+	case d.Parent != "" && len(parent) == 0:
+		parent = []jcs.Member{jcs.M("parent_receipt_id", jcs.Str(d.Parent))}
+		if err := pack.CheckData(jcs.Obj(parent...)); err != nil {
+			return draft{}, err
+		}
+	}
+	return draft{d.Type, parent, payload}, nil
 }
 
 // splitData checks the data members and takes parent_receipt_id out.
@@ -105,56 +152,93 @@ func splitData(traceID string, data jcs.Value) (parent, payload []jcs.Member, er
 	return parent, payload, nil
 }
 
-// record gives the receipt its numbers and writes it. Both files are locked.
-func (s *Store) record(counter, file *os.File, now time.Time, traceID, typ string, parent, payload []jcs.Member) (jcs.Value, error) {
+// record gives the receipts their numbers and writes them. Both files are locked.
+func (s *Store) record(counter, file *os.File, now time.Time, traceID string, drafts []draft) ([]jcs.Value, error) {
 	end, err := lastLine(file)
 	if err != nil {
-		return jcs.Value{}, err
+		return nil, err
 	}
-	// A line without its newline is a receipt whose Emit never returned, so nobody relies on it. It is
-	// cut off: ending it with a newline would leave a line that no reader can read.
 	if end.torn > 0 {
-		if err := file.Truncate(end.size - end.torn); err != nil {
-			return jcs.Value{}, fmt.Errorf("cutting off a torn line: %w", err)
+		if err := setAside(file, end); err != nil {
+			return nil, err
 		}
 		end.size -= end.torn
 	}
-	seq, err := end.nextSeq(file)
+	seq, least, err := end.next(file)
 	if err != nil {
-		return jcs.Value{}, err
+		return nil, err
 	}
-	storeSeq, err := s.takeNumber(counter, end.storeSeq()+1)
+	storeSeq, err := s.takeNumbers(counter, least, int64(len(drafts)))
 	if err != nil {
-		return jcs.Value{}, fmt.Errorf("store counter: %w", err)
+		return nil, fmt.Errorf("store counter: %w", err)
 	}
-	id, err := randomHex(nil, 6)
+	receipts := make([]jcs.Value, len(drafts))
+	var text []byte
+	for i, d := range drafts {
+		n := int64(i)
+		if receipts[i], err = d.receipt(now, traceID, seq+n, storeSeq+n); err != nil {
+			return nil, err
+		}
+		from := len(text)
+		if text, err = jcs.AppendPython(text, receipts[i]); err != nil {
+			return nil, err
+		}
+		if size := len(text) - from; size > maxStored {
+			return nil, fmt.Errorf("receipt of %d bytes, expected at most %d", size, maxStored)
+		}
+		text = append(text, '\n')
+	}
+	return receipts, s.write(file, end.size, text)
+}
+
+func (d draft) receipt(now time.Time, traceID string, seq, storeSeq int64) (jcs.Value, error) {
+	digits := 12
+	if seq >= 1<<16 {
+		digits = 16 // of a million random ids of 12 digits, two are alike once in 600 runs: no pack could hold them
+	}
+	id, err := randomHex(nil, digits/2)
 	if err != nil {
 		return jcs.Value{}, fmt.Errorf("making a receipt id: %w", err)
 	}
 	stamp := jcs.Str(now.Format(stampForm))
 	members := []jcs.Member{
 		jcs.M("receipt_id", jcs.Str("r_"+id)),
-		jcs.M("type", jcs.Str(typ)),
+		jcs.M("type", jcs.Str(d.typ)),
 		jcs.M("timestamp", stamp),
 		jcs.M("schema_version", jcs.Str("3.0")),
 		jcs.M("seq", jcs.Int(seq)),
 	}
-	members = append(append(members, parent...), payload...)
+	members = append(append(members, d.parent...), d.payload...)
 	members = append(members, jcs.M("_trace_id", jcs.Str(traceID)), jcs.M("_stored_at", stamp), jcs.M("_store_seq", jcs.Int(storeSeq)))
-	receipt := jcs.Obj(members...)
-	line, err := jcs.AppendPython(nil, receipt)
-	if err != nil {
-		return jcs.Value{}, err
-	}
-	if len(line) > maxStored {
-		return jcs.Value{}, fmt.Errorf("receipt of %d bytes, expected at most %d", len(line), maxStored)
-	}
-	return receipt, s.writeLine(file, end.size, append(line, '\n'))
+	return jcs.Obj(members...), nil
 }
 
-// writeLine appends with one write. After a failure, such as a full disk, what it left is cut off.
-func (s *Store) writeLine(file *os.File, size int64, line []byte) error {
-	if _, err := file.Write(line); err != nil {
+// setAside moves a line without its newline to the .torn file beside the trace. It is a receipt whose
+// Emit never returned, so nobody relies on it; but a line must not be glued to it, and ending it with a
+// newline would leave a line that no reader can read. If we stop in between, it is set aside twice.
+func setAside(file *os.File, end ending) error {
+	torn, err := openLocked(tornPath(file.Name()), os.O_WRONLY|os.O_APPEND|os.O_CREATE, syscall.LOCK_EX)
+	if err != nil {
+		return fmt.Errorf("setting a torn line aside: %w", err)
+	}
+	_, err = io.Copy(torn, io.NewSectionReader(file, end.size-end.torn, end.torn))
+	if err == nil {
+		_, err = torn.Write([]byte{'\n'})
+	}
+	if err = errors.Join(err, torn.Close()); err == nil {
+		err = file.Truncate(end.size - end.torn)
+	}
+	if err != nil {
+		return fmt.Errorf("setting a torn line aside: %w", err)
+	}
+	return nil
+}
+
+func tornPath(path string) string { return strings.TrimSuffix(path, ".jsonl") + ".torn" }
+
+// write appends with one write. After a failure, such as a full disk, what it left is cut off.
+func (s *Store) write(file *os.File, size int64, text []byte) error {
+	if _, err := file.Write(text); err != nil {
 		return errors.Join(fmt.Errorf("writing a receipt: %w", err), file.Truncate(size))
 	}
 	if s.Sync {
@@ -165,15 +249,15 @@ func (s *Store) writeLine(file *os.File, size int64, line []byte) error {
 	return nil
 }
 
-// takeNumber returns the next _store_seq, at least least, and stores the one after it. The number is
-// gone before the receipt is written: if we stop in between, the store has a gap, never a number twice.
-func (s *Store) takeNumber(counter *os.File, least int64) (int64, error) {
+// takeNumbers returns the first of n _store_seq, at least least, and stores the one after them. They
+// are gone before the receipts are written: if we stop in between, the store has a gap, never a number twice.
+func (s *Store) takeNumbers(counter *os.File, least, n int64) (int64, error) {
 	text := make([]byte, maxCounterText)
-	n, err := counter.ReadAt(text, 0)
+	length, err := counter.ReadAt(text, 0)
 	if err != nil && err != io.EOF {
 		return 0, err
 	}
-	text = text[:n]
+	text = text[:length]
 	next, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
 	if err != nil || next < 0 { // missing, empty or damaged: the receipts know
 		if next, err = s.highestNumber(); err != nil {
@@ -182,10 +266,10 @@ func (s *Store) takeNumber(counter *os.File, least int64) (int64, error) {
 		next++
 	}
 	next = max(next, least)
-	if next >= maxInteger {
+	if next >= maxInteger-n {
 		return 0, fmt.Errorf("is %d, expected less than 2^53-1", next)
 	}
-	after := strconv.FormatInt(next+1, 10)
+	after := strconv.FormatInt(next+n, 10)
 	// Digits only ever grow; longer text is damage. If we stop after Truncate, the receipts know again.
 	if len(text) > len(after) {
 		if err := counter.Truncate(0); err != nil {

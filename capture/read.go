@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,20 +18,34 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
-// maxTrace bounds what Read takes into memory: what a pack takes.
-const maxTrace = 256 << 20
+const (
+	maxBad = 100 // lines that Trace.Bad lists
+	blank  = " \t\r\n"
+)
 
-// Trace is what the store holds of one run.
+// Trace is what the store held of one run when Open looked: receipts that are emitted later are not in
+// it. Whoever opened it closes it.
 type Trace struct {
 	ID       string
 	Path     string
-	Receipts []jcs.Value
-	TornTail int // bytes of an unfinished last line, left out
+	Size     int64 // bytes of the lines that All reads
+	TornTail int64 // bytes of an unfinished last line, which is left out
+	Torn     int   // unfinished lines that are left out: that one, and those that an Emit set aside
+	Bad      []BadLine
+	NumBad   int // of them; Bad has the first 100
+	file     *os.File
 }
 
-// Read returns the receipts of a trace in the order they were stored. The error is fs.ErrNotExist if
-// there is no such trace. Blank lines are skipped; any other line that is no JSON object is an error.
-func (s *Store) Read(traceID string) (*Trace, error) {
+// BadLine is a line of a trace file that is no receipt: some other program, or a bad disk, wrote it.
+type BadLine struct {
+	Number int // from 1
+	Err    error
+}
+
+func (b BadLine) String() string { return fmt.Sprintf("line %d: %v", b.Number, b.Err) }
+
+// Open opens a trace for reading. The error is fs.ErrNotExist if there is none.
+func (s *Store) Open(traceID string) (*Trace, error) {
 	if err := checkTraceID(traceID); err != nil {
 		return nil, err
 	}
@@ -43,32 +58,86 @@ func (s *Store) Read(traceID string) (*Trace, error) {
 	case len(paths) > 1:
 		return nil, fmt.Errorf("trace %s is in two files, %s and %s: expected one", traceID, paths[0], paths[1])
 	}
+	t := &Trace{ID: traceID, Path: paths[0]}
+	if err := t.open(); err != nil {
+		return nil, fmt.Errorf("trace %s: %w", traceID, err)
+	}
+	return t, nil
+}
+
+func (t *Trace) open() (err error) {
 	// The lock waits for a receipt that is being written: what is torn then, stays torn.
-	file, err := openLocked(paths[0], os.O_RDONLY, syscall.LOCK_SH)
-	if err != nil {
-		return nil, fmt.Errorf("trace %s: %w", traceID, err)
+	if t.file, err = openLocked(t.Path, os.O_RDONLY, syscall.LOCK_SH); err != nil {
+		return err
 	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err == nil && info.Size() > maxTrace {
-		err = fmt.Errorf("%s has %d bytes, expected at most %d", paths[0], info.Size(), maxTrace)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("trace %s: %w", traceID, err)
-	}
-	trace := &Trace{ID: traceID, Path: paths[0]}
-	trace.TornTail, err = eachLine(file, func(number int, line []byte) error {
-		receipt, err := parseLine(line)
-		if err != nil {
-			return fmt.Errorf("line %d: %w", number, err)
+	defer func() {
+		if err = errors.Join(err, flock(t.file, syscall.LOCK_UN)); err != nil {
+			t.file.Close()
 		}
-		trace.Receipts = append(trace.Receipts, receipt)
-		return nil
-	})
+	}()
+	info, err := t.file.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("trace %s: %w", traceID, err)
+		return err
 	}
-	return trace, nil
+	if t.Size, err = wholeLines(t.file, info.Size()); err != nil {
+		return err
+	}
+	if t.TornTail = info.Size() - t.Size; t.TornTail > 0 {
+		t.Torn++
+	}
+	aside, err := openLocked(tornPath(t.Path), os.O_RDONLY, syscall.LOCK_SH)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	defer aside.Close()
+	text := make([]byte, 32<<10)
+	for {
+		n, err := aside.Read(text)
+		t.Torn += bytes.Count(text[:n], []byte{'\n'})
+		if errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// Close closes the file.
+func (t *Trace) Close() error { return t.file.Close() }
+
+// Text is the lines that All reads, as they are in the file.
+func (t *Trace) Text() io.Reader { return io.NewSectionReader(t.file, 0, t.Size) }
+
+var errStop = errors.New("stop")
+
+// All reads the receipts in the order they were stored, one in memory at a time; it may be called again.
+// Blank lines are skipped. Lines that are no JSON object are left out, and counted in Bad: the receipts
+// around them are evidence all the same. The error, always the last, is one of reading.
+func (t *Trace) All() iter.Seq2[jcs.Value, error] {
+	return func(yield func(jcs.Value, error) bool) {
+		t.Bad, t.NumBad = nil, 0
+		_, err := eachLine(t.Text(), func(number int, line []byte, err error) error {
+			var receipt jcs.Value
+			if err == nil {
+				receipt, err = parseLine(line)
+			}
+			if err != nil {
+				if t.NumBad++; t.NumBad <= maxBad {
+					t.Bad = append(t.Bad, BadLine{number, err})
+				}
+				return nil
+			}
+			if !yield(receipt, nil) {
+				return errStop
+			}
+			return nil
+		})
+		if err != nil && err != errStop {
+			yield(jcs.Value{}, fmt.Errorf("trace %s: %w", t.ID, err))
+		}
+	}
 }
 
 func parseLine(line []byte) (jcs.Value, error) {
@@ -80,16 +149,15 @@ func parseLine(line []byte) (jcs.Value, error) {
 }
 
 // eachLine calls do for every line that is ended and not blank, and returns the length of one that is
-// not ended. The line is do's until it returns.
-func eachLine(file io.Reader, do func(number int, line []byte) error) (torn int, err error) {
+// not ended. The line is do's until it returns; in place of one that is too long it gets an error.
+func eachLine(file io.Reader, do func(number int, line []byte, err error) error) (torn int64, err error) {
 	lines := bufio.NewReaderSize(file, 64<<10)
-	var long []byte // a line longer than the buffer
-	for number := 1; ; {
+	var long []byte // the beginning of a line longer than the buffer
+	for number, size := 1, int64(0); ; {
 		line, err := lines.ReadSlice('\n')
-		if len(long) > 0 || errors.Is(err, bufio.ErrBufferFull) {
-			if len(long)+len(line) > maxLine {
-				return 0, fmt.Errorf("line %d: has more than %d bytes", number, maxLine)
-			}
+		size += int64(len(line))
+		whole := size == int64(len(line))
+		if size <= maxLine && (!whole || errors.Is(err, bufio.ErrBufferFull)) {
 			long = append(long, line...)
 			line = long
 		}
@@ -97,17 +165,20 @@ func eachLine(file io.Reader, do func(number int, line []byte) error) (torn int,
 		case errors.Is(err, bufio.ErrBufferFull):
 			continue
 		case errors.Is(err, io.EOF):
-			return len(line), nil
+			return size, nil
 		case err != nil:
 			return 0, err
-		}
-		if line = bytes.TrimSpace(line); len(line) > 0 {
-			if err := do(number, line); err != nil {
-				return 0, err
+		case size > maxLine:
+			err = do(number, nil, fmt.Errorf("has more than %d bytes", maxLine))
+		default:
+			if line = bytes.Trim(line, blank); len(line) > 0 {
+				err = do(number, line, nil)
 			}
 		}
-		number++
-		long = long[:0]
+		if err != nil {
+			return 0, err
+		}
+		number, size, long = number+1, 0, long[:0]
 	}
 }
 
@@ -127,6 +198,34 @@ func (s *Store) find(traceID string) ([]string, error) {
 		}
 	}
 	return paths, nil
+}
+
+// Recent lists the traces that were written to since, newest first, at most n. What cannot be read is not
+// listed: it is for hints.
+func (s *Store) Recent(since time.Time, n int) (ids []string) {
+	type written struct {
+		id string
+		at time.Time
+	}
+	var all []written
+	days, _ := s.days()
+	for _, day := range days {
+		entries, _ := os.ReadDir(filepath.Join(s.Dir, day))
+		for _, entry := range entries {
+			id, ok := strings.CutSuffix(entry.Name(), ".jsonl")
+			if !ok || checkTraceID(id) != nil {
+				continue
+			}
+			if info, err := entry.Info(); err == nil && info.Mode().IsRegular() && !info.ModTime().Before(since) {
+				all = append(all, written{id, info.ModTime()})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b written) int { return b.at.Compare(a.at) })
+	for _, w := range all[:min(n, len(all))] {
+		ids = append(ids, w.id)
+	}
+	return ids
 }
 
 // days lists the directories that are named like a day, sorted.
@@ -149,8 +248,11 @@ func (s *Store) days() ([]string, error) {
 
 // highestNumber reads the whole store for the highest _store_seq, -1 if there is none. Lines that cannot
 // be read have no number.
+//
+// A store of the Python tool from before there were such numbers is refused: with one receipt that has a
+// number among those that have none, that tool would neither write to the store nor migrate it any more.
 func (s *Store) highestNumber() (int64, error) {
-	highest := int64(-1)
+	highest, unnumbered := int64(-1), ""
 	days, err := s.days()
 	if err != nil {
 		return 0, err
@@ -164,34 +266,50 @@ func (s *Store) highestNumber() (int64, error) {
 			if !entry.Type().IsRegular() || !strings.HasSuffix(entry.Name(), ".jsonl") {
 				continue
 			}
-			here, err := highestOf(filepath.Join(s.Dir, day, entry.Name()), "_store_seq")
+			path := filepath.Join(s.Dir, day, entry.Name())
+			here, without, err := highestOf(path, "_store_seq")
 			if err != nil {
 				return 0, err
 			}
 			highest = max(highest, here)
+			if without && strings.HasPrefix(entry.Name(), "trace_") { // the others that tool does not look at
+				unnumbered = path
+			}
 		}
+	}
+	if highest < 0 && unnumbered != "" {
+		return 0, fmt.Errorf("%s: %w", unnumbered, ErrUnnumbered)
 	}
 	return highest, nil
 }
 
-// highestOf is the highest value of an integer member in a trace file, -1 if there is none.
-func highestOf(path, member string) (int64, error) {
+// ErrUnnumbered is a store whose receipts have no _store_seq.
+var ErrUnnumbered = errors.New("its receipts have no _store_seq, as those of an old release")
+
+// highestOf is the highest value of an integer member in a trace file, -1 if there is none, and whether
+// there are receipts without it.
+func highestOf(path, member string) (highest int64, without bool, err error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	defer file.Close()
-	highest := int64(-1)
-	_, err = eachLine(file, func(_ int, line []byte) error {
+	highest = -1
+	_, err = eachLine(file, func(_ int, line []byte, err error) error {
+		if err != nil {
+			return nil
+		}
 		if receipt, err := parseLine(line); err == nil {
+			_, ok := receipt.Get(member)
+			without = without || !ok
 			highest = max(highest, integer(receipt, member))
 		}
 		return nil
 	})
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", path, err)
+		return 0, false, fmt.Errorf("%s: %w", path, err)
 	}
-	return highest, nil
+	return highest, without, nil
 }
 
 // integer is the value of a member, -1 if it is no integer from 0 on.
@@ -208,6 +326,24 @@ type ending struct {
 	size int64
 	torn int64     // bytes after the last newline
 	last jcs.Value // the last receipt; null if there is none
+	bad  bool      // the last line is there and is none
+}
+
+// wholeLines is the size up to the last newline.
+func wholeLines(file *os.File, size int64) (int64, error) {
+	text := make([]byte, 1) // nearly always a newline
+	for size > 0 {
+		text = text[:min(int64(cap(text)), size)]
+		if _, err := file.ReadAt(text, size-int64(len(text))); err != nil && err != io.EOF {
+			return 0, err
+		}
+		if i := bytes.LastIndexByte(text, '\n'); i >= 0 {
+			return size - int64(len(text)) + int64(i) + 1, nil
+		}
+		size -= int64(len(text))
+		text = make([]byte, 64<<10)
+	}
+	return 0, nil
 }
 
 // lastLine reads a trace file backwards as far as it takes to see its last whole line.
@@ -216,48 +352,52 @@ func lastLine(file *os.File) (ending, error) {
 	if err != nil {
 		return ending{}, err
 	}
-	end := ending{size: info.Size()}
-	for window := int64(8 << 10); ; window *= 4 {
-		window = min(window, end.size)
+	whole, err := wholeLines(file, info.Size())
+	if err != nil {
+		return ending{}, err
+	}
+	end := ending{size: info.Size(), torn: info.Size() - whole}
+	for window := int64(4 << 10); ; window *= 4 {
+		window = min(window, whole)
 		text := make([]byte, window)
-		if _, err := file.ReadAt(text, end.size-window); err != nil && err != io.EOF {
+		if _, err := file.ReadAt(text, whole-window); err != nil && err != io.EOF {
 			return ending{}, err
 		}
-		newline := bytes.LastIndexByte(text, '\n')
-		end.torn = window - int64(newline) - 1
-		whole := bytes.TrimRight(text[:newline+1], " \t\r\n")
-		start := bytes.LastIndexByte(whole, '\n')
-		if start < 0 && window < end.size { // the line begins before the window
+		text = bytes.TrimRight(text, blank)
+		start := bytes.LastIndexByte(text, '\n')
+		if start < 0 && window < whole { // the line begins before the window
 			if window > maxLine {
-				return ending{}, fmt.Errorf("last line: has more than %d bytes", maxLine)
+				end.bad = true
+				return end, nil
 			}
 			continue
 		}
-		if whole = bytes.TrimSpace(whole[start+1:]); len(whole) == 0 {
+		if text = bytes.Trim(text[start+1:], blank); len(text) == 0 {
 			return end, nil
 		}
-		end.last, err = parseLine(whole)
-		if err != nil {
-			return ending{}, fmt.Errorf("last line: %w", err)
+		if end.last, err = parseLine(text); err != nil {
+			end.last, end.bad = jcs.Value{}, true
 		}
 		return end, nil
 	}
 }
 
-func (e ending) storeSeq() int64 { return integer(e.last, "_store_seq") }
-
-// nextSeq is one more than the last receipt's seq. If that has none, some other program wrote it: then
-// the highest of the file counts.
-func (e ending) nextSeq(file *os.File) (int64, error) {
-	if e.last.Kind == jcs.Null {
-		return 0, nil
+// next is the seq of the next receipt, and the least _store_seq that it may have: one more than those of
+// the last receipt. If that has none, some other program wrote it: then the highest of the file count.
+func (e ending) next(file *os.File) (seq, storeSeq int64, err error) {
+	if e.last.Kind == jcs.Null && !e.bad {
+		return 0, 0, nil
 	}
-	seq := integer(e.last, "seq")
+	seq, storeSeq = integer(e.last, "seq"), integer(e.last, "_store_seq")
 	if seq < 0 {
-		var err error
-		if seq, err = highestOf(file.Name(), "seq"); err != nil {
-			return 0, err
+		if seq, _, err = highestOf(file.Name(), "seq"); err != nil {
+			return 0, 0, err
 		}
 	}
-	return seq + 1, nil
+	if storeSeq < 0 {
+		if storeSeq, _, err = highestOf(file.Name(), "_store_seq"); err != nil {
+			return 0, 0, err
+		}
+	}
+	return seq + 1, storeSeq + 1, nil
 }
