@@ -2,76 +2,189 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/Haserjian/assay-ledger/capture"
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
-// maxData bounds one receipt; a line of a pack holds at most 1 MiB.
-const maxData = 1 << 20
+const (
+	maxData  = 1 << 20  // bytes of one receipt; a line of a pack holds no more
+	maxBatch = 64 << 20 // bytes of a batch
+
+	// breakglassType is how breakglass is recorded: that type alone is admitted by no verifier (pack.md §1.3).
+	breakglassType = "assay.breakglass/v1"
+)
+
+// knownTypes are the types without a namespace that packs may hold.
+const knownTypes = `ai_workflow, capability_use, challenge, decision_v1,
+governance_posture_snapshot, grace_check, guardian_check, guardian_verdict, mcp_tool_call,
+model_call, refusal, revocation, session_metadata, supersession`
+
+// emission is what emit was told.
+type emission struct {
+	data, parent, batch, trace string
+	sync                       bool
+}
 
 func emitCmd(s cmd.Streams) *cobra.Command {
-	var data, trace string
+	var e emission
 	c := &cobra.Command{
-		Use:   "emit TYPE",
-		Short: "Record one receipt",
+		Use:   "emit {TYPE | --batch FILE}",
+		Short: "Record receipts",
 		Long: `emit appends a receipt to the store, under the run that ASSAY_TRACE_ID names ('assay run'
-sets it), and prints its id. TYPE is a known type, such as model_call, guardian_verdict,
-capability_use or session_metadata, or one of your own with a namespace, such as
-acme.review/v1. The data is a JSON object; it may not overwrite the members that the store
-writes (receipt_id, type, timestamp, schema_version, seq).`,
+sets it), and prints its id. TYPE is one of
+` + knownTypes + `,
+or one of your own with a namespace, such as acme.review/v1. breakglass is recorded as
+` + breakglassType + `: verifiers refuse the bare word. The data is a JSON object; it may not
+overwrite the members that the store writes (receipt_id, type, timestamp, schema_version,
+seq). What no pack could hold is refused here.
+
+--batch reads many receipts, one JSON object a line, each with its own "type" and perhaps a
+"parent_receipt_id": all are recorded, next to each other, or none. It prints their ids.
+
+A receipt survives the end of this program as soon as emit has returned. It is left to the
+system when it reaches the disk, so that a power cut may lose the last seconds, unless
+--sync (or ASSAY_SYNC=1) is given: then emit returns after an fsync.`,
 		Example: `  assay emit model_call --data '{"provider":"openai","model_id":"gpt-4"}'
-  assay emit capability_use --data @call.json
-  some-tool | assay emit session_metadata --data -`,
-		Args: cmd.Args(cobra.ExactArgs(1), "one receipt type"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			if trace == "" {
-				trace = s.Env("ASSAY_TRACE_ID")
-			}
-			if trace == "" {
-				return cmd.BadInput("run it under 'assay run -- CMD', or name a run with --trace", "no run to record to: ASSAY_TRACE_ID is not set")
-			}
-			text, err := readData(s, data)
+  assay emit capability_use --data @call.json --parent r_9f86d081884c
+  some-tool | assay emit session_metadata --data -
+  another-tool | assay emit --batch -`,
+		Args: cmd.Args(cobra.MaximumNArgs(1), "one receipt type, or --batch"),
+		RunE: func(c *cobra.Command, args []string) error {
+			drafts, err := e.drafts(s, c, args)
 			if err != nil {
 				return err
 			}
-			v, err := jcs.Parse(text, jcs.Limits{Bytes: maxData})
-			if err != nil {
-				return cmd.BadInput("--data wants a JSON object, @FILE or - (stdin)", "data: %v", err)
-			}
-			h, err := openHome(s)
-			if err != nil {
-				return err
-			}
-			receipt, err := h.receipts().Emit(trace, args[0], v)
-			if err != nil {
-				return err
-			}
-			id, _ := receipt.Get("receipt_id")
-			_, err = fmt.Fprintln(s.Out, id.Text)
-			return err
+			return e.record(s, drafts)
 		},
 	}
-	c.Flags().StringVar(&data, "data", "{}", "a `JSON` object, @FILE, or - for stdin")
-	c.Flags().StringVar(&trace, "trace", "", "the `TRACE` to record to (default: ASSAY_TRACE_ID)")
+	c.Flags().StringVar(&e.data, "data", "{}", "a `JSON` object, @FILE, or - for stdin")
+	c.Flags().StringVar(&e.parent, "parent", "", "the `ID` of the receipt that caused this one")
+	c.Flags().StringVar(&e.batch, "batch", "", "record the receipts of `FILE`, one a line; - for stdin")
+	c.Flags().StringVar(&e.trace, "trace", "", "the `TRACE` to record to (default: ASSAY_TRACE_ID)")
+	c.Flags().BoolVar(&e.sync, "sync", false, "return after an fsync (default: ASSAY_SYNC)")
 	return c
 }
 
-func readData(s cmd.Streams, data string) ([]byte, error) {
-	if data == "-" {
-		var b bytes.Buffer
-		if _, err := io.Copy(&b, io.LimitReader(s.In, maxData+1)); err != nil {
-			return nil, err
+// drafts reads what is to be recorded.
+func (e *emission) drafts(s cmd.Streams, c *cobra.Command, args []string) ([]capture.Draft, error) {
+	batch := c.Flags().Changed("batch")
+	switch {
+	case batch && (len(args) > 0 || c.Flags().Changed("data") || c.Flags().Changed("parent")):
+		return nil, cmd.BadInput("give each line its own \"type\" and \"parent_receipt_id\"", "--batch goes with no TYPE, --data or --parent")
+	case batch:
+		return readBatch(s, e.batch)
+	case len(args) == 0:
+		return nil, cmd.BadInput("run 'assay emit --help'", "emit wants one receipt type, or --batch")
+	}
+	text, err := readInput(s, e.data, maxData)
+	if err != nil {
+		return nil, err
+	}
+	v, err := jcs.Parse(text, jcs.Limits{Bytes: maxData})
+	if err != nil {
+		return nil, cmd.BadInput("--data wants a JSON object, @FILE or - (stdin)", "data: %v", err)
+	}
+	if c.Flags().Changed("parent") && e.parent == "" {
+		return nil, cmd.BadInput("", "--parent is empty")
+	}
+	return []capture.Draft{{Type: args[0], Parent: e.parent, Data: v}}, nil
+}
+
+// readBatch reads JSON lines: objects with a type.
+func readBatch(s cmd.Streams, name string) ([]capture.Draft, error) {
+	if name != "-" {
+		name = "@" + name
+	}
+	text, err := readInput(s, name, maxBatch)
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxBatch {
+		return nil, cmd.BadInput("", "the batch has more than %d bytes", maxBatch)
+	}
+	var drafts []capture.Draft
+	for line := range bytes.Lines(text) {
+		const hint = "each line wants a JSON object with a \"type\""
+		v, err := jcs.Parse(bytes.TrimRight(line, "\r\n"), jcs.Limits{Bytes: maxData})
+		if err != nil {
+			return nil, cmd.BadInput(hint, "line %d: %v", len(drafts)+1, err)
 		}
-		return b.Bytes(), nil
+		typ, _ := v.Get("type")
+		if v.Kind != jcs.Object || typ.Kind != jcs.String {
+			return nil, cmd.BadInput(hint, "line %d: expected an object whose type is a string", len(drafts)+1)
+		}
+		drafts = append(drafts, capture.Draft{Type: typ.Text, Data: v.Without("type")})
 	}
-	if path, ok := strings.CutPrefix(data, "@"); ok {
-		return cmd.ReadFile(path, maxData)
+	if len(drafts) == 0 {
+		return nil, cmd.BadInput("", "the batch is empty")
 	}
-	return []byte(data), nil
+	return drafts, nil
+}
+
+func (e *emission) record(s cmd.Streams, drafts []capture.Draft) error {
+	if e.trace == "" {
+		e.trace = s.Env("ASSAY_TRACE_ID")
+	}
+	if e.trace == "" {
+		return cmd.BadInput("run it under 'assay run -- CMD', or name a run with --trace", "no run to record to: ASSAY_TRACE_ID is not set")
+	}
+	renamed := false
+	for i := range drafts {
+		if drafts[i].Type == "breakglass" {
+			drafts[i].Type, renamed = breakglassType, true
+		}
+	}
+	h, err := openHome(s)
+	if err != nil {
+		return err
+	}
+	store := h.receipts()
+	switch env := s.Env("ASSAY_SYNC"); env {
+	case "", "0", "1":
+		store.Sync = e.sync || env == "1"
+	default:
+		return cmd.BadInput("", "ASSAY_SYNC is %q, expected 0 or 1", env)
+	}
+	receipts, err := store.EmitAll(e.trace, drafts)
+	if err != nil {
+		return storeError(h, err)
+	}
+	if renamed {
+		fmt.Fprintf(s.Err, "note: breakglass is recorded as %s, which verifiers admit\n", breakglassType)
+	}
+	var ids strings.Builder
+	for _, r := range receipts {
+		id, _ := r.Get("receipt_id")
+		ids.WriteString(id.Text + "\n")
+	}
+	_, err = io.WriteString(s.Out, ids.String())
+	return err
+}
+
+// storeError adds the next step where there is one.
+func storeError(h home, err error) error {
+	if errors.Is(err, capture.ErrUnnumbered) {
+		return cmd.BadInput("number them with 'python -m assay.store_seq_migration "+string(h)+"', or set ASSAY_HOME to another directory", "%w", err)
+	}
+	return err
+}
+
+// readInput reads stdin for -, a file for @FILE, else the text is what was given. Of more than limit
+// bytes it returns more than limit, or an error.
+func readInput(s cmd.Streams, name string, limit int64) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(io.LimitReader(s.In, limit+1))
+	}
+	if path, ok := strings.CutPrefix(name, "@"); ok {
+		return cmd.ReadFile(path, limit)
+	}
+	return []byte(name), nil
 }

@@ -1,17 +1,20 @@
 package main
 
 import (
-	"bytes"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -26,79 +29,114 @@ import (
 
 // packing is what run and proof-pack have in common: from a trace to a verified pack.
 type packing struct {
-	cards            []string
-	output, mode     string
-	allowEmpty, json bool
-	noGenerate       bool
+	cards                     []string
+	output, mode, reason      string
+	validUntil, supersededBy  string
+	suiteID, ci               string
+	compatFloor               bool
+	allowEmpty, json          bool
+	noGenerate, deterministic bool
+	now                       string // of proof-pack --deterministic
+	exitPolicy                string // of run
 }
 
 func (p *packing) flags(c *cobra.Command) {
 	c.Flags().StringArrayVarP(&p.cards, "run-card", "c", nil, "built-in `CARD` or card file to evaluate (repeat for more)")
 	c.Flags().StringVarP(&p.output, "output", "o", "", "pack `DIR` to make (default: proof_pack_TRACE)")
-	c.Flags().StringVarP(&p.mode, "mode", "m", "shadow", "`MODE`: shadow, enforced or breakglass; recorded in the pack")
+	c.Flags().StringVarP(&p.mode, "mode", "m", "", "`MODE` to record: shadow, enforced or breakglass (default: ASSAY_MODE, else shadow)")
+	c.Flags().StringVar(&p.reason, "reason", "", "`TEXT` of the "+breakglassType+" receipt that --mode breakglass records")
+	c.Flags().StringVar(&p.validUntil, "valid-until", "", "`TIME` (RFC 3339), or how long from now (90d, 2160h), that the pack is valid")
+	c.Flags().StringVar(&p.supersededBy, "superseded-by", "", "`PACK_ID` of the pack that takes this one's place")
+	c.Flags().StringVar(&p.suiteID, "suite-id", "", "`ID` of the suite that ran (default: manual)")
+	c.Flags().StringVar(&p.ci, "ci", "auto", "bind the pack to a CI run: `SYSTEM` is auto, off, "+strings.Join(capture.CISystems(), ", "))
+	c.Flags().BoolVar(&p.compatFloor, "compat-floor", false, "make a pack that verifiers from before 1.19 accept: no CI binding, no --valid-until, no --superseded-by")
 	c.Flags().BoolVar(&p.allowEmpty, "allow-empty", false, "make a pack even if nothing was recorded")
 	c.Flags().BoolVar(&p.noGenerate, "no-generate-key", false, "fail if there is no signing key, instead of making one")
 	c.Flags().BoolVar(&p.json, "json", false, "one JSON object on stdout; under run the program's own output goes to stderr")
 }
 
+// child is how run treats its program.
+type child struct {
+	output  string // where its stdout goes; empty: to ours, or with --json to our stderr
+	session bool
+}
+
 func runCmd(s cmd.Streams) *cobra.Command {
-	var p packing
+	p, how := packing{}, child{}
 	c := &cobra.Command{
 		Use:   "run [flags] -- CMD [ARG...]",
 		Short: "Run a program, pack the receipts it emits, verify the pack",
 		Long: `run starts CMD with ASSAY_TRACE_ID set, packs and signs every receipt emitted under that id,
 and verifies the pack. It exits with the program's own code if that is not 0 (128 + the signal
-if a signal ended it, 126 or 127 if it could not be started), else 2 if the pack does not verify, else 1 if a declared check fails.
+if a signal ended it, 126 or 127 if it could not be started), else 2 if the pack does not verify, else 1 if a declared check fails;
+--exit-policy child exits with the program's code alone whenever a pack was made.
 Signals that reach assay are passed on; the pack is made when CMD has ended. The receipts are
-also left in ./.assay/receipts. Nothing of the command line or the environment is recorded.`,
+also left in ./.assay/receipts. Nothing of the command line or the environment is recorded.
+
+--mode breakglass wants a --reason, and records it before CMD starts. --session records when CMD
+ran, its exit code and the SHA-256 of its arguments, each followed by a NUL byte.
+
+In GitHub Actions, GitLab CI, CircleCI and Jenkins the pack names the CI run: commit, repository,
+ref, run, workflow, actor. Elsewhere ASSAY_CI_COMMIT_SHA, ASSAY_CI_REPO, ASSAY_CI_REF,
+ASSAY_CI_RUN_ID, ASSAY_CI_RUN_ATTEMPT, ASSAY_CI_WORKFLOW_REF and ASSAY_CI_ACTOR do, and they win
+over what the system says: for pull requests GitHub's own commit is the merge with the base, and
+ASSAY_CI_COMMIT_SHA can name the head.`,
 		Example: `  assay run -c receipt_completeness -- python agent.py
-  assay run -c guardian_enforcement -o ./evidence -- ./agent --task invoices`,
+  assay run -c guardian_enforcement -o ./evidence -- ./agent --task invoices
+  assay run --mode breakglass --reason 'INC-1234: payments are down' -- ./repair`,
 		Args: cmd.Args(cobra.MinimumNArgs(1), "a command after --"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			trace, err := capture.NewTraceID(time.Now(), rand.Reader)
 			if err != nil {
 				return err
 			}
 			// Everything that can be wrong is found before the program runs.
-			job, err := p.prepare(s, "run", trace)
+			job, err := p.prepare(s, c, trace)
 			if err != nil {
 				return err
 			}
-			signals, stop := catchSignals()
-			defer stop()
-			child, err := runChild(s, job, args, signals)
-			if err != nil {
-				return err
-			}
-			return job.finish(child)
+			return job.run(how, args)
 		},
 	}
 	p.flags(c)
+	c.Flags().StringVar(&p.exitPolicy, "exit-policy", "merged", "`POLICY`: merged, or child for the program's exit code alone")
+	c.Flags().StringVar(&how.output, "child-output", "", "write the program's stdout to `FILE`")
+	c.Flags().BoolVar(&how.session, "session", false, "record a session_metadata receipt of the run")
 	c.Flags().SetInterspersed(false)
 	return c
 }
 
 func proofPackCmd(s cmd.Streams) *cobra.Command {
-	var p packing
+	p := packing{exitPolicy: "merged"}
 	c := &cobra.Command{
 		Use:   "proof-pack TRACE",
 		Short: "Pack the receipts of an earlier run",
 		Long: `proof-pack packs, signs and verifies what the store holds of a run: the receipts of an 'assay run'
 that could make no pack, or those that 'assay emit --trace TRACE' recorded. TRACE is also the
-name of a file in ./.assay/receipts, without .jsonl.`,
-		Example: "  assay proof-pack trace_20260115T100000_5f2c9a01 -c receipt_completeness",
-		Args:    cmd.Args(cobra.ExactArgs(1), "one trace id"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			job, err := p.prepare(s, "proof-pack", args[0])
+name of a file in ./.assay/receipts, without .jsonl.
+
+--deterministic makes the same bytes of the same receipts, key and flags: the time of the build
+is that of --now or SOURCE_DATE_EPOCH, the pack id is made of what the pack holds, and there is no
+CI binding unless --ci asks for one.`,
+		Example: `  assay proof-pack trace_20260115T100000_5f2c9a01 -c receipt_completeness
+  assay proof-pack nightly-7 --deterministic --now 2026-01-15T12:00:00Z --valid-until 90d`,
+		Args: cmd.Args(cobra.ExactArgs(1), "one trace id"),
+		RunE: func(c *cobra.Command, args []string) error {
+			job, err := p.prepare(s, c, args[0])
 			if err != nil {
 				return err
 			}
 			_, stop := catchSignals()
 			defer stop()
+			if err := job.breakglass(); err != nil {
+				return err
+			}
 			return job.finish(0)
 		},
 	}
 	p.flags(c)
+	c.Flags().BoolVar(&p.deterministic, "deterministic", false, "same receipts and key, same bytes; wants --now or SOURCE_DATE_EPOCH")
+	c.Flags().StringVar(&p.now, "now", "", "the `TIME` (RFC 3339) of a --deterministic build")
 	return c
 }
 
@@ -106,42 +144,177 @@ name of a file in ./.assay/receipts, without .jsonl.`,
 type job struct {
 	packing
 	s       cmd.Streams
-	command string
+	command *cobra.Command
 	home    home
 	trace   string
-	cards   []pack.Card
-	key     pack.Signer
+	began   time.Time
+	spec    pack.Spec // without the receipts, and unless it is deterministic without the time and the id
 }
 
-func (p packing) prepare(s cmd.Streams, command, trace string) (*job, error) {
-	if !slices.Contains([]string{"shadow", "enforced", "breakglass"}, p.mode) {
-		return nil, cmd.BadInput("", "mode %q is not shadow, enforced or breakglass", p.mode)
+func (p packing) prepare(s cmd.Streams, c *cobra.Command, trace string) (*job, error) {
+	j := &job{packing: p, s: s, command: c, trace: trace, began: time.Now()}
+	for _, step := range []func() error{j.checkMode, j.checkTimes, j.checkCI, j.checkOutput, j.findInputs} {
+		if err := step(); err != nil {
+			return nil, err
+		}
 	}
-	if p.output == "" {
-		p.output = "proof_pack_" + filepath.Base(trace) // an id that is none is found later, and says so itself
+	return j, nil
+}
+
+func (j *job) checkMode() error {
+	source := "--mode"
+	if j.mode == "" {
+		j.mode, source = j.s.Env("ASSAY_MODE"), "ASSAY_MODE"
 	}
-	if _, err := os.Lstat(p.output); err == nil {
-		return nil, cmd.BadInput("name another with --output", "%s exists", p.output)
+	if j.mode == "" {
+		j.mode = "shadow"
 	}
-	if err := writable(filepath.Dir(filepath.Clean(p.output))); err != nil {
-		return nil, cmd.BadInput("name another with --output", "no pack can be made at %s: %w", p.output, err)
+	switch {
+	case !slices.Contains([]string{"shadow", "enforced", "breakglass"}, j.mode):
+		return cmd.BadInput("", "%s %q is not shadow, enforced or breakglass", source, j.mode)
+	case j.reason != "" && j.mode != "breakglass":
+		return cmd.BadInput("", "--reason is for --mode breakglass, and the mode is %s", j.mode)
+	case j.mode == "breakglass" && strings.TrimSpace(j.reason) == "" && j.command.Name() == "run":
+		return cmd.BadInput("say why with --reason TEXT: it is recorded", "--mode breakglass wants a --reason")
+	case j.exitPolicy != "merged" && j.exitPolicy != "child":
+		return cmd.BadInput("", "--exit-policy %q is not merged or child", j.exitPolicy)
 	}
-	cards, err := findCards(p.cards)
+	return nil
+}
+
+// checkTimes reads --now and --valid-until, and what else --compat-floor has no room for.
+func (j *job) checkTimes() error {
+	if err := j.checkNow(); err != nil {
+		return err
+	}
+	for _, text := range []struct{ flag, value string }{{"--suite-id", j.suiteID}, {"--superseded-by", j.supersededBy}} {
+		if len(text.value) > 256 || strings.IndexFunc(text.value, func(r rune) bool { return r < ' ' || r > '~' }) >= 0 {
+			return cmd.BadInput("", "%s is not at most 256 printable ASCII characters", text.flag)
+		}
+	}
+	if _, err := j.end(j.buildTime()); err != nil {
+		return err
+	}
+	for _, newer := range []struct{ flag, value string }{{"--valid-until", j.validUntil}, {"--superseded-by", j.supersededBy}} {
+		if j.compatFloor && newer.value != "" {
+			return cmd.BadInput("", "--compat-floor goes with no %s: verifiers from before 1.19 refuse it", newer.flag)
+		}
+	}
+	j.spec.Mode, j.spec.SuiteID, j.spec.SupersededBy, j.spec.OldShape = j.mode, j.suiteID, j.supersededBy, j.compatFloor
+	return nil
+}
+
+func (j *job) checkNow() error {
+	epoch := j.s.Env("SOURCE_DATE_EPOCH")
+	switch {
+	case !j.deterministic && j.now != "":
+		return cmd.BadInput("add --deterministic", "--now is the time of a --deterministic build")
+	case !j.deterministic:
+		return nil
+	case j.now != "":
+		t, err := time.Parse(time.RFC3339, j.now)
+		if err != nil || t.Year() < 1 {
+			return cmd.BadInput("such as --now 2026-01-15T12:00:00Z", "--now %q is not an RFC 3339 time", j.now)
+		}
+		j.spec.Now = t.UTC()
+	case epoch != "":
+		seconds, err := strconv.ParseUint(epoch, 10, 37) // beyond the year 9999 nothing is a time
+		if err != nil || seconds > 253402300799 {
+			return cmd.BadInput("", "SOURCE_DATE_EPOCH %q is not a number of seconds", epoch)
+		}
+		j.spec.Now = time.Unix(int64(seconds), 0).UTC()
+	default:
+		return cmd.BadInput("such as --now 2026-01-15T12:00:00Z", "--deterministic wants --now or SOURCE_DATE_EPOCH")
+	}
+	return nil
+}
+
+// buildTime is the time of the build: now, unless it is deterministic.
+func (j *job) buildTime() time.Time {
+	if j.deterministic {
+		return j.spec.Now
+	}
+	return time.Now().UTC()
+}
+
+// end is valid_until as a pack has it: --valid-until is a time, or a span from the time of the build.
+func (j *job) end(now time.Time) (string, error) {
+	const hint = "such as 2026-12-31T00:00:00Z, 90d or 2160h"
+	if j.validUntil == "" {
+		return "", nil
+	}
+	end, err := time.Parse(time.RFC3339, j.validUntil)
 	if err != nil {
-		return nil, err
+		span, ok := parseSpan(j.validUntil)
+		if !ok {
+			return "", cmd.BadInput(hint, "--valid-until %q is neither an RFC 3339 time nor a span", j.validUntil)
+		}
+		end = now.Add(span)
 	}
-	h, err := openHome(s)
+	end = end.UTC()
+	if !end.After(now) || end.Year() > 9999 {
+		return "", cmd.BadInput(hint, "--valid-until %q is not after the time of the build, %s", j.validUntil, now.Format(time.RFC3339))
+	}
+	return end.Format("2006-01-02T15:04:05.000000+00:00"), nil
+}
+
+// parseSpan reads a Go duration, or days.
+func parseSpan(text string) (time.Duration, bool) {
+	if number, ok := strings.CutSuffix(text, "d"); ok {
+		days, err := strconv.ParseUint(number, 10, 16)
+		return time.Duration(days) * 24 * time.Hour, err == nil && days <= 100*366
+	}
+	span, err := time.ParseDuration(text)
+	return span, err == nil
+}
+
+func (j *job) checkCI() error {
+	system := j.ci
+	if j.deterministic && !j.command.Flags().Changed("ci") {
+		system = "off"
+	}
+	binding, notes, err := capture.ReadCI(system, j.s.Env)
 	if err != nil {
-		return nil, err
+		return cmd.BadInput("", "--ci %s: %w", system, err)
 	}
-	key, err := signingKey(s, h, !p.noGenerate)
-	if err != nil {
-		return nil, err
+	if j.compatFloor && binding != nil {
+		return cmd.BadInput("--ci off leaves it out", "--compat-floor goes with no CI binding (%s, commit %s): verifiers from before 1.19 refuse it", binding.Provider, binding.CommitSHA)
 	}
-	if err := writable(string(h)); err != nil {
-		return nil, cmd.BadInput("receipts live there: set ASSAY_HOME=/some/directory", "no receipts can be stored: %w", err)
+	for _, note := range notes {
+		fmt.Fprintf(j.s.Err, "note: %s\n", cmd.Safe(note))
 	}
-	return &job{packing: p, s: s, command: command, home: h, trace: trace, cards: cards, key: key}, nil
+	j.spec.CIBinding = binding
+	return nil
+}
+
+func (j *job) checkOutput() error {
+	if j.output == "" {
+		j.output = "proof_pack_" + filepath.Base(j.trace) // an id that is none is found later, and says so itself
+	}
+	if _, err := os.Lstat(j.output); err == nil {
+		return cmd.BadInput("name another with --output", "%s exists", j.output)
+	}
+	if err := writable(filepath.Dir(filepath.Clean(j.output))); err != nil {
+		return cmd.BadInput("name another with --output", "no pack can be made at %s: %w", j.output, err)
+	}
+	return nil
+}
+
+// findInputs finds the cards, the home and the key, and tries whether receipts can be stored.
+func (j *job) findInputs() (err error) {
+	if j.spec.Cards, err = findCards(j.cards); err != nil {
+		return err
+	}
+	if j.home, err = openHome(j.s); err != nil {
+		return err
+	}
+	if j.spec.Signer, err = signingKey(j.s, j.home, !j.noGenerate); err != nil {
+		return err
+	}
+	if err := writable(string(j.home)); err != nil {
+		return cmd.BadInput("receipts live there: set ASSAY_HOME=/some/directory", "no receipts can be stored: %w", err)
+	}
+	return nil
 }
 
 // writable tries it: what the modes say is not all.
@@ -153,10 +326,104 @@ func writable(dir string) error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-// finish packs, verifies and reports; child is the exit code of the program that ran. If that is not
-// 0 it wins, whatever goes wrong here.
-func (j *job) finish(child int) error {
-	err := j.packAndReport(child)
+// run runs the program, and packs.
+func (j *job) run(how child, args []string) error {
+	stdout := j.s.Out
+	if j.json {
+		stdout = j.s.Err
+	}
+	if how.output != "" {
+		f, err := os.OpenFile(how.output, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		if err != nil {
+			return fmt.Errorf("the program's output: %w", err)
+		}
+		defer f.Close()
+		stdout = f
+	}
+	signals, stop := catchSignals()
+	defer stop()
+	if err := j.breakglass(); err != nil {
+		return err
+	}
+	began := time.Now()
+	code, err := runChild(j, stdout, args, signals)
+	if err != nil {
+		return err
+	}
+	if how.session {
+		err = j.session(args, began, code)
+	}
+	if err != nil {
+		return j.afterChild(code, err)
+	}
+	return j.finish(code)
+}
+
+// breakglass records why the glass was broken, if it was. proof-pack may find it recorded already.
+func (j *job) breakglass() error {
+	if j.mode != "breakglass" {
+		return nil
+	}
+	if strings.TrimSpace(j.reason) == "" {
+		found, err := j.hasBreakglass()
+		if err != nil || found {
+			return err
+		}
+		return cmd.BadInput("say why with --reason TEXT: it is recorded", "--mode breakglass wants a --reason: %s has no %s receipt", j.trace, breakglassType)
+	}
+	_, err := j.home.receipts().Emit(j.trace, breakglassType, jcs.Obj(jcs.M("reason", jcs.Str(j.reason))))
+	if err != nil {
+		return fmt.Errorf("recording the reason: %w", storeError(j.home, err))
+	}
+	return nil
+}
+
+func (j *job) hasBreakglass() (bool, error) {
+	trace, err := j.home.receipts().Open(j.trace)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	defer trace.Close()
+	for receipt, err := range trace.All() {
+		if err != nil {
+			return false, err
+		}
+		if typ, _ := receipt.Get("type"); typ.Text == breakglassType {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// session records the run itself. The arguments may hold secrets: of them there is a digest only.
+func (j *job) session(args []string, began time.Time, code int) error {
+	argv := sha256.New()
+	for _, arg := range args {
+		io.WriteString(argv, arg+"\x00")
+	}
+	const form = "2006-01-02T15:04:05.000000+00:00"
+	ended := time.Now()
+	_, err := j.home.receipts().Emit(j.trace, "session_metadata", jcs.Obj(
+		jcs.M("recorded_by", jcs.Str("assay run")),
+		jcs.M("argv_sha256", jcs.Str(fmt.Sprintf("sha256:%x", argv.Sum(nil)))),
+		jcs.M("started_at", jcs.Str(began.UTC().Format(form))),
+		jcs.M("ended_at", jcs.Str(ended.UTC().Format(form))),
+		jcs.M("duration_ms", jcs.Int(ended.Sub(began).Milliseconds())),
+		jcs.M("child_exit_code", jcs.Int(int64(code))),
+	))
+	if err != nil {
+		return fmt.Errorf("recording the session: %w", storeError(j.home, err))
+	}
+	return nil
+}
+
+// finish packs, verifies and reports; child is the exit code of the program that ran.
+func (j *job) finish(child int) error { return j.afterChild(child, j.packAndReport(child)) }
+
+// afterChild gives an error the program's exit code: if that is not 0 it wins, whatever goes wrong here.
+func (j *job) afterChild(child int, err error) error {
 	var done cmd.Verdict
 	if err == nil || child == 0 || errors.As(err, &done) {
 		return err
@@ -169,57 +436,155 @@ func (j *job) finish(child int) error {
 }
 
 func (j *job) packAndReport(child int) error {
-	trace, err := j.home.receipts().Read(j.trace)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(trace.Receipts) == 0 {
-		if !j.allowEmpty {
-			hint := "the program records with: assay emit TYPE --data JSON; --allow-empty makes a pack all the same"
-			if j.command == "proof-pack" {
-				hint = "is that the id, and is this the ASSAY_HOME, of the run?"
-			}
-			return cmd.BadInput(hint, "no receipts were recorded under %s", j.trace)
+	trace, err := j.home.receipts().Open(j.trace)
+	if errors.Is(err, fs.ErrNotExist) {
+		trace, err = nil, nil
+	}
+	if err != nil {
+		return err
+	}
+	if trace != nil {
+		defer trace.Close()
+		if j.spec.Receipts, err = receiptsOf(trace); err != nil {
+			return err
 		}
-		trace = &capture.Trace{ID: j.trace}
-	} else if err != nil {
+	}
+	if len(j.spec.Receipts) == 0 && !j.allowEmpty {
+		return j.nothing(child, trace)
+	}
+	if trace != nil {
+		noteLosses(j.s, trace)
+		if err := keepTrace(trace); err != nil { // a convenience: the pack has the same receipts
+			fmt.Fprintf(j.s.Err, "note: no copy of the receipts was left here: %s\n", cmd.Safe(err.Error()))
+		}
+	}
+	spec := j.spec
+	spec.RunID, spec.Now = j.trace, j.buildTime()
+	if spec.ValidUntil, err = j.end(spec.Now); err != nil {
 		return err
 	}
-	if trace.TornTail > 0 {
-		fmt.Fprintf(j.s.Err, "note: an unfinished last line of %d bytes was left out\n", trace.TornTail)
+	if !j.deterministic {
+		id := make([]byte, 4)
+		if _, err := rand.Read(id); err != nil {
+			return err
+		}
+		spec.PackID = "pack_" + spec.Now.Format("20060102T150405") + "_" + hex.EncodeToString(id)
 	}
-	if err := keepTrace(trace); err != nil { // a convenience: the pack has the same receipts
-		fmt.Fprintf(j.s.Err, "note: no copy of the receipts was left here: %s\n", cmd.Safe(err.Error()))
-	}
-	now := time.Now().UTC()
-	id := make([]byte, 4)
-	if _, err := rand.Read(id); err != nil {
-		return err
-	}
-	built, err := pack.Build(pack.Spec{
-		RunID: j.trace, PackID: "pack_" + now.Format("20060102T150405") + "_" + hex.EncodeToString(id),
-		Receipts: trace.Receipts, Cards: j.cards, Mode: j.mode, Now: now, Signer: j.key,
-	})
+	built, err := pack.Build(spec)
 	if err != nil {
 		return cmd.BadInput("", "%w", err)
 	}
 	if err := built.WriteDir(j.output); err != nil {
 		return err
 	}
-	result, err := verifyDir(j.output, pack.Options{Cards: j.cards, Now: now, RequireClaims: len(j.cards) > 0})
+	result, err := verifyDir(j.output, pack.Options{Cards: spec.Cards, Now: time.Now().UTC(), RequireClaims: len(spec.Cards) > 0})
 	if err != nil {
 		return err
 	}
-	return j.report(child, result)
+	return j.report(child, trace, result)
+}
+
+// maxTrace is the most that is read into memory: what a pack takes.
+const maxTrace = 256 << 20
+
+func receiptsOf(trace *capture.Trace) (receipts []jcs.Value, err error) {
+	if trace.Size > maxTrace {
+		return nil, cmd.BadInput("", "%s has %d bytes, expected at most %d", trace.Path, trace.Size, maxTrace)
+	}
+	for receipt, err := range trace.All() {
+		if err != nil {
+			return nil, err
+		}
+		receipts = append(receipts, receipt)
+	}
+	return receipts, nil
+}
+
+// noteLosses says what of a trace is not in its pack.
+func noteLosses(s cmd.Streams, trace *capture.Trace) {
+	if trace.TornTail > 0 {
+		fmt.Fprintf(s.Err, "note: an unfinished last line of %d bytes was left out\n", trace.TornTail)
+	}
+	if n := trace.Torn - min(1, int(trace.TornTail)); n > 0 {
+		fmt.Fprintf(s.Err, "note: %d unfinished lines were set aside earlier, and left out\n", n)
+	}
+	if trace.NumBad > 0 {
+		fmt.Fprintf(s.Err, "note: %d lines of %s are no receipts and were left out: %s\n", trace.NumBad, cmd.Safe(trace.Path), cmd.Safe(trace.Bad[0].String()))
+	}
+}
+
+// nothing reports that there is nothing to pack, and every cause of it that can be seen from here.
+func (j *job) nothing(child int, trace *capture.Trace) error {
+	code, source := child, "child"
+	if child == 0 {
+		code, source = cmd.ExitBadInput, "pack"
+	}
+	text := "no receipts were recorded under " + j.trace
+	if child != 0 {
+		text = fmt.Sprintf("the program failed (%d), and %s", child, text)
+	}
+	fixes := j.diagnose(child, trace)
+	fmt.Fprintf(j.s.Err, "%s: %s\n", j.command.CommandPath(), cmd.Safe(text))
+	list := jcs.Arr()
+	for _, fix := range fixes {
+		fmt.Fprintf(j.s.Err, "hint: %s\n", cmd.Safe(fix))
+		list.Items = append(list.Items, jcsText(fix))
+	}
+	if j.json {
+		if err := printJSON(j.s.Out, jcs.Obj(
+			jcs.M("command", jcs.Str(j.command.Name())),
+			jcs.M("status", jcs.Str("error")),
+			jcs.M("exit_code", jcs.Int(int64(code))),
+			jcs.M("exit_code_source", jcs.Str(source)),
+			jcs.M("child_exit_code", jcs.Int(int64(child))),
+			jcs.M("trace_id", jcsText(j.trace)),
+			jcs.M("error", jcsText(text)),
+			jcs.M("fixes", list),
+		)); err != nil {
+			return err
+		}
+	}
+	return cmd.Verdict(code)
+}
+
+func (j *job) diagnose(child int, trace *capture.Trace) (fixes []string) {
+	add := func(format string, args ...any) { fixes = append(fixes, fmt.Sprintf(format, args...)) }
+	if trace != nil && trace.Torn > 0 {
+		add("it was killed while it recorded its first receipt: %d unfinished lines are left", trace.Torn)
+	}
+	if trace != nil && trace.NumBad > 0 {
+		add("%s has %d lines, and none is a receipt: %s", trace.Path, trace.NumBad, trace.Bad[0])
+	}
+	for _, dir := range []string{".assay", filepath.Join(".loom", "assay")} {
+		dir = filepath.Join(j.s.Env("HOME"), dir)
+		if dir == string(j.home) || !filepath.IsAbs(dir) {
+			continue
+		}
+		if other, err := (&capture.Store{Dir: dir}).Open(j.trace); err == nil {
+			other.Close()
+			add("its receipts are in %s: the Python tool does not know ASSAY_HOME; run without it, or 'ASSAY_HOME=%s assay proof-pack %s'", dir, dir, j.trace)
+		}
+	}
+	if j.command.Name() != "run" {
+		add("is that the id, and is this the ASSAY_HOME, of the run?")
+		if ids := j.home.receipts().Recent(time.Time{}, 3); len(ids) > 0 {
+			add("the latest runs in %s are %s", string(j.home), strings.Join(ids, ", "))
+		}
+		return fixes
+	}
+	if child != 0 {
+		add("the program ended with %d: its own output may say why", child)
+	}
+	// The clock of the file system is the coarser one.
+	if ids := j.home.receipts().Recent(j.began.Add(-10*time.Millisecond), 3); len(ids) > 0 {
+		add("meanwhile receipts were recorded under %s: does the program keep ASSAY_TRACE_ID?", strings.Join(ids, ", "))
+	}
+	add("the program records with: assay emit TYPE --data JSON; --allow-empty makes a pack all the same")
+	return fixes
 }
 
 // keepTrace leaves a copy of the receipts in the project: ./.assay/receipts/TRACE.jsonl.
 func keepTrace(trace *capture.Trace) error {
-	if trace.Path == "" {
-		return nil
-	}
-	text, err := cmd.ReadFile(trace.Path, 512<<20)
-	if err != nil {
-		return err
-	}
-	text = text[:bytes.LastIndexByte(text, '\n')+1] // what a grandchild is writing just now is no line yet
 	dir := filepath.Join(".assay", "receipts")
 	// The project may be somebody else's: its .assay must not lead our receipts out of it.
 	for _, d := range []string{".assay", dir} {
@@ -230,22 +595,40 @@ func keepTrace(trace *capture.Trace) error {
 	if err := durable.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
-	return durable.WriteFile(filepath.Join(dir, trace.ID+".jsonl"), text, 0o600)
+	copied, err := os.CreateTemp(dir, ".assay_tmp_*") // 0600
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(copied, trace.Text())
+	if err = errors.Join(err, copied.Close()); err == nil {
+		err = os.Rename(copied.Name(), filepath.Join(dir, trace.ID+".jsonl"))
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(copied.Name()))
+	}
+	return nil
 }
 
-func (j *job) report(child int, r *pack.Result) error {
+func (j *job) report(child int, trace *capture.Trace, r *pack.Result) error {
 	code, source := child, "child"
-	if child == 0 {
+	if child == 0 && j.exitPolicy == "merged" {
 		code, source = r.ExitCode(), "pack"
 	}
 	if j.json {
 		m := packObject(j.output, r)
+		torn, bad := 0, 0
+		if trace != nil {
+			torn, bad = trace.Torn, trace.NumBad
+		}
 		m.Members = append([]jcs.Member{
-			jcs.M("command", jcs.Str(j.command)),
+			jcs.M("command", jcs.Str(j.command.Name())),
 			jcs.M("exit_code", jcs.Int(int64(code))),
 			jcs.M("exit_code_source", jcs.Str(source)),
 			jcs.M("child_exit_code", jcs.Int(int64(child))),
 			jcs.M("trace_id", jcs.Str(j.trace)),
+			jcs.M("mode", jcs.Str(j.mode)),
+			jcs.M("torn_lines", jcs.Int(int64(torn))),
+			jcs.M("bad_lines", jcs.Int(int64(bad))),
 		}, m.Members...)
 		if err := printJSON(j.s.Out, m); err != nil {
 			return err
@@ -254,8 +637,11 @@ func (j *job) report(child int, r *pack.Result) error {
 		if err := printResult(j.s.Out, j.output, r); err != nil {
 			return err
 		}
-		if child != 0 {
+		switch {
+		case child != 0:
 			fmt.Fprintf(j.s.Err, "the program failed: exit code %d is its own\n", child)
+		case source == "child":
+			fmt.Fprintf(j.s.Err, "the program ended with 0, and --exit-policy child looks at nothing else\n")
 		}
 		fmt.Fprintf(j.s.Err, "next: assay verify-pack %s\n", cmd.Safe(j.output))
 	}
@@ -273,15 +659,12 @@ func catchSignals() (signals <-chan os.Signal, stop func()) {
 // runChild runs the program in a process group of its own and returns its exit code,
 // 128 + n if signal n ended it. Signals that reach us are passed on, so that the program can
 // finish and its receipts are packed all the same; how long it takes is between it and the sender.
-func runChild(s cmd.Streams, j *job, args []string, signals <-chan os.Signal) (int, error) {
+func runChild(j *job, stdout io.Writer, args []string, signals <-chan os.Signal) (code int, err error) {
 	c := exec.Command(args[0], args[1:]...)
 	c.Env = append(os.Environ(), "ASSAY_TRACE_ID="+j.trace, "ASSAY_HOME="+string(j.home))
-	c.Stdin, c.Stdout, c.Stderr = s.In, s.Out, s.Err
-	if j.json {
-		c.Stdout = s.Err
-	}
+	c.Stdin, c.Stdout, c.Stderr = j.s.In, stdout, j.s.Err
 	// A group in the background could not read from the terminal, which signals both of us anyway.
-	grouped := !onTerminal(s.In)
+	grouped := !onTerminal(j.s.In)
 	if grouped {
 		ownGroup(c)
 	}
