@@ -210,7 +210,7 @@ func TestWhatNoPackCouldHoldIsRefusedByName(t *testing.T) {
 	if _, err := s.Emit("t1", "model_call", jcs.Obj(jcs.M("s", jcs.Str("\xff")))); err == nil {
 		t.Error("a string that is not Unicode was stored")
 	}
-	for _, typ := range []string{"", "breakglass", "Model_call", "loom.x", "model_call\n"} {
+	for _, typ := range []string{"", "Breakglass", "Model_call", "loom.x", "model_call\n"} {
 		if _, err := s.Emit("t1", typ, jcs.Value{}); err == nil || !strings.Contains(err.Error(), "not admitted") {
 			t.Errorf("type %q: %v", typ, err)
 		}

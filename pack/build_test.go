@@ -192,7 +192,7 @@ func TestBuildRefusesWhatVerifyWouldRejectAndWhatIsNotPortable(t *testing.T) {
 		{`{"type":"model_call","timestamp":"2026-01-15T10:00:00+00:00"}`, "receipt_id is missing"},
 		{`{"receipt_id":"","type":"model_call","timestamp":"2026-01-15T10:00:00+00:00"}`, "receipt_id is missing"},
 		{`{"receipt_id":7,"type":"model_call","timestamp":"2026-01-15T10:00:00+00:00"}`, "receipt_id is missing"},
-		{`{"receipt_id":"r","type":"breakglass","timestamp":"2026-01-15T10:00:00+00:00"}`, `"acme.breakglass/v1"`},
+		{`{"receipt_id":"r","type":"policy_impact","timestamp":"2026-01-15T10:00:00+00:00"}`, `"acme.policy_impact/v1"`},
 		{`{"receipt_id":"r","type":"loom.x","timestamp":"2026-01-15T10:00:00+00:00"}`, "not admitted"},
 		{`{"receipt_id":"r","type":"a.b\n","timestamp":"2026-01-15T10:00:00+00:00"}`, "not admitted"},
 		{`{"receipt_id":"r","type":"model_call","timestamp":"2026-01-15"}`, "timestamp"},
@@ -379,6 +379,18 @@ func warns(r *Result, code string) bool {
 		}
 	}
 	return false
+}
+
+func TestABreakglassReceiptIsPackedUnderANamespacedType(t *testing.T) {
+	s := smallSpec(t)
+	s.Receipts = append(s.Receipts, mustParse(t, `{"receipt_id":"r_bg","type":"breakglass","timestamp":"2026-01-15T10:00:02+00:00","reason":"fire"}`))
+	p := mustBuild(t, s)
+	if lines := p.file(receiptsName); bytes.Contains(lines, []byte(`"breakglass"`)) || bytes.Count(lines, []byte(`"type":"assay.breakglass/v1"`)) != 1 {
+		t.Errorf("packed as %s", lines)
+	}
+	if str(s.Receipts[2], "type") != "breakglass" {
+		t.Error("the caller's receipt was changed")
+	}
 }
 
 func TestWriteDirThenVerify(t *testing.T) {

@@ -8,9 +8,18 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
-// AdmittedType reports whether a pack may hold receipts of that type (pack.md §1.3): a type of the flat
-// list, such as model_call, or a namespaced one, such as acme.review/v2. breakglass is neither.
-func AdmittedType(typ string) bool { return admitted(typ) }
+// BreakglassType is what a pack holds for a receipt of type breakglass. The reference verifier refuses
+// every pack with the bare word (pack.md §1.3), so Build writes this namespaced one, and the built-in
+// card no_breakglass counts it: a claim about receipts of type "breakglass" is also about these.
+const BreakglassType = "assay.breakglass/v1"
+
+// breakglass is the type as programs record it. A pack never holds it.
+const breakglass = "breakglass"
+
+// AdmittedType reports whether Build takes receipts of that type (pack.md §1.3): a type of the flat list,
+// such as model_call, a namespaced one, such as acme.review/v2, or breakglass, which it writes as
+// BreakglassType. Verify admits the same types but for the bare breakglass.
+func AdmittedType(typ string) bool { return typ == breakglass || admitted(typ) }
 
 // CheckData refuses what Build would refuse of the members that a program gives its receipts, so that
 // it is refused while the program can still do something about it: values that not every JSON reader

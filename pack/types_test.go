@@ -10,7 +10,7 @@ import (
 func TestAdmittedTypes(t *testing.T) {
 	for typ, want := range map[string]bool{
 		"model_call": true, "guardian_verdict": true, "acme.review": true, "acme.review/v2": true, "rce.x/v0": true, "a.b.c": true,
-		"": false, "breakglass": false, "Model_call": false, "model_call\n": false, "acme.review\n": false, "acme.": false, ".a": false,
+		"breakglass": true, BreakglassType: true, "": false, "Breakglass": false, "Model_call": false, "model_call\n": false, "acme.review\n": false, "acme.": false, ".a": false,
 		"acme": false, "acme/v1": false, "a.b/": false, "a.b/c/d": false, "loom.x": false, "loom.x/v1": false, "a..b": false, "é.b": false,
 	} {
 		if AdmittedType(typ) != want {
