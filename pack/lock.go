@@ -1,31 +1,417 @@
 package pack
 
-import "errors"
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
 
-// Lock is a lockfile (pack.md §6): what a repository expects of its packs.
-type Lock struct{ text []byte }
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/trust"
+)
 
 // CompatVersion is the release of the reference tool that this verifier counts as when a lockfile
 // bounds the version (pack.md §6). It is not our own version.
 const CompatVersion = "1.24.0"
 
-var errStub = errors.New("not built yet")
+// The window that our own locks give: every release of the reference tool that reads what we write.
+const (
+	lockVersionMin = "1.19.0"
+	lockVersionMax = "2.0.0"
+)
 
-// ParseLock reads and validates a lockfile; an error says every rule that it breaks.
-func ParseLock(text []byte) (*Lock, error) { return nil, errStub }
+const maxLock = 1 << 20 // bytes of a lockfile
 
-// Marshal is the file.
-func (l *Lock) Marshal() []byte { return l.text }
+// Lock is a lockfile (pack.md §6): what a repository expects of its packs, under review like code.
+//
+//	{
+//	  "lock_version": "1.0",
+//	  "assay_version_min": "1.19.0",
+//	  "assay_version_max": "2.0.0",
+//	  "pack_format_version": "0.1.0",
+//	  "receipt_schema_version": "3.0",
+//	  "run_cards": [
+//	    {"id": "receipt_completeness", "name": "Receipt Completeness", "claim_set_hash": "0b9affe4…"},
+//	    {"id": "acme.calls", "name": "Enough calls", "claim_set_hash": "…", "claims": [{…}]}
+//	  ],
+//	  "run_cards_composite_hash": "…",
+//	  "claim_set_hash": "…",
+//	  "exit_contract": {"0": "integrity_pass AND claims_pass", "1": …, "2": …},
+//	  "signer_policy": {"mode": "allowlist", "allowed_fingerprints": ["0d54f48d…"]},
+//	  "coverage_contract_hash": "…",
+//	  "locked_at": "2026-01-15T10:00:00+00:00",
+//	  "locked_by_assay_version": "0.1.0"
+//	}
+//
+// Two members are ours. The claims of a card that is not built in stand in the lock, so that it can be
+// reviewed and executed by itself; the reference tool refuses such cards. coverage_contract_hash, which
+// may be absent, pins the coverage contract that a verification must be given.
+//
+// A Lock does not change. Get one from ParseLock or NewLock.
+type Lock struct {
+	value jcs.Value
+	text  []byte
+	cards []Card
+}
 
-// Contract is a coverage contract (pack.md §4.8): the call sites that a scan found.
-type Contract struct{ sites []string }
+// LockError says every rule that a lockfile breaks, each as one line of printable ASCII.
+type LockError struct{ Issues []string }
 
-// ParseContract reads a coverage contract.
-func ParseContract(text []byte) (*Contract, error) { return nil, errStub }
+func (e *LockError) Error() string { return "lockfile: " + strings.Join(e.Issues, "; ") }
 
-// CoverageResult compares the call sites of a contract with those that receipts name.
-type CoverageResult struct {
-	Verdict                   Verdict
-	Share                     float64 // covered of all, 1 if there are none
-	Covered, Uncovered, Extra []string
+func (e *LockError) add(issue string) {
+	if issue = strings.TrimPrefix(issue, ": "); len(e.Issues) < maxFindings {
+		e.Issues = append(e.Issues, issue)
+	}
+}
+
+// lockMembers is pack.md §6, in its order. The reference reads some of them as optional, but every
+// release since 1.19 writes all; what is deleted from a lock must not make it a weaker one
+// (threats.md P19), and what nobody knows is not skipped over.
+var lockMembers = []member{
+	{"lock_version", oneOf("1.0")},
+	{"assay_version_min", release},
+	{"assay_version_max", release},
+	{"pack_format_version", text("a version such as "+packFormat, regexp.MustCompile(`^[0-9]{1,6}\.[0-9]{1,6}\.[0-9]{1,6}$`).MatchString)},
+	{"receipt_schema_version", oneOf("3.0")},
+	// Without a card the hashes below would be of nothing (threats.md K02): a lock names at least one.
+	{"run_cards", list(1, object(lockedCardMembers))},
+	{"run_cards_composite_hash", hex64},
+	{"claim_set_hash", hex64},
+	{"exit_contract", object(exitContract)},
+	{"signer_policy", object(signerPolicy)},
+	{"coverage_contract_hash?", hex64},
+	{"locked_at", dateTime},
+	{"locked_by_assay_version", version},
+}
+
+var lockedCardMembers = []member{
+	{"id", identifier},
+	{"name", nonEmpty},
+	{"claim_set_hash", hex64},
+	{"claims?", list(1, anyValue)}, // readCard reads them
+}
+
+// exitContract is what the exit codes mean. Another text would promise what we do not do.
+var exitContract = []member{
+	{"0", oneOf("integrity_pass AND claims_pass")},
+	{"1", oneOf("integrity_pass AND claims_fail")},
+	{"2", oneOf("integrity_fail")},
+}
+
+var signerPolicy = []member{
+	{"mode", oneOf("any", "allowlist")},
+	{"allowed_fingerprints", list(0, hex64)},
+}
+
+func anyValue(string, jcs.Value, func(string)) {}
+
+// ParseLock reads and validates a lockfile. Nothing about packs is decided here, except that a lock
+// whose version window excludes CompatVersion is refused. An error is a *LockError.
+func ParseLock(text []byte) (*Lock, error) {
+	broken := new(LockError)
+	v, err := parse(text, maxLock)
+	if err != nil {
+		broken.add("not strict JSON: " + oneLine(err))
+		return nil, broken
+	}
+	l := &Lock{value: v, text: bytes.Clone(text)}
+	if object(lockMembers)("", v, broken.add); len(broken.Issues) == 0 {
+		l.readCards(broken)
+		l.checkVersions(broken)
+		l.checkSigners(broken)
+	}
+	if len(broken.Issues) > 0 {
+		return nil, broken
+	}
+	return l, nil
+}
+
+// readCards recomputes every hash, whatever the lock says.
+func (l *Lock) readCards(broken *LockError) {
+	hashes, known := jcs.Arr(), map[string]string{}
+	for i, entry := range get(l.value, "run_cards").Items {
+		at := "run_cards[" + strconv.Itoa(i) + "]"
+		card, err := lockedCard(entry)
+		if err != nil {
+			broken.add(at + ": " + oneLine(err))
+			return
+		}
+		hash := ClaimSetHash([]Card{card})
+		if hash != str(entry, "claim_set_hash") {
+			broken.add(at + ".claim_set_hash: the claims of " + quote(card.ID) + " have the hash " + hash)
+		}
+		if before, ok := known[card.ID]; ok && before != hash {
+			broken.add(at + ".id: " + quote(card.ID) + " stands for two sets of claims")
+		}
+		known[card.ID] = hash
+		hashes.Items = append(hashes.Items, jcs.Str(hash))
+		if l.cards = append(l.cards, card); numClaims(l.cards) > maxClaims {
+			broken.add(fmt.Sprintf("run_cards: more than %d claims", maxClaims))
+			return
+		}
+	}
+	if canonicalHash(hashes) != str(l.value, "run_cards_composite_hash") {
+		broken.add("run_cards_composite_hash: not the hash of the run_cards")
+	}
+	if ClaimSetHash(l.cards) != l.ClaimSetHash() {
+		broken.add("claim_set_hash: not the hash of the claims of the run_cards")
+	}
+}
+
+// lockedCard is the card that an entry of run_cards stands for.
+func lockedCard(entry jcs.Value) (Card, error) {
+	id, name := str(entry, "id"), str(entry, "name")
+	claims, own := entry.Get("claims")
+	for _, builtin := range BuiltinCards() {
+		switch {
+		case builtin.ID != id && strings.EqualFold(builtin.ID, id):
+			return Card{}, fmt.Errorf("id %s differs from the built-in %s only by case", quote(id), builtin.ID)
+		case builtin.ID != id:
+		case own:
+			return Card{}, fmt.Errorf("%s is built in and takes no claims from a lock", id)
+		case builtin.Name != name:
+			return Card{}, fmt.Errorf("name %s: the built-in %s is called %q", quote(name), id, builtin.Name)
+		default:
+			return builtin, nil
+		}
+	}
+	if !own {
+		return Card{}, fmt.Errorf("%s is not built in, and its claims are not in the lock", quote(id))
+	}
+	card, err := cardOf(jcs.Obj(jcs.M("card_id", jcs.Str(id)), jcs.M("name", jcs.Str(name)), jcs.M("claims", claims)))
+	if err != nil {
+		return Card{}, err
+	}
+	for i, claim := range card.Claims {
+		// What is reviewed is what is hashed: no member left out, none that is read over.
+		if canonicalHash(claims.Items[i]) != canonicalHash(claim.value()) {
+			return Card{}, fmt.Errorf("claims[%d] is not written out as claim_id, description, check, params, severity", i)
+		}
+		// K07: no card reads a file of the host. What coverage is measured against is named by its
+		// hash; a path that points out of the project can only be meant to mislead.
+		if path := get(claim.Params, "contract_path"); claim.Check == coverageCheck && path.Kind == jcs.String && !containedPath(path.Text) {
+			return Card{}, fmt.Errorf("claims[%d]: contract_path %s leaves the project", i, quote(path.Text))
+		}
+	}
+	return card, nil
+}
+
+func (l *Lock) checkVersions(broken *LockError) {
+	here, _ := parseRelease(CompatVersion)
+	least, _ := parseRelease(str(l.value, "assay_version_min"))
+	most, _ := parseRelease(str(l.value, "assay_version_max"))
+	if slices.Compare(here[:], least[:]) < 0 {
+		broken.add("assay_version_min: this verifier counts as " + CompatVersion + ", which is older")
+	}
+	if slices.Compare(here[:], most[:]) >= 0 {
+		broken.add("assay_version_max: this verifier counts as " + CompatVersion + ", which is not older")
+	}
+}
+
+func (l *Lock) checkSigners(broken *LockError) {
+	policy := get(l.value, "signer_policy")
+	list := get(policy, "allowed_fingerprints").Items
+	if str(policy, "mode") == "any" && len(list) > 0 {
+		// One reader sees the list, the other the mode (threats.md K01).
+		broken.add("signer_policy: mode any with a list of fingerprints; which of the two is meant?")
+	}
+	for i, item := range list {
+		at := fmt.Sprintf("signer_policy.allowed_fingerprints[%d]", i)
+		if slices.ContainsFunc(list[:i], func(v jcs.Value) bool { return v.Text == item.Text }) {
+			broken.add(at + ": was there before")
+		}
+		if smallOrderFingerprint(digest(item.Text)) {
+			broken.add(at + ": the key with this fingerprint has small order: anybody can sign for it")
+		}
+	}
+}
+
+// Marshal is the file, as it was read or is to be written.
+func (l *Lock) Marshal() []byte { return bytes.Clone(l.text) }
+
+// Digest is SHA-256 of the file: the verifier_config_sha256 of a report (pack.md §4.8).
+func (l *Lock) Digest() [32]byte { return sha256.Sum256(l.text) }
+
+// Cards are the run cards in the order in which packs must declare them.
+func (l *Lock) Cards() []Card { return slices.Clone(l.cards) }
+
+// ClaimSetHash is what a pack must declare: the hash over the claims of all cards.
+func (l *Lock) ClaimSetHash() string { return str(l.value, "claim_set_hash") }
+
+// CompositeHash is run_cards_composite_hash: the hash over the hashes of the cards.
+func (l *Lock) CompositeHash() string { return str(l.value, "run_cards_composite_hash") }
+
+// PackFormat is the pack_format_version that a pack must have.
+func (l *Lock) PackFormat() string { return str(l.value, "pack_format_version") }
+
+// ContractHash is the contract_hash of the coverage contract that a verification must be given,
+// "" if the lock pins none.
+func (l *Lock) ContractHash() string { return str(l.value, "coverage_contract_hash") }
+
+// Signers are the fingerprints of the keys that may sign. any says that every key may; an empty
+// allowlist admits none.
+func (l *Lock) Signers() (fingerprints [][32]byte, any bool) {
+	policy := get(l.value, "signer_policy")
+	for _, item := range get(policy, "allowed_fingerprints").Items {
+		fingerprints = append(fingerprints, digest(item.Text))
+	}
+	return fingerprints, str(policy, "mode") == "any"
+}
+
+// LockSpec is what a new lock pins.
+type LockSpec struct {
+	Cards    []Card     // at least one, in the order in which packs declare them
+	Signers  [][32]byte // fingerprints of the keys that may sign; nil: any key; empty: none
+	Contract *Contract  // the coverage contract to verify with; nil: none is pinned
+	At       time.Time  // locked_at; required
+}
+
+// NewLock makes a lock: two spaces, one newline at the end, the members in the order of pack.md §6.
+// It refuses what ParseLock would.
+func NewLock(s LockSpec) (*Lock, error) {
+	if s.At.IsZero() {
+		return nil, errors.New("lock: the time is required")
+	}
+	entries, hashes := jcs.Arr(), jcs.Arr()
+	for _, card := range s.Cards {
+		hash := jcs.Str(ClaimSetHash([]Card{card}))
+		hashes.Items = append(hashes.Items, hash)
+		entry := jcs.Obj(jcs.M("id", jcs.Str(card.ID)), jcs.M("name", jcs.Str(card.Name)), jcs.M("claim_set_hash", hash))
+		if !slices.ContainsFunc(BuiltinCards(), func(c Card) bool { return c.ID == card.ID }) {
+			entry.Members = append(entry.Members, jcs.M("claims", get(card.value(), "claims")))
+		}
+		entries.Items = append(entries.Items, entry)
+	}
+	v := jcs.Obj(
+		jcs.M("lock_version", jcs.Str("1.0")),
+		jcs.M("assay_version_min", jcs.Str(lockVersionMin)),
+		jcs.M("assay_version_max", jcs.Str(lockVersionMax)),
+		jcs.M("pack_format_version", jcs.Str(packFormat)),
+		jcs.M("receipt_schema_version", jcs.Str("3.0")),
+		jcs.M("run_cards", entries),
+		jcs.M("run_cards_composite_hash", jcs.Str(canonicalHash(hashes))),
+		jcs.M("claim_set_hash", jcs.Str(ClaimSetHash(s.Cards))),
+		jcs.M("exit_contract", strs(
+			"0", "integrity_pass AND claims_pass",
+			"1", "integrity_pass AND claims_fail",
+			"2", "integrity_fail")),
+		jcs.M("signer_policy", policyValue(s.Signers, s.Signers == nil)))
+	if s.Contract != nil {
+		v.Members = append(v.Members, jcs.M("coverage_contract_hash", jcs.Str(s.Contract.Hash())))
+	}
+	return sealLock(v, s.At)
+}
+
+// WithSigners is the lock with another allowlist, and nothing else changed but when and by whom it was
+// locked. An empty list admits nobody.
+func (l *Lock) WithSigners(fingerprints [][32]byte, at time.Time) (*Lock, error) {
+	v := l.value.Without("locked_at", "locked_by_assay_version")
+	v.Members = slices.Clone(v.Members)
+	for i := range v.Members {
+		if v.Members[i].Name == "signer_policy" {
+			v.Members[i].Value = policyValue(fingerprints, false)
+		}
+	}
+	return sealLock(v, at)
+}
+
+func policyValue(fingerprints [][32]byte, any bool) jcs.Value {
+	mode, list := "allowlist", jcs.Arr()
+	if any {
+		mode = "any"
+	}
+	for _, f := range fingerprints {
+		list.Items = append(list.Items, jcs.Str(hex.EncodeToString(f[:])))
+	}
+	return jcs.Obj(jcs.M("mode", jcs.Str(mode)), jcs.M("allowed_fingerprints", list))
+}
+
+// sealLock adds when and by whom, and reads back what it wrote.
+func sealLock(v jcs.Value, at time.Time) (*Lock, error) {
+	v.Members = append(slices.Clone(v.Members),
+		jcs.M("locked_at", jcs.Str(at.UTC().Format(buildTime))),
+		jcs.M("locked_by_assay_version", jcs.Str(Version)))
+	text, err := jcs.AppendPretty(nil, v)
+	if err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	return ParseLock(append(text, '\n'))
+}
+
+// KeyFingerprint is SHA-256 of a public key that an allowlist may name. It refuses keys for which one
+// signature fits every pack (threats.md K08).
+func KeyFingerprint(pub ed25519.PublicKey) ([32]byte, error) {
+	if err := trust.CheckEd25519Key(pub); err != nil {
+		return [32]byte{}, err
+	}
+	return sha256.Sum256(pub), nil
+}
+
+// smallOrder are the y coordinates of pack.md §4.6, the sign bit cleared.
+var smallOrder = []string{
+	"0000000000000000000000000000000000000000000000000000000000000000",
+	"0100000000000000000000000000000000000000000000000000000000000000",
+	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+}
+
+// smallOrderFingerprint reports whether f is the fingerprint of a key of small order. Verification
+// refuses such keys anyway; a lock that names one is refused as well, because somebody meant harm.
+func smallOrderFingerprint(f [32]byte) bool {
+	for _, y := range smallOrder {
+		key := digest(y)
+		for range 2 {
+			if sha256.Sum256(key[:]) == f {
+				return true
+			}
+			key[31] ^= 0x80
+		}
+	}
+	return false
+}
+
+// release is a version as the reference tool numbers its releases.
+var release = text("a release such as "+CompatVersion, func(s string) bool { _, ok := parseRelease(s); return ok })
+
+var releaseForm = regexp.MustCompile(`^([0-9]{1,6}(?:\.[0-9]{1,6}){0,4})(?:(a|b|rc)([0-9]{1,6}))?(?:\.post([0-9]{1,6}))?(?:\.dev([0-9]{1,6}))?$`)
+
+// parseRelease gives a version of PEP 440, without epoch and local part, as numbers in its order:
+// five of the release, then those of the pre-release, the post-release and the development release.
+func parseRelease(s string) (key [9]int, ok bool) {
+	if len(s) > 64 {
+		return key, false
+	}
+	parts := releaseForm.FindStringSubmatch(s)
+	if parts == nil {
+		return key, false
+	}
+	number := func(digits string, absent int) int {
+		if digits == "" {
+			return absent
+		}
+		n, _ := strconv.Atoi(digits) // at most six digits
+		return n
+	}
+	for i, n := range strings.Split(parts[1], ".") {
+		key[i] = number(n, 0)
+	}
+	post, dev := number(parts[4], -1), number(parts[5], 1<<30)
+	// "1.0.dev1 < 1.0a1 < 1.0b1 < 1.0rc1 < 1.0 < 1.0.post1"
+	pre := map[string]int{"a": 1, "b": 2, "rc": 3, "": 4}[parts[2]]
+	if parts[2] == "" && post < 0 && parts[5] != "" {
+		pre = 0
+	}
+	key[5], key[6], key[7], key[8] = pre, number(parts[3], 0), post, dev
+	return key, true
 }

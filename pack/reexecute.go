@@ -11,7 +11,8 @@ import (
 
 // definition is the claims that claim_set_hash stands for, and their evaluation.
 type definition struct {
-	claims []Claim
+	cards  []Card
+	claims []Claim // of the cards
 	run    *claimRun
 }
 
@@ -33,11 +34,15 @@ func (v *verifier) define() *definition {
 	}
 	// What the relying party knows goes before what travels with the pack: cards of one hash may
 	// still spell a number as 1 and 1.0, which is text of the results.
-	known := slices.Concat(v.o.Cards, BuiltinCards())
+	var locked []Card
+	if v.o.Lock != nil {
+		locked = v.o.Lock.cards
+	}
+	known := slices.Concat(v.o.Cards, locked, BuiltinCards())
 	sidecar := v.sidecar()
 	search := cardSearch{want: a.ClaimSetHash, budget: 4096}
 	switch {
-	case search.try(v.o.Cards), search.each(known), search.try(sidecar):
+	case search.try(locked), search.try(v.o.Cards), search.each(known), search.try(sidecar):
 	case search.byIDs(slices.Concat(known, sidecar), v.report.results):
 	case search.orders(BuiltinCards()):
 	default:
@@ -46,7 +51,11 @@ func (v *verifier) define() *definition {
 		}
 		return nil
 	}
-	return &definition{claims: search.found}
+	d := &definition{cards: search.found}
+	for _, c := range d.cards {
+		d.claims = append(d.claims, c.Claims...)
+	}
+	return d
 }
 
 // sidecar reads _unsigned/run_cards.json. Nothing signed covers it, but what does not
@@ -90,7 +99,7 @@ func parseCards(text []byte) ([]Card, error) {
 type cardSearch struct {
 	want   string
 	budget int // how many more sequences may be hashed
-	found  []Claim
+	found  []Card
 }
 
 func (s *cardSearch) try(cards []Card) bool {
@@ -101,9 +110,7 @@ func (s *cardSearch) try(cards []Card) bool {
 	if ClaimSetHash(cards) != s.want {
 		return false
 	}
-	for _, c := range cards {
-		s.found = append(s.found, c.Claims...)
-	}
+	s.found = slices.Clone(cards)
 	return true
 }
 
@@ -199,13 +206,12 @@ func (v *verifier) reexecute() {
 		return
 	}
 	a := v.m.Attestation
+	v.cover.settle(v.claims.run)
 	results := v.claims.run.results()
 	again := true
 	for i, c := range v.claims.claims {
-		// This check reads a file of the builder's directory, which is not in the pack.
 		if c.Check == coverageCheck && i < len(v.report.results) && v.report.results[i].ClaimID == c.ID {
-			results[i], again = v.report.results[i], false
-			v.warned.add(wNotReexecuted, c.ID, "claim %s reads a file that is not in the pack: its result is the signer's word", quote(c.ID))
+			again = v.coverageClaim(&results[i], v.report.results[i]) && again
 		}
 	}
 	if verdict := claimVerdict(results); verdict != a.ClaimCheck {
@@ -213,7 +219,25 @@ func (v *verifier) reexecute() {
 	} else if fingerprint(a, results) != a.DiscrepancyFingerprint {
 		v.found.add(eTamper, "discrepancy_fingerprint", "the claims give other results than those attested")
 	}
-	v.r.ClaimResults, v.r.ClaimsReexecuted = results, again
+	v.r.ClaimResults, v.r.ClaimsReexecuted, v.r.Cards = results, again, v.claims.cards
+}
+
+// coverageClaim judges a claim of the one check that reads a file of the builder's directory, which is
+// not in the pack. With the relying party's own contract it is executed; if the attested result comes
+// out, it was executed again. If not, the builder may have had another contract: that is no proof of
+// tampering, and no confirmation. The attested result then stands as the signer's word.
+func (v *verifier) coverageClaim(got *ClaimResult, attested ClaimResult) (again bool) {
+	switch {
+	case v.cover == nil:
+		v.warned.add(wNotReexecuted, got.ClaimID, "claim %s reads a file that is not in the pack: its result is the signer's word", quote(got.ClaimID))
+	case got.Passed == attested.Passed && got.Expected == attested.Expected && got.Actual == attested.Actual && got.Severity == attested.Severity:
+		return true
+	default:
+		v.warned.add(wNotReexecuted, got.ClaimID, "claim %s comes to %s under the coverage contract given, attested is %s: that is the signer's word",
+			quote(got.ClaimID), quote(got.Actual), quote(attested.Actual))
+	}
+	*got = attested
+	return false
 }
 
 const coverageCheck = "coverage_contract"

@@ -32,6 +32,13 @@ const (
 	eDuplicate = "E_DUPLICATE_ID"
 	eTimestamp = "E_TIMESTAMP_INVALID"
 	eAnchor    = "E_ANCHOR_INVALID"
+	eStale     = "E_PACK_STALE"
+	eNoCI      = "E_CI_BINDING_MISSING"
+	eOtherCI   = "E_CI_BINDING_MISMATCH"
+
+	// Ours, of LockFindings only: the pack drifts from the lock, or somebody else signed it.
+	eLock   = "E_LOCK_MISMATCH"
+	eSigner = "E_SIGNER_UNTRUSTED"
 
 	wExtraFile     = "W_EXTRA_FILE"
 	wPortability   = "W_PORTABILITY"
@@ -55,7 +62,7 @@ type Finding struct {
 // Mechanism is the failure_mechanism of pack.md §4.4, "" for a warning.
 func (f Finding) Mechanism() string {
 	switch f.Code {
-	case "E_PACK_STALE", eTimestamp:
+	case eStale, eTimestamp:
 		return "stale_evidence"
 	case eSchema, eCanon, eDuplicate:
 		return "schema_mismatch"
@@ -63,7 +70,7 @@ func (f Finding) Mechanism() string {
 		return "witness_gap"
 	case eTamper, eOmission, eSignature, "E_SIG_INVALID", ePath:
 		return "tamper_detected"
-	case "E_POLICY_MISSING", "E_CI_BINDING_MISSING", "E_CI_BINDING_MISMATCH":
+	case "E_POLICY_MISSING", eNoCI, eOtherCI, eLock, eSigner:
 		return "policy_conflict"
 	}
 	return ""
@@ -132,12 +139,12 @@ type Options struct {
 	RequireClaims bool
 	RequireAnchor bool
 
-	Lock           *Lock         // nil: no lockfile, and the lock channel is SKIPPED
-	TrustedSigners [][32]byte    // SHA-256 of the public keys that may have signed; none: any key, shown as unpinned
-	MaxAge         time.Duration // 0: of any age
+	Lock           *Lock         // its claims are executed again; nil: no lockfile, and the lock channel is SKIPPED
+	TrustedSigners [][32]byte    // SHA-256 of the public keys that may have signed; nil: any key, shown as unpinned; empty: none
+	MaxAge         time.Duration // since timestamp_end; 0: of any age. Without Now every pack is too old
 	RequireCI      bool          // the pack must hold a ci_binding
 	CommitSHA      string        // 40 lowercase hex digits that ci_binding must name; empty: any
-	CheckExpiry    bool          // valid_until, if the pack has one, must not have passed
+	CheckExpiry    bool          // valid_until, if the pack has one, must not have passed. Without Now it has
 	Contract       *Contract     // the call sites that receipts must cover; nil: not checked
 	MinCoverage    float64       // of Contract, 0 to 1
 }
@@ -153,25 +160,60 @@ type Result struct {
 	ClaimsReexecuted bool
 	Manifest         *Manifest // nil if it could not be read
 	Receipts         int
-	Lock             Verdict           // SKIPPED without Options.Lock
+	Lock             Verdict           // SKIPPED without Options.Lock, and for a pack that is not intact unless it drifts as well
 	LockFindings     []Finding         // where the pack drifts from the lock, or its signer is not a trusted one
 	Pinned           bool              // an allowlist of the lock, or TrustedSigners, names the key that signed
-	Expiry           Verdict           // SKIPPED unless CheckExpiry and the pack has a valid_until
-	Coverage         *CoverageResult   // nil without Options.Contract
+	Expiry           Verdict           // SKIPPED unless CheckExpiry and the pack is intact and has a valid_until
+	Coverage         *CoverageResult   // nil without Options.Contract, and for a pack that is not intact
+	Cards            []Card            // whose claims were executed again; nil if no definitions were found
 	Log              *trust.Checkpoint // when Anchor is PASS
 	Logged           *Logged           // when Anchor is PASS
 	Time             *timestamp.Token  // when Anchor is PASS and roots were given that believe the entry's token
 	require          Options
 }
 
-// ExitCode is 0 (pass), 1 (authentic evidence of an unmet claim) or 2 (anything else).
-func (r *Result) ExitCode() int {
+// What a judgement comes to in one word, those of pack.md §4.8 and one of ours.
+const (
+	StatusOK        = "ok"
+	StatusFailed    = "failed"                   // the integrity fails
+	StatusLock      = "lock_mismatch"            // the pack is not what the lock says
+	StatusSigner    = "signer_untrusted"         // none of Options.TrustedSigners signed it
+	StatusWitness   = "witness_failed"           // it is not anchored, as required or claimed
+	StatusClaims    = "claim_gate_failed"        // required claims do not hold, or could not be executed again
+	StatusExpired   = "expired"                  // valid_until has passed
+	StatusUncovered = "coverage_below_threshold" // too few call sites of the contract have receipts
+)
+
+// Status is the gravest thing that can be said. Text and JSON, exit codes and badges follow it.
+func (r *Result) Status() string {
 	switch {
-	case r.Integrity != Pass, r.Anchor == Fail, r.require.RequireAnchor && r.Anchor != Pass:
-		return 2
+	case r.Integrity != Pass:
+		return StatusFailed
+	case r.Lock == Fail, r.require.Lock != nil && r.Lock != Pass:
+		return StatusLock
+	case len(r.LockFindings) > 0:
+		return StatusSigner
+	case r.Anchor == Fail, r.require.RequireAnchor && r.Anchor != Pass:
+		return StatusWitness
 	// A required claim holds only if it was executed here: the signer's word is not enough.
 	case r.require.RequireClaims && !(r.Claims == Pass && r.ClaimsReexecuted):
+		return StatusClaims
+	case r.Expiry == Fail:
+		return StatusExpired
+	case r.require.Contract != nil && (r.Coverage == nil || r.Coverage.Verdict != Pass):
+		return StatusUncovered
+	}
+	return StatusOK
+}
+
+// ExitCode is 0 (pass), 1 (authentic evidence of an unmet claim) or 2 (anything else).
+func (r *Result) ExitCode() int {
+	switch r.Status() {
+	case StatusOK:
+		return 0
+	case StatusClaims, StatusExpired, StatusUncovered:
+		// threats.md D7: "Exit code 1 is reachable from exactly one line of code."
 		return 1
 	}
-	return 0
+	return 2
 }

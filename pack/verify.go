@@ -17,15 +17,20 @@ func Verify(fsys fs.FS, o Options) (*Result, error) {
 	if _, err := fs.Stat(fsys, "."); err != nil {
 		return nil, err
 	}
-	r := &Result{Integrity: Fail, Claims: Skipped, Anchor: Skipped, require: o}
+	r := &Result{Integrity: Fail, Claims: Skipped, Anchor: Skipped, Lock: Skipped, Expiry: Skipped, require: o}
 	v := &verifier{fsys: fsys, o: o, r: r}
 	v.integrity()
 	if len(v.found) == 0 {
 		r.Integrity = Pass
 		v.settleClaims()
+		v.expiry()
+		if v.cover != nil {
+			r.Coverage = v.cover.result(o.MinCoverage)
+		}
 	} else {
-		r.ClaimResults, r.ClaimsReexecuted = nil, false
+		r.ClaimResults, r.ClaimsReexecuted, r.Cards = nil, false, nil
 	}
+	v.drift()
 	v.anchor()
 	r.Findings, r.Warnings = v.found, v.warned
 	return r, nil
@@ -41,6 +46,7 @@ type verifier struct {
 	warned findings
 	report reportFile  // as far as it could be read
 	claims *definition // nil: no definition matches claim_set_hash, or there are no claims
+	cover  *siteCover  // nil without a coverage contract
 }
 
 func (v *verifier) integrity() {
@@ -63,7 +69,9 @@ func (v *verifier) integrity() {
 	v.m.checkSignature(&v.found) // (j)
 	v.checkSignatureFile(sig)
 	v.m.checkRoot(&v.found) // (k)
+	v.stale()               // (l)
 	v.future()              // (m)
+	v.ci()                  // (n)
 }
 
 // unreadable says why a file that must be there was not read. A link is an escape
@@ -109,7 +117,14 @@ func (v *verifier) contents() (signature []byte) {
 	}
 	v.claims = v.define()
 
-	scan := &receiptScan{runID: v.m.RunID, claims: v.claims.start()}
+	run := v.claims.start()
+	if v.cover = v.o.Contract.cover(); v.cover != nil {
+		if run == nil {
+			run = newClaimRun(nil)
+		}
+		run.all = append(run.all, v.cover)
+	}
+	scan := &receiptScan{runID: v.m.RunID, claims: run}
 	scanErr := scan.scanReceipts(v.fsys)
 	if scanErr == nil {
 		v.content(receiptsName, scan.digest, scan.size)

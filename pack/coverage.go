@@ -1,0 +1,174 @@
+package pack
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+const (
+	maxContract = 32 << 20 // bytes of a coverage contract
+	maxExtra    = 1000     // call sites outside the contract that a result names
+)
+
+// Contract is a coverage contract (pack.md §4.8): the call sites that a scan of a program found, and
+// that the receipts of its run are to name.
+//
+//	{"contract_version": "1.0", "generated_at": "…", "generated_by": "assay-scan", "project_root": "/src/app",
+//	 "call_sites": [{"callsite_id": "bab787e3d70d", "path": "app.py", "line": 3, "call": "c.chat.completions.create",
+//	   "confidence": "high", "instrumented": false, "framework": "openai"}],
+//	 "summary": {"total_sites": 1, "high": 1, "medium": 0, "low": 0},
+//	 "contract_hash": "f2886071…"}
+type Contract struct {
+	sites []string // distinct, sorted
+	hash  string
+}
+
+var contractMembers = []member{
+	{"contract_version", oneOf("1.0")},
+	{"generated_at", anyString},
+	{"generated_by", anyString},
+	{"project_root", anyString},
+	{"call_sites", list(0, object(siteMembers))},
+	{"summary", object(contractSummary)},
+	{"contract_hash", hex64},
+}
+
+var siteMembers = []member{
+	{"callsite_id", identifier},
+	{"path", anyString},
+	{"line", count},
+	{"call", anyString},
+	{"confidence", oneOf("high", "medium", "low")},
+	{"instrumented", boolean},
+	{"framework?", orNull(anyString)},
+}
+
+var contractSummary = []member{{"total_sites", count}, {"high", count}, {"medium", count}, {"low", count}}
+
+func boolean(path string, v jcs.Value, report func(string)) {
+	if v.Kind != jcs.Bool {
+		report(path + ": not true or false")
+	}
+}
+
+// ParseContract reads a coverage contract. The hash over its call sites is always recomputed. Two calls
+// on one line have one id and count as one site.
+func ParseContract(text []byte) (*Contract, error) {
+	v, err := parse(text, maxContract)
+	if err != nil {
+		return nil, fmt.Errorf("coverage contract: not strict JSON: %s", oneLine(err))
+	}
+	object(contractMembers)("", v, func(problem string) {
+		if err == nil {
+			err = fmt.Errorf("coverage contract: %s", strings.TrimPrefix(problem, ": "))
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	sites := get(v, "call_sites")
+	c := &Contract{hash: canonicalHash(sites)}
+	if c.hash != str(v, "contract_hash") {
+		return nil, fmt.Errorf("coverage contract: contract_hash is not the hash of the call_sites")
+	}
+	if n, _ := readCount(get(get(v, "summary"), "total_sites")); n != int64(len(sites.Items)) {
+		return nil, fmt.Errorf("coverage contract: summary.total_sites is %d, there are %d call_sites", n, len(sites.Items))
+	}
+	for _, site := range sites.Items {
+		c.sites = append(c.sites, strings.Clone(str(site, "callsite_id")))
+	}
+	slices.Sort(c.sites)
+	c.sites = slices.Compact(c.sites)
+	return c, nil
+}
+
+// Hash is contract_hash, H(C(call_sites)): the identity of the contract, as a lock pins it.
+func (c *Contract) Hash() string { return c.hash }
+
+// Sites are the ids of the call sites, sorted.
+func (c *Contract) Sites() []string { return slices.Clone(c.sites) }
+
+// CoverageResult compares the call sites of a contract with those that receipts name.
+type CoverageResult struct {
+	Verdict                   Verdict  // FAIL if Share is below Options.MinCoverage
+	Share                     float64  // covered of all, 1 if there are none
+	Covered, Uncovered, Extra []string // sorted; Extra: sites that only receipts name, at most 1,000
+	MoreExtra                 bool     // Extra is not complete
+}
+
+// siteCover is a check that every receipt is shown to, beside those of the claims.
+type siteCover struct {
+	sites   map[string]bool // of the contract; true when a receipt named it
+	covered int
+	extra   map[string]bool
+	more    bool
+}
+
+// cover starts comparing receipts with the contract; nil without one.
+func (c *Contract) cover() *siteCover {
+	if c == nil {
+		return nil
+	}
+	s := &siteCover{sites: make(map[string]bool, len(c.sites)), extra: map[string]bool{}}
+	for _, id := range c.sites {
+		s.sites[id] = false
+	}
+	return s
+}
+
+func (s *siteCover) add(r *seen) {
+	v, _ := r.receipt.Get("callsite_id")
+	if v.Kind != jcs.String {
+		return
+	}
+	covered, listed := s.sites[v.Text]
+	switch {
+	case covered:
+	case listed:
+		s.sites[strings.Clone(v.Text)] = true
+		s.covered++
+	case len(v.Text) > 256 || len(s.extra) == maxExtra && !s.extra[v.Text]:
+		s.more = true
+	case !s.extra[v.Text]:
+		s.extra[strings.Clone(v.Text)] = true
+	}
+}
+
+func (s *siteCover) answer() ClaimResult { return ClaimResult{} }
+
+// settle hands the contract to the coverage_contract claims of run, whatever path they name: which file
+// the relying party calls its contract is no matter of the pack's.
+func (s *siteCover) settle(run *claimRun) {
+	for _, c := range run.checks {
+		if c, ok := c.(*coverage); ok && s != nil {
+			c.sites, c.covered = s.sites, s.covered
+		}
+	}
+}
+
+func (s *siteCover) result(least float64) *CoverageResult {
+	r := &CoverageResult{Verdict: Fail, Share: 1, MoreExtra: s.more}
+	if len(s.sites) > 0 {
+		r.Share = float64(s.covered) / float64(len(s.sites))
+	}
+	if r.Share >= least { // never true of a NaN
+		r.Verdict = Pass
+	}
+	for id, covered := range s.sites {
+		if covered {
+			r.Covered = append(r.Covered, id)
+		} else {
+			r.Uncovered = append(r.Uncovered, id)
+		}
+	}
+	for id := range s.extra {
+		r.Extra = append(r.Extra, id)
+	}
+	slices.Sort(r.Covered)
+	slices.Sort(r.Uncovered)
+	slices.Sort(r.Extra)
+	return r
+}
