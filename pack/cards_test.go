@@ -39,6 +39,7 @@ func TestBuiltinCardsAreTheReferences(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		cards[i].Rationale = "" // ours
 		if canonicalHash(got.value()) != canonicalHash(cards[i].value()) {
 			t.Errorf("card %d is %+v, want %+v", i, cards[i], got)
 		}
@@ -52,6 +53,13 @@ func TestTheOrderOfCardsIsPartOfTheHash(t *testing.T) {
 		t.Error("another list of cards has the same hash")
 	}
 }
+
+const fixtureCard = `{"card_id": "my_card", "name": "My card", "rationale": "why", "control": ["soc2/CC7.2"], "claims": [
+  {"claim_id": "some_calls", "check": "receipt_count_ge", "params": {"min_count": 3}},
+  {"claim_id": "no_override", "check": "no_receipt_type", "params": {"receipt_type": "breakglass"}}],
+ "fixtures": {
+  "pass": [{"name": "three", "receipts": [{}, {"seq": 2}, {"type": "refusal"}]}],
+  "fail": [{"name": "two", "receipts": [{}, {"type": "breakglass"}], "fails": ["some_calls", "no_override"]}]}}`
 
 const sampleCard = `{"card_id": "my_card", "name": "My card", "claims": [
   {"claim_id": "some_calls", "check": "receipt_count_ge", "params": {"min_count": 3}, "falsifier": {"description": "x"}},
@@ -116,6 +124,7 @@ func TestDoubtfulCardsAreRefused(t *testing.T) {
 
 func FuzzCard(f *testing.F) {
 	f.Add([]byte(sampleCard))
+	f.Add([]byte(fixtureCard))
 	for _, card := range BuiltinCards() {
 		text, err := jcs.AppendPython(nil, card.value())
 		if err != nil {
@@ -128,13 +137,22 @@ func FuzzCard(f *testing.F) {
 		if err != nil {
 			return
 		}
-		written, err := jcs.AppendPack(nil, card.value())
-		if err != nil {
-			t.Fatal(err)
+		for _, v := range []jcs.Value{card.Value(), card.value()} {
+			written, err := jcs.AppendPretty(nil, v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := ParseCard(written)
+			if len(written) <= maxCardBytes && (err != nil || ClaimSetHash([]Card{again}) != ClaimSetHash([]Card{card}) ||
+				len(again.Pass) > 0 && canonicalHash(again.Value()) != canonicalHash(card.Value())) {
+				t.Errorf("%s: written as %s, which reads as %+v, %v", text, written, again, err)
+			}
 		}
-		again, err := ParseCard(written)
-		if err != nil || ClaimSetHash([]Card{again}) != ClaimSetHash([]Card{card}) {
-			t.Errorf("%s: written as %s, which reads as %+v, %v", text, written, again, err)
+		card.Problems(false)
+		for _, r := range card.Test() {
+			if r.Err == nil && len(r.Results) != len(card.Claims) {
+				t.Errorf("fixture %s: %+v", r.Name, r)
+			}
 		}
 		run := newClaimRun(card.Claims)
 		run.add(card.value())
@@ -142,4 +160,173 @@ func FuzzCard(f *testing.F) {
 			t.Errorf("results %+v", rs)
 		}
 	})
+}
+
+func TestFixturesSayWhichClaimsFail(t *testing.T) {
+	card, err := ParseCard([]byte(fixtureCard))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if problems := card.Problems(false); len(problems) > 0 {
+		t.Errorf("a good card: %q", problems)
+	}
+	for _, r := range card.Test() {
+		if !r.OK() || r.ShouldPass != (r.Name == "three") || len(r.Results) != 2 {
+			t.Errorf("%+v", r)
+		}
+	}
+	for _, c := range []struct{ old, new, wrong string }{
+		{`[{}, {"seq": 2}, {"type": "refusal"}]`, `[{}]`, "some_calls"},
+		{`[{}, {"type": "breakglass"}]`, `[{}, {"type": "refusal"}]`, "no_override"},
+		{`, "fails": ["some_calls", "no_override"]`, `, "fails": ["no_override"]`, "some_calls"},
+	} {
+		card := mustCard(t, fixtureCard, c.old, c.new)
+		var wrong []string
+		for _, r := range card.Test() {
+			wrong = append(wrong, r.Wrong...)
+		}
+		if len(wrong) != 1 || wrong[0] != c.wrong {
+			t.Errorf("%s: %q is wrong, want %s", c.new, wrong, c.wrong)
+		}
+	}
+}
+
+// mustCard reads the card with one thing changed.
+func mustCard(t *testing.T, text, old, new string) Card {
+	t.Helper()
+	changed := strings.Replace(text, old, new, 1)
+	if changed == text && old != "" {
+		t.Fatalf("%s: nothing to replace", old)
+	}
+	card, err := ParseCard([]byte(changed))
+	if err != nil {
+		t.Fatalf("%s: %v", new, err)
+	}
+	return card
+}
+
+func TestACardToRelyOnLeavesNothingOpen(t *testing.T) {
+	for _, c := range []struct {
+		old, new, says string
+		bare           bool // it is a problem for a bare card too
+	}{
+		{`"rationale": "why"`, `"rationale": " "`, "rationale", false},
+		{`"rationale": "why"`, `"rationale": "TODO: x"`, "rationale", false},
+		{`{"name": "three", "receipts": [{}, {"seq": 2}, {"type": "refusal"}]}`, ``, "no pass fixture", false},
+		{`"some_calls", "no_override"]`, `"no_override"]`, `no fail fixture shows claim "some_calls" fail`, false},
+		{`"claim_id": "no_override"`, `"claim_id": "some_calls"`, "earlier claim", true},
+		{`"no_receipt_type"`, `"no_such"`, "no check is named", true},
+		{`"min_count": 3`, `"min_count": "3"`, "not a number", true},
+		{`"min_count": 3`, `"min_count": 3, "max_count": 4`, "unknown param 'max_count'", true},
+		{`"params": {"min_count": 3}`, `"params": {"min_count": 3}, "severity": "fatal"`, "invalid severity", true},
+		{`"receipt_count_ge", "params": {"min_count": 3}`, `"coverage_contract"`, "no pack carries", true},
+		{`{"type": "refusal"}`, `{"type": "Refusal"}`, "not admitted", true},
+		{`{"type": "refusal"}`, `{"Type": "refusal"}`, "only by case", true},
+		{`{"type": "refusal"}`, `{"receipt_id": "r_0000"}`, "another receipt's", true},
+		{`{"type": "refusal"}`, `{"timestamp": "now"}`, "ISO 8601", true},
+		{`{"seq": 2}`, `{"seq": 2.5}`, "seq", true},
+	} {
+		text := strings.ReplaceAll(fixtureCard, c.old, c.new)
+		if c.says == "earlier claim" {
+			text = strings.Replace(text, `"fails": ["some_calls", "no_override"]`, `"fails": ["some_calls"]`, 1)
+		}
+		card := mustCard(t, text, "", "")
+		if problems := strings.Join(card.Problems(false), "\n"); !strings.Contains(problems, c.says) {
+			t.Errorf("%s: %q, want %q", c.new, problems, c.says)
+		}
+		if bare := strings.Join(card.Problems(true), "\n"); strings.Contains(bare, c.says) != c.bare {
+			t.Errorf("%s: bare %q", c.new, bare)
+		}
+	}
+}
+
+func TestDoubtfulFixturesAreRefused(t *testing.T) {
+	for _, c := range []struct{ old, new, says string }{
+		{`"fails": ["some_calls", "no_override"]`, `"fails": []`, "fails"},
+		{`, "fails": ["some_calls", "no_override"]`, ``, "fails"},
+		{`"fails": ["some_calls", "no_override"]`, `"fails": ["some_calls", "some_calls"]`, "each once"},
+		{`"fails": ["some_calls", "no_override"]`, `"fails": ["other"]`, "of this card"},
+		{`{"name": "three", `, `{`, "name"},
+		{`{"name": "three", `, `{"name": "three", "fails": ["some_calls"], `, `unknown member "fails"`},
+		{`"pass":`, `"passes":`, `unknown member "passes"`},
+		{`[{}, {"seq": 2}, {"type": "refusal"}]`, `[1]`, "objects"},
+		{`[{}, {"seq": 2}, {"type": "refusal"}]`, `{}`, "receipts"},
+		{`[{}, {"seq": 2}, {"type": "refusal"}]`, `[` + strings.Repeat(`{},`, maxFixture) + `{}]`, "receipts"},
+		{`{"seq": 2}`, `{"seq": 1e400}`, "canonical"},
+		{`"control": ["soc2/CC7.2"]`, `"control": "soc2/CC7.2"`, "control"},
+		{`"control": ["soc2/CC7.2"]`, `"control": ["a\nb"]`, "control"},
+		{`"rationale": "why"`, `"rationale": ["why"]`, "rationale"},
+	} {
+		text := strings.Replace(fixtureCard, c.old, c.new, 1)
+		if text == fixtureCard {
+			t.Fatalf("%s: nothing to replace", c.old)
+		}
+		if _, err := ParseCard([]byte(text)); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, expected an error with %q", c.new, err, c.says)
+		}
+	}
+}
+
+func TestTheHashCoversTheClaimsAlone(t *testing.T) {
+	card := mustCard(t, fixtureCard, "", "")
+	want := ClaimSetHash([]Card{card})
+	bare := card
+	bare.Rationale, bare.Control, bare.Pass, bare.Fail, bare.Name, bare.Description = "", nil, nil, nil, "x", "y"
+	if ClaimSetHash([]Card{bare}) != want {
+		t.Error("something besides the claims is hashed")
+	}
+	if v := card.value(); len(v.Members) != 6 {
+		t.Errorf("what travels with a pack is %+v", v)
+	} else if _, ok := v.Get("fixtures"); ok {
+		t.Error("fixtures travel with a pack")
+	}
+}
+
+func TestANewCardWorksOnceItHasARationale(t *testing.T) {
+	card := NewCard("mine")
+	problems := card.Problems(false)
+	if len(problems) != 1 || !strings.Contains(problems[0], "rationale") {
+		t.Errorf("%q", problems)
+	}
+	for _, r := range card.Test() {
+		if !r.OK() {
+			t.Errorf("%+v", r)
+		}
+	}
+	text, err := jcs.AppendPretty(nil, card.Value())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := ParseCard(text); err != nil || canonicalHash(again.Value()) != canonicalHash(card.Value()) {
+		t.Errorf("%v: %+v", err, again)
+	}
+}
+
+// Threat K07: no card names a file of the host.
+func TestAtk_K07ACardThatReadsHostFilesIsRefused(t *testing.T) {
+	for _, path := range []string{"../x", "a/../../x", "/etc/passwd", `..\\x`, `C:/x`, "a//b", ".", "", `x\u0000`} {
+		text := `{"card_id":"a","name":"a","claims":[{"claim_id":"a","check":"coverage_contract","params":{"contract_path":"` + path + `"}}]}`
+		if _, err := ParseCard([]byte(text)); err == nil || !strings.Contains(err.Error(), "leads out of the directory") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if _, err := ParseCard([]byte(`{"card_id":"a","name":"a","claims":[{"claim_id":"a","check":"coverage_contract","params":{"contract_path":"a/b.json"}}]}`)); err != nil {
+		t.Error(err)
+	}
+}
+
+// Threat K04: a card is its claims. One that has the id of a built-in and other claims is refused, and one
+// with changed claims and an unchanged id has another hash.
+func TestAtk_K04AChangedCardIsAnotherCard(t *testing.T) {
+	card := mustCard(t, fixtureCard, "", "")
+	for _, change := range []string{`"min_count": 2`, `"min_count": 3.5`, `"min_count": 3, "x": 1`} {
+		if ClaimSetHash([]Card{mustCard(t, fixtureCard, `"min_count": 3`, change)}) == ClaimSetHash([]Card{card}) {
+			t.Errorf("%s: the same hash", change)
+		}
+	}
+	for id := range builtinHashes {
+		if _, err := ParseCard([]byte(strings.Replace(fixtureCard, "my_card", id, 1))); err == nil || !strings.Contains(err.Error(), "built-in") {
+			t.Errorf("%s is shadowed: %v", id, err)
+		}
+	}
 }

@@ -44,19 +44,28 @@ func discrepancyFingerprint(policyHash, suiteHash string, rs []ClaimResult) stri
 }
 
 // claimRun asks claims of a stream of receipts: add each receipt in pack order, then take the results.
-// It keeps no receipt, only counters and at most 5 evidence ids a claim.
+// It keeps no receipt: counters, at most 5 evidence ids a claim, and what the doc of a predicate names.
 type claimRun struct {
-	claims []Claim
-	checks []check // checks[i] judges claims[i]
-	all    []check // those that want to see every receipt
-	typed  map[string][]check
-	now    seen // the receipt being added; kept here so that adding does not allocate
+	claims  []Claim
+	checks  []check // checks[i] judges claims[i]
+	literal []check // literal[i] does so in the letter of the reference; nil: there is no difference
+	all     []check // those that want to see every receipt
+	typed   map[string][]check
+	odd     []oddCheck
+	now     seen // the receipt being added; kept here so that adding does not allocate
 }
 
 // A check is one question. Once made it cannot fail: what is wrong with its parameters is its answer.
+// What it is shown is valid only during add.
 type check interface {
 	add(r *seen)
 	answer() ClaimResult // Passed, Expected, Actual, Evidence
+}
+
+// oddCheck wants receipts whose type is no string. Only a claim that nobody wrote on purpose does.
+type oddCheck struct {
+	typ jcs.Value
+	check
 }
 
 // seen is one receipt and what every check needs of it.
@@ -66,24 +75,56 @@ type seen struct {
 	receipt jcs.Value
 }
 
+// is reports whether a claim about receipts of type typ is about r: one about breakglass is about receipts
+// of both names (BreakglassType).
+func (r *seen) is(typ string) bool {
+	return r.typ.Kind == jcs.String && (r.typ.Text == typ || typ == breakglass && r.typ.Text == BreakglassType)
+}
+
 // maxEvidence is how many receipt ids a result carries at most.
 const maxEvidence = 5
 
 func newClaimRun(claims []Claim) *claimRun {
-	run := &claimRun{claims: claims, typed: map[string][]check{}}
-	for _, claim := range claims {
-		c, typ := newCheck(claim)
+	run := &claimRun{claims: claims, typed: map[string][]check{}, literal: make([]check, len(claims))}
+	effort := new(effort)
+	for i, claim := range claims {
+		c, wants := newCheck(claim, effort)
 		run.checks = append(run.checks, c)
-		if _, ok := c.(refused); ok {
-			continue
-		}
-		if typ.Kind == jcs.String {
-			run.typed[typ.Text] = append(run.typed[typ.Text], c)
-		} else {
-			run.all = append(run.all, c)
+		run.show(c, wants)
+		// Only claims that the reference knows have a reading of the reference.
+		if known, _ := predicateNamed(claim.Check); known.Reference && slices.ContainsFunc(wants, isBreakglass) {
+			run.literal[i], _ = newCheck(claim, effort)
+			run.typed[breakglass] = append(run.typed[breakglass], run.literal[i])
 		}
 	}
 	return run
+}
+
+func isBreakglass(typ jcs.Value) bool { return typ.Kind == jcs.String && typ.Text == breakglass }
+
+// show lets the check see the receipts of the types that it wants, all of them if it names none.
+func (run *claimRun) show(c check, wants []jcs.Value) {
+	if _, ok := c.(refused); ok {
+		return
+	}
+	if len(wants) == 0 {
+		run.all = append(run.all, c)
+	}
+	var types []string
+	for _, typ := range wants {
+		switch {
+		case isBreakglass(typ):
+			types = append(types, breakglass, BreakglassType)
+		case typ.Kind == jcs.String:
+			types = append(types, typ.Text)
+		default:
+			run.odd = append(run.odd, oddCheck{typ, c})
+		}
+	}
+	slices.Sort(types)
+	for _, typ := range slices.Compact(types) {
+		run.typed[typ] = append(run.typed[typ], c)
+	}
 }
 
 // add shows the next receipt to every claim.
@@ -102,25 +143,46 @@ func (run *claimRun) add(receipt jcs.Value) {
 			c.add(r)
 		}
 	}
+	for i := range run.odd {
+		if pyEqual(&run.odd[i].typ, &r.typ) {
+			run.odd[i].add(r)
+		}
+	}
 	*r = seen{}
 }
 
 // results judges every claim on the receipts so far, in the order of the claims.
 func (run *claimRun) results() []ClaimResult {
 	rs := make([]ClaimResult, len(run.claims))
-	for i, claim := range run.claims {
-		r := run.checks[i].answer()
-		r.ClaimID, r.FalsifierStatus = claim.ID, "not_required"
-		if r.Severity == "" {
-			r.Severity = strings.ToLower(claim.Severity)
-		}
-		rs[i] = r
+	for i, c := range run.checks {
+		rs[i] = run.resultOf(i, c)
 	}
 	return rs
 }
 
-// newCheck makes the check of a claim. typ is the receipt type it wants to see; null means all receipts.
-func newCheck(claim Claim) (c check, typ jcs.Value) {
+// literalResults is the results as the reference finds them, to which a breakglass receipt by its other
+// name is any receipt. ok is false if that is no other question.
+func (run *claimRun) literalResults(results []ClaimResult) (rs []ClaimResult, ok bool) {
+	rs = slices.Clone(results)
+	for i, c := range run.literal {
+		if c != nil {
+			rs[i], ok = run.resultOf(i, c), true
+		}
+	}
+	return rs, ok
+}
+
+func (run *claimRun) resultOf(i int, c check) ClaimResult {
+	r := c.answer()
+	r.ClaimID, r.FalsifierStatus = run.claims[i].ID, "not_required"
+	if r.Severity == "" {
+		r.Severity = strings.ToLower(run.claims[i].Severity)
+	}
+	return r
+}
+
+// newCheck makes the check of a claim. wants are the receipt types it is to see; none means all receipts.
+func newCheck(claim Claim, e *effort) (c check, wants []jcs.Value) {
 	switch strings.ToLower(claim.Severity) {
 	case "critical", "warning":
 	default:
@@ -128,90 +190,27 @@ func newCheck(claim Claim) (c check, typ jcs.Value) {
 			Expected: "severity in {'critical','warning'}",
 			Actual:   "invalid severity '" + claim.Severity + "'",
 			Severity: "critical",
-		}}, jcs.Value{}
+		}}, nil
 	}
-	p := params{check: claim.Check, value: claim.Params}
-	switch claim.Check {
-	case "receipt_type_present":
-		typ = p.required("receipt_type")
-		c = &typeCount{typ: typ, want: true}
-	case "no_receipt_type":
-		typ = p.required("receipt_type")
-		c = &typeCount{typ: typ}
-	case "receipt_count_ge":
-		c = &receiptCount{least: p.number("min_count", nil)}
-	case "timestamps_monotonic":
-		c = &monotonic{}
-	case "field_value_matches":
-		typ = p.required("receipt_type")
-		c = &fieldMatches{typ: typ, name: p.text("field_name"), want: p.required("expected_value")}
-	case "coverage_contract":
-		least := jcs.Float(0.8)
-		c = &coverage{path: p.optional("contract_path", "assay.coverage.json"), least: p.number("min_coverage", &least)}
-	case "posture_eligible":
-		c = &posture{required: p.optional("required_posture", "CLEAN")}
-		typ = jcs.Str("governance_posture_snapshot")
-	default:
+	known, ok := predicateNamed(claim.Check)
+	if !ok {
 		return refused{ClaimResult{
 			Expected: "check function '" + claim.Check + "' exists",
-			Actual:   "unknown check function",
-		}}, jcs.Value{}
+			Actual:   unknownCheck,
+		}}, nil
+	}
+	p := &params{value: claim.Params, effort: e}
+	c, wants = known.ask(p)
+	if !known.Reference {
+		p.onlyKnown(known.Params)
 	}
 	if p.problem != "" {
-		return refused{ClaimResult{Expected: "valid params for check '" + claim.Check + "'", Actual: p.problem}}, jcs.Value{}
+		return refused{ClaimResult{Expected: "valid params for check '" + claim.Check + "'", Actual: p.problem}}, nil
 	}
-	return c, typ
+	return c, wants
 }
 
-// params reads the parameters of a claim. The reference crashes where they are missing or cannot be
-// used; here the claim fails and says so. Parameters that a check does not know are ignored.
-type params struct {
-	check   string
-	value   jcs.Value
-	problem string
-}
-
-func (p *params) required(name string) jcs.Value {
-	v, ok := p.value.Get(name)
-	if !ok {
-		p.wrong("missing param '" + name + "'")
-	}
-	return v
-}
-
-func (p *params) number(name string, absent *jcs.Value) jcs.Value {
-	v, ok := p.value.Get(name)
-	if !ok && absent != nil {
-		return *absent
-	}
-	if !ok {
-		p.wrong("missing param '" + name + "'")
-	} else if !isPyNumber(&v) {
-		p.wrong("param '" + name + "' is not a number")
-	}
-	return v
-}
-
-func (p *params) text(name string) string {
-	v := p.required(name)
-	if v.Kind != jcs.String {
-		p.wrong("param '" + name + "' is not a string")
-	}
-	return v.Text
-}
-
-func (p *params) optional(name, absent string) string {
-	if _, ok := p.value.Get(name); !ok {
-		return absent
-	}
-	return p.text(name)
-}
-
-func (p *params) wrong(problem string) {
-	if p.problem == "" {
-		p.problem = problem
-	}
-}
+const unknownCheck = "unknown check function"
 
 // refused is the answer to a claim that cannot be asked.
 type refused struct{ result ClaimResult }
@@ -237,10 +236,8 @@ type typeCount struct {
 }
 
 func (c *typeCount) add(r *seen) {
-	if pyEqual(&r.typ, &c.typ) {
-		c.found++
-		c.ids.add(r.id)
-	}
+	c.found++
+	c.ids.add(r.id)
 }
 
 func (c *typeCount) answer() ClaimResult {
@@ -335,9 +332,6 @@ type fieldMatches struct {
 }
 
 func (c *fieldMatches) add(r *seen) {
-	if !pyEqual(&r.typ, &c.typ) {
-		return
-	}
 	c.found++
 	if v, _ := r.receipt.Get(c.name); !pyEqual(&v, &c.want) {
 		c.mismatches++

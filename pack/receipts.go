@@ -22,6 +22,7 @@ var projected = []string{"signatures", "signature", "cose_signature", "receipt_h
 type receiptScan struct {
 	runID  string    // of the attestation: what every run id must be
 	claims *claimRun // fed with every receipt, in order; nil: nothing to evaluate
+	asked  *claimRun // as claims, for those that the relying party adds
 	found  findings
 
 	digest   [32]byte // of the file
@@ -123,6 +124,9 @@ func (s *receiptScan) line(line []byte) {
 	s.order(&c)
 	if s.claims != nil {
 		s.claims.add(v)
+	}
+	if s.asked != nil {
+		s.asked.add(v)
 	}
 	s.count++
 }

@@ -47,6 +47,7 @@ const (
 	wSidecar       = "W_RUN_CARDS_IGNORED"
 	wAnchor        = "W_ANCHOR_NOT_CHECKED"
 	wNoTimestamp   = "W_NO_TIMESTAMP"
+	wBreakglass    = "W_BREAKGLASS"
 	wMore          = "W_MORE_FINDINGS"
 )
 
@@ -132,6 +133,7 @@ func printable(s string) string {
 // Options: the zero value checks integrity, and claims whose definitions are built in or travel with the pack.
 type Options struct {
 	Cards         []Card         // more definitions that claim_set_hash may match
+	Ask           []Card         // claims to judge besides, whatever the pack declares; they decide no exit code
 	Policy        *trust.Policy  // nil: the anchor is SKIPPED
 	TSARoots      *x509.CertPool // nil: timestamps are not believed
 	Proof         []byte         // a tlog-proof; nil: _unsigned/anchor.tlog-proof of the pack
@@ -158,7 +160,8 @@ type Result struct {
 	// ClaimsReexecuted says that Claims was recomputed from the receipts here.
 	// If it is false and Claims is not SKIPPED, Claims is the signer's word (and a warning says so).
 	ClaimsReexecuted bool
-	Manifest         *Manifest // nil if it could not be read
+	Asked            []ClaimResult // of Options.Ask, nil unless Integrity is PASS
+	Manifest         *Manifest     // nil if it could not be read
 	Receipts         int
 	Lock             Verdict           // SKIPPED without Options.Lock, and for a pack that is not intact unless it drifts as well
 	LockFindings     []Finding         // where the pack drifts from the lock, or its signer is not a trusted one

@@ -28,7 +28,7 @@ func Verify(fsys fs.FS, o Options) (*Result, error) {
 			r.Coverage = v.cover.result(o.MinCoverage)
 		}
 	} else {
-		r.ClaimResults, r.ClaimsReexecuted, r.Cards = nil, false, nil
+		r.ClaimResults, r.ClaimsReexecuted, r.Cards, r.Asked = nil, false, nil, nil
 	}
 	v.drift()
 	v.anchor()
@@ -125,6 +125,9 @@ func (v *verifier) contents() (signature []byte) {
 		run.all = append(run.all, v.cover)
 	}
 	scan := &receiptScan{runID: v.m.RunID, claims: run}
+	if len(v.o.Ask) > 0 {
+		scan.asked = newClaimRun(claimsOfCards(v.o.Ask))
+	}
 	scanErr := scan.scanReceipts(v.fsys)
 	if scanErr == nil {
 		v.content(receiptsName, scan.digest, scan.size)
@@ -155,6 +158,8 @@ func (v *verifier) contents() (signature []byte) {
 	v.r.Receipts = scan.count
 	if !scan.complete {
 		v.claims = nil // they saw only some of the receipts
+	} else if scan.asked != nil {
+		v.r.Asked = scan.asked.results()
 	}
 	if scan.literal > 0 {
 		v.warned.add(wPortability, receiptsName,

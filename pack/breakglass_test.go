@@ -1,0 +1,150 @@
+package pack
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+func brokenGlass(t testing.TB, cards ...Card) Spec {
+	s := smallSpec(t)
+	s.Receipts = append(s.Receipts, mustParse(t, `{"receipt_id":"r_9","type":"`+BreakglassType+`","timestamp":"2026-01-15T10:59:00.000000+00:00","seq":9}`))
+	s.Cards = cards
+	return s
+}
+
+func builtin(id string) Card {
+	for _, card := range BuiltinCards() {
+		if card.ID == id {
+			return card
+		}
+	}
+	panic("no card " + id)
+}
+
+func TestNoBreakglassFailsHonestly(t *testing.T) {
+	files := mustBuild(t, brokenGlass(t, builtin("no_breakglass"))).FS()
+	for require, exit := range map[bool]int{false: 0, true: 1} {
+		r := mustVerify(t, files, Options{Now: builtAt, RequireClaims: require})
+		if r.ExitCode() != exit || r.Integrity != Pass || r.Claims != Fail || !r.ClaimsReexecuted || len(r.Warnings) > 0 {
+			t.Errorf("required %v: exit %d: %+v", require, r.ExitCode(), r)
+		}
+		if c := r.ClaimResults[0]; c.Expected != "0 receipts of type 'breakglass'" || c.Actual != "found 1" || strings.Join(c.Evidence, " ") != "r_9" {
+			t.Errorf("%+v", c)
+		}
+	}
+	s := smallSpec(t)
+	s.Cards = []Card{builtin("no_breakglass")}
+	if r := mustVerify(t, mustBuild(t, s).FS(), Options{Now: builtAt, RequireClaims: true}); r.ExitCode() != 0 || r.Claims != Pass {
+		t.Errorf("a pack without one: %+v", r)
+	}
+}
+
+// attesting makes the pack attest other results of its claims, as whoever signs can.
+func attesting(t testing.TB, files memFS, change func(jcs.Value) jcs.Value) memFS {
+	t.Helper()
+	files = maps.Clone(files)
+	manifest, report := mustParse(t, string(files[manifestName])), mustParse(t, string(files[reportName]))
+	var results []jcs.Value
+	var read []ClaimResult
+	passed := int64(0)
+	for _, v := range get(get(report, "claim_verification"), "results").Items {
+		v = change(v)
+		r, problem := readResult(v)
+		if !problem {
+			t.Fatalf("%+v", v)
+		}
+		if results, read = append(results, v), append(read, r); r.Passed {
+			passed++
+		}
+	}
+	fp, verdict := jcs.Str(fingerprint(readAttestation(get(manifest, "attestation")), read)), jcs.Str(claimVerdict(read))
+	report = set(report, "claim_verification.results", jcs.Arr(results...))
+	report = set(report, "claim_verification.discrepancy_fingerprint", fp)
+	report = set(report, "claim_verification.passed", jcs.Boolean(claimsPass(read)))
+	report = set(report, "claim_verification.n_passed", jcs.Int(passed))
+	report = set(report, "claim_verification.n_failed", jcs.Int(int64(len(read))-passed))
+	report = set(report, "claim_verdict", jcs.Str(claimWords[verdict.Text]))
+	manifest = set(set(manifest, "attestation.claim_check", verdict), "attestation.discrepancy_fingerprint", fp)
+	files[reportName] = plain(report)
+	return resign(t, files, manifest, testSigner)
+}
+
+// The reference knows no other name of breakglass: it builds such packs with PASS, or with FAIL if the
+// claim is the opposite one.
+func TestWhatTheReferenceCallsNoBreakglassIsJudgedAnewAndIsNoTampering(t *testing.T) {
+	wanted := Card{ID: "c", Name: "c", Claims: []Claim{{ID: "c", Check: "receipt_type_present", Severity: "critical",
+		Params: jcs.Obj(jcs.M("receipt_type", jcs.Str("breakglass")))}}}
+	for _, c := range []struct {
+		card   Card
+		passed bool // of the reference
+	}{{builtin("no_breakglass"), true}, {wanted, false}} {
+		files := mustBuild(t, brokenGlass(t, c.card)).FS().(memFS)
+		files = attesting(t, files, func(v jcs.Value) jcs.Value {
+			return set(set(set(v, "passed", jcs.Boolean(c.passed)), "actual", jcs.Str("found 0")), "evidence_receipt_ids", jcs.Arr())
+		})
+		for require, exit := range map[bool]int{false: 0, true: 1} {
+			r := mustVerify(t, files, Options{Now: builtAt, RequireClaims: require})
+			if r.ExitCode() != exit || r.Integrity != Pass || r.Claims != Fail || !warns(r, wBreakglass) || r.ClaimResults[0].Passed {
+				t.Errorf("%s, required %v: exit %d: %+v", c.card.ID, require, r.ExitCode(), r)
+			}
+		}
+		// Any other lie is one.
+		files = attesting(t, files, func(v jcs.Value) jcs.Value { return set(v, "actual", jcs.Str("found 7")) })
+		wantTampered(t, "found 7", files)
+	}
+}
+
+func TestAClaimAboutBreakglassIsAboutBothNames(t *testing.T) {
+	lines := `{"receipt_id":"a","type":"breakglass","by":"x"}` + "\n" + `{"receipt_id":"b","type":"` + BreakglassType + `","by":"y"}`
+	for check, want := range map[string]string{
+		`receipt_type_present {"receipt_type":"breakglass"}`:                                       "found 2",
+		`no_receipt_type {"receipt_type":"breakglass"}`:                                            "found 2",
+		`no_receipt_type {"receipt_type":"` + BreakglassType + `"}`:                                "found 1",
+		`field_value_matches {"receipt_type":"breakglass","field_name":"by","expected_value":"x"}`: "1 mismatches out of 2",
+		`receipt_count_le {"receipt_type":"breakglass","max_count":1}`:                             "found 2",
+		`every_has {"receipt_type":"breakglass","has_type":"` + BreakglassType + `"}`:              "2 without out of 2",
+		`ratio {"receipt_type":"` + BreakglassType + `","of_type":"breakglass","min_ratio":1}`:     "1 to 2",
+	} {
+		name, params, _ := strings.Cut(check, " ")
+		if name == "ratio" {
+			params = strings.Replace(params, "}", `,"field_name":"by","expected_value":"y"}`, 1)
+		}
+		if r := judgeOne(t, name, params, lines); r.Actual != want {
+			t.Errorf("%s: %+v, want %s", check, r, want)
+		}
+	}
+}
+
+// A check that we do not know may be one of a later release: what it came to is the signer's word.
+func TestAnUnknownCheckIsTheSignersWordAndNoTampering(t *testing.T) {
+	s := smallSpec(t)
+	s.Cards = []Card{{ID: "c", Name: "c", Claims: []Claim{{ID: "later", Check: "of_a_later_release", Severity: "critical"}}}}
+	built := mustBuild(t, s).FS().(memFS)
+	if r := mustVerify(t, built, Options{Now: builtAt, RequireClaims: true}); r.ExitCode() != 1 || !r.ClaimsReexecuted || r.Claims != Fail {
+		t.Errorf("a pack of a release that does not know it: %+v", r)
+	}
+	files := attesting(t, built, func(v jcs.Value) jcs.Value {
+		return set(set(v, "passed", jcs.Boolean(true)), "actual", jcs.Str("all well"))
+	})
+	for require, exit := range map[bool]int{false: 0, true: 1} {
+		r := mustVerify(t, files, Options{Now: builtAt, RequireClaims: require})
+		if r.ExitCode() != exit || r.ClaimsReexecuted || r.Claims != Pass || !warns(r, wNotReexecuted) {
+			t.Errorf("required %v: exit %d: %+v", require, r.ExitCode(), r)
+		}
+	}
+}
+
+func TestClaimsOfTheRelyingPartyAreJudgedBesides(t *testing.T) {
+	files := mustBuild(t, brokenGlass(t)).FS().(memFS)
+	r := mustVerify(t, files, Options{Now: builtAt, Ask: []Card{builtin("no_breakglass"), builtin("receipt_completeness")}})
+	if r.ExitCode() != 0 || r.Claims != Skipped || len(r.Asked) != 3 || r.Asked[0].Passed || !r.Asked[1].Passed || !r.Asked[2].Passed {
+		t.Errorf("%+v", r)
+	}
+	files[receiptsName] = append([]byte(nil), files[receiptsName][1:]...)
+	if r := mustVerify(t, files, Options{Now: builtAt, Ask: BuiltinCards()}); r.ExitCode() != 2 || r.Asked != nil {
+		t.Errorf("a tampered pack: %+v", r)
+	}
+}

@@ -1,0 +1,357 @@
+package pack
+
+import (
+	"fmt"
+	"math/big"
+	"slices"
+	"strings"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+// This file is the checks of ours that look at one receipt after another and count.
+//
+// Their expected and actual texts are part of the discrepancy fingerprint: a text that has been released
+// never changes. A check that finds no receipt to judge fails, unless its claim says allow_none.
+
+// ofNone is what a check says that had nothing to judge.
+const ofNone = "no such receipts found"
+
+// counted is receipt_count_le and receipt_count_between.
+type counted struct {
+	least, most int64
+	says        string
+	count       int64
+	ids         evidence // of the receipts above most
+}
+
+func askCountAtMost(p *params) (check, []jcs.Value) {
+	wants, all := p.types("")
+	c := &counted{most: p.whole("max_count")}
+	c.says = fmt.Sprintf("at most %d %s", c.most, all)
+	return c, wants
+}
+
+func askCountBetween(p *params) (check, []jcs.Value) {
+	wants, all := p.types("")
+	c := &counted{least: p.whole("min_count"), most: p.whole("max_count")}
+	if c.least > c.most {
+		p.wrong("param 'min_count' is larger than 'max_count'")
+	}
+	c.says = fmt.Sprintf("%d to %d %s", c.least, c.most, all)
+	return c, wants
+}
+
+func (c *counted) add(r *seen) {
+	if c.count++; c.count > c.most {
+		c.ids.add(r.id)
+	}
+}
+
+func (c *counted) answer() ClaimResult {
+	return ClaimResult{
+		Passed:   c.least <= c.count && c.count <= c.most,
+		Expected: c.says,
+		Actual:   fmt.Sprintf("found %d", c.count),
+		Evidence: c.ids,
+	}
+}
+
+// each wants one thing of the same member of every receipt.
+type each struct {
+	field         string
+	holds         func(v *jcs.Value) bool // v is nil if the member is absent
+	says          string
+	allowNone     bool
+	found, misses int
+	ids           evidence
+	spent         bool // no effort is left for patterns
+}
+
+// askEach makes the check that says of every receipt: field says.
+func askEach(p *params, typ, field, says string, holds func(v *jcs.Value) bool) (*each, []jcs.Value) {
+	wants, all := p.types(typ)
+	return &each{field: field, holds: holds, says: "all " + all + ": " + field + " " + says, allowNone: p.flag("allow_none")}, wants
+}
+
+func (c *each) add(r *seen) {
+	if c.spent {
+		return
+	}
+	c.found++
+	var member *jcs.Value
+	for i := range r.receipt.Members {
+		if m := &r.receipt.Members[i]; m.Name == c.field {
+			member = &m.Value
+			break
+		}
+	}
+	if !c.holds(member) {
+		c.misses++
+		c.ids.add(r.id)
+	}
+}
+
+func (c *each) answer() ClaimResult {
+	a := ClaimResult{Expected: c.says, Actual: ofNone, Passed: c.allowNone, Evidence: c.ids}
+	switch {
+	case c.spent:
+		a.Passed, a.Actual = false, fmt.Sprintf("gave up after %d: patterns and texts are too large", c.found)
+	case c.found > 0:
+		a.Passed, a.Actual = c.misses == 0, fmt.Sprintf("%d mismatches out of %d", c.misses, c.found)
+	}
+	return a
+}
+
+func askFieldPresent(p *params) (check, []jcs.Value) {
+	return askEach(p, "", p.word("field_name"), "present", func(v *jcs.Value) bool {
+		return v != nil && v.Kind != jcs.Null
+	})
+}
+
+func askFieldIn(p *params) (check, []jcs.Value) {
+	allowed := p.scalars("allowed")
+	known := make(map[string]bool, len(allowed))
+	for i := range allowed {
+		known[scalarKey(&allowed[i])] = true
+	}
+	return askEach(p, "", p.word("field_name"), "in "+listed(allowed), func(v *jcs.Value) bool {
+		return v != nil && v.Kind < jcs.Array && v.Kind != jcs.Null && known[scalarKey(v)]
+	})
+}
+
+// listed shows at most eight values of a list; the hash of the claim holds all of them.
+func listed(values []jcs.Value) string {
+	const most = 8
+	if len(values) <= most {
+		return pyRepr(jcs.Arr(values...))
+	}
+	text := pyRepr(jcs.Arr(values[:most]...))
+	return fmt.Sprintf("%s, ... %d values]", strings.TrimSuffix(text, "]"), len(values))
+}
+
+// scalarKey is the same for equal scalars, and for them alone. 1 equals 1.0, but not true and not "1".
+func scalarKey(v *jcs.Value) string {
+	switch v.Kind {
+	case jcs.String:
+		return "s" + v.Text
+	case jcs.Bool:
+		return fmt.Sprint("b", v.Bool)
+	case jcs.Number:
+		return "n" + numberKey(pyNumber(v))
+	}
+	return ""
+}
+
+// numberKey is the exact value: digits if it is whole, else the shortest text of the double.
+func numberKey(n number) string {
+	if n.isInt {
+		return n.integer
+	}
+	f := big.NewFloat(n.float)
+	if !f.IsInt() { // and infinity
+		return f.Text('g', -1)
+	}
+	i, _ := f.Int(nil)
+	return i.String()
+}
+
+func askFieldMatches(p *params) (check, []jcs.Value) {
+	m, text := p.pattern("pattern")
+	var c *each
+	c, wants := askEach(p, "", p.word("field_name"), "matches "+reprText(text), func(v *jcs.Value) bool {
+		if v == nil || v.Kind != jcs.String {
+			return false
+		}
+		matched, ok := m.match(v.Text)
+		c.spent = !ok
+		return matched
+	})
+	return c, wants
+}
+
+func askAtLeast(p *params) (check, []jcs.Value) {
+	least := p.bound("min")
+	return askEach(p, "", p.word("field_name"), ">= "+least.text, func(v *jcs.Value) bool {
+		return v != nil && v.Kind == jcs.Number && least.compare(v) >= 0
+	})
+}
+
+func askAtMost(p *params) (check, []jcs.Value) {
+	most := p.bound("max")
+	return askEach(p, "", p.word("field_name"), "<= "+most.text, func(v *jcs.Value) bool {
+		return v != nil && v.Kind == jcs.Number && most.compare(v) <= 0
+	})
+}
+
+// askModels allows models by name, and by the beginning of the name.
+func askModels(p *params) (check, []jcs.Value) {
+	allowed := p.words("allowed")
+	names, prefixes := map[string]bool{}, []string(nil)
+	for _, a := range allowed {
+		if a == "*" {
+			p.wrong("param 'allowed' holds '*', which allows every model")
+		} else if begin, ok := strings.CutSuffix(a, "*"); ok {
+			prefixes = append(prefixes, begin)
+		} else {
+			names[a] = true
+		}
+	}
+	shown := make([]jcs.Value, len(allowed))
+	for i, a := range allowed {
+		shown[i] = jcs.Str(a)
+	}
+	return askEach(p, "model_call", p.wordOr("field_name", "model_id"), "in "+listed(shown), func(v *jcs.Value) bool {
+		return v != nil && v.Kind == jcs.String &&
+			(names[v.Text] || slices.ContainsFunc(prefixes, func(b string) bool { return strings.HasPrefix(v.Text, b) }))
+	})
+}
+
+// tokens is token_max.
+type tokens struct {
+	most                 int64
+	each                 bool // most is for each receipt, not for all of them
+	all                  string
+	allowMiss, allowNone bool
+
+	total                big.Int
+	scratch              big.Int
+	largest              int64
+	found, above, misses int
+	ids                  evidence
+}
+
+func askTokens(p *params) (check, []jcs.Value) {
+	wants, all := p.types("model_call")
+	c := &tokens{most: p.whole("max_tokens"), all: all, allowMiss: p.flag("allow_missing"), allowNone: p.flag("allow_none")}
+	switch p.optional("per", "pack") {
+	case "pack":
+	case "receipt":
+		c.each = true
+	default:
+		p.wrong("param 'per' is not 'pack' or 'receipt'")
+	}
+	return c, wants
+}
+
+func (c *tokens) add(r *seen) {
+	c.found++
+	n, ok := tokensOf(r.receipt)
+	switch {
+	case !ok:
+		if c.misses++; !c.allowMiss {
+			c.ids.add(r.id)
+		}
+		return
+	case n > c.most:
+		c.above++
+		c.ids.add(r.id)
+	}
+	c.largest = max(c.largest, n)
+	c.total.Add(&c.total, c.scratch.SetInt64(n))
+}
+
+// tokensOf is what the call used. A total that is less than its parts is not believed.
+func tokensOf(receipt jcs.Value) (n int64, ok bool) {
+	var total, in, out int64
+	var hasTotal, hasIn, hasOut bool
+	for i := range receipt.Members {
+		m := &receipt.Members[i]
+		at, has := &total, &hasTotal
+		switch m.Name {
+		case "total_tokens":
+		case "input_tokens":
+			at, has = &in, &hasIn
+		case "output_tokens":
+			at, has = &out, &hasOut
+		default:
+			continue
+		}
+		if m.Value.Kind == jcs.Null {
+			continue
+		}
+		if *at, *has = m.Value.Int64(); !*has || *at < 0 || *at > maxWhole {
+			return 0, false
+		}
+	}
+	return max(total, in+out), hasTotal || hasIn && hasOut
+}
+
+func (c *tokens) answer() ClaimResult {
+	a := ClaimResult{Evidence: c.ids}
+	if c.each {
+		a.Expected = fmt.Sprintf("at most %d tokens in each of the %s", c.most, c.all)
+		a.Passed = c.above == 0
+		a.Actual = fmt.Sprintf("%d of %d above, the largest %d", c.above, c.found, c.largest)
+	} else {
+		a.Expected = fmt.Sprintf("at most %d tokens in all %s", c.most, c.all)
+		a.Passed = c.total.Cmp(big.NewInt(c.most)) <= 0
+		a.Actual = fmt.Sprintf("%s tokens in %d", &c.total, c.found)
+	}
+	return settle(a, c.found, c.misses, c.allowMiss, c.allowNone)
+}
+
+// settle ends the answer of a check that needs a figure of each receipt: misses have none.
+func settle(a ClaimResult, found, misses int, allowMiss, allowNone bool) ClaimResult {
+	if found == 0 {
+		a.Passed, a.Actual = allowNone, ofNone
+		return a
+	}
+	if misses > 0 {
+		a.Actual += fmt.Sprintf(", %d without", misses)
+		a.Passed = a.Passed && allowMiss
+	}
+	return a
+}
+
+// errorRate is error_rate_le.
+type errorRate struct {
+	most          *big.Rat
+	text, all     string
+	allowNone     bool
+	found, errors int64
+	ids           evidence
+}
+
+func askErrors(p *params) (check, []jcs.Value) {
+	wants, all := p.types("model_call")
+	c := &errorRate{all: all, allowNone: p.flag("allow_none")}
+	c.most, c.text = p.fraction("max_rate")
+	if c.most.Cmp(big.NewRat(1, 1)) > 0 {
+		p.wrong("param 'max_rate' is not a number from 0 to 1")
+	}
+	return c, wants
+}
+
+func (c *errorRate) add(r *seen) {
+	c.found++
+	for i := range r.receipt.Members {
+		if m := &r.receipt.Members[i]; tellsOfError(m.Name, &m.Value) {
+			c.errors++
+			c.ids.add(r.id)
+			return
+		}
+	}
+}
+
+// tellsOfError knows how model_call and mcp_tool_call receipts say that a call failed (pack.md §1.2).
+func tellsOfError(name string, v *jcs.Value) bool {
+	switch name {
+	case "error":
+		return pyTruth(v)
+	case "finish_reason", "outcome":
+		return v.Kind == jcs.String && v.Text == "error"
+	case "result_is_error":
+		return v.Kind == jcs.Bool && v.Bool
+	}
+	return false
+}
+
+func (c *errorRate) answer() ClaimResult {
+	return settle(ClaimResult{
+		Passed:   c.found > 0 && big.NewRat(c.errors, c.found).Cmp(c.most) <= 0,
+		Expected: "errors in at most " + c.text + " of the " + c.all,
+		Actual:   fmt.Sprintf("%d of %d", c.errors, c.found),
+		Evidence: c.ids,
+	}, int(c.found), 0, false, c.allowNone)
+}

@@ -1,0 +1,414 @@
+package pack
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"math"
+	"math/big"
+	"slices"
+	"strings"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+// This file is the checks of ours that see what only all receipts together show. They keep eight to some
+// forty bytes a receipt, as their docs say.
+
+// latency is latency_p95_le. It keeps 8 bytes a receipt.
+type latency struct {
+	most                 bound
+	field, all           string
+	allowMiss, allowNone bool
+	values               []float64
+	found, misses        int
+	ids                  evidence
+}
+
+func askLatency(p *params) (check, []jcs.Value) {
+	wants, all := p.types("model_call")
+	return &latency{most: p.bound("max_ms"), field: p.wordOr("field_name", "latency_ms"), all: all,
+		allowMiss: p.flag("allow_missing"), allowNone: p.flag("allow_none")}, wants
+}
+
+func (c *latency) add(r *seen) {
+	c.found++
+	v, _ := r.receipt.Get(c.field)
+	f, ok := v.Float64()
+	if v.Kind != jcs.Number || !ok || f < 0 || f > maxWhole { // up to there a double holds every integer
+		c.misses++
+		c.ids.add(r.id)
+		return
+	}
+	c.values = append(c.values, f)
+}
+
+func (c *latency) answer() ClaimResult {
+	a := ClaimResult{
+		Expected: fmt.Sprintf("95th percentile of %s in all %s <= %s", c.field, c.all, c.most.text),
+		Actual:   fmt.Sprintf("none in %d", c.found),
+		Evidence: c.ids,
+	}
+	if n := len(c.values); n > 0 {
+		values := slices.Clone(c.values) // an answer changes nothing
+		slices.Sort(values)
+		p95 := values[(95*n+99)/100-1] // nearest rank: the smallest that 95 of 100 do not exceed
+		v := jcs.Float(p95)
+		a.Passed = c.most.compare(&v) <= 0
+		a.Actual = fmt.Sprintf("%s in %d", plainNumber(p95), c.found)
+	}
+	return settle(a, c.found, c.misses, c.allowMiss, c.allowNone)
+}
+
+// plainNumber is 12 for 12.0, whichever of the two was written, and the shortest text of other doubles.
+func plainNumber(f float64) string {
+	if f == math.Trunc(f) && math.Abs(f) <= maxWhole {
+		return fmt.Sprintf("%d", int64(f))
+	}
+	return pyRepr(jcs.Float(f))
+}
+
+// gaps is no_gap_in_seq. It keeps 8 bytes a receipt.
+type gaps struct {
+	field, all    string
+	start         int64
+	anyStart      bool
+	allowNone     bool
+	values        []int64
+	found, misses int
+	ids           evidence
+}
+
+func askGaps(p *params) (check, []jcs.Value) {
+	wants, all := p.types("")
+	c := &gaps{field: p.wordOr("field_name", "seq"), all: all, allowNone: p.flag("allow_none")}
+	if v, ok := p.value.Get("start"); ok && v.Kind == jcs.Null {
+		c.anyStart = true
+	} else if ok {
+		c.start = p.whole("start")
+	}
+	return c, wants
+}
+
+func (c *gaps) add(r *seen) {
+	c.found++
+	v, _ := r.receipt.Get(c.field)
+	n, ok := v.Int64()
+	if !ok {
+		c.misses++
+		c.ids.add(r.id)
+		return
+	}
+	c.values = append(c.values, n)
+}
+
+func (c *gaps) answer() ClaimResult {
+	a := ClaimResult{Expected: fmt.Sprintf("%s of all %s without a gap", c.field, c.all), Evidence: c.ids}
+	if !c.anyStart {
+		a.Expected = fmt.Sprintf("%s of all %s from %d without a gap", c.field, c.all, c.start)
+	}
+	values := slices.Clone(c.values)
+	slices.Sort(values)
+	count, first := 0, int64(0)
+	for i, n := range values {
+		if i == 0 && (c.anyStart || n == c.start) || i > 0 && (n == values[i-1] || n == values[i-1]+1) {
+			continue
+		}
+		if count++; count == 1 {
+			first = n
+		}
+	}
+	a.Passed, a.Actual = count == 0, fmt.Sprintf("no gap in %d", c.found)
+	if count > 0 {
+		a.Actual = fmt.Sprintf("%d gaps in %d, the first before %d", count, c.found, first)
+	}
+	return settle(a, c.found, c.misses, false, c.allowNone)
+}
+
+// linked is every_has. It keeps a 16-byte hash of what each receipt names, and the ids of the first
+// receipts that still wait for theirs.
+type linked struct {
+	from, to         string // types
+	key, toKey       string // members
+	before, after    bool   // the second may stand before, after the first
+	allowNone        bool
+	named            map[[16]byte]struct{} // by receipts of type to
+	waiting          map[[16]byte]int      // how many of type from wait for it
+	ids              []waitingID
+	found, unmatched int
+}
+
+type waitingID struct {
+	key [16]byte
+	id  string
+}
+
+// maxWaiting bounds the ids that may become evidence; more are counted, but not named.
+const maxWaiting = 1024
+
+func askEveryHas(p *params) (check, []jcs.Value) {
+	c := &linked{
+		from: p.word("receipt_type"), to: p.word("has_type"),
+		key: p.wordOr("link_field", "receipt_id"), toKey: p.wordOr("has_link_field", "parent_receipt_id"),
+		allowNone: p.flag("allow_none"),
+		named:     map[[16]byte]struct{}{}, waiting: map[[16]byte]int{},
+	}
+	switch p.optional("order", "any") {
+	case "any":
+		c.before, c.after = true, true
+	case "before":
+		c.before = true
+	case "after":
+		c.after = true
+	default:
+		p.wrong("param 'order' is not 'any', 'after' or 'before'")
+	}
+	if c.from == c.to && c.key == c.toKey {
+		p.wrong("every receipt would be linked to itself")
+	}
+	return c, []jcs.Value{jcs.Str(c.from), jcs.Str(c.to)}
+}
+
+// linkKey hashes what a member names; null, lists and objects name nothing.
+func linkKey(r *seen, field string) (key [16]byte, ok bool) {
+	v, _ := r.receipt.Get(field)
+	if v.Kind != jcs.String && v.Kind != jcs.Number || v.Text == "" {
+		return key, false
+	}
+	sum := sha256.Sum256([]byte(scalarKey(&v)))
+	return [16]byte(sum[:16]), true
+}
+
+func (c *linked) add(r *seen) {
+	if r.is(c.from) {
+		c.need(r)
+	}
+	if r.is(c.to) {
+		c.offer(r)
+	}
+}
+
+func (c *linked) need(r *seen) {
+	c.found++
+	key, ok := linkKey(r, c.key)
+	if ok && c.before {
+		if _, there := c.named[key]; there {
+			return
+		}
+	}
+	c.unmatched++
+	if ok && c.after {
+		c.waiting[key]++
+	}
+	if len(c.ids) < maxWaiting && r.id != "" {
+		c.ids = append(c.ids, waitingID{key, strings.Clone(r.id)})
+	}
+}
+
+func (c *linked) offer(r *seen) {
+	key, ok := linkKey(r, c.toKey)
+	if !ok {
+		return
+	}
+	if c.before {
+		c.named[key] = struct{}{}
+	}
+	n := c.waiting[key]
+	if n == 0 {
+		return
+	}
+	delete(c.waiting, key)
+	c.unmatched -= n
+	// Those that name nothing have the zero key, which is the hash of no value that anyone finds.
+	c.ids = slices.DeleteFunc(c.ids, func(w waitingID) bool { return w.key == key })
+}
+
+func (c *linked) answer() ClaimResult {
+	where := ""
+	if !c.before {
+		where = " after it"
+	} else if !c.after {
+		where = " before it"
+	}
+	var ids evidence
+	for _, w := range c.ids {
+		ids.add(w.id)
+	}
+	return settle(ClaimResult{
+		Passed: c.unmatched == 0,
+		Expected: fmt.Sprintf("every %s receipt has a %s receipt%s whose %s is its %s",
+			reprText(c.from), reprText(c.to), where, c.toKey, c.key),
+		Actual:   fmt.Sprintf("%d without out of %d", c.unmatched, c.found),
+		Evidence: ids,
+	}, c.found, 0, false, c.allowNone)
+}
+
+// proportion is ratio.
+type proportion struct {
+	typ, of             string
+	least, most         *big.Rat // nil: no bound
+	leastText, mostText string
+	field               string // "": every receipt of typ counts
+	want                jcs.Value
+	allowNone           bool
+	count, total        int64
+}
+
+func askRatio(p *params) (check, []jcs.Value) {
+	c := &proportion{typ: p.word("receipt_type"), of: p.word("of_type"), allowNone: p.flag("allow_none")}
+	if _, ok := p.value.Get("min_ratio"); ok {
+		c.least, c.leastText = p.fraction("min_ratio")
+	}
+	if _, ok := p.value.Get("max_ratio"); ok {
+		c.most, c.mostText = p.fraction("max_ratio")
+	}
+	_, hasField := p.value.Get("field_name")
+	_, hasValue := p.value.Get("expected_value")
+	if hasField || hasValue {
+		c.field, c.want = p.word("field_name"), p.scalar("expected_value", p.required("expected_value"))
+	}
+	switch {
+	case c.least == nil && c.most == nil:
+		p.wrong("neither 'min_ratio' nor 'max_ratio' is there")
+	case c.least != nil && c.most != nil && c.least.Cmp(c.most) > 0:
+		p.wrong("param 'min_ratio' is larger than 'max_ratio'")
+	case c.typ == c.of && !hasField:
+		p.wrong("the ratio of a type to itself is 1: name a field_name")
+	}
+	return c, []jcs.Value{jcs.Str(c.typ), jcs.Str(c.of)}
+}
+
+func (c *proportion) add(r *seen) {
+	if r.is(c.of) {
+		c.total++
+	}
+	if !r.is(c.typ) {
+		return
+	}
+	if c.field != "" {
+		if v, ok := r.receipt.Get(c.field); !ok || !sameScalar(&v, &c.want) {
+			return
+		}
+	}
+	c.count++
+}
+
+func sameScalar(a, b *jcs.Value) bool {
+	if a.Kind != b.Kind || a.Kind == jcs.Null || a.Kind >= jcs.Array {
+		return false
+	}
+	return a.Kind == jcs.String && a.Text == b.Text || a.Kind != jcs.String && scalarKey(a) == scalarKey(b)
+}
+
+func (c *proportion) answer() ClaimResult {
+	what := reprText(c.typ) + " receipts"
+	if c.field != "" {
+		what += " with " + c.field + "=" + pyRepr(c.want)
+	}
+	var limits []string
+	if c.least != nil {
+		limits = append(limits, ">= "+c.leastText)
+	}
+	if c.most != nil {
+		limits = append(limits, "<= "+c.mostText)
+	}
+	a := ClaimResult{
+		Expected: fmt.Sprintf("ratio of %s to %s receipts %s", what, reprText(c.of), strings.Join(limits, " and ")),
+		Actual:   fmt.Sprintf("%d to %d", c.count, c.total),
+	}
+	if c.total == 0 {
+		a.Passed = c.allowNone && c.count == 0
+		return a
+	}
+	share := big.NewRat(c.count, c.total)
+	a.Passed = (c.least == nil || share.Cmp(c.least) >= 0) && (c.most == nil || share.Cmp(c.most) <= 0)
+	return a
+}
+
+// proxied is proxy_completeness (cli.md §8a): what a recording proxy says of its own work. It cannot see
+// what never came to it, and this check does not say otherwise.
+type proxied struct {
+	typ                   string
+	types                 []string // of the receipts that must be as many
+	counts                bool
+	found, bad, unequal   int // receipts of typ: all, without numbers, with different ones
+	bypasses              int
+	requests, written, in big.Int
+	one, scratch          big.Int
+	ids                   evidence
+}
+
+func askProxy(p *params) (check, []jcs.Value) {
+	c := &proxied{typ: p.wordOr("receipt_type", "session_metadata")}
+	c.one.SetInt64(1)
+	wants := []jcs.Value{jcs.Str(c.typ)}
+	if _, c.counts = p.value.Get("counted_types"); c.counts {
+		c.types = p.words("counted_types")
+		for _, typ := range c.types {
+			wants = append(wants, jcs.Str(typ))
+		}
+	}
+	return c, wants
+}
+
+func (c *proxied) add(r *seen) {
+	if slices.ContainsFunc(c.types, r.is) {
+		c.in.Add(&c.in, &c.one)
+	}
+	if !r.is(c.typ) {
+		return
+	}
+	requests, ok1 := r.receipt.Get("requests_seen")
+	written, ok2 := r.receipt.Get("receipts_written")
+	if !ok1 && !ok2 {
+		return // some other session's
+	}
+	c.found++
+	n, ok1 := requests.Int64()
+	m, ok2 := written.Int64()
+	if !ok1 || !ok2 || n < 0 || m < 0 || n > maxWhole || m > maxWhole {
+		c.bad++
+		c.ids.add(r.id)
+		return
+	}
+	c.requests.Add(&c.requests, c.scratch.SetInt64(n))
+	c.written.Add(&c.written, c.scratch.SetInt64(m))
+	// What says that something went around the proxy, or was lost in it: empty, 0, false or null if not.
+	for _, name := range []string{"receipts_failed", "not_intercepted", "env_overrides"} {
+		if v, _ := r.receipt.Get(name); pyTruth(&v) {
+			c.bypasses++
+			c.ids.add(r.id)
+		}
+	}
+	if n != m {
+		c.unequal++
+		c.ids.add(r.id)
+	}
+}
+
+func (c *proxied) answer() ClaimResult {
+	a := ClaimResult{
+		Expected: fmt.Sprintf("requests_seen = receipts_written and no bypass in %s receipts", reprText(c.typ)),
+		Actual:   ofNone,
+		Evidence: slices.Compact(slices.Clone(c.ids)),
+	}
+	if c.counts {
+		shown := make([]jcs.Value, len(c.types))
+		for i, typ := range c.types {
+			shown[i] = jcs.Str(typ)
+		}
+		a.Expected += ", as many as receipts of types " + listed(shown)
+	}
+	if c.found == 0 {
+		return a
+	}
+	a.Passed = c.bad == 0 && c.unequal == 0 && c.bypasses == 0
+	a.Actual = fmt.Sprintf("seen %s, written %s, %d of %d unequal, %d bypasses", &c.requests, &c.written, c.unequal, c.found, c.bypasses)
+	if c.bad > 0 {
+		a.Actual += fmt.Sprintf(", %d without numbers", c.bad)
+	}
+	if c.counts {
+		a.Passed = a.Passed && c.in.Cmp(&c.written) == 0
+		a.Actual += fmt.Sprintf(", in the pack %s", &c.in)
+	}
+	return a
+}
