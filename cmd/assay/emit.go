@@ -11,15 +11,13 @@ import (
 
 	"github.com/Haserjian/assay-ledger/capture"
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
 const (
 	maxData  = 1 << 20  // bytes of one receipt; a line of a pack holds no more
 	maxBatch = 64 << 20 // bytes of a batch
-
-	// breakglassType is how breakglass is recorded: that type alone is admitted by no verifier (pack.md §1.3).
-	breakglassType = "assay.breakglass/v1"
 )
 
 // knownTypes are the types without a namespace that packs may hold.
@@ -42,7 +40,7 @@ func emitCmd(s cmd.Streams) *cobra.Command {
 sets it), and prints its id. TYPE is one of
 ` + knownTypes + `,
 or one of your own with a namespace, such as acme.review/v1. breakglass is recorded as
-` + breakglassType + `: verifiers refuse the bare word. The data is a JSON object; it may not
+` + pack.BreakglassType + `: verifiers refuse the bare word. The data is a JSON object; it may not
 overwrite the members that the store writes (receipt_id, type, timestamp, schema_version,
 seq). What no pack could hold is refused here.
 
@@ -136,10 +134,10 @@ func (e *emission) record(s cmd.Streams, drafts []capture.Draft) error {
 	if e.trace == "" {
 		return cmd.BadInput("run it under 'assay run -- CMD', or name a run with --trace", "no run to record to: ASSAY_TRACE_ID is not set")
 	}
-	renamed := false
+	renamed := false // here already: the store is shared with a tool that would pack the bare word
 	for i := range drafts {
 		if drafts[i].Type == "breakglass" {
-			drafts[i].Type, renamed = breakglassType, true
+			drafts[i].Type, renamed = pack.BreakglassType, true
 		}
 	}
 	h, err := openHome(s)
@@ -158,7 +156,7 @@ func (e *emission) record(s cmd.Streams, drafts []capture.Draft) error {
 		return storeError(h, err)
 	}
 	if renamed {
-		fmt.Fprintf(s.Err, "note: breakglass is recorded as %s, which verifiers admit\n", breakglassType)
+		fmt.Fprintf(s.Err, "note: breakglass is recorded as %s, which verifiers admit\n", pack.BreakglassType)
 	}
 	var ids strings.Builder
 	for _, r := range receipts {

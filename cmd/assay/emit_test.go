@@ -12,7 +12,7 @@ func TestEveryTypeThatHelpNamesIsAdmitted(t *testing.T) {
 	if len(names) != 14 {
 		t.Errorf("%d types: %q", len(names), names)
 	}
-	for _, name := range append(names, breakglassType) {
+	for _, name := range append(names, pack.BreakglassType) {
 		if !pack.AdmittedType(name) {
 			t.Errorf("%q is not admitted", name)
 		}

@@ -44,7 +44,7 @@ func (p *packing) flags(c *cobra.Command) {
 	c.Flags().StringArrayVarP(&p.cards, "run-card", "c", nil, "built-in `CARD` or card file to evaluate (repeat for more)")
 	c.Flags().StringVarP(&p.output, "output", "o", "", "pack `DIR` to make (default: proof_pack_TRACE)")
 	c.Flags().StringVarP(&p.mode, "mode", "m", "", "`MODE` to record: shadow, enforced or breakglass (default: ASSAY_MODE, else shadow)")
-	c.Flags().StringVar(&p.reason, "reason", "", "`TEXT` of the "+breakglassType+" receipt that --mode breakglass records")
+	c.Flags().StringVar(&p.reason, "reason", "", "`TEXT` of the "+pack.BreakglassType+" receipt that --mode breakglass records")
 	c.Flags().StringVar(&p.validUntil, "valid-until", "", "`TIME` (RFC 3339), or how long from now (90d, 2160h), that the pack is valid")
 	c.Flags().StringVar(&p.supersededBy, "superseded-by", "", "`PACK_ID` of the pack that takes this one's place")
 	c.Flags().StringVar(&p.suiteID, "suite-id", "", "`ID` of the suite that ran (default: manual)")
@@ -369,9 +369,9 @@ func (j *job) breakglass() error {
 		if err != nil || found {
 			return err
 		}
-		return cmd.BadInput("say why with --reason TEXT: it is recorded", "--mode breakglass wants a --reason: %s has no %s receipt", j.trace, breakglassType)
+		return cmd.BadInput("say why with --reason TEXT: it is recorded", "--mode breakglass wants a --reason: %s has no %s receipt", j.trace, pack.BreakglassType)
 	}
-	_, err := j.home.receipts().Emit(j.trace, breakglassType, jcs.Obj(jcs.M("reason", jcs.Str(j.reason))))
+	_, err := j.home.receipts().Emit(j.trace, pack.BreakglassType, jcs.Obj(jcs.M("reason", jcs.Str(j.reason))))
 	if err != nil {
 		return fmt.Errorf("recording the reason: %w", storeError(j.home, err))
 	}
@@ -390,7 +390,7 @@ func (j *job) hasBreakglass() (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if typ, _ := receipt.Get("type"); typ.Text == breakglassType {
+		if typ, _ := receipt.Get("type"); typ.Text == "breakglass" || typ.Text == pack.BreakglassType {
 			return true, nil
 		}
 	}
@@ -506,10 +506,10 @@ func noteLosses(s cmd.Streams, trace *capture.Trace) {
 		fmt.Fprintf(s.Err, "note: an unfinished last line of %d bytes was left out\n", trace.TornTail)
 	}
 	if n := trace.Torn - min(1, int(trace.TornTail)); n > 0 {
-		fmt.Fprintf(s.Err, "note: %d unfinished lines were set aside earlier, and left out\n", n)
+		fmt.Fprintf(s.Err, "note: %s set aside earlier left out\n", count(n, "unfinished line"))
 	}
 	if trace.NumBad > 0 {
-		fmt.Fprintf(s.Err, "note: %d lines of %s are no receipts and were left out: %s\n", trace.NumBad, cmd.Safe(trace.Path), cmd.Safe(trace.Bad[0].String()))
+		fmt.Fprintf(s.Err, "note: %s of %s left out, as no receipts: %s\n", count(trace.NumBad, "line"), cmd.Safe(trace.Path), cmd.Safe(trace.Bad[0].String()))
 	}
 }
 
@@ -550,10 +550,10 @@ func (j *job) nothing(child int, trace *capture.Trace) error {
 func (j *job) diagnose(child int, trace *capture.Trace) (fixes []string) {
 	add := func(format string, args ...any) { fixes = append(fixes, fmt.Sprintf(format, args...)) }
 	if trace != nil && trace.Torn > 0 {
-		add("it was killed while it recorded its first receipt: %d unfinished lines are left", trace.Torn)
+		add("it was killed while it recorded its first receipt: %s left", count(trace.Torn, "unfinished line"))
 	}
 	if trace != nil && trace.NumBad > 0 {
-		add("%s has %d lines, and none is a receipt: %s", trace.Path, trace.NumBad, trace.Bad[0])
+		add("%s has %s, and no receipt: %s", trace.Path, count(trace.NumBad, "line"), trace.Bad[0])
 	}
 	for _, dir := range []string{".assay", filepath.Join(".loom", "assay")} {
 		dir = filepath.Join(j.s.Env("HOME"), dir)

@@ -27,6 +27,8 @@ var figures = []figure{
 	{"canonicaliser", "receipt lines, at least 4 times gowebpki/jcs", canonicaliser},
 	{"verify", "a pack of 10,000 receipts in under 0.2 s", verifyPack},
 	{"reference", "10,000 receipts: verify and build at least 20 times as fast as the Python tool", reference},
+	{"emit", "a receipt in under 0.3 ms, no slower after 100,000", emit},
+	{"start", "assay version and assay emit start in under 15 ms", start},
 	{"latency", "anchor at low rate, 2 of 3 witnesses, timestamped: p50 < 60 ms, p99 < 300 ms", latency},
 	{"clients", "64 clients, 200 ms between checkpoints, timestamped: at least 250/s, p99 < 400 ms", clients},
 	{"bulk", "2,048 writers: at least 0.7 of a bare Tessera POSIX appender with the same entries", bulk},
