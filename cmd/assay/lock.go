@@ -1,9 +1,468 @@
 package main
 
 import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
-func lockCmd(s cmd.Streams) *cobra.Command { return stub("lock") }
+const defaultLock = "assay.lock"
+
+func lockCmd(s cmd.Streams) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "lock",
+		Short: "Write, check and compare lockfiles",
+		Long: `lock looks after assay.lock: which claims the packs of a repository must declare, and which keys may
+sign them. Keep it under review like code; 'assay verify-pack --lock assay.lock' holds packs to it.`,
+		Example: `  assay lock write --cards receipt_completeness --signer-allowlist ci-key
+  assay lock check assay.lock`,
+	}
+	c.AddCommand(lockWriteCmd(s), lockInitCmd(s), lockCheckCmd(s), lockDiffCmd(s))
+	return c
+}
+
+// lockFlags are what write and init share.
+type lockFlags struct {
+	cards, signers, alias []string
+	contract, out         string
+	json                  bool
+}
+
+func (f *lockFlags) add(c *cobra.Command) {
+	c.Flags().StringSliceVar(&f.signers, "signer-allowlist", nil, "`KEYS` that may sign: key ids, fingerprints or public key files")
+	c.Flags().StringSliceVar(&f.alias, "signer", nil, "the same as --signer-allowlist")
+	c.Flags().StringVar(&f.contract, "coverage-contract", "", "coverage contract `FILE` that every verification must be given")
+	c.Flags().StringVarP(&f.out, "output", "o", defaultLock, "the lock `FILE`")
+	c.Flags().BoolVar(&f.json, "json", false, "one JSON object on stdout")
+}
+
+// spec reads everything that is named, before anything is written. Cards stay as they are if the flag
+// was not given.
+func (f *lockFlags) spec(s cmd.Streams, spec pack.LockSpec) (pack.LockSpec, error) {
+	for name, list := range map[string][]string{"--cards": f.cards, "--signer-allowlist": f.signers, "--signer": f.alias} {
+		if slices.Contains(list, "") {
+			return spec, cmd.BadInput("separate names by single commas", "%s has an empty name in it", name)
+		}
+	}
+	var err error
+	if len(f.cards) > 0 {
+		if spec.Cards, err = findCards(f.cards); err != nil {
+			return spec, err
+		}
+	}
+	if f.contract != "" {
+		text, err := cmd.ReadFile(f.contract, 64<<20)
+		if err != nil {
+			return spec, err
+		}
+		if spec.Contract, err = pack.ParseContract(text); err != nil {
+			return spec, cmd.BadInput("", "%s: %v", f.contract, err)
+		}
+	}
+	for _, name := range slices.Concat(f.signers, f.alias) {
+		key, err := findSigner(s, name)
+		if err != nil {
+			return spec, err
+		}
+		if !slices.Contains(spec.Signers, key) {
+			spec.Signers = append(spec.Signers, key)
+		}
+	}
+	return spec, nil
+}
+
+// findSigner is the fingerprint that name stands for: itself, of a public key file, or of a key of this
+// user, in this order.
+func findSigner(s cmd.Streams, name string) (key [32]byte, err error) {
+	if sum, err := hex.DecodeString(name); err == nil && len(sum) == len(key) {
+		if name != strings.ToLower(name) {
+			return key, cmd.BadInput("write it as "+strings.ToLower(name), "fingerprint %s is not in lowercase", name)
+		}
+		return [32]byte(sum), nil
+	}
+	if strings.ContainsAny(name, "/.") {
+		text, err := cmd.ReadFile(name, 4<<10)
+		if err == nil {
+			return fileFingerprint(name, text)
+		} else if strings.Contains(name, "/") || !errors.Is(err, fs.ErrNotExist) {
+			return key, err
+		}
+	}
+	h, err := openHome(s)
+	if err != nil {
+		return key, err
+	}
+	holdKey()
+	keys, err := h.keys().List()
+	if err != nil {
+		return key, err
+	}
+	for _, k := range keys {
+		if k.ID != name {
+			continue
+		}
+		if k.Err != nil {
+			return key, cmd.BadInput("", "key %s: %w", name, k.Err)
+		}
+		_, err := hex.Decode(key[:], []byte(k.Fingerprint))
+		return key, err
+	}
+	return key, cmd.BadInput("a signer is a key id of 'assay key list', a fingerprint of 64 hex digits or a public key file", "no signer %q", name)
+}
+
+// fileFingerprint reads a public key as the key store writes it (32 bytes) or exports it (base64).
+func fileFingerprint(path string, text []byte) (key [32]byte, err error) {
+	pub := text
+	if len(text) != ed25519.PublicKeySize {
+		line := strings.TrimSuffix(string(text), "\n")
+		pub, err = base64.StdEncoding.Strict().DecodeString(line)
+		if err != nil || len(pub) != ed25519.PublicKeySize || base64.StdEncoding.EncodeToString(pub) != line {
+			return key, cmd.BadInput("", "%s is not a public key: expected 32 bytes, or those in base64", path)
+		}
+	}
+	if key, err = pack.KeyFingerprint(pub); err != nil {
+		return key, cmd.BadInput("nobody's key generator makes such a key; do not trust who gave it to you", "%s: %v", path, err)
+	}
+	return key, nil
+}
+
+func lockWriteCmd(s cmd.Streams) *cobra.Command {
+	var f lockFlags
+	c := &cobra.Command{
+		Use:   "write",
+		Short: "Write a lock for cards and signers; an existing lock is replaced",
+		Example: `  assay lock write --cards receipt_completeness,guardian_enforcement --signer-allowlist ci-key
+  assay lock write --cards receipt_completeness,./my_card.json --signer-allowlist release.pub -o release.lock`,
+		Args: cmd.Args(cobra.NoArgs, "no argument"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if len(f.cards) == 0 {
+				return cmd.BadInput("name them with --cards receipt_completeness", "a lock without cards would hold packs to nothing")
+			}
+			spec, err := f.spec(s, pack.LockSpec{At: time.Now()})
+			if err != nil {
+				return err
+			}
+			l, err := newLock(spec)
+			if err != nil {
+				return err
+			}
+			if old, err := readLock(f.out); err == nil {
+				warnWeaker(s, old, l)
+			}
+			if err := durable.WriteFile(f.out, l.Marshal(), 0o644); err != nil {
+				return err
+			}
+			return f.told(s, c, l)
+		},
+	}
+	f.add(c)
+	c.Flags().StringSliceVarP(&f.cards, "cards", "c", nil, "`CARDS`: built-in ids or card files, in the order in which packs declare them")
+	return c
+}
+
+func lockInitCmd(s cmd.Streams) *cobra.Command {
+	var f lockFlags
+	var from string
+	var pin bool
+	c := &cobra.Command{
+		Use:   "init",
+		Short: "Write a first lock, by default for receipt_completeness",
+		Long: `init writes a lock where there is none. With --from-pack the cards are those that the pack declares,
+found by executing its claims again; a pack whose cards are not found is refused (--cards names card
+files that it may have used). --pin-signer admits the key that signed the pack, and no other.`,
+		Example: `  assay lock init
+  assay lock init --from-pack ./proof_pack_trace_20260115T100000_5f2c9a01 --pin-signer`,
+		Args: cmd.Args(cobra.NoArgs, "no argument"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if pin && from == "" {
+				return cmd.BadInput("name a pack with --from-pack DIR, or keys with --signer-allowlist", "--pin-signer needs a pack")
+			}
+			if from == "" && len(f.cards) == 0 {
+				f.cards = []string{"receipt_completeness"}
+			}
+			spec, err := f.spec(s, pack.LockSpec{At: time.Now()})
+			if err != nil {
+				return err
+			}
+			if from != "" {
+				if err := specFromPack(s, &spec, from, pin); err != nil {
+					return err
+				}
+			}
+			l, err := newLock(spec)
+			if err != nil {
+				return err
+			}
+			err = durable.CreateFile(f.out, l.Marshal(), 0o644)
+			if errors.Is(err, fs.ErrExist) {
+				return cmd.BadInput("'assay lock write' replaces it", "%s exists", f.out)
+			} else if err != nil {
+				return err
+			}
+			return f.told(s, c, l)
+		},
+	}
+	f.add(c)
+	c.Flags().StringSliceVarP(&f.cards, "cards", "c", nil, "`CARDS`: built-in ids or card files; with --from-pack, files of cards that it may declare")
+	c.Flags().StringVar(&from, "from-pack", "", "take the cards from the pack in `DIR`")
+	c.Flags().BoolVar(&pin, "pin-signer", false, "admit the key that signed the pack of --from-pack, and no other but those of --signer-allowlist")
+	return c
+}
+
+// specFromPack puts the cards of a pack into spec, and on request its signer.
+func specFromPack(s cmd.Streams, spec *pack.LockSpec, dir string, pin bool) error {
+	r, err := verifyDir(dir, pack.Options{Cards: spec.Cards, Contract: spec.Contract, Now: time.Now()})
+	if err != nil {
+		return err
+	}
+	switch {
+	case r.Integrity != pack.Pass:
+		return &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("%s is not intact: %s", dir, r.Findings[0]), Hint: "run 'assay verify-pack " + dir + "'"}
+	case r.Claims == pack.Skipped:
+		return cmd.BadInput("name the cards of packs to come with --cards", "%s declares no claims", dir)
+	case r.Cards == nil:
+		return cmd.BadInput("name the card files that it used with --cards", "nobody here knows the claims that %s declares", dir)
+	case r.Claims == pack.Fail:
+		fmt.Fprintf(s.Err, "note: the claims of this pack do not hold; the lock demands them of packs to come\n")
+	}
+	spec.Cards = r.Cards
+	key := r.Manifest.SignerFingerprint()
+	if pin && !slices.Contains(spec.Signers, key) {
+		spec.Signers = append(spec.Signers, key)
+	} else if !pin && spec.Signers == nil {
+		fmt.Fprintf(s.Err, "note: %s signed this pack with key %x; --pin-signer admits no other\n", cmd.Safe(r.Manifest.SignerID), key)
+	}
+	return nil
+}
+
+func newLock(spec pack.LockSpec) (*pack.Lock, error) {
+	l, err := pack.NewLock(spec)
+	if err != nil {
+		return nil, cmd.BadInput("", "%w", err)
+	}
+	return l, nil
+}
+
+// readLock reads a lock once: what is checked is what is used. One that is invalid is governance
+// drift, exit 2; one that is not there is bad input.
+func readLock(path string) (*pack.Lock, error) {
+	text, err := cmd.ReadFile(path, 16<<20)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, cmd.BadInput("make one with 'assay lock init'", "no lockfile at %s", path)
+	} else if err != nil {
+		return nil, err
+	}
+	l, err := pack.ParseLock(text)
+	if err != nil {
+		return nil, &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("%s: %w", path, err), Hint: "see all of it with 'assay lock check " + path + "'"}
+	}
+	return l, nil
+}
+
+// warnWeaker says what an overwritten lock demanded and this one does not.
+func warnWeaker(s cmd.Streams, old, l *pack.Lock) {
+	for _, change := range pack.DiffLocks(old, l) {
+		if change.Effect == pack.Weaker {
+			fmt.Fprintf(s.Err, "weaker than before: %s\n", cmd.Safe(change.Message))
+		}
+	}
+}
+
+// told says what was written.
+func (f *lockFlags) told(s cmd.Streams, c *cobra.Command, l *pack.Lock) error {
+	if _, any := l.Signers(); any {
+		fmt.Fprintf(s.Err, "note: any key may sign; --signer-allowlist names those that may\n")
+	}
+	if f.json {
+		v := lockObject(c, "ok", cmd.ExitPass)
+		v.Members = append(v.Members, jcs.M("output", jcsText(f.out)))
+		v.Members = append(v.Members, lockMembers(l)...)
+		return printJSON(s.Out, v)
+	}
+	_, err := io.WriteString(s.Out, "wrote   "+cmd.Safe(f.out)+"\n"+lockText(l))
+	return err
+}
+
+func lockObject(c *cobra.Command, status string, code int) jcs.Value {
+	return jcs.Obj(
+		jcs.M("command", jcs.Str("lock "+c.Name())),
+		jcs.M("status", jcs.Str(status)),
+		jcs.M("exit_code", jcs.Int(int64(code))))
+}
+
+// lockMembers is what a lock says, for a machine.
+func lockMembers(l *pack.Lock) []jcs.Member {
+	ids, keys := jcs.Arr(), jcs.Arr()
+	for _, card := range l.Cards() {
+		ids.Items = append(ids.Items, jcs.Str(card.ID))
+	}
+	signers, any := l.Signers()
+	for _, key := range signers {
+		keys.Items = append(keys.Items, jcs.Str(hex.EncodeToString(key[:])))
+	}
+	mode := "allowlist"
+	if any {
+		mode = "any"
+	}
+	return []jcs.Member{
+		jcs.M("run_cards", jcs.Int(int64(len(ids.Items)))),
+		jcs.M("run_card_ids", ids),
+		jcs.M("composite_hash", jcs.Str(l.CompositeHash())),
+		jcs.M("claim_set_hash", jcs.Str(l.ClaimSetHash())),
+		jcs.M("signer_mode", jcs.Str(mode)),
+		jcs.M("allowed_fingerprints", keys),
+		jcs.M("lock_sha256", jcs.Str(fmt.Sprintf("%x", l.Digest()))),
+	}
+}
+
+// lockText is what a lock says, for a person.
+func lockText(l *pack.Lock) string {
+	w := new(strings.Builder)
+	for _, card := range l.Cards() {
+		fmt.Fprintf(w, "card    %s: %s\n", cmd.Safe(card.ID), count(len(card.Claims), "claim"))
+	}
+	signers, any := l.Signers()
+	switch {
+	case any:
+		fmt.Fprintf(w, "signer  ANY key\n")
+	case len(signers) == 0:
+		fmt.Fprintf(w, "signer  NONE: no pack can pass\n")
+	}
+	for _, key := range signers {
+		fmt.Fprintf(w, "signer  %x\n", key)
+	}
+	if hash := l.ContractHash(); hash != "" {
+		fmt.Fprintf(w, "covers  contract %s\n", hash)
+	}
+	fmt.Fprintf(w, "claims  %s\n", l.ClaimSetHash())
+	return w.String()
+}
+
+func lockCheckCmd(s cmd.Streams) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "check [FILE]",
+		Short: "Validate a lock (default: assay.lock)",
+		Long: `check recomputes every hash of a lock and says every rule that it breaks. It exits 0 if the lock is
+valid, 2 if it is not, and 3 if there is none.`,
+		Example: "  assay lock check assay.lock --json",
+		Args:    cmd.Args(cobra.MaximumNArgs(1), "at most one lock file"),
+		RunE: func(c *cobra.Command, args []string) error {
+			path := defaultLock
+			if len(args) == 1 {
+				path = args[0]
+			}
+			l, err := readLock(path)
+			var broken *pack.LockError
+			if err != nil && !errors.As(err, &broken) {
+				return err
+			}
+			if broken != nil {
+				if err := tellBroken(s, c, path, broken, asJSON); err != nil {
+					return err
+				}
+				return verdict(cmd.ExitTampered)
+			}
+			if asJSON {
+				v := lockObject(c, "ok", cmd.ExitPass)
+				v.Members = append(v.Members, jcs.M("path", jcsText(path)), jcs.M("issues", jcs.Arr()))
+				v.Members = append(v.Members, lockMembers(l)...)
+				return printJSON(s.Out, v)
+			}
+			_, err = io.WriteString(s.Out, "valid   "+cmd.Safe(path)+"\n"+lockText(l))
+			return err
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object on stdout")
+	return c
+}
+
+func tellBroken(s cmd.Streams, c *cobra.Command, path string, broken *pack.LockError, asJSON bool) error {
+	if asJSON {
+		issues := jcs.Arr()
+		for _, issue := range broken.Issues {
+			issues.Items = append(issues.Items, jcs.Str(issue))
+		}
+		v := lockObject(c, "lockfile_invalid", cmd.ExitTampered)
+		v.Members = append(v.Members, jcs.M("path", jcsText(path)), jcs.M("issues", issues))
+		return printJSON(s.Out, v)
+	}
+	w := new(strings.Builder)
+	fmt.Fprintf(w, "invalid %s\n", cmd.Safe(path))
+	for _, issue := range broken.Issues {
+		fmt.Fprintf(w, "  issue %s\n", cmd.Safe(issue))
+	}
+	_, err := io.WriteString(s.Out, w.String())
+	return err
+}
+
+func lockDiffCmd(s cmd.Streams) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "diff OLD NEW",
+		Short: "Say what a new lock demands more and less than an old one",
+		Long: `diff compares what two locks demand of packs, in words. It exits 0 if the new one demands all that
+the old one did, 1 if something became weaker or may have, 2 if one of them is invalid, and 3 if one is
+not there. In a pull request compare the lock of the base branch with the proposed one.`,
+		Example: "  assay lock diff base.lock assay.lock",
+		Args:    cmd.Args(cobra.ExactArgs(2), "an old and a new lock file"),
+		RunE: func(c *cobra.Command, args []string) error {
+			old, err := readLock(args[0])
+			if err != nil {
+				return err
+			}
+			l, err := readLock(args[1])
+			if err != nil {
+				return err
+			}
+			return tellDiff(s, c, pack.DiffLocks(old, l), old.Digest() == l.Digest(), asJSON)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object on stdout")
+	return c
+}
+
+func tellDiff(s cmd.Streams, c *cobra.Command, changes []pack.LockChange, identical, asJSON bool) error {
+	code, status, words := cmd.ExitPass, "same", "both demand the same"
+	if identical {
+		words = "the files are the same"
+	}
+	if len(changes) > 0 {
+		status, words = "changed", "nothing became weaker"
+	}
+	if slices.ContainsFunc(changes, func(c pack.LockChange) bool { return c.Effect == pack.Weaker }) {
+		code, status, words = cmd.ExitHonestFail, "weaker", "the new lock demands less than the old one, or may"
+	}
+	w, list := new(strings.Builder), jcs.Arr()
+	for _, change := range changes {
+		fmt.Fprintf(w, "%-8s %s\n", change.Effect, cmd.Safe(change.Message))
+		list.Items = append(list.Items, jcs.Obj(jcs.M("effect", jcs.Str(string(change.Effect))), jcs.M("message", jcs.Str(change.Message))))
+	}
+	if asJSON {
+		v := lockObject(c, status, code)
+		v.Members = append(v.Members, jcs.M("changes", list))
+		if err := printJSON(s.Out, v); err != nil {
+			return err
+		}
+		return verdict(code)
+	}
+	fmt.Fprintf(w, "verdict  exit %d: %s\n", code, words)
+	if _, err := io.WriteString(s.Out, w.String()); err != nil {
+		return err
+	}
+	return verdict(code)
+}

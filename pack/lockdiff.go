@@ -1,0 +1,171 @@
+package pack
+
+import (
+	"cmp"
+	"encoding/hex"
+	"fmt"
+	"slices"
+)
+
+// Effect says what a change of a lock does to what is demanded of packs.
+type Effect string
+
+const (
+	Weaker   Effect = "weaker"   // packs pass that did not, or that cannot be excluded
+	Stronger Effect = "stronger" // fewer packs pass
+	Other    Effect = "other"    // other packs, or the same
+)
+
+// LockChange is one difference between two locks. Message is printable ASCII.
+type LockChange struct {
+	Effect  Effect
+	Message string
+}
+
+// DiffLocks says in words what is demanded by one lock and not by the other, what is weaker first
+// (threats.md K05). Nothing to say means that both demand the same, whatever their bytes are.
+func DiffLocks(old, new *Lock) []LockChange {
+	d := &lockDiff{}
+	d.signers(old, new)
+	d.cards(old, new)
+	d.contract(old.ContractHash(), new.ContractHash())
+	d.version("assay_version_min", old, new, Stronger)
+	d.version("assay_version_max", old, new, Weaker)
+	if a, b := old.PackFormat(), new.PackFormat(); a != b {
+		d.say(Other, "pack_format_version is %s, was %s", quote(b), quote(a))
+	}
+	rank := []Effect{Weaker, Stronger, Other}
+	slices.SortStableFunc(d.changes, func(a, b LockChange) int {
+		return cmp.Compare(slices.Index(rank, a.Effect), slices.Index(rank, b.Effect))
+	})
+	return d.changes
+}
+
+type lockDiff struct{ changes []LockChange }
+
+func (d *lockDiff) say(e Effect, format string, args ...any) {
+	d.changes = append(d.changes, LockChange{e, fmt.Sprintf(format, args...)})
+}
+
+func (d *lockDiff) signers(old, new *Lock) {
+	before, anyBefore := old.Signers()
+	after, anyAfter := new.Signers()
+	switch {
+	case anyBefore && anyAfter:
+		return
+	case anyAfter:
+		d.say(Weaker, "any key may sign; an allowlist said which")
+		return
+	case anyBefore:
+		d.say(Stronger, "only the keys of an allowlist may sign (%d); any could", len(after))
+		return
+	}
+	for _, key := range after {
+		if !slices.Contains(before, key) {
+			d.say(Weaker, "one more key may sign: %s", hex.EncodeToString(key[:]))
+		}
+	}
+	for _, key := range before {
+		if !slices.Contains(after, key) {
+			d.say(Stronger, "the key %s may not sign any more", hex.EncodeToString(key[:]))
+		}
+	}
+}
+
+func (d *lockDiff) cards(old, new *Lock) {
+	find := func(cards []Card, id string) (Card, bool) {
+		i := slices.IndexFunc(cards, func(c Card) bool { return c.ID == id })
+		if i < 0 {
+			return Card{}, false
+		}
+		return cards[i], true
+	}
+	said := len(d.changes)
+	for _, before := range old.cards {
+		if after, ok := find(new.cards, before.ID); !ok {
+			d.say(Weaker, "card %s is not demanded any more", printable(before.ID))
+		} else if after.Name != before.Name {
+			d.say(Other, "card %s is called %s, was %s", printable(before.ID), quote(after.Name), quote(before.Name))
+		}
+	}
+	for _, after := range new.cards {
+		if before, ok := find(old.cards, after.ID); !ok {
+			d.say(Stronger, "card %s is demanded as well", printable(after.ID))
+		} else {
+			d.claims(after.ID, before.Claims, after.Claims)
+		}
+	}
+	if old.ClaimSetHash() != new.ClaimSetHash() && len(d.changes) == said {
+		d.say(Other, "the cards stand in another order, or another number of times: packs must declare them so")
+	}
+}
+
+// claims compares two sets under one card id. What we cannot rank counts as weaker: somebody must look.
+func (d *lockDiff) claims(card string, old, new []Claim) {
+	find := func(claims []Claim, id string) (Claim, bool) {
+		i := slices.IndexFunc(claims, func(c Claim) bool { return c.ID == id })
+		if i < 0 {
+			return Claim{}, false
+		}
+		return claims[i], true
+	}
+	at := func(id string) string { return printable(id) + " of card " + printable(card) }
+	said := len(d.changes)
+	for _, before := range old {
+		after, ok := find(new, before.ID)
+		unranked := func() bool {
+			same := after
+			same.Severity, same.Description = before.Severity, before.Description
+			return canonicalHash(same.value()) != canonicalHash(before.value())
+		}
+		switch {
+		case !ok:
+			d.say(Weaker, "claim %s is not demanded any more", at(before.ID))
+		case unranked():
+			d.say(Weaker, "claim %s checks something else, which may be less", at(before.ID))
+		case after.Severity != before.Severity && after.Severity == "critical":
+			d.say(Stronger, "claim %s is critical, was %s", at(before.ID), quote(before.Severity))
+		case after.Severity != before.Severity:
+			d.say(Weaker, "claim %s has severity %s, was %s", at(before.ID), quote(after.Severity), quote(before.Severity))
+		case after.Description != before.Description:
+			d.say(Other, "claim %s is described in other words", at(before.ID))
+		}
+	}
+	for _, after := range new {
+		if _, ok := find(old, after.ID); !ok {
+			d.say(Stronger, "claim %s is demanded as well", at(after.ID))
+		}
+	}
+	if one := []Card{{Claims: old}}; len(d.changes) == said && ClaimSetHash(one) != ClaimSetHash([]Card{{Claims: new}}) {
+		d.say(Weaker, "card %s has other claims under the same ids", printable(card))
+	}
+}
+
+func (d *lockDiff) contract(old, new string) {
+	switch {
+	case old == new:
+	case new == "":
+		d.say(Weaker, "no coverage contract is pinned; %s was", old)
+	case old == "":
+		d.say(Stronger, "the coverage contract %s is pinned", new)
+	default:
+		d.say(Weaker, "another coverage contract is pinned, which may ask for less: %s, was %s", new, old)
+	}
+}
+
+// version compares a bound of the version window; raised is the effect of raising it.
+func (d *lockDiff) version(name string, old, new *Lock, raised Effect) {
+	before, after := str(old.value, name), str(new.value, name)
+	a, _ := parseRelease(before)
+	b, _ := parseRelease(after)
+	effect := raised
+	switch c := slices.Compare(b[:], a[:]); {
+	case c == 0:
+		return
+	case c < 0 && raised == Stronger:
+		effect = Weaker
+	case c < 0:
+		effect = Stronger
+	}
+	d.say(effect, "%s is %s, was %s: %s verifiers are admitted", name, after, before, map[Effect]string{Weaker: "more", Stronger: "fewer"}[effect])
+}
