@@ -618,6 +618,30 @@ func TestAStoreWithoutNumbersIsLeftToItsMigration(t *testing.T) {
 	}
 }
 
+func TestAProcessThatCountsFromZeroDoesNotSetTheCountBack(t *testing.T) {
+	s := newStore(t)
+	for range 5 {
+		emit(t, s, "t1")
+	}
+	path := read(t, s, "t1").Path
+	for round, lines := range [][]int64{{0}, {0, 1}, {0, 7, 0}} {
+		for _, seq := range lines {
+			file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o600)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(file, "{\"seq\": %d, \"_store_seq\": %d}\n", seq, 100*(round+1)+int(seq))
+			if err := file.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := emit(t, s, "t1")
+		if want := []int64{5, 6, 8}[round]; number(t, r, "seq") != want {
+			t.Errorf("round %d: seq %d, want %d", round, number(t, r, "seq"), want)
+		}
+	}
+}
+
 func TestIDsOfALongTraceAreLonger(t *testing.T) {
 	s := newStore(t)
 	emit(t, s, "t1")

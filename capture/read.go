@@ -327,6 +327,7 @@ type ending struct {
 	torn int64     // bytes after the last newline
 	last jcs.Value // the last receipt; null if there is none
 	bad  bool      // the last line is there and is none
+	near []byte    // some lines before it
 }
 
 // wholeLines is the size up to the last newline.
@@ -372,6 +373,10 @@ func lastLine(file *os.File) (ending, error) {
 			}
 			continue
 		}
+		end.near = text[:start+1]
+		if window < whole { // begins within a line
+			end.near = end.near[bytes.IndexByte(end.near, '\n')+1:]
+		}
 		if text = bytes.Trim(text[start+1:], blank); len(text) == 0 {
 			return end, nil
 		}
@@ -399,5 +404,24 @@ func (e ending) next(file *os.File) (seq, storeSeq int64, err error) {
 			return 0, 0, err
 		}
 	}
-	return seq + 1, storeSeq + 1, nil
+	return max(seq, e.nearSeq(seq)) + 1, storeSeq + 1, nil
+}
+
+// nearSeq is the highest seq of the lines near the end, -1 if there is nothing to find: each process of the
+// Python tool counts from 0, and a seq of ours should not come twice because one of them has just begun.
+func (e ending) nearSeq(last int64) int64 {
+	lines := bytes.Split(bytes.TrimRight(e.near, blank), []byte{'\n'})
+	highest := int64(-1)
+	for i, line := range lines {
+		receipt, err := parseLine(bytes.Trim(line, blank))
+		if err != nil {
+			continue
+		}
+		seq := integer(receipt, "seq")
+		if i == 0 && seq+int64(len(lines)) == last { // one count, from there to here: nearly always
+			return -1
+		}
+		highest = max(highest, seq)
+	}
+	return highest
 }

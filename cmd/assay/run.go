@@ -615,22 +615,7 @@ func (j *job) report(child int, trace *capture.Trace, r *pack.Result) error {
 		code, source = r.ExitCode(), "pack"
 	}
 	if j.json {
-		m := packObject(j.output, r)
-		torn, bad := 0, 0
-		if trace != nil {
-			torn, bad = trace.Torn, trace.NumBad
-		}
-		m.Members = append([]jcs.Member{
-			jcs.M("command", jcs.Str(j.command.Name())),
-			jcs.M("exit_code", jcs.Int(int64(code))),
-			jcs.M("exit_code_source", jcs.Str(source)),
-			jcs.M("child_exit_code", jcs.Int(int64(child))),
-			jcs.M("trace_id", jcs.Str(j.trace)),
-			jcs.M("mode", jcs.Str(j.mode)),
-			jcs.M("torn_lines", jcs.Int(int64(torn))),
-			jcs.M("bad_lines", jcs.Int(int64(bad))),
-		}, m.Members...)
-		if err := printJSON(j.s.Out, m); err != nil {
+		if err := printJSON(j.s.Out, j.object(code, source, child, trace, r)); err != nil {
 			return err
 		}
 	} else {
@@ -646,6 +631,40 @@ func (j *job) report(child int, trace *capture.Trace, r *pack.Result) error {
 		fmt.Fprintf(j.s.Err, "next: assay verify-pack %s\n", cmd.Safe(j.output))
 	}
 	return verdict(code)
+}
+
+// object is the result for machines: what happened here, then the pack as verify-pack shows it.
+func (j *job) object(code int, source string, child int, trace *capture.Trace, r *pack.Result) jcs.Value {
+	torn, bad, status, claims := 0, 0, "ok", string(r.Claims)
+	if trace != nil {
+		torn, bad = trace.Torn, trace.NumBad
+	}
+	if code != cmd.ExitPass {
+		status = "failed"
+	}
+	if r.Claims == pack.Skipped {
+		claims = "N/A" // as packs spell it
+	}
+	m := jcs.Obj(
+		jcs.M("command", jcs.Str(j.command.Name())),
+		jcs.M("status", jcs.Str(status)),
+		jcs.M("exit_code", jcs.Int(int64(code))),
+		jcs.M("exit_code_source", jcs.Str(source)),
+		jcs.M("child_exit_code", jcs.Int(int64(child))),
+		jcs.M("trace_id", jcs.Str(j.trace)),
+		jcs.M("output_dir", jcsText(j.output)),
+		jcs.M("mode", jcs.Str(j.mode)),
+		jcs.M("torn_lines", jcs.Int(int64(torn))),
+		jcs.M("bad_lines", jcs.Int(int64(bad))),
+		jcs.M("receipt_integrity", jcs.Str(string(r.Integrity))),
+		jcs.M("claim_check", jcs.Str(claims)),
+	)
+	for _, member := range packObject(j.output, r).Members {
+		if _, ours := m.Get(member.Name); !ours {
+			m.Members = append(m.Members, member)
+		}
+	}
+	return m
 }
 
 // catchSignals keeps signals from ending us until stop is called: not while the program runs, to
