@@ -7,9 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/Haserjian/assay-ledger/internal/durable"
@@ -79,7 +79,7 @@ func (s *Store) EmitAll(traceID string, drafts []Draft) ([]jcs.Value, error) {
 		return nil, fmt.Errorf("making the receipt store: %w", err)
 	}
 	// Locks are taken in this order everywhere. Closing a file gives its lock back.
-	counter, err := openLocked(filepath.Join(s.Dir, counterFile), os.O_RDWR|os.O_CREATE, syscall.LOCK_EX)
+	counter, err := openLocked(filepath.Join(s.Dir, counterFile), os.O_RDWR|os.O_CREATE, false)
 	if err != nil {
 		return nil, fmt.Errorf("store counter: %w", err)
 	}
@@ -217,7 +217,7 @@ func (d draft) receipt(now time.Time, traceID string, seq, storeSeq int64) (jcs.
 // Emit never returned, so nobody relies on it; but a line must not be glued to it, and ending it with a
 // newline would leave a line that no reader can read. If we stop in between, it is set aside twice.
 func setAside(file *os.File, end ending) error {
-	torn, err := openLocked(tornPath(file.Name()), os.O_WRONLY|os.O_APPEND|os.O_CREATE, syscall.LOCK_EX)
+	torn, err := openLocked(tornPath(file.Name()), os.O_WRONLY|os.O_APPEND|os.O_CREATE, false)
 	if err != nil {
 		return fmt.Errorf("setting a torn line aside: %w", err)
 	}
@@ -292,7 +292,7 @@ func (s *Store) takeNumbers(counter *os.File, least, n int64) (int64, error) {
 func (s *Store) openTrace(traceID string, now time.Time) (*os.File, error) {
 	today := filepath.Join(s.Dir, now.Format(dayForm), traceID+".jsonl")
 	const flags = os.O_RDWR | os.O_APPEND
-	file, err := openLocked(today, flags, syscall.LOCK_EX)
+	file, err := openLocked(today, flags, false)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return file, err
 	}
@@ -301,13 +301,13 @@ func (s *Store) openTrace(traceID string, now time.Time) (*os.File, error) {
 		return nil, err
 	}
 	if len(paths) > 0 {
-		return openLocked(paths[len(paths)-1], flags, syscall.LOCK_EX)
+		return openLocked(paths[len(paths)-1], flags, false)
 	}
 	day := filepath.Dir(today)
 	if err := durable.Mkdir(day, 0o700); err != nil {
 		return nil, err
 	}
-	file, err = openLocked(today, flags|os.O_CREATE, syscall.LOCK_EX)
+	file, err = openLocked(today, flags|os.O_CREATE, false)
 	if err == nil && s.Sync {
 		if err = syncDir(day); err != nil {
 			file.Close()
@@ -318,8 +318,8 @@ func (s *Store) openTrace(traceID string, now time.Time) (*os.File, error) {
 
 // openLocked opens a regular file, made 0600 if flags say so, and waits for its lock. It follows no
 // symlink and does not wait for a FIFO.
-func openLocked(path string, flags, lock int) (*os.File, error) {
-	file, err := os.OpenFile(path, flags|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+func openLocked(path string, flags int, shared bool) (*os.File, error) {
+	file, err := os.OpenFile(path, flags|careful, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -328,7 +328,7 @@ func openLocked(path string, flags, lock int) (*os.File, error) {
 		err = fmt.Errorf("%s: is not a regular file", path)
 	}
 	if err == nil {
-		err = flock(file, lock)
+		err = lock(file, shared)
 	}
 	if err != nil {
 		file.Close()
@@ -337,20 +337,10 @@ func openLocked(path string, flags, lock int) (*os.File, error) {
 	return file, nil
 }
 
-func flock(file *os.File, how int) error {
-	for {
-		err := syscall.Flock(int(file.Fd()), how)
-		if err == syscall.EINTR {
-			continue
-		}
-		if err != nil {
-			return &fs.PathError{Op: "flock", Path: file.Name(), Err: err}
-		}
-		return nil
-	}
-}
-
 func syncDir(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil // directories cannot be synced there
+	}
 	dir, err := os.Open(path)
 	if err != nil {
 		return err

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -67,11 +66,11 @@ func (s *Store) Open(traceID string) (*Trace, error) {
 
 func (t *Trace) open() (err error) {
 	// The lock waits for a receipt that is being written: what is torn then, stays torn.
-	if t.file, err = openLocked(t.Path, os.O_RDONLY, syscall.LOCK_SH); err != nil {
+	if t.file, err = openLocked(t.Path, os.O_RDONLY, true); err != nil {
 		return err
 	}
 	defer func() {
-		if err = errors.Join(err, flock(t.file, syscall.LOCK_UN)); err != nil {
+		if err = errors.Join(err, unlock(t.file)); err != nil {
 			t.file.Close()
 		}
 	}()
@@ -85,7 +84,7 @@ func (t *Trace) open() (err error) {
 	if t.TornTail = info.Size() - t.Size; t.TornTail > 0 {
 		t.Torn++
 	}
-	aside, err := openLocked(tornPath(t.Path), os.O_RDONLY, syscall.LOCK_SH)
+	aside, err := openLocked(tornPath(t.Path), os.O_RDONLY, true)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {
