@@ -324,7 +324,7 @@ type effort struct{ spent int64 }
 const (
 	maxPattern = 256      // bytes
 	maxSubject = 64 << 10 // bytes
-	maxEffort  = 1 << 31  // steps; some seconds
+	maxEffort  = 1 << 30  // steps; some seconds for the worst of patterns
 )
 
 // pattern is RE2 that must match the whole of a text (threats.md K06).
