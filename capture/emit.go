@@ -51,7 +51,8 @@ func (s *Store) Emit(traceID, typ string, data jcs.Value) (jcs.Value, error) {
 }
 
 // EmitAll appends receipts in the order given and returns them as they were stored: all of them, or on
-// an error none. No other receipt comes between them.
+// an error none. No other receipt comes between them. Only a kill or a power cut in the middle of the one
+// write may leave some of the first.
 //
 // It refuses what no pack could hold, so that the program hears of it: a type that is not admitted,
 // members that the store sets itself, numbers and names that are not portable (pack.CheckData). Of data,

@@ -17,7 +17,7 @@ import (
 
 const (
 	maxData  = 1 << 20  // bytes of one receipt; a line of a pack holds no more
-	maxBatch = 64 << 20 // bytes of a batch
+	maxBatch = 16 << 20 // bytes of a batch, which is in memory twelve times over
 )
 
 // knownTypes are the types without a namespace that packs may hold.
@@ -45,7 +45,8 @@ overwrite the members that the store writes (receipt_id, type, timestamp, schema
 seq). What no pack could hold is refused here.
 
 --batch reads many receipts, one JSON object a line, each with its own "type" and perhaps a
-"parent_receipt_id": all are recorded, next to each other, or none. It prints their ids.
+"parent_receipt_id": all are recorded, next to each other, or none (16 MiB at most). It prints
+their ids.
 
 A receipt survives the end of this program as soon as emit has returned. It is left to the
 system when it reaches the disk, so that a power cut may lose the last seconds, unless
@@ -106,7 +107,7 @@ func readBatch(s cmd.Streams, name string) ([]capture.Draft, error) {
 		return nil, err
 	}
 	if len(text) > maxBatch {
-		return nil, cmd.BadInput("", "the batch has more than %d bytes", maxBatch)
+		return nil, cmd.BadInput("record it in several", "the batch has more than %d bytes", maxBatch)
 	}
 	var drafts []capture.Draft
 	for line := range bytes.Lines(text) {
