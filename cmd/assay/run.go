@@ -454,7 +454,7 @@ func (j *job) packAndReport(child int) error {
 	}
 	if trace != nil {
 		noteLosses(j.s, trace)
-		if err := keepTrace(trace); err != nil { // a convenience: the pack has the same receipts
+		if err := keepTrace(j.home, trace); err != nil { // a convenience: the pack has the same receipts
 			fmt.Fprintf(j.s.Err, "note: no copy of the receipts was left here: %s\n", cmd.Safe(err.Error()))
 		}
 	}
@@ -583,9 +583,13 @@ func (j *job) diagnose(child int, trace *capture.Trace) (fixes []string) {
 	return fixes
 }
 
-// keepTrace leaves a copy of the receipts in the project: ./.assay/receipts/TRACE.jsonl.
-func keepTrace(trace *capture.Trace) error {
+// keepTrace leaves a copy of the receipts in the project: ./.assay/receipts/TRACE.jsonl. Not in the store:
+// the Python tool reads all that is in there, and writes no more once it has seen a number twice.
+func keepTrace(h home, trace *capture.Trace) error {
 	dir := filepath.Join(".assay", "receipts")
+	if inside(dir, string(h)) {
+		return nil
+	}
 	// The project may be somebody else's: its .assay must not lead our receipts out of it.
 	for _, d := range []string{".assay", dir} {
 		if info, err := os.Lstat(d); err == nil && !info.IsDir() {
@@ -607,6 +611,32 @@ func keepTrace(trace *capture.Trace) error {
 		return errors.Join(err, os.Remove(copied.Name()))
 	}
 	return nil
+}
+
+// inside says whether dir, which need not exist yet, is in root or in a directory of it.
+func inside(dir, root string) bool {
+	at, err := os.Stat(root)
+	if err != nil {
+		return false
+	}
+	here, err := filepath.EvalSymlinks(".")
+	if err == nil {
+		here, err = filepath.Abs(here)
+	}
+	if err != nil {
+		return false
+	}
+	dir = filepath.Join(here, dir)
+	for {
+		if info, err := os.Stat(dir); err == nil && os.SameFile(info, at) {
+			return true
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return false
+		}
+		dir = parent
+	}
 }
 
 func (j *job) report(child int, trace *capture.Trace, r *pack.Result) error {
