@@ -148,3 +148,23 @@ func TestClaimsOfTheRelyingPartyAreJudgedBesides(t *testing.T) {
 		t.Errorf("a tampered pack: %+v", r)
 	}
 }
+
+// The reference builds packs with checks of ours, and fails them.
+func TestACheckThatTheBuilderDidNotKnowHasFailedThere(t *testing.T) {
+	for _, count := range []string{"1", "100"} {
+		s := smallSpec(t)
+		s.Cards = []Card{{ID: "c", Name: "c", Claims: []Claim{{ID: "ours", Check: "receipt_count_le", Severity: "critical",
+			Params: jcs.Obj(jcs.M("max_count", jcs.Value{Kind: jcs.Number, Text: count}))}}}}
+		files := attesting(t, mustBuild(t, s).FS().(memFS), func(v jcs.Value) jcs.Value {
+			return set(set(set(v, "passed", jcs.Boolean(false)), "expected", jcs.Str("check function 'receipt_count_le' exists")), "actual", jcs.Str(unknownCheck))
+		})
+		for require, exit := range map[bool]int{false: 0, true: 1} {
+			r := mustVerify(t, files, Options{Now: builtAt, RequireClaims: require})
+			if r.ExitCode() != exit || r.Integrity != Pass || r.Claims != Fail || r.ClaimsReexecuted || !warns(r, wNotReexecuted) {
+				t.Errorf("at most %s, required %v: exit %d: %+v", count, require, r.ExitCode(), r)
+			}
+		}
+		// To pass a check that one does not know is a lie.
+		wantTampered(t, "unknown, but passed", attesting(t, files, func(v jcs.Value) jcs.Value { return set(v, "passed", jcs.Boolean(true)) }))
+	}
+}

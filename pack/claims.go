@@ -200,10 +200,10 @@ func newCheck(claim Claim, e *effort) (c check, wants []jcs.Value) {
 		}}, nil
 	}
 	p := &params{value: claim.Params, effort: e}
-	c, wants = known.ask(p)
-	if !known.Reference {
+	if !known.Reference { // first: what is misspelled is also missing
 		p.onlyKnown(known.Params)
 	}
+	c, wants = known.ask(p)
 	if p.problem != "" {
 		return refused{ClaimResult{Expected: "valid params for check '" + claim.Check + "'", Actual: p.problem}}, nil
 	}

@@ -17,8 +17,8 @@ import (
 type Predicate struct {
 	Name, Summary string
 	Params        []Param
-	// Reference says that the Python tool knows it too. It builds no pack with any other check; its
-	// verifier takes the attested result of every check as it is.
+	// Reference says that the Python tool knows it too. In packs that it builds, a claim with any other
+	// check fails as "unknown check function"; its verifier takes every attested result as it is.
 	Reference bool
 
 	ask func(*params) (c check, wants []jcs.Value)

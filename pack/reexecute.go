@@ -233,13 +233,17 @@ func (v *verifier) signersWord(results []ClaimResult) (again bool) {
 			continue
 		}
 		told := v.report.results[i]
-		_, known := predicateNamed(c.Check)
+		check, known := predicateNamed(c.Check)
 		switch {
 		case c.Check == coverageCheck:
 			again = v.coverageClaim(&results[i], told) && again
 		case !known && told.Actual != unknownCheck:
 			// The check may be one of a later release: nobody has to have lied.
 			v.warned.add(wNotReexecuted, c.ID, "claim %s asks for a check that is not known here: its result is the signer's word", quote(c.ID))
+			results[i], again = told, false
+		case known && !check.Reference && told.Actual == unknownCheck && !told.Passed:
+			// So the reference builds packs with checks of ours: a claim that it cannot ask has failed.
+			v.warned.add(wNotReexecuted, c.ID, "the builder did not know the check of claim %s, which failed there", quote(c.ID))
 			results[i], again = told, false
 		}
 	}

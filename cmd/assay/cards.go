@@ -341,7 +341,8 @@ func cardsPredicatesCmd(s cmd.Streams) *cobra.Command {
 	c := &cobra.Command{
 		Use: "predicates", Short: "List what a claim can check, with its parameters",
 		Long: `predicates lists every check that a claim can name. The first seven are those of the reference tool; the
-others are ours: it verifies packs with them (it executes no claim again), but builds none.`,
+others are ours: it verifies our packs with them, because it executes no claim again, but in packs that
+it builds they fail as unknown.`,
 		Example: "  assay cards predicates",
 		Args:    cmd.Args(cobra.NoArgs, "no argument"),
 		RunE: func(*cobra.Command, []string) error {
