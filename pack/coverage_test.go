@@ -1,0 +1,191 @@
+package pack
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+// contractText is as the reference tool's scan writes it.
+const contractText = `{
+  "contract_version": "1.0",
+  "generated_at": "2026-11-21T11:40:20.559838+00:00",
+  "generated_by": "assay-scan",
+  "project_root": "/src/app",
+  "call_sites": [
+    {"callsite_id": "bab787e3d70d", "path": "app.py", "line": 3, "call": "c.chat.completions.create", "confidence": "high", "instrumented": false, "framework": "openai"},
+    {"callsite_id": "bab787e3d70d", "path": "app.py", "line": 3, "call": "c.chat.completions.create", "confidence": "high", "instrumented": false, "framework": "openai"},
+    {"callsite_id": "0c28b9b44d62", "path": "app.py", "line": 5, "call": "c.chat.completions.create", "confidence": "high", "instrumented": false, "framework": "openai"}
+  ],
+  "summary": {"total_sites": 3, "high": 3, "medium": 0, "low": 0},
+  "contract_hash": "f2886071f1ca4452c37c18e6457f7c3899cca8f7af9c69d67a9afd48095d3ef1"
+}`
+
+func mustContract(t testing.TB, sites ...string) *Contract {
+	t.Helper()
+	list := jcs.Arr()
+	for i, id := range sites {
+		list.Items = append(list.Items, jcs.Obj(jcs.M("callsite_id", jcs.Str(id)), jcs.M("path", jcs.Str("a.py")), jcs.M("line", jcs.Int(int64(i))),
+			jcs.M("call", jcs.Str("f")), jcs.M("confidence", jcs.Str("high")), jcs.M("instrumented", jcs.Boolean(true))))
+	}
+	v := set(set(mustParse(t, contractText), "call_sites", list), "contract_hash", jcs.Str(canonicalHash(list)))
+	c, err := ParseContract(plain(set(v, "summary.total_sites", jcs.Int(int64(len(sites))))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestAContractOfTheReferenceIsRead(t *testing.T) {
+	c, err := ParseContract([]byte(contractText))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(c.Sites(), []string{"0c28b9b44d62", "bab787e3d70d"}) || c.Hash() != "f2886071f1ca4452c37c18e6457f7c3899cca8f7af9c69d67a9afd48095d3ef1" {
+		t.Errorf("sites %v, hash %s", c.Sites(), c.Hash())
+	}
+}
+
+func TestEveryMemberOfAContractDeletedNulledDoubledOrAlteredIsRefused(t *testing.T) {
+	v := mustParse(t, contractText)
+	eachMember(v, func(owner jcs.Value, change func(func([]jcs.Member, int) []jcs.Member) jcs.Value, i int) {
+		m := owner.Members[i]
+		other := jcs.Int(7)
+		if m.Value.Kind == jcs.Number {
+			other = jcs.Str("7")
+		}
+		for what, f := range map[string]func([]jcs.Member, int) []jcs.Member{
+			"deleted":                       func(ms []jcs.Member, i int) []jcs.Member { return slices.Delete(ms, i, i+1) },
+			"nulled":                        func(ms []jcs.Member, i int) []jcs.Member { ms[i].Value = jcs.Value{}; return ms },
+			"doubled":                       func(ms []jcs.Member, i int) []jcs.Member { return append(ms, ms[i]) },
+			"altered":                       func(ms []jcs.Member, i int) []jcs.Member { ms[i].Value = other; return ms },
+			"emptied":                       func(ms []jcs.Member, i int) []jcs.Member { ms[i].Value = jcs.Obj(); return ms },
+			"preceded by an unknown member": func(ms []jcs.Member, i int) []jcs.Member { return slices.Insert(ms, i, jcs.M("x", jcs.Int(1))) },
+		} {
+			if _, err := ParseContract(plain(change(f))); err == nil {
+				t.Errorf("%s %s is accepted", m.Name, what)
+			}
+		}
+	})
+	for _, text := range []string{"", "[]", "null", contractText + "x", strings.Replace(contractText, "bab787e3d70d", "bab787e3d70e", 1),
+		strings.Replace(contractText, "f2886071", "00000000", 1), strings.Replace(contractText, `"f2886071f1ca4452c37c18e6457f7c3899cca8f7af9c69d67a9afd48095d3ef1"`, `""`, 1)} {
+		if _, err := ParseContract([]byte(text)); err == nil {
+			t.Errorf("%.60q is accepted", text)
+		}
+	}
+}
+
+// covering is a pack whose receipts name call sites; "" names none.
+func covering(t testing.TB, cards []Card, sites ...string) memFS {
+	s := smallSpec(t)
+	s.Cards, s.Receipts = cards, nil
+	for i, id := range sites {
+		v := mustParse(t, receipt(i))
+		if id != "" {
+			v.Members = append(slices.Clone(v.Members), jcs.M("callsite_id", jcs.Str(id)))
+		}
+		s.Receipts = append(s.Receipts, v)
+	}
+	return mustBuild(t, s).FS().(memFS)
+}
+
+func TestReceiptsAreComparedWithTheContract(t *testing.T) {
+	for _, c := range []struct {
+		contract, receipts []string
+		least              float64
+		want               CoverageResult
+		exit               int
+	}{
+		{[]string{"a", "b"}, []string{"a", "a", "", "x"}, 0.5, CoverageResult{Pass, 0.5, []string{"a"}, []string{"b"}, []string{"x"}, false}, 0},
+		{[]string{"a", "b"}, []string{"a", "a", "", "x"}, 0.51, CoverageResult{Fail, 0.5, []string{"a"}, []string{"b"}, []string{"x"}, false}, 1},
+		{[]string{"b", "a", "a"}, []string{"a", "b"}, 1, CoverageResult{Pass, 1, []string{"a", "b"}, nil, nil, false}, 0},
+		{nil, []string{"z", "y", ""}, 1, CoverageResult{Pass, 1, nil, nil, []string{"y", "z"}, false}, 0},
+		{[]string{"a"}, []string{""}, 0, CoverageResult{Pass, 0, nil, []string{"a"}, nil, false}, 0},
+		{[]string{"a"}, []string{"a"}, math.NaN(), CoverageResult{Fail, 1, []string{"a"}, nil, nil, false}, 1},
+		{[]string{"a"}, []string{"a", strings.Repeat("x", 300)}, 1, CoverageResult{Pass, 1, []string{"a"}, nil, nil, true}, 0},
+	} {
+		r := mustVerify(t, covering(t, nil, c.receipts...), Options{Now: builtAt, Contract: mustContract(t, c.contract...), MinCoverage: c.least})
+		if got := fmt.Sprint(*r.Coverage); got != fmt.Sprint(c.want) || r.ExitCode() != c.exit || (r.Status() == StatusUncovered) != (c.exit == 1) {
+			t.Errorf("%v of %v: %s, want %v; exit %d", c.receipts, c.contract, got, c.want, r.ExitCode())
+		}
+	}
+	var many []string
+	for i := range maxExtra + 1 {
+		many = append(many, fmt.Sprint("x", i))
+	}
+	for n, more := range map[int]bool{maxExtra: false, maxExtra + 1: true} {
+		r := mustVerify(t, covering(t, nil, many[:n]...), Options{Now: builtAt, Contract: mustContract(t)})
+		if len(r.Coverage.Extra) != maxExtra || r.Coverage.MoreExtra != more {
+			t.Errorf("%d strange sites: %d listed, more: %v", n, len(r.Coverage.Extra), r.Coverage.MoreExtra)
+		}
+	}
+	broken := covering(t, nil, "a")
+	broken[transcriptName] = []byte("x")
+	if r := mustVerify(t, broken, Options{Now: builtAt, Contract: mustContract(t, "a")}); r.Coverage != nil || r.ExitCode() != 2 {
+		t.Errorf("of a pack that is not intact: %+v", r.Coverage)
+	}
+}
+
+// attestingCoverage is a pack whose signer says what a coverage claim came to.
+func attestingCoverage(t *testing.T, actual string, passed bool) memFS {
+	files := covering(t, []Card{builtin("coverage_contract")}, "a", "b", "")
+	return attesting(t, files, func(v jcs.Value) jcs.Value {
+		v = set(set(v, "expected", jcs.Str(">= 80% call site coverage")), "actual", jcs.Str(actual))
+		return set(v, "passed", jcs.Boolean(passed))
+	})
+}
+
+func TestACoverageClaimIsExecutedAgainOnlyUnderAContractThatGivesTheSameResult(t *testing.T) {
+	full, half := mustContract(t, "a", "b"), mustContract(t, "a", "c")
+	for i, c := range []struct {
+		files    memFS
+		contract *Contract
+		again    bool
+		claims   Verdict
+		exit     int
+	}{
+		{attestingCoverage(t, "100% (2/2)", true), full, true, Pass, 0},
+		{attestingCoverage(t, "100% (2/2)", true), nil, false, Pass, 1},
+		{attestingCoverage(t, "100% (2/2)", true), half, false, Pass, 1},
+		{attestingCoverage(t, "100% (9/9)", true), full, false, Pass, 1}, // nobody need have lied: it may have been another contract
+		{attestingCoverage(t, "50% (1/2)", false), half, true, Fail, 1},
+	} {
+		r := mustVerify(t, c.files, Options{Now: builtAt, Contract: c.contract, RequireClaims: true})
+		if r.ClaimsReexecuted != c.again || r.Claims != c.claims || r.ExitCode() != c.exit || r.Integrity != Pass || warns(r, wNotReexecuted) == c.again {
+			t.Errorf("case %d: again %v, claims %s, exit %d, %v", i, r.ClaimsReexecuted, r.Claims, r.ExitCode(), r.codes())
+		}
+	}
+}
+
+func TestTheContractThatALockPinsIsTheOneToGive(t *testing.T) {
+	files, cards := attestingCoverage(t, "100% (2/2)", true), []Card{builtin("coverage_contract")}
+	full, half := mustContract(t, "a", "b"), mustContract(t, "a", "c")
+	for i, c := range []struct {
+		pinned, given *Contract
+		exit          int
+	}{{full, full, 0}, {full, half, 2}, {full, nil, 2}, {nil, full, 0}, {nil, half, 1}, {nil, nil, 1}} {
+		lock := mustLock(t, LockSpec{Cards: cards, Contract: c.pinned})
+		r := mustVerify(t, files, Options{Now: builtAt, Lock: lock, Contract: c.given, RequireClaims: true})
+		if r.ExitCode() != c.exit || c.exit == 2 && !slices.Equal(r.codes(), []string{"E_LOCK_MISMATCH coverage_contract_hash"}) {
+			t.Errorf("case %d: exit %d, %v", i, r.ExitCode(), r.codes())
+		}
+	}
+}
+
+func FuzzParseContract(f *testing.F) {
+	f.Add([]byte(contractText))
+	f.Add([]byte(`{"contract_version":"1.0","call_sites":[]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := ParseContract(text)
+		if err != nil {
+			return
+		}
+		if !slices.IsSorted(c.sites) || len(c.hash) != 64 || c.cover().result(0).Verdict != Pass {
+			t.Errorf("%+v", c)
+		}
+	})
+}

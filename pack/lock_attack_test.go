@@ -1,0 +1,151 @@
+package pack
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+func refuseLock(t *testing.T, what, text, want string) {
+	t.Helper()
+	_, err := ParseLock([]byte(text))
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%s: %v, want %q", what, err, want)
+	}
+}
+
+// A reviewer reads the allowlist, a parser that takes the last of two members reads "any".
+func TestAtk_K01_ASecondSignerPolicyIsRefusedHoweverItIsSpelled(t *testing.T) {
+	text := string(wholeLock(t).Marshal())
+	const open = `"signer_policy": {`
+	for _, extra := range []string{
+		`"signer_policy": {"mode": "any", "allowed_fingerprints": []},`,
+		`"signer_\u0070olicy": {"mode": "any", "allowed_fingerprints": []},`,
+	} {
+		refuseLock(t, "before", strings.Replace(text, open, extra+open, 1), "second member named")
+		refuseLock(t, "after", strings.Replace(text, `"locked_at"`, extra+`"locked_at"`, 1), "second member named")
+	}
+	refuseLock(t, "a mode twice", strings.Replace(text, `"mode": "allowlist"`, `"mode": "allowlist", "mode": "any"`, 1), "second member named")
+	for _, name := range []string{"Signer_policy", "SIGNER_POLICY", "\u017figner_policy", "signer_policy ", "signer\\u200b_policy"} {
+		refuseLock(t, name, strings.Replace(text, `"locked_at"`, `"`+name+`": {"mode": "any", "allowed_fingerprints": []}, "locked_at"`, 1), "unknown member")
+	}
+	refuseLock(t, "any with a list", strings.Replace(text, `"mode": "allowlist"`, `"mode": "any"`, 1), "mode any with a list")
+}
+
+func TestAtk_K02_ALockWithoutCardsIsRefusedWhateverItsHashes(t *testing.T) {
+	l := wholeLock(t)
+	for _, hash := range []string{
+		l.ClaimSetHash(),
+		"140bedbf9c3f6d56a9846d2ba7088798683f4da0c248231336e6a05679e4fdfe", // H("none")
+		"4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945", // H("[]")
+	} {
+		v := set(set(l.value, "run_cards", jcs.Arr()), "claim_set_hash", jcs.Str(hash))
+		v = set(v, "run_cards_composite_hash", jcs.Str("4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"))
+		refuseLock(t, hash, string(plain(v)), "run_cards: not a list of 1 or more")
+	}
+	if _, err := ParseLock(sharedLock(t, "weak_empty_run_cards.lock")); err == nil {
+		t.Error("the reference's weak lock is accepted")
+	}
+}
+
+func TestAtk_K04_ABuiltInCardCannotBeShadowed(t *testing.T) {
+	l := mustLock(t, LockSpec{Cards: []Card{callsCard(t)}})
+	other := callsCard(t).Claims[0].value()
+	forge := func(id, name string, members ...jcs.Member) string {
+		entry := jcs.Obj(append([]jcs.Member{jcs.M("id", jcs.Str(id)), jcs.M("name", jcs.Str(name)),
+			jcs.M("claim_set_hash", jcs.Str(canonicalHash(jcs.Arr(other))))}, members...)...)
+		v := set(l.value, "run_cards", jcs.Arr(entry))
+		v = set(v, "claim_set_hash", jcs.Str(canonicalHash(jcs.Arr(other))))
+		v = set(v, "run_cards_composite_hash", jcs.Str(canonicalHash(jcs.Arr(jcs.Str(canonicalHash(jcs.Arr(other)))))))
+		return string(plain(v))
+	}
+	claims := jcs.M("claims", jcs.Arr(other))
+	if _, err := ParseLock([]byte(forge("acme.calls", "Calls", claims))); err != nil {
+		t.Fatal(err) // all hashes are consistent
+	}
+	refuseLock(t, "other claims", forge("receipt_completeness", "Receipt Completeness", claims), "takes no claims from a lock")
+	refuseLock(t, "other hash", forge("receipt_completeness", "Receipt Completeness"), "have the hash")
+	refuseLock(t, "another case", forge("Receipt_Completeness", "Receipt Completeness", claims), "only by case")
+	refuseLock(t, "a homoglyph", forge("r\u0435ceipt_completeness", "Receipt Completeness", claims), "printable ASCII")
+	refuseLock(t, "a zero width space", forge("receipt_completeness\u200b", "Receipt Completeness", claims), "printable ASCII")
+	refuseLock(t, "no definition", forge("acme.calls", "Calls"), "its claims are not in the lock")
+
+	// A built-in under another built-in's name misleads who reviews it.
+	text := string(mustLock(t, LockSpec{Cards: BuiltinCards()[1:2]}).Marshal())
+	refuseLock(t, "another name", strings.Replace(text, "Receipt Completeness", "Guardian Enforcement", 1), "is called")
+
+	// What is read over would be reviewed and not hashed.
+	for _, extra := range []string{`"falsifier": {}`, `"claim_Id": "x"`} {
+		refuseLock(t, extra, strings.Replace(string(l.Marshal()), `"claim_id": "two"`, extra+`, "claim_id": "two"`, 1), "run_cards[0]: ")
+	}
+	refuseLock(t, "a default left out", strings.Replace(string(l.Marshal()), `"description": "",`, "", 1), "not written out")
+}
+
+func TestAtk_K07_ALockedCardNamesNoFileOfTheHost(t *testing.T) {
+	good := `{"card_id":"c","name":"C","claims":[{"claim_id":"x","check":"coverage_contract","params":{"contract_path":"PATH"}}]}`
+	card, err := ParseCard([]byte(strings.Replace(good, "PATH", "cov.json", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := mustLock(t, LockSpec{Cards: []Card{card}}).Marshal()
+	for _, path := range []string{"../cov.json", "/etc/passwd", "a/../../b", "C:\\\\x"} {
+		forged := bytes.Replace(text, []byte(`"cov.json"`), []byte(`"`+path+`"`), 1)
+		refuseLock(t, path, string(forged), "leads out of the directory")
+	}
+}
+
+func TestAtk_K08_KeysOfSmallOrderAreNotAllowlisted(t *testing.T) {
+	l := mustLock(t, LockSpec{Cards: BuiltinCards()[1:2]})
+	for _, y := range smallOrder {
+		key := digest(y)
+		for range 2 {
+			if _, err := KeyFingerprint(key[:]); err == nil {
+				t.Errorf("key %x has a fingerprint for a lock", key)
+			}
+			if _, err := l.WithSigners([][32]byte{digest(hexSum(key[:]))}, builtAt); err == nil {
+				t.Errorf("the fingerprint of %x is allowlisted", key)
+			}
+			key[31] ^= 0x80
+		}
+	}
+	if f, err := KeyFingerprint(testSigner.Public()); err != nil || hex.EncodeToString(f[:]) != hexSum(testSigner.Public()) {
+		t.Errorf("an honest key: %x, %v", f, err)
+	}
+	needShared(t)
+	text, err := os.ReadFile(filepath.Join(sharedPacks, "../third-party/ed25519-cctv/ed25519vectors.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var vectors []struct {
+		Key   string
+		Flags []string
+	}
+	if err := json.Unmarshal(text, &vectors); err != nil {
+		t.Fatal(err)
+	}
+	refused := map[string]bool{}
+	for _, v := range vectors {
+		flags := strings.Join(v.Flags, " ")
+		if !strings.Contains(flags, "low_order_A") && !strings.Contains(flags, "low_order_component_A") && !strings.Contains(flags, "non_canonical_A") {
+			continue
+		}
+		key, err := hex.DecodeString(v.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if refused[v.Key] = true; len(key) == 32 {
+			if _, err := KeyFingerprint(key); err == nil {
+				t.Errorf("key %s (%s) is accepted", v.Key, flags)
+			}
+		}
+	}
+	if len(refused) < 20 {
+		t.Errorf("only %d edge keys were tried", len(refused))
+	}
+}
