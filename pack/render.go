@@ -2,6 +2,8 @@ package pack
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -69,7 +71,7 @@ func (b *build) writeReport() error {
 		jcs.M("provenance", jcs.Obj()),
 		jcs.M("evidence_refs", jcs.Arr(
 			jcs.Obj(jcs.M("kind", jcs.Str("pack_manifest")), jcs.M("path", jcs.Str(manifestName)), jcs.M("sha256", null)),
-			strs("kind", "receipt_pack", "path", receiptsName, "sha256", hexSum(b.jsonl)))),
+			strs("kind", "receipt_pack", "path", receiptsName, "sha256", b.lines.sum))),
 		jcs.M("checks", jcs.Arr(
 			strs("name", "receipt_pack_integrity", "verdict", "PASS"), strs("name", "claim_check", "verdict", claimWord),
 			strs("name", "replay", "verdict", "NOT_RUN"), strs("name", "trust", "verdict", "NOT_EVALUATED"))),
@@ -117,10 +119,10 @@ func texts(list []string) jcs.Value {
 }
 
 func (b *build) reportedHead() jcs.Value {
-	if len(b.receipts) == 0 {
+	if b.lines.count == 0 {
 		return jcs.Value{}
 	}
-	return jcs.Str(b.head)
+	return jcs.Str(b.lines.head)
 }
 
 func (b *build) scope(evaluated bool, proves []string) jcs.Value {
@@ -184,20 +186,72 @@ func (b *build) summary() []byte {
 	var w strings.Builder
 	w.WriteString("# Proof pack\n\nThis file is not covered by the signature: read it, then verify the pack.\n\n")
 	b.facts(&w)
-	fmt.Fprintf(&w, "| Signer | %s |\n\n## Claims\n\n", cell(b.Signer.ID()))
+	key := b.Signer.Public()
+	rows := [][2]string{
+		{"Built", b.now()}, {"Signer", b.Signer.ID()}, {"Key (SHA-256)", hexSum(key)},
+		{"Valid until", b.ValidUntil}, {"Superseded by", b.SupersededBy}, {"Pack root", b.root}, {"Receipts (SHA-256)", b.lines.sum},
+	}
+	if ci := b.CIBinding; ci != nil {
+		rows = append(rows, [2]string{"CI", ci.Provider}, [2]string{"Commit", ci.CommitSHA}, [2]string{"Repository", ci.Repo}, [2]string{"CI run", ci.RunID})
+	}
+	for _, row := range rows {
+		if row[1] != "" {
+			fmt.Fprintf(&w, "| %s | %s |\n", row[0], Markdown(row[1]))
+		}
+	}
+	w.WriteString("\n## Receipts\n\n")
+	b.kindList(&w)
+	w.WriteString("\n## Claims\n\n")
 	b.claimList(&w)
-	w.WriteString("\n## Verify\n\n    assay verify-pack <pack directory>\n")
+	w.WriteString("\n## What it does not prove\n\n" +
+		"That what the receipts say is true or complete, or who holds the key: whoever can run a builder can\n" +
+		"make and sign a pack. Compare the key above with one that you have from the signer. Not proved either:\n" +
+		strings.ReplaceAll(strings.Join(doesNotProve, ", "), "_", " ") + ".\n" +
+		"\n## Verify\n\n    assay verify-pack <pack directory>\n" +
+		"\nWithout this tool, in the pack directory (the hashes must be those of `files` in pack_manifest.json):\n\n" +
+		"    sha256sum receipt_pack.jsonl verify_report.json verify_transcript.md\n" +
+		"    python3 - <<'EOF'       # pip install pynacl\n" + verifyByHand + "    EOF\n")
 	return []byte(w.String())
 }
+
+// verifyByHand checks the hashes and the signature of a pack. A manifest holds no floats and only ASCII names, so
+// Python's own sorted JSON is its canonical form.
+const verifyByHand = `    import base64, hashlib, json
+    from nacl.signing import VerifyKey
+    m = json.load(open("pack_manifest.json"))
+    signature = base64.b64decode(m.pop("signature")); m.pop("pack_root_sha256")
+    for f in m["files"]:
+        assert hashlib.sha256(open(f["path"], "rb").read()).hexdigest() == f["sha256"], f["path"]
+    signed = json.dumps(m, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    VerifyKey(base64.b64decode(m["signer_pubkey"])).verify(signed, signature)
+    print("signed by", m["signer_id"], m["signer_pubkey_sha256"])
+`
 
 func (b *build) facts(w *strings.Builder) {
 	w.WriteString("| Field | Value |\n|---|---|\n")
 	for _, row := range [][2]string{
-		{"Pack", cell(b.PackID)}, {"Run", cell(b.RunID)}, {"Receipts", fmt.Sprint(len(b.receipts))},
-		{"From", cell(b.start)}, {"To", cell(b.end)}, {"Mode", cell(b.Mode)}, {"Suite", cell(b.SuiteID)},
-		{"Claim check", b.a.ClaimCheck}, {"Head hash", cell(b.head)}, {"Policy hash", cell(b.PolicyHash)},
+		{"Pack", b.PackID}, {"Run", b.RunID}, {"Receipts", fmt.Sprint(b.lines.count)},
+		{"From", b.lines.min.at}, {"To", b.lines.max.at}, {"Mode", b.Mode}, {"Suite", b.SuiteID},
+		{"Claim check", b.a.ClaimCheck}, {"Head hash", b.lines.head}, {"Policy hash", b.PolicyHash},
 	} {
-		fmt.Fprintf(w, "| %s | %s |\n", row[0], row[1])
+		fmt.Fprintf(w, "| %s | %s |\n", row[0], Markdown(row[1]))
+	}
+}
+
+// kindList counts the receipts by type. Types that anybody may make up are one row: there may be a million.
+func (b *build) kindList(w *strings.Builder) {
+	if b.lines.count == 0 {
+		w.WriteString("None.\n")
+		return
+	}
+	w.WriteString("| Type | Receipts |\n|---|---|\n")
+	for _, kind := range slices.Sorted(maps.Keys(b.lines.kinds)) {
+		if kind != "" {
+			fmt.Fprintf(w, "| %s | %d |\n", Markdown(kind), b.lines.kinds[kind])
+		}
+	}
+	if n := b.lines.kinds[""]; n > 0 {
+		fmt.Fprintf(w, "| other namespaced types | %d |\n", n)
 	}
 }
 
@@ -211,15 +265,6 @@ func (b *build) claimList(w *strings.Builder) {
 		if r.Passed {
 			word = "PASS"
 		}
-		fmt.Fprintf(w, "- %s %s (%s): expected %s; actual %s\n", word, cell(r.ClaimID), cell(r.Severity), cell(r.Expected), cell(r.Actual))
+		fmt.Fprintf(w, "- %s %s (%s): expected %s; actual %s\n", word, Markdown(r.ClaimID), Markdown(r.Severity), Markdown(r.Expected), Markdown(r.Actual))
 	}
-}
-
-// cell shows text as code in a table: what it holds cannot end the cell, the code or the line.
-func cell(s string) string {
-	s = strings.NewReplacer("`", "'", "|", "/", "\\", "/").Replace(s)
-	if !printableASCII(s) {
-		s = quote(s)
-	}
-	return "`" + s + "`"
 }

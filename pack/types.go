@@ -1,12 +1,6 @@
 package pack
 
-import (
-	"errors"
-	"fmt"
-	"strings"
-
-	"github.com/Haserjian/assay-ledger/pack/jcs"
-)
+import "github.com/Haserjian/assay-ledger/pack/jcs"
 
 // BreakglassType is what a pack holds for a receipt of type breakglass. The reference verifier refuses
 // every pack with the bare word (pack.md §1.3), so Build writes this namespaced one, and the built-in
@@ -23,17 +17,11 @@ func AdmittedType(typ string) bool { return typ == breakglass || admitted(typ) }
 
 // CheckData refuses what Build would refuse of the members that a program gives its receipts, so that
 // it is refused while the program can still do something about it: values that not every JSON reader
-// reads alike, and names that differ only by case from one that has a meaning. The error names the member.
+// reads alike, and names that differ only by case from one that has a meaning. The error names the
+// member: "usage.tokens: integer …".
 func CheckData(data jcs.Value) error {
-	if data.Kind != jcs.Object {
-		return errors.New("expected an object")
+	if f := checkData(&data); f != nil {
+		return f
 	}
-	for _, m := range data.Members {
-		for _, core := range coreNames {
-			if m.Name != core && strings.EqualFold(m.Name, core) {
-				return fmt.Errorf("%s differs from %s only by case", quote(m.Name), core)
-			}
-		}
-	}
-	return portable(data, 1)
+	return nil
 }

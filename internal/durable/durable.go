@@ -121,72 +121,112 @@ func Mkdir(path string, perm fs.FileMode) error {
 // whatever it may be. Names may hold one level of subdirectory ("_unsigned/x"). The modes are dirPerm and
 // filePerm whatever the umask. The parent of dir must exist.
 func WriteDir(dir string, names []string, data [][]byte, dirPerm, filePerm fs.FileMode) error {
-	dir = filepath.Clean(dir)
-	if err := checkNames(names, data); err != nil {
-		return fmt.Errorf("writing directory %s: %w", dir, err)
+	if len(names) != len(data) {
+		return fmt.Errorf("writing directory %s: %d names for %d files", dir, len(names), len(data))
 	}
-	if _, err := os.Lstat(dir); err == nil {
-		return fmt.Errorf("writing directory %s: %w", dir, fs.ErrExist)
-	}
-	parent := filepath.Dir(dir)
-	staging, err := os.MkdirTemp(parent, stagingPattern) // mode 0700 while it is incomplete
+	s, err := Stage(dir, dirPerm, filePerm)
 	if err != nil {
-		return fmt.Errorf("writing directory %s: %w", dir, err)
+		return err
 	}
-	if err := stage(staging, names, data, dirPerm, filePerm); err != nil {
-		return fmt.Errorf("writing directory %s: %w", dir, errors.Join(err, discard(staging)))
+	for i, name := range names {
+		f, err := s.Create(name)
+		if err == nil {
+			err = fill(f, data[i], filePerm) // fsyncs the file
+		}
+		if err != nil {
+			return errors.Join(s.failed(err), s.Discard())
+		}
+	}
+	if err := s.Publish(); err != nil {
+		return errors.Join(err, s.Discard())
+	}
+	return nil
+}
+
+// Staging is a directory in the making, under a name beside its own that nobody reads. It is for one
+// goroutine. Publish gives it its name; until then Discard removes it, and a crash leaves it under
+// .assay_pack_staging_*, mode 0700: harmless, and free to be deleted once its writer is gone.
+type Staging struct {
+	path, target      string
+	dirPerm, filePerm fs.FileMode
+	dirs              []string // parents first
+	done              bool     // published, or discarded
+}
+
+// Stage begins a new directory; fs.ErrExist if dir exists. The parent of dir must exist.
+func Stage(dir string, dirPerm, filePerm fs.FileMode) (*Staging, error) {
+	s := &Staging{target: filepath.Clean(dir), dirPerm: dirPerm, filePerm: filePerm}
+	if _, err := os.Lstat(s.target); err == nil {
+		return nil, s.failed(fs.ErrExist)
+	}
+	path, err := os.MkdirTemp(filepath.Dir(s.target), stagingPattern) // mode 0700 while it is incomplete
+	if err != nil {
+		return nil, s.failed(err)
+	}
+	s.path, s.dirs = path, []string{path}
+	return s, nil
+}
+
+func (s *Staging) failed(err error) error {
+	return fmt.Errorf("writing directory %s: %w", s.target, err)
+}
+
+// Path is where the directory is until it is published.
+func (s *Staging) Path() string { return s.path }
+
+// Create opens a new file for writing and reading: "name" or "directory/name". Equal names meet at O_EXCL.
+// Give it to Seal.
+func (s *Staging) Create(name string) (*os.File, error) {
+	if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, "\\:\x00") || strings.Count(name, "/") > 1 {
+		return nil, fmt.Errorf("file name %q, expected \"name\" or \"directory/name\"", name)
+	}
+	path := filepath.Join(s.path, filepath.FromSlash(name))
+	if strings.Contains(name, "/") {
+		switch err := os.Mkdir(filepath.Dir(path), 0o700); {
+		case err == nil:
+			s.dirs = append(s.dirs, filepath.Dir(path))
+		case !errors.Is(err, fs.ErrExist): // if a file has that name, opening says so
+			return nil, err
+		}
+	}
+	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+}
+
+// Seal ends the writing of a file: its mode, fsync, close.
+func (s *Staging) Seal(f *os.File) error { return fill(f, nil, s.filePerm) }
+
+// Replace puts the sealed file by in the place of another.
+func (s *Staging) Replace(name, by string) error {
+	return os.Rename(filepath.Join(s.path, filepath.FromSlash(by)), filepath.Join(s.path, filepath.FromSlash(name)))
+}
+
+// Publish fsyncs the directories, gives the whole its name in one rename, and fsyncs the parent. All
+// files must be sealed. It fails with fs.ErrExist if something has that name by now.
+func (s *Staging) Publish() error {
+	// Children first: once the mode of staging itself is set it may be closed to us.
+	for i := len(s.dirs) - 1; i >= 0; i-- {
+		if err := syncDir(s.dirs[i]); err != nil {
+			return s.failed(err)
+		}
+		if err := os.Chmod(s.dirs[i], s.dirPerm.Perm()); err != nil {
+			return s.failed(err)
+		}
 	}
 	// All files and directories are fsynced under the staging name; this makes them visible at once.
-	if err := renameNew(staging, dir); err != nil {
-		return fmt.Errorf("writing directory %s: %w", dir, errors.Join(err, discard(staging)))
+	if err := renameNew(s.path, s.target); err != nil {
+		return s.failed(err)
 	}
-	return syncName(dir, parent)
+	s.done = true
+	return syncName(s.target, filepath.Dir(s.target))
 }
 
-// checkNames admits relative names of one or two plain elements. Equal names meet at O_EXCL.
-func checkNames(names []string, data [][]byte) error {
-	if len(names) != len(data) {
-		return fmt.Errorf("%d names for %d files", len(names), len(data))
+// Discard removes what was staged. After Publish has given it its name, Discard does nothing.
+func (s *Staging) Discard() error {
+	if s.done {
+		return nil
 	}
-	for _, name := range names {
-		if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, "\\:\x00") || strings.Count(name, "/") > 1 {
-			return fmt.Errorf("file name %q, expected \"name\" or \"directory/name\"", name)
-		}
-	}
-	return nil
-}
-
-// stage writes the files and makes everything below staging durable.
-func stage(staging string, names []string, data [][]byte, dirPerm, filePerm fs.FileMode) error {
-	dirs := []string{staging}
-	for i, name := range names {
-		path := filepath.Join(staging, filepath.FromSlash(name))
-		if strings.Contains(name, "/") {
-			switch err := os.Mkdir(filepath.Dir(path), 0o700); {
-			case err == nil:
-				dirs = append(dirs, filepath.Dir(path))
-			case !errors.Is(err, fs.ErrExist): // if a file has that name, opening says so
-				return err
-			}
-		}
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return err
-		}
-		if err := fill(f, data[i], filePerm); err != nil { // fsyncs the file
-			return err
-		}
-	}
-	// Children first: once the mode of staging itself is set it may be closed to us.
-	for i := len(dirs) - 1; i >= 0; i-- {
-		if err := syncDir(dirs[i]); err != nil {
-			return err
-		}
-		if err := os.Chmod(dirs[i], dirPerm.Perm()); err != nil {
-			return err
-		}
-	}
-	return nil
+	s.done = true
+	return discard(s.path)
 }
 
 // discard removes a staging directory, whose parts may already have modes that forbid it.

@@ -1,0 +1,189 @@
+package pack
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/trust"
+)
+
+// attest makes the attestation of pack.md §3.4.
+func (b *build) attest() error {
+	claimSetHash, fingerprintValue := hexSum([]byte(b.ClaimSetID)), jcs.Value{}
+	suiteHash := hexSum([]byte(b.SuiteID))
+	if len(b.claims) > 0 {
+		if claimSetHash = ClaimSetHash(b.Cards); claimSetHash == "" {
+			return errors.New("a run card has no canonical form")
+		}
+		fingerprintValue = jcs.Str(discrepancyFingerprint(b.PolicyHash, suiteHash, b.results))
+	}
+	if b.PackID == "" {
+		id, err := b.derivePackID(suiteHash, claimSetHash)
+		if err != nil {
+			return err
+		}
+		b.PackID = id
+	}
+	members := []jcs.Member{
+		jcs.M("pack_format_version", jcs.Str(packFormat)),
+		jcs.M("fingerprint_version", jcs.Int(1)),
+		jcs.M("pack_id", jcs.Str(b.PackID)),
+		jcs.M("run_id", jcs.Str(b.RunID)),
+		jcs.M("suite_id", jcs.Str(b.SuiteID)),
+		jcs.M("suite_hash", jcs.Str(suiteHash)),
+		jcs.M("verifier_version", jcs.Str(Version)),
+		jcs.M("canon_version", jcs.Str(canonVersion)),
+		jcs.M("canon_impl", jcs.Str("assay-ledger/pack/jcs")),
+		jcs.M("canon_impl_version", jcs.Str(Version)),
+		jcs.M("policy_hash", jcs.Str(b.PolicyHash)),
+		jcs.M("claim_set_id", jcs.Str(b.ClaimSetID)),
+		jcs.M("claim_set_hash", jcs.Str(claimSetHash)),
+		jcs.M("receipt_integrity", jcs.Str("PASS")),
+		jcs.M("claim_check", jcs.Str(claimVerdict(b.results))),
+		jcs.M("discrepancy_fingerprint", fingerprintValue),
+		jcs.M("assurance_level", jcs.Str("L0")),
+		jcs.M("proof_tier", jcs.Str("signed-pack")),
+		jcs.M("mode", jcs.Str(b.Mode)),
+		jcs.M("head_hash", jcs.Str(b.lines.head)),
+		jcs.M("head_hash_algorithm", jcs.Str(headAlgorithm)),
+		jcs.M("time_authority", jcs.Str("local_clock")),
+		jcs.M("n_receipts", jcs.Int(int64(b.lines.count))),
+		jcs.M("timestamp_start", jcs.Str(b.lines.min.at)),
+		jcs.M("timestamp_end", jcs.Str(b.lines.max.at)),
+	}
+	if !b.OldShape {
+		members = append(members,
+			jcs.M("ci_binding", b.CIBinding.value()),
+			jcs.M("valid_until", stringOrNull(b.ValidUntil)),
+			jcs.M("superseded_by", stringOrNull(b.SupersededBy)))
+	}
+	b.attestation = jcs.Obj(members...)
+	var problem error
+	object(attestationMembers)("attestation", b.attestation, func(s string) {
+		if problem == nil {
+			problem = errors.New(s)
+		}
+	})
+	if problem != nil {
+		return problem
+	}
+	canonical, err := jcs.AppendPack(nil, b.attestation)
+	if err != nil {
+		return fmt.Errorf("attestation: %w", err)
+	}
+	b.root, b.a = hexSum(canonical), readAttestation(b.attestation)
+	return nil
+}
+
+// derivePackID is the deterministic id of pack.md §3.4.
+func (b *build) derivePackID(suiteHash, claimSetHash string) (string, error) {
+	seed, err := jcs.AppendPack(nil, jcs.Obj(
+		jcs.M("pack_format_version", jcs.Str(packFormat)),
+		jcs.M("run_id", jcs.Str(b.RunID)),
+		jcs.M("receipt_pack_sha256", jcs.Str(b.lines.sum)),
+		jcs.M("policy_hash", jcs.Str(b.PolicyHash)),
+		jcs.M("suite_hash", jcs.Str(suiteHash)),
+		jcs.M("claim_set_id", jcs.Str(b.ClaimSetID)),
+		jcs.M("claim_set_hash", jcs.Str(claimSetHash)),
+		jcs.M("mode", jcs.Str(b.Mode)),
+		jcs.M("ci_binding", b.CIBinding.value()),
+		jcs.M("valid_until", stringOrNull(b.ValidUntil)),
+		jcs.M("superseded_by", stringOrNull(b.SupersededBy))))
+	if err != nil {
+		return "", fmt.Errorf("deriving the pack id: %w", err)
+	}
+	return "pack_deterministic_" + hexSum([]byte(hexSum(seed)))[:8], nil
+}
+
+func stringOrNull(s string) jcs.Value {
+	if s == "" {
+		return jcs.Value{}
+	}
+	return jcs.Str(s)
+}
+
+// value is ci_binding as the attestation holds it, null for none.
+func (ci *CIBinding) value() jcs.Value {
+	if ci == nil {
+		return jcs.Value{}
+	}
+	members := []jcs.Member{jcs.M("provider", jcs.Str(ci.Provider)), jcs.M("commit_sha", jcs.Str(ci.CommitSHA))}
+	for _, m := range []struct{ name, value string }{
+		{"repo", ci.Repo}, {"ref", ci.Ref}, {"run_id", ci.RunID}, {"run_attempt", ci.RunAttempt},
+		{"workflow_ref", ci.WorkflowRef}, {"actor", ci.Actor},
+	} {
+		members = appendText(members, m.name, m.value)
+	}
+	return jcs.Obj(members...)
+}
+
+// sign makes the manifest of pack.md §3.3, signs it (§3.5) and writes both files.
+func (b *build) sign() error {
+	key := b.Signer.Public()
+	scopeWord := scope
+	if b.OldShape {
+		scopeWord = scopeLegacy
+	}
+	names := make([]jcs.Value, len(expectedFiles))
+	for i, name := range expectedFiles {
+		names[i] = jcs.Str(name)
+	}
+	members := []jcs.Member{
+		jcs.M("pack_id", jcs.Str(b.PackID)),
+		jcs.M("pack_version", jcs.Str(packFormat)),
+		jcs.M("manifest_version", jcs.Str(manifestForm)),
+		jcs.M("hash_alg", jcs.Str("sha256")),
+		jcs.M("attestation", b.attestation),
+		jcs.M("attestation_sha256", jcs.Str(b.root)),
+		jcs.M("suite_hash", jcs.Str(b.a.SuiteHash)),
+		jcs.M("claim_set_id", jcs.Str(b.a.ClaimSetID)),
+		jcs.M("claim_set_hash", jcs.Str(b.a.ClaimSetHash)),
+		jcs.M("receipt_count_expected", jcs.Int(b.a.NReceipts)),
+		jcs.M("files", jcs.Arr(
+			fileEntry(receiptsName, b.lines.sum, b.lines.size), fileValue(reportName, b.report), fileValue(transcriptName, b.transcript))),
+		jcs.M("expected_files", jcs.Arr(names...)),
+		jcs.M("signer_id", jcs.Str(b.Signer.ID())),
+		jcs.M("signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(key))),
+		jcs.M("signer_pubkey_sha256", jcs.Str(hexSum(key))),
+		jcs.M("signature_alg", jcs.Str("ed25519")),
+		jcs.M("signature_scope", jcs.Str(scopeWord)),
+	}
+	message, err := jcs.AppendPack(nil, jcs.Obj(members...))
+	if err != nil {
+		return fmt.Errorf("manifest: %w", err)
+	}
+	if b.signature, err = b.Signer.Sign(message); err != nil {
+		return fmt.Errorf("signing as %s: %w", b.Signer.ID(), err)
+	}
+	if !trust.VerifyEd25519(key, message, b.signature) {
+		return fmt.Errorf("signing as %s: the signature does not verify with the signer's own public key", b.Signer.ID())
+	}
+	members = append(members,
+		jcs.M("signature", jcs.Str(base64.StdEncoding.EncodeToString(b.signature))),
+		jcs.M("pack_root_sha256", jcs.Str(b.root)))
+	if b.manifest, err = jcs.AppendPretty(nil, jcs.Obj(members...)); err != nil {
+		return fmt.Errorf("manifest: %w", err)
+	}
+	if len(b.manifest) > maxManifest {
+		return fmt.Errorf("the manifest has %d bytes, at most %d", len(b.manifest), maxManifest)
+	}
+	return nil
+}
+
+func fileValue(name string, data []byte) jcs.Value {
+	return fileEntry(name, hexSum(data), int64(len(data)))
+}
+
+func fileEntry(name, sum string, size int64) jcs.Value {
+	return jcs.Obj(jcs.M("path", jcs.Str(name)), jcs.M("sha256", jcs.Str(sum)), jcs.M("bytes", jcs.Int(size)))
+}
+
+// appendText adds a string member, unless it is empty.
+func appendText(members []jcs.Member, name, value string) []jcs.Member {
+	if value == "" {
+		return members
+	}
+	return append(members, jcs.M(name, jcs.Str(value)))
+}

@@ -1,0 +1,476 @@
+package pack
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+// lines is receipt_pack.jsonl in the making. Each receipt is written as it comes; if they come in the
+// order of pack.md §3.2, that file is the pack's, and if not, its lines are copied in order to another.
+// What is kept of a receipt does not depend on how long it is.
+type lines struct {
+	count    int
+	size     int64
+	sum      string // SHA-256 of the file
+	head     string // of the last receipt
+	min, max extreme
+
+	kinds map[string]int // of the types we know, for the summary; "" counts the others
+
+	ids    map[[16]byte]struct{} // hashes of the receipt ids
+	index  index                 // of the lines as they came
+	sorted bool                  // so far they came in order
+	hash   hash.Hash             // of the file, while sorted
+	run    *claimRun             // nil: no claims
+	line   []byte                // the last line, with its newline
+	reader jcs.Reader
+}
+
+// extreme is the least or greatest timestamp, and whose it is.
+type extreme struct {
+	at, id string
+	i      int
+}
+
+// receive reads all receipts and leaves the file of receipts complete.
+func (b *build) receive() error {
+	file, err := b.place.create(receiptsName)
+	if err != nil {
+		return err
+	}
+	l := &b.lines
+	l.sorted, l.ids, l.kinds = true, map[[16]byte]struct{}{}, map[string]int{}
+	l.start(b.claims)
+	if err := b.each(func(r *jcs.Value) error { return b.accept(file, r) }); err != nil {
+		return errors.Join(err, file.drop())
+	}
+	l.ids = nil
+	if !l.sorted {
+		if err := b.reorder(file); err != nil {
+			return err
+		}
+	} else if err := file.seal(); err != nil {
+		return err
+	}
+	l.index = index{}
+	l.sum = hex.EncodeToString(l.hash.Sum(nil))
+	if l.run != nil {
+		b.results = l.run.results()
+	}
+	if l.count == 0 {
+		l.head, l.min.at, l.max.at = emptyHead, b.now(), b.now()
+		return nil
+	}
+	last, err := jcs.Pack(nil, l.line[:len(l.line)-1], jcs.Limits{Bytes: maxLine, Depth: maxDepth})
+	if err != nil {
+		return err
+	}
+	l.head = hexSum(last)
+	return b.checkSpan()
+}
+
+// start begins what sees the lines in their final order.
+func (l *lines) start(claims []Claim) {
+	l.hash = sha256.New()
+	if len(claims) > 0 {
+		l.run = newClaimRun(claims)
+	}
+}
+
+// each shows every receipt, from wherever they come.
+func (b *build) each(show func(*jcs.Value) error) error {
+	for i := range b.Receipts {
+		if err := show(&b.Receipts[i]); err != nil {
+			return err
+		}
+	}
+	if b.Stream == nil {
+		return nil
+	}
+	for r, err := range b.Stream {
+		if err == nil {
+			err = show(&r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refuse names the receipt and the member: receipt 17 (r_ab12): usage.tokens: integer …
+func refuse(i int, id string, f error) error {
+	if id == "" {
+		return fmt.Errorf("receipt %d: %w", i, f)
+	}
+	return fmt.Errorf("receipt %d (%s): %w", i, printable(id), f)
+}
+
+// accept checks one receipt, projects it (pack.md §1.4) and writes its line.
+func (b *build) accept(file draft, r *jcs.Value) error {
+	l := &b.lines
+	if l.count == maxReceipts {
+		return fmt.Errorf("more than %d receipts", maxReceipts)
+	}
+	c := coreOf(r)
+	f := checkData(r)
+	if f == nil {
+		f = b.checkReceipt(&c)
+	}
+	if f != nil {
+		return refuse(l.count, c.id, f)
+	}
+	if l.known(c.id) {
+		return refuse(l.count, c.id, l.duplicate(file, c.id))
+	}
+	packed := *r
+	if c.dropped != "" {
+		packed = r.Without(projected...)
+	}
+	if c.kind == breakglass {
+		packed = namespaced(packed)
+	}
+	line, err := jcs.AppendPackLine(l.line[:0], packed)
+	if err != nil {
+		return refuse(l.count, c.id, err)
+	}
+	if len(line) > maxLine {
+		return refuse(l.count, c.id, fmt.Errorf("its line has %d bytes, at most %d", len(line), maxLine))
+	}
+	l.line = append(line, '\n')
+	return l.add(file, &c)
+}
+
+// known remembers an id, and reports whether it was there before.
+func (l *lines) known(id string) bool {
+	sum := sha256.Sum256([]byte(id))
+	before := len(l.ids)
+	l.ids[[16]byte(sum[:])] = struct{}{}
+	return len(l.ids) == before
+}
+
+func (l *lines) duplicate(file draft, id string) error {
+	if err := file.flush(); err != nil {
+		return err
+	}
+	for i := range l.count {
+		if got, err := l.index.id(file, i); err == nil && got == id {
+			return faultf("receipt_id", "it is that of receipt %d", i)
+		}
+	}
+	return faultf("receipt_id", "it was there before")
+}
+
+// add writes l.line, which is the receipt c.
+func (l *lines) add(file draft, c *core) error {
+	if l.size+int64(len(l.line)) > maxJSONL {
+		return fmt.Errorf("receipt %d: the receipts have more than %d bytes", l.count, int64(maxJSONL))
+	}
+	if _, err := file.Write(l.line); err != nil {
+		return fmt.Errorf("writing %s: %w", receiptsName, err)
+	}
+	seq := int64(0)
+	if c.seq != nil {
+		seq, _ = c.seq.Int64()
+	}
+	run := c.trace
+	if run == nil {
+		run = c.run
+	}
+	l.index.add(key{seq: seq, at: uint32(l.count), run: run != nil && run.Text != ""}, c.id, len(l.line))
+	l.span(c.at, c.id)
+	switch kind := c.kind; {
+	case kind == breakglass:
+		l.kinds[BreakglassType]++
+	case flatTypes[kind], kind == BreakglassType:
+		l.kinds[kind]++
+	default:
+		l.kinds[""]++
+	}
+	if l.count++; l.count > 1 && l.sorted {
+		l.sorted = l.index.follows()
+	}
+	l.size += int64(len(l.line))
+	if !l.sorted {
+		return nil // its turn is in reorder
+	}
+	return l.show()
+}
+
+func (l *lines) span(at, id string) {
+	if l.count == 0 || at < l.min.at {
+		l.min = extreme{at, id, l.count}
+	}
+	if l.count == 0 || at > l.max.at {
+		l.max = extreme{at, id, l.count}
+	}
+}
+
+// show gives l.line, the next in order, to what sees the lines in order. Claims are asked of what is
+// packed, not of what was given: 2.0 is packed as 2, and it is the packed text that Verify will see.
+func (l *lines) show() error {
+	l.hash.Write(l.line)
+	if l.run == nil {
+		return nil
+	}
+	v, _, err := l.reader.IsPackLine(l.line[:len(l.line)-1], jcs.Limits{Bytes: maxLine, Depth: maxDepth})
+	if err != nil {
+		return err
+	}
+	l.run.add(v)
+	return nil
+}
+
+// reorder copies the lines in the order of pack.md §3.2.
+func (b *build) reorder(file draft) (err error) {
+	defer func() { err = errors.Join(err, file.drop()) }()
+	if err := file.flush(); err != nil {
+		return err
+	}
+	l := &b.lines
+	order, err := l.index.order(file)
+	if err != nil {
+		return fmt.Errorf("sorting the receipts: %w", err)
+	}
+	const unsorted = receiptsName + ".sorted"
+	out, err := b.place.create(unsorted)
+	if err != nil {
+		return err
+	}
+	l.start(b.claims)
+	for _, k := range order {
+		if l.line, err = l.index.read(file, int(k.at), l.line); err == nil {
+			_, err = out.Write(l.line)
+		}
+		if err == nil {
+			err = l.show()
+		}
+		if err != nil {
+			return errors.Join(fmt.Errorf("sorting the receipts: %w", err), out.drop())
+		}
+	}
+	if err := out.seal(); err != nil {
+		return err
+	}
+	return b.place.replace(receiptsName, unsorted)
+}
+
+// checkSpan refuses timestamps that the attestation could not hold: it has the least and the greatest.
+func (b *build) checkSpan() error {
+	for _, x := range []struct {
+		extreme
+		word, name string
+	}{{b.lines.min, "least", "timestamp_start"}, {b.lines.max, "greatest", "timestamp_end"}} {
+		at, ok := parseSchemaTime(x.at)
+		if !ok || !isSchemaTime(x.at) {
+			return refuse(x.i, x.id, faultf("timestamp", "%s is the %s of all, and %s of the attestation must be an RFC 3339 date-time", quote(x.at), x.word, x.name))
+		}
+		if at.After(b.Now.Add(maxAhead)) {
+			return refuse(x.i, x.id, faultf("timestamp", "%s is more than %s after the time of the build, %s", quote(x.at), maxAhead, b.now()))
+		}
+	}
+	return nil
+}
+
+// checkReceipt is what a pack asks of one receipt (pack.md §1.1, §1.3, §3.2).
+func (b *build) checkReceipt(c *core) *fault {
+	if name := c.missing(); name != "" {
+		return faultf(name, "it is missing, empty or not a string")
+	}
+	if !AdmittedType(c.kind) {
+		return faultf("type", "%s is not admitted: use a known type or a namespaced one such as \"acme.%s/v1\"", quote(c.kind), suggest(c.kind))
+	}
+	// SPEC pack.md §1.5: "accept the ≥3.11 set". CPython 3.9 and 3.10 read fractions of 3 or 6 digits
+	// only; verifiers that run on them refuse the pack of a program that wrote others.
+	if !parseReceiptTime(c.at) {
+		return faultf("timestamp", "%s is not ISO 8601", quote(c.at))
+	}
+	if c.seq != nil {
+		// SPEC pack.md §3.2: "Mixed/None seq types → build error."
+		if _, ok := c.seq.Int64(); !ok {
+			return faultf("seq", "it is not an integer")
+		}
+	}
+	switch {
+	case !sameRun(c.trace, b.RunID):
+		return faultf("_trace_id", "it is not the run id of the pack, %s", quote(b.RunID))
+	case !sameRun(c.run, b.RunID):
+		return faultf("run_id", "it is not the run id of the pack, %s", quote(b.RunID))
+	}
+	return nil
+}
+
+// suggest makes a word of a refused type, for a message.
+func suggest(kind string) string {
+	kind = strings.ToLower(kind[strings.LastIndexAny(kind, "./")+1:])
+	if !word(kind) || len(kind) > 40 {
+		return "event"
+	}
+	return kind
+}
+
+// namespaced gives a receipt of type breakglass the type that verifiers admit (BreakglassType).
+func namespaced(r jcs.Value) jcs.Value {
+	r.Members = slices.Clone(r.Members)
+	for i := range r.Members {
+		if m := &r.Members[i]; m.Name == "type" {
+			m.Value = jcs.Str(BreakglassType)
+		}
+	}
+	return r
+}
+
+// index remembers where each line is and how it sorts: 56 bytes for a line with an id of 16. It grows in
+// blocks, so that growing copies nothing.
+type index struct {
+	blocks [][]entry
+	ids    [][]byte // blocks of the first maxKeptID bytes of the ids
+	end    int64    // of the file
+}
+
+const (
+	entryBlock = 4096
+	idBlock    = 64 << 10
+	maxKeptID  = 64
+)
+
+type entry struct {
+	key
+	offset  int64
+	size    uint32
+	id      uint32 // position among ids, all blocks being full
+	idSize  uint8  // of what is kept
+	shorter bool   // the id is longer than that
+}
+
+// key is what sorts (pack.md §3.2) without the id. All run ids that are there are the same.
+type key struct {
+	seq int64
+	at  uint32 // the line, as they came
+	run bool
+}
+
+func (k key) compare(l key) int {
+	if k.run != l.run {
+		if k.run {
+			return +1 // "" comes before any run
+		}
+		return -1
+	}
+	return cmp.Compare(k.seq, l.seq)
+}
+
+func (x *index) add(k key, id string, size int) {
+	n := len(x.blocks)
+	if n == 0 || len(x.blocks[n-1]) == entryBlock {
+		x.blocks = append(x.blocks, make([]entry, 0, entryBlock))
+		n++
+	}
+	kept := id[:min(len(id), maxKeptID)]
+	at := x.keep(kept)
+	x.blocks[n-1] = append(x.blocks[n-1], entry{key: k, offset: x.end, size: uint32(size), id: at, idSize: uint8(len(kept)), shorter: len(kept) < len(id)})
+	x.end += int64(size)
+}
+
+func (x *index) keep(id string) uint32 {
+	n := len(x.ids)
+	if n == 0 || len(x.ids[n-1])+len(id) > idBlock {
+		x.ids = append(x.ids, make([]byte, 0, idBlock))
+		n++
+	}
+	at := (n-1)*idBlock + len(x.ids[n-1])
+	x.ids[n-1] = append(x.ids[n-1], id...)
+	return uint32(at)
+}
+
+func (x *index) entry(i int) *entry { return &x.blocks[i/entryBlock][i%entryBlock] }
+
+func (x *index) kept(e *entry) []byte {
+	return x.ids[e.id/idBlock][e.id%idBlock:][:e.idSize]
+}
+
+func (x *index) len() int {
+	if len(x.blocks) == 0 {
+		return 0
+	}
+	return (len(x.blocks)-1)*entryBlock + len(x.blocks[len(x.blocks)-1])
+}
+
+// follows reports whether the last line sorts after the one before, as far as what is kept tells: a
+// false no only makes reorder look again.
+func (x *index) follows() bool {
+	a, b := x.entry(x.len()-2), x.entry(x.len()-1)
+	c := a.compare(b.key)
+	return c < 0 || c == 0 && bytes.Compare(x.kept(a), x.kept(b)) < 0
+}
+
+// read reads line i, with its newline, into the memory of buf.
+func (x *index) read(file io.ReaderAt, i int, buf []byte) ([]byte, error) {
+	e := x.entry(i)
+	buf = slices.Grow(buf[:0], int(e.size))[:e.size]
+	_, err := file.ReadAt(buf, e.offset)
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return buf, err
+}
+
+// id is the whole id of line i.
+func (x *index) id(file io.ReaderAt, i int) (string, error) {
+	e := x.entry(i)
+	if !e.shorter {
+		return string(x.kept(e)), nil
+	}
+	line, err := x.read(file, i, nil)
+	if err != nil {
+		return "", err
+	}
+	v, err := jcs.Parse(line, jcs.Limits{Bytes: maxLine + 1, Depth: maxDepth})
+	return str(v, "receipt_id"), err
+}
+
+// order is the lines sorted by pack.md §3.2: run, sequence number, and of equals the id by code point.
+func (x *index) order(file io.ReaderAt) ([]key, error) {
+	keys := make([]key, 0, x.len())
+	for _, block := range x.blocks {
+		for i := range block {
+			keys = append(keys, block[i].key)
+		}
+	}
+	var failed error
+	slices.SortFunc(keys, func(k, l key) int {
+		if c := k.compare(l); c != 0 {
+			return c
+		}
+		c, err := x.compareIDs(file, int(k.at), int(l.at))
+		if err != nil {
+			failed = err
+		}
+		return c
+	})
+	return keys, failed
+}
+
+func (x *index) compareIDs(file io.ReaderAt, i, j int) (int, error) {
+	a, b := x.entry(i), x.entry(j)
+	c := bytes.Compare(x.kept(a), x.kept(b))
+	if c != 0 || i == j || !a.shorter && !b.shorter {
+		return c, nil
+	}
+	left, err := x.id(file, i)
+	if err != nil {
+		return 0, err
+	}
+	right, err := x.id(file, j)
+	return strings.Compare(left, right), err
+}
