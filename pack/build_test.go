@@ -183,37 +183,73 @@ func TestRebuildingReferencePacksGivesTheSameReceiptsAndAttestation(t *testing.T
 	}
 }
 
-func TestBuildRefusesWhatVerifyWouldRejectAndWhatIsNotPortable(t *testing.T) {
+// TestBuildRefusesWhatAnyVerifierWouldRejectAndNamesReceiptAndMember has a row for each rule.
+func TestBuildRefusesWhatAnyVerifierWouldRejectAndNamesReceiptAndMember(t *testing.T) {
 	with := func(members string) string {
-		return `{"receipt_id":"r","type":"model_call","timestamp":"2026-01-15T10:00:00+00:00",` + members + `}`
+		return `{"receipt_id":"r_x","type":"model_call","timestamp":"2026-01-15T10:00:00+00:00",` + members + `}`
 	}
+	at := func(timestamp string) string {
+		return `{"receipt_id":"r_x","type":"model_call","timestamp":"` + timestamp + `"}`
+	}
+	typed := func(kind string) string {
+		return `{"receipt_id":"r_x","type":"` + kind + `","timestamp":"2026-01-15T10:00:00+00:00"}`
+	}
+	nested := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 	for _, c := range []struct{ receipt, want string }{
-		{`[1]`, "an object"},
-		{`{"type":"model_call","timestamp":"2026-01-15T10:00:00+00:00"}`, "receipt_id is missing"},
-		{`{"receipt_id":"","type":"model_call","timestamp":"2026-01-15T10:00:00+00:00"}`, "receipt_id is missing"},
-		{`{"receipt_id":7,"type":"model_call","timestamp":"2026-01-15T10:00:00+00:00"}`, "receipt_id is missing"},
-		{`{"receipt_id":"r","type":"policy_impact","timestamp":"2026-01-15T10:00:00+00:00"}`, `"acme.policy_impact/v1"`},
-		{`{"receipt_id":"r","type":"loom.x","timestamp":"2026-01-15T10:00:00+00:00"}`, "not admitted"},
-		{`{"receipt_id":"r","type":"a.b\n","timestamp":"2026-01-15T10:00:00+00:00"}`, "not admitted"},
-		{`{"receipt_id":"r","type":"model_call","timestamp":"2026-01-15"}`, "timestamp"},
-		{`{"receipt_id":"r","type":"model_call","timestamp":"2026-01-15T10:00:60+00:00"}`, "timestamp"},
-		{`{"receipt_id":"r","type":"model_call","timestamp":"2026-02-15T10:00:00+00:00"}`, "timestamp_end"}, // from the future
-		{with(`"n":9007199254740992`), "n: integer"},
-		{with(`"n":[-9007199254740993]`), "n: [0]: integer"},
-		{with(`"n":1e400`), "out of range"},
-		{with(`"n":1e-400`), "out of range"},
-		{with(`"naïve":1`), "not portable"},
-		{with(`"a":{"__proto__":1}`), "not portable"},
-		{with(`"Signature":"x"`), "only by case"},
-		{with(`"SEQ":1`), "only by case"},
-		{with(`"seq":"1"`), "seq"},
-		{with(`"seq":null`), "seq"},
-		{with(`"seq":1.0`), "seq"},
-		{with(`"_trace_id":"other"`), "_trace_id"},
-		{with(`"run_id":"other"`), "run_id"},
-		{with(`"run_id":7`), "run_id"},
-		{with(`"x":"` + strings.Repeat("x", maxLine) + `"`), "bytes"},
-		{with(`"x":` + strings.Repeat("[", 64) + strings.Repeat("]", 64)), ""},
+		// pack.md §1.1: the three members
+		{`[1]`, `receipt 2: expected an object`},
+		{`null`, `receipt 2: expected an object`},
+		{`{"type":"model_call","timestamp":"2026-01-15T10:00:00+00:00"}`, `receipt 2: receipt_id: it is missing, empty or not a string`},
+		{`{"receipt_id":"","type":"model_call","timestamp":"2026-01-15T10:00:00+00:00"}`, `receipt 2: receipt_id: it is missing`},
+		{`{"receipt_id":7,"type":"model_call","timestamp":"2026-01-15T10:00:00+00:00"}`, `receipt 2: receipt_id: it is missing`},
+		{`{"receipt_id":"r_x","timestamp":"2026-01-15T10:00:00+00:00"}`, `receipt 2 (r_x): type: it is missing`},
+		{`{"receipt_id":"r_x","receipt_type":"model_call","timestamp":"2026-01-15T10:00:00+00:00"}`, `receipt 2 (r_x): type: it is missing`},
+		{`{"receipt_id":"r_x","type":["model_call"],"timestamp":"2026-01-15T10:00:00+00:00"}`, `receipt 2 (r_x): type: it is missing`},
+		{`{"receipt_id":"r_x","type":"model_call"}`, `receipt 2 (r_x): timestamp: it is missing`},
+		{`{"receipt_id":"r_x","type":"model_call","timestamp":true}`, `receipt 2 (r_x): timestamp: it is missing`},
+		{`{"receipt_id":"r_000001","type":"model_call","timestamp":"2026-01-15T10:00:00+00:00"}`, `receipt 2 (r_000001): receipt_id: it is that of receipt 0`},
+		// §1.3: types
+		{typed("policy_impact"), `receipt 2 (r_x): type: "policy_impact" is not admitted: use a known type or a namespaced one such as "acme.policy_impact/v1"`},
+		{typed("loom.x"), `type: "loom.x" is not admitted`},
+		{typed("loom.x/v1"), `type: "loom.x/v1" is not admitted`},
+		{typed(`a.b\n`), `type: "a.b\n" is not admitted`},
+		{typed("Model_call"), `"acme.model_call/v1"`},
+		{typed("\u0430cme.x"), `type: "\u0430cme.x" is not admitted`},
+		// §1.5, §3.4: timestamps
+		{at("yesterday"), `receipt 2 (r_x): timestamp: "yesterday" is not ISO 8601`},
+		{at("2026-01-15T10:00:60+00:00"), `timestamp: "2026-01-15T10:00:60+00:00" is not ISO 8601`},
+		{at("2026-01-15T10:00:00z"), `is not ISO 8601`},
+		{at("2026-01-15T24:00:00Z"), `is not ISO 8601`},
+		{at("2026-01-15"), `timestamp: "2026-01-15" is the least of all, and timestamp_start of the attestation must be an RFC 3339 date-time`},
+		{at("20260115T120000Z"), `timestamp: "20260115T120000Z" is the greatest of all, and timestamp_end`},
+		{at("2026-01-16T12:00:00.000001Z"), `receipt 2 (r_x): timestamp: "2026-01-16T12:00:00.000001Z" is more than 24h0m0s after the time of the build, 2026-01-15T12:00:00.000000+00:00`},
+		// §1.6: what readers read differently
+		{with(`"usage":{"tokens":9007199254740992}`), `receipt 2 (r_x): usage.tokens: integer 9007199254740992 is outside -(2^53-1) to 2^53-1: send it as a string`},
+		{with(`"n":[-9007199254740992]`), `n[0]: integer -9007199254740992 is outside`},
+		{with(`"n":1` + strings.Repeat("0", 4299)), `n: integer "1000`},
+		{with(`"a":[0,[{"b":1e400}]]`), `a[1][0].b: number 1e400 is out of the range of a double`},
+		{with(`"n":1e-400`), `n: number 1e-400 is out of the range of a double`},
+		{with(`"n":0.000e5,"m":-1E-999`), `m: number -1E-999 is out of the range`},
+		{with(`"a":{"naïve":1}`), `a."na\u00efve": the name is not ASCII`},
+		{with(`"a":[{"__proto__":1}]`), `a[0].__proto__: the name means something else in JavaScript`},
+		{with(`"signatures":[{"\u00e9":1}]`), `signatures[0]."\u00e9": the name is not ASCII`}, // checked before it is dropped
+		{with(`"x":` + nested(maxDepth)), `x[0][0][0]`},
+		// §10.2 W9: names that differ by case
+		{with(`"Signature":"x"`), `receipt 2 (r_x): Signature: the name differs from signature only by case`},
+		{with(`"SEQ":1`), `SEQ: the name differs from seq only by case`},
+		{with(`"Receipt_Type":"x"`), `Receipt_Type: the name differs from receipt_type`},
+		{with(`"\u017feq":1`), `"\u017feq": the name differs from seq only by case`},
+		// §3.2: order and run
+		{with(`"seq":"1"`), `seq: it is not an integer`},
+		{with(`"seq":null`), `seq: it is not an integer`},
+		{with(`"seq":true`), `seq: it is not an integer`},
+		{with(`"seq":1.0`), `seq: it is not an integer`},
+		{with(`"_trace_id":"other"`), `receipt 2 (r_x): _trace_id: it is not the run id of the pack, "run-small"`},
+		{with(`"_trace_id":7`), `_trace_id: it is not the run id`},
+		{with(`"run_id":"other"`), `run_id: it is not the run id`},
+		{with(`"_trace_id":"run-small","run_id":"other"`), `run_id: it is not the run id`},
+		// our own limits
+		{with(`"x":"` + strings.Repeat("x", maxLine) + `"`), `receipt 2 (r_x): its line has 10486`},
 	} {
 		s := smallSpec(t)
 		v, err := jcs.Parse([]byte(c.receipt), jcs.Limits{Bytes: 1 << 24, Depth: 100})
@@ -222,9 +258,35 @@ func TestBuildRefusesWhatVerifyWouldRejectAndWhatIsNotPortable(t *testing.T) {
 		}
 		s.Receipts = append(s.Receipts, v)
 		_, err = Build(s)
-		if err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%.120s: error %v, want %q", c.receipt, err, c.want)
+		if err == nil || !strings.HasPrefix(err.Error(), "building pack: receipt 2") || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%.120s:\n%.300v, want\n%q", c.receipt, err, c.want)
 		}
+		dir := filepath.Join(t.TempDir(), "pack")
+		if _, again := BuildDir(dir, s); err != nil && (again == nil || !strings.HasSuffix(again.Error(), strings.TrimPrefix(err.Error(), "building pack: "))) {
+			t.Errorf("%.120s: into a directory %v", c.receipt, again)
+		}
+		if left, err := os.ReadDir(filepath.Dir(dir)); err != nil || len(left) > 0 {
+			t.Errorf("%.120s: %v is left, %v", c.receipt, left, err)
+		}
+	}
+}
+
+func TestBuildTakesWhatEveryVerifierAccepts(t *testing.T) {
+	for _, receipt := range []string{
+		`{"receipt_id":"r_x","type":"refusal","timestamp":"2026-01-15T10:00:00.5+00","seq":-9007199254740991}`,
+		`{"receipt_id":"r_x","type":"refusal","timestamp":"2026-01-15T10:00:00.123456789Z","n":9007199254740991}`,
+		`{"receipt_id":"r_x","type":"refusal","timestamp":"2026-01-16T12:00:00Z","x":[1e20,-0.0,0.0e9,1e21,5e-324]}`,
+		`{"receipt_id":"r_x","type":"rce.x/v0","timestamp":"2026-01-15T10:00:00+00:00","x":` + strings.Repeat("[", maxDepth-1) + strings.Repeat("]", maxDepth-1) + `}`,
+		`{"receipt_id":"\u0430 \"id\" | <b>","type":"a.b","timestamp":"2026-01-15T10:00:00+00:00","run_id":"","_trace_id":null,"s":"\u0000\u007f\u0085\u2028\u2029\ufffe\ud83d\ude00"}`,
+		`{"receipt_id":"r_x","type":"refusal","timestamp":"2026-01-15T10:00:00+00:00","a":{"Seq":1,"signature":2},"signature":"x","anchor":1}`,
+	} {
+		s := smallSpec(t)
+		v, err := jcs.Parse([]byte(receipt), jcs.Limits{Depth: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Receipts = append(s.Receipts, v)
+		mustBuild(t, s)
 	}
 }
 

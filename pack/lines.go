@@ -137,9 +137,7 @@ func (b *build) accept(file draft, r *jcs.Value) error {
 	if c.dropped != "" {
 		packed = r.Without(projected...)
 	}
-	if c.kind == breakglass {
-		packed = namespaced(packed)
-	}
+	packed = namespaced(packed)
 	line, err := jcs.AppendPackLine(l.line[:0], packed)
 	if err != nil {
 		return refuse(l.count, c.id, err)
@@ -321,6 +319,9 @@ func suggest(kind string) string {
 
 // namespaced gives a receipt of type breakglass the type that verifiers admit (BreakglassType).
 func namespaced(r jcs.Value) jcs.Value {
+	if str(r, "type") != breakglass {
+		return r
+	}
 	r.Members = slices.Clone(r.Members)
 	for i := range r.Members {
 		if m := &r.Members[i]; m.Name == "type" {

@@ -29,7 +29,7 @@ func TestDataThatBuildWouldRefuseIsRefused(t *testing.T) {
 		`[]`:                     "object",
 		`null`:                   "object",
 		`{"n":9007199254740992}`: "n",
-		`{"a":[0,{"n":-1e400}]}`: "a: [1]: n",
+		`{"a":[0,{"n":-1e400}]}`: "a[1].n: number -1e400",
 		`{"n":1e-400}`:           "n",
 		`{"a":{"caf\u00e9":1}}`:  "caf",
 		`{"Type":"x"}`:           "type",

@@ -1,0 +1,374 @@
+package pack
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+// streamed is the Spec with its receipts in a stream.
+func streamed(s Spec) Spec {
+	receipts := s.Receipts
+	s.Receipts = nil
+	s.Stream = func(yield func(jcs.Value, error) bool) {
+		for _, r := range receipts {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+	return s
+}
+
+// mixedSpec is receipts whose order is decided by run, sequence number and id in turn, shuffled.
+func mixedSpec(t testing.TB, n int) Spec {
+	s := smallSpec(t)
+	s.Receipts = nil
+	long := strings.Repeat("an id that is longer than what is kept of it ", 3)
+	for i := range n {
+		id, seq, trace := fmt.Sprintf("r_%d", i), fmt.Sprint(i/7), `"_trace_id":"run-small"`
+		switch i % 5 {
+		case 0:
+			id = long + id
+		case 1:
+			id = long[:maxKeptID] // and others begin with it
+			if i > 1 {
+				id += fmt.Sprint(-i)
+			}
+		case 2:
+			id = string([]rune{0xFFFD - rune(i%3), '-'}) + id // before U+10000 by code point, after it in UTF-16
+		case 3:
+			id = string([]rune{0x10000 + rune(i%2)}) + id
+		}
+		switch i % 11 {
+		case 0:
+			seq = "-9007199254740991"
+		case 1:
+			trace = `"run_id":"run-small"`
+		case 2, 3, 4:
+			trace, seq = `"run_id":""`, "0"
+		}
+		s.Receipts = append(s.Receipts, mustParse(t, fmt.Sprintf(`{"receipt_id":%q,"type":"model_call","timestamp":"2026-01-15T10:00:%02d.000000+00:00","seq":%s,"schema_version":"3.0",%s,"n":%d.0,"text":"\u2028%s"}`,
+			id, i%60, seq, trace, i, strings.Repeat("x", i%300))))
+	}
+	rand.New(rand.NewPCG(1, 2)).Shuffle(n, func(i, j int) { s.Receipts[i], s.Receipts[j] = s.Receipts[j], s.Receipts[i] })
+	return s
+}
+
+// sortedIDs is pack.md §3.2 written down once more, plainly.
+func sortedIDs(receipts []jcs.Value) []string {
+	type row struct {
+		run string
+		seq int64
+		id  string
+	}
+	var rows []row
+	for _, r := range receipts {
+		run, ok := r.Get("_trace_id")
+		if !ok {
+			run, _ = r.Get("run_id")
+		}
+		seq, _ := get(r, "seq").Int64()
+		rows = append(rows, row{run.Text, seq, str(r, "receipt_id")})
+	}
+	slices.SortStableFunc(rows, func(a, b row) int {
+		return cmp.Or(cmp.Compare(a.run, b.run), cmp.Compare(a.seq, b.seq), slices.Compare([]rune(a.id), []rune(b.id)))
+	})
+	var ids []string
+	for _, r := range rows {
+		ids = append(ids, r.id)
+	}
+	return ids
+}
+
+func TestReceiptsArePackedByRunThenSequenceNumberThenCodePointsOfTheID(t *testing.T) {
+	for _, n := range []int{0, 1, 2, 3, 50, 700} {
+		s := mixedSpec(t, n)
+		var got []string
+		for line := range strings.Lines(string(mustBuild(t, s).file(receiptsName))) {
+			got = append(got, str(mustParse(t, line), "receipt_id"))
+		}
+		if want := sortedIDs(s.Receipts); !slices.Equal(got, want) {
+			t.Errorf("%d receipts: packed in another order:\n%.1000q\nwant\n%.1000q", n, got, want)
+		}
+	}
+}
+
+func TestOneSpecGivesTheSameBytesFromAListAndAStreamInMemoryAndInADirectory(t *testing.T) {
+	specs := map[string]Spec{"small": smallSpec(t), "mixed": mixedSpec(t, 500), "block": mixedSpec(t, entryBlock+10)}
+	for name, change := range map[string]func(*Spec){
+		"empty":     func(s *Spec) { s.Receipts, s.Cards = nil, nil },
+		"old shape": func(s *Spec) { s.OldShape = true },
+		"no claims": func(s *Spec) { s.Cards = nil },
+		"given id":  func(s *Spec) { s.PackID, s.ValidUntil, s.SupersededBy = "pack_1", "2026-01-15T12:00:00Z", "pack_2" },
+		"breakglass": func(s *Spec) {
+			s.Receipts = append(s.Receipts, mustParse(t, `{"receipt_id":"bg","type":"breakglass","timestamp":"2026-01-15T10:00:00Z"}`))
+		},
+		"ci": func(s *Spec) {
+			s.CIBinding = &CIBinding{Provider: "gitlab_ci", CommitSHA: strings.Repeat("a", 40), Repo: "a/b", RunID: "7"}
+		},
+	} {
+		s := smallSpec(t)
+		change(&s)
+		specs[name] = s
+	}
+	for name, s := range specs {
+		want := mustBuild(t, s)
+		sorted := s
+		sorted.Receipts = slices.Clone(s.Receipts)
+		place := map[string]int{}
+		for i, id := range sortedIDs(s.Receipts) {
+			place[id] = i
+		}
+		slices.SortFunc(sorted.Receipts, func(a, b jcs.Value) int { return place[str(a, "receipt_id")] - place[str(b, "receipt_id")] })
+		for kind, s := range map[string]Spec{"stream": streamed(s), "sorted": sorted, "sorted stream": streamed(sorted)} {
+			for i, f := range mustBuild(t, s).Files {
+				if f.Name != want.Files[i].Name || !bytes.Equal(f.Data, want.Files[i].Data) {
+					t.Errorf("%s, %s in memory: %s differs", name, kind, f.Name)
+				}
+			}
+		}
+		for kind, s := range map[string]Spec{"list": s, "stream": streamed(s), "sorted": streamed(sorted)} {
+			dir := filepath.Join(t.TempDir(), "pack")
+			r, err := BuildDir(dir, s)
+			if err != nil {
+				t.Fatalf("%s, %s: %v", name, kind, err)
+			}
+			if r.Integrity != Pass || r.Receipts != len(want.lines()) || r.Manifest.Digest() != want.Manifest.Digest() {
+				t.Errorf("%s, %s in a directory: %+v", name, kind, r)
+			}
+			sameFiles(t, name+", "+kind, dir, want)
+		}
+	}
+}
+
+func (p *Pack) lines() [][]byte {
+	return bytes.SplitAfter(p.file(receiptsName), []byte("\n"))[:bytes.Count(p.file(receiptsName), []byte("\n"))]
+}
+
+// sameFiles expects exactly those files in dir, readable by all, and nothing beside dir.
+func sameFiles(t *testing.T, name, dir string, want *Pack) {
+	t.Helper()
+	seen := 0
+	err := filepath.WalkDir(filepath.Dir(dir), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		seen++
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if info, _ := d.Info(); err != nil || !bytes.Equal(data, want.file(filepath.ToSlash(rel))) || info.Mode() != 0o644 {
+			t.Errorf("%s in a directory: %s differs, or has mode %s; %v", name, rel, info.Mode(), err)
+		}
+		return nil
+	})
+	if info, statErr := os.Stat(dir); err != nil || statErr != nil || seen != len(want.Files) || info.Mode().Perm() != 0o755 {
+		t.Errorf("%s in a directory: %d files, want %d; %v %v", name, seen, len(want.Files), err, statErr)
+	}
+}
+
+func TestClaimsThatFailAreBuiltAndSaidByTheExitCode(t *testing.T) {
+	s := smallSpec(t)
+	s.Receipts = s.Receipts[1:] // no guardian_verdict
+	r, err := BuildDir(filepath.Join(t.TempDir(), "pack"), s)
+	if err != nil || r.ExitCode() != 1 || r.Claims != Fail || !r.ClaimsReexecuted {
+		t.Errorf("%+v %v", r, err)
+	}
+}
+
+func TestABuildThatFailsPublishesNothing(t *testing.T) {
+	broken := errors.New("the disk of receipts broke")
+	fails := func(after int, fail func()) iter.Seq2[jcs.Value, error] {
+		return func(yield func(jcs.Value, error) bool) {
+			for i := range after {
+				if !yield(mustParse(t, receipt(i)), nil) {
+					return
+				}
+			}
+			fail()
+			yield(jcs.Value{}, broken)
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*Spec, string)
+		want   error
+	}{
+		{"a stream that ends early", func(s *Spec, _ string) { s.Stream = fails(3, func() {}) }, broken},
+		{"a stream that fails at once", func(s *Spec, _ string) { s.Stream = fails(0, func() {}) }, broken},
+		{"a stream that panics", func(s *Spec, _ string) { s.Stream = fails(3, func() { panic("boo") }) }, nil},
+		{"two sources", func(s *Spec, _ string) { s.Receipts, s.Stream = []jcs.Value{}, fails(0, func() {}) }, nil},
+		{"a signer that lies", func(s *Spec, _ string) { s.Stream, s.Signer = streamed(smallSpec(t)).Stream, lyingSigner{testSigner} }, nil},
+		{"a directory that appears", func(s *Spec, dir string) {
+			s.Stream = func(yield func(jcs.Value, error) bool) {
+				yield(mustParse(t, receipt(0)), os.WriteFile(dir, []byte("theirs"), 0o600))
+			}
+		}, fs.ErrExist},
+	} {
+		parent := t.TempDir()
+		dir := filepath.Join(parent, "pack")
+		s := smallSpec(t)
+		s.Receipts = nil
+		c.change(&s, dir)
+		func() {
+			defer func() {
+				if p := recover(); p != nil && !strings.Contains(c.name, "panics") {
+					t.Errorf("%s: panic %v", c.name, p)
+				}
+			}()
+			if r, err := BuildDir(dir, s); err == nil || r != nil || c.want != nil && !errors.Is(err, c.want) {
+				t.Errorf("%s: %v, %v", c.name, r, err)
+			}
+		}()
+		entries, err := os.ReadDir(parent)
+		if c.want == fs.ErrExist {
+			if text, _ := os.ReadFile(dir); string(text) == "theirs" {
+				entries = entries[1:]
+			}
+		}
+		if err != nil || len(entries) > 0 {
+			t.Errorf("%s: %v is left, %v", c.name, entries, err)
+		}
+	}
+	dir := t.TempDir()
+	s := smallSpec(t)
+	s.Receipts, s.Stream = nil, func(func(jcs.Value, error) bool) { t.Error("receipts are read for a directory that exists") }
+	if _, err := BuildDir(dir, s); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("an existing directory: %v", err)
+	}
+}
+
+// buildUntilKilled builds in a process of its own, which stops in the middle of its receipts.
+const buildUntilKilled = "ASSAY_TEST_BUILD_UNTIL_KILLED"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(buildUntilKilled); dir != "" {
+		s := Spec{RunID: "run", Signer: testSigner, Now: builtAt}
+		s.Stream = func(yield func(jcs.Value, error) bool) {
+			for i := range 2000 {
+				v, err := jcs.Parse([]byte(receipt(i)), jcs.Limits{})
+				if !yield(v, err) {
+					return
+				}
+			}
+			fmt.Println("in the middle")
+			bufio.NewReader(os.Stdin).ReadString('\n') // does not come
+		}
+		_, err := BuildDir(dir, s)
+		fmt.Println("built", err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+func TestAKilledBuilderLeavesNothingButItsStagingDirectory(t *testing.T) {
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "pack")
+	builder := exec.Command(os.Args[0])
+	builder.Env = append(os.Environ(), buildUntilKilled+"="+dir)
+	out, err := builder.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := builder.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	if err := builder.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || said != "in the middle\n" {
+		t.Errorf("%q, %v", said, err)
+	}
+	if err := builder.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = builder.Wait() // it was killed
+	entries, err := os.ReadDir(parent)
+	if err != nil || len(entries) != 1 || !strings.HasPrefix(entries[0].Name(), ".assay_pack_staging_") {
+		t.Fatalf("%v is left, %v", entries, err)
+	}
+	if info, err := entries[0].Info(); err != nil || info.Mode() != fs.ModeDir|0o700 {
+		t.Errorf("mode %s, %v", info.Mode(), err)
+	}
+	// It is in nobody's way.
+	if _, err := BuildDir(dir, smallSpec(t)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestMemoryOfAStreamedBuildDoesNotHoldTheReceipts measures what is alive when the last receipt has been
+// taken: a small part of what they are.
+func TestMemoryOfAStreamedBuildDoesNotHoldTheReceipts(t *testing.T) {
+	const n, size = 30_000, 2000
+	alive := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	s := smallSpec(t)
+	s.Receipts = nil
+	filler := strings.Repeat("x", size)
+	before, after := uint64(0), uint64(0)
+	s.Stream = func(yield func(jcs.Value, error) bool) {
+		before = alive()
+		for i := range n {
+			// From the last to the first: the worst order.
+			v, err := jcs.Parse(fmt.Appendf(nil, `{"receipt_id":"r_%014x","type":"model_call","timestamp":"2026-01-15T10:00:00+00:00","seq":%d,"x":"%s"}`, n-i, n-i, filler), jcs.Limits{})
+			if !yield(v, err) {
+				return
+			}
+		}
+		after = alive()
+	}
+	r, err := BuildDir(filepath.Join(t.TempDir(), "pack"), s)
+	if err != nil || r.Receipts != n {
+		t.Fatalf("%+v %v", r, err)
+	}
+	if grown := int64(after) - int64(before); grown > 200*n {
+		t.Errorf("%d bytes are kept of a receipt of %d", grown/n, size)
+	}
+}
+
+func benchmarkSpec(b *testing.B, n int) Spec {
+	s := Spec{RunID: "trace_bench", Signer: testSigner, Now: builtAt, Cards: BuiltinCards()[1:2]}
+	for i := range n {
+		s.Receipts = append(s.Receipts, mustParse(b, fmt.Sprintf(`{"receipt_id": "r_%012x", "type": "model_call", "timestamp": "2026-01-15T10:%02d:%02d.%06d+00:00", "schema_version": "3.0", "seq": %d, `+
+			`"provider": "openai", "model_id": "gpt-4", "input_tokens": %d, "output_tokens": 200, "total_tokens": %d, "latency_ms": 812, "temperature": 0.7, `+
+			`"finish_reason": "stop", "error": null, "input_hash": "%064x", "output_hash": "%064x", "integration_source": "assay.integrations.openai", "_trace_id": "trace_bench"}`,
+			i, i/60%60, i%60, i%1000000, i, i%4000, i%4000+200, i, i+1)))
+	}
+	return s
+}
+
+func BenchmarkBuildDir10kUnsorted(b *testing.B) {
+	s := benchmarkSpec(b, 10_000)
+	slices.Reverse(s.Receipts)
+	parent := b.TempDir()
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if _, err := BuildDir(filepath.Join(parent, fmt.Sprint(i)), s); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
