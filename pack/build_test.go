@@ -230,9 +230,9 @@ func TestBuildRefusesWhatAnyVerifierWouldRejectAndNamesReceiptAndMember(t *testi
 		{with(`"a":[0,[{"b":1e400}]]`), `a[1][0].b: number 1e400 is out of the range of a double`},
 		{with(`"n":1e-400`), `n: number 1e-400 is out of the range of a double`},
 		{with(`"n":0.000e5,"m":-1E-999`), `m: number -1E-999 is out of the range`},
-		{with(`"a":{"naïve":1}`), `a."na\u00efve": the name is not ASCII`},
-		{with(`"a":[{"__proto__":1}]`), `a[0].__proto__: the name means something else in JavaScript`},
-		{with(`"signatures":[{"\u00e9":1}]`), `signatures[0]."\u00e9": the name is not ASCII`}, // checked before it is dropped
+		{with(`"a":{"naïve":1}`), `a."na\u00efve": the name is not portable: it is not ASCII`},
+		{with(`"a":[{"__proto__":1}]`), `a[0].__proto__: the name is not portable: it means`},
+		{with(`"signatures":[{"\u00e9":1}]`), `signatures[0]."\u00e9": the name is not portable: it is not ASCII`}, // checked before it is dropped
 		{with(`"x":` + nested(maxDepth)), `x[0][0][0]`},
 		// §10.2 W9: names that differ by case
 		{with(`"Signature":"x"`), `receipt 2 (r_x): Signature: the name differs from signature only by case`},

@@ -103,10 +103,10 @@ func portableMembers(members []jcs.Member, depth int) *fault {
 	for i := range members {
 		m := &members[i]
 		if m.Name == "__proto__" {
-			return faultf("__proto__", "the name means something else in JavaScript")
+			return faultf("__proto__", "the name is not portable: it means something else in JavaScript")
 		}
 		if !isASCII(m.Name) {
-			return faultf(printable(m.Name), "the name is not ASCII")
+			return faultf(printable(m.Name), "the name is not portable: it is not ASCII")
 		}
 		if f := portable(&m.Value, depth+1); f != nil {
 			return f.in(printable(m.Name))
