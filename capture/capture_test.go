@@ -644,6 +644,50 @@ func TestAProcessThatCountsFromZeroDoesNotSetTheCountBack(t *testing.T) {
 	}
 }
 
+func TestALongTornLineIsSetAsideLikeAShortOne(t *testing.T) {
+	s := newStore(t)
+	emit(t, s, "t1")
+	path := read(t, s, "t1").Path
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("x", maxLine+100)
+	_, err = file.WriteString(long)
+	if err := errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if trace := read(t, s, "t1"); len(trace.Receipts) != 1 || trace.TornTail != int64(len(long)) || trace.Torn != 1 {
+		t.Errorf("%d receipts, %d bytes torn, %d lines", len(trace.Receipts), trace.TornTail, trace.Torn)
+	}
+	if seq := number(t, emit(t, s, "t1"), "seq"); seq != 1 {
+		t.Errorf("seq %d", seq)
+	}
+	if trace := read(t, s, "t1"); len(trace.Receipts) != 2 || trace.TornTail != 0 || trace.Torn != 1 {
+		t.Errorf("then %d receipts, %d bytes torn, %d lines", len(trace.Receipts), trace.TornTail, trace.Torn)
+	}
+}
+
+func TestRecentTracesAreListedNewestFirst(t *testing.T) {
+	s := newStore(t)
+	if ids := s.Recent(time.Time{}, 3); len(ids) != 0 {
+		t.Errorf("an empty store lists %q", ids)
+	}
+	for i, id := range []string{"t1", "t2", "t3", "t4"} {
+		emit(t, s, id)
+		at := noon.Add(time.Duration(i) * time.Hour)
+		if err := os.Chtimes(read(t, s, id).Path, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ids := s.Recent(time.Time{}, 2); !slices.Equal(ids, []string{"t4", "t3"}) {
+		t.Errorf("%q", ids)
+	}
+	if ids := s.Recent(noon.Add(time.Hour), 9); !slices.Equal(ids, []string{"t4", "t3", "t2"}) {
+		t.Errorf("%q", ids)
+	}
+}
+
 func TestIDsOfALongTraceAreLonger(t *testing.T) {
 	s := newStore(t)
 	emit(t, s, "t1")

@@ -619,9 +619,9 @@ func inside(dir, root string) bool {
 	if err != nil {
 		return false
 	}
-	here, err := filepath.EvalSymlinks(".")
+	here, err := os.Getwd()
 	if err == nil {
-		here, err = filepath.Abs(here)
+		here, err = filepath.EvalSymlinks(here)
 	}
 	if err != nil {
 		return false
