@@ -443,61 +443,54 @@ func (j *job) packAndReport(child int) error {
 	if err != nil {
 		return err
 	}
+	empty := true
 	if trace != nil {
 		defer trace.Close()
-		if j.spec.Receipts, err = receiptsOf(trace); err != nil {
-			return err
+		for _, err := range trace.All() {
+			if err != nil {
+				return err
+			}
+			empty = false
+			break
 		}
+		j.spec.Stream = trace.All()
 	}
-	if len(j.spec.Receipts) == 0 && !j.allowEmpty {
+	if empty && !j.allowEmpty {
 		return j.nothing(child, trace)
 	}
 	if trace != nil {
-		noteLosses(j.s, trace)
 		if err := keepTrace(j.home, trace); err != nil { // a convenience: the pack has the same receipts
 			fmt.Fprintf(j.s.Err, "note: no copy of the receipts was left here: %s\n", cmd.Safe(err.Error()))
 		}
 	}
-	spec := j.spec
-	spec.RunID, spec.Now = j.trace, j.buildTime()
-	if spec.ValidUntil, err = j.end(spec.Now); err != nil {
-		return err
-	}
-	if !j.deterministic {
-		id := make([]byte, 4)
-		if _, err := rand.Read(id); err != nil {
-			return err
-		}
-		spec.PackID = "pack_" + spec.Now.Format("20060102T150405") + "_" + hex.EncodeToString(id)
-	}
-	built, err := pack.Build(spec)
-	if err != nil {
-		return cmd.BadInput("", "%w", err)
-	}
-	if err := built.WriteDir(j.output); err != nil {
-		return err
-	}
-	result, err := verifyDir(j.output, pack.Options{Cards: spec.Cards, Now: time.Now().UTC(), RequireClaims: len(spec.Cards) > 0})
+	result, err := j.build()
 	if err != nil {
 		return err
+	}
+	if trace != nil {
+		noteLosses(j.s, trace)
 	}
 	return j.report(child, trace, result)
 }
 
-// maxTrace is the most that is read into memory: what a pack takes.
-const maxTrace = 256 << 20
-
-func receiptsOf(trace *capture.Trace) (receipts []jcs.Value, err error) {
-	if trace.Size > maxTrace {
-		return nil, cmd.BadInput("", "%s has %d bytes, expected at most %d", trace.Path, trace.Size, maxTrace)
+// build makes the pack. The result is that of its own verification, of what is on the disk.
+func (j *job) build() (result *pack.Result, err error) {
+	spec := j.spec
+	spec.RunID, spec.Now = j.trace, j.buildTime()
+	if spec.ValidUntil, err = j.end(spec.Now); err != nil {
+		return nil, err
 	}
-	for receipt, err := range trace.All() {
-		if err != nil {
+	if !j.deterministic {
+		id := make([]byte, 4)
+		if _, err := rand.Read(id); err != nil {
 			return nil, err
 		}
-		receipts = append(receipts, receipt)
+		spec.PackID = "pack_" + spec.Now.Format("20060102T150405") + "_" + hex.EncodeToString(id)
 	}
-	return receipts, nil
+	if result, err = pack.BuildDir(j.output, spec); err != nil {
+		return nil, cmd.BadInput("", "%w", err)
+	}
+	return result, nil
 }
 
 // noteLosses says what of a trace is not in its pack.
