@@ -199,6 +199,7 @@ func TestWhatNoPackCouldHoldIsRefusedByName(t *testing.T) {
 		`{"n":1e400}`:                     "n: ",
 		`{"a":[{"\u00e9":1}]}`:            "not portable",
 		`{"s":"` + strings.Repeat("x", maxStored) + `"}`:            "at most 1048576",
+		`{"a":[` + strings.Repeat("1e20,", 60_000) + `0]}`:          "at most 1048576",
 		strings.Repeat(`{"a":`, 65) + `1` + strings.Repeat(`}`, 65): "deep",
 	} {
 		v, err := jcs.Parse([]byte(data), jcs.Limits{Bytes: 4 << 20, Depth: 512})

@@ -184,12 +184,28 @@ func (s *Store) record(counter, file *os.File, now time.Time, traceID string, dr
 		if text, err = jcs.AppendPython(text, receipts[i]); err != nil {
 			return nil, err
 		}
-		if size := len(text) - from; size > maxStored {
-			return nil, fmt.Errorf("receipt of %d bytes, expected at most %d", size, maxStored)
+		if err := checkSize(receipts[i], len(text)-from); err != nil {
+			return nil, err
 		}
 		text = append(text, '\n')
 	}
 	return receipts, s.write(file, end.size, text)
+}
+
+// checkSize refuses what has more than maxStored bytes here, or in a pack, where a number may be five times
+// as long: 1e+20 is 100000000000000000000.
+func checkSize(receipt jcs.Value, size int) error {
+	if size > maxStored/5 {
+		packed, err := jcs.AppendPackLine(nil, receipt)
+		if err != nil {
+			return err
+		}
+		size = max(size, len(packed))
+	}
+	if size > maxStored {
+		return fmt.Errorf("receipt of %d bytes, expected at most %d", size, maxStored)
+	}
+	return nil
 }
 
 func (d draft) receipt(now time.Time, traceID string, seq, storeSeq int64) (jcs.Value, error) {

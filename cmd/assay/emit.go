@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -159,6 +160,7 @@ func (e *emission) record(s cmd.Streams, drafts []capture.Draft) error {
 	if renamed {
 		fmt.Fprintf(s.Err, "note: breakglass is recorded as %s, which verifiers admit\n", pack.BreakglassType)
 	}
+	noteLeftOut(s, drafts)
 	var ids strings.Builder
 	for _, r := range receipts {
 		id, _ := r.Get("receipt_id")
@@ -166,6 +168,15 @@ func (e *emission) record(s cmd.Streams, drafts []capture.Draft) error {
 	}
 	_, err = io.WriteString(s.Out, ids.String())
 	return err
+}
+
+// noteLeftOut names the members that no pack has (pack.md §1.4): they are in the store only.
+func noteLeftOut(s cmd.Streams, drafts []capture.Draft) {
+	for _, name := range []string{"signatures", "signature", "cose_signature", "receipt_hash", "anchor"} {
+		if slices.ContainsFunc(drafts, func(d capture.Draft) bool { _, ok := d.Data.Get(name); return ok }) {
+			fmt.Fprintf(s.Err, "note: packs leave out a member named %s\n", name)
+		}
+	}
 }
 
 // storeError adds the next step where there is one.

@@ -148,6 +148,7 @@ type job struct {
 	home    home
 	trace   string
 	began   time.Time
+	own     int       // receipts that run itself recorded
 	spec    pack.Spec // without the receipts, and unless it is deterministic without the time and the id
 }
 
@@ -375,6 +376,7 @@ func (j *job) breakglass() error {
 	if err != nil {
 		return fmt.Errorf("recording the reason: %w", storeError(j.home, err))
 	}
+	j.own++
 	return nil
 }
 
@@ -416,6 +418,7 @@ func (j *job) session(args []string, began time.Time, code int) error {
 	if err != nil {
 		return fmt.Errorf("recording the session: %w", storeError(j.home, err))
 	}
+	j.own++
 	return nil
 }
 
@@ -469,6 +472,12 @@ func (j *job) packAndReport(child int) error {
 	}
 	if trace != nil {
 		noteLosses(j.s, trace)
+	}
+	if j.command.Name() == "run" && j.own > 0 && result.Receipts <= j.own {
+		fmt.Fprintf(j.s.Err, "note: the program itself recorded nothing\n")
+		for _, fix := range j.diagnose(child, trace) {
+			fmt.Fprintf(j.s.Err, "hint: %s\n", cmd.Safe(fix))
+		}
 	}
 	return j.report(child, trace, result)
 }
@@ -572,7 +581,10 @@ func (j *job) diagnose(child int, trace *capture.Trace) (fixes []string) {
 	if ids := j.home.receipts().Recent(j.began.Add(-10*time.Millisecond), 3); len(ids) > 0 {
 		add("meanwhile receipts were recorded under %s: does the program keep ASSAY_TRACE_ID?", strings.Join(ids, ", "))
 	}
-	add("the program records with: assay emit TYPE --data JSON; --allow-empty makes a pack all the same")
+	add("the program records with: assay emit TYPE --data JSON")
+	if j.own == 0 {
+		add("--allow-empty makes a pack all the same")
+	}
 	return fixes
 }
 
@@ -651,6 +663,7 @@ func (j *job) report(child int, trace *capture.Trace, r *pack.Result) error {
 		case source == "child":
 			fmt.Fprintf(j.s.Err, "the program ended with 0, and --exit-policy child looks at nothing else\n")
 		}
+		fmt.Fprintf(j.s.Err, "recorded under %s\n", cmd.Safe(j.trace))
 		fmt.Fprintf(j.s.Err, "next: assay verify-pack %s\n", cmd.Safe(j.output))
 	}
 	return verdict(code)
