@@ -141,6 +141,10 @@ func (b *build) defaults() error {
 	b.ClaimSetID = or(b.ClaimSetID, "none")
 	b.PolicyHash = or(b.PolicyHash, hexSum([]byte("default-policy-v0")))
 	for _, c := range b.Cards {
+		// A card that nobody can read back from the pack is one that nobody can execute again.
+		if _, err := cardOf(c.value()); err != nil {
+			return err
+		}
 		b.claims = append(b.claims, c.Claims...)
 	}
 	switch {

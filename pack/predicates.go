@@ -107,7 +107,7 @@ var predicates = []Predicate{
 			{"min_ratio", "a decimal fraction; absent: no lower bound", false}, {"max_ratio", "a decimal fraction; absent: no upper bound", false},
 			{"field_name", "count only receipts with this member at expected_value", false}, {"expected_value", "a string, a number, true or false", false},
 			allowNone}, ask: askRatio},
-	{Name: "proxy_completeness", Summary: "the recording proxy wrote a receipt for every request it saw, and noticed none that went around it",
+	{Name: "proxy_completeness", Summary: "the recording proxy wrote a receipt for every request it saw, and noticed none that went around it (receipts_failed, not_intercepted, env_overrides)",
 		Params: []Param{{"receipt_type", `the type of the receipts with requests_seen and receipts_written; absent: "session_metadata"`, false},
 			{"counted_types", "receipt types of which the pack must hold exactly that many", false}}, ask: askProxy},
 }
@@ -319,10 +319,15 @@ func reprText(s string) string { return pyRepr(jcs.Str(s)) }
 
 // effort bounds what the patterns of all claims of a pack may cost together. It counts, so that a
 // verdict depends on no clock: a step is one instruction of a pattern at one byte of a text.
-type effort struct{ spent int64 }
+type effort struct {
+	spent int64
+	size  int // of the patterns
+}
 
 const (
 	maxPattern = 256      // bytes
+	maxSize    = 8 << 10  // of one pattern, in instructions and ends of ranges: \pL{90} is a program of megabytes
+	maxSizes   = 1 << 20  // of all patterns
 	maxSubject = 64 << 10 // bytes
 	maxEffort  = 1 << 30  // steps; some seconds for the worst of patterns
 )
@@ -352,6 +357,11 @@ func (p *params) pattern(name string) (pattern, string) {
 		p.notPattern(name, err)
 		return m, text
 	}
+	size := patternSize(tree)
+	if p.effort.size += size; size > maxSize || p.effort.size > maxSizes {
+		p.wrong("param '" + name + "' is too large a pattern, or the patterns of all claims together are")
+		return m, text
+	}
 	program, err := syntax.Compile(tree.Simplify())
 	if err == nil {
 		m.re, err = regexp.Compile(whole)
@@ -362,6 +372,20 @@ func (p *params) pattern(name string) (pattern, string) {
 	}
 	m.cost = int64(len(program.Inst))
 	return m, text
+}
+
+// patternSize is about what the pattern takes when it is compiled; more than maxSize is not counted on.
+func patternSize(tree *syntax.Regexp) int {
+	size := 1 + len(tree.Rune)
+	for _, sub := range tree.Sub {
+		if size += patternSize(sub); size > maxSize {
+			return maxSize + 1
+		}
+	}
+	if tree.Op == syntax.OpRepeat {
+		size *= max(tree.Min, tree.Max, 1)
+	}
+	return min(size, maxSize+1)
 }
 
 // notPattern leaves out the words of the error, which change with the release of Go: this is text of results.

@@ -144,6 +144,8 @@ func TestParametersOfOurChecksAreRefusedWithTheirCard(t *testing.T) {
 		{"field_matches", `{"field_name":"a","pattern":"\\Qa"}`, "not an RE2 pattern"},
 		{"field_matches", `{"field_name":"a","pattern":"(?=a)"}`, "not an RE2 pattern"},
 		{"field_matches", `{"field_name":"a","pattern":"a{1001}"}`, "not an RE2 pattern: invalid repeat count"},
+		{"field_matches", `{"field_name":"a","pattern":"(` + strings.Repeat("a", 240) + `){1000}"}`, "too large"},
+		{"field_matches", `{"field_name":"a","pattern":"` + strings.Repeat(`\\pL`, 60) + `"}`, "too large"},
 		{"numeric_ge", `{"field_name":"a","min":"1"}`, "not a number"},
 		{"numeric_ge", `{"field_name":"a","min":true}`, "not a number"},
 		{"numeric_le", `{"field_name":"a","max":` + strings.Repeat("9", 65) + `}`, "finite number"},
@@ -172,6 +174,21 @@ func TestParametersOfOurChecksAreRefusedWithTheirCard(t *testing.T) {
 		_, err := ParseCard([]byte(`{"card_id":"a","name":"a","claims":[{"claim_id":"a","check":"` + c.check + `","params":` + c.params + `}]}`))
 		if err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s %s: a card with it: %v", c.check, c.params, err)
+		}
+	}
+}
+
+func TestNoPackIsBuiltWithACardThatNobodyCanReadBack(t *testing.T) {
+	s := smallSpec(t)
+	for what, card := range map[string]Card{
+		"parameters that a check of ours cannot use": {ID: "c", Name: "c", Claims: []Claim{{ID: "c", Check: "receipt_count_le", Severity: "critical"}}},
+		"a built-in's id":    {ID: "no_breakglass", Name: "n", Claims: []Claim{{ID: "c", Check: "timestamps_monotonic", Severity: "critical"}}},
+		"no claims":          {ID: "c", Name: "c"},
+		"a path of the host": {ID: "c", Name: "c", Claims: []Claim{{ID: "c", Check: coverageCheck, Severity: "critical", Params: jcs.Obj(jcs.M("contract_path", jcs.Str("/etc/passwd")))}}},
+	} {
+		s.Cards = []Card{card}
+		if _, err := Build(s); err == nil || !strings.Contains(err.Error(), "run card") {
+			t.Errorf("%s: %v", what, err)
 		}
 	}
 }
@@ -333,6 +350,26 @@ func TestPatternsGiveUpTogetherAndAlwaysAtTheSameReceipt(t *testing.T) {
 	}
 	if again := judgeAll(); !reflect.DeepEqual(first, again) {
 		t.Errorf("%+v, then %+v", first, again)
+	}
+}
+
+func TestThePatternsOfAllClaimsAreBoundedTogether(t *testing.T) {
+	var claims []Claim
+	for range maxClaims {
+		claims = append(claims, Claim{ID: "c", Check: "field_matches", Severity: "critical",
+			Params: parsed(t, `{"field_name":"v","pattern":"(`+strings.Repeat("a", 5)+`){1000}"}`)})
+	}
+	rs := judge(claims, jcs.Obj(jcs.M("v", jcs.Str("b"))))
+	refused := 0
+	for i, r := range rs {
+		if strings.Contains(r.Actual, "too large") {
+			refused++
+		} else if refused > 0 {
+			t.Fatalf("claim %d is judged after one that was refused: %+v", i, r)
+		}
+	}
+	if refused == 0 || refused == len(rs) {
+		t.Errorf("%d of %d are refused", refused, len(rs))
 	}
 }
 

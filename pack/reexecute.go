@@ -90,7 +90,10 @@ func parseCards(text []byte) ([]Card, error) {
 		if err != nil {
 			return nil, fmt.Errorf("run card %d: %w", i, err)
 		}
-		cards = append(cards, card)
+		// What no pack can declare is not looked at: the pack is not to choose how long we look.
+		if cards = append(cards, card); numClaims(cards) > maxClaims {
+			return nil, fmt.Errorf("more than %d claims", maxClaims)
+		}
 	}
 	return cards, nil
 }
