@@ -33,6 +33,7 @@ type receiptScan struct {
 	literal  int  // lines that hold U+0085, U+2028 or U+2029 unescaped
 
 	reader                  jcs.Reader
+	census                  census
 	ids                     map[[16]byte]struct{}
 	last                    []byte // the last line
 	scratch                 []byte
@@ -122,6 +123,7 @@ func (s *receiptScan) line(line []byte) {
 	s.fields(&c)
 	s.form(line, &v, &c, canonical)
 	s.order(&c)
+	s.census.add(&c)
 	if s.claims != nil {
 		s.claims.add(v)
 	}
@@ -150,6 +152,8 @@ type core struct {
 	id, kind, at    string     // "" if missing, empty or no string
 	trace, run, seq *jcs.Value // nil if missing
 	dropped         string     // a member that is not packed, "" if there is none
+	provider, model string     // as kind
+	input, output   *jcs.Value // tokens; nil if missing
 }
 
 func coreOf(v *jcs.Value) (c core) {
@@ -168,6 +172,14 @@ func coreOf(v *jcs.Value) (c core) {
 			c.run = &m.Value
 		case "seq":
 			c.seq = &m.Value
+		case "provider":
+			c.provider = stringOf(&m.Value)
+		case "model_id":
+			c.model = stringOf(&m.Value)
+		case "input_tokens":
+			c.input = &m.Value
+		case "output_tokens":
+			c.output = &m.Value
 		case "signatures", "signature", "cose_signature", "receipt_hash", "anchor":
 			c.dropped = m.Name
 		}

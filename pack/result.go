@@ -140,6 +140,7 @@ type Options struct {
 	Now           time.Time      // zero: no check against the present (future guard)
 	RequireClaims bool
 	RequireAnchor bool
+	RequirePinned bool // a lock's allowlist or TrustedSigners must name the key that signed
 
 	Lock           *Lock         // its claims are executed again; nil: no lockfile, and the lock channel is SKIPPED
 	TrustedSigners [][32]byte    // SHA-256 of the public keys that may have signed; nil: any key, shown as unpinned; empty: none
@@ -163,6 +164,7 @@ type Result struct {
 	Asked            []ClaimResult // of Options.Ask, nil unless Integrity is PASS
 	Manifest         *Manifest     // nil if it could not be read
 	Receipts         int
+	Facts            Facts
 	Lock             Verdict           // SKIPPED without Options.Lock, and for a pack that is not intact unless it drifts as well
 	LockFindings     []Finding         // where the pack drifts from the lock, or its signer is not a trusted one
 	Pinned           bool              // an allowlist of the lock, or TrustedSigners, names the key that signed
@@ -180,7 +182,7 @@ const (
 	StatusOK        = "ok"
 	StatusFailed    = "failed"                   // the integrity fails
 	StatusLock      = "lock_mismatch"            // the pack is not what the lock says
-	StatusSigner    = "signer_untrusted"         // none of Options.TrustedSigners signed it
+	StatusSigner    = "signer_untrusted"         // none of Options.TrustedSigners signed it, or nobody names any, as required
 	StatusWitness   = "witness_failed"           // it is not anchored, as required or claimed
 	StatusClaims    = "claim_gate_failed"        // required claims do not hold, or could not be executed again
 	StatusExpired   = "expired"                  // valid_until has passed
@@ -194,7 +196,7 @@ func (r *Result) Status() string {
 		return StatusFailed
 	case r.Lock == Fail, r.require.Lock != nil && r.Lock != Pass:
 		return StatusLock
-	case len(r.LockFindings) > 0:
+	case len(r.LockFindings) > 0, r.require.RequirePinned && !r.Pinned:
 		return StatusSigner
 	case r.Anchor == Fail, r.require.RequireAnchor && r.Anchor != Pass:
 		return StatusWitness

@@ -23,6 +23,7 @@ func Verify(fsys fs.FS, o Options) (*Result, error) {
 	if len(v.found) == 0 {
 		r.Integrity = Pass
 		v.settleClaims()
+		v.census.settle(&r.Facts)
 		v.expiry()
 		if v.cover != nil {
 			r.Coverage = v.cover.result(o.MinCoverage)
@@ -47,6 +48,7 @@ type verifier struct {
 	report reportFile  // as far as it could be read
 	claims *definition // nil: no definition matches claim_set_hash, or there are no claims
 	cover  *siteCover  // nil without a coverage contract
+	census census
 }
 
 func (v *verifier) integrity() {
@@ -55,6 +57,7 @@ func (v *verifier) integrity() {
 		v.unreadable(manifestName, err)
 		return
 	}
+	v.r.Facts.ManifestSHA256 = hexSum(text)
 	// (a) the schema. A manifest of another form says nothing about its pack: stop.
 	if v.m = readManifest(text, &v.found); v.m == nil {
 		return
@@ -129,7 +132,9 @@ func (v *verifier) contents() (signature []byte) {
 		scan.asked = newClaimRun(claimsOfCards(v.o.Ask))
 	}
 	scanErr := scan.scanReceipts(v.fsys)
+	v.census = scan.census
 	if scanErr == nil {
+		v.r.Facts.ReceiptsSHA256 = hex.EncodeToString(scan.digest[:])
 		v.content(receiptsName, scan.digest, scan.size)
 	} else {
 		v.unreadable(receiptsName, scanErr)
@@ -156,6 +161,9 @@ func (v *verifier) contents() (signature []byte) {
 	scan.complete = scan.complete || errors.Is(scanErr, fs.ErrNotExist)
 	scan.checkReceipts(v.m, &v.found)
 	v.r.Receipts = scan.count
+	if scan.count > 0 {
+		v.r.Facts.HeadHash = scan.head()
+	}
 	if !scan.complete {
 		v.claims = nil // they saw only some of the receipts
 	} else if scan.asked != nil {
