@@ -29,7 +29,7 @@ var layout = map[string][]string{
 	"pack":            {"pack/jcs", "trust", "trust/timestamp", "internal/durable"},
 
 	// The evidence tool.
-	"pack/keystore": {"internal/durable", "trust"},
+	"pack/keystore": {"internal/durable", "pack/jcs", "trust"},
 	"capture":       {"pack", "pack/jcs", "internal/durable"},
 	"cmd/assay": {"capture", "cmd", "conformance", "internal/durable", "ledger/client", "pack", "pack/jcs", "pack/keystore",
 		"pack/report", "pack/schema", "trust"},
@@ -58,6 +58,7 @@ var walls = map[string][]string{
 	"github.com/labstack/echo/v4":         {"ledger/api", "cmd/ledger"},
 	"modernc.org/sqlite":                  {"ledger/index", "ledger/api", "witness", "cmd/ledger"},
 	"github.com/spf13/cobra":              {"cmd", "cmd/assay", "cmd/ledger"},
+	"filippo.io/age":                      {"pack/keystore", "cmd/assay"},
 	"net/http": {"ledger", "ledger/api", "ledger/client", "ledger/index", "ledger/tsa", "witness",
 		"cmd/assay", "cmd/ledger"},
 }

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -10,151 +10,300 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
 
 func keyCmd(s cmd.Streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "key",
-		Short: "Make and list signing keys",
+		Short: "Make, rotate, revoke, export and audit signing keys",
 		Long: `key looks after the Ed25519 keys in $ASSAY_HOME/keys (default: ~/.assay/keys). 'assay run' makes
-the first one by itself. Whoever verifies needs the fingerprint, never the key.`,
+the first one by itself. Whoever verifies needs the fingerprint, never the key. No command
+prints a secret key; 'key export --private' writes one to a file.
+
+A key need not be in the store. In CI set ASSAY_SIGNING_KEY (the text of ID.key.b64) or
+ASSAY_SIGNING_KEY_FILE, and ASSAY_SIGNER_ID (default: ci-key). ASSAY_SIGNER='exec:/path/helper ARG'
+lets a program sign that keeps the key in a KMS or an HSM. ASSAY_SIGNER_ID alone names a key of
+the store. Programs that 'assay run' starts get none of these.
+
+A key file may be encrypted (age). It is opened with the passphrase in the file that
+ASSAY_KEY_PASSPHRASE_FILE names, or read from the descriptor ASSAY_KEY_PASSPHRASE_FD, or with the
+age identities in ASSAY_KEY_IDENTITY_FILE. There is no prompt.`,
 		Example: `  assay key generate
   assay key list`,
 	}
-	c.AddCommand(keyGenerateCmd(s), keyListCmd(s), keyInfoCmd(s))
+	c.AddCommand(
+		keyGenerateCmd(s), keyListCmd(s), keyInfoCmd(s), keySetActiveCmd(s),
+		keyRotateCmd(s), keyRevokeCmd(s), keyExportCmd(s), keyImportCmd(s), keyEncryptCmd(s), keyDecryptCmd(s),
+		keyAuditCmd(s), keyRunbookCmd(s), keyCISetupCmd(s),
+	)
 	return c
+}
+
+// keyAnswer is the end of a key command: text for people, or an object of members for machines.
+func keyAnswer(s cmd.Streams, asJSON bool, command, text string, members ...jcs.Member) error {
+	if !asJSON {
+		_, err := io.WriteString(s.Out, text)
+		return err
+	}
+	all := append([]jcs.Member{jcs.M("command", jcs.Str("key "+command)), jcs.M("status", jcs.Str("ok")), jcs.M("exit_code", jcs.Int(0))}, members...)
+	return printJSON(s.Out, jcs.Obj(all...))
+}
+
+func jsonFlag(c *cobra.Command, asJSON *bool) {
+	c.Flags().BoolVar(asJSON, "json", false, "one JSON object on stdout")
+}
+
+// keysOf opens the key store for a key command.
+func keysOf(s cmd.Streams) (*keystore.Store, error) {
+	h, err := openHome(s)
+	if err != nil {
+		return nil, err
+	}
+	holdKey()
+	noteUnchecked(s)
+	return openKeys(s, h), nil
+}
+
+func noteUnchecked(s cmd.Streams) {
+	if !keystore.PermissionsChecked {
+		fmt.Fprintf(s.Err, "note: who may read the key files is not checked on this system\n")
+	}
+}
+
+// keyError says what to do about an error of the store.
+func keyError(store *keystore.Store, id string, err error) error {
+	var told *cmd.Error
+	switch {
+	case err == nil || errors.As(err, &told):
+		return err
+	case errors.Is(err, keystore.ErrExists):
+		return cmd.BadInput("see it with 'assay key info "+id+"'; 'assay key rotate' makes its successor", "key %s exists", id)
+	case errors.Is(err, keystore.ErrNotFound):
+		return cmd.BadInput("see them with 'assay key list'", "%w in %s", err, store.Dir)
+	case errors.Is(err, keystore.ErrRevoked):
+		return cmd.BadInput("make another with 'assay key rotate'", "%w", err)
+	}
+	return lockedHint(err)
 }
 
 func keyGenerateCmd(s cmd.Streams) *cobra.Command {
-	var keepActive bool
+	var keepActive, encrypt, setActive, asJSON bool
 	c := &cobra.Command{
-		Use:     "generate [ID]",
-		Short:   "Make an Ed25519 signing key and make it the active one",
-		Example: "  assay key generate ci-key",
-		Args:    cmd.Args(cobra.MaximumNArgs(1), "at most one id"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			h, err := openHome(s)
-			if err != nil {
-				return err
-			}
-			id := keystore.DefaultID
-			if len(args) == 1 {
-				id = args[0]
-			}
-			holdKey()
-			key, err := h.keys().Generate(rand.Reader, id)
-			if errors.Is(err, keystore.ErrExists) {
-				return cmd.BadInput("see it with 'assay key info "+id+"'", "key %s exists", id)
-			} else if err != nil {
-				return err
-			}
-			if !keepActive {
-				if err := h.keys().SetActive(id); err != nil {
-					return err
-				}
-			}
-			fmt.Fprintf(s.Err, "the secret key is in %s; nobody else should ever read it\n", cmd.Safe(h.keys().Dir))
-			_, err = fmt.Fprintf(s.Out, "%s  %s\n", key.ID(), key.Fingerprint())
-			return err
-		},
+		Use:   "generate [ID]",
+		Short: "Make an Ed25519 signing key and make it the active one",
+		Example: `  assay key generate ci-key --no-set-active
+  assay key generate release --encrypt`,
+		Args: cmd.Args(cobra.MaximumNArgs(1), "at most one id"),
+		RunE: func(*cobra.Command, []string) error { return nil },
 	}
-	c.Flags().BoolVar(&keepActive, "no-set-active", false, "leave the active key as it is")
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		store, err := keysOf(s)
+		if err != nil {
+			return err
+		}
+		id := keystore.DefaultID
+		if len(args) == 1 {
+			id = args[0]
+		}
+		generate := store.Generate
+		if encrypt {
+			generate = store.GenerateEncrypted
+		}
+		key, err := generate(nil, id)
+		if err != nil {
+			return keyError(store, id, err)
+		}
+		if setActive && !keepActive {
+			if err := store.SetActive(id); err != nil {
+				return err
+			}
+		}
+		active, err := store.Active()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(s.Err, "the secret key is in %s; nobody else should ever read it\n", cmd.Safe(store.Dir))
+		return keyAnswer(s, asJSON, "generate", fmt.Sprintf("%s  %s\n", id, key.Fingerprint()),
+			jcs.M("signer_id", jcs.Str(id)), jcs.M("fingerprint", jcs.Str(key.Fingerprint())),
+			jcs.M("active_signer", jcs.Str(active)), jcs.M("encrypted", jcs.Boolean(encrypt)))
+	}
+	activeFlags(c, &setActive, &keepActive)
+	c.Flags().BoolVar(&encrypt, "encrypt", false, "keep the key in an age file: see 'assay key --help' for its passphrase")
+	jsonFlag(c, &asJSON)
 	return c
 }
 
+// activeFlags are --set-active, on by default, and --no-set-active, as the reference tool spells it.
+func activeFlags(c *cobra.Command, set, keep *bool) {
+	c.Flags().BoolVar(set, "set-active", true, "make the new key the active one")
+	c.Flags().BoolVar(keep, "no-set-active", false, "leave the active key as it is")
+	c.MarkFlagsMutuallyExclusive("set-active", "no-set-active")
+}
+
 func keyListCmd(s cmd.Streams) *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:     "list",
 		Short:   "List the signing keys; * marks the active one",
 		Example: "  assay key list",
 		Args:    cmd.Args(cobra.NoArgs, "no argument"),
-		RunE: func(*cobra.Command, []string) error {
-			h, err := openHome(s)
-			if err != nil {
-				return err
-			}
-			keys, err := h.keys().List()
-			if err != nil {
-				return err
-			}
-			if len(keys) == 0 {
-				fmt.Fprintf(s.Err, "no key yet; 'assay key generate' makes one\n")
-			}
-			var text strings.Builder
-			for _, k := range keys {
-				mark := " "
-				if k.Active {
-					mark = "*"
-				}
-				if k.Err != nil {
-					fmt.Fprintf(&text, "%s %s  refused: %s\n", mark, cmd.Safe(k.ID), cmd.Safe(k.Err.Error()))
-					continue
-				}
-				fmt.Fprintf(&text, "%s %s  %s\n", mark, k.ID, k.Fingerprint)
-			}
-			_, err = io.WriteString(s.Out, text.String())
-			return err
-		},
 	}
+	c.RunE = func(*cobra.Command, []string) error {
+		store, err := keysOf(s)
+		if err != nil {
+			return err
+		}
+		keys, err := store.List()
+		if err != nil {
+			return err
+		}
+		if len(keys) == 0 {
+			fmt.Fprintf(s.Err, "no key yet; 'assay key generate' makes one\n")
+		}
+		active, err := store.Active()
+		if err != nil {
+			return err
+		}
+		var text strings.Builder
+		list := jcs.Arr()
+		for _, k := range keys {
+			text.WriteString(keyLine(k))
+			list.Items = append(list.Items, jcs.Obj(keyMembers(store, k)...))
+		}
+		return keyAnswer(s, asJSON, "list", text.String(), jcs.M("active_signer", jcs.Str(active)), jcs.M("signers", list))
+	}
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+func keyLine(k keystore.Info) string {
+	mark, rest := " ", ""
+	if k.Active {
+		mark = "*"
+	}
+	switch {
+	case k.Fingerprint == "":
+		return fmt.Sprintf("%s %s  refused: %s\n", mark, cmd.Safe(k.ID), cmd.Safe(k.Err.Error()))
+	case k.Revoked != nil:
+		rest = "  revoked " + revokedOn(*k.Revoked)
+	case k.Kind != keystore.Plain:
+		rest = "  " + string(k.Kind)
+	}
+	return fmt.Sprintf("%s %s  %s%s\n", mark, cmd.Safe(k.ID), k.Fingerprint, rest)
+}
+
+func revokedOn(r keystore.Revocation) string {
+	if r.At.IsZero() {
+		return "(its record cannot be read)"
+	}
+	return r.At.Format("2006-01-02T15:04:05Z")
+}
+
+// keyMembers describe a key; the reference tool's members come first.
+func keyMembers(store *keystore.Store, k keystore.Info) []jcs.Member {
+	null := jcs.Value{Kind: jcs.Null}
+	text := func(value string) jcs.Value {
+		if value == "" {
+			return null
+		}
+		return jcsText(value)
+	}
+	path := map[string]string{}
+	for _, p := range store.Paths(k.ID) {
+		path[p[strings.LastIndexByte(p, '.'):]] = p
+	}
+	if path[".key"] == "" {
+		path[".key"] = path[".age"]
+	}
+	m := []jcs.Member{
+		jcs.M("signer_id", jcs.Str(k.ID)),
+		jcs.M("active", jcs.Boolean(k.Active)),
+		jcs.M("fingerprint", text(k.Fingerprint)),
+		jcs.M("key_path", text(path[".key"])),
+		jcs.M("pub_path", text(path[".pub"])),
+		jcs.M("kind", jcs.Str(strings.ReplaceAll(string(k.Kind), " ", "_"))),
+		jcs.M("revoked", jcs.Boolean(k.Revoked != nil)),
+	}
+	if k.Revoked != nil {
+		m = append(m, revocationMembers(*k.Revoked)...)
+	} else if k.Err != nil {
+		m = append(m, jcs.M("error", jcsText(k.Err.Error())))
+	}
+	return m
+}
+
+func revocationMembers(r keystore.Revocation) []jcs.Member {
+	return []jcs.Member{jcs.M("revoked_at", jcs.Str(revokedOn(r))), jcs.M("reason", jcsText(r.Reason))}
 }
 
 func keyInfoCmd(s cmd.Streams) *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:     "info [ID]",
 		Short:   "Show a signing key (default: the active one)",
 		Example: "  assay key info",
 		Args:    cmd.Args(cobra.MaximumNArgs(1), "at most one id"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			h, err := openHome(s)
-			if err != nil {
-				return err
-			}
-			active, err := h.keys().Active()
-			if err != nil {
-				return err
-			}
-			id := active
-			if len(args) == 1 {
-				id = args[0]
-			}
-			key, err := loadKey(h, id)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(s.Out, "id          %s\nalgorithm   ed25519\npublic key  %x\nfingerprint %s\nactive      %v\n",
-				key.ID(), []byte(key.Public()), key.Fingerprint(), id == active)
+	}
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		store, err := keysOf(s)
+		if err != nil {
 			return err
-		},
+		}
+		id, err := store.Active()
+		if err != nil {
+			return err
+		}
+		if len(args) == 1 {
+			id = args[0]
+		}
+		k, err := store.Find(id)
+		if errors.Is(err, keystore.ErrNotFound) {
+			return cmd.BadInput("make it with 'assay key generate "+id+"'", "%w in %s", err, store.Dir)
+		} else if err != nil {
+			return err
+		}
+		if k.Err != nil && k.Revoked == nil {
+			return fmt.Errorf("key %s: %w", id, k.Err)
+		}
+		var text strings.Builder
+		fmt.Fprintf(&text, "id          %s\nalgorithm   ed25519\npublic key  %x\nfingerprint %s\nkept        %s\nactive      %v\n",
+			k.ID, []byte(k.Public), k.Fingerprint, k.Kind, k.Active)
+		if k.Revoked != nil {
+			fmt.Fprintf(&text, "revoked     %s %s\n", revokedOn(*k.Revoked), cmd.Safe(k.Revoked.Reason))
+		}
+		return keyAnswer(s, asJSON, "info", text.String(), append(keyMembers(store, k),
+			jcs.M("algorithm", jcs.Str("Ed25519")), jcs.M("is_active", jcs.Boolean(k.Active)),
+			jcs.M("pubkey_b64", jcs.Str(base64.StdEncoding.EncodeToString(k.Public))))...)
 	}
+	jsonFlag(c, &asJSON)
+	return c
 }
 
-func loadKey(h home, id string) (*keystore.Key, error) {
-	holdKey()
-	key, err := h.keys().Load(id)
-	if errors.Is(err, keystore.ErrNotFound) {
-		return nil, cmd.BadInput("make it with 'assay key generate "+id+"'", "%w in %s", err, h.keys().Dir)
+func keySetActiveCmd(s cmd.Streams) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "set-active ID",
+		Short:   "Name the key that signs from now on",
+		Example: "  assay key set-active release",
+		Args:    cmd.Args(cobra.ExactArgs(1), "one id"),
 	}
-	return key, err
-}
-
-// signingKey is the active key; a first run makes one unless that was forbidden.
-func signingKey(s cmd.Streams, h home, generate bool) (pack.Signer, error) {
-	id, err := h.keys().Active()
-	if err != nil {
-		return nil, err
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		store, err := keysOf(s)
+		if err != nil {
+			return err
+		}
+		if err := store.SetActive(args[0]); err != nil {
+			return keyError(store, args[0], err)
+		}
+		k, err := store.Find(args[0])
+		if err != nil {
+			return err
+		}
+		return keyAnswer(s, asJSON, "set-active", fmt.Sprintf("%s  %s\n", k.ID, k.Fingerprint),
+			jcs.M("active_signer", jcs.Str(k.ID)), jcs.M("fingerprint", jcs.Str(k.Fingerprint)))
 	}
-	key, err := loadKey(h, id)
-	if !errors.Is(err, keystore.ErrNotFound) || !generate {
-		return key, err
-	}
-	key, err = h.keys().Generate(rand.Reader, id)
-	if errors.Is(err, keystore.ErrExists) { // another process was faster: its key is ours
-		return h.keys().Load(id)
-	} else if err != nil {
-		return nil, err
-	}
-	fmt.Fprintf(s.Err, "made signing key %s (fingerprint %s)\n", key.ID(), key.Fingerprint())
-	return key, nil
+	jsonFlag(c, &asJSON)
+	return c
 }

@@ -497,7 +497,7 @@ func (j *job) build() (result *pack.Result, err error) {
 		spec.PackID = "pack_" + spec.Now.Format("20060102T150405") + "_" + hex.EncodeToString(id)
 	}
 	if result, err = pack.BuildDir(j.output, spec); err != nil {
-		return nil, cmd.BadInput("", "%w", err)
+		return nil, buildError(err)
 	}
 	return result, nil
 }
@@ -716,7 +716,7 @@ func catchSignals() (signals <-chan os.Signal, stop func()) {
 // finish and its receipts are packed all the same; how long it takes is between it and the sender.
 func runChild(j *job, stdout io.Writer, args []string, signals <-chan os.Signal) (code int, err error) {
 	c := exec.Command(args[0], args[1:]...)
-	c.Env = append(os.Environ(), "ASSAY_TRACE_ID="+j.trace, "ASSAY_HOME="+string(j.home))
+	c.Env = append(withoutKeys(os.Environ()), "ASSAY_TRACE_ID="+j.trace, "ASSAY_HOME="+string(j.home))
 	c.Stdin, c.Stdout, c.Stderr = j.s.In, stdout, j.s.Err
 	// A group in the background could not read from the terminal, which signals both of us anyway.
 	grouped := !onTerminal(j.s.In)

@@ -1,13 +1,11 @@
 package keystore
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 )
 
 // checkDir refuses a keys directory that is not this user's alone.
@@ -25,17 +23,6 @@ func checkDir(dir string) error {
 	return nil
 }
 
-// checkInfo refuses another owner and any permission of forbidden.
-func checkInfo(info fs.FileInfo, forbidden fs.FileMode) error {
-	if perm := info.Mode().Perm(); perm&forbidden != 0 {
-		return fmt.Errorf("has mode %04o, expected %04o: others could have read or changed it", perm, perm&^forbidden)
-	}
-	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || int(stat.Uid) != os.Geteuid() {
-		return errors.New("belongs to another user")
-	}
-	return nil
-}
-
 // readFile reads a regular file of exactly size bytes, of this user, without the forbidden permissions.
 func readFile(path string, size int, forbidden fs.FileMode) ([]byte, error) {
 	data, err := readUpTo(path, size, forbidden)
@@ -49,10 +36,8 @@ func readFile(path string, size int, forbidden fs.FileMode) ([]byte, error) {
 // readUpTo is readFile for at most size bytes. It follows no symlink and does not wait for a FIFO, and
 // what it judges is what it reads: the open file.
 func readUpTo(path string, size int, forbidden fs.FileMode) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, syscall.ELOOP) {
-		return nil, fmt.Errorf("%s: is a symbolic link", path)
-	} else if err != nil {
+	f, err := openPlain(path)
+	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
@@ -69,6 +54,7 @@ func readUpTo(path string, size int, forbidden fs.FileMode) ([]byte, error) {
 	data := make([]byte, size+1)
 	n, err := io.ReadFull(f, data)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		clear(data)
 		return nil, err
 	}
 	if n > size {

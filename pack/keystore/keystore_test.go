@@ -91,7 +91,7 @@ func TestAKeyIsItsFilesAndTheFilesAreTheKey(t *testing.T) {
 	if err != nil || !ed25519.Verify(key.Public(), []byte("message"), signature) {
 		t.Errorf("the loaded key signs for another: %v", err)
 	}
-	if entries, _ := os.ReadDir(s.Dir); len(entries) != 2 {
+	if entries, _ := os.ReadDir(s.Dir); len(entries) != 3 { // with .keys_lock
 		t.Errorf("left in the directory: %v", entries)
 	}
 }
@@ -182,7 +182,7 @@ func TestOneOf64GeneratorsWinsAndTheOthersLoadItsKey(t *testing.T) {
 	if won != 1 || lost != 4*processes-1 {
 		t.Errorf("%d won and %d lost, want 1 and %d", won, lost, 4*processes-1)
 	}
-	if entries, _ := os.ReadDir(s.Dir); len(entries) != 2 {
+	if entries, _ := os.ReadDir(s.Dir); len(entries) != 3 { // with .keys_lock
 		t.Errorf("left in the directory: %v", entries)
 	}
 }
@@ -329,10 +329,21 @@ func TestTheActiveKey(t *testing.T) {
 	if _, err := s.Load(DefaultID); !errors.Is(err, ErrNotFound) {
 		t.Errorf("loaded from nothing: %v", err)
 	}
+	unmark := func() {
+		t.Helper()
+		if err := os.Remove(filepath.Join(s.Dir, activeMarker)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	generate(t, s, 1, "zed")
+	active("zed")
 	generate(t, s, 2, "bob")
+	active("zed") // another key is made, not made active
+	unmark()
 	active("bob") // first of the list
 	generate(t, s, 3, DefaultID)
+	active("bob")
+	unmark()
 	active(DefaultID)
 	if err := s.SetActive("zed"); err != nil {
 		t.Fatal(err)

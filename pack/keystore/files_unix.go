@@ -1,0 +1,51 @@
+//go:build unix
+
+package keystore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// PermissionsChecked says whether modes and owners of files are judged on this system.
+const PermissionsChecked = true
+
+// checkInfo refuses another owner and any permission of forbidden.
+func checkInfo(info fs.FileInfo, forbidden fs.FileMode) error {
+	if perm := info.Mode().Perm(); perm&forbidden != 0 {
+		return fmt.Errorf("has mode %04o, expected %04o: others could have read or changed it", perm, perm&^forbidden)
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || int(stat.Uid) != os.Geteuid() {
+		return errors.New("belongs to another user")
+	}
+	return nil
+}
+
+// openPlain opens what is there itself: no link is followed, no FIFO waited for.
+func openPlain(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ELOOP) {
+		return nil, fmt.Errorf("%s: is a symbolic link", path)
+	}
+	return f, err
+}
+
+// sync makes the names in the store durable, after some were removed.
+func (s *Store) sync() error {
+	dir, err := os.Open(s.Dir)
+	if err != nil {
+		return err
+	}
+	err = dir.Sync()
+	if closeErr := dir.Close(); err == nil {
+		err = closeErr
+	}
+	// Some network file systems have no fsync of directories.
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
+		return nil
+	}
+	return err
+}
