@@ -3,6 +3,7 @@ module github.com/Haserjian/assay-ledger
 go 1.26.0
 
 require (
+	filippo.io/age v1.3.1
 	filippo.io/edwards25519 v1.2.0
 	filippo.io/mldsa v0.0.0-20260215214346-43d0283efc3e
 	github.com/digitorus/timestamp v0.0.0-20250524132541-c45532741eea
@@ -25,7 +26,6 @@ require (
 )
 
 require (
-	filippo.io/age v1.3.1 // indirect
 	filippo.io/hpke v0.4.0 // indirect
 	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect

@@ -29,7 +29,13 @@ the store. Programs that 'assay run' starts get none of these.
 
 A key file may be encrypted (age). It is opened with the passphrase in the file that
 ASSAY_KEY_PASSPHRASE_FILE names, or read from the descriptor ASSAY_KEY_PASSPHRASE_FD, or with the
-age identities in ASSAY_KEY_IDENTITY_FILE. There is no prompt.`,
+age identities in ASSAY_KEY_IDENTITY_FILE. There is no prompt.
+
+A helper is started once for each request, without a shell. It reads one JSON object from stdin,
+writes one to stdout, and exits with 0; it has 30 seconds (protocol assay.signer.v1):
+  {"op":"public","version":"assay.signer.v1"}              -> {"id":ID,"public_key":BASE64}
+  {"message":BASE64,"op":"sign","version":"assay.signer.v1"} -> {"signature":BASE64}
+The signature is plain Ed25519 over the message. It is verified before it is used.`,
 		Example: `  assay key generate
   assay key list`,
 	}

@@ -3,3 +3,5 @@
 package main
 
 func holdKey() {}
+
+func wipeVariable(string) {}

@@ -102,6 +102,7 @@ func environmentKey(s cmd.Streams, store *keystore.Store, source, id string) (pa
 		id = ciKeyID
 	}
 	text := []byte(s.Env(source))
+	wipeVariable(envKey)
 	if source == envKeyFile {
 		var err error
 		if text, err = cmd.ReadSecret(s.Env(source)); err != nil {
@@ -157,7 +158,7 @@ func helperKey(s cmd.Streams, store *keystore.Store, id string) (pack.Signer, er
 	if errors.Is(err, keystore.ErrHelper) {
 		return nil, cmd.Unavailable("what it says is above", "%s: %w", envSigner, err)
 	} else if err != nil {
-		return nil, cmd.BadInput(hint, "%s: %w", envSigner, err)
+		return nil, cmd.BadInput("what a helper has to do: assay key --help", "%s: %w", envSigner, err)
 	}
 	if id != "" && id != key.ID() {
 		return nil, cmd.BadInput("", "the helper's key is called %s, not %s", key.ID(), id)
@@ -239,15 +240,17 @@ func lockedHint(err error) error {
 
 // openKeys is the key store, with what opens its encrypted keys.
 func openKeys(s cmd.Streams, h home) *keystore.Store {
-	if n, err := strconv.Atoi(s.Env(envPassphraseFD)); err == nil && n > 2 {
-		closeOnExec(n) // used or not: programs that we start do not get it
+	// Before we open files of our own: the number of one that was not handed to us must not mean ours.
+	var fd *os.File
+	if n, err := strconv.ParseUint(s.Env(envPassphraseFD), 10, 16); err == nil && n > 2 && inherited(int(n)) {
+		fd = os.NewFile(uintptr(n), "passphrase")
 	}
 	store := h.keys()
-	store.Unlock = sync.OnceValues(func() (*keystore.Unlocker, error) { return unlocker(s) })
+	store.Unlock = sync.OnceValues(func() (*keystore.Unlocker, error) { return unlocker(s, fd) })
 	return store
 }
 
-func unlocker(s cmd.Streams) (*keystore.Unlocker, error) {
+func unlocker(s cmd.Streams, fd *os.File) (*keystore.Unlocker, error) {
 	source, err := onlyOne(s, envPassphraseFile, envPassphraseFD, envIdentityFile)
 	if err != nil {
 		return nil, err
@@ -258,7 +261,7 @@ func unlocker(s cmd.Streams) (*keystore.Unlocker, error) {
 	case "":
 		return nil, lockedHint(keystore.ErrLocked)
 	case envPassphraseFD:
-		text, err = readDescriptor(s.Env(envPassphraseFD))
+		text, err = readDescriptor(fd)
 	default:
 		text, err = cmd.ReadSecret(s.Env(source))
 	}
@@ -284,19 +287,14 @@ func unlocker(s cmd.Streams) (*keystore.Unlocker, error) {
 }
 
 // readDescriptor reads a descriptor that we inherited to its end, and closes it.
-func readDescriptor(number string) ([]byte, error) {
-	n, err := strconv.ParseUint(number, 10, 16)
-	if err != nil || n < 3 || !inheritsDescriptors {
-		return nil, cmd.BadInput("such as "+envPassphraseFD+"=3 with 3< <(pass show assay)", "expected the number of an open file, 3 or more")
+func readDescriptor(fd *os.File) ([]byte, error) {
+	if fd == nil {
+		return nil, cmd.BadInput("such as "+envPassphraseFD+"=3 with 3< <(pass show assay)", "expected the number of an open file that was handed to assay, 3 or more")
 	}
-	f := os.NewFile(uintptr(n), "passphrase")
-	if f == nil {
-		return nil, cmd.BadInput("", "descriptor %d is not open", n)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxPassphrase+2))
+	defer fd.Close()
+	text, err := io.ReadAll(io.LimitReader(fd, maxPassphrase+2))
 	if err != nil {
-		return nil, cmd.BadInput("", "descriptor %d cannot be read: %w", n, errors.Unwrap(err))
+		return nil, cmd.BadInput("", "cannot be read: %w", err)
 	}
 	return text, nil
 }
