@@ -498,7 +498,7 @@ func TestABadLineIsReportedAndStopsNobody(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(s.Dir, "2026-01-15"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	long := strings.Repeat("x", maxLine+1)
+	long := strings.Repeat("x", maxLine+64<<10) + `{"seq": 99}` // its end, as it is read, is a receipt
 	for _, text := range []string{"[]\n", "null\n", "{\"a\":1,\"a\":2}\n", "{\"a\":\n", "\xff\n", "\u0085\n", long + "\n"} {
 		for before, seq := range map[string]int64{"": 0, "{\"seq\": 7, \"_store_seq\": 30}\n\n": 8} {
 			if err := os.WriteFile(filepath.Join(s.Dir, "2026-01-15", "t1.jsonl"), []byte(before+text+"\n"), 0o600); err != nil {

@@ -329,6 +329,9 @@ func writable(dir string) error {
 
 // run runs the program, and packs.
 func (j *job) run(how child, args []string) error {
+	if _, err := exec.LookPath(args[0]); err != nil { // before anything is recorded of it
+		return startError(err)
+	}
 	stdout := j.s.Out
 	if j.json {
 		stdout = j.s.Err
@@ -711,6 +714,14 @@ func catchSignals() (signals <-chan os.Signal, stop func()) {
 	return c, func() { signal.Stop(c) }
 }
 
+// startError is what a shell would exit with.
+func startError(err error) error {
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+		return &cmd.Error{Code: 127, Err: err, Hint: "is the command spelled right?"}
+	}
+	return &cmd.Error{Code: 126, Err: err, Hint: "is it a program, and may you execute it?"}
+}
+
 // runChild runs the program in a process group of its own and returns its exit code,
 // 128 + n if signal n ended it. Signals that reach us are passed on, so that the program can
 // finish and its receipts are packed all the same; how long it takes is between it and the sender.
@@ -724,10 +735,7 @@ func runChild(j *job, stdout io.Writer, args []string, signals <-chan os.Signal)
 		ownGroup(c)
 	}
 	if err := c.Start(); err != nil {
-		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
-			return 0, &cmd.Error{Code: 127, Err: err, Hint: "is the command spelled right?"}
-		}
-		return 0, &cmd.Error{Code: 126, Err: err, Hint: "is it a program, and may you execute it?"}
+		return 0, startError(err)
 	}
 	done := make(chan error, 1)
 	go func() { // ends with the program
