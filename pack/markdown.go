@@ -20,7 +20,7 @@ func Markdown(s string) string {
 	}
 	// In a code span nothing is markup but what ends it; in a table, so does a pipe. A backslash there is
 	// only a backslash, and the tools do not agree on it; < may begin HTML where they do not know the span.
-	if s != "" && !strings.ContainsAny(s, "`|\\<>&") && strings.TrimSpace(s) == s {
+	if s != "" && !strings.ContainsAny(s, "`|\\<&") && strings.TrimSpace(s) == s {
 		return "`" + s + "`"
 	}
 	var w strings.Builder
