@@ -213,6 +213,9 @@ func (b *build) files() error {
 		list = append(list, NamedFile{cardsName, append(text, '\n')})
 	}
 	for _, f := range list {
+		if len(f.Data) > maxFile { // more than a verifier reads
+			return fmt.Errorf("%s has %d bytes, at most %d", f.Name, len(f.Data), maxFile)
+		}
 		d, err := b.place.create(f.Name)
 		if err == nil {
 			_, err = d.Write(f.Data)

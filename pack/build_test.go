@@ -393,6 +393,16 @@ func TestBuildRefusesBadSpecs(t *testing.T) {
 		"odd mode":      func(s *Spec) { s.Mode = "loud" },
 		"policy hash":   func(s *Spec) { s.PolicyHash = "xyz" },
 		"valid until":   func(s *Spec) { s.ValidUntil = "tomorrow" },
+		"lower case":    func(s *Spec) { s.ValidUntil = "2027-01-15t12:00:00z" },
+		"leap second":   func(s *Spec) { s.ValidUntil = "2026-12-31T23:59:60Z" },
+		"born expired":  func(s *Spec) { s.PackID, s.ValidUntil = "pack_1", "2026-01-15T12:59:59+01:00" },
+		"old shape ci": func(s *Spec) {
+			s.OldShape, s.CIBinding = true, &CIBinding{Provider: "local", CommitSHA: strings.Repeat("a", 40)}
+		},
+		"old shape end": func(s *Spec) { s.OldShape, s.ValidUntil = true, "2027-01-15T12:00:00Z" },
+		"long text":     func(s *Spec) { s.SuiteID = strings.Repeat("s", maxManifest) },
+		"bad text":      func(s *Spec) { s.SupersededBy = "\xff" },
+		"claim set id":  func(s *Spec) { s.ClaimSetID = "\xed\xa0\x80" },
 		"ci provider":   func(s *Spec) { s.CIBinding = &CIBinding{Provider: "acme", CommitSHA: strings.Repeat("a", 40)} },
 		"ci commit":     func(s *Spec) { s.CIBinding = &CIBinding{Provider: "local", CommitSHA: "HEAD"} },
 		"old shape":     func(s *Spec) { s.OldShape, s.SupersededBy = true, "x" },
@@ -404,6 +414,8 @@ func TestBuildRefusesBadSpecs(t *testing.T) {
 		change(&s)
 		if p, err := Build(s); err == nil {
 			t.Errorf("%s: built %v", name, p.Manifest)
+		} else if strings.Contains(err.Error(), "verifying the built pack") {
+			t.Errorf("%s: seen only by the verifier: %v", name, err)
 		}
 	}
 }
@@ -428,6 +440,10 @@ func TestBuiltShapesVerify(t *testing.T) {
 		"empty fails": func(s *Spec) { s.Receipts = nil },
 		"six cards":   func(s *Spec) { s.Cards = BuiltinCards() },
 		"given id":    func(s *Spec) { s.PackID = "pack_20260115T120000_0123abcd" },
+		"ends now":    func(s *Spec) { s.PackID, s.ValidUntil = "pack_1", "2026-01-15T12:00:00Z" },
+		"ended":       func(s *Spec) { s.ValidUntil, s.SupersededBy = "2026-01-01T00:00:00Z", "pack_2" }, // made again: a derived id
+		"set":         func(s *Spec) { s.ClaimSetID, s.SuiteID, s.Cards = "my claims", "my suite", nil },
+		"breakglass":  func(s *Spec) { s.Mode = "breakglass" },
 		"ci": func(s *Spec) {
 			s.CIBinding = &CIBinding{Provider: "local", CommitSHA: strings.Repeat("a", 40), Repo: "acme/app"}
 		},
@@ -449,6 +465,16 @@ func TestBuiltShapesVerify(t *testing.T) {
 		r := mustVerify(t, p.FS(), Options{Now: builtAt})
 		if r.ExitCode() != 0 || r.Receipts != len(s.Receipts) {
 			t.Errorf("%s: %+v", name, r)
+		}
+		a := r.Manifest.Attestation
+		if a.Mode != or(s.Mode, "shadow") || a.ValidUntil != s.ValidUntil || a.SupersededBy != s.SupersededBy || (a.CIBinding == nil) != (s.CIBinding == nil) ||
+			a.ClaimSetID != or(s.ClaimSetID, "none") || a.SuiteID != or(s.SuiteID, "manual") || a.SuiteHash != hexSum([]byte(a.SuiteID)) ||
+			s.CIBinding != nil && *a.CIBinding != *s.CIBinding || len(s.Cards) == 0 && a.ClaimSetHash != hexSum([]byte(a.ClaimSetID)) {
+			t.Errorf("%s: attested %+v", name, a)
+		}
+		attested := len(get(r.Manifest.value, "attestation").Members)
+		if word := str(r.Manifest.value, "signature_scope"); s.OldShape != (attested == len(attestationMembers)-3) || s.OldShape != (word == scopeLegacy) {
+			t.Errorf("%s: %d members attested, signed as %s", name, attested, word)
 		}
 		for _, f := range []string{transcriptName, summaryName} {
 			if i := bytes.IndexFunc(p.file(f), func(c rune) bool { return c != '\n' && (c < 0x20 || c > 0x7e) }); i >= 0 {

@@ -350,6 +350,31 @@ func TestMemoryOfAStreamedBuildDoesNotHoldTheReceipts(t *testing.T) {
 	}
 }
 
+// FuzzBuildRefusesBeforeItVerifies: whatever a receipt holds, the builder itself says what is wrong with
+// it. What only the verification at the end sees is a rule that the builder forgot.
+func FuzzBuildRefusesBeforeItVerifies(f *testing.F) {
+	for _, seed := range []string{
+		receipt(0), `[1]`, `{"receipt_id":"r","type":"a.b/v1","timestamp":"20260115T100000.5+00","seq":-1,"run_id":"","x":[1e20,{"signature":"\u2028"}]}`,
+		`{"receipt_id":"r","type":"breakglass","timestamp":"2026-W03-4 10:00","anchor":1,"_trace_id":"run-small"}`,
+		`{"receipt_id":"\u0000","type":"refusal","timestamp":"2026-01-15T10:00:00.000000+00:00","posture":{"b":1.0,"a":[]},"n":-0}`,
+		`{"receipt_id":"r","type":"refusal","timestamp":"2026-01-15T10:00:00+99:99","Seq":1,"__proto__":9007199254740993}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	s := smallSpec(f)
+	s.Cards = BuiltinCards()
+	f.Fuzz(func(t *testing.T, text []byte) {
+		v, err := jcs.Parse(text, jcs.Limits{Bytes: 4 * maxLine, Depth: 200})
+		if err != nil {
+			return
+		}
+		s.Receipts = append(s.Receipts[:2:2], v)
+		if _, err := Build(s); err != nil && !strings.HasPrefix(err.Error(), "building pack: receipt 2") {
+			t.Errorf("%s: %v", text, err)
+		}
+	})
+}
+
 func benchmarkSpec(b *testing.B, n int) Spec {
 	s := Spec{RunID: "trace_bench", Signer: testSigner, Now: builtAt, Cards: BuiltinCards()[1:2]}
 	for i := range n {

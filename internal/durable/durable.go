@@ -7,6 +7,8 @@
 // state stands and nothing else is left, with one exception: an error that says "not known to be on disk"
 // means that the new state is visible and only the last fsync failed.
 //
+// A directory that is too large for memory is written file by file with Stage, and published in the same way.
+//
 // A crash leaves at most a file .assay_tmp_* or a directory .assay_pack_staging_* that nothing refers to.
 package durable
 

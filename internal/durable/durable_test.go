@@ -337,6 +337,101 @@ func TestFailedWriteDirLeavesNothingBehind(t *testing.T) {
 	expectListing(t, parent, "")
 }
 
+func TestAStagedDirectoryIsSeenWholeOrNotAtAll(t *testing.T) {
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "pack")
+	s, err := Stage(dir, 0o755, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(s.Path()); err != nil || info.Mode() != fs.ModeDir|0o700 || filepath.Dir(s.Path()) != parent || !strings.HasPrefix(filepath.Base(s.Path()), ".assay_pack_staging_") {
+		t.Errorf("staged at %s: %v, %v", s.Path(), info.Mode(), err)
+	}
+	for _, name := range []string{"", ".", "..", "../x", "/x", "a/b/c", "a/../../x", `a\b`, "c:x", "nul\x00", "a/"} {
+		if _, err := s.Create(name); err == nil {
+			t.Errorf("%q was created", name)
+		}
+	}
+	write := func(name, text string) {
+		f, err := s.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteString(text); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, len(text))
+		if _, err := f.ReadAt(got, 0); err != nil || string(got) != text {
+			t.Errorf("read back %q, %v", got, err)
+		}
+		if err := s.Seal(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("a", "first")
+	write("a.new", "second")
+	write("sub/b", "third")
+	write("sub/c", "fourth")
+	if _, err := s.Create("a"); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("a name twice: %v", err)
+	}
+	if err := s.Replace("a", "a.new"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("published before its time: %v", err)
+	}
+	if err := s.Publish(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Discard(); err != nil { // of no effect now
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"a": "second", "sub/b": "third", "sub/c": "fourth"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if info, _ := os.Stat(filepath.Join(dir, name)); err != nil || string(text) != want || info.Mode() != 0o644 {
+			t.Errorf("%s holds %q, %v", name, text, err)
+		}
+	}
+	for _, name := range []string{"", "sub"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode() != fs.ModeDir|0o755 {
+			t.Errorf("mode %s, %v", info.Mode(), err)
+		}
+	}
+	if entries, err := os.ReadDir(parent); err != nil || len(entries) != 1 {
+		t.Errorf("%v, %v", entries, err)
+	}
+}
+
+func TestAStagedDirectoryThatIsNotPublishedGoes(t *testing.T) {
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "pack")
+	s, err := Stage(dir, 0o755, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Create("sub/open"); err != nil { // and never sealed
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir, []byte("theirs"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Publish(); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("over a file that came in between: %v", err)
+	}
+	for range 2 {
+		if err := s.Discard(); err != nil {
+			t.Error(err)
+		}
+	}
+	if entries, err := os.ReadDir(parent); err != nil || len(entries) != 1 || entries[0].Name() != "pack" {
+		t.Errorf("%v, %v", entries, err)
+	}
+	if _, err := Stage(dir, 0o755, 0o644); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("where something is: %v", err)
+	}
+}
+
 func TestOfManyWriteDirsExactlyOneWins(t *testing.T) {
 	parent := t.TempDir()
 	dir := filepath.Join(parent, "pack")
