@@ -330,3 +330,12 @@ func TestAtk_K04AChangedCardIsAnotherCard(t *testing.T) {
 		}
 	}
 }
+
+// A check that looks at the order sees the order of a pack: by sequence number, then by id.
+func TestFixturesStandInPackOrder(t *testing.T) {
+	card := mustCard(t, `{"card_id":"a","name":"a","claims":[{"claim_id":"a","check":"timestamps_monotonic"}],"fixtures":{"pass":[{"name":"by seq","receipts":[
+		{"seq":2,"timestamp":"2026-01-15T11:00:02Z"},{"seq":1,"timestamp":"2026-01-15T11:00:01Z"}]}],"fail":[]}}`, "", "")
+	if r := card.Test()[0]; !r.OK() {
+		t.Errorf("%+v", r)
+	}
+}

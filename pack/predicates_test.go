@@ -102,6 +102,11 @@ func TestPredicatesComeToWhatTheySay(t *testing.T) {
 		{"ratio", `{"receipt_type":"model_call","of_type":"refusal","max_ratio":100}`, calls, false, "ratio of 'model_call' receipts to 'refusal' receipts <= 100", "4 to 0", ""},
 		{"ratio", `{"receipt_type":"challenge","of_type":"refusal","max_ratio":0.1,"allow_none":true}`, calls, true, "ratio of 'challenge' receipts to 'refusal' receipts <= 0.1", "0 to 0", ""},
 
+		{"ratio", `{"receipt_type":"model_call","of_type":"refusal","max_ratio":100,"allow_none":true}`, calls, false, "ratio of 'model_call' receipts to 'refusal' receipts <= 100", "4 to 0", ""},
+		{"token_max", `{"max_tokens":9}`, `{"type":"model_call","receipt_id":"x","total_tokens":9007199254740992}`, false, "at most 9 tokens in all 'model_call' receipts", "0 tokens in 1, 1 without", "x"},
+
+		{"proxy_completeness", `{}`, "{\"receipt_id\":\"s\",\"type\":\"session_metadata\",\"requests_seen\":5,\"receipts_written\":3}\n{\"receipt_id\":\"t\",\"type\":\"session_metadata\",\"requests_seen\":3,\"receipts_written\":5}",
+			false, "requests_seen = receipts_written and no bypass in 'session_metadata' receipts", "seen 8, written 8, 2 of 2 unequal, 0 bypasses", "s t"},
 		{"proxy_completeness", `{}`, calls, false, "requests_seen = receipts_written and no bypass in 'session_metadata' receipts", "no such receipts found", ""},
 		{"proxy_completeness", `{}`, calls + "\n" + `{"receipt_id":"s","type":"session_metadata","requests_seen":4,"receipts_written":4,"not_intercepted":[],"receipts_failed":0}` + "\n" + `{"receipt_id":"o","type":"session_metadata"}`,
 			true, "requests_seen = receipts_written and no bypass in 'session_metadata' receipts", "seen 4, written 4, 0 of 1 unequal, 0 bypasses", ""},
