@@ -178,6 +178,11 @@ func newSigner(name string) signer {
 	return signer{"interop", ed25519.NewKeyFromSeed(seed[:])}
 }
 
+func (s signer) fingerprint() string {
+	sum := sha256.Sum256(s.Public())
+	return hex.EncodeToString(sum[:])
+}
+
 func (s signer) ID() string                          { return s.id }
 func (s signer) Public() ed25519.PublicKey           { return s.key.Public().(ed25519.PublicKey) }
 func (s signer) Sign(message []byte) ([]byte, error) { return ed25519.Sign(s.key, message), nil }

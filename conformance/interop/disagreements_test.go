@@ -14,7 +14,94 @@ import (
 type disagreement struct{ python, ours, reason string }
 
 // disagreements is complete: what is not here is a failure, and so is what is here and no longer so.
-var disagreements = map[string]disagreement{}
+var disagreements = listed()
+
+// listed writes the table in families: cases with one reason.
+func listed() map[string]disagreement {
+	table := map[string]disagreement{}
+	list := func(python, ours, reason string, cases ...string) {
+		for _, name := range cases {
+			if _, twice := table[name]; twice {
+				panic(name + " is listed twice")
+			}
+			table[name] = disagreement{python, ours, reason}
+		}
+	}
+	// both lists a pack that is judged without and with --require-claim-pass.
+	both := func(python, required, ours, oursRequired, reason string, packs ...string) {
+		for _, name := range packs {
+			list(python, ours, reason, name)
+			list(required, oursRequired, reason, name+" --require-claim-pass")
+		}
+	}
+	const (
+		separators = "it splits lines at U+0085, U+2028 and U+2029 inside strings, and so refuses a pack that it built itself; we escape them when we build, and accept them with a warning"
+		attested   = "a signer that attests its own receipts as FAIL is believed and passes there; broken receipts are no evidence here, whatever was attested"
+		malformed  = "a manifest that is missing, no JSON or of another form exits 1 there, which reads as an honest failure"
+		inJSON     = "it exits with another code under --json"
+		unseen     = "it compares neither copies of a member nor the report, the order and the definitions with what was signed"
+		notBuilt   = "it builds what no verifier should accept, or what not every JSON reader reads alike"
+		noNaN      = "NaN is not a number of hours; it passes every comparison there"
+		notHere    = "the definitions of custom claims are not in its packs: with --run-card they are executed again, without it the signer's word does not meet --require-claim-pass"
+	)
+	exit1JSON2, exit2JSON1 := "exit 1 (2 with --json)", "exit 2 (1 with --json)"
+
+	// Packs that we built.
+	list("exit 0", "exit 3", noNaN, "go/minimal --max-age-hours NaN", "go/ci binding --max-age-hours NaN",
+		"python/minimal --max-age-hours NaN", "python/ci binding --max-age-hours NaN")
+
+	// Packs that the Python tool built.
+	list("builds", "refuses to build", notBuilt, "python/Type beside type, built", "python/__proto__, built", "python/a number as id, built",
+		"python/a seq that is a float, built", "python/a seq that is text, built", "python/a timestamp of next century, built",
+		"python/a type that is not admitted, built", "python/a type with a newline, built", "python/an id twice, built",
+		"python/integers beyond 2^53, built", "python/no id, built", "python/receipt_type alone, built")
+	both("exit 0", "exit 1", "exit 2", "exit 2", attested, "python/an id twice", "python/no id")
+	both("exit 0", "exit 1", "exit 2", "exit 2", "the three core members must be non-empty strings; it takes a number for an id", "python/a number as id")
+	both("exit 0", "exit 1", "exit 2", "exit 2", "its pattern for types lets a newline at the end pass", "python/a type with a newline")
+	both("exit 0", "exit 1", "exit 2", "exit 2", "receipt_type does not stand in for a missing type, and it attests the FAIL itself", "python/receipt_type alone")
+	both("exit 2", "exit 2", "exit 0", "exit 0", separators, "python/line separators")
+	list("exit 0", "exit 1", "assay.breakglass/v1 is what we record of a broken glass, since it refuses every pack with a bare breakglass; our no_breakglass counts it, its own cannot fail", "python/breakglass --require-claim-pass")
+	list("exit 0", "exit 1", notHere, "python/custom card --require-claim-pass", "python/custom card with floats --require-claim-pass")
+
+	// Bytes.
+	list("its own", "our own", "each names the program that built the pack", "bytes/attestation.verifier_version", "bytes/attestation.canon_impl", "bytes/attestation.canon_impl_version")
+	list("equal", "differs", separators, "bytes/receipt_pack.jsonl of line separators")
+	list("equal", "differs in claim_check, discrepancy_fingerprint", "our no_breakglass counts assay.breakglass/v1", "bytes/attestation of breakglass")
+
+	// Running a program.
+	list("exit 0", "exit 1", "it builds the pack and leaves the claims to whoever verifies; our run says what a later verify-pack would", "run/a check fails")
+	list("exit 7 (0 with --json)", "exit 7", "its --json always exits 0", "run/emits with both, then fails")
+	list("exit 1", "exit 3", "1 is for an honest failure, which these are not", "run/no such card", "run/no such mode", "run/nothing was recorded")
+	list("exit 1", "exit 127", "the code of every shell for a program that is not there", "run/no such program")
+
+	// Locks.
+	list(exit1JSON2, "exit 2", inJSON+"; from two cards it writes a lock that it refuses itself", "lock/init from two cards, by python, checked")
+	list(exit1JSON2, "exit 0", "it knows built-in cards only, so what holds packs to custom claims cannot be checked there; it fails closed", "lock/custom card, by ours, checked")
+	list(exit2JSON1, "exit 0", "the same", "lock/custom card, by ours, on custom card")
+	list(exit2JSON1, "exit 2", inJSON, "lock/custom card, by ours, on one card", "lock/every card, by ours, on one card", "lock/every card, by python, on one card",
+		"lock/init from two cards, by ours, on one card", "lock/init from two cards, by python, on one card",
+		"lock/one card, one signer, by ours, on mallory's pack", "lock/one card, one signer, by python, on mallory's pack",
+		"lock/two cards, by ours, on one card", "lock/two cards, by python, on one card")
+	for _, bad := range []string{"card_hash", "composite", "flat", "json", "lock_version", "max_version", "min_version", "missing_exit_contract", "missing_signer_policy", "mode", "unknown_card"} {
+		list(exit1JSON2, "exit 2", inJSON, "locks/bad_"+bad+", checked")
+		list(exit2JSON1, "exit 2", inJSON, "locks/bad_"+bad+", on pass_custom_ids")
+	}
+	list("exit 0", "exit 2", "a lock without cards skips both of its hash checks there: any claim_set_hash is accepted", "locks/weak_empty_run_cards, checked")
+	list(exit2JSON1, "exit 2", inJSON, "locks/weak_empty_run_cards, on pass_custom_ids", "locks/bad_pack_format, on pass_custom_ids", "locks/bad_empty_allowlist, on pass_custom_ids",
+		"locks/rc_mallory, on pass_custom_ids", "locks/rc_ge_alice, on pass_custom_ids", "locks/all_any, on pass_custom_ids",
+		"locks/rc_any, on claimfail_guardian", "locks/rc_any, on pass_noclaims")
+	list(exit2JSON1, "exit 0", "1.23.0 is below the lowest version that the lock admits; we count as 1.24.0", "locks/as 1.24.0 wrote it, on pass_custom_ids")
+
+	// Packs of the specification.
+	both("exit 0", "exit 1", "exit 2", "exit 2", attested, "vector/div_bad_timestamp_attested_fail", "vector/div_dup_receipt_id")
+	both("exit 2", "exit 2", "exit 0", "exit 1", separators, "vector/div_u2028_literal")
+	both("exit 0", "exit 0", "exit 2", "exit 2", "it believes the attested claim_check; we execute the claims again", "vector/lie_claim_check_pass")
+	both("exit 0", "exit 0", "exit 2", "exit 2", "of a name that is there twice it reads the last, others read the first", "vector/lie_dup_key_in_receipt")
+	both("exit 0", "exit 1", "exit 2", "exit 2", unseen, "vector/lie_files_omit_receipts", "vector/lie_n_receipts")
+	both("exit 0", "exit 0", "exit 2", "exit 2", unseen, "vector/lie_unsorted_lines")
+	both("exit 1", "exit 1", "exit 2", "exit 2", malformed, "vector/tamper_manifest_extra_field", "vector/tamper_manifest_truncated", "vector/tamper_missing_pack_manifest")
+	return table
+}
 
 // checkTable finds entries that no case of their group met.
 func (w *reference) checkTable(t *testing.T) {

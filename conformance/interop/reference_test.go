@@ -50,7 +50,9 @@ func TestWeAndTheReferenceToolAgreeButForTheListedCases(t *testing.T) {
 			w.whole[part.group] = false
 		}
 	}
-	w.checkTable(t)
+	if !w.partial {
+		w.checkTable(t)
+	}
 }
 
 // reference is the Python tool and ours, ready to run.
@@ -64,6 +66,7 @@ type reference struct {
 
 	compared map[string]bool // cases that were compared
 	whole    map[string]bool // groups that ran to their end
+	partial  bool            // something was left out
 }
 
 func newReference(t *testing.T) *reference {
@@ -290,7 +293,7 @@ func (a answer) ok(t *testing.T) answer {
 }
 
 // compare holds two outcomes of one case against the table.
-func (w *reference) compare(t *testing.T, name, python, ours string) {
+func (w *reference) compare(t *testing.T, name, python, ours string) bool {
 	t.Helper()
 	if w.compared[name] {
 		t.Errorf("case %s is compared twice", name)
@@ -304,7 +307,21 @@ func (w *reference) compare(t *testing.T, name, python, ours string) {
 		t.Errorf("%s is listed as a disagreement, and both say %s", name, ours)
 	case known && (python != listed.python || ours != listed.ours):
 		t.Errorf("%s: Python says %s, we say %s; listed are %s and %s", name, python, ours, listed.python, listed.ours)
+	default:
+		return true
 	}
+	return false
+}
+
+// lacks skips what needs a flag or a command that this build of ours does not have.
+func (w *reference) lacks(t *testing.T, flag string, command ...string) bool {
+	t.Helper()
+	help := w.ours(t, w.home, append(command, "--help")...)
+	if help.Exit == 0 && strings.Contains(help.Out, flag) {
+		return false
+	}
+	say(t, "SKIP interop: assay %s has no %s", strings.Join(command, " "), flag)
+	return true
 }
 
 // judge has both tools judge one pack, each as text and as JSON. In text and in JSON we must give the
@@ -313,8 +330,9 @@ func (w *reference) judge(t *testing.T, name, dir string, flags ...string) {
 	t.Helper()
 	args := append([]string{"verify-pack", dir}, flags...)
 	asJSON := append(args[:len(args):len(args)], "--json")
-	python, ours := w.theirs(t, w.home, args...), w.ours(t, w.home, args...)
-	pythonJSON, oursJSON := w.theirs(t, w.home, asJSON...), w.ours(t, w.home, asJSON...)
+	text, object := w.start(t, w.home, w.assay, args...), w.start(t, w.home, w.assay, asJSON...)
+	python, pythonJSON := w.theirs(t, w.home, args...), w.theirs(t, w.home, asJSON...)
+	ours, oursJSON := text(), object()
 	if ours.Exit != oursJSON.Exit {
 		t.Errorf("%s: we exit %d in text and %d in JSON", name, ours.Exit, oursJSON.Exit)
 	}
@@ -323,8 +341,7 @@ func (w *reference) judge(t *testing.T, name, dir string, flags ...string) {
 	}
 	theirWord := exits(python.Exit, pythonJSON.Exit)
 	ourWord := exits(ours.Exit, oursJSON.Exit)
-	w.compare(t, name, theirWord, ourWord)
-	if t.Failed() {
+	if !w.compare(t, name, theirWord, ourWord) {
 		t.Logf("%s\nPython: %v\nours: %v", name, pythonJSON, oursJSON)
 	}
 }
