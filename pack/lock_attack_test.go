@@ -149,3 +149,23 @@ func TestAtk_K08_KeysOfSmallOrderAreNotAllowlisted(t *testing.T) {
 		t.Errorf("only %d edge keys were tried", len(refused))
 	}
 }
+
+// What a change under review takes away from a lock is said, whatever it adds beside.
+func TestAtk_K05_AWeakerLockIsToldFromItsBase(t *testing.T) {
+	base := wholeLock(t)
+	signers, _ := base.Signers()
+	for what, s := range map[string]LockSpec{
+		"a card less":         {Cards: append(BuiltinCards(), BuiltinCards()[0])[2:], Signers: signers},
+		"any signer":          {Cards: base.Cards()},
+		"one signer more":     {Cards: append(BuiltinCards(), base.Cards()...), Signers: append(signers, [32]byte{1})},
+		"another signer":      {Cards: base.Cards(), Signers: [][32]byte{{1}}},
+		"no contract":         {Cards: base.Cards(), Signers: signers},
+		"another contract":    {Cards: base.Cards(), Signers: signers, Contract: mustContract(t, "x")},
+		"nobody, but no card": {Cards: base.Cards()[:1], Signers: [][32]byte{}},
+	} {
+		changes := DiffLocks(base, mustLock(t, s))
+		if len(changes) == 0 || changes[0].Effect != Weaker {
+			t.Errorf("%s: %v", what, changes)
+		}
+	}
+}
