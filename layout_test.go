@@ -44,6 +44,9 @@ var layout = map[string][]string{
 	"cmd/ledger": {"cmd", "internal/durable", "ledger", "ledger/api", "ledger/client", "ledger/index", "ledger/tsa",
 		"pack", "pack/jcs", "trust", "trust/timestamp", "witness"},
 
+	// The packs that every verifier must judge alike, and what runs them.
+	"conformance": {"pack/jcs"},
+
 	// What the two programs share, and what runs them in tests.
 	"cmd":         {},
 	"cmd/cmdtest": {},

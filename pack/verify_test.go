@@ -11,10 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -88,6 +86,8 @@ func resign(t testing.TB, files memFS, manifest jcs.Value, key testKey, keep ...
 // plain writes JSON as it is given, duplicate members and all.
 func plain(v jcs.Value) []byte {
 	switch v.Kind {
+	case jcs.Number:
+		return []byte(v.Text) // 1e400 too
 	case jcs.Array:
 		var items [][]byte
 		for _, item := range v.Items {
@@ -134,74 +134,8 @@ func memberPaths(v jcs.Value, prefix string) (paths []string) {
 	return paths
 }
 
-func TestEveryManifestMemberDeletedNulledDuplicatedOrFoldedIsTampering(t *testing.T) {
-	s := smallSpec(t)
-	s.CIBinding = &CIBinding{"local", strings.Repeat("a", 40), "acme/app", "main", "1", "1", "w", "bot"}
-	files := mustBuild(t, s).FS().(memFS)
-	manifest := mustParse(t, string(files[manifestName]))
-	mayGo := regexp.MustCompile(`^attestation\.(ci_binding(\.(repo|ref|run_id|run_attempt|workflow_ref|actor))?|valid_until|superseded_by)$`)
-	mayBeNull := regexp.MustCompile(`^attestation\.(ci_binding|valid_until|superseded_by)$`)
-	paths := memberPaths(manifest, "")
-	if len(paths) < 55 {
-		t.Fatalf("only %d members", len(paths))
-	}
-	unchanged := resign(t, files, manifest, testSigner)[manifestName]
-	for _, path := range paths {
-		name := path[strings.LastIndexByte(path, '.')+1:]
-		top, _, _ := strings.Cut(path, ".")
-		for what, change := range map[string]func([]jcs.Member, int) []jcs.Member{
-			"deleted": func(ms []jcs.Member, i int) []jcs.Member { return slices.Delete(ms, i, i+1) },
-			"null":    func(ms []jcs.Member, i int) []jcs.Member { ms[i].Value = jcs.Value{}; return ms },
-			"number":  func(ms []jcs.Member, i int) []jcs.Member { ms[i].Value = jcs.Int(-1); return ms },
-			"true":    func(ms []jcs.Member, i int) []jcs.Member { ms[i].Value = jcs.Boolean(true); return ms },
-			"list":    func(ms []jcs.Member, i int) []jcs.Member { ms[i].Value = jcs.Arr(ms[i].Value); return ms },
-			"empty":   func(ms []jcs.Member, i int) []jcs.Member { ms[i].Value = jcs.Str(""); return ms },
-			"newline": func(ms []jcs.Member, i int) []jcs.Member {
-				if ms[i].Value.Kind == jcs.String {
-					ms[i].Value.Text += "\n"
-				}
-				return ms
-			},
-			"twice": func(ms []jcs.Member, i int) []jcs.Member { return append(ms, ms[i]) },
-			"twice, first another": func(ms []jcs.Member, i int) []jcs.Member {
-				return slices.Insert(ms, 0, jcs.M(name, jcs.Str("x")))
-			},
-			"upper": func(ms []jcs.Member, i int) []jcs.Member { ms[i].Name = strings.ToUpper(name); return ms },
-			"title": func(ms []jcs.Member, i int) []jcs.Member {
-				ms[i].Name = strings.ToUpper(name[:1]) + name[1:]
-				return ms
-			},
-			"long s": func(ms []jcs.Member, i int) []jcs.Member {
-				ms[i].Name = strings.Replace(name, "s", "\u017f", 1)
-				return ms
-			},
-			"kelvin": func(ms []jcs.Member, i int) []jcs.Member {
-				ms[i].Name = strings.Replace(name, "k", "\u212a", 1)
-				return ms
-			},
-			"extra": func(ms []jcs.Member, i int) []jcs.Member { return append(ms, jcs.M("x_"+name, jcs.Value{})) },
-			"as extra": func(ms []jcs.Member, i int) []jcs.Member {
-				return append(ms, jcs.M(strings.ToUpper(name), ms[i].Value))
-			},
-		} {
-			changed := edit(manifest, path, change)
-			forged := resign(t, files, changed, testSigner, top)
-			r := mustVerify(t, forged, Options{Now: builtAt})
-			if bytes.Equal(forged[manifestName], unchanged) {
-				continue // no such letter in the name, no such text in the value
-			}
-			free := what == "deleted" && mayGo.MatchString(path) || what == "null" && mayBeNull.MatchString(path) ||
-				what == "newline" && freeText.MatchString(path) ||
-				what == "empty" && mayBeEmpty.MatchString(path)
-			if free {
-				if r.ExitCode() != 0 {
-					t.Errorf("%s %s: exit %d, want 0: %v", path, what, r.ExitCode(), r.Findings)
-				}
-			} else if r.ExitCode() != 2 || len(r.Findings) == 0 {
-				t.Errorf("%s %s: exit %d, want 2", path, what, r.ExitCode())
-			}
-		}
-	}
+func TestEveryManifestMemberOfAnotherTypeIsTampering(t *testing.T) {
+	changeEveryMember(t, "number", "true", "list", "newline")
 }
 
 // What a signer may say in any words.
@@ -209,66 +143,6 @@ var (
 	freeText   = regexp.MustCompile(`^attestation\.(canon_impl|canon_impl_version|time_authority|suite_id|ci_binding\.(repo|ref|run_id|run_attempt|workflow_ref|actor))$`)
 	mayBeEmpty = regexp.MustCompile(`^attestation\.(canon_impl|canon_impl_version|time_authority|ci_binding\.(workflow_ref|actor))$`)
 )
-
-func TestEveryAttestedValueLiedAboutIsTampering(t *testing.T) {
-	files := smallPack(t)
-	manifest := mustParse(t, string(files[manifestName]))
-	zeros := jcs.Str(strings.Repeat("0", 64))
-	for _, lie := range []struct {
-		field string
-		paths string
-		to    jcs.Value
-	}{
-		{"pack_id", "pack_id", jcs.Str("pack_x")},
-		{"pack_id", "attestation.pack_id", jcs.Str("pack_x")},
-		{"verify_report.pack_id", "pack_id attestation.pack_id", jcs.Str("pack_x")},
-		{"verify_report.run_id", "attestation.run_id", jcs.Str("run_x")},
-		{"suite_hash", "suite_hash", zeros},
-		{"suite_hash", "attestation.suite_hash", zeros},
-		{"discrepancy_fingerprint", "suite_hash attestation.suite_hash", zeros},
-		{"claim_set_id", "claim_set_id", jcs.Str("x")},
-		{"claim_set_id", "attestation.claim_set_id", jcs.Str("x")},
-		{"claim_set_hash", "claim_set_hash", zeros},
-		{"claim_set_hash", "attestation.claim_set_hash", zeros},
-		{"verify_report.claim_set_hash", "claim_set_hash attestation.claim_set_hash", zeros},
-		{"verify_report.policy_sha256", "attestation.policy_hash", zeros},
-		{"receipt_integrity", "attestation.receipt_integrity", jcs.Str("FAIL")},
-		{"claim_check", "attestation.claim_check", jcs.Str("FAIL")},
-		{"claim_check", "attestation.claim_check", jcs.Str("N/A")},
-		{"discrepancy_fingerprint", "attestation.discrepancy_fingerprint", zeros},
-		{"discrepancy_fingerprint", "attestation.discrepancy_fingerprint", jcs.Value{}},
-		{"head_hash", "attestation.head_hash", zeros},
-		{"n_receipts", "attestation.n_receipts", jcs.Int(3)},
-		{"n_receipts", "receipt_count_expected", jcs.Int(3)},
-		{"receipt_count_expected", "attestation.n_receipts receipt_count_expected", jcs.Int(10000)},
-		{"timestamp_range", "attestation.timestamp_start", jcs.Str("2020-01-01T00:00:00+00:00")},
-		{"timestamp_range", "attestation.timestamp_end", jcs.Str("2026-01-15T11:00:00+00:00")},
-		{"timestamp_range", "attestation.timestamp_end", jcs.Str("2026-01-15T10:00:01Z")}, // the same instant, other words
-		{"timestamp_end", "attestation.timestamp_end", jcs.Str("2099-01-01T00:00:00+00:00")},
-		{"attestation_sha256", "attestation_sha256", zeros},
-		{"pack_root_sha256", "pack_root_sha256", zeros},
-		{"signer_pubkey_sha256", "signer_pubkey_sha256", zeros},
-		{"signer_pubkey", "signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(testSigner.Public()))},
-		{"signer_pubkey", "signer_pubkey", jcs.Str("")},
-		{"signature", "signature", jcs.Str("")},
-		{"files", "files", jcs.Arr(get(manifest, "files").Items[1], get(manifest, "files").Items[1], get(manifest, "files").Items[2])},
-		{"files", "files", jcs.Arr(get(manifest, "files").Items[1], get(manifest, "files").Items[0], get(manifest, "files").Items[2])},
-		{"files", "files", jcs.Arr(append(slices.Clone(get(manifest, "files").Items), get(manifest, "files").Items[0])...)},
-		{receiptsName, "files", jcs.Arr(set(get(manifest, "files").Items[0], "bytes", jcs.Int(1)), get(manifest, "files").Items[1], get(manifest, "files").Items[2])},
-		{"expected_files", "expected_files", jcs.Arr(get(manifest, "expected_files").Items[:4]...)},
-		{"expected_files", "expected_files", jcs.Arr(append(slices.Clone(get(manifest, "expected_files").Items), jcs.Str("."))...)},
-	} {
-		changed, keep := manifest, []string(nil)
-		for path := range strings.SplitSeq(lie.paths, " ") {
-			changed = set(changed, path, lie.to)
-			keep = append(keep, path)
-		}
-		r := wantTampered(t, lie.paths, resign(t, files, changed, otherSigner, keep...))
-		if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Field == lie.field }) {
-			t.Errorf("%s: no finding about %s: %v", lie.paths, lie.field, r.Findings)
-		}
-	}
-}
 
 func TestAReportThatContradictsTheManifestIsTampering(t *testing.T) {
 	files := smallPack(t)
@@ -290,46 +164,6 @@ func TestAReportThatContradictsTheManifestIsTampering(t *testing.T) {
 		changed := maps.Clone(files)
 		changed[reportName] = []byte(text)
 		wantTampered(t, fmt.Sprintf("report %.20q", text), resign(t, changed, manifest, testSigner))
-	}
-}
-
-// TestALyingClaimCheckIsFoundWhateverTheReportSays forges everything that a signer can.
-func TestALyingClaimCheckIsFoundWhateverTheReportSays(t *testing.T) {
-	s := smallSpec(t)
-	s.Receipts = s.Receipts[1:] // no guardian verdict: one claim fails
-	files := mustBuild(t, s).FS().(memFS)
-	delete(files, cardsName)
-	manifest, report := mustParse(t, string(files[manifestName])), mustParse(t, string(files[reportName]))
-	results := slices.Clone(get(get(report, "claim_verification"), "results").Items)
-	for i := range results {
-		results[i] = set(results[i], "passed", jcs.Boolean(true))
-	}
-	a := readAttestation(get(manifest, "attestation"))
-	var read []ClaimResult
-	for _, v := range results {
-		r, _ := readResult(v)
-		read = append(read, r)
-	}
-	fp := jcs.Str(fingerprint(a, read))
-	report = set(report, "claim_verification.results", jcs.Arr(results...))
-	report = set(report, "claim_verification.discrepancy_fingerprint", fp)
-	report = set(report, "claim_verification.passed", jcs.Boolean(true))
-	report = set(report, "claim_verification.n_passed", jcs.Int(3))
-	report = set(report, "claim_verification.n_failed", jcs.Int(0))
-	report = set(report, "claim_verdict", jcs.Str("PASS"))
-	manifest = set(manifest, "attestation.claim_check", jcs.Str("PASS"))
-	manifest = set(manifest, "attestation.discrepancy_fingerprint", fp)
-	files[reportName] = plain(report)
-	r := wantTampered(t, "forged claims", resign(t, files, manifest, testSigner))
-	if len(r.Findings) != 1 || r.Findings[0].Field != "claim_check" {
-		t.Errorf("findings %v, want only claim_check: the forgery is not good enough for this test", r.Findings)
-	}
-	// Hiding which cards they were does not help: every order of the built-in ones is tried.
-	report = set(report, "claim_verification.results", jcs.Arr(results[2], results[0], results[1]))
-	files[reportName] = plain(report)
-	r = wantTampered(t, "shuffled claims", resign(t, files, manifest, testSigner))
-	if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Field == "claim_check" }) {
-		t.Errorf("findings %v, want claim_check", r.Findings)
 	}
 }
 
@@ -478,144 +312,6 @@ func TestAMillionFindingsAreNotListed(t *testing.T) {
 	}
 }
 
-func TestEveryFlippedBitIsTampering(t *testing.T) {
-	files := smallPack(t)
-	if r := mustVerify(t, files, Options{Now: builtAt}); r.ExitCode() != 0 {
-		t.Fatal(r.Findings)
-	}
-	step := 1
-	if testing.Short() || raceEnabled {
-		step = 41
-	}
-	type mutant struct {
-		name string
-		bit  int
-	}
-	work := make(chan mutant, 64)
-	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			mine := maps.Clone(files)
-			for m := range work {
-				data := bytes.Clone(files[m.name])
-				data[m.bit/8] ^= 1 << (m.bit % 8)
-				mine[m.name] = data
-				r, err := Verify(mine, Options{Now: builtAt})
-				mine[m.name] = files[m.name]
-				if err == nil && r.ExitCode() == 2 {
-					continue
-				}
-				// A manifest's spelling is not its content (pack.md W8): white space that becomes other
-				// white space, or hex digits of an escape in another case, leave the same signed manifest.
-				if err == nil && m.name == manifestName && r.ExitCode() == 0 && sameManifest(files[m.name], data) {
-					continue
-				}
-				t.Errorf("%s bit %d: exit %d, error %v", m.name, m.bit, r.ExitCode(), err)
-			}
-		}()
-	}
-	n := 0
-	for name, data := range files {
-		for bit := 0; bit < 8*len(data); bit += step {
-			work <- mutant{name, bit}
-			n++
-		}
-	}
-	close(work)
-	wg.Wait()
-	t.Logf("%d mutants", n)
-	if step == 1 && n < 40000 {
-		t.Errorf("only %d mutants", n)
-	}
-}
-
-// sameManifest reports whether two texts differ only outside of JSON values and have one canonical form.
-func sameManifest(a, b []byte) bool {
-	x, err1 := jcs.Pack(nil, a, jcs.Limits{})
-	y, err2 := jcs.Pack(nil, b, jcs.Limits{})
-	return err1 == nil && err2 == nil && bytes.Equal(x, y)
-}
-
-func TestEveryTruncationAndExtensionIsTampering(t *testing.T) {
-	files := smallPack(t)
-	for name, data := range files {
-		for n := 0; n < len(data); n += 1 + len(data)/200 {
-			changed := maps.Clone(files)
-			changed[name] = data[:n]
-			wantTampered(t, fmt.Sprintf("%s cut to %d", name, n), changed)
-		}
-		for _, tail := range []string{"\x00", "{}", "x", "\n\x00", "\xff", "]"} {
-			changed := maps.Clone(files)
-			changed[name] = append(bytes.Clone(data), tail...)
-			wantTampered(t, fmt.Sprintf("%s with %q", name, tail), changed)
-		}
-		changed := maps.Clone(files)
-		delete(changed, name)
-		wantTampered(t, "without "+name, changed)
-	}
-}
-
-func TestSpellingsOfTheSignatureAndKeyAreTampering(t *testing.T) {
-	files := smallPack(t)
-	manifest := mustParse(t, string(files[manifestName]))
-	sig := get(manifest, "signature").Text
-	raw, _ := base64.StdEncoding.DecodeString(sig)
-	plusL := bytes.Clone(raw)
-	order := []byte{0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 31: 0x10}
-	carry := 0
-	for i := range 32 { // S + L names the same residue
-		carry += int(plusL[32+i]) + int(order[i])
-		plusL[32+i], carry = byte(carry), carry>>8
-	}
-	for name, spelling := range map[string]string{
-		"no padding": strings.TrimRight(sig, "="), "newline": sig[:8] + "\n" + sig[8:], "space": sig + " ", "junk": sig[:8] + "*" + sig[8:],
-		"padding bits": sig[:85] + "B==", "url": strings.NewReplacer("+", "-", "/", "_").Replace(sig) + "-", "three pads": sig + "=",
-		"short": base64.StdEncoding.EncodeToString(raw[:63]), "long": base64.StdEncoding.EncodeToString(append(bytes.Clone(raw), 0)),
-		"plus L": base64.StdEncoding.EncodeToString(plusL), "zero": base64.StdEncoding.EncodeToString(make([]byte, 64)),
-	} {
-		changed := maps.Clone(files)
-		changed[manifestName] = plain(set(manifest, "signature", jcs.Str(spelling)))
-		if forged, err := base64.StdEncoding.DecodeString(spelling); err == nil {
-			changed[signatureName] = forged
-		}
-		wantTampered(t, "signature with "+name, changed)
-	}
-	for _, key := range [][]byte{make([]byte, 32), append([]byte{1}, make([]byte, 31)...), make([]byte, 31), make([]byte, 33),
-		append(append([]byte{0xee}, bytes.Repeat([]byte{0xff}, 30)...), 0x7f)} {
-		changed := set(manifest, "signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(key)))
-		changed = set(changed, "signer_pubkey_sha256", jcs.Str(hexSum(key)))
-		identity := append([]byte{1}, make([]byte, 63)...) // verifies everything under the identity key
-		changed = set(changed, "signature", jcs.Str(base64.StdEncoding.EncodeToString(identity)))
-		forged := maps.Clone(files)
-		forged[manifestName], forged[signatureName] = plain(changed), identity
-		wantTampered(t, fmt.Sprintf("key %x", key), forged)
-	}
-}
-
-func TestIdentifiersThatLookAlikeAreTampering(t *testing.T) {
-	files := smallPack(t)
-	manifest := mustParse(t, string(files[manifestName]))
-	for _, c := range []string{"\u0430", "\u0435", "\u043e", "\u0440", "\u0441", "\u0455", "\u0456", "\u03bf", "\u0391", "\u0410",
-		"\u202e", "\u202d", "\u2066", "\u2069", "\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u034f", "\u061c", "\u180e",
-		"e\u0301", "\u00e9", "\u212b", "\u2126", "\uff41", "\U0001d44e", "\u2028", "\u2029", "\u0085", "\u00a0", "\u2003", "\u3000",
-		"\x00", "\x07", "\x1b[2J", "\x7f", "\t", "\n", "\r"} {
-		for _, paths := range [][]string{{"pack_id", "attestation.pack_id"}, {"attestation.run_id"}, {"signer_id"}} {
-			changed := manifest
-			for _, path := range paths {
-				changed = set(changed, path, jcs.Str("p"+c+"ck"))
-			}
-			r := wantTampered(t, fmt.Sprintf("%v %q", paths, c), resign(t, files, changed, testSigner))
-			for _, f := range r.Findings {
-				if !printableASCII(f.Message + f.Field) {
-					t.Errorf("finding shows %q", f.Message)
-				}
-			}
-		}
-	}
-}
-
 func TestAPackFromTheFutureIsRefusedOnlyByAClock(t *testing.T) {
 	s := smallSpec(t)
 	files := mustBuild(t, s).FS()
@@ -679,63 +375,6 @@ func writePack(t *testing.T, files memFS) string {
 		}
 	}
 	return dir
-}
-
-// TestOddFilesAreFindingsAndNeverBlock puts in the place of each file what an adversary may put there.
-func TestOddFilesAreFindingsAndNeverBlock(t *testing.T) {
-	files := smallPack(t)
-	outside := filepath.Join(t.TempDir(), "sentinel")
-	if err := mkfifo(outside); err != nil {
-		t.Skipf("SKIPPED: no FIFOs here: %v", err)
-	}
-	for name := range files {
-		for what, place := range map[string]func(path string) error{
-			"link out":       func(path string) error { return os.Symlink(outside, path) },
-			"link to itself": func(path string) error { return os.Symlink(filepath.Base(path), path) },
-			"dangling link":  func(path string) error { return os.Symlink("nowhere", path) },
-			"device link":    func(path string) error { return os.Symlink("/dev/zero", path) },
-			"link inside": func(path string) error {
-				inside := filepath.Join(filepath.Dir(path), unsignedName, "x")
-				if err := os.MkdirAll(filepath.Dir(inside), 0o755); err != nil {
-					return err
-				}
-				if err := os.WriteFile(inside, files[name], 0o644); err != nil {
-					return err
-				}
-				return os.Symlink(filepath.Join(unsignedName, "x"), path)
-			},
-			"fifo":      func(path string) error { return mkfifo(path) },
-			"directory": func(path string) error { return os.Mkdir(path, 0o755) },
-			"sparse": func(path string) error {
-				if err := os.WriteFile(path, nil, 0o644); err != nil {
-					return err
-				}
-				return os.Truncate(path, 1<<40)
-			},
-			"missing": func(path string) error { return nil },
-		} {
-			dir := writePack(t, files)
-			path := filepath.Join(dir, name)
-			if err := os.Remove(path); err != nil {
-				t.Fatal(err)
-			}
-			if err := place(path); err != nil {
-				t.Logf("%s: cannot be made here: %v", what, err)
-				continue
-			}
-			began := time.Now()
-			r := verifyDir(t, dir, Options{Now: builtAt})
-			if r.ExitCode() != 2 || len(r.Findings) == 0 {
-				t.Errorf("%s as %s: exit %d", name, what, r.ExitCode())
-			}
-			if strings.Contains(what, "link") && r.Findings[0].Code != ePath && !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Code == ePath && f.Field == name }) {
-				t.Errorf("%s as %s: %v, want %s", name, what, r.Findings, ePath)
-			}
-			if took := time.Since(began); took > 2*time.Second {
-				t.Errorf("%s as %s: took %s", name, what, took)
-			}
-		}
-	}
 }
 
 func TestAnUnsignedFolderThatIsNoneIsAFinding(t *testing.T) {
@@ -835,64 +474,6 @@ func TestEachFileIsOpenedOnce(t *testing.T) {
 			t.Errorf("%s was opened %d times", name, files.opened[name])
 		}
 	}
-}
-
-// TestAFileThatIsSwappedMeanwhileIsJudgedAsOneOfItsVersions renames two versions of the receipts over
-// each other while packs are verified. Judging a mixture could pass what neither version is.
-func TestAFileThatIsSwappedMeanwhileIsJudgedAsOneOfItsVersions(t *testing.T) {
-	files := smallPack(t)
-	dir := writePack(t, files)
-	good := files[receiptsName]
-	evil := bytes.Replace(good, []byte("3.0"), []byte("6.6"), 1)
-	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
-	stop, done := make(chan struct{}), make(chan error, 1)
-	go func() {
-		defer close(done)
-		for i := 0; ; i++ {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			data, path := good, a
-			if i%2 == 1 {
-				data, path = evil, b
-			}
-			if err := os.WriteFile(path, data, 0o644); err != nil {
-				done <- err
-				return
-			}
-			if err := os.Rename(path, filepath.Join(dir, receiptsName)); err != nil {
-				done <- err
-				return
-			}
-		}
-	}()
-	rounds, passed, failed := 3000, 0, 0
-	if testing.Short() || raceEnabled {
-		rounds = 300
-	}
-	for range rounds {
-		r := verifyDir(t, dir, Options{Now: builtAt})
-		switch {
-		case r.ExitCode() == 0:
-			passed++
-		case r.ExitCode() == 2 && len(r.Findings) > 0:
-			failed++
-		default:
-			t.Fatalf("exit %d: %v", r.ExitCode(), r.Findings)
-		}
-		for _, f := range r.ClaimResults {
-			if r.Integrity == Pass && !f.Passed {
-				t.Fatal("a claim of the other version")
-			}
-		}
-	}
-	close(stop)
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%d passed, %d failed", passed, failed)
 }
 
 func TestReadersThatGiveLittleOrFailAreHandled(t *testing.T) {

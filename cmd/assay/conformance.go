@@ -1,9 +1,248 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/conformance"
+	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
-func conformanceCmd(s cmd.Streams) *cobra.Command { return stub("conformance") }
+func conformanceCmd(s cmd.Streams) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "conformance",
+		Short: "Run a verifier over the corpus of packs that all must judge alike",
+		Example: `  assay conformance run conformance/corpus
+  assay conformance run conformance/corpus --command 'python verify.py {pack}'`,
+	}
+	c.AddCommand(conformanceRunCmd(s))
+	return c
+}
+
+func conformanceRunCmd(s cmd.Streams) *cobra.Command {
+	var o struct {
+		command, filter              string
+		json, extensions, strictJSON bool
+		timeout                      time.Duration
+	}
+	c := &cobra.Command{
+		Use:   "run DIR",
+		Short: "Judge every case of a corpus and compare",
+		Long: `run shows each pack of the corpus to a verifier and compares its exit code with the expected one:
+0 pass, 1 honest failure, 2 tampered, 3 nothing to verify. Without --command that is this program, in
+text and in JSON, which must agree, and the verdicts and finding codes count as well.
+
+--command names another verifier. {pack} stands for the folder of the pack and {args} for the flags of
+the case, such as --require-claim-pass; what is not named is appended. Words are split at spaces, no
+shell is involved. Cases that use flags which the reference tool does not have are run with
+--extensions only, codes are compared with --codes only.
+
+Exit 0: all agree. Exit 1: some differ. Exit 3: the corpus is bad.`,
+		Example: `  assay conformance run conformance/corpus
+  assay conformance run conformance/corpus --filter '^(P01|U5)$'
+  assay conformance run conformance/corpus --command 'assay-py verify-pack {pack} --json' --json`,
+		Args: cmd.Args(cobra.ExactArgs(1), "one corpus, such as conformance/corpus of the source"),
+		RunE: func(c *cobra.Command, args []string) error {
+			corpus, err := conformance.Open(args[0])
+			if errors.Is(err, fs.ErrNotExist) {
+				return cmd.BadInput("the source has one in conformance/corpus; go run ./conformance/gen -o DIR writes it anywhere", "no corpus in %s", args[0])
+			} else if err != nil {
+				return cmd.BadInput("", "bad corpus: %v", err)
+			}
+			options := conformance.Options{Judge: ourselves, Extensions: true}
+			if o.command != "" {
+				words := strings.Fields(o.command)
+				if len(words) == 0 {
+					return cmd.BadInput("such as --command \"python verify.py {pack}\"", "--command names no program")
+				}
+				options = conformance.Options{Judge: foreign(words, o.timeout), Extensions: o.extensions, ExitOnly: !o.strictJSON}
+			}
+			if o.filter != "" {
+				if options.Filter, err = regexp.Compile(o.filter); err != nil {
+					return cmd.BadInput("", "--filter: %v", err)
+				}
+			}
+			outcomes, err := corpus.Run(c.Context(), options)
+			if err != nil {
+				return cmd.BadInput("", "bad corpus: %v", err)
+			}
+			return showOutcomes(s, args[0], o.command, outcomes, o.json)
+		},
+	}
+	c.Flags().StringVar(&o.command, "command", "", "`CMD` of another verifier, with {pack} and {args} (default: this program)")
+	c.Flags().StringVar(&o.filter, "filter", "", "`RE` that the id or an attack of a case must match")
+	c.Flags().BoolVar(&o.extensions, "extensions", false, "with --command: also cases with flags that the reference tool does not have")
+	c.Flags().BoolVar(&o.strictJSON, "codes", false, "with --command: compare verdicts and finding codes of its JSON too")
+	c.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second, "with --command: how long a case may take")
+	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+	return c
+}
+
+// ourselves judges as the command line would, in text and in JSON.
+func ourselves(ctx context.Context, pack string, args []string) (conformance.Answer, error) {
+	ask := func(more ...string) (int, []byte) {
+		var out bytes.Buffer
+		world := cmd.Streams{In: strings.NewReader(""), Out: &out, Err: io.Discard, Env: func(string) string { return "" }}
+		return run(ctx, slices.Concat([]string{"verify-pack", pack}, args, more), world), out.Bytes()
+	}
+	code, text := ask()
+	jsonCode, object := ask("--json")
+	answer := conformance.Answer{Exit: code, Output: object}
+	if code != jsonCode {
+		return answer, fmt.Errorf("exit %d in text, %d with --json", code, jsonCode)
+	}
+	for _, output := range [][]byte{text, object} {
+		// A pack must not write on the terminal of who verifies it (threats.md P24).
+		if i := bytes.IndexFunc(output, func(r rune) bool { return r < 0x20 && r != '\n' || r >= 0x7f && r < 0xa0 }); i >= 0 {
+			return answer, fmt.Errorf("byte %d of the output is a control character", i)
+		}
+	}
+	return answer, nil
+}
+
+const maxAnswer = 4 << 20 // bytes of another verifier's output that are kept
+
+// foreign judges by another program.
+func foreign(words []string, timeout time.Duration) conformance.Judge {
+	return func(ctx context.Context, pack string, args []string) (conformance.Answer, error) {
+		ctx, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		var argv []string
+		packed, flagged := false, false
+		for _, word := range words {
+			if word == "{args}" {
+				argv, flagged = append(argv, args...), true
+				continue
+			}
+			packed = packed || strings.Contains(word, "{pack}")
+			argv = append(argv, strings.ReplaceAll(word, "{pack}", pack))
+		}
+		if !packed {
+			argv = append(argv, pack)
+		}
+		if !flagged {
+			argv = append(argv, args...)
+		}
+		program := exec.CommandContext(ctx, argv[0], argv[1:]...)
+		var out limited
+		program.Stdout, program.WaitDelay = &out, time.Second
+		err := program.Run()
+		answer := conformance.Answer{Exit: program.ProcessState.ExitCode(), Output: out.kept}
+		var exited *exec.ExitError
+		switch {
+		case ctx.Err() != nil:
+			return answer, fmt.Errorf("no answer in %s", timeout)
+		case errors.As(err, &exited) && exited.Exited():
+			return answer, nil
+		}
+		return answer, err
+	}
+}
+
+// limited keeps the first bytes that are written to it.
+type limited struct{ kept []byte }
+
+func (l *limited) Write(p []byte) (int, error) {
+	l.kept = append(l.kept, p[:min(len(p), maxAnswer-len(l.kept))]...)
+	return len(p), nil
+}
+
+func showOutcomes(s cmd.Streams, dir, command string, outcomes []conformance.Outcome, asJSON bool) error {
+	counts := map[conformance.State]int64{}
+	for _, o := range outcomes {
+		counts[o.State]++
+	}
+	code, status := cmd.ExitPass, "ok"
+	switch {
+	case counts[conformance.Disagrees] > 0:
+		code, status = cmd.ExitHonestFail, "differs"
+	case counts[conformance.Agrees] == 0:
+		return cmd.BadInput("run without --filter", "no case was run")
+	}
+	show := outcomeTable
+	if asJSON {
+		show = outcomeJSON
+	}
+	if err := show(s.Out, dir, command, outcomes, counts, code, status); err != nil {
+		return err
+	}
+	return verdict(code)
+}
+
+func outcomeTable(out io.Writer, dir, command string, outcomes []conformance.Outcome, counts map[conformance.State]int64, code int, _ string) error {
+	w := new(strings.Builder)
+	width := len("case")
+	for _, o := range outcomes {
+		width = max(width, len(o.Case.ID))
+	}
+	fmt.Fprintf(w, "%-*s  %-12s  expected  got  %-8s\n", width, "case", "attack", "")
+	for _, o := range outcomes {
+		got := "-"
+		if o.State == conformance.Agrees || o.State == conformance.Disagrees {
+			got = fmt.Sprint(o.Answer.Exit)
+		}
+		note := o.Problem
+		if o.State == conformance.Disagrees {
+			note = o.Case.Title + ": " + note
+		}
+		line := fmt.Sprintf("%-*s  %-12s  %-8d  %-3s  %-8s %s", width, o.Case.ID, strings.Join(o.Case.Attacks, " "), o.Case.Expect.Exit, got, o.State, note)
+		fmt.Fprintf(w, "%s\n", cmd.Safe(strings.TrimRight(line, " ")))
+	}
+	who := "this program"
+	if command != "" {
+		who = command
+	}
+	fmt.Fprintf(w, "\n%s by %s: %d agree, %d differ, %d carried by Go tests, %d not run\n", cmd.Safe(filepath.Clean(dir)), cmd.Safe(who),
+		counts[conformance.Agrees], counts[conformance.Disagrees], counts[conformance.Carried], counts[conformance.NotRun])
+	_, err := io.WriteString(out, w.String())
+	return err
+}
+
+func outcomeJSON(out io.Writer, dir, command string, outcomes []conformance.Outcome, counts map[conformance.State]int64, code int, status string) error {
+	words := func(list []string) jcs.Value {
+		v := jcs.Arr()
+		for _, s := range list {
+			v.Items = append(v.Items, jcsText(s))
+		}
+		return v
+	}
+	cases := jcs.Arr()
+	for _, o := range outcomes {
+		c := jcs.Obj(
+			jcs.M("id", jcs.Str(o.Case.ID)),
+			jcs.M("attacks", words(o.Case.Attacks)),
+			jcs.M("state", jcs.Str(string(o.State))),
+			jcs.M("expected_exit", jcs.Int(int64(o.Case.Expect.Exit))))
+		if o.State == conformance.Agrees || o.State == conformance.Disagrees {
+			c.Members = append(c.Members, jcs.M("exit", jcs.Int(int64(o.Answer.Exit))), jcs.M("codes", words(o.Codes)))
+		}
+		if o.Problem != "" {
+			c.Members = append(c.Members, jcs.M("problem", jcsText(o.Problem)))
+		}
+		cases.Items = append(cases.Items, c)
+	}
+	return printJSON(out, jcs.Obj(
+		jcs.M("command", jcs.Str("conformance run")),
+		jcs.M("status", jcs.Str(status)),
+		jcs.M("exit_code", jcs.Int(int64(code))),
+		jcs.M("corpus", jcsText(dir)),
+		jcs.M("verifier", jcsText(command)),
+		jcs.M("agree", jcs.Int(counts[conformance.Agrees])),
+		jcs.M("differ", jcs.Int(counts[conformance.Disagrees])),
+		jcs.M("go_test", jcs.Int(counts[conformance.Carried])),
+		jcs.M("not_run", jcs.Int(counts[conformance.NotRun])),
+		jcs.M("cases", cases)))
+}
