@@ -350,6 +350,32 @@ func TestMemoryOfAStreamedBuildDoesNotHoldTheReceipts(t *testing.T) {
 	}
 }
 
+// An id of a megabyte would otherwise be evidence a thousand times over, for the builder and each verifier.
+func TestLongIDsDoNotMultiplyAsEvidence(t *testing.T) {
+	s := smallSpec(t)
+	long := strings.Repeat("\u20ac", 340_000)
+	for i := range 5 {
+		s.Receipts = append(s.Receipts, mustParse(t, fmt.Sprintf(`{"receipt_id":"%d%s","type":"model_call","timestamp":"2026-01-15T10:00:00+00:00","seq":-%d}`, i, long, i+1)))
+	}
+	s.Cards = nil
+	for i := range maxClaims {
+		if i%maxCardClaims == 0 {
+			s.Cards = append(s.Cards, Card{ID: fmt.Sprint("many", i), Name: "Many"})
+		}
+		card := &s.Cards[len(s.Cards)-1]
+		card.Claims = append(card.Claims, Claim{ID: fmt.Sprint("c", i), Check: "receipt_type_present", Severity: "critical",
+			Params: jcs.Obj(jcs.M("receipt_type", jcs.Str("model_call")))})
+	}
+	p := mustBuild(t, s)
+	r := mustVerify(t, p.FS(), Options{Now: builtAt, Cards: s.Cards})
+	if got := r.ClaimResults[0].Evidence; len(got) != 5 || len(got[0]) > 300 || !strings.HasPrefix(got[0], "4\u20ac\u20ac") || !strings.HasSuffix(got[0], "\u20ac...") {
+		t.Errorf("evidence %.900q", got)
+	}
+	if n := len(p.file(reportName)); n > maxFile/2 {
+		t.Errorf("a report of %d bytes", n)
+	}
+}
+
 // FuzzBuildRefusesBeforeItVerifies: whatever a receipt holds, the builder itself says what is wrong with
 // it. What only the verification at the end sees is a rule that the builder forgot.
 func FuzzBuildRefusesBeforeItVerifies(f *testing.F) {

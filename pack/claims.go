@@ -133,7 +133,7 @@ func (run *claimRun) add(receipt jcs.Value) {
 	*r = seen{receipt: receipt}
 	r.typ, _ = receipt.Get("type")
 	if id, ok := receipt.Get("receipt_id"); ok && id.Kind == jcs.String {
-		r.id = id.Text
+		r.id = evidenceID(id.Text)
 	}
 	for _, c := range run.all {
 		c.add(r)
@@ -220,6 +220,16 @@ func (c refused) answer() ClaimResult { return c.result }
 
 // evidence is the first few receipt ids. Ids are copied: they share the memory of their receipt.
 type evidence []string
+
+// evidenceID is the id of a receipt as evidence holds it. An id may be a megabyte long and be evidence of
+// every one of a thousand claims; evidence is for people and in no hash, so 256 bytes of it will do.
+func evidenceID(id string) string {
+	const most = 256
+	if len(id) <= most {
+		return id
+	}
+	return strings.ToValidUTF8(id[:most], "") + "..."
+}
 
 func (e *evidence) add(id string) {
 	if len(*e) < maxEvidence && id != "" {
