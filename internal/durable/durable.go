@@ -27,9 +27,19 @@ const (
 )
 
 // WriteFile replaces path: temporary file in the same directory, fsync, rename, fsync of the directory.
-// A symbolic link at path is replaced, not followed. The mode is perm whatever the umask.
+// A symbolic link at path is replaced, not followed; a device, pipe, socket or directory is refused.
+// The mode is perm whatever the umask.
 func WriteFile(path string, data []byte, perm fs.FileMode) error {
-	return place(path, data, perm, os.Rename)
+	return place(path, data, perm, replace)
+}
+
+// replace renames onto nothing, a file or a link. Rename alone would put a file where a device was: root
+// that writes to /dev/null would have none afterwards.
+func replace(old, new string) error {
+	if info, err := os.Lstat(new); err == nil && info.Mode().Type()&^fs.ModeSymlink != 0 {
+		return fmt.Errorf("%s is not a regular file", new)
+	}
+	return os.Rename(old, new)
 }
 
 // CreateFile is WriteFile that fails with fs.ErrExist if path exists (link, not rename): of several that

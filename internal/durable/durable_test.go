@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -97,6 +98,29 @@ func TestWriteFileReplacesASymlinkAndNotWhatItPointsAt(t *testing.T) {
 		t.Fatal(err)
 	}
 	expectListing(t, dir, "f -rw------- \"new\"\nvictim -rw------- \"victim\"\n")
+}
+
+func TestWriteFileDoesNotPutAFileWhereADeviceOrASocketWas(t *testing.T) {
+	dir, err := os.MkdirTemp("", "d") // short: the name of a socket has at most about 100 bytes
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "socket")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer l.Close()
+	if err := WriteFile(path, []byte("new"), 0o600); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("onto a socket: %v", err)
+	}
+	if info, err := os.Lstat(path); err != nil || info.Mode().Type() != fs.ModeSocket {
+		t.Errorf("the socket is now %v, %v", info, err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("something is left behind: %v, %v", entries, err)
+	}
 }
 
 func TestCreateFileRefusesWhateverIsThere(t *testing.T) {
