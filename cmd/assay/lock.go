@@ -58,6 +58,9 @@ func (f *lockFlags) spec(s cmd.Streams, spec pack.LockSpec) (pack.LockSpec, erro
 			return spec, cmd.BadInput("separate names by single commas", "%s has an empty name in it", name)
 		}
 	}
+	if f.out == "" {
+		return spec, cmd.BadInput("name the file with --output", "the lock file has no name")
+	}
 	var err error
 	if len(f.cards) > 0 {
 		if spec.Cards, err = findCards(f.cards); err != nil {
