@@ -268,7 +268,7 @@ func runbook(keys []keystore.Info, active, ci, lock string, now time.Time) strin
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	// The name of a file is shown as code: no Markdown in it counts.
-	lock = shellWord(strings.ReplaceAll(cmd.Safe(lock), "`", "'"))
+	lock = shellWord(strings.ReplaceAll(cmd.Safe(lock), "`", "?"))
 	p("# Signing keys: rotation runbook\n")
 	p("Rotate every quarter, and whenever somebody who could read a key leaves. Each step can be repeated.\n")
 	p("| Key | Fingerprint | State |\n|---|---|---|")

@@ -13,7 +13,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"assay": main})
+	testscript.Main(m, map[string]func(){"assay": main, "signing-helper": signingHelper})
 }
 
 func TestScripts(t *testing.T) { cmdtest.Scripts(t) }

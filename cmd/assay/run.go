@@ -312,6 +312,10 @@ func (j *job) findInputs() (err error) {
 	if j.spec.Signer, err = signingKey(j.s, j.home, !j.noGenerate); err != nil {
 		return err
 	}
+	// A key from the environment has not made it.
+	if err := durable.Mkdir(string(j.home), 0o700); err != nil {
+		return storeError(j.home, err)
+	}
 	if err := writable(string(j.home)); err != nil {
 		return cmd.BadInput("receipts live there: set ASSAY_HOME=/some/directory", "no receipts can be stored: %w", err)
 	}

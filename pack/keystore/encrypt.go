@@ -84,7 +84,7 @@ func newUnlocker(identities []age.Identity, recipients []age.Recipient) *Unlocke
 }
 
 // Format keeps secrets out of every %v, %+v and %#v.
-func (u *Unlocker) Format(f fmt.State, _ rune) { io.WriteString(f, "unlocker") }
+func (u Unlocker) Format(f fmt.State, _ rune) { io.WriteString(f, "unlocker") }
 
 // IsEncrypted says whether text is an age file.
 func IsEncrypted(text []byte) bool { return bytes.HasPrefix(text, []byte("age-encryption.org/v1\n")) }

@@ -44,7 +44,7 @@ type Helper struct {
 }
 
 // Format keeps the arguments and the environment, which may hold secrets, out of every %v, %+v and %#v.
-func (h *Helper) Format(f fmt.State, _ rune) {
+func (h Helper) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "signing helper %q", h.Argv[:min(1, len(h.Argv))])
 }
 

@@ -128,7 +128,7 @@ func (k *Key) Fingerprint() string { return Fingerprint(k.public) }
 func (k *Key) Seed() []byte { return k.private().Seed() }
 
 // Format keeps to the id and the fingerprint under every verb.
-func (k *Key) Format(f fmt.State, _ rune) {
+func (k Key) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "key %s (fingerprint %s)", k.id, k.Fingerprint())
 }
 

@@ -23,6 +23,12 @@ func TestMain(m *testing.M) {
 		generateFour(dir)
 		os.Exit(0)
 	}
+	if dir := os.Getenv(rotatorDir); dir != "" {
+		os.Exit(rotateFour(dir))
+	}
+	if how := os.Getenv(helperMode); how != "" {
+		os.Exit(helpAs(how))
+	}
 	os.Exit(m.Run())
 }
 
@@ -113,7 +119,7 @@ func TestAFingerprintIsThatOfTheContractVectors(t *testing.T) {
 func TestAKeyIsNeverPrinted(t *testing.T) {
 	key := generate(t, newStore(t), 'K', "one")
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d", "%q"} {
-		for _, arg := range []any{key, []*Key{key}, struct{ K *Key }{key}} {
+		for _, arg := range []any{key, []*Key{key}, struct{ K *Key }{key}, *key, struct{ k Key }{*key}, &struct{ k *Key }{key}} {
 			if text := fmt.Sprintf(verb, arg); strings.Contains(text, "KKKK") || strings.Contains(text, "75 75") || strings.Contains(text, "4b4b") {
 				t.Errorf("%s prints %s", verb, text)
 			}
