@@ -350,6 +350,110 @@ func TestMemoryOfAStreamedBuildDoesNotHoldTheReceipts(t *testing.T) {
 	}
 }
 
+// faulty is a place where the n-th thing that is asked of the disk fails.
+type faulty struct {
+	memory
+	n int
+}
+
+var errDisk = errors.New("no space left")
+
+func (f *faulty) fails() error {
+	if f.n--; f.n == 0 {
+		return errDisk
+	}
+	return nil
+}
+
+func (f *faulty) create(name string) (draft, error) {
+	d, _ := f.memory.create(name) // never fails
+	return &faultyDraft{d, f}, f.fails()
+}
+
+func (f *faulty) replace(name, by string) error {
+	return errors.Join(f.fails(), f.memory.replace(name, by))
+}
+
+func (f *faulty) open() (fs.FS, func() error, error) {
+	fsys, _, _ := f.memory.open() // never fails
+	return fsys, f.fails, f.fails()
+}
+
+type faultyDraft struct {
+	draft
+	place *faulty
+}
+
+func (d *faultyDraft) Write(p []byte) (int, error) {
+	if err := d.place.fails(); err != nil {
+		return 0, err
+	}
+	return d.draft.Write(p)
+}
+
+func (d *faultyDraft) ReadAt(p []byte, at int64) (int, error) {
+	if err := d.place.fails(); err != nil {
+		return 0, err
+	}
+	return d.draft.ReadAt(p, at)
+}
+func (d *faultyDraft) flush() error { return errors.Join(d.place.fails(), d.draft.flush()) }
+func (d *faultyDraft) seal() error  { return errors.Join(d.place.fails(), d.draft.seal()) }
+func (d *faultyDraft) drop() error  { return errors.Join(d.place.fails(), d.draft.drop()) }
+
+func TestWhateverFailsOnTheDiskFailsTheBuild(t *testing.T) {
+	for name, s := range map[string]Spec{"unsorted": mixedSpec(t, 12), "small": smallSpec(t), "sorted": benchmarkSpec(t, 5)} {
+		n := 1
+		for ; ; n++ {
+			f := &faulty{n: n}
+			r, err := s.assemble(f)
+			if f.n > 0 { // nothing was left to fail
+				if err != nil || r.Integrity != Pass {
+					t.Errorf("%s: %v", name, err)
+				}
+				break
+			}
+			if !errors.Is(err, errDisk) {
+				t.Errorf("%s: with failure %d: %v", name, n, err)
+			}
+		}
+		if n < 20 {
+			t.Errorf("%s: only %d things were asked of the disk", name, n)
+		}
+	}
+}
+
+func TestLimitsOfABuildHaveTwoSides(t *testing.T) {
+	s := smallSpec(t)
+	line := func(length int) jcs.Value {
+		const rest = len(`{"receipt_id":"r_x","timestamp":"2026-01-15T10:00:00Z","type":"refusal","x":""}`)
+		return mustParse(t, `{"receipt_id":"r_x","type":"refusal","timestamp":"2026-01-15T10:00:00Z","x":"`+strings.Repeat("x", length-rest)+`"}`)
+	}
+	s.Receipts = []jcs.Value{line(maxLine)}
+	mustBuild(t, s)
+	s.Receipts = []jcs.Value{line(maxLine + 1)}
+	if _, err := Build(s); err == nil || !strings.Contains(err.Error(), "receipt 0 (r_x): its line has 1048577 bytes, at most 1048576") {
+		t.Error(err)
+	}
+	small := line(100)
+	for _, c := range []struct {
+		count int
+		size  int64
+		want  string
+	}{
+		{maxReceipts - 1, maxJSONL - 101, ""},
+		{maxReceipts, 0, "more than 4194304 receipts"},
+		{0, maxJSONL - 100, "receipt 0: the receipts have more than 4294967296 bytes"},
+	} {
+		b := &build{Spec: s}
+		b.lines = lines{count: c.count, size: c.size, ids: map[[16]byte]struct{}{}, kinds: map[string]int{}}
+		err := b.accept(&page{}, &small)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || err.Error() != c.want) {
+			t.Errorf("%d receipts, %d bytes: %v, want %q", c.count, c.size, err, c.want)
+		}
+	}
+}
+
 // An id of a megabyte would otherwise be evidence a thousand times over, for the builder and each verifier.
 func TestLongIDsDoNotMultiplyAsEvidence(t *testing.T) {
 	s := smallSpec(t)
@@ -401,7 +505,7 @@ func FuzzBuildRefusesBeforeItVerifies(f *testing.F) {
 	})
 }
 
-func benchmarkSpec(b *testing.B, n int) Spec {
+func benchmarkSpec(b testing.TB, n int) Spec {
 	s := Spec{RunID: "trace_bench", Signer: testSigner, Now: builtAt, Cards: BuiltinCards()[1:2]}
 	for i := range n {
 		s.Receipts = append(s.Receipts, mustParse(b, fmt.Sprintf(`{"receipt_id": "r_%012x", "type": "model_call", "timestamp": "2026-01-15T10:%02d:%02d.%06d+00:00", "schema_version": "3.0", "seq": %d, `+
