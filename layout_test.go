@@ -27,6 +27,7 @@ var layout = map[string][]string{
 	"trust/trusttest": {"trust"},
 	"pack/jcs":        {},
 	"pack":            {"pack/jcs", "trust", "trust/timestamp", "internal/durable"},
+	"pack/report":     {"pack", "pack/jcs"},
 
 	// The evidence tool.
 	"pack/keystore": {"internal/durable", "pack/jcs", "trust"},

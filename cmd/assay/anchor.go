@@ -16,6 +16,7 @@ import (
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/ledger/client"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/report"
 )
 
 func anchorCmd(s cmd.Streams) *cobra.Command {
@@ -144,7 +145,7 @@ func (a *anchoring) one(ctx context.Context, dir string) error {
 		word = "logged before"
 	}
 	fmt.Fprintf(a.s.Err, "proof: %s\n", cmd.Safe(output))
-	_, err = fmt.Fprintf(a.s.Out, "%s: %s: %s\n", cmd.Safe(before.Manifest.PackID), word, anchorWords(after))
+	_, err = fmt.Fprintf(a.s.Out, "%s: %s: %s\n", cmd.Safe(before.Manifest.PackID), word, cmd.Safe(report.AnchorText(after).String()))
 	return err
 }
 

@@ -4,89 +4,91 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/report"
 )
 
 func explainCmd(s cmd.Streams) *cobra.Command {
-	var o anchorFlags
+	var o struct {
+		expectFlags
+		format, output string
+		json           bool
+	}
 	c := &cobra.Command{
 		Use:   "explain PACK",
 		Short: "Say in plain words what a pack proves and what it does not",
-		Long: `explain verifies a pack as verify-pack does, with the same exit code, and says in plain words
-what follows from that and what does not.`,
+		Long: `explain verifies a pack as verify-pack does, with the same flags and exit codes, and says in plain
+words what happened, what follows from that, what does not, and how to check it with other people's
+programs. Five limits are always named: completeness, source, time, witness, confidentiality. One
+is narrowed only by evidence that was verified just now.`,
 		Example: `  assay explain ./pack
-  assay explain ./pack --policy policy --tsa-roots roots.pem`,
+  assay explain ./pack --policy policy --tsa-roots roots.pem
+  assay explain ./pack --format md -o EXPLANATION.md`,
 		Args: cmd.Args(cobra.ExactArgs(1), "one pack directory"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			options, err := o.options()
+		RunE: func(c *cobra.Command, args []string) error {
+			if o.json && !c.Flags().Changed("format") {
+				o.format = "json"
+			}
+			if o.format != "text" && o.format != "md" && o.format != "json" || o.json && o.format != "json" {
+				return cmd.BadInput("the formats are text, md and json", "--format %q is none of them, or not what --json says", o.format)
+			}
+			options, err := o.options(c)
 			if err != nil {
 				return err
 			}
-			options.Now = time.Now()
 			r, err := verifyDir(args[0], options)
 			if err != nil {
 				return err
 			}
-			if err := printResult(s.Out, args[0], r); err != nil {
+			text, err := explanation(o.report(args[0], r, options), o.format)
+			if err != nil {
 				return err
 			}
-			if _, err := io.WriteString(s.Out, explanation(r)); err != nil {
+			if o.output == "" {
+				_, err = s.Out.Write(text)
+			} else {
+				err = durable.WriteFile(o.output, text, 0o644)
+			}
+			if err != nil {
 				return err
 			}
 			return verdict(r.ExitCode())
 		},
 	}
 	o.add(c)
+	c.Flags().StringVarP(&o.format, "format", "f", "text", "`text, md or json`")
+	c.Flags().StringVarP(&o.output, "output", "o", "", "write it to `FILE`")
+	c.Flags().BoolVar(&o.json, "json", false, "the same as --format json")
 	return c
 }
 
-// explanation never says more than was verified just now. The limits are those of the seed
-// document §5.2; each is dropped or softened only when its evidence held.
-func explanation(r *pack.Result) string {
+func explanation(r *report.Report, format string) ([]byte, error) {
+	switch format {
+	case "md":
+		return r.Markdown(), nil
+	case "json":
+		text, err := jcs.AppendPretty(nil, r.ExplainJSON())
+		return cmd.SafeJSON(append(text, '\n')), err
+	}
 	w := new(strings.Builder)
-	p := func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
-	if r.Integrity != pack.Pass {
-		p("\nThis pack is not intact. Nothing in it can be relied on, and nothing of it is shown.")
-		return w.String()
-	}
-	a := r.Manifest.Attestation
-	p("\nwhat happened, as the pack tells it")
-	p("  run %s, mode %s: %s between %s and %s", cmd.Safe(a.RunID), cmd.Safe(a.Mode), count(int(a.NReceipts), "receipt"), cmd.Safe(a.TimestampStart), cmd.Safe(a.TimestampEnd))
-	p("\nwhat it proves")
-	p("  - whoever holds the key %x signed exactly these bytes, and they were not altered since", r.Manifest.SignerFingerprint())
-	if len(r.ClaimResults) > 0 {
-		p("  - the declared checks, executed again here, gave the results above")
-	}
-	if r.Anchor == pack.Pass {
-		p("  - the log %s holds this very manifest as entry %d and cannot drop or change it unnoticed", cmd.Safe(r.Log.Origin), r.Logged.Index)
-		if n := len(r.Log.Cosignatures); n > 0 {
-			p("  - of the witnesses in your policy %d saw that log at size %d and only ever growing", n, r.Log.Size)
+	channelLines(w, r)
+	for _, section := range r.Explain() {
+		fmt.Fprintf(w, "\n%s\n", section.Title)
+		for _, line := range section.Lines {
+			fmt.Fprintf(w, "  - %s\n", cmd.Safe(line.String()))
+		}
+		if section.Code != "" {
+			_, _ = io.WriteString(w, "\n")
+		}
+		for line := range strings.Lines(section.Code) {
+			fmt.Fprintf(w, "    %s\n", cmd.Safe(strings.TrimSuffix(line, "\n")))
 		}
 	}
-	if r.Time != nil {
-		p("  - the manifest existed by %s (within %s), says the timestamp authority %s", r.Time.Time.UTC().Format(time.RFC3339), r.Time.Accuracy, cmd.Safe(r.Time.Signer))
-	}
-	p("\nwhat it does not prove")
-	p("  - completeness: a receipt that was never emitted is not missed here")
-	p("  - honest creation: a compromised program can emit false receipts and sign them")
-	if r.Time == nil {
-		p("  - time: the times are the signer's own clock; no timestamp authority was checked")
-	} else {
-		p("  - the times inside the receipts: the timestamp says only that they were written before it")
-	}
-	if r.Anchor != pack.Pass || len(r.Log.Cosignatures) == 0 {
-		p("  - that others saw it: no witness cosignature was checked")
-	} else {
-		p("  - that the witnesses looked inside: they vouch that the log only grows, not for what it holds")
-	}
-	p("  - secrecy: hashes of guessable contents can be guessed")
-	p("  - that the outputs are right, safe or lawful, or whose key that is")
-	p("\nhow to check it without us: the format is SHA-256, Ed25519 and canonical JSON (RFC 8785 family);")
-	p("any verifier of proof packs, C2SP tlog-proof and RFC 3161 can repeat all of the above")
-	return w.String()
+	fmt.Fprintf(w, "\nverdict    %s\n", r.Verdict())
+	return []byte(w.String()), nil
 }

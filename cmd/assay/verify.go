@@ -2,11 +2,14 @@ package main
 
 import (
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -14,8 +17,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/report"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -62,49 +67,183 @@ func (f *anchorFlags) options() (o pack.Options, err error) {
 	return o, nil
 }
 
-func verifyPackCmd(s cmd.Streams) *cobra.Command {
-	var o struct {
-		anchorFlags
-		requireClaims, requireAnchor, json bool
-		cards                              []string
+// expectFlags are what verify-pack and explain may be told to expect of a pack.
+type expectFlags struct {
+	anchorFlags
+	lock, contract, commit, now                                     string
+	cards, signers                                                  []string
+	minCoverage, maxAge                                             float64
+	requireClaims, requireAnchor, requireCI, requirePinned, expires bool
+	selfWitness                                                     bool
+}
+
+func (f *expectFlags) add(c *cobra.Command) {
+	f.anchorFlags.add(c)
+	c.Flags().StringVar(&f.proof, "proof", "", "tlog-proof `FILE` (default: _unsigned/anchor.tlog-proof in the pack)")
+	c.Flags().BoolVar(&f.requireClaims, "require-claim-pass", false, "exit 1 unless the claims pass")
+	c.Flags().BoolVar(&f.requireAnchor, "require-anchor", false, "exit 2 unless the pack is proven to be logged under --policy")
+	c.Flags().StringArrayVarP(&f.cards, "run-card", "c", nil, "`CARD` file whose claims the pack may have declared (repeat for more)")
+	c.Flags().StringVar(&f.lock, "lock", "", "lock `FILE` that the pack must agree with, else exit 2")
+	c.Flags().StringArrayVar(&f.signers, "trusted-signer", nil, "`KEY` that may sign, a fingerprint or a public key file (repeat for more); others exit 2")
+	c.Flags().BoolVar(&f.requirePinned, "require-pinned", false, "exit 2 unless a lock's allowlist or --trusted-signer names the key that signed")
+	c.Flags().StringVar(&f.contract, "coverage-contract", "", "coverage contract `FILE` whose call sites the receipts must name, else exit 1")
+	c.Flags().Float64Var(&f.minCoverage, "min-coverage", 0.8, "`SHARE` of the contract's call sites, 0 to 1")
+	c.Flags().Float64Var(&f.maxAge, "max-age-hours", 0, "exit 2 if the last receipt is older than `HOURS`")
+	c.Flags().BoolVar(&f.requireCI, "require-ci-binding", false, "exit 2 unless the pack says which CI run built it")
+	c.Flags().StringVar(&f.commit, "expected-commit-sha", "", "exit 2 unless the pack says it was built from `COMMIT` (40 hex digits)")
+	c.Flags().BoolVar(&f.expires, "check-expiry", false, "exit 1 if the pack says until when it is valid, and that is over")
+	c.Flags().StringVar(&f.now, "now", "", "judge as if it were `TIME` (RFC 3339): same input, same bytes of output")
+	c.Flags().BoolVar(&f.selfWitness, "require-witness", false, "not supported")
+	_ = c.Flags().MarkHidden("require-witness") // it exists
+}
+
+// options reads everything that is named, once, before any pack is touched: a pack cannot change what
+// it is held to. An invalid lock or contract is governance drift, exit 2.
+func (f *expectFlags) options(c *cobra.Command) (o pack.Options, err error) {
+	if err := f.check(c); err != nil {
+		return o, err
 	}
+	if o, err = f.anchorFlags.options(); err != nil {
+		return o, err
+	}
+	if f.lock != "" {
+		if o.Lock, err = readLock(f.lock); err != nil {
+			return o, err
+		}
+	}
+	if o.Cards, err = findCards(f.cards); err != nil {
+		return o, err
+	}
+	if f.contract != "" {
+		text, err := cmd.ReadFile(f.contract, 64<<20)
+		if err != nil {
+			return o, err
+		}
+		if o.Contract, err = pack.ParseContract(text); err != nil {
+			return o, &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("%s: %w", f.contract, err)}
+		}
+	}
+	for _, name := range f.signers {
+		key, err := trustedSigner(name)
+		if err != nil {
+			return o, err
+		}
+		o.TrustedSigners = append(o.TrustedSigners, key)
+	}
+	if o.Now = time.Now(); f.now != "" {
+		if o.Now, err = time.Parse(time.RFC3339, f.now); err != nil {
+			return o, cmd.BadInput("for example 2026-01-15T10:00:00Z", "--now %q is no RFC 3339 time", f.now)
+		}
+	}
+	o.RequireClaims, o.RequireAnchor, o.RequirePinned = f.requireClaims, f.requireAnchor, f.requirePinned
+	o.RequireCI, o.CommitSHA, o.CheckExpiry = f.requireCI, f.commit, f.expires
+	o.MinCoverage, o.MaxAge = f.minCoverage, hours(f.maxAge)
+	return o, nil
+}
+
+func (f *expectFlags) check(c *cobra.Command) error {
+	given := c.Flags().Changed
+	switch {
+	case f.selfWitness:
+		return cmd.BadInput("--require-anchor with --policy and --tsa-roots checks what others vouch for", "--require-witness would believe an authority that the pack itself brings")
+	case f.requireAnchor && f.policy == "":
+		return cmd.BadInput("name the logs and witnesses you trust with --policy FILE", "--require-anchor needs a policy")
+	case !(f.minCoverage >= 0 && f.minCoverage <= 1): // also of a NaN
+		return cmd.BadInput("", "--min-coverage %v is not between 0 and 1", f.minCoverage)
+	case given("min-coverage") && f.contract == "":
+		return cmd.BadInput("name the contract with --coverage-contract FILE", "--min-coverage says nothing without a contract")
+	case given("max-age-hours") && !(f.maxAge > 0 && f.maxAge <= math.MaxFloat64):
+		return cmd.BadInput("", "--max-age-hours %v is no age", f.maxAge)
+	case given("expected-commit-sha") && !isHex(f.commit, 40):
+		return cmd.BadInput("it is what 'git rev-parse HEAD' prints", "--expected-commit-sha %q is not 40 lowercase hex digits", f.commit)
+	}
+	for _, name := range []string{"lock", "coverage-contract", "policy", "tsa-roots", "proof", "now"} {
+		// An empty variable in a script must not switch a check off.
+		if given(name) && c.Flags().Lookup(name).Value.String() == "" {
+			return cmd.BadInput("", "--%s is empty", name)
+		}
+	}
+	return nil
+}
+
+// hours never becomes 0, which would be no limit, and never overflows into the past.
+func hours(h float64) time.Duration {
+	if h == 0 {
+		return 0
+	}
+	d := h * float64(time.Hour)
+	if d >= math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return max(1, time.Duration(d))
+}
+
+func isHex(s string, n int) bool {
+	return len(s) == n && strings.Trim(s, "0123456789abcdef") == ""
+}
+
+// trustedSigner is the fingerprint that name is, or of the public key file that it names. Unlike a lock's
+// author, who verifies has no keys: nothing is looked up in a home directory.
+func trustedSigner(name string) (key [32]byte, err error) {
+	if isHex(name, 64) {
+		_, err = hex.Decode(key[:], []byte(name))
+		return key, err
+	}
+	if isHex(strings.ToLower(name), 64) {
+		return key, cmd.BadInput("write it as "+strings.ToLower(name), "fingerprint %s is not in lowercase", name)
+	}
+	text, err := cmd.ReadFile(name, 4<<10)
+	if errors.Is(err, fs.ErrNotExist) {
+		return key, cmd.BadInput("a trusted signer is a fingerprint of 64 hex digits or a public key file", "no key file at %s", name)
+	} else if err != nil {
+		return key, err
+	}
+	return fileFingerprint(name, text)
+}
+
+// report is a judgement as it is shown, with what was asked for.
+func (f *expectFlags) report(dir string, r *pack.Result, o pack.Options) *report.Report {
+	return &report.Report{Result: r, Path: dir, At: o.Now, Version: pack.Version, Lock: o.Lock, MaxAgeHours: f.maxAge, MinCoverage: f.minCoverage}
+}
+
+func verifyPackCmd(s cmd.Streams) *cobra.Command {
+	v := verifying{s: s}
 	c := &cobra.Command{
 		Use:     "verify-pack PACK...",
 		Aliases: []string{"verify"},
 		Short:   "Verify proof packs, offline",
-		Long: `verify-pack judges each pack in three channels that are never merged: integrity (were these
-bytes altered?), claims (does the evidence meet the declared checks? they are executed again,
-not believed) and anchor (does a log that you trust hold it?). It reads the packs and the
-files it is given, nothing else, and opens no connection.`,
+		Long: `verify-pack judges each pack in channels that are never merged: integrity (were these bytes
+altered?), claims (does the evidence meet the declared checks? they are executed again, not
+believed), anchor (does a log that you trust hold it?), and what else is asked for. It reads the
+packs and the files it is given, nothing else, and opens no connection. A lock is validated before
+any pack is touched.
+
+Patterns are expanded where the shell has not done it. With --latest each argument is a directory
+(default: this one), of which the newest pack is judged, by the time in its manifest.`,
 		Example: `  assay verify-pack ./proof_pack_trace_20260115T100000_5f2c9a01
-  assay verify-pack ./proof_pack_* --require-claim-pass
+  assay verify-pack ./proof_pack_*/ --lock assay.lock --require-claim-pass
+  assay verify-pack ./pack --trusted-signer ci.pub --require-ci-binding --html report.html --badge badge.svg
+  assay verify-pack 'vendor/*/' --lock vendor.lock --csv vendors.csv
   assay verify-pack ./pack --policy policy --require-anchor --tsa-roots roots.pem`,
-		Args: cmd.Args(cobra.MinimumNArgs(1), "at least one pack directory"),
+		Args: func(c *cobra.Command, args []string) error {
+			if latest, _ := c.Flags().GetBool("latest"); latest {
+				return nil
+			}
+			return cmd.Args(cobra.MinimumNArgs(1), "at least one pack directory")(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
-			if o.requireAnchor && o.policy == "" {
-				return cmd.BadInput("name the logs and witnesses you trust with --policy FILE", "--require-anchor needs a policy")
-			}
-			if o.proof != "" && len(args) > 1 {
-				return cmd.BadInput("", "--proof is for one pack, not %d", len(args))
-			}
-			options, err := o.options()
-			if err != nil {
-				return err
-			}
-			if options.Cards, err = findCards(o.cards); err != nil {
-				return err
-			}
-			options.Now = time.Now()
-			options.RequireClaims, options.RequireAnchor = o.requireClaims, o.requireAnchor
-			return verifyAll(s, c, args, options, o.json)
+			v.c = c
+			return v.all(args)
 		},
 	}
-	o.add(c)
-	c.Flags().StringVar(&o.proof, "proof", "", "tlog-proof `FILE` (default: _unsigned/anchor.tlog-proof in the pack)")
-	c.Flags().BoolVar(&o.requireClaims, "require-claim-pass", false, "exit 1 unless the claims pass")
-	c.Flags().BoolVar(&o.requireAnchor, "require-anchor", false, "exit 2 unless the pack is proven to be logged under --policy")
-	c.Flags().StringArrayVarP(&o.cards, "run-card", "c", nil, "`CARD` file whose claims the pack may have declared (repeat for more)")
-	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+	v.add(c)
+	c.Flags().BoolVar(&v.latest, "latest", false, "judge only the newest pack of each directory")
+	c.Flags().StringVar(&v.html, "html", "", "write a page about the one pack to `FILE`")
+	c.Flags().StringVar(&v.badge, "badge", "", "write an SVG badge of the one pack to `FILE`")
+	c.Flags().StringVar(&v.out, "out", "", "write the judgement of the one pack, assay.verify_report.v0.1, to `FILE`")
+	c.Flags().StringVar(&v.csv, "csv", "", "write a table with a row for each pack to `FILE`")
+	c.Flags().BoolVar(&v.json, "json", false, "one JSON object on stdout")
+	c.Flags().BoolVarP(&v.quiet, "quiet", "q", false, "nothing on stdout: the exit code says it")
 	return c
 }
 
@@ -132,50 +271,290 @@ func verdict(code int) error {
 	return cmd.Verdict(code)
 }
 
-// verifyAll judges each pack and ends with the gravest code.
-func verifyAll(s cmd.Streams, c *cobra.Command, dirs []string, o pack.Options, asJSON bool) error {
-	worst, status := cmd.ExitPass, "ok"
-	packs := jcs.Arr()
-	for _, dir := range dirs {
-		r, err := verifyDir(dir, o)
-		if err != nil && len(dirs) == 1 && !asJSON {
+// verifying is one run of verify-pack.
+type verifying struct {
+	expectFlags
+	s                     cmd.Streams
+	c                     *cobra.Command
+	html, badge, out, csv string
+	latest, json, quiet   bool
+}
+
+// judged is one argument after its pack was judged, or an error in its place.
+type judged struct {
+	dir    string
+	report *report.Report
+	err    *cmd.Error
+	code   int
+}
+
+// all judges each pack and ends with the gravest code.
+func (v *verifying) all(args []string) error {
+	if v.json && v.quiet {
+		return cmd.BadInput("", "--json and --quiet exclude each other")
+	}
+	options, err := v.options(v.c)
+	if err != nil {
+		return err
+	}
+	dirs, err := v.packs(args)
+	if err != nil {
+		return err
+	}
+	if err := v.checkOutputs(dirs); err != nil {
+		return err
+	}
+	list := make([]judged, len(dirs))
+	worst := cmd.ExitPass
+	for i, dir := range dirs {
+		r, err := verifyDir(dir, options)
+		if err != nil && len(dirs) == 1 {
 			return err
 		}
-		code := 0
-		var object jcs.Value
+		list[i] = judged{dir: dir}
 		if err != nil {
-			code = s.Tell(c, err).Code
-			object = jcs.Obj(jcs.M("path", jcsText(dir)), jcs.M("error", jcsText(err.Error())))
+			list[i].err = v.s.Tell(v.c, err)
+			list[i].code = list[i].err.Code
 		} else {
-			code = r.ExitCode()
-			object = packObject(dir, r)
-		}
-		object.Members = append(object.Members, jcs.M("exit_code", jcs.Int(int64(code))))
-		packs.Items = append(packs.Items, object)
-		if worst = graver(worst, code); worst == code && code != cmd.ExitPass {
-			status = "failed"
-			if err != nil {
-				status = "error"
+			list[i].report = v.report(dir, r, options)
+			list[i].code = r.ExitCode()
+			if !v.json && !v.quiet {
+				if err := printReport(v.s.Out, list[i].report); err != nil {
+					return err
+				}
 			}
 		}
-		if err == nil && !asJSON {
-			if err := printResult(s.Out, dir, r); err != nil {
-				return err
-			}
-		}
+		worst = graver(worst, list[i].code)
 	}
-	if asJSON {
-		if err := printJSON(s.Out, jcs.Obj(
-			jcs.M("command", jcs.Str("verify-pack")),
-			jcs.M("status", jcs.Str(status)),
-			jcs.M("exit_code", jcs.Int(int64(worst))),
-			jcs.M("verifier", jcs.Str("assay "+pack.Version)),
-			jcs.M("packs", packs),
-		)); err != nil {
+	// A page that could not be written is not there for whoever asked for it, whatever the verdict.
+	failed := v.write(list)
+	if failed != nil {
+		worst = graver(worst, v.s.Tell(v.c, failed).Code)
+	}
+	if v.json {
+		if err := printJSON(v.s.Out, v.object(list, worst, failed)); err != nil {
 			return err
 		}
 	}
 	return verdict(worst)
+}
+
+// object is the result for machines: of one pack its judgement, of several a list of them.
+func (v *verifying) object(list []judged, worst int, failed error) jcs.Value {
+	var object jcs.Value
+	if len(list) == 1 {
+		object = list[0].report.JSON(v.c.Name())
+	} else {
+		status, packs := "ok", jcs.Arr()
+		for _, j := range list {
+			if j.err == nil {
+				packs.Items = append(packs.Items, j.report.JSON(v.c.Name()))
+			} else {
+				packs.Items = append(packs.Items, jcs.Obj(
+					jcs.M("command", jcs.Str(v.c.Name())), jcs.M("status", jcs.Str("error")), jcs.M("exit_code", jcs.Int(int64(j.code))),
+					jcs.M("path", jcsText(j.dir)), jcs.M("error", jcsText(j.err.Error()))))
+			}
+			if j.code == worst && worst != cmd.ExitPass {
+				if status = "failed"; j.err != nil {
+					status = "error"
+				}
+			}
+		}
+		object = jcs.Obj(
+			jcs.M("command", jcs.Str(v.c.Name())),
+			jcs.M("status", jcs.Str(status)),
+			jcs.M("exit_code", jcs.Int(int64(worst))),
+			jcs.M("verifier", jcs.Obj(jcs.M("name", jcs.Str("assay verify-pack")), jcs.M("version", jcs.Str(pack.Version)))),
+			jcs.M("packs", packs))
+	}
+	if failed != nil {
+		for i := range object.Members {
+			switch m := &object.Members[i]; {
+			case m.Name == "exit_code":
+				m.Value = jcs.Int(int64(worst))
+			case m.Name == "status" && m.Value.Text == "ok":
+				m.Value = jcs.Str("error")
+			}
+		}
+		object.Members = append(object.Members, jcs.M("error", jcsText(failed.Error())))
+	} else if written := v.artifacts(); len(written.Members) > 0 {
+		object.Members = append(object.Members, jcs.M("artifacts", written))
+	}
+	return object
+}
+
+func (v *verifying) artifacts() jcs.Value {
+	o := jcs.Obj()
+	for _, a := range []struct{ name, path string }{{"html", v.html}, {"badge", v.badge}, {"verify_report", v.out}, {"csv", v.csv}} {
+		if a.path != "" {
+			o.Members = append(o.Members, jcs.M(a.name, jcsText(a.path)))
+		}
+	}
+	return o
+}
+
+// checkOutputs refuses, before anything is judged, what cannot be written or would be written over evidence.
+func (v *verifying) checkOutputs(dirs []string) error {
+	for name, path := range map[string]string{"html": v.html, "badge": v.badge, "out": v.out, "csv": v.csv} {
+		switch {
+		case path == "" && v.c.Flags().Changed(name):
+			return cmd.BadInput("", "--%s is empty", name)
+		case path == "":
+			continue
+		case len(dirs) > 1 && name != "csv":
+			return cmd.BadInput("--csv writes a row for each of several packs, --json prints them all", "--%s is for one pack, not %d", name, len(dirs))
+		}
+		parent, err := os.Stat(filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		for _, dir := range dirs {
+			if info, err := os.Stat(dir); err == nil && os.SameFile(info, parent) {
+				return cmd.BadInput("write it elsewhere", "--%s %s is inside the pack", name, path)
+			}
+		}
+	}
+	if v.proof != "" && len(dirs) > 1 {
+		return cmd.BadInput("", "--proof is for one pack, not %d", len(dirs))
+	}
+	return nil
+}
+
+func (v *verifying) write(list []judged) error {
+	put := func(path string, data []byte) error {
+		if path == "" {
+			return nil
+		}
+		return durable.WriteFile(path, data, 0o644)
+	}
+	rows := make([]report.Row, len(list))
+	for i, j := range list {
+		rows[i] = report.Row{Path: j.dir, Report: j.report, Code: j.code}
+		if j.err != nil {
+			rows[i].Err = j.err.Error()
+		}
+	}
+	err := put(v.csv, report.CSV(rows))
+	if one := list[0].report; len(list) == 1 {
+		if v.html != "" {
+			page, madeErr := one.HTML()
+			err = errors.Join(err, madeErr, put(v.html, page))
+		}
+		if v.out != "" {
+			text, madeErr := jcs.AppendPretty(nil, one.Public())
+			err = errors.Join(err, madeErr, put(v.out, cmd.SafeJSON(append(text, '\n'))))
+		}
+		err = errors.Join(err, put(v.badge, one.Badge()))
+	}
+	return err
+}
+
+// packs are the directories that the arguments name.
+func (v *verifying) packs(args []string) (dirs []string, err error) {
+	if v.latest && len(args) == 0 {
+		args = []string{"."}
+	}
+	for _, arg := range args {
+		named, err := expand(arg)
+		if err != nil {
+			return nil, err
+		}
+		dirs = append(dirs, named...)
+	}
+	if !v.latest {
+		return dirs, nil
+	}
+	var newest []string
+	for _, dir := range dirs {
+		found, err := latestPacks(dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, one := range found {
+			fmt.Fprintf(v.s.Err, "latest of %s: %s\n", cmd.Safe(dir), cmd.Safe(one))
+		}
+		newest = append(newest, found...)
+	}
+	return newest, nil
+}
+
+// expand is what a shell makes of a pattern, for those that did not: quoted, or on Windows. What exists
+// under its very name is no pattern.
+func expand(arg string) ([]string, error) {
+	if !strings.ContainsAny(arg, "*?[") {
+		return []string{arg}, nil
+	}
+	if _, err := os.Lstat(arg); err == nil {
+		return []string{arg}, nil
+	}
+	pattern := strings.TrimRight(arg, "/"+string(filepath.Separator))
+	names, err := filepath.Glob(pattern)
+	if err != nil {
+		return nil, cmd.BadInput("", "%q is no pattern: %v", arg, err)
+	}
+	if pattern != arg { // "dir/*/" names directories only
+		names = slices.DeleteFunc(names, func(name string) bool {
+			info, err := os.Stat(name)
+			return err != nil || !info.IsDir()
+		})
+	}
+	if len(names) == 0 {
+		return nil, cmd.BadInput("a pack is a directory such as proof_pack_TRACE", "no pack matches %q", arg)
+	}
+	return names, nil
+}
+
+// latestPacks is the newest pack of a directory, by what its manifest says (a clone or a copy has other
+// file times). A pack without such a time is returned as well: it is judged, not passed over.
+func latestPacks(dir string) (found []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	newest, at := "", time.Time{}
+	for _, e := range entries {
+		name := filepath.Join(dir, e.Name())
+		if !e.IsDir() || !looksLikePack(name) {
+			continue
+		}
+		switch built, ok := buildTime(name); {
+		case !ok:
+			found = append(found, name)
+		case newest == "" || built.After(at) || built.Equal(at) && name > newest:
+			newest, at = name, built
+		}
+	}
+	if newest != "" {
+		found = append(found, newest)
+	}
+	if len(found) == 0 {
+		return nil, cmd.BadInput("a pack is a directory such as proof_pack_TRACE", "no pack in %s", dir)
+	}
+	return found, nil
+}
+
+func looksLikePack(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, "pack_manifest.json"))
+	return err == nil || strings.HasPrefix(filepath.Base(dir), "proof_pack_")
+}
+
+// buildTime is that of the pack id, pack_YYYYMMDDTHHMMSS_xxxxxxxx, or the time of the last receipt.
+func buildTime(dir string) (at time.Time, ok bool) {
+	text, err := cmd.ReadFile(filepath.Join(dir, "pack_manifest.json"), 1<<20)
+	if err != nil {
+		return at, false
+	}
+	m, _ := pack.VerifyManifest(text)
+	if m == nil {
+		return at, false
+	}
+	if stamp, ok := strings.CutPrefix(m.PackID, "pack_"); ok && len(stamp) > 15 {
+		if at, err = time.Parse("20060102T150405", stamp[:15]); err == nil {
+			return at, true
+		}
+	}
+	at, err = time.Parse(time.RFC3339, m.Attestation.TimestampEnd)
+	return at, err == nil
 }
 
 // verifyDir judges one directory; an error means that there was nothing to judge.
@@ -197,43 +576,42 @@ func verifyDir(dir string, o pack.Options) (*pack.Result, error) {
 	return r, errors.Join(err, closeDir())
 }
 
-// printResult shows a judgement to a person. The verdict line is last; nothing that a pack says
+// printResult shows a judgement that was made without flags.
+func printResult(out io.Writer, dir string, r *pack.Result) error {
+	return printReport(out, &report.Report{Result: r, Path: dir, Version: pack.Version})
+}
+
+// printReport shows a judgement to a person. The verdict line is last; nothing that a pack says
 // can look like one, because every pack text is escaped and stands behind a word of ours. It is one
 // write, so that what is cut short has no verdict line.
-func printResult(out io.Writer, dir string, r *pack.Result) error {
+func printReport(out io.Writer, r *report.Report) error {
 	w := new(strings.Builder)
-	name := dir
-	if r.Manifest != nil {
-		name = r.Manifest.PackID
-	}
-	fmt.Fprintf(w, "pack       %s\n", cmd.Safe(name))
-	fmt.Fprintf(w, "integrity  %s  %s\n", r.Integrity, integrityWords(r))
-	fmt.Fprintf(w, "claims     %s  %s\n", r.Claims, claimWords(r))
-	for _, c := range r.ClaimResults {
-		if !c.Passed {
-			fmt.Fprintf(w, "           %s (%s): expected %s; %s\n", cmd.Safe(c.ClaimID), cmd.Safe(c.Severity), cmd.Safe(c.Expected), cmd.Safe(c.Actual))
-		}
-	}
-	fmt.Fprintf(w, "anchor     %s  %s\n", r.Anchor, anchorWords(r))
-	if m := r.Manifest; m != nil && r.Integrity == pack.Pass {
-		fmt.Fprintf(w, "signer     %s, key %x, UNPINNED: nobody here says whose key that is\n", cmd.Safe(m.SignerID), m.SignerFingerprint())
-	}
-	for _, f := range r.Findings {
-		fmt.Fprintf(w, "  finding  %s\n", cmd.Safe(f.String()))
-	}
-	for _, f := range r.Warnings {
-		fmt.Fprintf(w, "  warning  %s\n", cmd.Safe(f.String()))
-	}
-	fmt.Fprintf(w, "verdict    exit %d: %s\n", r.ExitCode(), verdictWords(r))
+	channelLines(w, r)
+	fmt.Fprintf(w, "verdict    %s\n", r.Verdict())
 	_, err := io.WriteString(out, w.String())
 	return err
 }
 
-func integrityWords(r *pack.Result) string {
-	if r.Integrity != pack.Pass {
-		return count(len(r.Findings), "finding")
+func channelLines(w *strings.Builder, r *report.Report) {
+	fmt.Fprintf(w, "pack       %s\n", cmd.Safe(r.Title().String()))
+	for _, c := range r.Channels() {
+		fmt.Fprintf(w, "%-10s %s  %s\n", c.Name, c.Word, cmd.Safe(c.Text.String()))
+		if c.Name != "claims" {
+			continue
+		}
+		for _, c := range r.ClaimResults {
+			if !c.Passed {
+				fmt.Fprintf(w, "           %s (%s): expected %s; %s\n", cmd.Safe(c.ClaimID), cmd.Safe(c.Severity), cmd.Safe(c.Expected), cmd.Safe(c.Actual))
+			}
+		}
 	}
-	return count(r.Receipts, "receipt") + ", hashes and signature hold"
+	findings, warnings := r.Problems()
+	for _, f := range findings {
+		fmt.Fprintf(w, "  finding  %s\n", cmd.Safe(f.String()))
+	}
+	for _, f := range warnings {
+		fmt.Fprintf(w, "  warning  %s\n", cmd.Safe(f.String()))
+	}
 }
 
 func count(n int, word string) string {
@@ -243,68 +621,7 @@ func count(n int, word string) string {
 	return fmt.Sprintf("%d %s", n, word)
 }
 
-func claimWords(r *pack.Result) string {
-	passed := 0
-	for _, c := range r.ClaimResults {
-		if c.Passed {
-			passed++
-		}
-	}
-	switch {
-	case r.Integrity != pack.Pass:
-		return "not judged: the evidence is not intact"
-	case r.Claims == pack.Skipped:
-		return "no checks were declared"
-	case !r.ClaimsReexecuted:
-		return "says the signer; not executed again, because the definitions are not here (--run-card)"
-	}
-	return fmt.Sprintf("%d of %d checks hold, executed again", passed, len(r.ClaimResults))
-}
-
-func anchorWords(r *pack.Result) string {
-	if r.Anchor != pack.Pass {
-		if r.Anchor == pack.Skipped {
-			return "not checked against any log"
-		}
-		return "no proof that holds under the policy"
-	}
-	words := fmt.Sprintf("entry %d of %s, tree size %d, cosigned by", r.Logged.Index, cmd.Safe(r.Log.Origin), r.Log.Size)
-	if len(r.Log.Cosignatures) == 0 {
-		words += " nobody (the policy asks for nobody)"
-	}
-	for i, c := range r.Log.Cosignatures {
-		if i > 0 {
-			words += ","
-		}
-		words += " " + cmd.Safe(c.Witness)
-	}
-	if t := r.Time; t != nil {
-		words += fmt.Sprintf("; timestamped %s (within %s) by %s", t.Time.UTC().Format(time.RFC3339), t.Accuracy, cmd.Safe(t.Signer))
-	}
-	return words
-}
-
-func verdictWords(r *pack.Result) string {
-	switch code := r.ExitCode(); {
-	case code == cmd.ExitPass && r.Claims == pack.Fail:
-		return "pass: the pack is intact, and nobody required its claims to hold"
-	case code == cmd.ExitPass:
-		return "pass"
-	case code == cmd.ExitHonestFail && r.Claims == pack.Skipped:
-		return "honest failure: claims are required, and the pack declares none"
-	case code == cmd.ExitHonestFail && r.Claims == pack.Pass:
-		return "honest failure: the required claims cannot be executed again here; --run-card names their definitions"
-	case code == cmd.ExitHonestFail:
-		return "honest failure: authentic evidence, and a required check does not hold"
-	case r.Integrity != pack.Pass:
-		return "tampered or malformed: do not rely on this pack"
-	case r.Anchor == pack.Fail:
-		return "the pack is intact, but its proof of being logged does not hold"
-	}
-	return "the pack is intact, but not proven to be logged, as required"
-}
-
-// packObject is the machine's view of a judgement.
+// packObject is the small view of a pack for commands whose result is something else.
 func packObject(dir string, r *pack.Result) jcs.Value {
 	v := jcs.Obj(
 		jcs.M("path", jcsText(dir)),
@@ -322,47 +639,11 @@ func packObject(dir string, r *pack.Result) jcs.Value {
 		add("pack_root_sha256", jcs.Str(fmt.Sprintf("%x", m.PackRoot)))
 		add("signer_id", jcs.Str(m.SignerID))
 		add("signer_pubkey_sha256", jcs.Str(fmt.Sprintf("%x", m.SignerFingerprint())))
-		add("signer_pinned", jcs.Boolean(false))
+		add("signer_pinned", jcs.Boolean(r.Pinned))
 	}
-	if r.Anchor == pack.Pass {
-		add("log", logObject(r))
-	}
-	claims := jcs.Arr()
-	for _, c := range r.ClaimResults {
-		claims.Items = append(claims.Items, jcs.Obj(
-			jcs.M("claim_id", jcs.Str(c.ClaimID)),
-			jcs.M("passed", jcs.Boolean(c.Passed)),
-			jcs.M("expected", jcs.Str(c.Expected)),
-			jcs.M("actual", jcs.Str(c.Actual)),
-			jcs.M("severity", jcs.Str(c.Severity)),
-		))
-	}
-	add("claim_results", claims)
+	add("claim_results", claimObjects(r.ClaimResults))
 	add("findings", findingsArray(r.Findings))
 	add("warnings", findingsArray(r.Warnings))
-	return v
-}
-
-func logObject(r *pack.Result) jcs.Value {
-	witnesses := jcs.Arr()
-	for _, c := range r.Log.Cosignatures {
-		witnesses.Items = append(witnesses.Items, jcs.Obj(
-			jcs.M("name", jcs.Str(c.Witness)),
-			jcs.M("time", jcs.Str(c.Time.UTC().Format(time.RFC3339))),
-		))
-	}
-	v := jcs.Obj(
-		jcs.M("origin", jcs.Str(r.Log.Origin)),
-		jcs.M("index", jcs.Int(r.Logged.Index)),
-		jcs.M("tree_size", jcs.Int(r.Log.Size)),
-		jcs.M("submitted_at", jcs.Str(r.Logged.Entry.SubmittedAt.UTC().Format(time.RFC3339Nano))),
-		jcs.M("cosignatures", witnesses),
-	)
-	if t := r.Time; t != nil {
-		v.Members = append(v.Members,
-			jcs.M("timestamp", jcs.Str(t.Time.UTC().Format(time.RFC3339Nano))),
-			jcs.M("timestamp_accuracy", jcs.Str(t.Accuracy.String())))
-	}
 	return v
 }
 

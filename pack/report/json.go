@@ -1,0 +1,593 @@
+package report
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+const (
+	schema = "assay.verify_report.v0.1"
+	policy = "assay.verify_policy.v0.1"
+	name   = "assay verify-pack"
+)
+
+// The stages of pack.md §4.2, in order, and three of ours.
+const (
+	stageSchema      = "validate_schema"
+	stagePaths       = "validate_paths"
+	stageHashes      = "validate_file_hashes"
+	stageReceipts    = "validate_receipts"
+	stageAttestation = "validate_attestation"
+	stageSignature   = "verify_signature"
+	stageRoot        = "check_d12_invariant"
+	stageReport      = "validate_report"     // the report inside the pack agrees with its manifest
+	stageClaims      = "reexecute_claims"    // the claims come to what is attested of them
+	stageExpected    = "verify_expectations" // age, CI run: what the reader asked for
+)
+
+var stages = []string{stageSchema, stagePaths, stageHashes, stageReceipts, stageAttestation, stageSignature, stageRoot,
+	stageReport, stageClaims, stageExpected}
+
+// stageOf is where a finding of the integrity channel was made.
+func stageOf(f pack.Finding) string {
+	switch f.Code {
+	case "E_PATH_ESCAPE":
+		return stagePaths
+	case "E_PACK_SIG_INVALID":
+		return stageSignature
+	case "E_PACK_OMISSION_DETECTED":
+		return stageReceipts
+	case "E_PACK_STALE", "E_CI_BINDING_MISSING", "E_CI_BINDING_MISMATCH":
+		return stageExpected
+	}
+	switch f.Field {
+	case "pack_manifest.json":
+		return stageSchema
+	case "files", "expected_files":
+		return stagePaths
+	case "pack_root_sha256":
+		return stageRoot
+	case "receipt_integrity", "head_hash", "timestamp_range":
+		return stageReceipts
+	case "claim_check", "discrepancy_fingerprint":
+		return stageClaims
+	}
+	switch {
+	case f.Receipt >= 0:
+		return stageReceipts
+	case f.Code == "E_TIMESTAMP_INVALID":
+		return stageExpected
+	case strings.HasPrefix(f.Field, "verify_report."), f.Code == "E_CANON_MISMATCH":
+		return stageReport
+	case slices.Contains([]string{"receipt_pack.jsonl", "verify_report.json", "verify_transcript.md", "pack_signature.sig", "_unsigned"}, f.Field):
+		return stageHashes
+	}
+	return stageAttestation
+}
+
+// JSON is what verify-pack prints of one pack: the channels, then the public judgement of pack.md §4.8,
+// then what only we have. The same Report gives the same bytes.
+func (r *Report) JSON(command string) jcs.Value {
+	v := jcs.Obj(
+		jcs.M("command", jcs.Str(command)),
+		jcs.M("status", jcs.Str(r.Status())),
+		jcs.M("exit_code", jcs.Int(int64(r.ExitCode()))),
+		jcs.M("path", text(r.Path)),
+		jcs.M("channels", r.channelObject()),
+		jcs.M("verdict", jcs.Str(r.verdict())),
+		jcs.M("claim_check", jcs.Str(r.claimCheck())),
+	)
+	v.Members = append(v.Members, r.judgement()...)
+	v.Members = append(v.Members, r.ours()...)
+	return v
+}
+
+// Public is the judgement alone, for --out.
+func (r *Report) Public() jcs.Value {
+	return jcs.Obj(slices.Concat(r.judgement(), r.ours())...)
+}
+
+func (r *Report) channelObject() jcs.Value {
+	v := jcs.Obj()
+	for _, c := range r.Channels() {
+		v.Members = append(v.Members, jcs.M(c.Name, jcs.Str(c.Word)))
+	}
+	return v
+}
+
+// verdict is the reference's word of that name. It merges, which is why the channels stand before it.
+func (r *Report) verdict() string {
+	switch {
+	case !r.intact():
+		return wordTampered
+	case r.Status() == pack.StatusWitness:
+		return wordInsufficient
+	case r.Claims == pack.Fail:
+		return wordHonestFail
+	}
+	return wordPass
+}
+
+// claimCheck is the attested word if it is known to be what the signer attested.
+func (r *Report) claimCheck() string {
+	if !r.intact() {
+		return "N/A"
+	}
+	return r.Manifest.Attestation.ClaimCheck
+}
+
+// words are the four channels of the public judgement.
+type words struct{ integrity, claim, trust string }
+
+func (r *Report) words() words {
+	w := words{wordPass, "NOT_EVALUATED", "NOT_EVALUATED"}
+	if !r.intact() {
+		w.integrity = wordTampered
+	} else if r.ClaimsReexecuted {
+		w.claim = r.choose(r.Claims, wordHonestFail)
+	}
+	switch {
+	case r.untrusted():
+		w.trust = "UNTRUSTED"
+	case r.Pinned:
+		w.trust = wordPass
+	}
+	return w
+}
+
+// overall is the precedence of pack.md §3.8.
+func (w words) overall(optional []string) (verdict, reason string, blocking jcs.Value) {
+	switch {
+	case w.integrity != wordPass:
+		return wordTampered, "integrity_verdict=TAMPERED", jcs.Str("integrity")
+	case w.trust == "UNTRUSTED":
+		return w.trust, "trust_verdict=UNTRUSTED", jcs.Str("trust")
+	case w.claim == wordHonestFail:
+		return wordHonestFail, "claim_verdict=HONEST_FAIL", jcs.Str("claim")
+	}
+	reason = "required_channels_passed"
+	if len(optional) > 0 {
+		reason += "; optional_channels_not_evaluated=" + strings.Join(optional, ",")
+	}
+	return wordPass, reason, jcs.Value{}
+}
+
+func (r *Report) judgement() []jcs.Member {
+	w := r.words()
+	required, optional := []string{"integrity"}, []string{}
+	for _, channel := range []struct{ name, word string }{{"claim", w.claim}, {"replay", "NOT_RUN"}, {"trust", w.trust}} {
+		if channel.word == "NOT_EVALUATED" || channel.word == "NOT_RUN" {
+			optional = append(optional, channel.name)
+		} else {
+			required = append(required, channel.name)
+		}
+	}
+	overall, reason, blocking := w.overall(optional)
+	at := r.At.UTC().Format("2006-01-02T15:04:05.000000+00:00")
+	var packID, runID, root, head, receipts jcs.Value // null where nothing could be read
+	expected := jcs.Obj(jcs.M("policy_id", jcs.Str(policy)))
+	provenance := jcs.Obj()
+	if m := r.Manifest; m != nil {
+		packID, runID, root = jcs.Str(m.PackID), jcs.Str(m.RunID), jcs.Str(hex.EncodeToString(m.PackRoot[:]))
+		receipts = jcs.Int(int64(r.Receipts))
+		if a := m.Attestation; r.intact() {
+			expected = object("policy_id", policy, "policy_sha256", a.PolicyHash, "claim_set_id", a.ClaimSetID, "claim_set_hash", a.ClaimSetHash)
+			provenance = ciObject(a.CIBinding)
+		}
+	}
+	if r.Result.Facts.HeadHash != "" {
+		head = jcs.Str(r.Result.Facts.HeadHash)
+	}
+	members := []jcs.Member{
+		jcs.M("schema_version", jcs.Str(schema)),
+		jcs.M("report_id", jcs.Str("vr_"+digest(jcs.Obj(
+			jcs.M("pack_root_sha256", root), jcs.M("verified_at", jcs.Str(at)),
+			jcs.M("integrity_verdict", jcs.Str(w.integrity)), jcs.M("claim_verdict", jcs.Str(w.claim)),
+			jcs.M("replay_verdict", jcs.Str("NOT_RUN")), jcs.M("trust_verdict", jcs.Str(w.trust)),
+			jcs.M("verifier_version", jcs.Str(r.Version))))[:20])),
+		jcs.M("pack_id", packID),
+		jcs.M("run_id", runID),
+		jcs.M("ids_verified", jcs.Boolean(r.intact())),
+		jcs.M("pack_root_sha256", root),
+		jcs.M("pack_manifest_sha256", orNull(r.Result.Facts.ManifestSHA256)),
+		jcs.M("integrity_verdict", jcs.Str(w.integrity)),
+		jcs.M("claim_verdict", jcs.Str(w.claim)),
+		jcs.M("replay_verdict", jcs.Str("NOT_RUN")),
+		jcs.M("trust_verdict", jcs.Str(w.trust)),
+		jcs.M("evaluation_profile", jcs.Str(strings.Join(required, "_")+"_required")),
+		jcs.M("required_channels", list(required)),
+		jcs.M("optional_channels", list(optional)),
+		jcs.M("unevaluated_channels", list(optional)),
+		jcs.M("overall_verdict", jcs.Str(overall)),
+		jcs.M("overall_reason", jcs.Str(reason)),
+		jcs.M("blocking_channel", blocking),
+		jcs.M("verified_at", jcs.Str(at)),
+		jcs.M("verifier", object("name", name, "version", r.Version, "policy_id", policy)),
+		jcs.M("expectations", expected),
+		jcs.M("verification_inputs_sha256", root),
+		jcs.M("verifier_config_sha256", r.lockDigest()),
+		jcs.M("provenance", provenance),
+		jcs.M("evidence_refs", jcs.Arr(
+			jcs.Obj(jcs.M("kind", jcs.Str("pack_manifest")), jcs.M("path", jcs.Str("pack_manifest.json")), jcs.M("sha256", orNull(r.Result.Facts.ManifestSHA256))),
+			jcs.Obj(jcs.M("kind", jcs.Str("receipt_pack")), jcs.M("path", jcs.Str("receipt_pack.jsonl")), jcs.M("sha256", orNull(r.Result.Facts.ReceiptsSHA256))))),
+		jcs.M("checks", r.checks(w)),
+		jcs.M("summary", object("integrity", summaries[w.integrity], "claim", summaries["claim "+w.claim], "replay", "Replay was not run.", "trust", summaries["trust "+w.trust])),
+		jcs.M("scope", r.scope(w)),
+		jcs.M("errors", r.errors()),
+		jcs.M("warnings", r.warnings()),
+		jcs.M("passed", jcs.Boolean(r.intact())),
+		jcs.M("receipt_count", receipts),
+		jcs.M("head_hash", head),
+		jcs.M("stages", r.stageList()),
+	}
+	if mechanisms := r.mechanisms(); len(mechanisms.Members) > 0 {
+		members = append(members, jcs.M("failure_mechanisms", mechanisms))
+	}
+	if len(r.ClaimResults) > 0 {
+		members = append(members, jcs.M("claim_verification", r.claimVerification()))
+	}
+	return members
+}
+
+var summaries = map[string]string{
+	wordPass:              "The files are those that the manifest lists, and the signature of the manifest holds.",
+	wordTampered:          "The pack is not what was signed, or not what was asked for.",
+	"claim PASS":          "The claims were executed again, and the evidence satisfies them.",
+	"claim HONEST_FAIL":   "The claims were executed again, and the evidence does not satisfy them.",
+	"claim NOT_EVALUATED": "No claims were executed.",
+	"trust PASS":          "The key that signed is one of those that may.",
+	"trust UNTRUSTED":     "The key that signed is none of those that may.",
+	"trust NOT_EVALUATED": "Nobody said which keys may sign: the signer is not pinned.",
+}
+
+func (r *Report) lockDigest() jcs.Value {
+	if r.Lock == nil {
+		return jcs.Value{}
+	}
+	sum := r.Lock.Digest()
+	return jcs.Str(hex.EncodeToString(sum[:]))
+}
+
+// failed are the stages with a finding; ran is where the verification got to.
+func (r *Report) failed() map[string]bool {
+	failed := map[string]bool{}
+	for _, f := range r.integrityFindings() {
+		if f.Code != "W_MORE_FINDINGS" {
+			failed[stageOf(f)] = true
+		}
+	}
+	return failed
+}
+
+func (r *Report) stageWord(stage string, failed map[string]bool) string {
+	switch {
+	case failed[stage]:
+		return wordTampered
+	case r.Manifest == nil && stage != stageSchema, stage == stageClaims && !r.ClaimsReexecuted:
+		return "NOT_RUN"
+	}
+	return wordPass
+}
+
+func (r *Report) checks(w words) jcs.Value {
+	v, failed := jcs.Arr(), r.failed()
+	for _, stage := range stages {
+		v.Items = append(v.Items, object("name", stage, "verdict", r.stageWord(stage, failed)))
+	}
+	v.Items = append(v.Items, object("name", "claim_check", "verdict", w.claim),
+		object("name", "replay", "verdict", "NOT_RUN"), object("name", "trust", "verdict", w.trust))
+	for _, c := range r.Channels() {
+		if c.Name != "integrity" && c.Name != "claims" && c.Name != "signer" && c.Word != string(pack.Skipped) {
+			v.Items = append(v.Items, object("name", c.Name, "verdict", c.Verdict))
+		}
+	}
+	return v
+}
+
+// stageList is the older form of the checks: the stages of the reference alone, "ok" or "fail".
+func (r *Report) stageList() jcs.Value {
+	v, failed := jcs.Arr(), r.failed()
+	for _, stage := range stages[:7] {
+		switch r.stageWord(stage, failed) {
+		case "NOT_RUN":
+			continue
+		case wordTampered:
+			v.Items = append(v.Items, object("stage", stage, "status", "fail"))
+		default:
+			v.Items = append(v.Items, object("stage", stage, "status", "ok"))
+		}
+		last := &v.Items[len(v.Items)-1]
+		switch stage {
+		case stagePaths:
+			last.Members = append(last.Members, jcs.M("detail", jcs.Obj(jcs.M("paths_checked", jcs.Int(8)))))
+		case stageHashes:
+			last.Members = append(last.Members, jcs.M("detail", jcs.Obj(jcs.M("files_checked", jcs.Int(3)))))
+		case stageReceipts:
+			last.Members = append(last.Members, jcs.M("detail", jcs.Obj(
+				jcs.M("receipt_count", jcs.Int(int64(r.Receipts))), jcs.M("head_hash", orNull(r.Result.Facts.HeadHash)))))
+		}
+	}
+	return v
+}
+
+// doesNotProve is what no pack shows, whatever its verdicts (pack.md §3.8).
+var doesNotProve = []string{"output_correctness", "output_safety", "business_policy_fitness", "legal_compliance",
+	"instrumentation_completeness", "signer_authority_beyond_configured_trust"}
+
+func (r *Report) scope(w words) jcs.Value {
+	signed := []string{"pack_integrity", "receipt_sequence_integrity", "signature_validity"}
+	proves, not := slices.Clone(signed), slices.Clone(doesNotProve)
+	claim, trust := "not_evaluated", "not_evaluated"
+	if w.integrity != wordPass {
+		proves, not = []string{"tamper_evidence_detected"}, slices.Concat(signed, doesNotProve)
+		if r.onlyUnexpected() {
+			proves = []string{} // nothing was altered: it is not what was asked for
+		}
+	}
+	if w.claim != "NOT_EVALUATED" {
+		claim, proves = "ran", append(proves, "claim_set_evaluated")
+		if w.claim == wordPass {
+			proves = append(proves, "claim_set_satisfied")
+		}
+	}
+	if w.trust != "NOT_EVALUATED" {
+		trust = "ran"
+		if w.trust == wordPass {
+			proves = append(proves, "signer_trust_policy_satisfied")
+		}
+	}
+	return jcs.Obj(
+		jcs.M("schema", jcs.Str("assay.verify.scope.v1")),
+		jcs.M("channels", object("integrity", "ran", "claim", claim, "replay", "not_run", "trust", trust)),
+		jcs.M("extensions", jcs.Obj()),
+		jcs.M("proves", list(proves)),
+		jcs.M("does_not_prove", list(not)))
+}
+
+// errors are those of the integrity channel (pack.md §4.4); the others stand with their channels.
+func (r *Report) errors() jcs.Value {
+	v := jcs.Arr()
+	for _, f := range r.integrityFindings() {
+		v.Items = append(v.Items, errorObject(f))
+	}
+	return v
+}
+
+func errorObject(f pack.Finding) jcs.Value {
+	v := object("code", f.Code, "message", f.Message)
+	if f.Receipt >= 0 {
+		v.Members = append(v.Members, jcs.M("receipt_index", jcs.Int(int64(f.Receipt))))
+	}
+	if f.Field != "" {
+		v.Members = append(v.Members, jcs.M("field", jcs.Str(f.Field)))
+	}
+	if m := f.Mechanism(); m != "" {
+		v.Members = append(v.Members, jcs.M("failure_mechanism", jcs.Str(m)))
+	}
+	return v
+}
+
+const unpinned = "The signature is valid for the key inside the pack; whose key that is, nobody here says. " +
+	"Pin it with --lock or --trusted-signer."
+
+func (r *Report) warnings() jcs.Value {
+	v := jcs.Arr()
+	for _, f := range r.Warnings {
+		v.Items = append(v.Items, jcs.Str(f.String()))
+	}
+	if r.intact() && !r.Pinned && !r.untrusted() {
+		v.Items = append(v.Items, jcs.Str(unpinned))
+	}
+	return v
+}
+
+func (r *Report) mechanisms() jcs.Value {
+	counts := map[string]int64{}
+	for _, f := range r.integrityFindings() {
+		if m := f.Mechanism(); m != "" {
+			counts[m]++
+		}
+	}
+	v := jcs.Obj()
+	for _, m := range []string{"schema_mismatch", "stale_evidence", "tamper_detected", "witness_gap", "policy_conflict"} {
+		if n := counts[m]; n > 0 {
+			v.Members = append(v.Members, jcs.M(m, jcs.Int(n)))
+		}
+	}
+	return v
+}
+
+// claimVerification is pack.md §5.3, and whether it was found out here or is the signer's word.
+func (r *Report) claimVerification() jcs.Value {
+	passed, results := 0, jcs.Arr()
+	for _, c := range r.ClaimResults {
+		if c.Passed {
+			passed++
+		}
+		falsifier := c.FalsifierStatus
+		if falsifier == "" {
+			falsifier = "not_required"
+		}
+		results.Items = append(results.Items, jcs.Obj(
+			jcs.M("claim_id", jcs.Str(c.ClaimID)), jcs.M("passed", jcs.Boolean(c.Passed)),
+			jcs.M("expected", jcs.Str(c.Expected)), jcs.M("actual", jcs.Str(c.Actual)),
+			jcs.M("severity", jcs.Str(c.Severity)), jcs.M("evidence_receipt_ids", list(c.Evidence)),
+			jcs.M("falsifier_status", jcs.Str(falsifier))))
+	}
+	n := len(r.ClaimResults)
+	return jcs.Obj(
+		jcs.M("passed", jcs.Boolean(r.Claims == pack.Pass)),
+		jcs.M("reexecuted", jcs.Boolean(r.ClaimsReexecuted)),
+		jcs.M("n_claims", jcs.Int(int64(n))), jcs.M("n_passed", jcs.Int(int64(passed))), jcs.M("n_failed", jcs.Int(int64(n-passed))),
+		jcs.M("discrepancy_fingerprint", orNull(r.Manifest.Attestation.DiscrepancyFingerprint)),
+		jcs.M("results", results))
+}
+
+// ours are the members that the reference has only sometimes, or never.
+func (r *Report) ours() []jcs.Member {
+	members := []jcs.Member{jcs.M("claims_reexecuted", jcs.Boolean(r.ClaimsReexecuted)), jcs.M("signer", r.signerObject()), jcs.M("anchor", r.anchorObject())}
+	if m := r.Manifest; m != nil {
+		sum := m.Digest()
+		members = append(members, jcs.M("manifest_sha256", jcs.Str(hex.EncodeToString(sum[:]))))
+	}
+	if r.MaxAgeHours > 0 {
+		members = append(members, jcs.M("max_age_hours", jcs.Float(r.MaxAgeHours)))
+	}
+	if r.Status() == pack.StatusClaims {
+		members = append(members, jcs.M("claim_gate", jcs.Str(r.Sentence())))
+	}
+	if r.Lock != nil || len(r.LockFindings) > 0 {
+		drift := jcs.Arr()
+		for _, f := range r.LockFindings {
+			drift.Items = append(drift.Items, errorObject(f))
+		}
+		members = append(members, jcs.M("lock_errors", drift))
+	}
+	if c := r.Coverage; c != nil {
+		members = append(members, jcs.M("coverage", jcs.Obj(
+			jcs.M("covered_ids", list(c.Covered)), jcs.M("uncovered_ids", list(c.Uncovered)), jcs.M("extra_ids", list(c.Extra)),
+			jcs.M("extra_ids_complete", jcs.Boolean(!c.MoreExtra)),
+			jcs.M("coverage_pct", jcs.Float(c.Share)), jcs.M("min_coverage", jcs.Float(r.MinCoverage)),
+			jcs.M("covered_count", jcs.Int(int64(len(c.Covered)))), jcs.M("total_count", jcs.Int(int64(len(c.Covered)+len(c.Uncovered)))))))
+	}
+	switch r.Expiry {
+	case pack.Fail:
+		members = append(members, jcs.M("expiry_status", jcs.Str("expired")))
+	case pack.Pass:
+		members = append(members, jcs.M("expiry_status", jcs.Str("valid")))
+	}
+	return append(members, jcs.M("findings", r.allFindings()))
+}
+
+func (r *Report) signerObject() jcs.Value {
+	if r.Manifest == nil {
+		return jcs.Value{}
+	}
+	c, key := r.signer(), r.Manifest.SignerFingerprint()
+	return jcs.Obj(
+		jcs.M("id", jcs.Str(r.Manifest.SignerID)),
+		jcs.M("fingerprint", jcs.Str(hex.EncodeToString(key[:]))),
+		jcs.M("pinned", jcs.Boolean(c.Word == "PINNED")),
+		jcs.M("trust", jcs.Str(strings.ToLower(c.Word))))
+}
+
+func (r *Report) anchorObject() jcs.Value {
+	v := jcs.Obj(jcs.M("verdict", jcs.Str(string(r.Anchor))))
+	if r.Anchor == pack.Fail {
+		var errors []jcs.Value
+		for _, f := range r.Findings {
+			if f.Code == anchorCode {
+				errors = append(errors, errorObject(f))
+			}
+		}
+		v.Members = append(v.Members, jcs.M("errors", jcs.Arr(errors...)))
+	}
+	if r.Anchor != pack.Pass {
+		return v
+	}
+	witnesses := jcs.Arr()
+	for _, c := range r.Log.Cosignatures {
+		witnesses.Items = append(witnesses.Items, object("name", c.Witness, "time", c.Time.UTC().Format(time.RFC3339)))
+	}
+	v.Members = append(v.Members,
+		jcs.M("log", jcs.Str(r.Log.Origin)),
+		jcs.M("index", jcs.Int(r.Logged.Index)),
+		jcs.M("tree_size", jcs.Int(r.Log.Size)),
+		jcs.M("submitted_at", jcs.Str(r.Logged.Entry.SubmittedAt.UTC().Format(time.RFC3339Nano))),
+		jcs.M("cosignatures", witnesses))
+	if t := r.Time; t != nil {
+		v.Members = append(v.Members, jcs.M("timestamp", object(
+			"time", t.Time.UTC().Format(time.RFC3339Nano), "accuracy", t.Accuracy.String(), "authority", t.Signer)))
+	} else {
+		v.Members = append(v.Members, jcs.M("timestamp", jcs.Value{}))
+	}
+	return v
+}
+
+// allFindings is one list for machines, with the channel and weight of each.
+func (r *Report) allFindings() jcs.Value {
+	v := jcs.Arr()
+	add := func(channel, weight string, f pack.Finding) {
+		o := errorObject(f)
+		o.Members = append([]jcs.Member{jcs.M("channel", jcs.Str(channel)), jcs.M("weight", jcs.Str(weight))}, o.Members...)
+		v.Items = append(v.Items, o)
+	}
+	for _, f := range r.Findings {
+		if f.Code == anchorCode {
+			add("anchor", "error", f)
+		} else {
+			add("integrity", "error", f)
+		}
+	}
+	for _, f := range r.LockFindings {
+		add("lock", "error", f)
+	}
+	for _, f := range r.Warnings {
+		add(channelOfWarning(f.Code), "warning", f)
+	}
+	return v
+}
+
+func channelOfWarning(code string) string {
+	switch code {
+	case "W_CLAIMS_NOT_REEXECUTED", "W_RUN_CARDS_IGNORED", "W_BREAKGLASS":
+		return "claims"
+	case "W_ANCHOR_NOT_CHECKED", "W_NO_TIMESTAMP":
+		return "anchor"
+	}
+	return "integrity"
+}
+
+// ciObject repeats the binding as it stands in the manifest, in its order.
+func ciObject(b *pack.CIBinding) jcs.Value {
+	v := jcs.Obj()
+	if b == nil {
+		return v
+	}
+	for _, m := range []struct{ name, value string }{{"provider", b.Provider}, {"commit_sha", b.CommitSHA}, {"repo", b.Repo}, {"ref", b.Ref},
+		{"run_id", b.RunID}, {"run_attempt", b.RunAttempt}, {"workflow_ref", b.WorkflowRef}, {"actor", b.Actor}} {
+		if m.value != "" {
+			v.Members = append(v.Members, jcs.M(m.name, jcs.Str(m.value)))
+		}
+	}
+	return v
+}
+
+// object is an object of strings, from pairs of name and value.
+func object(pairs ...string) jcs.Value {
+	v := jcs.Obj()
+	for i := 0; i+1 < len(pairs); i += 2 {
+		v.Members = append(v.Members, jcs.M(pairs[i], text(pairs[i+1])))
+	}
+	return v
+}
+
+func list(texts []string) jcs.Value {
+	v := jcs.Arr()
+	for _, s := range texts {
+		v.Items = append(v.Items, text(s))
+	}
+	return v
+}
+
+// text is a string that need not be UTF-8, such as a path.
+func text(s string) jcs.Value { return jcs.Str(strings.ToValidUTF8(s, "\ufffd")) }
+
+func orNull(s string) jcs.Value {
+	if s == "" {
+		return jcs.Value{}
+	}
+	return jcs.Str(s)
+}
+
+func digest(v jcs.Value) string {
+	canonical, _ := jcs.AppendPack(nil, v) // of strings that are UTF-8, and null, there is always one
+	sum := sha256.Sum256(canonical)
+	return hex.EncodeToString(sum[:])
+}

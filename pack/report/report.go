@@ -1,0 +1,318 @@
+// Package report shows a judgement, a pack.Result, to people and to machines: as the JSON of
+// assay.verify_report.v0.1 (pack.md §4.8), as one HTML page, as a badge, as rows of CSV, and in the words of
+// 'assay explain'. It decides nothing. The channels (integrity, claims, anchor, and what else was asked
+// for) stay apart in each of them.
+//
+// Of a pack that is not intact nothing is told as a fact: its ids appear only behind the word "unverified".
+// Texts that are returned as Go strings may hold whatever the pack holds; who prints them escapes them.
+// What is returned as bytes is escaped for its format.
+package report
+
+import (
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/Haserjian/assay-ledger/pack"
+)
+
+// Report is a judgement and what its reader needs besides.
+type Report struct {
+	*pack.Result
+	Path    string     // of the pack, as the reader named it: any bytes
+	At      time.Time  // when it was judged, in any zone
+	Version string     // of this verifier
+	Lock    *pack.Lock // the lock that the pack was held to, nil without
+
+	MaxAgeHours float64 // as asked for, 0 if not
+	MinCoverage float64 // as asked for
+}
+
+// The words of pack.md §4.8, which also colour pages and badges.
+const (
+	wordPass         = "PASS"
+	wordHonestFail   = "HONEST_FAIL"
+	wordTampered     = "TAMPERED"
+	wordInsufficient = "INSUFFICIENT_EVIDENCE"
+)
+
+// Channel is one thing that was judged by itself.
+type Channel struct {
+	Name    string // integrity, claims, anchor, lock, coverage, expiry, signer
+	Word    string // PASS, FAIL, SKIPPED; of the signer PINNED, UNPINNED, UNTRUSTED
+	Verdict string // PASS, HONEST_FAIL, TAMPERED or INSUFFICIENT_EVIDENCE
+	Text    Text   // why, in one line
+	asked   bool   // it belongs on a badge
+}
+
+// Channels are integrity, claims and anchor, then what else was asked for.
+func (r *Report) Channels() []Channel {
+	list := []Channel{
+		{"integrity", string(r.Integrity), r.choose(r.Integrity, wordTampered), r.integrityText(), true},
+		{"claims", string(r.Claims), r.claimVerdict(), r.claimText(), true},
+		{"anchor", string(r.Anchor), r.choose(r.Anchor, wordTampered), AnchorText(r.Result), r.Anchor != pack.Skipped || r.Status() == pack.StatusWitness},
+	}
+	if r.Lock != nil {
+		word := r.Result.Lock
+		list = append(list, Channel{"lock", string(word), r.choose(word, wordTampered), r.lockText(), word == pack.Fail})
+	}
+	if c := r.Coverage; c != nil {
+		list = append(list, Channel{"coverage", string(c.Verdict), r.choose(c.Verdict, wordHonestFail), say("%d of %s in the contract have receipts (%.1f%%), at least %g%% asked for",
+			len(c.Covered), word(count(len(c.Covered)+len(c.Uncovered), "call site")), 100*c.Share, 100*r.MinCoverage), c.Verdict == pack.Fail})
+	}
+	if r.Expiry != pack.Skipped {
+		text := say("valid until %s", r.Manifest.Attestation.ValidUntil)
+		if r.Expiry == pack.Fail {
+			text = say("was %s", text)
+		}
+		list = append(list, Channel{"expiry", string(r.Expiry), r.choose(r.Expiry, wordHonestFail), text, r.Expiry == pack.Fail})
+	}
+	if r.Manifest != nil {
+		list = append(list, r.signer())
+	}
+	return list
+}
+
+func (r *Report) choose(v pack.Verdict, fail string) string {
+	switch v {
+	case pack.Pass:
+		return wordPass
+	case pack.Fail:
+		return fail
+	}
+	return wordInsufficient
+}
+
+// claimVerdict never says PASS of what was not executed here.
+func (r *Report) claimVerdict() string {
+	if r.Claims == pack.Pass && !r.ClaimsReexecuted {
+		return wordInsufficient
+	}
+	return r.choose(r.Claims, wordHonestFail)
+}
+
+func (r *Report) intact() bool { return r.Integrity == pack.Pass }
+
+// Title names the pack. One that is not intact has no name but its path.
+func (r *Report) Title() Text {
+	switch {
+	case r.Manifest == nil:
+		return say("%s", r.Path)
+	case !r.intact():
+		return say("%s (calls itself %s: unverified)", r.Path, r.Manifest.PackID)
+	}
+	return say("%s", r.Manifest.PackID)
+}
+
+func (r *Report) integrityText() Text {
+	if !r.intact() {
+		return say("%s", word(count(len(r.integrityFindings()), "finding")))
+	}
+	return say("%s, hashes and signature hold", word(count(r.Receipts, "receipt")))
+}
+
+func (r *Report) claimText() Text {
+	passed := 0
+	for _, c := range r.ClaimResults {
+		if c.Passed {
+			passed++
+		}
+	}
+	switch {
+	case !r.intact():
+		return say("not judged: the evidence is not intact")
+	case r.Claims == pack.Skipped:
+		return say("no checks were declared")
+	case !r.ClaimsReexecuted:
+		return say("says the signer; not executed again, because the definitions are not here (--run-card)")
+	}
+	return say("%d of %d checks hold, executed again", passed, len(r.ClaimResults))
+}
+
+// AnchorText says in one line what a log vouches for.
+func AnchorText(r *pack.Result) Text {
+	switch {
+	case r.Anchor == pack.Skipped:
+		return say("not checked against any log")
+	case r.Anchor != pack.Pass:
+		return say("no proof that holds under the policy")
+	}
+	var witnesses []Text
+	for _, c := range r.Log.Cosignatures {
+		witnesses = append(witnesses, say("%s", c.Witness))
+	}
+	if len(witnesses) == 0 {
+		witnesses = []Text{say("nobody (the policy asks for nobody)")}
+	}
+	text := say("entry %d of %s, tree size %d, cosigned by %s", r.Logged.Index, r.Log.Origin, r.Log.Size, witnesses)
+	if t := r.Time; t != nil {
+		text = say("%s; timestamped %s (within %s) by %s", text, word(t.Time.UTC().Format(time.RFC3339)), t.Accuracy, t.Signer)
+	}
+	return text
+}
+
+func (r *Report) lockText() Text {
+	switch r.Result.Lock {
+	case pack.Pass:
+		return say("the pack is what the lock says")
+	case pack.Skipped:
+		return say("not judged: the evidence is not intact")
+	}
+	return say("the pack drifts from the lock")
+}
+
+// signer is threats.md P17: "signer_id never shown without fingerprint", and never as if it were known.
+func (r *Report) signer() Channel {
+	m := r.Manifest
+	who := say("%s, key %x", m.SignerID, m.SignerFingerprint())
+	switch {
+	case !r.intact():
+		return Channel{"signer", "UNVERIFIED", wordInsufficient, say("says it is %s: unverified", m.SignerID), false}
+	case r.untrusted():
+		return Channel{"signer", "UNTRUSTED", wordTampered, say("%s: none of the keys that may sign", who), true}
+	case r.Pinned:
+		return Channel{"signer", "PINNED", wordPass, say("%s: one of the keys that may sign", who), false}
+	}
+	return Channel{"signer", "UNPINNED", wordInsufficient, say("%s: nobody here says whose key that is", who), r.Status() == pack.StatusSigner}
+}
+
+func (r *Report) untrusted() bool {
+	return slices.ContainsFunc(r.LockFindings, func(f pack.Finding) bool { return f.Code == "E_SIGNER_UNTRUSTED" })
+}
+
+// integrityFindings are all but those of the anchor, which is a channel of its own.
+func (r *Report) integrityFindings() (list []pack.Finding) {
+	for _, f := range r.Findings {
+		if f.Code != anchorCode {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+const anchorCode = "E_ANCHOR_INVALID"
+
+// Sentence is the verdict in words, of ours alone.
+func (r *Report) Sentence() string {
+	switch r.Status() {
+	case pack.StatusOK:
+		if r.Claims == pack.Fail {
+			return "pass: the pack is intact, and nobody required its claims to hold"
+		}
+		return "pass"
+	case pack.StatusClaims:
+		switch r.Claims {
+		case pack.Skipped:
+			return "honest failure: claims are required, and the pack declares none"
+		case pack.Pass:
+			return "honest failure: the required claims cannot be executed again here; --run-card names their definitions"
+		}
+		return "honest failure: authentic evidence, and a required check does not hold"
+	case pack.StatusExpired:
+		return "honest failure: authentic evidence, and its time is over"
+	case pack.StatusUncovered:
+		return "honest failure: authentic evidence of too few call sites"
+	case pack.StatusLock:
+		return "governance drift: the pack is not what the lock says"
+	case pack.StatusSigner:
+		if r.untrusted() {
+			return "not signed by a key that may sign: do not rely on this pack"
+		}
+		return "the signer must be pinned: name the key with --trusted-signer, or in a lock"
+	case pack.StatusWitness:
+		if r.Anchor == pack.Fail {
+			return "the pack is intact, but its proof of being logged does not hold"
+		}
+		return "the pack is intact, but not proven to be logged, as required"
+	}
+	if r.onlyUnexpected() {
+		return "refused: too old, from the future, or not of the CI run that was asked for"
+	}
+	return "tampered or malformed: do not rely on this pack"
+}
+
+// onlyUnexpected reports that the bytes are as they were signed, but not what the reader wants.
+func (r *Report) onlyUnexpected() bool {
+	return !slices.ContainsFunc(r.integrityFindings(), func(f pack.Finding) bool { return stageOf(f) != stageExpected })
+}
+
+// Fact is one thing that an intact pack says of itself.
+type Fact struct{ Name, Value string }
+
+// Facts are what happened, as the pack tells it; none of a pack that is not intact.
+func (r *Report) Facts() []Fact {
+	if !r.intact() {
+		return nil
+	}
+	a := r.Manifest.Attestation
+	facts := []Fact{
+		{"pack", a.PackID},
+		{"run", a.RunID},
+		{"mode", modeText(a.Mode)},
+		{"receipts", fmt.Sprint(r.Receipts)},
+		{"types", tallyText(r.Result.Facts.Types)},
+		{"providers", tallyText(r.Result.Facts.Providers)},
+		{"models", tallyText(r.Result.Facts.Models)},
+	}
+	if in, out := r.Result.Facts.InputTokens, r.Result.Facts.OutputTokens; in+out > 0 {
+		facts = append(facts, Fact{"tokens", fmt.Sprintf("%d in, %d out", in, out)})
+	}
+	facts = append(facts,
+		Fact{"from", a.TimestampStart}, Fact{"to", a.TimestampEnd},
+		Fact{"clock", a.TimeAuthority},
+		Fact{"built with", a.VerifierVersion})
+	if b := a.CIBinding; b != nil {
+		facts = append(facts, Fact{"CI run", ciText(b)})
+	}
+	if a.ValidUntil != "" {
+		facts = append(facts, Fact{"valid until", a.ValidUntil})
+	}
+	if a.SupersededBy != "" {
+		facts = append(facts, Fact{"superseded by", a.SupersededBy})
+	}
+	digest := r.Manifest.Digest()
+	facts = append(facts, Fact{"manifest SHA-256", hex.EncodeToString(digest[:])}, Fact{"pack root", hex.EncodeToString(r.Manifest.PackRoot[:])})
+	return slices.DeleteFunc(facts, func(f Fact) bool { return f.Value == "" })
+}
+
+func modeText(mode string) string {
+	switch mode {
+	case "breakglass":
+		return "breakglass: the guards were overridden on purpose"
+	case "shadow":
+		return "shadow: observed, nothing was blocked"
+	case "enforced":
+		return "enforced: guards could block"
+	}
+	return mode
+}
+
+func tallyText(list []pack.Tally) string {
+	words := make([]string, len(list))
+	for i, t := range list {
+		if words[i] = fmt.Sprintf("%d %s", t.N, t.Name); t.Name == "" {
+			words[i] = fmt.Sprintf("%d others", t.N)
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// ciText repeats what the signer says of the CI run; nobody checks it here.
+func ciText(b *pack.CIBinding) string {
+	words := []string{b.Provider, "commit " + b.CommitSHA}
+	for _, part := range []struct{ name, value string }{{"repo", b.Repo}, {"ref", b.Ref}, {"run", b.RunID}, {"attempt", b.RunAttempt}, {"workflow", b.WorkflowRef}, {"actor", b.Actor}} {
+		if part.value != "" {
+			words = append(words, part.name+" "+part.value)
+		}
+	}
+	return strings.Join(words, ", ") + " (in the signer's words)"
+}
+
+func count(n int, word string) string {
+	if n != 1 {
+		word += "s"
+	}
+	return fmt.Sprintf("%d %s", n, word)
+}
