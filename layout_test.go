@@ -26,6 +26,7 @@ var layout = map[string][]string{
 	"trust/timestamp": {},
 	"trust/trusttest": {"trust"},
 	"pack/jcs":        {},
+	"pack/schema":     {},
 	"pack":            {"pack/jcs", "trust", "trust/timestamp", "internal/durable"},
 	"pack/report":     {"pack", "pack/jcs"},
 

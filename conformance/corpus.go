@@ -202,6 +202,8 @@ func (r *reader) readCase(v jcs.Value) (c Case) {
 	switch {
 	case !idForm.MatchString(c.ID):
 		r.fail("id %q: expected 1 to 64 letters, digits, dots, dashes and underscores", c.ID)
+	case c.Title == "":
+		r.fail("%s: expected a title", c.ID)
 	case (c.Path == "") == (c.Test == ""):
 		r.fail("%s: expected either a path or a test", c.ID)
 	case c.Path != "" && !local(c.Path):
@@ -222,9 +224,9 @@ func (r *reader) readExpect(v jcs.Value) (e Expect) {
 		r.fail("expect: exit: expected 0, 1, 2 or 3")
 	}
 	e = Expect{Exit: int(n), Integrity: r.text(v, "integrity"), Claims: r.text(v, "claims"), Codes: r.texts(v, "codes")}
-	for _, word := range []string{e.Integrity, e.Claims} {
-		if word != "" && !slices.Contains(verdicts, word) {
-			r.fail("expect: %q: expected PASS, FAIL or SKIPPED", word)
+	for _, name := range []string{"integrity", "claims"} {
+		if word, ok := v.Get(name); ok && !slices.Contains(verdicts, word.Text) {
+			r.fail("expect: %s %q: expected PASS, FAIL or SKIPPED", name, word.Text)
 		}
 	}
 	return e

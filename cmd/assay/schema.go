@@ -1,9 +1,117 @@
 package main
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/schema"
 )
 
-func schemaCmd(s cmd.Streams) *cobra.Command { return stub("schema") }
+func schemaCmd(s cmd.Streams) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "schema",
+		Short: "JSON Schemas of every document",
+		Example: `  assay schema list
+  assay schema export pack-manifest`,
+	}
+	c.AddCommand(schemaListCmd(s), schemaExportCmd(s))
+	return c
+}
+
+func schemaListCmd(s cmd.Streams) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "list",
+		Short:   "Name the documents that have a schema",
+		Example: `  assay schema list`,
+		Args:    cmd.Args(cobra.NoArgs, "no arguments"),
+		RunE: func(c *cobra.Command, args []string) error {
+			list := jcs.Arr()
+			for _, name := range schema.Names() {
+				title, err := schemaTitle(name)
+				if err != nil {
+					return err
+				}
+				list.Items = append(list.Items, jcs.Obj(jcs.M("name", jcs.Str(name)), jcs.M("title", jcs.Str(title))))
+			}
+			if asJSON {
+				return printJSON(s.Out, jcs.Obj(jcs.M("command", jcs.Str("schema list")), jcs.M("status", jcs.Str("ok")),
+					jcs.M("exit_code", jcs.Int(cmd.ExitPass)), jcs.M("schemas", list)))
+			}
+			w := new(strings.Builder)
+			for _, item := range list.Items {
+				fmt.Fprintf(w, "%-18s  %s\n", item.Members[0].Value.Text, item.Members[1].Value.Text)
+			}
+			_, err := s.Out.Write([]byte(w.String()))
+			return err
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object on stdout")
+	return c
+}
+
+func schemaTitle(name string) (string, error) {
+	text, _ := schema.Get(name)
+	v, err := jcs.Parse(text, jcs.Limits{})
+	if err != nil {
+		return "", fmt.Errorf("schema %s: %w", name, err)
+	}
+	title, _ := v.Get("title")
+	return title.Text, nil
+}
+
+func schemaExportCmd(s cmd.Streams) *cobra.Command {
+	var dir string
+	c := &cobra.Command{
+		Use:   "export [NAME...]",
+		Short: "Print a schema, or write several as files",
+		Long: `export prints the schema of one document. With -o it writes NAME.schema.json of the named documents, or
+of all, into a directory, which is made if it is not there; files of those names are replaced.
+
+A schema says what form a document has. Whether its hashes and its signature hold is for verify-pack.`,
+		Example: `  assay schema export pack-manifest
+  assay schema export -o schemas`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				args = schema.Names()
+			}
+			for _, name := range args {
+				if _, ok := schema.Get(name); !ok {
+					return cmd.BadInput("assay schema list names them", "no schema of %s", name)
+				}
+			}
+			if dir != "" {
+				return exportSchemas(s, dir, args)
+			}
+			if len(args) > 1 {
+				return cmd.BadInput("name one, or a directory for all of them: assay schema export -o schemas", "%d schemas do not go on one stdout", len(args))
+			}
+			text, _ := schema.Get(args[0])
+			_, err := s.Out.Write(text)
+			return err
+		},
+	}
+	c.Flags().StringVarP(&dir, "output", "o", "", "`DIR` for the files")
+	return c
+}
+
+func exportSchemas(s cmd.Streams, dir string, names []string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, name := range names {
+		text, _ := schema.Get(name)
+		if err := durable.WriteFile(filepath.Join(dir, schema.FileName(name)), text, 0o644); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(s.Out, "%s in %s\n", count(len(names), "schema"), cmd.Safe(dir))
+	return err
+}
