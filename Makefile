@@ -31,9 +31,10 @@ race:
 		CGO_ENABLED=1 $(GO) test -race -short -timeout 10m $(RACED); \
 	else echo "SKIP race detector: no C compiler"; fi
 
-# A module of its own, so that its peers never reach the product's go.mod.
+# A module of its own, so that its peers never reach the product's go.mod. Its one package is not
+# named: go test hides what packages of a list say, and this one says what it skips.
 interop: build
-	cd conformance/interop && $(GO) test -timeout 20m # one package, unnamed: then SKIPs are printed
+	cd conformance/interop && $(GO) test -timeout 20m
 
 bench:
 	@$(GO) run ./conformance/bench
