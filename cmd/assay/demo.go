@@ -134,31 +134,37 @@ func (d *demo) say(format string, args ...any) error {
 	return err
 }
 
-// draft is one receipt of a demo. The data is JSON.
+// demoReceipt is one receipt of a demo. The data is JSON.
 type demoReceipt struct{ kind, data string }
 
-// pack records receipts as a program would, and packs them. files are the names that are written; nil: all.
-func (d *demo) pack(name string, receipts []demoReceipt, cards []pack.Card) (string, error) {
+// recorded are the receipts of one run.
+type recorded struct {
+	trace    string
+	receipts []jcs.Value
+}
+
+// record puts receipts into a store, as a program does.
+func (d *demo) record(receipts ...demoReceipt) (run recorded, err error) {
 	store := capture.Store{Dir: filepath.Join(d.dir, "store")}
-	trace, err := capture.NewTraceID(d.now, rand.Reader)
-	if err != nil {
-		return "", err
+	if run.trace, err = capture.NewTraceID(d.now, rand.Reader); err != nil {
+		return run, err
 	}
 	drafts := make([]capture.Draft, len(receipts))
 	for i, r := range receipts {
 		data, err := jcs.Parse([]byte(r.data), jcs.Limits{})
 		if err != nil {
-			return "", err
+			return run, err
 		}
 		drafts[i] = capture.Draft{Type: r.kind, Data: data}
 	}
-	stored, err := store.EmitAll(trace, drafts)
-	if err != nil {
-		return "", err
-	}
+	run.receipts, err = store.EmitAll(run.trace, drafts)
+	return run, err
+}
+
+func (d *demo) pack(name string, run recorded, cards []pack.Card) (string, error) {
 	built, err := pack.Build(pack.Spec{
-		RunID: trace, PackID: "pack_demo_" + name + "_" + trace[len(trace)-8:],
-		Receipts: stored, Cards: cards, Now: time.Now().UTC(), Signer: d.key,
+		RunID: run.trace, PackID: "pack_demo_" + name + "_" + run.trace[len(run.trace)-8:],
+		Receipts: run.receipts, Cards: cards, Now: time.Now().UTC(), Signer: d.key,
 	})
 	if err != nil {
 		return "", err
@@ -219,20 +225,21 @@ func modelCall(model string) demoReceipt {
 var guardian = demoReceipt{"guardian_verdict", `{"verdict":"allow","action":"send_invoice","reason":"below the limit","risk_score":0.1}`}
 
 func demoPack(d *demo) error {
-	receipts := []demoReceipt{
-		modelCall("gpt-4"), modelCall("gpt-4"), modelCall("gpt-4"), guardian,
-		{"capability_use", `{"capability":"mail.send","target":"billing@example.com"}`},
+	run, err := d.record(modelCall("gpt-4"), modelCall("gpt-4"), modelCall("gpt-4"), guardian,
+		demoReceipt{"capability_use", `{"capability":"mail.send","target":"billing@example.com"}`})
+	if err != nil {
+		return err
 	}
 	four := builtin("receipt_completeness", "guardian_enforcement", "timestamp_ordering")
 	hundred := pack.Card{ID: "demo_volume", Name: "Volume", Description: "A run of this size has many receipts.", Claims: []pack.Claim{{
 		ID: "hundred_receipts", Description: "At least 100 receipts in the pack", Check: "receipt_count_ge", Severity: "critical",
 		Params: jcs.Obj(jcs.M("min_count", jcs.Int(100))),
 	}}}
-	a, err := d.pack("A", receipts, four)
+	a, err := d.pack("A", run, four)
 	if err != nil {
 		return err
 	}
-	b, err := d.pack("B", receipts, append(four, hundred))
+	b, err := d.pack("B", run, append(four, hundred))
 	if err != nil {
 		return err
 	}
@@ -248,7 +255,7 @@ and time ran forwards.
 	if err := d.act("A", "A", a, expect{pack.Pass, pack.Pass, cmd.ExitPass}); err != nil {
 		return err
 	}
-	if err := d.say(`Pack B holds receipts of the same kind and declares one check more: at least 100 receipts.
+	if err := d.say(`Pack B holds the same receipts and declares one check more: at least 100 of them.
 
 `); err != nil {
 		return err
@@ -272,11 +279,18 @@ func demoIncident(d *demo) error {
 		typ("guardian_asked", "The guardian gave a verdict", "receipt_type_present", "guardian_verdict"),
 		approved,
 	}}}
-	monday, err := d.pack("monday", []demoReceipt{modelCall("gpt-4"), modelCall("gpt-4"), guardian}, policy)
+	packed := func(day string, receipts ...demoReceipt) (string, error) {
+		run, err := d.record(receipts...)
+		if err != nil {
+			return "", err
+		}
+		return d.pack(day, run, policy)
+	}
+	monday, err := packed("monday", modelCall("gpt-4"), modelCall("gpt-4"), guardian)
 	if err != nil {
 		return err
 	}
-	tuesday, err := d.pack("tuesday", []demoReceipt{modelCall("gpt-3.5-turbo"), modelCall("gpt-3.5-turbo")}, policy)
+	tuesday, err := packed("tuesday", modelCall("gpt-3.5-turbo"), modelCall("gpt-3.5-turbo"))
 	if err != nil {
 		return err
 	}
@@ -329,7 +343,11 @@ func (d *demo) challenge(output string) error {
 	if err := checkReplaceable(output); err != nil {
 		return err
 	}
-	good, err := d.pack("good", []demoReceipt{modelCall("gpt-4"), modelCall("gpt-4"), guardian}, builtin("receipt_completeness", "guardian_enforcement"))
+	run, err := d.record(modelCall("gpt-4"), modelCall("gpt-4"), guardian)
+	if err != nil {
+		return err
+	}
+	good, err := d.pack("good", run, builtin("receipt_completeness", "guardian_enforcement"))
 	if err != nil {
 		return err
 	}
@@ -429,15 +447,8 @@ func checkReplaceable(dir string) error {
 // replaceChallenge removes file by file what checkReplaceable has seen, never a tree: what appeared in
 // between stays, and its directory with it.
 func replaceChallenge(dir string, files map[string][]byte) error {
-	for _, name := range append(challengeFiles(), "good", "tampered", "") {
-		if name == challengeText {
-			continue
-		}
-		if name == "" { // the page last but for the directory
-			if err := os.Remove(filepath.Join(dir, challengeText)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-		}
+	old := slices.DeleteFunc(challengeFiles(), func(name string) bool { return name == challengeText })
+	for _, name := range append(old, "good", "tampered", challengeText, ".") {
 		if err := os.Remove(filepath.Join(dir, filepath.FromSlash(name))); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/pack"
+)
+
+func TestADemoThatShowsSomethingElseFails(t *testing.T) {
+	for _, asJSON := range []bool{false, true} {
+		var out, talk bytes.Buffer
+		s := cmd.Streams{Out: &out, Err: &talk, Env: func(string) string { return "" }}
+		c := demoCmd(s, &cobra.Command{Use: "demo"}, func(d *demo) error {
+			run, err := d.record(modelCall("gpt-4"))
+			if err != nil {
+				return err
+			}
+			dir, err := d.pack("only", run, nil)
+			if err != nil {
+				return err
+			}
+			return d.act("only", dir, dir, expect{pack.Pass, pack.Pass, cmd.ExitPass}) // it has no claims
+		})
+		var args []string
+		if asJSON {
+			args = []string{"--json"}
+		}
+		if code := cmd.Run(t.Context(), c, args, s); code != cmd.ExitInternal {
+			t.Errorf("exit %d, expected %d\n%s%s", code, cmd.ExitInternal, &out, &talk)
+		}
+		if asJSON && (strings.Count(out.String(), `"status": "failed"`) != 1 || !strings.Contains(out.String(), `"as_promised": false`)) {
+			t.Errorf("JSON: %s", &out)
+		}
+	}
+}
+
+// handScript is the shell script of a page.
+func handScript(t *testing.T, page string) string {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, script, found := strings.Cut(string(text), "```sh\n")
+	script, _, ended := strings.Cut(script, "```\n")
+	if !found || !ended {
+		t.Fatalf("%s has no script", page)
+	}
+	return script
+}
+
+// The instructions without our tool accept what is good, and refuse every alteration.
+func TestInstructionsWithoutThisToolTellGoodFromTampered(t *testing.T) {
+	for _, program := range []string{"sh", "python3", "openssl"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("%s is not here", program)
+		}
+	}
+	if version, _ := exec.Command("openssl", "version").Output(); !bytes.HasPrefix(version, []byte("OpenSSL 3")) {
+		t.Skipf("openssl is %q", version)
+	}
+	dir := filepath.Join(t.TempDir(), "challenge")
+	var out bytes.Buffer
+	s := cmd.Streams{Out: &out, Err: &out, Env: func(string) string { return "" }}
+	if code := cmd.Run(t.Context(), demoChallengeCmd(s), []string{"-o", dir}, s); code != 0 {
+		t.Fatalf("exit %d\n%s", code, &out)
+	}
+	r, err := verifyDir(filepath.Join(dir, "good"), pack.Options{Now: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	instructions := filepath.Join(t.TempDir(), "VERIFY_INSTRUCTIONS.md")
+	if err := os.WriteFile(instructions, instructionsPage(r), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range []string{filepath.Join(dir, "CHALLENGE.md"), instructions} {
+		script := handScript(t, page)
+		_, script, _ = strings.Cut(script, "\n") // pack=…
+		check := func(name string) (string, bool) {
+			c := exec.Command("sh", "-eu", "-c", "pack="+name+"\n"+script)
+			c.Dir = dir
+			text, err := c.CombinedOutput()
+			return string(text), err == nil
+		}
+		if text, ok := check("good"); !ok || !strings.HasSuffix(text, "Signature Verified Successfully\n") || !strings.Contains(text, fingerprintOf(r)) {
+			t.Errorf("%s refuses the good pack:\n%s", page, text)
+		}
+		if text, ok := check("tampered"); ok || !strings.Contains(text, "receipt_pack.jsonl is not the file that was signed") {
+			t.Errorf("%s accepts the tampered pack:\n%s", page, text)
+		}
+		manifest := filepath.Join(dir, "tampered", "pack_manifest.json")
+		good, err := os.ReadFile(filepath.Join(dir, "good", "pack_manifest.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, edit := range map[string][2]string{"signer": {`"signer_id": "demo"`, `"signer_id": "Demo"`}, "attestation": {`"mode": "shadow"`, `"mode": "enforced"`}} {
+			bad := bytes.Replace(good, []byte(edit[0]), []byte(edit[1]), 1)
+			if bytes.Equal(bad, good) {
+				t.Fatalf("no %s in the manifest", edit[0])
+			}
+			if err := os.WriteFile(manifest, bad, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			receipts, err := os.ReadFile(filepath.Join(dir, "good", "receipt_pack.jsonl"))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, "tampered", "receipt_pack.jsonl"), receipts, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text, ok := check("tampered"); ok {
+				t.Errorf("%s accepts another %s:\n%s", page, name, text)
+			}
+		}
+		out.Reset()
+		// The script leaves nothing that is in the way.
+		if code := cmd.Run(t.Context(), demoChallengeCmd(s), []string{"-o", dir}, s); code != 0 {
+			t.Fatalf("exit %d\n%s", code, &out)
+		}
+		if r, err = verifyDir(filepath.Join(dir, "good"), pack.Options{Now: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func fingerprintOf(r *pack.Result) string { return signerInfo(r).Members[3].Value.Text }
