@@ -90,6 +90,8 @@ func keyError(store *keystore.Store, id string, err error) error {
 		return cmd.BadInput("see them with 'assay key list'", "%w in %s", err, store.Dir)
 	case errors.Is(err, keystore.ErrRevoked):
 		return cmd.BadInput("make another with 'assay key rotate'", "%w", err)
+	case errors.Is(err, keystore.ErrPublicOnly):
+		return cmd.BadInput("import its other half: assay key import ID.pub.b64 --private ID.key.b64", "%w", err)
 	}
 	return lockedHint(err)
 }
@@ -260,6 +262,9 @@ func keyInfoCmd(s cmd.Streams) *cobra.Command {
 		id, err := store.Active()
 		if err != nil {
 			return err
+		}
+		if source, err := onlyOne(s, envKey, envKeyFile, envSigner, envID); err != nil || source != "" {
+			fmt.Fprintf(s.Err, "note: the environment names another key (%s): packs are signed with that one\n", first(source, "several ways"))
 		}
 		if len(args) == 1 {
 			id = args[0]

@@ -219,6 +219,9 @@ func TestARevokedKeyDoesNotSignUnderAnyID(t *testing.T) {
 	if _, err := s.Import("third", appendBase64(key.public), appendBase64(key.Seed())); !errors.Is(err, ErrRevoked) {
 		t.Errorf("a revoked key came back: %v", err)
 	}
+	if _, err := s.Import("third", appendBase64(key.public), nil); !errors.Is(err, ErrRevoked) || s.has("third") {
+		t.Errorf("a revoked key came back, for allowlists: %v, %v", err, s.Paths("third"))
+	}
 	done := rotate(t, s, RotateSpec{Active: true})
 	if done.Statement != nil {
 		t.Error("a revoked key signed a statement")
