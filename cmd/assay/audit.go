@@ -22,6 +22,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/report"
 )
 
 func auditCmd(s cmd.Streams) *cobra.Command {
@@ -35,66 +36,42 @@ func auditCmd(s cmd.Streams) *cobra.Command {
 	return c
 }
 
-// auditFlags are the ways of verify-pack that a bundle can be held to.
-type auditFlags struct {
-	anchorFlags
-	lock, output  string
-	cards         []string
-	requireAnchor bool
-	json          bool
+// bundling is one run of audit bundle.
+type bundling struct {
+	expectFlags
+	s      cmd.Streams
+	output string
+	json   bool
 }
 
 func auditBundleCmd(s cmd.Streams) *cobra.Command {
-	f := auditFlags{}
+	f := bundling{s: s}
 	c := &cobra.Command{
 		Use:   "bundle PACK",
 		Short: "Write a pack, its verdict and how to check it into one file",
 		Long: `bundle verifies a pack and writes it into a tar.gz with its verdict (VERIFY_RESULT.json), what is in
 it (PACK_SUMMARY.md), whose key signed it (SIGNER_INFO.json), how to check all that offline, with
-this tool and without (VERIFY_INSTRUCTIONS.md), and checksums. The same pack and flags give the same
-bytes. A pack that is tampered with, drifts from the lock or is not logged as required is not
-bundled. A pack that fails its claims honestly is: that is what auditors are for.
+this tool and without (VERIFY_INSTRUCTIONS.md), and checksums. With --now the same pack and flags
+give the same bytes.
 
-Only the five files of a pack and those of _unsigned/ that this tool knows go in.`,
+A pack that verify-pack would end with exit code 2 is not bundled. One that fails a required check
+honestly is, and the exit code is 1. Only the five files of a pack and those of _unsigned/ that this
+tool knows go in, and a --proof.`,
 		Example: `  assay audit bundle ./proof_pack_trace_20260115T100000_5f2c9a01
   assay audit bundle ./pack --lock assay.lock --policy policy --tsa-roots roots.pem -o evidence.tar.gz`,
 		Args: cmd.Args(cobra.ExactArgs(1), "one pack directory"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			o, err := f.verifyOptions()
+		RunE: func(c *cobra.Command, args []string) error {
+			o, err := f.options(c)
 			if err != nil {
 				return err
 			}
-			return f.bundle(s, args[0], o)
+			return f.bundle(args[0], o)
 		},
 	}
 	f.add(c)
-	c.Flags().StringVar(&f.lock, "lock", "", "lock `FILE` to hold the pack to")
-	c.Flags().StringArrayVarP(&f.cards, "run-card", "c", nil, "`CARD` file whose claims the pack may have declared (repeat for more)")
-	c.Flags().BoolVar(&f.requireAnchor, "require-anchor", false, "bundle only a pack that is proven to be logged under --policy")
 	c.Flags().StringVarP(&f.output, "output", "o", "", "the `FILE` to write (default: audit_bundle_ID.tar.gz)")
 	c.Flags().BoolVar(&f.json, "json", false, "one JSON object on stdout")
 	return c
-}
-
-func (f *auditFlags) verifyOptions() (o pack.Options, err error) {
-	if f.requireAnchor && f.policy == "" {
-		return o, cmd.BadInput("name the logs and witnesses you trust with --policy FILE", "--require-anchor needs a policy")
-	}
-	if o, err = f.options(); err != nil {
-		return o, err
-	}
-	if f.lock != "" {
-		text, err := cmd.ReadFile(f.lock, 1<<20)
-		if err != nil {
-			return o, err
-		}
-		if o.Lock, err = pack.ParseLock(text); err != nil {
-			return o, &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("%s: %w", f.lock, err), Hint: "assay lock check " + f.lock}
-		}
-	}
-	o.Cards, err = findCards(f.cards)
-	o.RequireAnchor, o.Now = f.requireAnchor, time.Now()
-	return o, err
 }
 
 // unsignedFiles are the files of _unsigned/ that this tool or the reference tool writes.
@@ -105,13 +82,17 @@ const maxUnsigned = 64 << 20
 
 // bundle verifies the pack where it is, copies it to a place that is ours alone, verifies the copy and
 // bundles that: what is in the bundle is what was judged, whoever writes to the pack meanwhile.
-func (f *auditFlags) bundle(s cmd.Streams, dir string, o pack.Options) (err error) {
+func (f *bundling) bundle(dir string, o pack.Options) (err error) {
 	r, err := verifyDir(dir, o)
 	if err != nil {
 		return err
 	}
-	if r.ExitCode() != cmd.ExitPass {
-		return f.refuse(s, dir, r)
+	if r.ExitCode() == cmd.ExitTampered {
+		if err := f.show(f.report(dir, r, o), nil); err != nil {
+			return err
+		}
+		fmt.Fprintf(f.s.Err, "no bundle was written: nobody should rely on this pack\n")
+		return verdict(r.ExitCode())
 	}
 	name := "audit_bundle_" + fileName(r.Manifest.PackID)
 	output := f.output
@@ -134,14 +115,17 @@ func (f *auditFlags) bundle(s cmd.Streams, dir string, o pack.Options) (err erro
 	if err != nil {
 		return err
 	}
-	if again.ExitCode() != cmd.ExitPass || again.Manifest.Digest() != r.Manifest.Digest() {
+	if again.ExitCode() != r.ExitCode() || again.Manifest.Digest() != r.Manifest.Digest() {
 		return &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("%s changed while it was bundled", dir)}
 	}
-	pages, err := bundlePages(again)
+	pages, err := bundlePages(f.report("pack", again, o))
 	if err != nil {
 		return err
 	}
-	path, err := writeBundle(staging, name, copied, pages)
+	if o.Proof != nil {
+		pages[bundledProof] = o.Proof
+	}
+	path, digest, err := writeBundle(staging, name, copied, pages)
 	if err != nil {
 		return err
 	}
@@ -149,51 +133,30 @@ func (f *auditFlags) bundle(s cmd.Streams, dir string, o pack.Options) (err erro
 	if err := os.Link(path, output); err != nil {
 		return err
 	}
-	return f.report(s, dir, output, again)
+	if err := f.show(f.report(dir, r, o), []string{output, digest}); err != nil {
+		return err
+	}
+	return verdict(again.ExitCode())
 }
 
-func (f *auditFlags) refuse(s cmd.Streams, dir string, r *pack.Result) error {
+// show prints the judgement, and the bundle's path and SHA-256 if there is one.
+func (f *bundling) show(r *report.Report, bundle []string) error {
 	if f.json {
-		v := packObject(dir, r)
-		v.Members = append([]jcs.Member{jcs.M("command", jcs.Str("bundle")), jcs.M("status", jcs.Str("failed")), jcs.M("exit_code", jcs.Int(int64(r.ExitCode())))}, withoutMember(v.Members, "exit_code")...)
-		if err := printJSON(s.Out, v); err != nil {
-			return err
+		v := r.JSON("bundle")
+		if bundle != nil {
+			v.Members = append(v.Members, jcs.M("bundle", jcsText(bundle[0])), jcs.M("bundle_sha256", jcs.Str(bundle[1])))
 		}
-	} else if err := printResult(s.Out, dir, r); err != nil {
+		return printJSON(f.s.Out, v)
+	}
+	if err := printReport(f.s.Out, r); err != nil || bundle == nil {
 		return err
 	}
-	fmt.Fprintf(s.Err, "no bundle was written: nobody should rely on this pack\n")
-	return verdict(r.ExitCode())
-}
-
-func (f *auditFlags) report(s cmd.Streams, dir, output string, r *pack.Result) error {
-	file, err := os.Open(output)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	digest := sha256.New()
-	if _, err := io.Copy(digest, file); err != nil {
-		return err
-	}
-	if f.json {
-		v := packObject(dir, r)
-		v.Members = append([]jcs.Member{
-			jcs.M("command", jcs.Str("bundle")), jcs.M("status", jcs.Str("ok")), jcs.M("exit_code", jcs.Int(0)),
-			jcs.M("bundle", jcsText(output)), jcs.M("bundle_sha256", jcs.Str(fmt.Sprintf("%x", digest.Sum(nil)))),
-		}, withoutMember(v.Members, "exit_code")...)
-		return printJSON(s.Out, v)
-	}
-	if err := printResult(s.Out, dir, r); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(s.Out, "bundle     %s\nsha256     %x\n", cmd.Safe(output), digest.Sum(nil))
+	_, err := fmt.Fprintf(f.s.Out, "bundle     %s\nsha256     %s\n", cmd.Safe(bundle[0]), bundle[1])
 	return err
 }
 
-func withoutMember(members []jcs.Member, name string) []jcs.Member {
-	return slices.DeleteFunc(members, func(m jcs.Member) bool { return m.Name == name })
-}
+// bundledProof is a proof that was not in the pack.
+const bundledProof = "anchor.tlog-proof"
 
 // fileName is what of an id can be a name everywhere.
 func fileName(id string) string {
@@ -258,14 +221,15 @@ func copyFile(fsys fs.FS, name, to string, limit int64) error {
 var bundleTime = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // writeBundle writes the archive: one directory, in it the pages by name, the checksums and pack/.
-func writeBundle(staging, name, dir string, pages map[string][]byte) (path string, err error) {
+func writeBundle(staging, name, dir string, pages map[string][]byte) (path, digest string, err error) {
 	path = filepath.Join(staging, "bundle")
 	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	zipped := gzip.NewWriter(out) // no name, no time
+	sum := sha256.New()
+	zipped := gzip.NewWriter(io.MultiWriter(out, sum)) // no name, no time
 	b := &bundleWriter{archive: tar.NewWriter(zipped), root: name + "/"}
 	b.directory("")
 	for _, page := range slices.Sorted(maps.Keys(pages)) {
@@ -279,7 +243,8 @@ func writeBundle(staging, name, dir string, pages map[string][]byte) (path strin
 	b.sums = append(b.sums, "") // a newline at the end
 	text := strings.Join(b.sums, "\n")
 	b.file("SHA256SUMS.txt", strings.NewReader(text), int64(len(text)))
-	return path, errors.Join(b.err, b.archive.Close(), zipped.Close(), out.Sync())
+	err = errors.Join(b.err, b.archive.Close(), zipped.Close(), out.Sync())
+	return path, fmt.Sprintf("%x", sum.Sum(nil)), err
 }
 
 func prefixed(prefix string, names []string) []string {
@@ -336,9 +301,9 @@ func (b *bundleWriter) copy(name, path string) {
 }
 
 // bundlePages are what a bundle says about its pack, by file name. The pack was verified.
-func bundlePages(r *pack.Result) (map[string][]byte, error) {
+func bundlePages(r *report.Report) (map[string][]byte, error) {
 	pages := map[string][]byte{"PACK_SUMMARY.md": summaryPage(r), "VERIFY_INSTRUCTIONS.md": instructionsPage(r)}
-	for name, v := range map[string]jcs.Value{"SIGNER_INFO.json": signerInfo(r), "VERIFY_RESULT.json": verifyResult(r)} {
+	for name, v := range map[string]jcs.Value{"SIGNER_INFO.json": signerInfo(r), "VERIFY_RESULT.json": r.JSON("verify-pack")} {
 		text, err := jcs.AppendPretty(nil, v)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
@@ -348,18 +313,10 @@ func bundlePages(r *pack.Result) (map[string][]byte, error) {
 	return pages, nil
 }
 
-func verifyResult(r *pack.Result) jcs.Value {
-	v := packObject("pack", r)
-	v.Members = append([]jcs.Member{
-		jcs.M("command", jcs.Str("verify-pack")), jcs.M("verifier", jcs.Str("assay "+pack.Version)), jcs.M("exit_code", jcs.Int(int64(r.ExitCode()))),
-	}, withoutMember(v.Members, "exit_code")...)
-	return v
-}
-
-func signerInfo(r *pack.Result) jcs.Value {
+func signerInfo(r *report.Report) jcs.Value {
 	note := "nobody here says whose key this is: compare the fingerprint with one that you have from the signer"
 	if r.Pinned {
-		note = "the lock that the pack was held to names this key"
+		note = "the lock or the --trusted-signer that the pack was held to names this key"
 	}
 	return jcs.Obj(
 		jcs.M("signer_id", jcs.Str(r.Manifest.SignerID)),
@@ -371,7 +328,7 @@ func signerInfo(r *pack.Result) jcs.Value {
 	)
 }
 
-func summaryPage(r *pack.Result) []byte {
+func summaryPage(r *report.Report) []byte {
 	a := r.Manifest.Attestation
 	var w bytes.Buffer
 	fmt.Fprintf(&w, "# Proof pack %s\n\n| | |\n|---|---|\n", pack.Markdown(r.Manifest.PackID))
@@ -379,9 +336,11 @@ func summaryPage(r *pack.Result) []byte {
 		{"Run", r.Manifest.RunID}, {"Receipts", fmt.Sprint(r.Receipts)}, {"From", a.TimestampStart}, {"To", a.TimestampEnd}, {"Mode", a.Mode},
 		{"Signer", r.Manifest.SignerID}, {"Key (SHA-256)", fmt.Sprintf("%x", r.Manifest.SignerFingerprint())},
 		{"Manifest (SHA-256, canonical)", fmt.Sprintf("%x", r.Manifest.Digest())},
-		{"Integrity", string(r.Integrity)}, {"Claims", string(r.Claims)}, {"Anchor", string(r.Anchor)}, {"Lock", string(r.Lock)},
 	} {
 		fmt.Fprintf(&w, "| %s | %s |\n", row[0], pack.Markdown(row[1]))
+	}
+	for _, channel := range r.Channels() {
+		fmt.Fprintf(&w, "| Verdict: %s | %s |\n", channel.Name, channel.Word)
 	}
 	w.WriteString("\n## Claims\n\n")
 	switch {
@@ -401,7 +360,7 @@ func summaryPage(r *pack.Result) []byte {
 	return w.Bytes()
 }
 
-func instructionsPage(r *pack.Result) []byte {
+func instructionsPage(r *report.Report) []byte {
 	return fmt.Appendf(nil, `# How to check this bundle
 
 Everything below works offline. That this page or any other beside `+"`pack/`"+` says so proves nothing:
@@ -422,42 +381,18 @@ below show only that *somebody's* key signed these files.
     assay verify-pack pack
 
 Exit 0: intact. 1: authentic, and a check that was asked for does not hold. 2: tampered. More ways:
-`+"`--require-claim-pass`, `--lock FILE`, `--policy FILE --tsa-roots FILE`"+` (was it logged, and when?).
+`+"`--require-claim-pass`, `--lock FILE`, `--policy FILE --tsa-roots FILE`"+` (was it logged, and when?
+with `+"`--proof "+bundledProof+"`"+` if that file is here).
 `+"`assay explain pack`"+` says what it proves and what it does not. The Python tool assay-ai verifies the
 pack as well.
 
 ## Without
 
-With Python and OpenSSL 3:
+With %s:
 
-`+"```sh\npack=pack\n%s```"+`
+`+"```sh\n%s```"+`
 
-It ends with "Signature Verified Successfully". The receipts are one JSON object a line in
-`+"`pack/receipt_pack.jsonl`"+`, to be read, counted and searched with any tool.
-`, r.Manifest.SignerFingerprint(), checkByHand)
+It ends without an error, after "Signature Verified Successfully". The receipts are one JSON object
+a line in `+"`pack/receipt_pack.jsonl`"+`, to be read, counted and searched with any tool.
+`, r.Manifest.SignerFingerprint(), report.Needs, r.Script())
 }
-
-// checkByHand is a shell script that checks $pack with programs that are not ours: that its files are
-// those that the manifest lists, and that the manifest is signed. The names in a manifest are ASCII and
-// its numbers integers, so that Python's sorted JSON is its canonical form.
-const checkByHand = `t=$(mktemp -d)
-python3 - "$pack" "$t" <<'EOF'
-import base64, hashlib, json, sys
-pack = sys.argv[1] + "/"
-manifest = json.load(open(pack + "pack_manifest.json", encoding="utf-8"))
-canonical = lambda v: json.dumps(v, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-names = ["receipt_pack.jsonl", "verify_report.json", "verify_transcript.md"]
-assert [f["path"] for f in manifest["files"]] == names, "the manifest lists other files"
-for name, f in zip(names, manifest["files"]):
-    digest = hashlib.sha256(open(pack + name, "rb").read()).hexdigest()
-    assert digest == f["sha256"], name + " is not the file that was signed"
-attested = hashlib.sha256(canonical(manifest["attestation"])).hexdigest()
-assert attested == manifest["attestation_sha256"] == manifest["pack_root_sha256"], "the attestation was altered"
-key = base64.b64decode(manifest["signer_pubkey"], validate=True)
-print("signed with the key", hashlib.sha256(key).hexdigest())
-signed = {k: v for k, v in manifest.items() if k not in ("signature", "pack_root_sha256")}
-open(sys.argv[2] + "/key", "wb").write(bytes.fromhex("302a300506032b6570032100") + key)
-open(sys.argv[2] + "/signed", "wb").write(canonical(signed))
-EOF
-openssl pkeyutl -verify -pubin -keyform DER -inkey "$t/key" -rawin -in "$t/signed" -sigfile "$pack/pack_signature.sig"
-`

@@ -23,6 +23,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
+	"github.com/Haserjian/assay-ledger/pack/report"
 )
 
 func demoPackCmd(s cmd.Streams) *cobra.Command {
@@ -361,7 +362,11 @@ func (d *demo) challenge(output string) error {
 	}
 	receipts := files["good/receipt_pack.jsonl"]
 	files["tampered/receipt_pack.jsonl"] = bytes.Replace(receipts, []byte(`"gpt-4"`), []byte(`"gpt-5"`), 1)
-	files[challengeText] = challengePage(d.key.Fingerprint())
+	r, err := verifyDir(good, pack.Options{Now: d.now})
+	if err != nil {
+		return err
+	}
+	files[challengeText] = challengePage(&report.Report{Result: r, Path: "good", At: d.now, Version: pack.Version})
 	files[challengeSums] = nil
 	files[challengeSums] = sums(files, challengeSums)
 	if err := replaceChallenge(output, files); err != nil {
@@ -461,12 +466,12 @@ func replaceChallenge(dir string, files map[string][]byte) error {
 	return durable.WriteDir(dir, names, data, 0o755, 0o644)
 }
 
-func challengePage(fingerprint string) []byte {
-	return []byte(challengeTitle + `
-` + "`good/` and `tampered/`" + ` hold the evidence of one run of an agent: what it called, and what its guardian
+func challengePage(good *report.Report) []byte {
+	return fmt.Appendf(nil, challengeTitle+`
+`+"`good/` and `tampered/`"+` hold the evidence of one run of an agent: what it called, and what its guardian
 said. Both are signed with one key, whose SHA-256 is
 
-    ` + fingerprint + `
+    %x
 
 In one of them a single character was changed afterwards. The names tell which; the point is that
 you need not believe them.
@@ -476,8 +481,8 @@ you need not believe them.
     assay verify-pack good --require-claim-pass        # exit 0
     assay verify-pack tampered --require-claim-pass    # exit 2
 
-Now tamper with ` + "`good/`" + ` yourself: change, add or remove what you like, in any file, and verify it again.
-` + "`assay demo-challenge`" + ` puts it back. ` + "`assay explain good`" + ` says what the pack proves and what it does not.
+Now tamper with `+"`good/`"+` yourself: change, add or remove what you like, in any file, and verify it again.
+`+"`assay demo-challenge`"+` puts it back. `+"`assay explain good`"+` says what the pack proves and what it does not.
 
 ## Without assay
 
@@ -485,11 +490,11 @@ First, that you have the files as they were made (this says nothing about who ma
 
     sha256sum -c SHA256SUMS.txt
 
-Then the pack itself, here with Python and OpenSSL 3; say ` + "`pack=tampered`" + ` for the other one:
+Then the pack itself, with %s. Say `+"`cd tampered`"+` for the other one:
 
-` + "```sh\npack=good\n" + checkByHand + "```" + `
+`+"```sh\n%s```"+`
 
-The last line of a good pack is "Signature Verified Successfully". Whether the key is the right one
-is a question for whoever you trust to name it; here it is the one above.
-`)
+With the good pack it ends without an error, after "Signature Verified Successfully". Whether the key
+is the right one is a question for whoever you trust to name it; here it is the one above.
+`, good.Manifest.SignerFingerprint(), report.Needs, good.Script())
 }
