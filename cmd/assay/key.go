@@ -165,7 +165,7 @@ func keyListCmd(s cmd.Streams) *cobra.Command {
 		}
 		keys, err := store.List()
 		if err != nil {
-			return err
+			return lockedHint(err)
 		}
 		if len(keys) == 0 {
 			fmt.Fprintf(s.Err, "no key yet; 'assay key generate' makes one\n")
@@ -261,7 +261,7 @@ func keyInfoCmd(s cmd.Streams) *cobra.Command {
 		}
 		id, err := store.Active()
 		if err != nil {
-			return err
+			return lockedHint(err)
 		}
 		if source, err := onlyOne(s, envKey, envKeyFile, envSigner, envID); err != nil || source != "" {
 			fmt.Fprintf(s.Err, "note: the environment names another key (%s): packs are signed with that one\n", first(source, "several ways"))
@@ -276,7 +276,7 @@ func keyInfoCmd(s cmd.Streams) *cobra.Command {
 			return err
 		}
 		if k.Err != nil && k.Revoked == nil {
-			return fmt.Errorf("key %s: %w", id, k.Err)
+			return lockedHint(fmt.Errorf("key %s: %w", id, k.Err))
 		}
 		var text strings.Builder
 		fmt.Fprintf(&text, "id          %s\nalgorithm   ed25519\npublic key  %x\nfingerprint %s\nkept        %s\nactive      %v\n",

@@ -189,7 +189,7 @@ func buildError(err error) error {
 func activeKey(s cmd.Streams, store *keystore.Store, generate bool) (pack.Signer, error) {
 	id, err := store.Active()
 	if err != nil {
-		return nil, err
+		return nil, lockedHint(err)
 	}
 	key, err := loadKey(store, id)
 	if !errors.Is(err, keystore.ErrNotFound) || !generate {
@@ -227,9 +227,11 @@ func loadKey(store *keystore.Store, id string) (*keystore.Key, error) {
 	return key, lockedHint(err)
 }
 
-// lockedHint says how an encrypted key is opened.
+// lockedHint says how an encrypted key is opened, and what to do about one that is too open.
 func lockedHint(err error) error {
 	switch {
+	case errors.Is(err, keystore.ErrExposed):
+		return cmd.BadInput("if you know that nobody did, chmod 700 the directory and 600 the key; else make another key", "%w", err)
 	case errors.Is(err, keystore.ErrLocked):
 		return cmd.BadInput("set "+envPassphraseFile+", "+envPassphraseFD+" or "+envIdentityFile, "%w", err)
 	case errors.Is(err, keystore.ErrWrongPassphrase):

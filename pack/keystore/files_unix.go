@@ -16,7 +16,7 @@ const PermissionsChecked = true
 // checkInfo refuses another owner and any permission of forbidden.
 func checkInfo(info fs.FileInfo, forbidden fs.FileMode) error {
 	if perm := info.Mode().Perm(); perm&forbidden != 0 {
-		return fmt.Errorf("has mode %04o, expected %04o: others could have read or changed it", perm, perm&^forbidden)
+		return fmt.Errorf("has mode %04o, expected %04o: %w", perm, perm&^forbidden, ErrExposed)
 	}
 	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || int(stat.Uid) != os.Geteuid() {
 		return errors.New("belongs to another user")

@@ -58,6 +58,7 @@ var (
 	ErrNotFound   = errors.New("no such key")
 	ErrPublicOnly = errors.New("only the public key is here")
 	ErrRevoked    = errors.New("this key was revoked")
+	ErrExposed    = errors.New("others could have read or changed it")
 )
 
 // Store is the keys directory. It need not exist before the first key. Any number of processes may use
