@@ -303,7 +303,7 @@ func TestANewCardWorksOnceItHasARationale(t *testing.T) {
 }
 
 // Threat K07: no card names a file of the host.
-func TestAtk_K07ACardThatReadsHostFilesIsRefused(t *testing.T) {
+func TestAtk_K07_ACardThatReadsHostFilesIsRefused(t *testing.T) {
 	for _, path := range []string{"../x", "a/../../x", "/etc/passwd", `..\\x`, `C:/x`, "a//b", ".", "", `x\u0000`} {
 		text := `{"card_id":"a","name":"a","claims":[{"claim_id":"a","check":"coverage_contract","params":{"contract_path":"` + path + `"}}]}`
 		if _, err := ParseCard([]byte(text)); err == nil || !strings.Contains(err.Error(), "leads out of the directory") {
@@ -317,7 +317,7 @@ func TestAtk_K07ACardThatReadsHostFilesIsRefused(t *testing.T) {
 
 // Threat K04: a card is its claims. One that has the id of a built-in and other claims is refused, and one
 // with changed claims and an unchanged id has another hash.
-func TestAtk_K04AChangedCardIsAnotherCard(t *testing.T) {
+func TestAtk_K04_AChangedCardIsAnotherCard(t *testing.T) {
 	card := mustCard(t, fixtureCard, "", "")
 	for _, change := range []string{`"min_count": 2`, `"min_count": 3.5`, `"min_count": 3, "x": 1`} {
 		if ClaimSetHash([]Card{mustCard(t, fixtureCard, `"min_count": 3`, change)}) == ClaimSetHash([]Card{card}) {

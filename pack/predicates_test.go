@@ -286,7 +286,7 @@ func lonely(receipts []jcs.Value, order string) (ids []string, total int) {
 }
 
 // Threat K06: patterns that keep backtracking matchers busy for ever.
-func TestAtk_K06PatternsTakeBoundedEffort(t *testing.T) {
+func TestAtk_K06_PatternsTakeBoundedEffort(t *testing.T) {
 	patterns := []string{
 		`(a+)+`, `([a-zA-Z]+)*`, `(a|aa)+`, `(a|a?)+`, `(.*a){20}`, `(a*)*b`, `(a+)+$`, `^(a+)+$`, `(x+x+)+y`, `(.*)*`,
 		`(([a-z])+.)+[A-Z]([a-z])+`, `^(([a-z])+.)+[A-Z]([a-z])+$`, `(\d+)*\d+x`, `(a?){50}a{50}`, `((a{0,5}){0,5}){0,5}`,

@@ -675,7 +675,7 @@ func (w *world) tests() {
 	w.carried("P26", "every bit of every file", "TestAtk_P26_EveryFlippedBitIsTampering")
 	w.carried("K03", "a lock that changes between its check and its use", "TestAtk_K03_ALockIsReadOnce")
 	w.carried("K05", "a change weakens the lock of a repository", "TestDiffSaysWhatALockDemandsMoreAndLess")
-	w.carried("K06", "patterns that take exponential time elsewhere", "TestAtk_K06PatternsTakeBoundedEffort")
+	w.carried("K06", "patterns that take exponential time elsewhere", "TestAtk_K06_PatternsTakeBoundedEffort")
 	w.carried("W1", "tokens of authorities that nobody trusts", "TestTheTimestampOfAnEntryIsBelievedOnlyUnderGivenRoots")
 	w.carried("W2", "proofs and tokens of another digest", "TestProofsThatProveSomethingElseFail")
 }
