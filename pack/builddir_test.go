@@ -108,6 +108,23 @@ func TestReceiptsArePackedByRunThenSequenceNumberThenCodePointsOfTheID(t *testin
 	}
 }
 
+func TestLongIDsThatBeginAlikeAreSortedByTheirEnds(t *testing.T) {
+	long := strings.Repeat("x", maxKeptID)
+	for _, ids := range [][]string{{"b", "a"}, {"a", ""}, {"\uffff", "\u00e9"}, {"", "a"}, {"a", "b"}} {
+		s := smallSpec(t)
+		s.Receipts = nil
+		for _, id := range ids {
+			s.Receipts = append(s.Receipts, mustParse(t, fmt.Sprintf(`{"receipt_id":%q,"type":"model_call","timestamp":"2026-01-15T10:00:00Z"}`, long+id)))
+		}
+		for _, s := range []Spec{s, streamed(s)} {
+			p := mustBuild(t, s)
+			if got := str(mustParse(t, string(p.lines()[0])), "receipt_id"); got != long+min(ids[0], ids[1]) {
+				t.Errorf("%q: %q is first", ids, got)
+			}
+		}
+	}
+}
+
 func TestOneSpecGivesTheSameBytesFromAListAndAStreamInMemoryAndInADirectory(t *testing.T) {
 	specs := map[string]Spec{"small": smallSpec(t), "mixed": mixedSpec(t, 500), "block": mixedSpec(t, entryBlock+10)}
 	for name, change := range map[string]func(*Spec){
@@ -353,7 +370,8 @@ func TestMemoryOfAStreamedBuildDoesNotHoldTheReceipts(t *testing.T) {
 // faulty is a place where the n-th thing that is asked of the disk fails.
 type faulty struct {
 	memory
-	n int
+	n      int
+	drafts int // that are open
 }
 
 var errDisk = errors.New("no space left")
@@ -366,8 +384,12 @@ func (f *faulty) fails() error {
 }
 
 func (f *faulty) create(name string) (draft, error) {
-	d, _ := f.memory.create(name) // never fails
-	return &faultyDraft{d, f}, f.fails()
+	if err := f.fails(); err != nil {
+		return nil, err
+	}
+	f.drafts++
+	d, err := f.memory.create(name)
+	return &faultyDraft{d, f}, err
 }
 
 func (f *faulty) replace(name, by string) error {
@@ -398,8 +420,62 @@ func (d *faultyDraft) ReadAt(p []byte, at int64) (int, error) {
 	return d.draft.ReadAt(p, at)
 }
 func (d *faultyDraft) flush() error { return errors.Join(d.place.fails(), d.draft.flush()) }
-func (d *faultyDraft) seal() error  { return errors.Join(d.place.fails(), d.draft.seal()) }
-func (d *faultyDraft) drop() error  { return errors.Join(d.place.fails(), d.draft.drop()) }
+func (d *faultyDraft) seal() error  { return d.close(d.draft.seal) }
+func (d *faultyDraft) drop() error  { return d.close(d.draft.drop) }
+
+func (d *faultyDraft) close(do func() error) error {
+	d.place.drafts--
+	return errors.Join(d.place.fails(), do())
+}
+
+func TestARepeatedIDIsSaidToBeThatOfTheFirst(t *testing.T) {
+	long := strings.Repeat("x", 2*maxKeptID)
+	for _, id := range []string{"r_000005", long + "5", long[:maxKeptID]} {
+		for _, seq := range []string{"0", "-1", "77"} {
+			s := smallSpec(t)
+			s.Receipts = nil
+			for i, each := range []string{"r_000009", long + "4", long[:maxKeptID-1], id, "r_1", id} {
+				r := mustParse(t, receipt(i)).Without("receipt_id", "seq")
+				r.Members = append(r.Members, jcs.M("receipt_id", jcs.Str(each)))
+				if i == 5 {
+					r.Members = append(r.Members, jcs.M("seq", jcs.Value{Kind: jcs.Number, Text: seq}))
+				}
+				s.Receipts = append(s.Receipts, r)
+			}
+			_, err := BuildDir(filepath.Join(t.TempDir(), "pack"), s)
+			if err == nil || !strings.HasSuffix(err.Error(), "receipt_id: it is that of receipt 3") || !strings.Contains(err.Error(), "receipt 5 (") {
+				t.Errorf("%s: %v", id, err)
+			}
+		}
+	}
+}
+
+func TestTheSummaryTellsWhatWhenWhoAndHowToVerify(t *testing.T) {
+	s := smallSpec(t)
+	s.PackID, s.ValidUntil, s.SupersededBy = "pack_1", "2027-01-01T00:00:00Z", "next | <b>"
+	s.CIBinding = &CIBinding{Provider: "github_actions", CommitSHA: strings.Repeat("c", 40), Repo: "acme/app", RunID: "77"}
+	for i, kind := range []string{"breakglass", BreakglassType, "acme.one", "acme.two/v1", "refusal"} {
+		s.Receipts = append(s.Receipts, mustParse(t, fmt.Sprintf(`{"receipt_id":"x%d","type":%q,"timestamp":"2026-01-15T11:00:00Z"}`, i, kind)))
+	}
+	p := mustBuild(t, s)
+	fingerprint := p.Manifest.SignerFingerprint()
+	summary := string(p.file(summaryName))
+	for _, want := range []string{
+		"not covered by the signature",
+		"| Pack | `pack_1` |\n| Run | `run-small` |\n| Receipts | `7` |\n| From | `2026-01-15T10:00:00.000000+00:00` |\n| To | `2026-01-15T11:00:00Z` |\n",
+		"| Built | `2026-01-15T12:00:00.000000+00:00` |\n| Signer | `test-signer` |\n| Key (SHA-256) | `" + fmt.Sprintf("%x", fingerprint) + "` |\n",
+		"| Valid until | `2027-01-01T00:00:00Z` |\n| Superseded by | next &#124; &lt;b&gt; |\n",
+		"| Receipts (SHA-256) | `" + hexSum(p.file(receiptsName)) + "` |\n",
+		"| CI | `github_actions` |\n| Commit | `" + strings.Repeat("c", 40) + "` |\n| Repository | `acme/app` |\n| CI run | `77` |\n",
+		"| Type | Receipts |\n|---|---|\n| `assay.breakglass/v1` | 2 |\n| `guardian_verdict` | 1 |\n| `model_call` | 1 |\n| `refusal` | 1 |\n| other namespaced types | 2 |\n",
+		"- PASS `model_call_present` (`critical`): expected `at least 1 receipt of type 'model_call'`; actual `found 1`\n",
+		"output correctness", "assay verify-pack", "sha256sum receipt_pack.jsonl", "VerifyKey(",
+	} {
+		if !strings.Contains(summary, want) {
+			t.Errorf("no %q in\n%s", want, summary)
+		}
+	}
+}
 
 func TestWhateverFailsOnTheDiskFailsTheBuild(t *testing.T) {
 	for name, s := range map[string]Spec{"unsorted": mixedSpec(t, 12), "small": smallSpec(t), "sorted": benchmarkSpec(t, 5)} {
@@ -407,6 +483,9 @@ func TestWhateverFailsOnTheDiskFailsTheBuild(t *testing.T) {
 		for ; ; n++ {
 			f := &faulty{n: n}
 			r, err := s.assemble(f)
+			if f.drafts != 0 {
+				t.Errorf("%s: with failure %d: %d files are open", name, n, f.drafts)
+			}
 			if f.n > 0 { // nothing was left to fail
 				if err != nil || r.Integrity != Pass {
 					t.Errorf("%s: %v", name, err)
