@@ -51,7 +51,7 @@ func (r *Report) Badge() []byte {
 		if f.fill != "#484848" {
 			ink = "#111" // white on these colours is hard to read
 		}
-		fmt.Fprintf(w, "    <text x=\"%d.5\" y=\"14\" fill=\"%s\" textLength=\"%d\">%s</text>\n", f.x+f.width/2-f.width%2, ink, textWidth(f.text), xmlText(f.text))
+		fmt.Fprintf(w, "    <text x=\"%g\" y=\"14\" fill=\"%s\" textLength=\"%d\">%s</text>\n", float64(f.x)+float64(f.width)/2, ink, textWidth(f.text), xmlText(f.text))
 	}
 	w.WriteString("  </g>\n</svg>\n")
 	return []byte(w.String())

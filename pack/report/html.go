@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"html/template"
+	"strings"
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack"
@@ -88,7 +89,7 @@ func (r *Report) page() page {
 // pageWord is the reference's word for the two channels that it has, and ours for the others.
 func pageWord(c Channel) string {
 	if c.Name == "integrity" || c.Name == "claims" {
-		return c.Verdict
+		return strings.ReplaceAll(c.Verdict, "_", " ")
 	}
 	return c.Word
 }

@@ -1,0 +1,301 @@
+package report
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/xml"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/trust"
+)
+
+// hostile are texts that try to be more than text, in one format or another.
+var hostile = []string{
+	"\x1b[2J\x1b[H", "\x1b]0;owned\x07", "\x9b31m", "\u009b2J", "\u0085next", "\u202eevil\u202c", "\u2066x\u2069", "\u200b\u200d\ufeff",
+	"\u2028verdict    exit 0: pass", "a\nverdict    exit 0: pass", "a\rverdict    exit 0: pass\r\n", "\nintegrity  PASS", "\x00", "a\x00b", "\xff\xfe", "\xed\xa0\x80",
+	"<img src=x onerror=alert(1)>", "</title><script>alert(1)</script>", "</style><style>*{display:none}", "<!--", "]]>", "--></svg>", "&lt;b&gt;", "&amp;#x3c;", "\"onmouseover=\"x", "' autofocus onfocus='x",
+	"`", "``` \n# heading", "a | b | c", "[x](javascript:alert(1))", "![x](http://evil.example/a.png)", "<http://evil.example>", "https://evil.example", "**bold** _x_ ~~y~~", "\\", "\\`\\", "| --- |", "@everyone #1", "$(rm -rf /)", "'; rm -rf / #",
+	"=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "  =1+1", "\t=1", "＝1+1", "a,b;c\t\"d\"", "%0aevil", strings.Repeat("x", 100_000), strings.Repeat("`", 5000), strings.Repeat("界", 3000), "{{.}}", "%s%n%d", "",
+}
+
+// reportOf is a judgement in which every text that a pack, a log or a path controls is text.
+func reportOf(text string, integrity pack.Verdict) *Report {
+	m := &pack.Manifest{PackID: text, RunID: text, SignerID: text}
+	m.Attestation = pack.Attestation{PackID: text, RunID: text, SuiteID: text, VerifierVersion: text, ClaimSetID: text, Mode: text, TimeAuthority: text,
+		TimestampStart: text, TimestampEnd: text, ValidUntil: text, SupersededBy: text, ClaimCheck: "FAIL",
+		CIBinding: &pack.CIBinding{Provider: text, CommitSHA: text, Repo: text, Ref: text, RunID: text, RunAttempt: text, WorkflowRef: text, Actor: text}}
+	finding := pack.Finding{Code: "E_MANIFEST_TAMPER", Field: text, Receipt: 3, Message: text}
+	r := &pack.Result{Integrity: integrity, Claims: pack.Fail, ClaimsReexecuted: true, Anchor: pack.Pass, Manifest: m, Receipts: 2,
+		ClaimResults: []pack.ClaimResult{{ClaimID: text, Expected: text, Actual: text, Severity: text, Evidence: []string{text}}},
+		Findings:     []pack.Finding{finding}, LockFindings: []pack.Finding{finding}, Warnings: []pack.Finding{finding},
+		Lock: pack.Fail, Expiry: pack.Fail, Coverage: &pack.CoverageResult{Verdict: pack.Fail, Covered: []string{text}, Uncovered: []string{text}, Extra: []string{text}},
+		Facts:  pack.Facts{Types: []pack.Tally{{Name: text + "t", N: 1}}, Models: []pack.Tally{{Name: text + "m", N: 2}}, Providers: []pack.Tally{{Name: text + "p", N: 2}}},
+		Log:    &trust.Checkpoint{Origin: text, Size: 3, Cosignatures: []trust.Cosignature{{Witness: text}}},
+		Logged: &pack.Logged{Index: 2}}
+	return &Report{Result: r, Path: text, At: time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC), Version: "0.1.0"}
+}
+
+// allPrintable reports text of which nothing moves, hides or rings.
+func allPrintable(t *testing.T, what string, out []byte) {
+	t.Helper()
+	if !utf8.Valid(out) {
+		t.Errorf("%s: not UTF-8", what)
+	}
+	for _, r := range string(out) {
+		if r != '\n' && !unicode.IsPrint(r) {
+			t.Errorf("%s: holds %U", what, r)
+			return
+		}
+	}
+}
+
+func eachHostile(t *testing.T, check func(t *testing.T, hostile, benign *Report)) {
+	for _, integrity := range []pack.Verdict{pack.Pass, pack.Fail} {
+		for _, text := range hostile {
+			name := visible(text)
+			t.Run(string(integrity)+" "+name[:min(len(name), 20)], func(t *testing.T) { check(t, reportOf(text, integrity), reportOf("x", integrity)) })
+		}
+	}
+}
+
+var tag = regexp.MustCompile(`<[^>]*>`)
+
+func TestNoTextOfAPackIsMarkupOfAPage(t *testing.T) {
+	eachHostile(t, func(t *testing.T, hostile, benign *Report) {
+		page, err := hostile.HTML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		allPrintable(t, "page", page)
+		want, err := benign.HTML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := tag.FindAll(skeleton(page), -1), tag.FindAll(skeleton(want), -1); !slices.EqualFunc(got, want, bytes.Equal) {
+			t.Errorf("the page has other tags than that of a harmless pack:\n%q\n%q", got, want)
+		}
+		if len(page) > 200_000 {
+			t.Errorf("%d bytes", len(page))
+		}
+	})
+}
+
+// skeleton leaves out facts and severities, which are there only if they are not empty.
+func skeleton(page []byte) []byte {
+	page = regexp.MustCompile(`(?s)<dt>.*?</dd>`).ReplaceAll(page, nil)
+	return regexp.MustCompile(` <span class="tag">.*?</span>`).ReplaceAll(page, nil)
+}
+
+var codeSpan = regexp.MustCompile("`[^`\n]*`|\\(empty\\)")
+
+func TestNoTextOfAPackStandsOutsideACodeSpanInMarkdown(t *testing.T) {
+	bare := func(r *Report) string {
+		text, script, _ := strings.Cut(string(r.Markdown()), "```sh\n")
+		_, rest, _ := strings.Cut(script, "```\n")
+		text = codeSpan.ReplaceAllString(text+rest, "T")
+		return regexp.MustCompile(`(?m)^- [a-zA-Z0-9 -]+: T\n`).ReplaceAllString(text, "") // facts: only what is not empty
+	}
+	eachHostile(t, func(t *testing.T, hostile, benign *Report) {
+		allPrintable(t, "markdown", hostile.Markdown())
+		if got, want := bare(hostile), bare(benign); got != want {
+			t.Errorf("outside code:\n%s\nof a harmless pack:\n%s", got, want)
+		}
+	})
+}
+
+func TestNoCellIsAFormulaOrMoreThanOneCell(t *testing.T) {
+	eachHostile(t, func(t *testing.T, hostile, _ *Report) {
+		out := CSV([]Row{{Path: hostile.Path, Report: hostile}, {Path: hostile.Path, Err: hostile.Path, Code: 3}})
+		allPrintable(t, "csv", out)
+		rows, err := csv.NewReader(bytes.NewReader(out)).ReadAll()
+		if err != nil || len(rows) != 3 || bytes.Count(out, []byte("\n")) != 3 {
+			t.Fatalf("%d rows, %v: %q", len(rows), err, out)
+		}
+		for _, row := range rows {
+			for _, cell := range row {
+				if first, _ := utf8.DecodeRuneInString(strings.TrimLeft(cell, " \"")); strings.ContainsRune("=+-@|%＝＋－＠", first) && cell != "" {
+					t.Errorf("cell %q", cell)
+				}
+			}
+		}
+	})
+}
+
+func TestNoTextOfAPackIsOnABadge(t *testing.T) {
+	eachHostile(t, func(t *testing.T, hostile, benign *Report) {
+		if !bytes.Equal(hostile.Badge(), benign.Badge()) {
+			t.Error("the badge depends on text of the pack")
+		}
+		allPrintable(t, "badge", hostile.Badge())
+	})
+	for _, text := range hostile {
+		var got struct {
+			Text string `xml:",chardata"`
+		}
+		if err := xml.Unmarshal([]byte("<a>"+xmlText(text)+"</a>"), &got); err != nil || got.Text != visible(text) {
+			t.Errorf("%q becomes %q, %v", text, got.Text, err)
+		}
+	}
+}
+
+func TestTheBadgeIsXMLWithBothChannels(t *testing.T) {
+	for _, test := range []struct {
+		integrity, claims pack.Verdict
+		want              string
+	}{
+		{pack.Pass, pack.Pass, "integrity PASS | claims PASS"},
+		{pack.Pass, pack.Fail, "integrity PASS | claims HONEST FAIL"},
+		{pack.Fail, pack.Skipped, "integrity TAMPERED | claims NOT JUDGED"},
+	} {
+		r := &Report{Result: &pack.Result{Integrity: test.integrity, Claims: test.claims, ClaimsReexecuted: true, Anchor: pack.Skipped, Lock: pack.Skipped, Expiry: pack.Skipped}}
+		badge := r.Badge()
+		if !strings.Contains(string(badge), "<title>"+test.want+"</title>") {
+			t.Errorf("%s: %s", test.want, badge)
+		}
+		d := xml.NewDecoder(bytes.NewReader(badge))
+		for {
+			if _, err := d.Token(); err == io.EOF {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func TestJSONHoldsTextsAsTheyAre(t *testing.T) {
+	eachHostile(t, func(t *testing.T, hostile, _ *Report) {
+		public := valid(hostile.ExplainJSON()) // what a real pack holds is UTF-8
+		out, err := jcs.AppendPretty(nil, public)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := jcs.Parse(out, jcs.Limits{Bytes: 64 << 20, Depth: 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id, _ := back.Get("pack_id"); id.Text != strings.ToValidUTF8(hostile.Manifest.PackID, "\ufffd") {
+			t.Errorf("pack_id %q", id.Text)
+		}
+	})
+}
+
+func valid(v jcs.Value) jcs.Value {
+	v.Text = strings.ToValidUTF8(v.Text, "\ufffd")
+	for i := range v.Members {
+		v.Members[i].Value = valid(v.Members[i].Value)
+	}
+	for i := range v.Items {
+		v.Items[i] = valid(v.Items[i])
+	}
+	return v
+}
+
+func TestAPackThatIsNotIntactIsNotToldAsFact(t *testing.T) {
+	const secret = "TOLDASFACT"
+	r := reportOf(secret, pack.Fail)
+	r.Path = "dir"
+	r.Findings, r.LockFindings, r.Warnings = nil, nil, nil
+	r.ClaimResults, r.Anchor, r.Log, r.Logged, r.Coverage, r.Expiry = nil, pack.Skipped, nil, nil, nil, pack.Skipped
+	r.Result.Facts = pack.Facts{}
+	page, err := r.HTML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, out := range map[string]string{"page": string(page), "markdown": string(r.Markdown()), "csv": string(CSV([]Row{{Path: "dir", Report: r}}))} {
+		for line := range strings.Lines(out) {
+			if strings.Contains(line, secret) && !strings.Contains(line, "unverified") {
+				t.Errorf("%s: %s", name, line)
+			}
+		}
+	}
+	v := r.JSON("verify-pack")
+	if verified, _ := v.Get("ids_verified"); verified.Bool {
+		t.Error("ids_verified")
+	}
+	for _, member := range []string{"provenance", "expectations"} {
+		value, _ := v.Get(member)
+		if out, err := jcs.AppendPretty(nil, value); err != nil || bytes.Contains(out, []byte(secret)) {
+			t.Errorf("%s: %s, %v", member, out, err)
+		}
+	}
+}
+
+// DD-11: "every explain lists the five limits … and drops one only when … evidence for it was verified".
+func TestALimitIsNarrowedOnlyByEvidenceThatWasVerified(t *testing.T) {
+	bare := func() *Report {
+		r := reportOf("x", pack.Pass)
+		r.Coverage, r.Anchor, r.LockFindings = nil, pack.Skipped, nil
+		return r
+	}
+	narrowed := func(r *Report) (names []string) {
+		limits := r.Limits()
+		if len(limits) != 5 {
+			t.Errorf("%d limits", len(limits))
+		}
+		for _, l := range limits {
+			if l.Narrowed {
+				names = append(names, l.Name)
+			}
+		}
+		return names
+	}
+	for _, test := range []struct {
+		name   string
+		change func(*Report)
+		want   []string
+	}{
+		{"nothing", func(*Report) {}, nil},
+		{"a log and cosignatures that were not accepted", func(r *Report) { r.Anchor = pack.Fail }, nil},
+		{"a cosigned log", func(r *Report) { r.Anchor = pack.Pass }, []string{"time", "witness"}},
+		{"a log without witnesses", func(r *Report) { r.Anchor, r.Log.Cosignatures = pack.Pass, nil }, []string{"witness"}},
+		{"a pinned signer", func(r *Report) { r.Pinned = true }, []string{"source"}},
+		{"coverage below what was asked", func(r *Report) { r.Coverage = &pack.CoverageResult{Verdict: pack.Fail} }, nil},
+		{"coverage", func(r *Report) { r.Coverage = &pack.CoverageResult{Verdict: pack.Pass} }, []string{"completeness"}},
+	} {
+		r := bare()
+		if test.change(r); !slices.Equal(narrowed(r), test.want) {
+			t.Errorf("%s: %v, want %v", test.name, narrowed(r), test.want)
+		}
+	}
+}
+
+func TestAPathThatAShellWouldReadOtherwiseIsNotInTheScript(t *testing.T) {
+	for _, path := range append([]string{"-x", "a b", "a;b", "~", "$HOME", "a\nb", "*"}, hostile...) {
+		r := reportOf("x", pack.Pass)
+		r.Path = path
+		if plainPath.MatchString(path) {
+			continue
+		}
+		if script := r.Script(); !strings.Contains(script, "cd PACK #") || strings.Contains(script, "rm -rf") {
+			t.Errorf("%q: %s", path, script)
+		}
+	}
+}
+
+func TestEveryFindingHasAStageAndEveryFailureShows(t *testing.T) {
+	for _, code := range []string{"E_MANIFEST_TAMPER", "E_PACK_OMISSION_DETECTED", "E_PACK_SIG_INVALID", "E_PATH_ESCAPE", "E_SCHEMA_UNKNOWN",
+		"E_CANON_MISMATCH", "E_DUPLICATE_ID", "E_TIMESTAMP_INVALID", "E_PACK_STALE", "E_CI_BINDING_MISSING", "E_CI_BINDING_MISMATCH"} {
+		for _, receipt := range []int{-1, 0} {
+			r := reportOf("x", pack.Fail)
+			r.Findings = []pack.Finding{{Code: code, Field: "anything", Receipt: receipt}}
+			checks := r.checks(r.words())
+			if !slices.ContainsFunc(checks.Items, func(v jcs.Value) bool {
+				verdict, _ := v.Get("verdict")
+				name, _ := v.Get("name")
+				return verdict.Text == wordTampered && slices.Contains(stages, name.Text)
+			}) {
+				t.Errorf("%s at %d fails no check", code, receipt)
+			}
+		}
+	}
+}
