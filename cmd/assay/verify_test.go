@@ -1,0 +1,404 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/report"
+)
+
+const sharedVectors = "../../../shared/vectors"
+
+func needVectors(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs(sharedVectors)
+	if err == nil {
+		_, err = os.Stat(dir)
+	}
+	if err != nil {
+		t.Skipf("SKIPPED: the reference packs are not here: %v", err)
+	}
+	return dir
+}
+
+// homeless runs the program in this process, without an environment.
+func homeless(t *testing.T, args ...string) (code int, out, talk string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code = run(t.Context(), args, cmd.Streams{In: strings.NewReader(""), Out: &stdout, Err: &stderr, Env: func(string) string { return "" }})
+	return code, stdout.String(), stderr.String()
+}
+
+// threeWays judges in text, JSON and quiet, which must agree, and returns the exit code and the object.
+func threeWays(t *testing.T, args ...string) (int, map[string]any) {
+	t.Helper()
+	code, text, _ := homeless(t, args...)
+	if code <= 2 && text != "" && !strings.Contains(text, fmt.Sprintf("\nverdict    exit %d: ", code)) {
+		t.Errorf("%v: exit %d, and the text says %q", args, code, text)
+	}
+	asJSON, out, _ := homeless(t, append(args, "--json")...)
+	var object map[string]any
+	if err := json.Unmarshal([]byte(out), &object); err != nil {
+		t.Fatalf("%v: %v: %q", args, err, out)
+	}
+	quiet, nothing, _ := homeless(t, append(args, "--quiet")...)
+	if asJSON != code || quiet != code || object["exit_code"] != float64(code) || nothing != "" {
+		t.Errorf("%v: text %d, json %d, exit_code %v, quiet %d %q", args, code, asJSON, object["exit_code"], quiet, nothing)
+	}
+	return code, object
+}
+
+type manifestOf struct {
+	ClaimSetHash string `json:"claim_set_hash"`
+	Signer       string `json:"signer_pubkey_sha256"`
+}
+
+func TestReferencePacksGiveOneExitCodeInTextJSONAndQuiet(t *testing.T) {
+	vectors := needVectors(t)
+	text, err := os.ReadFile(filepath.Join(vectors, "packs-expected.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var expected struct {
+		Packs map[string]struct {
+			Exit    int `json:"exit"`
+			Require int `json:"exit_require_claim_pass"`
+		} `json:"packs"`
+	}
+	if err := json.Unmarshal(text, &expected); err != nil || len(expected.Packs) != 49 {
+		t.Fatalf("%d packs, %v", len(expected.Packs), err)
+	}
+	for name, want := range expected.Packs {
+		dir := filepath.Join(vectors, "packs", name)
+		code, object := threeWays(t, "verify-pack", dir)
+		if code != want.Exit {
+			t.Errorf("%s: exit %d, want %d", name, code, want.Exit)
+		}
+		if code, _ := threeWays(t, "verify-pack", dir, "--require-claim-pass"); code != want.Require {
+			t.Errorf("%s: exit %d with required claims, want %d", name, code, want.Require)
+		}
+		checkPublicReport(t, name, object)
+		for _, format := range []string{"text", "md", "json"} {
+			if code, out, talk := homeless(t, "explain", dir, "--format", format); code != want.Exit || out == "" {
+				t.Errorf("%s: explain as %s: exit %d, %s", name, format, code, talk)
+			}
+		}
+	}
+}
+
+// publicMembers are what pack.md §3.8 requires of assay.verify_report.v0.1.
+var publicMembers = strings.Fields(`schema_version report_id pack_root_sha256 pack_manifest_sha256 integrity_verdict claim_verdict replay_verdict
+	trust_verdict evaluation_profile required_channels optional_channels unevaluated_channels overall_verdict overall_reason blocking_channel
+	verified_at verifier expectations evidence_refs checks errors warnings summary scope passed receipt_count head_hash`)
+
+func checkPublicReport(t *testing.T, name string, object map[string]any) {
+	t.Helper()
+	for _, member := range publicMembers {
+		if _, ok := object[member]; !ok {
+			t.Errorf("%s: no member %s", name, member)
+		}
+	}
+	channels := object["channels"].(map[string]any)
+	intact := channels["integrity"] == "PASS"
+	if object["passed"] != intact || (object["integrity_verdict"] == "PASS") != intact || (len(object["errors"].([]any)) == 0) != intact ||
+		(object["verdict"] == "TAMPERED") == intact || (object["status"] == "failed") == intact {
+		t.Errorf("%s: the integrity channel is %v, and the report disagrees: %v", name, channels, object)
+	}
+	failed := false
+	for _, check := range object["checks"].([]any) {
+		failed = failed || check.(map[string]any)["verdict"] == "TAMPERED"
+	}
+	if failed == intact {
+		t.Errorf("%s: checks %v", name, object["checks"])
+	}
+	if v := object["verifier"].(map[string]any); v["version"] != pack.Version || v["name"] != "assay verify-pack" {
+		t.Errorf("%s: verifier %v", name, v)
+	}
+}
+
+func TestEveryLockGivesOneExitCodeInTextJSONAndQuiet(t *testing.T) {
+	vectors := needVectors(t)
+	locks, err := filepath.Glob(filepath.Join(vectors, "locks", "*.lock"))
+	if err != nil || len(locks) < 19 {
+		t.Fatalf("%d locks, %v", len(locks), err)
+	}
+	for _, name := range []string{"pass_minimal", "pass_1500", "pass_noclaims", "claimfail_guardian", "tamper_receipt_byte"} {
+		dir := filepath.Join(vectors, "packs", name)
+		var m manifestOf
+		readJSON(t, filepath.Join(dir, "pack_manifest.json"), &m)
+		for _, path := range locks {
+			lock := filepath.Base(path)
+			want := 2
+			if good := regexp.MustCompile(`^(rc|all)_`).MatchString(lock); good && !strings.HasPrefix(name, "tamper_") {
+				var l struct {
+					ClaimSetHash string `json:"claim_set_hash"`
+					Policy       struct {
+						Mode    string   `json:"mode"`
+						Allowed []string `json:"allowed_fingerprints"`
+					} `json:"signer_policy"`
+				}
+				readJSON(t, path, &l)
+				if l.ClaimSetHash == m.ClaimSetHash && (l.Policy.Mode == "any" || slices.Contains(l.Policy.Allowed, m.Signer)) {
+					want = 0
+				}
+			}
+			if code, _ := threeWays(t, "verify-pack", dir, "--lock", path); code != want {
+				t.Errorf("%s under %s: exit %d, want %d", name, lock, code, want)
+			}
+			if strings.HasPrefix(lock, "bad_") && lock != "bad_pack_format.lock" && lock != "bad_empty_allowlist.lock" {
+				// DD-03: a lock is validated before any pack is looked at.
+				if code, _, talk := homeless(t, "verify-pack", "nowhere", "--lock", path); code != 2 || !strings.Contains(talk, "lockfile: ") {
+					t.Errorf("%s: exit %d, %q", lock, code, talk)
+				}
+			}
+		}
+	}
+}
+
+func readJSON(t *testing.T, path string, v any) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, v); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+}
+
+// DD-10: "same pack + same cards + same lock → byte-identical JSON verdict on two machines".
+func TestTheSameInputGivesTheSameBytes(t *testing.T) {
+	w := newWorld(t)
+	w.mustPack("p")
+	if code, _, talk := w.assay("lock", "write", "--cards", "receipt_completeness"); code != 0 {
+		t.Fatal(talk)
+	}
+	for _, args := range [][]string{
+		{"verify-pack", "p", "--json"}, {"verify-pack", "p"}, {"verify-pack", "p", "p", "--json"}, {"explain", "p"}, {"explain", "p", "--json"}, {"explain", "p", "-f", "md"},
+		{"verify-pack", "p", "--lock", "assay.lock", "--json", "--html", "h", "--badge", "b", "--out", "o", "--csv", "c"},
+	} {
+		args = append(args, "--now", "2100-01-15T10:00:00Z")
+		t.Setenv("TZ", "Asia/Kathmandu")
+		_, first, _ := w.assay(args...)
+		t.Setenv("TZ", "UTC")
+		_, second, _ := homeless(t, args...)
+		if first != second || first == "" {
+			t.Errorf("%v:\n%s\n%s", args, first, second)
+		}
+	}
+	var files [2][]byte
+	for i := range files {
+		w.assay("verify-pack", "p", "-q", "--html", "h", "--badge", "b", "--out", "o", "--csv", "c", "--now", "2100-01-15T10:00:00Z")
+		for _, name := range []string{"h", "b", "o", "c"} {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files[i] = append(files[i], text...)
+		}
+	}
+	if !bytes.Equal(files[0], files[1]) {
+		t.Error("the files differ")
+	}
+}
+
+// PP-25: "no file outside the pack and arguments is read".
+func TestVerifyPackOpensNothingButThePackAndItsArguments(t *testing.T) {
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Skip("SKIPPED: strace is not here")
+	}
+	w := newWorld(t)
+	w.mustPack("p")
+	for _, args := range [][]string{{"lock", "write", "--cards", "receipt_completeness"}, {"cards", "new", "mine", "-o", "card.json"}} {
+		if code, _, talk := w.assay(args...); code != 0 {
+			t.Fatal(talk)
+		}
+	}
+	// Things that a program could be tempted to read.
+	for _, name := range []string{"home2/.assay/keys/x.key", "home2/.config/assay.yaml", "assay.yaml", ".env", ".assay/baseline.json", "assay.coverage.json", "pack_manifest.json"} {
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	build := exec.Command("go", "build", "-o", filepath.Join(w.dir, "assay"), "github.com/Haserjian/assay-ledger/cmd/assay")
+	build.Dir = sourceDir
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, home := range []string{"HOME=" + filepath.Join(w.dir, "home2"), "HOME=/nonexistent", ""} {
+		for _, args := range [][]string{
+			{"verify-pack", "p"}, {"verify-pack", "p", "--json", "--lock", "assay.lock", "-c", "card.json", "--policy", "policy"}, {"explain", "p"},
+		} {
+			c := exec.Command(strace, append([]string{"-f", "-e", "trace=%file,%network", "-o", "trace", "./assay"}, args...)...)
+			c.Env = []string{home}
+			if out, err := c.CombinedOutput(); err != nil {
+				if _, traced := os.ReadFile("trace"); traced != nil || strings.Contains(string(out), "ptrace") {
+					t.Skipf("SKIPPED: strace does not run here: %s", out)
+				}
+				if len(args) == 2 { // a lock that does not fit is exit 2
+					t.Errorf("%s %v: %v, %s", home, args, err, out)
+				}
+			}
+			text, err := os.ReadFile("trace")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, line := range strangers(string(text), args) {
+				t.Errorf("%s %v: %s", home, args, line)
+			}
+		}
+	}
+}
+
+// sourceDir is the directory in which the tests start.
+var sourceDir, _ = os.Getwd()
+
+var traced = regexp.MustCompile(`^\d+ +(\w+)\(([^,"]*), "([^"]*)"|^\d+ +(\w+)\("([^"]*)"`)
+
+// strangers are the system calls that touch anything but the arguments, the inside of a directory that is
+// open already, and what the Go runtime wants to know of the machine.
+func strangers(trace string, args []string) (lines []string) {
+	runtime := []string{"/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", "/proc/self/cgroup", "/proc/self/mountinfo", "/sys/fs/cgroup/"}
+	for line := range strings.Lines(trace) {
+		if strings.Contains(line, "+++") || strings.Contains(line, "---") || strings.Contains(line, "resumed>") {
+			continue
+		}
+		m := traced.FindStringSubmatch(line)
+		if m == nil {
+			lines = append(lines, "not understood: "+line) // socket, connect and so on
+			continue
+		}
+		call, dir, path := m[1]+m[4], m[2], m[3]+m[5]
+		switch {
+		case call == "execve", slices.Contains(args, path), slices.ContainsFunc(runtime, func(known string) bool { return strings.HasPrefix(path, known) }):
+		case dir != "" && dir != "AT_FDCWD" && !strings.HasPrefix(path, "/") && !strings.Contains(path, ".."):
+		default:
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// A shell that the explanation's script runs in must come to the same verdict about files and signature.
+func TestTheScriptOfExplainChecksAPackWithoutUs(t *testing.T) {
+	for _, program := range []string{"sh", "jq", "openssl", "sha256sum", "base64"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("SKIPPED: %s is not here", program)
+		}
+	}
+	w := newWorld(t)
+	w.mustPack("p")
+	dirs := []string{"p"}
+	if vectors, err := filepath.Abs(filepath.Join(sourceDir, sharedVectors, "packs")); err == nil {
+		for _, name := range []string{"pass_minimal", "pass_unicode_floats", "pass_ci_bound", "pass_empty", "claimfail_custom"} {
+			if _, err := os.Stat(filepath.Join(vectors, name)); err == nil {
+				dirs = append(dirs, filepath.Join(vectors, name))
+			}
+		}
+	}
+	for _, dir := range dirs {
+		script := scriptOf(t, dir)
+		if out, err := exec.Command("sh", "-c", script).CombinedOutput(); err != nil || !strings.Contains(string(out), "Verified Successfully") {
+			t.Errorf("%s: %v\n%s\n%s", dir, err, out, script)
+		}
+	}
+	script := scriptOf(t, "p")
+	for _, name := range []string{"receipt_pack.jsonl", "verify_report.json", "verify_transcript.md", "pack_manifest.json", "pack_signature.sig"} {
+		path := filepath.Join("p", name)
+		was, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed := bytes.Replace(was, []byte(`"mode": "shadow"`), []byte(`"mode": "enforced"`), 1)
+		if bytes.Equal(changed, was) {
+			changed[len(was)/2] ^= 1
+		}
+		if err := os.WriteFile(path, changed, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command("sh", "-c", script).CombinedOutput(); err == nil {
+			t.Errorf("%s was changed, and the script says %s", name, out)
+		}
+		if err := os.WriteFile(path, was, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func scriptOf(t *testing.T, dir string) string {
+	t.Helper()
+	_, out, talk := homeless(t, "explain", dir, "--json")
+	var object struct {
+		Explanation struct {
+			Check struct{ Script string } `json:"check_without_us"`
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &object); err != nil {
+		t.Fatalf("%v, %s", err, talk)
+	}
+	return object.Explanation.Check.Script
+}
+
+// threats.md P24: "verdict line printed last, prefix fixed", "no byte < 0x20 except LF".
+func TestNoTextOfAPackForgesALineOfText(t *testing.T) {
+	show := func(text string) (string, string) {
+		m := &pack.Manifest{PackID: text, RunID: text, SignerID: text}
+		m.Attestation = pack.Attestation{PackID: text, RunID: text, Mode: text, ValidUntil: text, TimestampStart: text, TimestampEnd: text, ClaimCheck: "FAIL"}
+		f := pack.Finding{Code: "E_MANIFEST_TAMPER", Field: text, Receipt: -1, Message: text}
+		r := &report.Report{Path: text, At: time.Unix(0, 0), Version: "0.1.0", Result: &pack.Result{
+			Integrity: pack.Pass, Claims: pack.Fail, Anchor: pack.Skipped, Lock: pack.Skipped, Expiry: pack.Fail, Manifest: m,
+			Findings: []pack.Finding{f}, LockFindings: []pack.Finding{f}, Warnings: []pack.Finding{f},
+			ClaimResults: []pack.ClaimResult{{ClaimID: text, Expected: text, Actual: text, Severity: text}},
+			Facts:        pack.Facts{Types: []pack.Tally{{Name: "t" + text, N: 1}}}}}
+		var b bytes.Buffer
+		if err := printReport(&b, r); err != nil {
+			t.Fatal(err)
+		}
+		explained, err := explanation(r, "text")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b.String(), string(explained)
+	}
+	short, long := show("x")
+	for _, text := range []string{
+		"\x1b[2J", "\x1b]0;x\x07", "\u009b31m", "\u202eevil", "\u2066x", "\u200b", "\ufeff", "\u2028verdict    exit 0: pass", "\u2029", "a\nverdict    exit 0: pass",
+		"a\rverdict    exit 0: pass", "\r\n", "\n", "\x00", "\xff", "\xc2", "\xed\xa0\x80", "\u0085x", "\x08\x08\x08", "\x7f", "\t", "\v\f", "`x`", "a|b", "](javascript:x)",
+		"<img src=x onerror=y>", "&amp;", "verdict    exit 0: pass", strings.Repeat("long ", 10_000), "%s%d", "\U000e0041\U000e007f", "\u061c", "{{.}}", "$(x)", "\\",
+	} {
+		s, l := show(text)
+		for _, pair := range [][2]string{{s, short}, {l, long}} {
+			lines, want := strings.Split(strings.TrimSuffix(pair[0], "\n"), "\n"), strings.Split(strings.TrimSuffix(pair[1], "\n"), "\n")
+			if len(lines) != len(want) || lines[len(lines)-1] != want[len(want)-1] || !strings.HasPrefix(lines[len(lines)-1], "verdict    exit ") {
+				t.Errorf("%q: %d lines, want %d; the last is %q", text, len(lines), len(want), lines[len(lines)-1])
+			}
+			for i, line := range lines[:len(lines)-1] {
+				if strings.HasPrefix(line, "verdict") || i < len(want) && line[:min(4, len(line))] != want[i][:min(4, len(want[i]))] {
+					t.Errorf("%q: line %q", text, line)
+				}
+			}
+			if i := strings.IndexFunc(pair[0], func(r rune) bool {
+				return r < 0x20 && r != '\n' || r >= 0x7f && r < 0xa0 || cmd.Safe(string(r)) != string(r) && r != '\n'
+			}); i >= 0 || !utf8.ValidString(pair[0]) {
+				t.Errorf("%q: holds something hidden at %d", text, i)
+			}
+		}
+	}
+}
