@@ -106,12 +106,14 @@ func ourselves(ctx context.Context, pack string, args []string) (conformance.Ans
 	}
 	for _, output := range [][]byte{text, object} {
 		// A pack must not write on the terminal of who verifies it (threats.md P24).
-		if i := bytes.IndexFunc(output, func(r rune) bool { return r < 0x20 && r != '\n' || r >= 0x7f && r < 0xa0 }); i >= 0 {
+		if i := bytes.IndexFunc(output, isControl); i >= 0 {
 			return answer, fmt.Errorf("byte %d of the output is a control character", i)
 		}
 	}
 	return answer, nil
 }
+
+func isControl(r rune) bool { return r < 0x20 && r != '\n' || r >= 0x7f && r < 0xa0 }
 
 const maxAnswer = 4 << 20 // bytes of another verifier's output that are kept
 

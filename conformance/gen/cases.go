@@ -414,7 +414,7 @@ func (w *world) signatures() {
 	w.bad("p16_identity", "P16 T1", "the key is the identity: one signature fits every pack", w.base.with(manifest, pretty(m)).with(signature, one), badSig)
 	swapped := resigned(w.base, w.base.parsed(manifest), mallory, "signer_id")
 	w.add("p17_swapped", "P17 U30", "another key signed and kept the signer's name: intact, and the signer is nobody we know", swapped, passes("PASS"), gate)
-	w.again("p17_locked", "P17 U30 U7", "the same under a lock that names the signer's key", "packs/p17_swapped", conformance.Expect{Exit: 2}, gate, "--lock", "{corpus}/locks/signer.lock")
+	w.again("p17_locked", "P17 U30 U7", "the same under a lock that names the signer's key", "packs/p17_swapped", conformance.Expect{Exit: 2, Integrity: "PASS", Claims: "PASS", Codes: []string{"E_SIGNER_UNTRUSTED"}}, gate, "--lock", "{corpus}/locks/signer.lock")
 }
 
 // plusOrder adds the group's order to S: the same residue in another spelling.
@@ -588,14 +588,17 @@ func (w *world) locks() {
 	with := func(name string, text []byte, path string, to jcs.Value) {
 		w.files["locks/"+name] = append(pretty(set(parse(string(text)), path, to)), '\n')
 	}
-	refused := conformance.Expect{Exit: 2}
+	refused := conformance.Expect{Exit: 2} // the lock is: no pack is judged
+	drift := func(code string) conformance.Expect {
+		return conformance.Expect{Exit: 2, Integrity: "PASS", Claims: "PASS", Codes: []string{code}}
+	}
 	use := func(id, attacks, title, name string, e conformance.Expect) {
 		w.again(id, attacks, title, "packs/base_01", e, gate, "--lock", "{corpus}/locks/"+name)
 	}
 	use("lock_any", "", "a lock that names the cards of the pack", "any.lock", passes("PASS"))
 	use("lock_signer", "", "a lock that names its cards and its signer", "signer.lock", passes("PASS"))
-	use("lock_other_card", "", "a lock that names other cards", "other_card.lock", refused)
-	use("lock_nobody", "", "an allowlist that admits nobody", "nobody.lock", refused)
+	use("lock_other_card", "", "a lock that names other cards", "other_card.lock", drift("E_LOCK_MISMATCH"))
+	use("lock_nobody", "", "an allowlist that admits nobody", "nobody.lock", drift("E_SIGNER_UNTRUSTED"))
 	use("lock_missing", "", "a lock that is not there", "no_such.lock", conformance.Expect{Exit: 3})
 
 	doubled := bytes.Replace(anybody, []byte(`"signer_policy": `), []byte(`"signer_policy": {"mode": "allowlist", "allowed_fingerprints": []}, "signer_policy": `), 1)
@@ -635,8 +638,8 @@ func (w *world) locks() {
 	}
 	w.files["locks/array.lock"] = []byte("[]\n")
 	use("lock_array", "P25", "a lock that is a list", "array.lock", refused)
-	w.again("u3c_locked", "P18 U3c", "claim_set_hash split between manifest and attestation, under a lock", "packs/p18_claim_set_hash", refused, gate, "--lock", "{corpus}/locks/any.lock")
-	w.again("u3b_locked", "P23 U3b", "a lied claim_check under a lock", "packs/p23_claim_check", refused, gate, "--lock", "{corpus}/locks/any.lock")
+	w.again("u3c_locked", "P18 U3c", "claim_set_hash split between manifest and attestation, under a lock", "packs/p18_claim_set_hash", tampered(tamper), gate, "--lock", "{corpus}/locks/any.lock")
+	w.again("u3b_locked", "P23 U3b", "a lied claim_check under a lock", "packs/p23_claim_check", tampered(tamper), gate, "--lock", "{corpus}/locks/any.lock")
 	w.again("order_01", "", "a broken lock is refused before the pack is looked at", "packs/tampered_01", refused, gate, "--lock", "{corpus}/locks/k02.lock")
 }
 
@@ -661,7 +664,7 @@ func (w *world) anchors() {
 		conformance.Expect{Exit: 2, Integrity: "PASS"}, "--policy", "{corpus}/policy", "--require-anchor")
 	w.last().Extension = true
 	w.again("w1_unasked", "W1", "the same bundle, and nobody asks for an anchor", "packs/w1_bundle", passes("PASS", extraFile), gate)
-	w.again("u7_signer", "U7 P17", "a signer that nobody trusts", "packs/base_01", conformance.Expect{Exit: 2}, gate, "--trusted-signer", strings.Repeat("0", 64))
+	w.again("u7_signer", "U7 P17", "a signer that nobody trusts", "packs/base_01", conformance.Expect{Exit: 2, Integrity: "PASS", Claims: "PASS", Codes: []string{"E_SIGNER_UNTRUSTED"}}, gate, "--trusted-signer", strings.Repeat("0", 64))
 	w.last().Extension = true
 }
 

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Haserjian/assay-ledger/conformance"
+)
+
+// TestEveryCaseOfTheCorpusIsJudgedAsItSays is the contract of this verifier: exit code, verdicts and codes
+// of every case, in text and in JSON.
+func TestEveryCaseOfTheCorpusIsJudgedAsItSays(t *testing.T) {
+	corpus, err := conformance.Open("../../conformance/corpus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	outcomes, err := corpus.Run(t.Context(), conformance.Options{Judge: ourselves, Extensions: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[conformance.State]int{}
+	for _, o := range outcomes {
+		counts[o.State]++
+		if o.State == conformance.Disagrees {
+			t.Errorf("%s (%s): exit %d, want %d: %s; codes %v", o.Case.ID, o.Case.Title, o.Answer.Exit, o.Case.Expect.Exit, o.Problem, o.Codes)
+		}
+	}
+	t.Logf("%v", counts)
+	if counts[conformance.Agrees] < 240 {
+		t.Errorf("%v: cases are missing", counts)
+	}
+}
+
+// The corpus must be able to fail: a verifier that says the same of everything does.
+func TestAVerifierThatAlwaysSaysOneThingDiffers(t *testing.T) {
+	corpus, err := conformance.Open("../../conformance/corpus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for exit := range 4 {
+		outcomes, err := corpus.Run(t.Context(), conformance.Options{ExitOnly: true, Extensions: true, Filter: regexp.MustCompile(`^(good_01|claimfail_01|tampered_01|missing_01)$`),
+			Judge: func(context.Context, string, []string) (conformance.Answer, error) { return conformance.Answer{Exit: exit}, nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, o := range outcomes {
+			if o.State == conformance.Agrees {
+				n++
+			}
+		}
+		if len(outcomes) != 4 || n != 1 {
+			t.Errorf("always %d: %d of %d agree", exit, n, len(outcomes))
+		}
+	}
+}
+
+func TestACommandGetsThePackAndTheFlagsWhereItWantsThem(t *testing.T) {
+	ask := func(command string) string {
+		t.Helper()
+		answer, err := foreign(strings.Fields(command), time.Minute)(t.Context(), "the pack", []string{"--a", "b c"})
+		if err != nil {
+			t.Skipf("SKIPPED: no echo here: %v", err)
+		}
+		return strings.TrimSpace(string(answer.Output))
+	}
+	for command, want := range map[string]string{
+		"echo":                    "the pack --a b c",
+		"echo {pack} x":           "the pack x --a b c",
+		"echo {args} in {pack}":   "--a b c in the pack",
+		"echo --dir={pack}":       "--dir=the pack --a b c",
+		"echo {args}":             "--a b c the pack",
+		"echo {pack} {args} tail": "the pack --a b c tail",
+	} {
+		if got := ask(command); got != want {
+			t.Errorf("%s: %q, want %q", command, got, want)
+		}
+	}
+}
+
+func TestACommandThatHangsIsNoAnswer(t *testing.T) {
+	_, err := foreign(strings.Fields("sleep 60"), 50*time.Millisecond)(t.Context(), "60", nil)
+	if err == nil {
+		t.Error("a verifier that hangs answers")
+	}
+	var l limited
+	for range 5 {
+		if n, err := l.Write(make([]byte, maxAnswer/2)); n != maxAnswer/2 || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if len(l.kept) != maxAnswer {
+		t.Errorf("%d bytes are kept", len(l.kept))
+	}
+}
+
+func TestTextThatControlsATerminalIsADisagreement(t *testing.T) {
+	if !slices.ContainsFunc([]rune("ok\x1b[2J"), isControl) || slices.ContainsFunc([]rune("ok\nfine é 日"), isControl) {
+		t.Error("control characters are not told from text")
+	}
+}
