@@ -43,7 +43,9 @@ func TestAVerifierThatAlwaysSaysOneThingDiffers(t *testing.T) {
 	}
 	for exit := range 4 {
 		outcomes, err := corpus.Run(t.Context(), conformance.Options{ExitOnly: true, Extensions: true, Filter: regexp.MustCompile(`^(good_01|claimfail_01|tampered_01|missing_01)$`),
-			Judge: func(context.Context, string, []string) (conformance.Answer, error) { return conformance.Answer{Exit: exit}, nil }})
+			Judge: func(context.Context, string, []string) (conformance.Answer, error) {
+				return conformance.Answer{Exit: exit}, nil
+			}})
 		if err != nil {
 			t.Fatal(err)
 		}
