@@ -8,11 +8,11 @@ import (
 // maxMarkdown bounds a text that a pack controls: a document is for people.
 const maxMarkdown = 300
 
-// markdown shows text that somebody else chose as one word of a Markdown document: inside a table, a
+// Markdown shows text that somebody else chose as one word of a Markdown document: inside a table, a
 // list or a paragraph it stays text, whatever it holds. Plain text becomes a code span, so that it is
 // copied as it is; anything else has every punctuation mark escaped. What is not printable ASCII is
 // shown as in a Go string, and a long text is cut.
-func markdown(s string) string {
+func Markdown(s string) string {
 	if len(s) > maxMarkdown {
 		s = strconv.QuoteToASCII(s[:maxMarkdown]) + "..."
 	} else if !printableASCII(s) {

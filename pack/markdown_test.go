@@ -23,7 +23,7 @@ func TestMarkdownShowsHostileTextAsText(t *testing.T) {
 		">= 1 receipts":               "`>= 1 receipts`",
 		strings.Repeat("a", 301):      "`\"" + strings.Repeat("a", 300) + "\"...`",
 	} {
-		if got := markdown(text); got != want {
+		if got := Markdown(text); got != want {
 			t.Errorf("%q: %s, want %s", text, got, want)
 		}
 	}
@@ -35,7 +35,7 @@ func FuzzMarkdown(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		got := markdown(text)
+		got := Markdown(text)
 		if !printableASCII(got) || len(got) > 12*maxMarkdown {
 			t.Fatalf("%q: %q", text, got)
 		}

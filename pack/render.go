@@ -196,7 +196,7 @@ func (b *build) summary() []byte {
 	}
 	for _, row := range rows {
 		if row[1] != "" {
-			fmt.Fprintf(&w, "| %s | %s |\n", row[0], markdown(row[1]))
+			fmt.Fprintf(&w, "| %s | %s |\n", row[0], Markdown(row[1]))
 		}
 	}
 	w.WriteString("\n## Receipts\n\n")
@@ -234,7 +234,7 @@ func (b *build) facts(w *strings.Builder) {
 		{"From", b.lines.min.at}, {"To", b.lines.max.at}, {"Mode", b.Mode}, {"Suite", b.SuiteID},
 		{"Claim check", b.a.ClaimCheck}, {"Head hash", b.lines.head}, {"Policy hash", b.PolicyHash},
 	} {
-		fmt.Fprintf(w, "| %s | %s |\n", row[0], markdown(row[1]))
+		fmt.Fprintf(w, "| %s | %s |\n", row[0], Markdown(row[1]))
 	}
 }
 
@@ -247,7 +247,7 @@ func (b *build) kindList(w *strings.Builder) {
 	w.WriteString("| Type | Receipts |\n|---|---|\n")
 	for _, kind := range slices.Sorted(maps.Keys(b.lines.kinds)) {
 		if kind != "" {
-			fmt.Fprintf(w, "| %s | %d |\n", markdown(kind), b.lines.kinds[kind])
+			fmt.Fprintf(w, "| %s | %d |\n", Markdown(kind), b.lines.kinds[kind])
 		}
 	}
 	if n := b.lines.kinds[""]; n > 0 {
@@ -265,6 +265,6 @@ func (b *build) claimList(w *strings.Builder) {
 		if r.Passed {
 			word = "PASS"
 		}
-		fmt.Fprintf(w, "- %s %s (%s): expected %s; actual %s\n", word, markdown(r.ClaimID), markdown(r.Severity), markdown(r.Expected), markdown(r.Actual))
+		fmt.Fprintf(w, "- %s %s (%s): expected %s; actual %s\n", word, Markdown(r.ClaimID), Markdown(r.Severity), Markdown(r.Expected), Markdown(r.Actual))
 	}
 }
