@@ -302,7 +302,7 @@ func (b *bundleWriter) copy(name, path string) {
 
 // bundlePages are what a bundle says about its pack, by file name. The pack was verified.
 func bundlePages(r *report.Report) (map[string][]byte, error) {
-	pages := map[string][]byte{"PACK_SUMMARY.md": summaryPage(r), "VERIFY_INSTRUCTIONS.md": instructionsPage(r)}
+	pages := map[string][]byte{"PACK_SUMMARY.md": r.Markdown(), "VERIFY_INSTRUCTIONS.md": instructionsPage(r)}
 	for name, v := range map[string]jcs.Value{"SIGNER_INFO.json": signerInfo(r), "VERIFY_RESULT.json": r.JSON("verify-pack")} {
 		text, err := jcs.AppendPretty(nil, v)
 		if err != nil {
@@ -326,38 +326,6 @@ func signerInfo(r *report.Report) jcs.Value {
 		jcs.M("pinned", jcs.Boolean(r.Pinned)),
 		jcs.M("note", jcs.Str(note)),
 	)
-}
-
-func summaryPage(r *report.Report) []byte {
-	a := r.Manifest.Attestation
-	var w bytes.Buffer
-	fmt.Fprintf(&w, "# Proof pack %s\n\n| | |\n|---|---|\n", pack.Markdown(r.Manifest.PackID))
-	for _, row := range [][2]string{
-		{"Run", r.Manifest.RunID}, {"Receipts", fmt.Sprint(r.Receipts)}, {"From", a.TimestampStart}, {"To", a.TimestampEnd}, {"Mode", a.Mode},
-		{"Signer", r.Manifest.SignerID}, {"Key (SHA-256)", fmt.Sprintf("%x", r.Manifest.SignerFingerprint())},
-		{"Manifest (SHA-256, canonical)", fmt.Sprintf("%x", r.Manifest.Digest())},
-	} {
-		fmt.Fprintf(&w, "| %s | %s |\n", row[0], pack.Markdown(row[1]))
-	}
-	for _, channel := range r.Channels() {
-		fmt.Fprintf(&w, "| Verdict: %s | %s |\n", channel.Name, channel.Word)
-	}
-	w.WriteString("\n## Claims\n\n")
-	switch {
-	case r.Claims == pack.Skipped:
-		w.WriteString("The pack declares none.\n")
-	case !r.ClaimsReexecuted:
-		w.WriteString("Their definitions were not at hand: what follows, if anything, is the signer's word.\n\n")
-	}
-	for _, c := range r.ClaimResults {
-		word := "holds"
-		if !c.Passed {
-			word = "**does not hold**"
-		}
-		fmt.Fprintf(&w, "- %s (%s) %s: expected %s; %s\n", pack.Markdown(c.ClaimID), pack.Markdown(c.Severity), word, pack.Markdown(c.Expected), pack.Markdown(c.Actual))
-	}
-	w.WriteString("\nThis page is a convenience, and so is everything outside `pack/`: verify the pack.\n")
-	return w.Bytes()
 }
 
 func instructionsPage(r *report.Report) []byte {

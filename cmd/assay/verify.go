@@ -107,6 +107,10 @@ func (f *expectFlags) options(c *cobra.Command) (o pack.Options, err error) {
 		return o, err
 	}
 	if f.lock != "" {
+		if _, err := os.Stat(f.lock); errors.Is(err, fs.ErrNotExist) {
+			// pack.md §4.7: "lock file missing | 2": whoever takes the lock away does not get past it.
+			return o, &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("no lockfile at %s", f.lock), Hint: "make one with 'assay lock init'"}
+		}
 		if o.Lock, err = readLock(f.lock); err != nil {
 			return o, err
 		}

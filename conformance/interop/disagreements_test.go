@@ -74,6 +74,9 @@ func listed() map[string]disagreement {
 	list("exit 1", "exit 3", "1 is for an honest failure, which these are not", "run/no such card", "run/no such mode", "run/nothing was recorded")
 	list("exit 1", "exit 127", "the code of every shell for a program that is not there", "run/no such program")
 
+	// Keys.
+	list("exit 0", "exit 3", "it leaves exported private keys readable by everybody; we import none that others may have read", "keys/exported by python, imported by ours as it is")
+
 	// Locks.
 	list(exit1JSON2, "exit 2", inJSON+"; from two cards it writes a lock that it refuses itself", "lock/init from two cards, by python, checked")
 	list(exit1JSON2, "exit 0", "it knows built-in cards only, so what holds packs to custom claims cannot be checked there; it fails closed", "lock/custom card, by ours, checked")

@@ -205,9 +205,16 @@ func keysShared(t *testing.T, w *reference) {
 			}
 			exported := filepath.Join(dir, "exported")
 			make(t, dir, "key", "export", "ci-key", "--private", "-o", exported).ok(t)
-			for importer, take := range tools {
+			for _, importer := range []string{"ours", "python"} { // ours first: it finds the modes as they were left
+				take := tools[importer]
 				other := home(t)
-				take(t, other, "key", "import", filepath.Join(exported, "ci-key.pub.b64"), "--private", filepath.Join(exported, "ci-key.key.b64"), "--set-active").ok(t)
+				private := filepath.Join(exported, "ci-key.key.b64")
+				open := take(t, home(t), "key", "import", filepath.Join(exported, "ci-key.pub.b64"), "--private", private)
+				w.compare(t, "keys/exported by "+maker+", imported by "+importer+" as it is", "exit 0", fmt.Sprint("exit ", open.Exit))
+				if err := os.Chmod(private, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				take(t, other, "key", "import", filepath.Join(exported, "ci-key.pub.b64"), "--private", private, "--set-active").ok(t)
 				signer := sign(t, other, importer)
 				w.compare(t, "keys/exported by "+maker+", imported by "+importer, word(signer, "ci-key "+fingerprintFile(t, exported)), "equal")
 			}
