@@ -599,7 +599,7 @@ func (w *world) locks() {
 	use("lock_signer", "", "a lock that names its cards and its signer", "signer.lock", passes("PASS"))
 	use("lock_other_card", "", "a lock that names other cards", "other_card.lock", drift("E_LOCK_MISMATCH"))
 	use("lock_nobody", "", "an allowlist that admits nobody", "nobody.lock", drift("E_SIGNER_UNTRUSTED"))
-	use("lock_missing", "", "a lock that is not there", "no_such.lock", conformance.Expect{Exit: 3})
+	use("lock_missing", "", "a lock that is not there", "no_such.lock", conformance.Expect{Exit: 2}) // pack.md §4.7: "lock file missing | 2"
 
 	doubled := bytes.Replace(anybody, []byte(`"signer_policy": `), []byte(`"signer_policy": {"mode": "allowlist", "allowed_fingerprints": []}, "signer_policy": `), 1)
 	w.files["locks/k01.lock"] = doubled
