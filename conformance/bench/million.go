@@ -44,9 +44,17 @@ func million(ctx context.Context) (string, bool, error) {
 	if err != nil {
 		return "", false, err
 	}
-	verify, err := alone(ctx, "verify", dir)
-	if err != nil {
-		return "", false, err
+	var verify step
+	for i := range 3 { // a busy neighbour costs processor time too: the best round counts
+		again, err := alone(ctx, "verify", dir)
+		if err != nil {
+			return "", false, err
+		}
+		again.Memory = max(again.Memory, verify.Memory)
+		if i > 0 {
+			again.processor = min(again.processor, verify.processor)
+		}
+		verify = again
 	}
 	speed := float64(verify.Bytes) / verify.processor.Seconds()
 	text := fmt.Sprintf("%d MB: built in %.1f s and %d MB of memory, verified at %.0f MB/s in %d MB",
