@@ -145,7 +145,10 @@ func (b *build) defaults() error {
 		if _, err := cardOf(c.value()); err != nil {
 			return err
 		}
-		b.claims = append(b.claims, c.Claims...)
+		for _, claim := range c.Claims {
+			claim, _ = claim.canonical()
+			b.claims = append(b.claims, claim)
+		}
 	}
 	switch {
 	case b.Now.IsZero():

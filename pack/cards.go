@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -108,6 +107,40 @@ func canonicalHash(v jcs.Value) string {
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
+}
+
+// canonical is the claim with its parameters spelled as claim_set_hash covers them, and whether they were:
+// 1.0 is 1 there, and the members of an object are sorted. The spelling shows in the texts of results, and
+// one hash must not stand for two of them.
+func (c Claim) canonical() (_ Claim, same bool) {
+	text, err := jcs.AppendPack(nil, c.Params)
+	if err != nil || c.Params.Kind == jcs.Null {
+		return c, true
+	}
+	params, err := jcs.Parse(text, jcs.Limits{Bytes: maxFile, Depth: maxDepth})
+	if err != nil || sameSpelling(&params, &c.Params) {
+		return c, true
+	}
+	c.Params = params
+	return c, false
+}
+
+// sameSpelling reports whether two values are written alike: numbers to the letter, members in one order.
+func sameSpelling(a, b *jcs.Value) bool {
+	if a.Kind != b.Kind || a.Bool != b.Bool || a.Text != b.Text || len(a.Items) != len(b.Items) || len(a.Members) != len(b.Members) {
+		return false
+	}
+	for i := range a.Items {
+		if !sameSpelling(&a.Items[i], &b.Items[i]) {
+			return false
+		}
+	}
+	for i := range a.Members {
+		if a.Members[i].Name != b.Members[i].Name || !sameSpelling(&a.Members[i].Value, &b.Members[i].Value) {
+			return false
+		}
+	}
+	return true
 }
 
 // value is the claim as it is hashed, and as a card file holds it.
@@ -248,8 +281,8 @@ func (c Claim) refuse() error {
 	if path, _ := c.Params.Get("contract_path"); c.Check == coverageCheck && path.Kind == jcs.String && !localPath(path.Text) {
 		return fmt.Errorf("param 'contract_path': %s leads out of the directory", quote(path.Text))
 	}
-	switch severity := strings.ToLower(c.Severity); {
-	case !ok || known.Reference || severity != "critical" && severity != "warning":
+	switch word := severity(c.Severity); {
+	case !ok || known.Reference || word != "critical" && word != "warning":
 		return nil
 	}
 	if problem := c.problem(); problem != "" {

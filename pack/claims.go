@@ -176,14 +176,14 @@ func (run *claimRun) resultOf(i int, c check) ClaimResult {
 	r := c.answer()
 	r.ClaimID, r.FalsifierStatus = run.claims[i].ID, "not_required"
 	if r.Severity == "" {
-		r.Severity = strings.ToLower(run.claims[i].Severity)
+		r.Severity = severity(run.claims[i].Severity)
 	}
 	return r
 }
 
 // newCheck makes the check of a claim. wants are the receipt types it is to see; none means all receipts.
 func newCheck(claim Claim, e *effort) (c check, wants []jcs.Value) {
-	switch strings.ToLower(claim.Severity) {
+	switch severity(claim.Severity) {
 	case "critical", "warning":
 	default:
 		return refused{ClaimResult{
@@ -208,6 +208,15 @@ func newCheck(claim Claim, e *effort) (c check, wants []jcs.Value) {
 		return refused{ClaimResult{Expected: "valid params for check '" + claim.Check + "'", Actual: p.problem}}, nil
 	}
 	return c, wants
+}
+
+// severity is the word in lowercase, as Python has it: to Go the capital I with a dot (U+0130) is an i in
+// lowercase, and to Python two characters.
+func severity(word string) string {
+	if !isASCII(word) {
+		return word
+	}
+	return strings.ToLower(word)
 }
 
 const unknownCheck = "unknown check function"

@@ -317,11 +317,18 @@ func (p *params) types(absent string) (wants []jcs.Value, all string) {
 
 func reprText(s string) string { return pyRepr(jcs.Str(s)) }
 
-// effort bounds what the patterns of all claims of a pack may cost together. It counts, so that a
-// verdict depends on no clock: a step is one instruction of a pattern at one byte of a text.
+// effort bounds what the patterns of all claims of a pack may cost together, and what they may keep. It
+// counts, so that a verdict depends on no clock and no machine: a step is one instruction of a pattern at one byte of a text.
 type effort struct {
 	spent int64
 	size  int // of the patterns
+	kept  int // of receipts, in units of 8 bytes
+}
+
+// keep counts n more units, and reports whether there is room for them.
+func (e *effort) keep(n int) bool {
+	e.kept += n
+	return e.kept <= maxKept
 }
 
 const (
@@ -330,6 +337,7 @@ const (
 	maxSizes   = 1 << 20  // of all patterns
 	maxSubject = 64 << 10 // bytes
 	maxEffort  = 1 << 30  // steps; some seconds for the worst of patterns
+	maxKept    = 40 << 20 // units of 8 bytes: two every_has on as many receipts as a pack may have, eight on a million
 )
 
 // pattern is RE2 that must match the whole of a text (threats.md K06).

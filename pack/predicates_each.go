@@ -201,10 +201,29 @@ func askModels(p *params) (check, []jcs.Value) {
 	for i, a := range allowed {
 		shown[i] = jcs.Str(a)
 	}
+	prefixes = shortest(prefixes)
 	return askEach(p, "model_call", p.wordOr("field_name", "model_id"), "in "+listed(shown), func(v *jcs.Value) bool {
-		return v != nil && v.Kind == jcs.String &&
-			(names[v.Text] || slices.ContainsFunc(prefixes, func(b string) bool { return strings.HasPrefix(v.Text, b) }))
+		return v != nil && v.Kind == jcs.String && (names[v.Text] || beginsWithOne(v.Text, prefixes))
 	})
+}
+
+// shortest sorts prefixes and leaves out those that begin with another one.
+func shortest(prefixes []string) []string {
+	slices.Sort(prefixes)
+	var kept []string
+	for _, p := range prefixes {
+		if n := len(kept); n == 0 || !strings.HasPrefix(p, kept[n-1]) {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+// beginsWithOne looks at one prefix only, however many there are: of prefixes none of which begins with
+// another, the one that text begins with is the last that does not sort after it.
+func beginsWithOne(text string, prefixes []string) bool {
+	i, found := slices.BinarySearch(prefixes, text)
+	return found || i > 0 && strings.HasPrefix(text, prefixes[i-1])
 }
 
 // tokens is token_max.

@@ -12,7 +12,8 @@ import (
 )
 
 // This file is the checks of ours that see what only all receipts together show. They keep eight to some
-// forty bytes a receipt, as their docs say.
+// forty bytes a receipt, as their docs say, and all of them together keep no more than maxKept: a pack may
+// declare a thousand such claims on millions of receipts, and is not to choose how much memory we have.
 
 // latency is latency_p95_le. It keeps 8 bytes a receipt.
 type latency struct {
@@ -22,15 +23,20 @@ type latency struct {
 	values               []float64
 	found, misses        int
 	ids                  evidence
+	effort               *effort
+	spent                bool
 }
 
 func askLatency(p *params) (check, []jcs.Value) {
 	wants, all := p.types("model_call")
-	return &latency{most: p.bound("max_ms"), field: p.wordOr("field_name", "latency_ms"), all: all,
+	return &latency{most: p.bound("max_ms"), field: p.wordOr("field_name", "latency_ms"), all: all, effort: p.effort,
 		allowMiss: p.flag("allow_missing"), allowNone: p.flag("allow_none")}, wants
 }
 
 func (c *latency) add(r *seen) {
+	if c.spent {
+		return
+	}
 	c.found++
 	v, _ := r.receipt.Get(c.field)
 	f, ok := v.Float64()
@@ -39,7 +45,9 @@ func (c *latency) add(r *seen) {
 		c.ids.add(r.id)
 		return
 	}
-	c.values = append(c.values, f)
+	if c.spent = !c.effort.keep(1); !c.spent {
+		c.values = append(c.values, f)
+	}
 }
 
 func (c *latency) answer() ClaimResult {
@@ -47,6 +55,9 @@ func (c *latency) answer() ClaimResult {
 		Expected: fmt.Sprintf("95th percentile of %s in all %s <= %s", c.field, c.all, c.most.text),
 		Actual:   fmt.Sprintf("none in %d", c.found),
 		Evidence: c.ids,
+	}
+	if c.spent {
+		return gaveUp(a, c.found)
 	}
 	if n := len(c.values); n > 0 {
 		values := slices.Clone(c.values) // an answer changes nothing
@@ -76,11 +87,13 @@ type gaps struct {
 	values        []int64
 	found, misses int
 	ids           evidence
+	effort        *effort
+	spent         bool
 }
 
 func askGaps(p *params) (check, []jcs.Value) {
 	wants, all := p.types("")
-	c := &gaps{field: p.wordOr("field_name", "seq"), all: all, allowNone: p.flag("allow_none")}
+	c := &gaps{field: p.wordOr("field_name", "seq"), all: all, effort: p.effort, allowNone: p.flag("allow_none")}
 	if v, ok := p.value.Get("start"); ok && v.Kind == jcs.Null {
 		c.anyStart = true
 	} else if ok {
@@ -90,6 +103,9 @@ func askGaps(p *params) (check, []jcs.Value) {
 }
 
 func (c *gaps) add(r *seen) {
+	if c.spent {
+		return
+	}
 	c.found++
 	v, _ := r.receipt.Get(c.field)
 	n, ok := v.Int64()
@@ -98,13 +114,18 @@ func (c *gaps) add(r *seen) {
 		c.ids.add(r.id)
 		return
 	}
-	c.values = append(c.values, n)
+	if c.spent = !c.effort.keep(1); !c.spent {
+		c.values = append(c.values, n)
+	}
 }
 
 func (c *gaps) answer() ClaimResult {
 	a := ClaimResult{Expected: fmt.Sprintf("%s of all %s without a gap", c.field, c.all), Evidence: c.ids}
 	if !c.anyStart {
 		a.Expected = fmt.Sprintf("%s of all %s from %d without a gap", c.field, c.all, c.start)
+	}
+	if c.spent {
+		return gaveUp(a, c.found)
 	}
 	values := slices.Clone(c.values)
 	slices.Sort(values)
@@ -133,13 +154,16 @@ type linked struct {
 	allowNone        bool
 	named            map[[16]byte]struct{} // by receipts of type to
 	waiting          map[[16]byte]int      // how many of type from wait for it
-	ids              []waitingID
+	ids              map[[16]byte][]waitingID
+	numIDs           int
 	found, unmatched int
+	effort           *effort
+	spent            bool
 }
 
 type waitingID struct {
-	key [16]byte
-	id  string
+	at int // its place among the receipts of type from
+	id string
 }
 
 // maxWaiting bounds the ids that may become evidence; more are counted, but not named.
@@ -150,7 +174,7 @@ func askEveryHas(p *params) (check, []jcs.Value) {
 		from: p.word("receipt_type"), to: p.word("has_type"),
 		key: p.wordOr("link_field", "receipt_id"), toKey: p.wordOr("has_link_field", "parent_receipt_id"),
 		allowNone: p.flag("allow_none"),
-		named:     map[[16]byte]struct{}{}, waiting: map[[16]byte]int{},
+		named:     map[[16]byte]struct{}{}, waiting: map[[16]byte]int{}, ids: map[[16]byte][]waitingID{}, effort: p.effort,
 	}
 	switch p.optional("order", "any") {
 	case "any":
@@ -179,12 +203,18 @@ func linkKey(r *seen, field string) (key [16]byte, ok bool) {
 }
 
 func (c *linked) add(r *seen) {
-	if r.is(c.from) {
+	if !c.spent && r.is(c.from) {
 		c.need(r)
 	}
-	if r.is(c.to) {
+	if !c.spent && r.is(c.to) {
 		c.offer(r)
 	}
+}
+
+// keep counts what a map has grown by, and gives up when that is too much.
+func (c *linked) keep(before, after int) {
+	const units = 5 // a key of 16 bytes, what it maps to, and what a map leaves free
+	c.spent = c.spent || after > before && !c.effort.keep(units)
 }
 
 func (c *linked) need(r *seen) {
@@ -197,10 +227,14 @@ func (c *linked) need(r *seen) {
 	}
 	c.unmatched++
 	if ok && c.after {
+		before := len(c.waiting)
 		c.waiting[key]++
+		c.keep(before, len(c.waiting))
 	}
-	if len(c.ids) < maxWaiting && r.id != "" {
-		c.ids = append(c.ids, waitingID{key, strings.Clone(r.id)})
+	// Those that name nothing have the zero key, which is the hash of no value that anyone finds.
+	if c.numIDs < maxWaiting && r.id != "" {
+		c.ids[key] = append(c.ids[key], waitingID{c.found, strings.Clone(r.id)})
+		c.numIDs++
 	}
 }
 
@@ -210,7 +244,9 @@ func (c *linked) offer(r *seen) {
 		return
 	}
 	if c.before {
+		before := len(c.named)
 		c.named[key] = struct{}{}
+		c.keep(before, len(c.named))
 	}
 	n := c.waiting[key]
 	if n == 0 {
@@ -218,8 +254,8 @@ func (c *linked) offer(r *seen) {
 	}
 	delete(c.waiting, key)
 	c.unmatched -= n
-	// Those that name nothing have the zero key, which is the hash of no value that anyone finds.
-	c.ids = slices.DeleteFunc(c.ids, func(w waitingID) bool { return w.key == key })
+	c.numIDs -= len(c.ids[key])
+	delete(c.ids, key)
 }
 
 func (c *linked) answer() ClaimResult {
@@ -229,17 +265,32 @@ func (c *linked) answer() ClaimResult {
 	} else if !c.after {
 		where = " before it"
 	}
+	var waiting []waitingID
+	for _, some := range c.ids {
+		waiting = append(waiting, some...)
+	}
+	slices.SortFunc(waiting, func(v, w waitingID) int { return v.at - w.at })
 	var ids evidence
-	for _, w := range c.ids {
+	for _, w := range waiting {
 		ids.add(w.id)
 	}
-	return settle(ClaimResult{
+	a := ClaimResult{
 		Passed: c.unmatched == 0,
 		Expected: fmt.Sprintf("every %s receipt has a %s receipt%s whose %s is its %s",
 			reprText(c.from), reprText(c.to), where, c.toKey, c.key),
 		Actual:   fmt.Sprintf("%d without out of %d", c.unmatched, c.found),
 		Evidence: ids,
-	}, c.found, 0, false, c.allowNone)
+	}
+	if c.spent {
+		return gaveUp(a, c.found)
+	}
+	return settle(a, c.found, 0, false, c.allowNone)
+}
+
+// gaveUp is the answer of a check that could not keep what it needs to know.
+func gaveUp(a ClaimResult, found int) ClaimResult {
+	a.Passed, a.Actual = false, fmt.Sprintf("gave up after %d: the claims keep too much of the receipts", found)
+	return a
 }
 
 // proportion is ratio.
@@ -328,7 +379,8 @@ func (c *proportion) answer() ClaimResult {
 // what never came to it, and this check does not say otherwise.
 type proxied struct {
 	typ                   string
-	types                 []string // of the receipts that must be as many
+	types                 []string        // of the receipts that must be as many
+	typed                 map[string]bool // of types, by every name
 	counts                bool
 	found, bad, unequal   int // receipts of typ: all, without numbers, with different ones
 	bypasses              int
@@ -342,16 +394,20 @@ func askProxy(p *params) (check, []jcs.Value) {
 	c.one.SetInt64(1)
 	wants := []jcs.Value{jcs.Str(c.typ)}
 	if _, c.counts = p.value.Get("counted_types"); c.counts {
-		c.types = p.words("counted_types")
+		c.types, c.typed = p.words("counted_types"), map[string]bool{}
 		for _, typ := range c.types {
 			wants = append(wants, jcs.Str(typ))
+			c.typed[typ] = true
+		}
+		if c.typed[breakglass] {
+			c.typed[BreakglassType] = true
 		}
 	}
 	return c, wants
 }
 
 func (c *proxied) add(r *seen) {
-	if slices.ContainsFunc(c.types, r.is) {
+	if r.typ.Kind == jcs.String && c.typed[r.typ.Text] {
 		c.in.Add(&c.in, &c.one)
 	}
 	if !r.is(c.typ) {

@@ -20,10 +20,11 @@ var projected = []string{"signatures", "signature", "cose_signature", "receipt_h
 // hash of each id and the extremes of the timestamps, so its memory does not depend on
 // how long they are.
 type receiptScan struct {
-	runID  string    // of the attestation: what every run id must be
-	claims *claimRun // fed with every receipt, in order; nil: nothing to evaluate
-	asked  *claimRun // as claims, for those that the relying party adds
-	found  findings
+	runID   string    // of the attestation: what every run id must be
+	claims  *claimRun // fed with every receipt, in order; nil: nothing to evaluate
+	spelled *claimRun // as claims, for the same in another spelling
+	asked   *claimRun // as claims, for those that the relying party adds
+	found   findings
 
 	digest   [32]byte // of the file
 	size     int64
@@ -124,11 +125,10 @@ func (s *receiptScan) line(line []byte) {
 	s.form(line, &v, &c, canonical)
 	s.order(&c)
 	s.census.add(&c)
-	if s.claims != nil {
-		s.claims.add(v)
-	}
-	if s.asked != nil {
-		s.asked.add(v)
+	for _, run := range [...]*claimRun{s.claims, s.spelled, s.asked} {
+		if run != nil {
+			run.add(v)
+		}
 	}
 	s.count++
 }

@@ -1,6 +1,8 @@
 package pack
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,18 +13,33 @@ import (
 
 // definition is the claims that claim_set_hash stands for, and their evaluation.
 type definition struct {
-	cards  []Card
-	claims []Claim // of the cards
-	run    *claimRun
+	cards   []Card
+	claims  []Claim // of the cards, in the spelling of the hash
+	run     *claimRun
+	spelled *claimRun // the claims as the cards spell them; nil: in the same way
 }
 
-// start returns what the receipts are to be shown to, nil if nothing.
-func (d *definition) start() *claimRun {
-	if d == nil {
-		return nil
+// newDefinition is the claims of cards, in both spellings (Claim.canonical).
+func newDefinition(cards []Card) *definition {
+	d := &definition{cards: cards}
+	raw, differ := claimsOfCards(cards), false
+	for _, c := range raw {
+		canonical, same := c.canonical()
+		d.claims = append(d.claims, canonical)
+		differ = differ || !same
 	}
-	d.run = newClaimRun(d.claims)
-	return d.run
+	if d.run = newClaimRun(d.claims); differ {
+		d.spelled = newClaimRun(raw)
+	}
+	return d
+}
+
+// runs is what the receipts are to be shown to, nil if nothing.
+func (d *definition) runs() (run, spelled *claimRun) {
+	if d == nil {
+		return nil, nil
+	}
+	return d.run, d.spelled
 }
 
 // define finds the definitions whose hash is the attested claim_set_hash (pack.md §5.4, §5.7).
@@ -42,7 +59,8 @@ func (v *verifier) define() *definition {
 	sidecar := v.sidecar()
 	search := cardSearch{want: a.ClaimSetHash, budget: 4096}
 	switch {
-	case search.try(locked), search.try(v.o.Cards), search.each(known), search.try(sidecar):
+	// What we know goes by our names, however the sidecar cuts and calls it: locks are made of these cards.
+	case search.try(locked), search.try(v.o.Cards), search.each(known), search.byIDs(known, v.report.results), search.try(sidecar):
 	case search.byIDs(slices.Concat(known, sidecar), v.report.results):
 	case search.orders(BuiltinCards()):
 	default:
@@ -51,11 +69,7 @@ func (v *verifier) define() *definition {
 		}
 		return nil
 	}
-	d := &definition{cards: search.found}
-	for _, c := range d.cards {
-		d.claims = append(d.claims, c.Claims...)
-	}
-	return d
+	return newDefinition(search.found)
 }
 
 // sidecar reads _unsigned/run_cards.json. Nothing signed covers it, but what does not
@@ -102,19 +116,72 @@ func parseCards(text []byte) ([]Card, error) {
 type cardSearch struct {
 	want   string
 	budget int // how many more sequences may be hashed
+	hashed int // bytes so far
+	texts  map[*Claim][]byte
 	found  []Card
 }
 
+// maxHashed bounds the bytes that are hashed in search of the cards: the sidecar is as long as the pack likes.
+const maxHashed = 256 << 20
+
 func (s *cardSearch) try(cards []Card) bool {
-	if len(cards) == 0 || s.budget == 0 || numClaims(cards) > maxClaims {
+	if len(cards) == 0 || s.budget == 0 || s.hashed > maxHashed || numClaims(cards) > maxClaims {
 		return false
 	}
 	s.budget--
-	if ClaimSetHash(cards) != s.want {
+	if s.hash(cards) != s.want {
 		return false
 	}
 	s.found = slices.Clone(cards)
 	return true
+}
+
+// hash is ClaimSetHash, which makes the canonical text of each card once: C of a list is the texts of its
+// items with commas between them.
+func (s *cardSearch) hash(cards []Card) string {
+	sum := sha256.New()
+	before := byte('[')
+	for _, card := range cards {
+		if len(card.Claims) == 0 {
+			continue
+		}
+		text := s.text(card.Claims)
+		if text == nil {
+			return ""
+		}
+		sum.Write([]byte{before})
+		sum.Write(text)
+		s.hashed += len(text)
+		before = ','
+	}
+	if before == '[' {
+		return ClaimSetHash(nil)
+	}
+	sum.Write([]byte{']'})
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// text is C(claims) without its brackets, nil if there is none.
+func (s *cardSearch) text(claims []Claim) []byte {
+	first := &claims[0] // cards are copied, their claims are not
+	if text, ok := s.texts[first]; ok {
+		return text
+	}
+	if s.texts == nil {
+		s.texts = map[*Claim][]byte{}
+	}
+	list := jcs.Arr()
+	for _, c := range claims {
+		list.Items = append(list.Items, c.value())
+	}
+	text, err := jcs.AppendPack(nil, list)
+	if err != nil {
+		text = nil
+	} else {
+		text = text[1 : len(text)-1]
+	}
+	s.texts[first] = text
+	return text
 }
 
 // maxClaims is how many claims a verifier evaluates: each is asked of every receipt.
@@ -208,10 +275,18 @@ func (v *verifier) reexecute() {
 	if v.claims == nil || v.claims.run == nil {
 		return
 	}
-	v.cover.settle(v.claims.run)
-	results := v.claims.run.results()
-	again := v.signersWord(results)
-	literal, differs := v.claims.run.literalResults(results)
+	run := v.claims.run
+	results, again := v.outcome(run)
+	// A builder that keeps to the spelling of its cards, as the reference does, has other words in its
+	// results; but the claims are the same, and come to the same.
+	if spelled := v.claims.spelled; spelled != nil && v.contradiction(results) != "" {
+		warned := v.warned
+		told, executed := v.outcome(spelled)
+		if v.warned = warned; v.contradiction(told) == "" && samePassed(told, results) {
+			run, results, again = spelled, told, executed
+		}
+	}
+	literal, differs := run.literalResults(results)
 	switch problem := v.contradiction(results); {
 	case problem == "":
 	case differs && v.contradiction(literal) == "":
@@ -225,6 +300,17 @@ func (v *verifier) reexecute() {
 		v.found.add(eTamper, problem, "the claims give %s, and other results than those attested, which is %s", claimVerdict(results), v.m.Attestation.ClaimCheck)
 	}
 	v.r.ClaimResults, v.r.ClaimsReexecuted, v.r.Cards = results, again, v.claims.cards
+}
+
+func samePassed(a, b []ClaimResult) bool {
+	return slices.EqualFunc(a, b, func(x, y ClaimResult) bool { return x.Passed == y.Passed && x.Severity == y.Severity })
+}
+
+// outcome is what the claims come to; again is false where that is only what the report says.
+func (v *verifier) outcome(run *claimRun) (results []ClaimResult, again bool) {
+	v.cover.settle(run)
+	results = run.results()
+	return results, v.signersWord(results)
 }
 
 // signersWord replaces the results that cannot be found again here by those of the report, and reports

@@ -120,14 +120,14 @@ func (v *verifier) contents() (signature []byte) {
 	}
 	v.claims = v.define()
 
-	run := v.claims.start()
+	run, spelled := v.claims.runs()
 	if v.cover = v.o.Contract.cover(); v.cover != nil {
 		if run == nil {
 			run = newClaimRun(nil)
 		}
 		run.all = append(run.all, v.cover)
 	}
-	scan := &receiptScan{runID: v.m.RunID, claims: run}
+	scan := &receiptScan{runID: v.m.RunID, claims: run, spelled: spelled}
 	if len(v.o.Ask) > 0 {
 		scan.asked = newClaimRun(claimsOfCards(v.o.Ask))
 	}

@@ -1,0 +1,208 @@
+package pack
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+// oneCard is a card of one claim.
+func oneCard(t testing.TB, check, params string) Card {
+	t.Helper()
+	return Card{ID: "acme.card", Name: "Acme", Claims: []Claim{{ID: "c", Check: check, Severity: "critical", Params: mustParse(t, params)}}}
+}
+
+func TestAPrefixIsFoundByOneLookWhateverTheOthersAre(t *testing.T) {
+	words := []string{"", "a", "b", "aa", "ab", "ba", "aab", "abb", "b\xff", "ba\x00"}
+	for set := range 1 << len(words) {
+		var prefixes []string
+		for i, w := range words[1:] {
+			if set&(2<<i) != 0 {
+				prefixes = append(prefixes, w)
+			}
+		}
+		kept := shortest(slices.Clone(prefixes))
+		for _, text := range append(words, "aabx", "abx", "bz", "b\xffx", "c") {
+			want := slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(text, p) })
+			if got := beginsWithOne(text, kept); got != want {
+				t.Fatalf("%q begins with one of %q: %t", text, prefixes, got)
+			}
+		}
+	}
+}
+
+func TestClaimsThatKeepTooMuchOfTheReceiptsGiveUpAndFail(t *testing.T) {
+	for _, c := range []struct {
+		check, params, actual string
+		room                  int
+	}{
+		{"no_gap_in_seq", `{}`, "gave up after 3: the claims keep too much of the receipts", 2},
+		{"latency_p95_le", `{"field_name":"seq","max_ms":9}`, "gave up after 3: the claims keep too much of the receipts", 2},
+		{"every_has", `{"receipt_type":"model_call","has_type":"model_call","has_link_field":"self"}`, "gave up after 2: the claims keep too much of the receipts", 14},
+		{"every_has", `{"receipt_type":"refusal","has_type":"model_call","has_link_field":"self","allow_none":true}`, "gave up after 0: the claims keep too much of the receipts", 14},
+	} {
+		for _, enough := range []bool{false, true} {
+			run := newClaimRun(oneCard(t, c.check, c.params).Claims)
+			var e *effort
+			switch check := run.checks[0].(type) {
+			case *gaps:
+				e = check.effort
+			case *latency:
+				e = check.effort
+			case *linked:
+				e = check.effort
+			}
+			if e.kept = maxKept - c.room; enough {
+				e.kept = maxKept - 40
+			}
+			for i := range 4 {
+				run.add(mustParse(t, fmt.Sprintf(`{"receipt_id":"r%d","type":"model_call","seq":%d,"self":"r%d"}`, i, i, i)))
+			}
+			if got := run.results()[0]; got.Passed != enough || !enough && got.Actual != c.actual {
+				t.Errorf("%s, enough %t: %+v", c.check, enough, got)
+			}
+		}
+	}
+}
+
+func TestEveryHasNamesThoseThatStillWaitInTheirOrder(t *testing.T) {
+	run := newClaimRun(oneCard(t, "every_has", `{"receipt_type":"model_call","has_type":"refusal","link_field":"k","has_link_field":"k","order":"after"}`).Claims)
+	add := func(typ, id string, k int) {
+		run.add(mustParse(t, fmt.Sprintf(`{"receipt_id":%q,"type":%q,"k":%d}`, id, typ, k)))
+	}
+	for i := range 2 * maxWaiting { // more than are remembered
+		add("model_call", fmt.Sprint("early", i), i)
+	}
+	for i := range 2 * maxWaiting {
+		add("refusal", "x", i)
+	}
+	add("model_call", "late", 7) // a key that was answered once waits again
+	add("model_call", "later", 8)
+	add("model_call", "latest", 7)
+	if got := run.results()[0]; got.Passed || got.Actual != "3 without out of 2051" || !slices.Equal(got.Evidence, []string{"late", "later", "latest"}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A capital I with a dot is an i in the lowercase of Go, but not in that of Python.
+func TestASeverityIsOneToEveryVerifierOrToNone(t *testing.T) {
+	for word, valid := range map[string]bool{"CRITICAL": true, "Warning": true, "cr\u0130tical": false, "warn\u0131ng": false, "warn\u0130ng": false} {
+		claim := oneCard(t, "receipt_count_ge", `{"min_count":0}`).Claims[0]
+		claim.Severity = word
+		if got := newClaimRun([]Claim{claim}).results()[0]; got.Passed != valid || !valid && (got.Severity != "critical" || got.Actual != "invalid severity '"+word+"'") {
+			t.Errorf("%q: %+v", word, got)
+		}
+	}
+}
+
+func TestTheSearchForCardsHashesAsClaimSetHashDoesAndNotForEver(t *testing.T) {
+	builtin := BuiltinCards()
+	s := cardSearch{}
+	for i, a := range builtin {
+		for _, cards := range [][]Card{{a}, {a, a}, {a, {}, builtin[0]}, {{}}, builtin[:i]} {
+			if got, want := s.hash(cards), ClaimSetHash(cards); got != want {
+				t.Errorf("%d: %s, want %s", i, got, want)
+			}
+		}
+	}
+	// Cards that share their claim ids can be put together in many ways: each sequence is 4 MB here.
+	long, pool := strings.Repeat("x", 1<<20), []Card(nil)
+	var results []ClaimResult
+	for i := range 4 {
+		card := oneCard(t, "receipt_count_ge", `{"min_count":1}`)
+		card.Claims[0].Description = fmt.Sprint(long, i)
+		pool = append(pool, card)
+		results = append(results, ClaimResult{ClaimID: "c"})
+	}
+	s = cardSearch{want: "none", budget: 1 << 20}
+	for range 100 {
+		s.byIDs(pool, results)
+	}
+	if s.hashed > maxHashed+5<<20 || s.hashed < maxHashed {
+		t.Errorf("%d bytes hashed", s.hashed)
+	}
+}
+
+// withFile is the pack with another file in the place of one.
+func withFile(p *Pack, name, text string) *Pack {
+	changed := &Pack{Manifest: p.Manifest, Files: slices.Clone(p.Files)}
+	for i, f := range changed.Files {
+		if f.Name == name {
+			changed.Files[i].Data = []byte(text)
+		}
+	}
+	return changed
+}
+
+func TestAnotherSpellingOfTheSidecarChangesNoVerdict(t *testing.T) {
+	s := smallSpec(t)
+	s.Cards = []Card{
+		oneCard(t, "receipt_count_ge", `{"min_count":1.0}`),
+		oneCard(t, "field_value_matches", `{"receipt_type":"model_call","field_name":"x","expected_value":{"b":[1,-0,1e16],"a":null}}`),
+	}
+	s.Receipts = []jcs.Value{mustParse(t, `{"receipt_id":"r","type":"model_call","timestamp":"2026-01-15T10:00:00+00:00","x":{"a":null,"b":[1,0,1e16]}}`)}
+	p := mustBuild(t, s)
+	const sidecar = `[{"card_id":"acme.card","name":"Acme","claims":[
+		{"claim_id":"c","check":"receipt_count_ge","params":{"min_count":%s}},
+		{"claim_id":"c","check":"field_value_matches","params":{"receipt_type":"model_call","expected_value":%s,"field_name":"x"}}]}]`
+	for _, text := range []string{
+		string(p.file(cardsName)),
+		fmt.Sprintf(sidecar, "1", `{"a":null,"b":[1,0,10000000000000000]}`),
+		fmt.Sprintf(sidecar, "1.0", `{"b":[1.0,-0.0,1e16],"a":null}`),
+		fmt.Sprintf(sidecar, "10e-1", `{"a":null,"b":[1,0.0,1.0e16]}`),
+	} {
+		r := mustVerify(t, withFile(p, cardsName, text).FS(), Options{Now: builtAt, RequireClaims: true})
+		if r.ExitCode() != 0 || !r.ClaimsReexecuted || len(r.Warnings) != 0 {
+			t.Errorf("%s: exit %d, %+v %+v", text, r.ExitCode(), r.Findings, r.Warnings)
+		}
+	}
+	other := fmt.Sprintf(sidecar, "1", `{"a":null,"b":[1,0,10000000000000002]}`)
+	if r := mustVerify(t, withFile(p, cardsName, other).FS(), Options{Now: builtAt, RequireClaims: true}); r.ExitCode() != 1 || r.ClaimsReexecuted {
+		t.Errorf("other claims: exit %d", r.ExitCode())
+	}
+}
+
+// The reference keeps to the spelling of a card: with min_count 1.0 its results say ">= 1.0 receipts".
+func TestABuilderThatKeepsToTheSpellingOfItsCardsIsNoLiar(t *testing.T) {
+	for _, test := range []struct {
+		attested, given string
+		problem         bool
+	}{{"1.0", "1.0", false}, {"1", "1.0", false}, {"1", "1", false}, {"1.00", "1", true}, {"2.0", "1.0", true}} {
+		card := oneCard(t, "receipt_count_ge", fmt.Sprintf(`{"min_count":%s}`, test.attested))
+		attested := newClaimRun(card.Claims)
+		card.Claims[0].Params = mustParse(t, fmt.Sprintf(`{"min_count":%s}`, test.given))
+		d := newDefinition([]Card{card})
+		for _, run := range []*claimRun{attested, d.run, d.spelled} {
+			if run != nil {
+				run.add(mustParse(t, receipt(0)))
+			}
+		}
+		results := attested.results()
+		v := &verifier{r: &Result{}, m: &Manifest{}, claims: d}
+		v.m.Attestation.ClaimCheck = claimVerdict(results)
+		v.m.Attestation.DiscrepancyFingerprint = fingerprint(v.m.Attestation, results)
+		if v.reexecute(); (len(v.found) > 0) != test.problem || !v.r.ClaimsReexecuted {
+			t.Errorf("%+v: %+v", test, v.found)
+		}
+	}
+}
+
+// Nothing signed covers the ids and names of cards, and locks are made of them.
+func TestTheSidecarDoesNotCutAndRenameTheCardsThatWeKnow(t *testing.T) {
+	p := mustBuild(t, smallSpec(t))
+	var claims []jcs.Value
+	for _, c := range smallSpec(t).Cards {
+		claims = append(claims, get(c.value(), "claims").Items...)
+	}
+	text, err := jcs.AppendPretty(nil, jcs.Arr(jcs.Obj(jcs.M("card_id", jcs.Str("evil")), jcs.M("name", jcs.Str("Evil")), jcs.M("claims", jcs.Arr(claims...)))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := mustVerify(t, withFile(p, cardsName, string(text)).FS(), Options{Now: builtAt, RequireClaims: true})
+	if r.ExitCode() != 0 || len(r.Cards) != 2 || r.Cards[0].ID != "receipt_completeness" || r.Cards[1].ID != "guardian_enforcement" {
+		t.Errorf("exit %d, %+v", r.ExitCode(), r.Cards)
+	}
+}
