@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/Haserjian/assay-ledger/pack"
 )
 
 // Text is a sentence of ours about things that the pack, a file or a log named.
@@ -23,7 +25,7 @@ func say(format string, args ...any) Text { return Text{format, args} }
 // String is the text as it is: for a terminal it goes through its escaper.
 func (t Text) String() string { return t.render(func(theirs string) string { return theirs }) }
 
-func (t Text) markdown() string { return t.render(code) }
+func (t Text) markdown() string { return t.render(pack.Markdown) }
 
 func (t Text) render(escape func(string) string) string {
 	args := make([]any, len(t.args))
@@ -46,8 +48,8 @@ func (t Text) render(escape func(string) string) string {
 	return fmt.Sprintf(t.format, args...)
 }
 
-// One escaper for each format (threats.md P24, A11); HTML has html/template. All of them begin with
-// visible, so that no text leaves here with a control character, a bidirectional mark, a separator of
+// One escaper for each format (threats.md P24, A11): HTML has html/template, Markdown pack.Markdown. The
+// others begin with visible, as does all that goes into HTML, so that no text leaves here with a control character, a bidirectional mark, a separator of
 // lines or broken UTF-8 in it, and none without an end.
 
 // maxText is how much of one text is shown, in bytes. The JSON has all of it.
@@ -75,16 +77,6 @@ func visible(text string) string {
 		fmt.Fprintf(&b, "… (%d bytes more)", rest)
 	}
 	return b.String()
-}
-
-// code is text in Markdown: always a code span, in which nothing means anything but a backtick, so that is
-// shown as a code point. Nothing of ours is a table, whose pipes would have their own rules.
-func code(text string) string {
-	text = strings.ReplaceAll(visible(text), "`", `\u{60}`)
-	if strings.TrimSpace(text) == "" {
-		return "(empty)"
-	}
-	return "`" + text + "`"
 }
 
 // csvCell neutralises what spreadsheets take for a formula; quotes and commas are encoding/csv's.

@@ -241,8 +241,8 @@ func (r *Report) Problems() (findings, warnings []Text) {
 // Verdict is the last line of everything for people.
 func (r *Report) Verdict() string { return fmt.Sprintf("exit %d: %s", r.ExitCode(), r.Sentence()) }
 
-// Markdown is the explanation as Markdown: headings, lists and one code block, nothing of the pack's
-// outside a code span.
+// Markdown is the explanation as Markdown: headings, lists and one code block. Whatever the pack, a path
+// or a log named is escaped.
 func (r *Report) Markdown() []byte {
 	w := new(strings.Builder)
 	fmt.Fprintf(w, "# Proof pack %s\n\n", r.Title().markdown())

@@ -129,8 +129,11 @@ func (r *Report) words() words {
 	w := words{wordPass, "NOT_EVALUATED", "NOT_EVALUATED"}
 	if !r.intact() {
 		w.integrity = wordTampered
-	} else if r.ClaimsReexecuted {
-		w.claim = r.choose(r.Claims, wordHonestFail)
+	} else if r.Claims == pack.Fail || r.ClaimsReexecuted {
+		// A signer who admits a failure is believed; one who tells of success is not.
+		if w.claim = r.choose(r.Claims, wordHonestFail); r.Claims == pack.Skipped {
+			w.claim = "NOT_EVALUATED"
+		}
 	}
 	switch {
 	case r.untrusted():
@@ -239,7 +242,7 @@ var summaries = map[string]string{
 	wordPass:              "The files are those that the manifest lists, and the signature of the manifest holds.",
 	wordTampered:          "The pack is not what was signed, or not what was asked for.",
 	"claim PASS":          "The claims were executed again, and the evidence satisfies them.",
-	"claim HONEST_FAIL":   "The claims were executed again, and the evidence does not satisfy them.",
+	"claim HONEST_FAIL":   "The evidence does not satisfy the claims.",
 	"claim NOT_EVALUATED": "No claims were executed.",
 	"trust PASS":          "The key that signed is one of those that may.",
 	"trust UNTRUSTED":     "The key that signed is none of those that may.",
@@ -331,7 +334,9 @@ func (r *Report) scope(w words) jcs.Value {
 		}
 	}
 	if w.claim != "NOT_EVALUATED" {
-		claim, proves = "ran", append(proves, "claim_set_evaluated")
+		if claim = "ran"; r.ClaimsReexecuted {
+			proves = append(proves, "claim_set_evaluated")
+		}
 		if w.claim == wordPass {
 			proves = append(proves, "claim_set_satisfied")
 		}
