@@ -542,7 +542,8 @@ func looksLikePack(dir string) bool {
 	return err == nil || strings.HasPrefix(filepath.Base(dir), "proof_pack_")
 }
 
-// buildTime is that of the pack id, pack_YYYYMMDDTHHMMSS_xxxxxxxx, or the time of the last receipt.
+// buildTime is that of the pack id, pack_YYYYMMDDTHHMMSS_xxxxxxxx, or the time of the last receipt if that
+// is later: it is, by less than a second, or where the id is another.
 func buildTime(dir string) (at time.Time, ok bool) {
 	text, err := cmd.ReadFile(filepath.Join(dir, "pack_manifest.json"), 1<<20)
 	if err != nil {
@@ -553,12 +554,12 @@ func buildTime(dir string) (at time.Time, ok bool) {
 		return at, false
 	}
 	if stamp, ok := strings.CutPrefix(m.PackID, "pack_"); ok && len(stamp) > 15 {
-		if at, err = time.Parse("20060102T150405", stamp[:15]); err == nil {
-			return at, true
-		}
+		at, _ = time.Parse("20060102T150405", stamp[:15])
 	}
-	at, err = time.Parse(time.RFC3339, m.Attestation.TimestampEnd)
-	return at, err == nil
+	if last, err := time.Parse(time.RFC3339, m.Attestation.TimestampEnd); err == nil && last.After(at) {
+		at = last
+	}
+	return at, !at.IsZero()
 }
 
 // verifyDir judges one directory; an error means that there was nothing to judge.
