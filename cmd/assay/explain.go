@@ -41,6 +41,9 @@ is narrowed only by evidence that was verified just now.`,
 			if err != nil {
 				return err
 			}
+			if err := o.mayWrite(c, args, "output"); err != nil {
+				return err
+			}
 			r, err := verifyDir(args[0], options)
 			if err != nil {
 				return err

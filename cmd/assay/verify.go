@@ -135,7 +135,8 @@ func (f *expectFlags) options(c *cobra.Command) (o pack.Options, err error) {
 		o.TrustedSigners = append(o.TrustedSigners, key)
 	}
 	if o.Now = time.Now(); f.now != "" {
-		if o.Now, err = time.Parse(time.RFC3339, f.now); err != nil {
+		// The zero time would be none, by which nothing is from the future.
+		if o.Now, err = time.Parse(time.RFC3339, f.now); err != nil || o.Now.IsZero() {
 			return o, cmd.BadInput("for example 2026-01-15T10:00:00Z", "--now %q is no RFC 3339 time", f.now)
 		}
 	}
@@ -399,29 +400,73 @@ func (v *verifying) artifacts() jcs.Value {
 
 // checkOutputs refuses, before anything is judged, what cannot be written or would be written over evidence.
 func (v *verifying) checkOutputs(dirs []string) error {
-	for name, path := range map[string]string{"html": v.html, "badge": v.badge, "out": v.out, "csv": v.csv} {
-		switch {
-		case path == "" && v.c.Flags().Changed(name):
-			return cmd.BadInput("", "--%s is empty", name)
-		case path == "":
-			continue
-		case len(dirs) > 1 && name != "csv":
-			return cmd.BadInput("--csv writes a row for each of several packs, --json prints them all", "--%s is for one pack, not %d", name, len(dirs))
-		}
-		parent, err := os.Stat(filepath.Dir(path))
-		if err != nil {
-			return err
-		}
-		for _, dir := range dirs {
-			if info, err := os.Stat(dir); err == nil && os.SameFile(info, parent) {
-				return cmd.BadInput("write it elsewhere", "--%s %s is inside the pack", name, path)
-			}
+	for _, o := range []struct{ flag, path string }{{"html", v.html}, {"badge", v.badge}, {"out", v.out}} {
+		if o.path != "" && len(dirs) > 1 {
+			return cmd.BadInput("--csv writes a row for each of several packs, --json prints them all", "--%s is for one pack, not %d", o.flag, len(dirs))
 		}
 	}
 	if v.proof != "" && len(dirs) > 1 {
 		return cmd.BadInput("", "--proof is for one pack, not %d", len(dirs))
 	}
+	return v.mayWrite(v.c, dirs, "html", "badge", "out", "csv")
+}
+
+// mayWrite refuses a file named by one of the flags that is in a pack, or one that the judgement rests on, or
+// another's.
+func (f *expectFlags) mayWrite(c *cobra.Command, dirs []string, flags ...string) error {
+	written := map[string]string{}
+	for _, flag := range flags {
+		path := c.Flags().Lookup(flag).Value.String()
+		switch {
+		case path == "" && c.Flags().Changed(flag):
+			return cmd.BadInput("", "--%s is empty", flag)
+		case path == "":
+			continue
+		}
+		parent, err := filepath.Abs(filepath.Dir(path))
+		if err == nil {
+			parent, err = filepath.EvalSymlinks(parent)
+		}
+		if err != nil {
+			return err
+		}
+		for _, dir := range dirs {
+			if within(dir, parent) {
+				return cmd.BadInput("write it elsewhere", "--%s %s is inside the pack", flag, path)
+			}
+		}
+		for _, input := range slices.Concat([]string{f.lock, f.contract, f.policy, f.roots, f.proof}, f.cards, f.signers) {
+			if sameFile(input, path) {
+				return cmd.BadInput("write it elsewhere", "--%s %s is what the pack is held to", flag, path)
+			}
+		}
+		whole := filepath.Join(parent, filepath.Base(path))
+		if other, ok := written[whole]; ok {
+			return cmd.BadInput("", "--%s and --%s name one file", other, flag)
+		}
+		written[whole] = flag
+	}
 	return nil
+}
+
+// within reports whether place, an absolute path without links, is dir or below it.
+func within(dir, place string) bool {
+	for {
+		if sameFile(dir, place) {
+			return true
+		}
+		up := filepath.Dir(place)
+		if up == place {
+			return false
+		}
+		place = up
+	}
+}
+
+func sameFile(a, b string) bool {
+	x, errA := os.Stat(a)
+	y, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(x, y)
 }
 
 func (v *verifying) write(list []judged) error {

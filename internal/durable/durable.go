@@ -27,16 +27,17 @@ const (
 )
 
 // WriteFile replaces path: temporary file in the same directory, fsync, rename, fsync of the directory.
-// A symbolic link at path is replaced, not followed; a device, pipe, socket or directory is refused.
+// Nothing but a regular file is replaced: a symbolic link is refused, and so is a device, pipe, socket or
+// directory.
 // The mode is perm whatever the umask.
 func WriteFile(path string, data []byte, perm fs.FileMode) error {
 	return place(path, data, perm, replace)
 }
 
-// replace renames onto nothing, a file or a link. Rename alone would put a file where a device was: root
-// that writes to /dev/null would have none afterwards.
+// replace renames onto nothing or a file. Rename alone would put a file where a device was, or a link to one:
+// root that writes to /dev/null or /dev/stdout would have none afterwards.
 func replace(old, new string) error {
-	if info, err := os.Lstat(new); err == nil && info.Mode().Type()&^fs.ModeSymlink != 0 {
+	if info, err := os.Lstat(new); err == nil && !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is not a regular file", new)
 	}
 	return os.Rename(old, new)

@@ -88,16 +88,25 @@ func TestWriteFileInTheCurrentDirectory(t *testing.T) {
 	expectListing(t, dir, "f -rw------- \"x\"\ng -rw------- \"y\"\n")
 }
 
-func TestWriteFileReplacesASymlinkAndNotWhatItPointsAt(t *testing.T) {
+func TestWriteFileRefusesASymlinkAndLeavesWhatItPointsAt(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "victim"), "victim")
-	if err := os.Symlink("victim", filepath.Join(dir, "f")); err != nil {
-		t.Skip(err)
+	for _, target := range []string{"victim", "nowhere", os.DevNull, "f"} {
+		path := filepath.Join(dir, "f")
+		if err := os.Symlink(target, path); err != nil {
+			t.Skip(err)
+		}
+		if err := WriteFile(path, []byte("new"), 0o600); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+			t.Errorf("onto a link to %s: %v", target, err)
+		}
+		if got, err := os.Readlink(path); err != nil || got != target {
+			t.Errorf("the link to %s leads to %q now, %v", target, got, err)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := WriteFile(filepath.Join(dir, "f"), []byte("new"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	expectListing(t, dir, "f -rw------- \"new\"\nvictim -rw------- \"victim\"\n")
+	expectListing(t, dir, "victim -rw------- \"victim\"\n")
 }
 
 func TestWriteFileDoesNotPutAFileWhereADeviceOrASocketWas(t *testing.T) {
