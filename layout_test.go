@@ -29,7 +29,7 @@ var layout = map[string][]string{
 	"pack/jcs":        {},
 	"pack/schema":     {},
 	"pack":            {"pack/jcs", "trust", "trust/timestamp", "internal/durable"},
-	"pack/report":     {"pack", "pack/jcs"},
+	"pack/report":     {"pack", "pack/jcs", "trust/timestamp"},
 
 	// The evidence tool.
 	"pack/keystore": {"internal/durable", "pack/jcs", "trust"},

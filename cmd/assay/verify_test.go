@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -17,6 +19,8 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/report"
+	"github.com/Haserjian/assay-ledger/trust/timestamp"
+	"github.com/Haserjian/assay-ledger/trust/trusttest"
 )
 
 const sharedVectors = "../../../shared/vectors"
@@ -342,14 +346,16 @@ func TestTheScriptOfExplainChecksAPackWithoutUs(t *testing.T) {
 	}
 }
 
+type explainedPack struct {
+	Explanation struct {
+		Check struct{ Script string } `json:"check_without_us"`
+	}
+}
+
 func scriptOf(t *testing.T, dir string) string {
 	t.Helper()
 	_, out, talk := homeless(t, "explain", dir, "--json")
-	var object struct {
-		Explanation struct {
-			Check struct{ Script string } `json:"check_without_us"`
-		}
-	}
+	var object explainedPack
 	if err := json.Unmarshal([]byte(out), &object); err != nil {
 		t.Fatalf("%v, %s", err, talk)
 	}
@@ -400,5 +406,102 @@ func TestNoTextOfAPackForgesALineOfText(t *testing.T) {
 				t.Errorf("%q: holds something hidden at %d", text, i)
 			}
 		}
+	}
+}
+
+// timestamped logs the manifest of a pack with a token of an authority of its own, and keeps the proof.
+func (w *world) timestamped(dir string) {
+	w.t.Helper()
+	authority, err := timestamp.NewAuthority(nil, trusttest.Time)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(authority.RootPEM())
+	client := timestamp.Client{URLs: []string{"tsa"}, Options: timestamp.Options{Roots: roots}, Now: func() time.Time { return trusttest.Time },
+		Post: func(_ context.Context, _ string, request []byte) ([]byte, error) {
+			return authority.Respond(request, trusttest.Time), nil
+		}}
+	text, err := os.ReadFile(filepath.Join(dir, "pack_manifest.json"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	m, findings := pack.VerifyManifest(text)
+	if len(findings) > 0 {
+		w.t.Fatal(findings)
+	}
+	token, err := client.Timestamp(w.t.Context(), m.Digest())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	entry, err := pack.NewEntry(m, pack.Source{}, trusttest.Time, token.DER)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	proof := w.log.Prove(w.log.Append(entry.Leaf()), w.witness)
+	proof.Extra = entry.Leaf()
+	for path, data := range map[string][]byte{filepath.Join(dir, proofPath): proof.Marshal(), "roots.pem": authority.RootPEM()} {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+func TestAnAnchoredPackIsExplainedWithItsLogWitnessAndTime(t *testing.T) {
+	w := newWorld(t)
+	w.mustPack("p")
+	w.timestamped("p")
+	flags := []string{"p", "--policy", "policy", "--tsa-roots", "roots.pem", "--require-anchor"}
+	code, object := threeWays(t, append([]string{"verify-pack"}, flags...)...)
+	anchor := object["anchor"].(map[string]any)
+	stamp, _ := anchor["timestamp"].(map[string]any)
+	if code != 0 || anchor["verdict"] != "PASS" || anchor["log"] != "ledger.example/test" || anchor["index"] != 0.0 ||
+		len(anchor["cosignatures"].([]any)) != 1 || stamp["time"] == nil {
+		t.Fatalf("exit %d, anchor %v", code, anchor)
+	}
+	_, out, _ := homeless(t, append([]string{"explain"}, flags...)...)
+	for _, want := range []string{"time (narrowed): it existed by then: timestamped 2026-01-02T03:04:05Z (", "witness (narrowed): 1 witness of your policy saw the log", "holds this very manifest as entry 0", "completeness: a receipt"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("explain does not say %q: %s", want, out)
+		}
+	}
+	// What lies in the pack and was not checked narrows nothing.
+	if _, out, _ := homeless(t, "explain", "p"); strings.Contains(out, "(narrowed)") || strings.Contains(out, "_unsigned/anchor.tlog-proof |") {
+		t.Errorf("without a policy: %s", out)
+	}
+	for _, program := range []string{"sh", "jq", "openssl", "sha256sum", "base64"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("SKIPPED: %s is not here", program)
+		}
+	}
+	_, out, _ = homeless(t, append([]string{"explain", "--json"}, flags...)...)
+	var explained explainedPack
+	if err := json.Unmarshal([]byte(out), &explained); err != nil {
+		t.Fatal(err)
+	}
+	check := func() (string, error) {
+		c := exec.Command("sh", "-c", explained.Explanation.Check.Script)
+		c.Env = append(os.Environ(), "ROOTS="+filepath.Join(w.dir, "roots.pem"))
+		out, err := c.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := check(); err != nil || !strings.Contains(out, "Verification: OK") {
+		t.Errorf("%v: %s\n%s", err, out, explained.Explanation.Check.Script)
+	}
+	// The proof and token of another pack.
+	w.mustPack("q")
+	w.timestamped("q")
+	other, err := os.ReadFile(filepath.Join("q", proofPath))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join("p", proofPath), other, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := check(); err == nil {
+		t.Errorf("with the proof of another pack: %s", out)
+	}
+	if code, object := threeWays(t, append([]string{"verify-pack"}, flags...)...); code != 2 || object["status"] != "witness_failed" || object["verdict"] != "INSUFFICIENT_EVIDENCE" {
+		t.Errorf("exit %d, %v %v", code, object["status"], object["verdict"])
 	}
 }

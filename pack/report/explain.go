@@ -42,8 +42,7 @@ func (r *Report) source() Limit {
 func (r *Report) time() Limit {
 	switch {
 	case r.Time != nil:
-		return Limit{"time", true, say("it existed by %s (within %s), says the timestamp authority %s; the times inside are still the signer's own clock",
-			word(r.Time.Time.UTC().Format(time.RFC3339)), r.Time.Accuracy, r.Time.Signer)}
+		return Limit{"time", true, say("it existed by then: timestamped %s; the times inside are still the signer's own clock", stampText(r.Time))}
 	case r.witnessed():
 		return Limit{"time", true, say("it existed by %s, say the witnesses' clocks; the times inside are still the signer's own clock",
 			word(r.lastCosigned().UTC().Format(time.RFC3339)))}

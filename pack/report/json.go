@@ -507,8 +507,12 @@ func (r *Report) anchorObject() jcs.Value {
 		jcs.M("submitted_at", jcs.Str(r.Logged.Entry.SubmittedAt.UTC().Format(time.RFC3339Nano))),
 		jcs.M("cosignatures", witnesses))
 	if t := r.Time; t != nil {
-		v.Members = append(v.Members, jcs.M("timestamp", object(
-			"time", t.Time.UTC().Format(time.RFC3339Nano), "accuracy", t.Accuracy.String(), "authority", t.Signer)))
+		accuracy := jcs.Value{} // not stated
+		if t.Accuracy > 0 {
+			accuracy = jcs.Str(t.Accuracy.String())
+		}
+		v.Members = append(v.Members, jcs.M("timestamp", jcs.Obj(jcs.M("time", jcs.Str(t.Time.UTC().Format(time.RFC3339Nano))),
+			jcs.M("accuracy", accuracy), jcs.M("authority", text(t.Signer)))))
 	} else {
 		v.Members = append(v.Members, jcs.M("timestamp", jcs.Value{}))
 	}

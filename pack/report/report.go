@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
 // Report is a judgement and what its reader needs besides.
@@ -148,9 +149,18 @@ func AnchorText(r *pack.Result) Text {
 	}
 	text := say("entry %d of %s, tree size %d, cosigned by %s", r.Logged.Index, r.Log.Origin, r.Log.Size, witnesses)
 	if t := r.Time; t != nil {
-		text = say("%s; timestamped %s (within %s) by %s", text, word(t.Time.UTC().Format(time.RFC3339)), t.Accuracy, t.Signer)
+		text = say("%s; timestamped %s", text, stampText(t))
 	}
 	return text
+}
+
+// stampText is a time as its authority states it: an accuracy of 0 is one that is not stated.
+func stampText(t *timestamp.Token) Text {
+	at := word(t.Time.UTC().Format(time.RFC3339))
+	if t.Accuracy == 0 {
+		return say("%s (accuracy not stated) by %s", at, t.Signer)
+	}
+	return say("%s (within %s) by %s", at, t.Accuracy, t.Signer)
 }
 
 func (r *Report) lockText() Text {

@@ -313,3 +313,20 @@ func TestEveryFindingHasAStageAndEveryFailureShows(t *testing.T) {
 		}
 	}
 }
+
+func FuzzNoEscaperLetsThroughWhatHides(f *testing.F) {
+	for _, text := range hostile {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for what, out := range map[string]string{"visible": visible(text), "csv": csvCell(text), "xml": xmlText(text), "markdown": say("%s", text).markdown()} {
+			allPrintable(t, what, []byte(out))
+			if len(out) > 20*maxText {
+				t.Errorf("%s: %d bytes", what, len(out))
+			}
+		}
+		if strings.ContainsAny(xmlText(text), "<>\"'") {
+			t.Errorf("xml: %q", xmlText(text))
+		}
+	})
+}
