@@ -230,13 +230,7 @@ func (w *reference) judgeEveryWay(t *testing.T, name, dir string, cards ...strin
 		}
 		w.compare(t, name+" --require-claim-pass, with the definitions", fmt.Sprint("exit ", python.Exit), fmt.Sprint("exit ", w.ours(t, w.home, ours...).Exit))
 	}
-	if strings.HasSuffix(name, "/minimal") && w.lacks(t, "--max-age-hours", "verify-pack") {
-		w.partial = true
-	}
 	for _, flag := range sharedFlags {
-		if w.partial {
-			break
-		}
 		if strings.HasPrefix(flag[0], "--require-ci") && !strings.Contains(name, "ci binding") && !strings.HasSuffix(name, "minimal") ||
 			flag[0] == "--check-expiry" && !strings.Contains(name, "expired") && !strings.Contains(name, "valid until") && !strings.HasSuffix(name, "minimal") ||
 			flag[0] != "--check-expiry" && !strings.HasPrefix(flag[0], "--require-ci") && !strings.HasSuffix(name, "/ci binding") && !strings.HasSuffix(name, "minimal") {

@@ -158,10 +158,6 @@ func readTrace(t *testing.T, store, trace string) (receipts []stored) {
 
 // keysShared: a key that either tool made, exported or rotated signs for both.
 func keysShared(t *testing.T, w *reference) {
-	if w.lacks(t, "rotate", "key") {
-		w.partial = true
-		return
-	}
 	tools := map[string]func(*testing.T, string, ...string) answer{"python": w.theirs, "ours": w.ours}
 	emitted := func(t *testing.T, dir string) string {
 		trace := "trace_20260115T100000_5f2c9a01"
@@ -236,10 +232,6 @@ func fingerprintFile(t *testing.T, exported string) string {
 
 // locksExchanged: what one tool wrote, both read, and hold packs to.
 func locksExchanged(t *testing.T, w *reference) {
-	if w.lacks(t, "--lock", "verify-pack") {
-		w.partial = true
-		return
-	}
 	dir := home(t)
 	alice, mallory := newSigner("alice"), newSigner("mallory")
 	packs := map[string]string{}
@@ -309,10 +301,6 @@ func (w *reference) judgeLock(t *testing.T, name, lock string) {
 // 1.24.0 and admit no older tool, so the one that is compared here would refuse them all: it gets them
 // with 1.23.0 as the lowest version.
 func vectorLocks(t *testing.T, w *reference) {
-	if w.lacks(t, "--lock", "verify-pack") {
-		w.partial = true
-		return
-	}
 	vectors := sharedAloud(t)
 	files := must(filepath.Glob(filepath.Join(vectors, "locks", "*.lock")))(t)
 	if len(files) < 19 {
