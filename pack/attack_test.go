@@ -295,6 +295,9 @@ func TestAtk_P08_EndlessFilesTakeBoundedTimeAndMemory(t *testing.T) {
 		{"a transcript of a gibibyte", transcriptName, "x", 1 << 30, 20 << 20},
 		{"a signature of a gibibyte", signatureName, "x", 1 << 30, 20 << 20},
 	} {
+		if (testing.Short() || raceEnabled) && c.read > 0 {
+			c.size = min(c.size, 1<<22+c.size/64)
+		}
 		var read int64
 		var heap uint64
 		runtime.GC()
