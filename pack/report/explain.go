@@ -138,21 +138,22 @@ func (r *Report) Script() string {
 	fmt.Fprintf(w, `set -eu
 cd %s
 t=$(mktemp -d)
+trap 'rm -r "$t"' EXIT
 # the files are those that the manifest lists
 for f in receipt_pack.jsonl verify_report.json verify_transcript.md; do
   jq -r --arg f $f '.files[] | select(.path == $f) | .sha256 + "  " + .path' pack_manifest.json | sha256sum -c -
 done
 # the signature is of the manifest's canonical form, without the two members that are added last
-jq -cjS 'del(.signature, .pack_root_sha256)' pack_manifest.json >$t/signed
-{ printf '\060\052\060\005\006\003\053\145\160\003\041\000'; jq -r .signer_pubkey pack_manifest.json | base64 -d; } >$t/key
-openssl pkeyutl -verify -pubin -keyform DER -inkey $t/key -rawin -in $t/signed -sigfile pack_signature.sig
+jq -cjS 'del(.signature, .pack_root_sha256)' pack_manifest.json >"$t"/signed
+{ printf '\060\052\060\005\006\003\053\145\160\003\041\000'; jq -r .signer_pubkey pack_manifest.json | base64 -d; } >"$t"/key
+openssl pkeyutl -verify -pubin -keyform DER -inkey "$t"/key -rawin -in "$t"/signed -sigfile pack_signature.sig
 # the attestation is what its hash says
 test $(jq -cjS .attestation pack_manifest.json | sha256sum | cut -c1-64) = $(jq -r .pack_root_sha256 pack_manifest.json)
 # the key; ask its holder, by another way, whether it is theirs
-tail -c 32 $t/key | sha256sum
+tail -c 32 "$t"/key | sha256sum
 `, dir)
 	if m := r.Manifest; r.intact() {
-		fmt.Fprintf(w, "test $(tail -c 32 $t/key | sha256sum | cut -c1-64) = %x\n", m.SignerFingerprint())
+		fmt.Fprintf(w, "test $(tail -c 32 \"$t\"/key | sha256sum | cut -c1-64) = %x\n", m.SignerFingerprint())
 	}
 	w.WriteString(`# the receipts, by type; any claim can be counted out of them in the same way
 jq -r .type receipt_pack.jsonl | sort | uniq -c
@@ -164,8 +165,8 @@ test $(jq -cjS . pack_manifest.json | sha256sum | cut -c1-64) = %x
 `, d)
 		if r.Time != nil {
 			fmt.Fprintf(w, `# the timestamp of the entry; ROOTS is the file that you gave as --tsa-roots
-sed -n 's/^extra //p' _unsigned/anchor.tlog-proof | base64 -d | jq -r .timestamp_token | base64 -d >$t/token
-[ ! "${ROOTS:-}" ] || openssl ts -verify -digest %x -in $t/token -token_in -CAfile "$ROOTS"
+sed -n 's/^extra //p' _unsigned/anchor.tlog-proof | base64 -d | jq -r .timestamp_token | base64 -d >"$t"/token
+[ ! "${ROOTS:-}" ] || openssl ts -verify -digest %x -in "$t"/token -token_in -CAfile "$ROOTS"
 `, d)
 		}
 	}
