@@ -2,6 +2,7 @@ package interop
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -111,6 +112,9 @@ func listed() map[string]disagreement {
 // checkTable finds entries that no case of their group met.
 func (w *reference) checkTable(t *testing.T) {
 	t.Helper()
+	if strings.Contains(flag.Lookup("test.run").Value.String(), "/") {
+		return // somebody runs a part
+	}
 	for _, name := range slices.Sorted(maps.Keys(disagreements)) {
 		group, _, _ := strings.Cut(name, "/")
 		if w.whole[group] && !w.compared[name] {
