@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -96,6 +97,12 @@ func Run(ctx context.Context, root *cobra.Command, args []string, s Streams) (co
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(args...)
 	wantSubcommands(root)
+	root.PersistentPreRunE = func(ran *cobra.Command, _ []string) error {
+		if err := enoughFiles(); err != nil {
+			return err
+		}
+		return noEmptyFlag(ran)
+	}
 
 	ran, err := root.ExecuteContextC(ctx)
 	var verdict Verdict
@@ -110,6 +117,26 @@ func Run(ctx context.Context, root *cobra.Command, args []string, s Streams) (co
 		told.printJSON(s.Out, ran)
 	}
 	return told.Code
+}
+
+// noEmptyFlag refuses --flag "": so a script passes a variable that is not set, and what it meant to ask
+// for (a lock, a signer, an end of validity) must not silently be asked for no more.
+func noEmptyFlag(ran *cobra.Command) (err error) {
+	ran.Flags().Visit(func(f *pflag.Flag) {
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		const hint = "is a variable not set? leave the flag out if nothing is meant"
+		switch {
+		case err != nil:
+		case len(values) == 0, len(values) == 1 && values[0] == "":
+			err = BadInput(hint, "--%s is empty", f.Name)
+		case slices.Contains(values, ""):
+			err = BadInput(hint, "--%s has an empty name in it", f.Name)
+		}
+	})
+	return err
 }
 
 // Tell says on stderr what went wrong: one sentence, and a hint if there is one.

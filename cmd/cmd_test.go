@@ -3,6 +3,7 @@ package cmd
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -106,6 +107,29 @@ func TestAMachineThatWasPromisedJSONGetsTheErrorAsJSON(t *testing.T) {
 	}{{[]string{"judge"}, errors.New("x")}, {[]string{"judge", "--json"}, Verdict(2)}} {
 		if _, out, _ := runAll(t, test.args, func() error { return test.err }); out != "" {
 			t.Errorf("%v, %v: %q", test.args, test.err, out)
+		}
+	}
+}
+
+// A script that passes "$LOCK" while LOCK is not set asks for less than it says.
+func TestAnEmptyFlagIsRefusedAndNotPassedOver(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"--lock=", "--lock is empty"}, {"--signer=", "--signer is empty"}, {"--signer=a,,b", "--signer has an empty name in it"},
+		{"--card=", "--card is empty"}, {"--card=a --card=", "--card has an empty name in it"},
+		{"", ""}, {"--lock=a --signer=a,b --card=c --n=0 --json=false", ""},
+	} {
+		root := &cobra.Command{Use: "tool"}
+		judge := &cobra.Command{Use: "judge", RunE: func(*cobra.Command, []string) error { return nil }}
+		judge.Flags().String("lock", "", "")
+		judge.Flags().StringSlice("signer", nil, "")
+		judge.Flags().StringArray("card", nil, "")
+		judge.Flags().Int("n", 1, "")
+		judge.Flags().Bool("json", false, "")
+		root.AddCommand(judge)
+		var talk bytes.Buffer
+		code := Run(t.Context(), root, append([]string{"judge"}, strings.Fields(c.args)...), Streams{Out: io.Discard, Err: &talk})
+		if c.want == "" && code != ExitPass || c.want != "" && (code != ExitBadInput || !strings.Contains(talk.String(), c.want)) {
+			t.Errorf("%s: exit %d, %s", c.args, code, &talk)
 		}
 	}
 }

@@ -347,6 +347,16 @@ func TestDiffSaysWhatALockDemandsMoreAndLess(t *testing.T) {
 		c.Claims = change(slices.Clone(own.Claims))
 		return c
 	}
+	// twice has two claims under the id of the first.
+	twice := func(card Card, of ...int) Card {
+		var cs []Claim
+		for _, i := range of {
+			cs = append(cs, own.Claims[i])
+			cs[len(cs)-1].ID = own.Claims[0].ID
+		}
+		card.Claims = cs
+		return card
+	}
 	named := own
 	named.Name = "Other"
 	base := LockSpec{Cards: []Card{rc, own}, Signers: [][32]byte{{1}}}
@@ -377,6 +387,8 @@ func TestDiffSaysWhatALockDemandsMoreAndLess(t *testing.T) {
 		{base, with(rc, claims(func(cs []Claim) []Claim { cs[0].Params = jcs.Obj(jcs.M("min_count", jcs.Int(1))); return cs })), "weaker", "weaker"},
 		{base, with(rc, claims(func(cs []Claim) []Claim { cs[1].Check = "no_receipt_type"; return cs })), "weaker", "weaker"},
 		{base, with(rc, claims(func(cs []Claim) []Claim { return []Claim{cs[1], cs[0]} })), "weaker", "weaker"},
+		{with(rc, twice(own, 0, 1)), with(rc, own), "weaker stronger", "weaker stronger"},
+		{with(rc, twice(own, 0, 1)), with(rc, twice(own, 0)), "weaker", "stronger"},
 		{base, pinned, "stronger", "weaker"},
 		{pinned, other, "weaker", "weaker"},
 	} {

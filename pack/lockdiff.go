@@ -102,17 +102,30 @@ func (d *lockDiff) cards(old, new *Lock) {
 
 // claims compares two sets under one card id. What we cannot rank counts as weaker: somebody must look.
 func (d *lockDiff) claims(card string, old, new []Claim) {
-	find := func(claims []Claim, id string) (Claim, bool) {
-		i := slices.IndexFunc(claims, func(c Claim) bool { return c.ID == id })
-		if i < 0 {
-			return Claim{}, false
+	// The same id may stand for several claims: the first is compared with the first, and so on.
+	find := func(claims []Claim, id string, nth int) (Claim, bool) {
+		for _, c := range claims {
+			if c.ID != id {
+				continue
+			}
+			if nth--; nth < 0 {
+				return c, true
+			}
 		}
-		return claims[i], true
+		return Claim{}, false
+	}
+	nth := func(claims []Claim, i int) (n int) {
+		for _, c := range claims[:i] {
+			if c.ID == claims[i].ID {
+				n++
+			}
+		}
+		return n
 	}
 	at := func(id string) string { return printable(id) + " of card " + printable(card) }
 	said := len(d.changes)
-	for _, before := range old {
-		after, ok := find(new, before.ID)
+	for i, before := range old {
+		after, ok := find(new, before.ID, nth(old, i))
 		unranked := func() bool {
 			same := after
 			same.Severity, same.Description = before.Severity, before.Description
@@ -131,8 +144,8 @@ func (d *lockDiff) claims(card string, old, new []Claim) {
 			d.say(Other, "claim %s is described in other words", at(before.ID))
 		}
 	}
-	for _, after := range new {
-		if _, ok := find(old, after.ID); !ok {
+	for i, after := range new {
+		if _, ok := find(old, after.ID, nth(new, i)); !ok {
 			d.say(Stronger, "claim %s is demanded as well", at(after.ID))
 		}
 	}

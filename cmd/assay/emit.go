@@ -89,6 +89,9 @@ func (e *emission) drafts(s cmd.Streams, c *cobra.Command, args []string) ([]cap
 		return nil, err
 	}
 	v, err := jcs.Parse(text, jcs.Limits{Bytes: maxData})
+	if err == nil && v.Kind != jcs.Object { // to the store null is no data
+		err = errors.New("expected an object")
+	}
 	if err != nil {
 		return nil, cmd.BadInput("--data wants a JSON object, @FILE or - (stdin)", "data: %v", err)
 	}
