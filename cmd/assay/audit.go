@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/report"
@@ -130,7 +131,7 @@ func (f *bundling) bundle(dir string, o pack.Options) (err error) {
 		return err
 	}
 	// A link, not a rename: what somebody else put there meanwhile is not replaced.
-	if err := os.Link(path, output); err != nil {
+	if err := durable.Link(path, output); err != nil {
 		return err
 	}
 	if err := f.show(f.report(dir, r, o), []string{output, digest}); err != nil {

@@ -49,6 +49,15 @@ func CreateFile(path string, data []byte, perm fs.FileMode) error {
 	return place(path, data, perm, os.Link)
 }
 
+// Link gives the file old, whose content is on disk, the further name new: durable when it returns, and
+// fs.ErrExist if new exists.
+func Link(old, new string) error {
+	if err := os.Link(old, new); err != nil {
+		return err
+	}
+	return syncName(new, filepath.Dir(new))
+}
+
 // place writes the file under a temporary name and lets publish give it the real one.
 func place(path string, data []byte, perm fs.FileMode, publish func(old, new string) error) error {
 	dir := filepath.Dir(path)
