@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -335,16 +336,29 @@ func (s *Store) successor(spec RotateSpec, old *Key, kind Kind) (*Key, error) {
 	default:
 		stamp := "-" + spec.At.UTC().Format("20060102150405")
 		// A rotated rotation replaces the stamp: ids would grow past what an id may be.
-		base := old.id
-		if i := len(base) - len(stamp); i > 0 && isStamp(base[i:]) {
-			base = base[:i]
-		}
+		base := unstamped(old.id)
 		id = base[:min(len(base), maxID-len(stamp)-4)] + stamp
 		for n := 2; s.has(id) && n < 1000; n++ {
 			id = fmt.Sprintf("%s-%d", strings.TrimSuffix(id, fmt.Sprintf("-%d", n-1)), n)
 		}
 	}
 	return s.generate(nil, id, kind)
+}
+
+// unstamped is id without the -YYYYMMDDHHMMSS, or -YYYYMMDDHHMMSS-N, that a rotation gave it.
+func unstamped(id string) string {
+	counted := id
+	if i := strings.LastIndexByte(id, '-'); i > 0 {
+		if n, err := strconv.Atoi(id[i+1:]); err == nil && 2 <= n && n < 1000 {
+			counted = id[:i]
+		}
+	}
+	for _, text := range []string{id, counted} {
+		if i := len(text) - len("-20060102150405"); i > 0 && isStamp(text[i:]) {
+			return text[:i]
+		}
+	}
+	return id
 }
 
 // isStamp reports whether text is -YYYYMMDDHHMMSS.

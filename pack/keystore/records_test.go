@@ -139,15 +139,18 @@ func TestARotationLeavesTheActiveKeyIfToldSoOrIfItFails(t *testing.T) {
 }
 
 func TestIdsDoNotGrowWithRotations(t *testing.T) {
-	s := newStore(t)
-	generate(t, s, 1, strings.Repeat("a", maxID))
-	var ids []string
-	for i := range 4 {
-		ids = append(ids, rotate(t, s, RotateSpec{At: day.Add(time.Duration(i/2) * time.Second), Active: true}).New.ID())
-	}
-	want := strings.Repeat("a", maxID-19)
-	if !slices.Equal(ids, []string{want + "-20260115100000", want + "-20260115100000-2", ids[2], ids[3]}) || len(ids[3]) > maxID {
-		t.Errorf("%q", ids)
+	for _, first := range []string{strings.Repeat("a", maxID), "ci", "ci-2", "ci-20261"} {
+		s := newStore(t)
+		generate(t, s, 1, first)
+		var ids, want []string
+		base := first[:min(len(first), maxID-19)]
+		for i := range 6 {
+			ids = append(ids, rotate(t, s, RotateSpec{At: day.Add(time.Duration(i/3) * time.Second), Active: true}).New.ID())
+			want = append(want, base+[]string{"-20260115100000", "-20260115100000-2", "-20260115100000-3", "-20260115100001", "-20260115100001-2", "-20260115100001-3"}[i])
+		}
+		if !slices.Equal(ids, want) {
+			t.Errorf("%q, want %q", ids, want)
+		}
 	}
 }
 

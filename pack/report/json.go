@@ -90,7 +90,8 @@ func (r *Report) JSON(command string) jcs.Value {
 
 // Public is the judgement alone, for --out.
 func (r *Report) Public() jcs.Value {
-	return jcs.Obj(slices.Concat(r.judgement(), r.ours())...)
+	ends := []jcs.Member{jcs.M("status", jcs.Str(r.Status())), jcs.M("exit_code", jcs.Int(int64(r.ExitCode())))}
+	return jcs.Obj(slices.Concat(r.judgement(), r.ours(), ends)...)
 }
 
 func (r *Report) channelObject() jcs.Value {
@@ -161,6 +162,22 @@ func (w words) overall(optional []string) (verdict, reason string, blocking jcs.
 	return wordPass, reason, jcs.Value{}
 }
 
+// overall is that of the four channels, which know nothing of locks, pins, logs, dates and coverage: who reads
+// this one word must not take for a pass what is none.
+func (r *Report) overall(w words, optional []string) (verdict, reason string, blocking jcs.Value) {
+	verdict, reason, blocking = w.overall(optional)
+	switch code := r.ExitCode(); {
+	case code > 1 && (verdict == wordPass || verdict == wordHonestFail):
+		return "UNTRUSTED", "status=" + r.Status(), jcs.Str("trust")
+	case code > 0 && verdict == wordPass:
+		if r.Status() == pack.StatusClaims {
+			blocking = jcs.Str("claim")
+		}
+		return wordHonestFail, "status=" + r.Status(), blocking
+	}
+	return verdict, reason, blocking
+}
+
 func (r *Report) judgement() []jcs.Member {
 	w := r.words()
 	required, optional := []string{"integrity"}, []string{}
@@ -171,7 +188,7 @@ func (r *Report) judgement() []jcs.Member {
 			required = append(required, channel.name)
 		}
 	}
-	overall, reason, blocking := w.overall(optional)
+	overall, reason, blocking := r.overall(w, optional)
 	at := r.At.UTC().Format("2006-01-02T15:04:05.000000+00:00")
 	var packID, runID, root, head, receipts jcs.Value // null where nothing could be read
 	expected := jcs.Obj(jcs.M("policy_id", jcs.Str(policy)))
