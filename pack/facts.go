@@ -2,7 +2,6 @@ package pack
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 
@@ -32,32 +31,49 @@ const (
 	maxKindName = 200
 )
 
-// tally counts names in bounded memory.
-type tally map[string]int
+// tally counts names in bounded memory. Most packs name few things again and again: the first of them are
+// found by looking, which for one receipt in a million is cheaper than hashing.
+type tally struct {
+	list  []Tally
+	index map[string]int // of those in list from near on
+	more  int            // of no name in list
+}
 
-func (t tally) add(name string) {
-	n, known := t[name]
+const near = 8
+
+func (t *tally) add(name string) {
+	for i := range min(near, len(t.list)) {
+		if t.list[i].Name == name {
+			t.list[i].N++
+			return
+		}
+	}
+	i, known := t.index[name]
 	switch {
 	case known:
-		t[name] = n + 1
-	case len(name) > maxKindName, len(t) >= maxKinds:
-		t[""]++
+		t.list[i].N++
+	case len(name) > maxKindName, len(t.list) >= maxKinds:
+		t.more++
 	default:
-		t[strings.Clone(name)] = 1 // name shares the memory of its line
+		name = strings.Clone(name) // it shares the memory of its line
+		if len(t.list) >= near {
+			if t.index == nil {
+				t.index = map[string]int{}
+			}
+			t.index[name] = len(t.list)
+		}
+		t.list = append(t.list, Tally{name, 1})
 	}
 }
 
-func (t tally) sorted() []Tally {
-	var list []Tally
-	for _, name := range slices.Sorted(maps.Keys(t)) {
-		list = append(list, Tally{name, t[name]})
-	}
-	slices.SortStableFunc(list, func(a, b Tally) int {
-		if (a.Name == "") != (b.Name == "") {
-			return cmp.Compare(b.Name, a.Name) // the rest stands last
-		}
-		return cmp.Compare(b.N, a.N)
+func (t *tally) sorted() []Tally {
+	list := slices.Clone(t.list)
+	slices.SortFunc(list, func(a, b Tally) int {
+		return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(a.Name, b.Name))
 	})
+	if t.more > 0 {
+		list = append(list, Tally{N: t.more}) // the rest stands last
+	}
 	return list
 }
 
@@ -68,9 +84,6 @@ type census struct {
 }
 
 func (c *census) add(r *core) {
-	if c.types == nil {
-		c.types, c.providers, c.models = tally{}, tally{}, tally{}
-	}
 	if r.kind != "" {
 		c.types.add(r.kind)
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 func TestTalliesAreBoundedAndTheRestIsCounted(t *testing.T) {
-	counted := tally{}
+	var counted tally
 	for i := range 150 {
 		for range 150 - i {
 			counted.add("kind" + strconv.Itoa(i))
