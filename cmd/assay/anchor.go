@@ -164,6 +164,11 @@ func (a *anchoring) keep(dir string, proof []byte) (output string, err error) {
 		if err := durable.Mkdir(filepath.Dir(output), 0o755); err != nil {
 			return "", err
 		}
+		if info, err := os.Lstat(output); err == nil && info.Mode()&os.ModeSymlink != 0 {
+			if err := os.Remove(output); err != nil {
+				return "", err
+			}
+		}
 	}
 	return output, durable.WriteFile(output, proof, 0o644)
 }
