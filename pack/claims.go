@@ -376,57 +376,24 @@ func (c *fieldMatches) answer() ClaimResult {
 
 // coverage compares the call sites that receipts name with those of a contract. The reference reads the
 // contract from a file beside wherever it runs; a verdict must not depend on that, so here the claim
-// fails with the text of a missing file unless the contract was handed in (supplyContract).
+// fails with the text of a missing file unless the relying party gave a contract (siteCover.settle).
 type coverage struct {
-	path    string
-	least   jcs.Value
-	sites   map[string]bool // call sites of the contract, true when a receipt names it; nil: no contract
-	covered int
+	path  string
+	least jcs.Value
+	cover *siteCover // saw the receipts; nil: no contract
 }
 
-// supplyContract hands in the call site ids of the contract that coverage_contract claims call path.
-// Call it before the first receipt.
-func (run *claimRun) supplyContract(path string, callsites []string) {
-	for _, c := range run.checks {
-		if c, ok := c.(*coverage); ok && c.path == path {
-			c.sites = make(map[string]bool, len(callsites))
-			for _, id := range callsites {
-				c.sites[id] = false
-			}
-		}
-	}
-}
-
-func (c *coverage) add(r *seen) {
-	v, _ := r.receipt.Get("callsite_id")
-	if v.Kind != jcs.String {
-		return
-	}
-	if covered, listed := c.sites[v.Text]; listed && !covered {
-		c.sites[strings.Clone(v.Text)] = true
-		c.covered++
-	}
-}
+func (*coverage) add(*seen) {}
 
 func (c *coverage) answer() ClaimResult {
-	if c.sites == nil {
+	if c.cover == nil {
 		return ClaimResult{Expected: "valid coverage contract at " + c.path, Actual: "file not found: " + c.path}
 	}
-	share := 1.0
-	if len(c.sites) > 0 {
-		share = float64(c.covered) / float64(len(c.sites))
-	}
-	var covered []string
-	for id, yes := range c.sites {
-		if yes {
-			covered = append(covered, id)
-		}
-	}
-	slices.Sort(covered)
+	share, covered := c.cover.share(), c.cover.named(true)
 	return ClaimResult{
 		Passed:   share >= pyFloat(&c.least),
 		Expected: ">= " + pyPercent(pyFloat(&c.least)) + " call site coverage",
-		Actual:   fmt.Sprintf("%s (%d/%d)", pyPercent(share), c.covered, len(c.sites)),
+		Actual:   fmt.Sprintf("%s (%d/%d)", pyPercent(share), c.cover.covered, len(c.cover.sites)),
 		Evidence: covered[:min(len(covered), maxEvidence)],
 	}
 }

@@ -88,9 +88,6 @@ func ParseContract(text []byte) (*Contract, error) {
 // Hash is contract_hash, H(C(call_sites)): the identity of the contract, as a lock pins it.
 func (c *Contract) Hash() string { return c.hash }
 
-// Sites are the ids of the call sites, sorted.
-func (c *Contract) Sites() []string { return slices.Clone(c.sites) }
-
 // CoverageResult compares the call sites of a contract with those that receipts name.
 type CoverageResult struct {
 	Verdict                   Verdict  // FAIL if Share is below Options.MinCoverage
@@ -144,31 +141,38 @@ func (s *siteCover) answer() ClaimResult { return ClaimResult{} }
 func (s *siteCover) settle(run *claimRun) {
 	for _, c := range run.checks {
 		if c, ok := c.(*coverage); ok && s != nil {
-			c.sites, c.covered = s.sites, s.covered
+			c.cover = s
 		}
 	}
 }
 
-func (s *siteCover) result(least float64) *CoverageResult {
-	r := &CoverageResult{Verdict: Fail, Share: 1, MoreExtra: s.more}
-	if len(s.sites) > 0 {
-		r.Share = float64(s.covered) / float64(len(s.sites))
+// share is the covered part of the call sites, 1 if there are none.
+func (s *siteCover) share() float64 {
+	if len(s.sites) == 0 {
+		return 1
 	}
+	return float64(s.covered) / float64(len(s.sites))
+}
+
+// named are the call sites of the contract that receipts named, or those that none did, sorted.
+func (s *siteCover) named(covered bool) (ids []string) {
+	for id, yes := range s.sites {
+		if yes == covered {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (s *siteCover) result(least float64) *CoverageResult {
+	r := &CoverageResult{Verdict: Fail, Share: s.share(), Covered: s.named(true), Uncovered: s.named(false), MoreExtra: s.more}
 	if r.Share >= least { // never true of a NaN
 		r.Verdict = Pass
-	}
-	for id, covered := range s.sites {
-		if covered {
-			r.Covered = append(r.Covered, id)
-		} else {
-			r.Uncovered = append(r.Uncovered, id)
-		}
 	}
 	for id := range s.extra {
 		r.Extra = append(r.Extra, id)
 	}
-	slices.Sort(r.Covered)
-	slices.Sort(r.Uncovered)
 	slices.Sort(r.Extra)
 	return r
 }

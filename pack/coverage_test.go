@@ -45,8 +45,8 @@ func TestAContractOfTheReferenceIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(c.Sites(), []string{"0c28b9b44d62", "bab787e3d70d"}) || c.Hash() != "f2886071f1ca4452c37c18e6457f7c3899cca8f7af9c69d67a9afd48095d3ef1" {
-		t.Errorf("sites %v, hash %s", c.Sites(), c.Hash())
+	if !slices.Equal(c.sites, []string{"0c28b9b44d62", "bab787e3d70d"}) || c.Hash() != "f2886071f1ca4452c37c18e6457f7c3899cca8f7af9c69d67a9afd48095d3ef1" {
+		t.Errorf("sites %v, hash %s", c.sites, c.Hash())
 	}
 }
 

@@ -65,10 +65,3 @@ func openHome(s cmd.Streams) (home, error) {
 
 func (h home) keys() *keystore.Store    { return &keystore.Store{Dir: filepath.Join(string(h), "keys")} }
 func (h home) receipts() *capture.Store { return &capture.Store{Dir: string(h)} }
-
-// stub is a command that its owner has not built yet.
-func stub(name string) *cobra.Command {
-	return &cobra.Command{Use: name, Hidden: true, RunE: func(*cobra.Command, []string) error {
-		return cmd.BadInput("", "%s is not built yet", name)
-	}}
-}

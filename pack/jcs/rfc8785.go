@@ -29,7 +29,7 @@ func RFC8785(text []byte, l Limits) ([]byte, error) {
 
 // checkDouble refuses a number that RFC 8785 cannot represent.
 func (s *scanner) checkDouble(t *token) error {
-	const most = 1<<53 - 1
+	const most int64 = 1<<53 - 1
 	if t.kind != Number {
 		return nil
 	}
