@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -326,7 +325,7 @@ func (s *Store) openTrace(traceID string, now time.Time) (*os.File, error) {
 	}
 	file, err = openLocked(today, flags|os.O_CREATE, false)
 	if err == nil && s.Sync {
-		if err = syncDir(day); err != nil {
+		if err = durable.SyncDir(day); err != nil {
 			file.Close()
 		}
 	}
@@ -352,15 +351,4 @@ func openLocked(path string, flags int, shared bool) (*os.File, error) {
 		return nil, err
 	}
 	return file, nil
-}
-
-func syncDir(path string) error {
-	if runtime.GOOS == "windows" {
-		return nil // directories cannot be synced there
-	}
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/ed25519"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -312,7 +311,7 @@ func exported(store *keystore.Store, id string, private bool) (keystore.Info, []
 	if err != nil {
 		return k, nil, err
 	}
-	files := [][]byte{encoded(k.Public), []byte(k.Fingerprint + "\n")}
+	files := [][]byte{keystore.Base64(k.Public), []byte(k.Fingerprint + "\n")}
 	if private {
 		key, err := loadKey(store, id)
 		if err != nil {
@@ -320,13 +319,9 @@ func exported(store *keystore.Store, id string, private bool) (keystore.Info, []
 		}
 		seed := key.Seed()
 		defer clear(seed)
-		files = append(files, encoded(seed))
+		files = append(files, keystore.Base64(seed))
 	}
 	return k, files, nil
-}
-
-func encoded(data []byte) []byte {
-	return append(base64.StdEncoding.AppendEncode(nil, data), '\n')
 }
 
 func keyImportCmd(s cmd.Streams) *cobra.Command {

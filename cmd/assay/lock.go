@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/ed25519"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -18,6 +16,7 @@ import (
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
 
 const defaultLock = "assay.lock"
@@ -91,11 +90,8 @@ func (f *lockFlags) spec(s cmd.Streams, spec pack.LockSpec) (pack.LockSpec, erro
 // findSigner is the fingerprint that name stands for: itself, of a public key file, or of a key of this
 // user, in this order.
 func findSigner(s cmd.Streams, name string) (key [32]byte, err error) {
-	if sum, err := hex.DecodeString(name); err == nil && len(sum) == len(key) {
-		if name != strings.ToLower(name) {
-			return key, cmd.BadInput("write it as "+strings.ToLower(name), "fingerprint %s is not in lowercase", name)
-		}
-		return [32]byte(sum), nil
+	if key, is, err := parseFingerprint(name); is {
+		return key, err
 	}
 	if strings.ContainsAny(name, "/.") {
 		text, err := cmd.ReadFile(name, 4<<10)
@@ -127,17 +123,27 @@ func findSigner(s cmd.Streams, name string) (key [32]byte, err error) {
 	return key, cmd.BadInput("a signer is a key id of 'assay key list', a fingerprint of 64 hex digits or a public key file", "no signer %q", name)
 }
 
-// fileFingerprint reads a public key as the key store writes it (32 bytes) or exports it (base64).
-func fileFingerprint(path string, text []byte) (key [32]byte, err error) {
-	pub := text
-	if len(text) != ed25519.PublicKeySize {
-		line := strings.TrimSuffix(string(text), "\n")
-		pub, err = base64.StdEncoding.Strict().DecodeString(line)
-		if err != nil || len(pub) != ed25519.PublicKeySize || base64.StdEncoding.EncodeToString(pub) != line {
-			return key, cmd.BadInput("", "%s is not a public key: expected 32 bytes, or those in base64", path)
-		}
+// parseFingerprint reads the 64 hex digits of a fingerprint; is says that name is one, in whatever case.
+func parseFingerprint(name string) (key [32]byte, is bool, err error) {
+	if len(name) != hex.EncodedLen(len(key)) {
+		return key, false, nil
 	}
-	if key, err = pack.KeyFingerprint(pub); err != nil {
+	if _, err := hex.Decode(key[:], []byte(name)); err != nil {
+		return key, false, nil
+	}
+	if lower := strings.ToLower(name); name != lower {
+		return key, true, cmd.BadInput("write it as "+lower, "fingerprint %s is not in lowercase", name)
+	}
+	return key, true, nil
+}
+
+// fileFingerprint is the fingerprint of the public key in a file, as the key store writes or exports it.
+func fileFingerprint(path string, text []byte) (key [32]byte, err error) {
+	public, err := keystore.ParsePublic(text)
+	if err != nil {
+		return key, cmd.BadInput("", "%s is not a public key: expected 32 bytes, or those in base64", path)
+	}
+	if key, err = pack.KeyFingerprint(public); err != nil {
 		return key, cmd.BadInput("nobody's key generator makes such a key; do not trust who gave it to you", "%s: %v", path, err)
 	}
 	return key, nil

@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -190,12 +189,8 @@ func isHex(s string, n int) bool {
 // trustedSigner is the fingerprint that name is, or of the public key file that it names. Unlike a lock's
 // author, who verifies has no keys: nothing is looked up in a home directory.
 func trustedSigner(name string) (key [32]byte, err error) {
-	if isHex(name, 64) {
-		_, err = hex.Decode(key[:], []byte(name))
+	if key, is, err := parseFingerprint(name); is {
 		return key, err
-	}
-	if isHex(strings.ToLower(name), 64) {
-		return key, cmd.BadInput("write it as "+strings.ToLower(name), "fingerprint %s is not in lowercase", name)
 	}
 	text, err := cmd.ReadFile(name, 4<<10)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -79,7 +79,7 @@ func place(path string, data []byte, perm fs.FileMode, publish func(old, new str
 
 // syncName fsyncs the directory after a name in it appeared or changed.
 func syncName(path, dir string) error {
-	if err := syncDir(dir); err != nil {
+	if err := SyncDir(dir); err != nil {
 		return fmt.Errorf("%s is written but not known to be on disk: %w", path, err)
 	}
 	return nil
@@ -227,7 +227,7 @@ func (s *Staging) Replace(name, by string) error {
 func (s *Staging) Publish() error {
 	// Children first: once the mode of staging itself is set it may be closed to us.
 	for i := len(s.dirs) - 1; i >= 0; i-- {
-		if err := syncDir(s.dirs[i]); err != nil {
+		if err := SyncDir(s.dirs[i]); err != nil {
 			return s.failed(err)
 		}
 		if err := os.Chmod(s.dirs[i], s.dirPerm.Perm()); err != nil {

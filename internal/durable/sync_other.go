@@ -2,5 +2,5 @@
 
 package durable
 
-// syncDir does nothing: directories cannot be fsynced here, NTFS journals their names.
-func syncDir(string) error { return nil }
+// SyncDir does nothing: directories cannot be fsynced here, NTFS journals their names.
+func SyncDir(string) error { return nil }

@@ -8,8 +8,9 @@ import (
 	"syscall"
 )
 
-// syncDir makes the names in a directory durable. On macOS, File.Sync is F_FULLFSYNC.
-func syncDir(dir string) error {
+// SyncDir makes the names in a directory durable, after some were made or removed. On macOS, File.Sync is
+// F_FULLFSYNC. Where directories cannot be fsynced it does nothing.
+func SyncDir(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -226,5 +226,5 @@ func (s *Store) remove(paths ...string) error {
 			return fmt.Errorf("deleting %s: %w", filepath.Base(path), err)
 		}
 	}
-	return s.sync()
+	return durable.SyncDir(s.Dir)
 }

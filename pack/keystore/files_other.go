@@ -36,6 +36,3 @@ func openPlain(path string) (*os.File, error) {
 	}
 	return f, nil
 }
-
-// sync: directories cannot be fsynced here.
-func (s *Store) sync() error { return nil }

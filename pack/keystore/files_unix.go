@@ -32,20 +32,3 @@ func openPlain(path string) (*os.File, error) {
 	}
 	return f, err
 }
-
-// sync makes the names in the store durable, after some were removed.
-func (s *Store) sync() error {
-	dir, err := os.Open(s.Dir)
-	if err != nil {
-		return err
-	}
-	err = dir.Sync()
-	if closeErr := dir.Close(); err == nil {
-		err = closeErr
-	}
-	// Some network file systems have no fsync of directories.
-	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
-		return nil
-	}
-	return err
-}

@@ -219,10 +219,10 @@ func TestARevokedKeyDoesNotSignUnderAnyID(t *testing.T) {
 	if !again[0].At.Equal(day) || again[0].Reason != records[0].Reason {
 		t.Errorf("the record was changed: %+v", again)
 	}
-	if _, err := s.Import("third", appendBase64(key.public), appendBase64(key.Seed())); !errors.Is(err, ErrRevoked) {
+	if _, err := s.Import("third", Base64(key.public), Base64(key.Seed())); !errors.Is(err, ErrRevoked) {
 		t.Errorf("a revoked key came back: %v", err)
 	}
-	if _, err := s.Import("third", appendBase64(key.public), nil); !errors.Is(err, ErrRevoked) || s.has("third") {
+	if _, err := s.Import("third", Base64(key.public), nil); !errors.Is(err, ErrRevoked) || s.has("third") {
 		t.Errorf("a revoked key came back, for allowlists: %v, %v", err, s.Paths("third"))
 	}
 	done := rotate(t, s, RotateSpec{Active: true})
@@ -311,13 +311,13 @@ func has(a *Audited, code string) bool {
 func TestHalvesMustMatchToBeImported(t *testing.T) {
 	one, _ := NewKey("one", bytes.Repeat([]byte{1}, 32))
 	two, _ := NewKey("two", bytes.Repeat([]byte{2}, 32))
-	public, private := appendBase64(one.public), appendBase64(one.Seed())
+	public, private := Base64(one.public), Base64(one.Seed())
 	text := base64.StdEncoding.EncodeToString(one.public)
 	for name, c := range map[string]struct {
 		public, private []byte
 		says            string
 	}{
-		"another's half":    {public, appendBase64(two.Seed()), "not halves of one key"},
+		"another's half":    {public, Base64(two.Seed()), "not halves of one key"},
 		"halves exchanged":  {private, public, "public key"},
 		"two newlines":      {[]byte(text + "\n\n"), nil, "base64"},
 		"a newline within":  {[]byte(text[:10] + "\n" + text[10:]), nil, "base64"},
@@ -327,10 +327,10 @@ func TestHalvesMustMatchToBeImported(t *testing.T) {
 		"URL alphabet":      {[]byte(strings.NewReplacer("+", "-", "/", "_").Replace("+" + text[1:])), nil, "base64"},
 		"bits behind":       {[]byte(text[:42] + string(text[42]+1) + "="), nil, ""},
 		"empty":             {nil, nil, "base64"},
-		"31 bytes":          {appendBase64(one.public[:31]), nil, "base64"},
-		"64 bytes":          {public, appendBase64(bytes.Repeat([]byte{1}, 64)), "base64"},
-		"small order":       {appendBase64(make([]byte, 32)), nil, "small order"},
-		"not canonical":     {appendBase64(bytes.Repeat([]byte{0xff}, 32)), nil, "public key"},
+		"31 bytes":          {Base64(one.public[:31]), nil, "base64"},
+		"64 bytes":          {public, Base64(bytes.Repeat([]byte{1}, 64)), "base64"},
+		"small order":       {Base64(make([]byte, 32)), nil, "small order"},
+		"not canonical":     {Base64(bytes.Repeat([]byte{0xff}, 32)), nil, "public key"},
 		"empty private key": {public, []byte{}, "private key"},
 	} {
 		s := newStore(t)
@@ -346,7 +346,7 @@ func TestHalvesMustMatchToBeImported(t *testing.T) {
 func TestAPublicKeyAloneIsListedAndNeverSigns(t *testing.T) {
 	s := newStore(t)
 	one, _ := NewKey("one", bytes.Repeat([]byte{1}, 32))
-	info, err := s.Import("away", appendBase64(one.public), nil)
+	info, err := s.Import("away", Base64(one.public), nil)
 	if err != nil || info.Kind != PublicOnly || info.Fingerprint != one.Fingerprint() || info.Active {
 		t.Fatalf("%+v, %v", info, err)
 	}
@@ -361,14 +361,14 @@ func TestAPublicKeyAloneIsListedAndNeverSigns(t *testing.T) {
 		t.Fatal(err)
 	}
 	active(t, s, DefaultID) // whatever the marker says
-	if _, err := s.Import("away", appendBase64(one.public), nil); !errors.Is(err, ErrExists) {
+	if _, err := s.Import("away", Base64(one.public), nil); !errors.Is(err, ErrExists) {
 		t.Errorf("imported twice: %v", err)
 	}
 	two, _ := NewKey("two", bytes.Repeat([]byte{2}, 32))
-	if _, err := s.Import("away", appendBase64(two.public), appendBase64(two.Seed())); !errors.Is(err, ErrExists) {
+	if _, err := s.Import("away", Base64(two.public), Base64(two.Seed())); !errors.Is(err, ErrExists) {
 		t.Errorf("replaced by another key: %v", err)
 	}
-	if info, err := s.Import("away", appendBase64(one.public), appendBase64(one.Seed())); err != nil || info.Kind != Plain {
+	if info, err := s.Import("away", Base64(one.public), Base64(one.Seed())); err != nil || info.Kind != Plain {
 		t.Errorf("its other half: %+v, %v", info, err)
 	}
 	for path, mode := range map[string]os.FileMode{"key": 0o600, "pub": 0o644} {
@@ -451,7 +451,7 @@ func FuzzRotation(f *testing.F) {
 
 func FuzzParseSeed(f *testing.F) {
 	f.Add(bytes.Repeat([]byte{1}, 32))
-	f.Add(appendBase64(bytes.Repeat([]byte{1}, 32)))
+	f.Add(Base64(bytes.Repeat([]byte{1}, 32)))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		seed, err := ParseSeed(text)
 		if err != nil {
@@ -460,7 +460,7 @@ func FuzzParseSeed(f *testing.F) {
 			}
 			return
 		}
-		if !bytes.Equal(text, seed) && !bytes.Equal(text, appendBase64(seed)) && !bytes.Equal(text, bytes.TrimSuffix(appendBase64(seed), []byte("\n"))) {
+		if !bytes.Equal(text, seed) && !bytes.Equal(text, Base64(seed)) && !bytes.Equal(text, bytes.TrimSuffix(Base64(seed), []byte("\n"))) {
 			t.Errorf("%q is read as %x", text, seed)
 		}
 	})
