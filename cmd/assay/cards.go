@@ -378,8 +378,7 @@ func printCards(s cmd.Streams, command string, code int, members ...jcs.Member) 
 	if status == "" {
 		status = "failed"
 	}
-	head := []jcs.Member{jcs.M("command", jcs.Str("cards "+command)), jcs.M("status", jcs.Str(status)), jcs.M("exit_code", jcs.Int(int64(code)))}
-	if err := printJSON(s.Out, jcs.Obj(append(head, members...)...)); err != nil {
+	if err := printJSON(s.Out, answer("cards "+command, status, code, members...)); err != nil {
 		return err
 	}
 	return verdict(code)

@@ -236,10 +236,7 @@ func outcomeJSON(out io.Writer, dir, command string, outcomes []conformance.Outc
 		}
 		cases.Items = append(cases.Items, c)
 	}
-	return printJSON(out, jcs.Obj(
-		jcs.M("command", jcs.Str("conformance run")),
-		jcs.M("status", jcs.Str(status)),
-		jcs.M("exit_code", jcs.Int(int64(code))),
+	return printJSON(out, answer("conformance run", status, code,
 		jcs.M("corpus", jcsText(dir)),
 		jcs.M("verifier", jcsText(command)),
 		jcs.M("agree", jcs.Int(counts[conformance.Agrees])),

@@ -111,9 +111,7 @@ func (d *demo) end(c *cobra.Command) error {
 		status, code = "failed", cmd.ExitInternal
 	}
 	if d.json {
-		members := []jcs.Member{jcs.M("command", jcs.Str(c.Name())), jcs.M("status", jcs.Str(status)), jcs.M("exit_code", jcs.Int(int64(code)))}
-		members = append(members, d.members...)
-		if err := printJSON(d.out, jcs.Obj(append(members, jcs.M("acts", d.acts))...)); err != nil {
+		if err := printJSON(d.out, answer(c.Name(), status, code, append(d.members, jcs.M("acts", d.acts))...)); err != nil {
 			return err
 		}
 	}

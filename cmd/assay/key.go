@@ -53,8 +53,7 @@ func keyAnswer(s cmd.Streams, asJSON bool, command, text string, members ...jcs.
 		_, err := io.WriteString(s.Out, text)
 		return err
 	}
-	all := append([]jcs.Member{jcs.M("command", jcs.Str("key "+command)), jcs.M("status", jcs.Str("ok")), jcs.M("exit_code", jcs.Int(0))}, members...)
-	return printJSON(s.Out, jcs.Obj(all...))
+	return printJSON(s.Out, answer("key "+command, "ok", cmd.ExitPass, members...))
 }
 
 func jsonFlag(c *cobra.Command, asJSON *bool) {

@@ -105,7 +105,7 @@ func auditObject(store *keystore.Store, a *keystore.Audited, code int) jcs.Value
 		findings.Items = append(findings.Items, jcs.Obj(jcs.M("code", jcs.Str(f.Code)), jcs.M("name", jcsText(f.Name)),
 			jcs.M("serious", jcs.Boolean(f.Serious)), jcs.M("message", jcsText(f.Text))))
 	}
-	return jcs.Obj(jcs.M("command", jcs.Str("key audit")), jcs.M("status", jcs.Str(status)), jcs.M("exit_code", jcs.Int(int64(code))),
+	return answer("key audit", status, code,
 		jcs.M("active_signer", jcs.Str(a.Active)), jcs.M("permissions_checked", jcs.Boolean(keystore.PermissionsChecked)),
 		jcs.M("signers", keys), jcs.M("rotations", rotations), jcs.M("revocations", revocations), jcs.M("findings", findings))
 }

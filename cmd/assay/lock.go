@@ -297,20 +297,11 @@ func (f *lockFlags) told(s cmd.Streams, c *cobra.Command, l *pack.Lock) error {
 		fmt.Fprintf(s.Err, "note: any key may sign; --signer-allowlist names those that may\n")
 	}
 	if f.json {
-		v := lockObject(c, "ok", cmd.ExitPass)
-		v.Members = append(v.Members, jcs.M("output", jcsText(f.out)))
-		v.Members = append(v.Members, lockMembers(l)...)
-		return printJSON(s.Out, v)
+		members := append([]jcs.Member{jcs.M("output", jcsText(f.out))}, lockMembers(l)...)
+		return printJSON(s.Out, answer("lock "+c.Name(), "ok", cmd.ExitPass, members...))
 	}
 	_, err := io.WriteString(s.Out, "wrote   "+cmd.Safe(f.out)+"\n"+lockText(l))
 	return err
-}
-
-func lockObject(c *cobra.Command, status string, code int) jcs.Value {
-	return jcs.Obj(
-		jcs.M("command", jcs.Str("lock "+c.Name())),
-		jcs.M("status", jcs.Str(status)),
-		jcs.M("exit_code", jcs.Int(int64(code))))
 }
 
 // lockMembers is what a lock says, for a machine.
@@ -381,16 +372,14 @@ valid, 2 if it is not, and 3 if there is none.`,
 				return err
 			}
 			if broken != nil {
-				if err := tellBroken(s, c, path, broken, asJSON); err != nil {
+				if err := tellBroken(s, path, broken, asJSON); err != nil {
 					return err
 				}
 				return verdict(cmd.ExitTampered)
 			}
 			if asJSON {
-				v := lockObject(c, "ok", cmd.ExitPass)
-				v.Members = append(v.Members, jcs.M("path", jcsText(path)), jcs.M("issues", jcs.Arr()))
-				v.Members = append(v.Members, lockMembers(l)...)
-				return printJSON(s.Out, v)
+				members := append([]jcs.Member{jcs.M("path", jcsText(path)), jcs.M("issues", jcs.Arr())}, lockMembers(l)...)
+				return printJSON(s.Out, answer("lock check", "ok", cmd.ExitPass, members...))
 			}
 			_, err = io.WriteString(s.Out, "valid   "+cmd.Safe(path)+"\n"+lockText(l))
 			return err
@@ -400,15 +389,13 @@ valid, 2 if it is not, and 3 if there is none.`,
 	return c
 }
 
-func tellBroken(s cmd.Streams, c *cobra.Command, path string, broken *pack.LockError, asJSON bool) error {
+func tellBroken(s cmd.Streams, path string, broken *pack.LockError, asJSON bool) error {
 	if asJSON {
 		issues := jcs.Arr()
 		for _, issue := range broken.Issues {
 			issues.Items = append(issues.Items, jcs.Str(issue))
 		}
-		v := lockObject(c, "lockfile_invalid", cmd.ExitTampered)
-		v.Members = append(v.Members, jcs.M("path", jcsText(path)), jcs.M("issues", issues))
-		return printJSON(s.Out, v)
+		return printJSON(s.Out, answer("lock check", "lockfile_invalid", cmd.ExitTampered, jcs.M("path", jcsText(path)), jcs.M("issues", issues)))
 	}
 	w := new(strings.Builder)
 	fmt.Fprintf(w, "invalid %s\n", cmd.Safe(path))
@@ -438,14 +425,14 @@ not there. In a pull request compare the lock of the base branch with the propos
 			if err != nil {
 				return err
 			}
-			return tellDiff(s, c, pack.DiffLocks(old, l), old.Digest() == l.Digest(), asJSON)
+			return tellDiff(s, pack.DiffLocks(old, l), old.Digest() == l.Digest(), asJSON)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object on stdout")
 	return c
 }
 
-func tellDiff(s cmd.Streams, c *cobra.Command, changes []pack.LockChange, identical, asJSON bool) error {
+func tellDiff(s cmd.Streams, changes []pack.LockChange, identical, asJSON bool) error {
 	code, status, words := cmd.ExitPass, "same", "both demand the same"
 	if identical {
 		words = "the files are the same"
@@ -462,9 +449,7 @@ func tellDiff(s cmd.Streams, c *cobra.Command, changes []pack.LockChange, identi
 		list.Items = append(list.Items, jcs.Obj(jcs.M("effect", jcs.Str(string(change.Effect))), jcs.M("message", jcs.Str(change.Message))))
 	}
 	if asJSON {
-		v := lockObject(c, status, code)
-		v.Members = append(v.Members, jcs.M("changes", list))
-		if err := printJSON(s.Out, v); err != nil {
+		if err := printJSON(s.Out, answer("lock diff", status, code, jcs.M("changes", list))); err != nil {
 			return err
 		}
 		return verdict(code)

@@ -540,10 +540,7 @@ func (j *job) nothing(child int, trace *capture.Trace) error {
 		list.Items = append(list.Items, jcsText(fix))
 	}
 	if j.json {
-		if err := printJSON(j.s.Out, jcs.Obj(
-			jcs.M("command", jcs.Str(j.command.Name())),
-			jcs.M("status", jcs.Str("error")),
-			jcs.M("exit_code", jcs.Int(int64(code))),
+		if err := printJSON(j.s.Out, answer(j.command.Name(), "error", code,
 			jcs.M("exit_code_source", jcs.Str(source)),
 			jcs.M("child_exit_code", jcs.Int(int64(child))),
 			jcs.M("trace_id", jcsText(j.trace)),
@@ -688,10 +685,7 @@ func (j *job) object(code int, source string, child int, trace *capture.Trace, r
 	if r.Claims == pack.Skipped {
 		claims = "N/A" // as packs spell it
 	}
-	m := jcs.Obj(
-		jcs.M("command", jcs.Str(j.command.Name())),
-		jcs.M("status", jcs.Str(status)),
-		jcs.M("exit_code", jcs.Int(int64(code))),
+	m := answer(j.command.Name(), status, code,
 		jcs.M("exit_code_source", jcs.Str(source)),
 		jcs.M("child_exit_code", jcs.Int(int64(child))),
 		jcs.M("trace_id", jcs.Str(j.trace)),

@@ -350,8 +350,7 @@ func (v *verifying) object(list []judged, worst int, failed error) jcs.Value {
 			if j.err == nil {
 				packs.Items = append(packs.Items, j.report.JSON(v.c.Name()))
 			} else {
-				packs.Items = append(packs.Items, jcs.Obj(
-					jcs.M("command", jcs.Str(v.c.Name())), jcs.M("status", jcs.Str("error")), jcs.M("exit_code", jcs.Int(int64(j.code))),
+				packs.Items = append(packs.Items, answer(v.c.Name(), "error", j.code,
 					jcs.M("path", jcsText(j.dir)), jcs.M("error", jcsText(j.err.Error()))))
 			}
 			if j.code == worst && worst != cmd.ExitPass {
@@ -360,10 +359,7 @@ func (v *verifying) object(list []judged, worst int, failed error) jcs.Value {
 				}
 			}
 		}
-		object = jcs.Obj(
-			jcs.M("command", jcs.Str(v.c.Name())),
-			jcs.M("status", jcs.Str(status)),
-			jcs.M("exit_code", jcs.Int(int64(worst))),
+		object = answer(v.c.Name(), status, worst,
 			jcs.M("verifier", jcs.Obj(jcs.M("name", jcs.Str("assay verify-pack")), jcs.M("version", jcs.Str(pack.Version)))),
 			jcs.M("packs", packs))
 	}
@@ -710,6 +706,13 @@ func findingsArray(findings []pack.Finding) jcs.Value {
 
 // jcsText is text of the file system, which need not be UTF-8.
 func jcsText(text string) jcs.Value { return jcs.Str(strings.ToValidUTF8(text, "\ufffd")) }
+
+// answer is what --json prints: the members that every object begins with, and those of its command.
+func answer(command, status string, code int, members ...jcs.Member) jcs.Value {
+	head := jcs.Obj(jcs.M("command", jcs.Str(command)), jcs.M("status", jcs.Str(status)), jcs.M("exit_code", jcs.Int(int64(code))))
+	head.Members = append(head.Members, members...)
+	return head
+}
 
 func printJSON(w io.Writer, v jcs.Value) error {
 	text, err := jcs.AppendPretty(nil, v)
