@@ -23,7 +23,6 @@ const (
 	maxLine        = 16 << 20 // bytes of a line that somebody else wrote
 	maxDepth       = 64       // as in a pack
 	maxInteger     = 1<<53 - 1
-	stampForm      = "2006-01-02T15:04:05.000000-07:00" // pack.md §1.5: never Z, always six digits
 	dayForm        = "2006-01-02"
 )
 
@@ -216,7 +215,7 @@ func (d draft) receipt(now time.Time, traceID string, seq, storeSeq int64) (jcs.
 	if err != nil {
 		return jcs.Value{}, fmt.Errorf("making a receipt id: %w", err)
 	}
-	stamp := jcs.Str(now.Format(stampForm))
+	stamp := jcs.Str(now.Format(pack.TimeForm))
 	members := []jcs.Member{
 		jcs.M("receipt_id", jcs.Str("r_"+id)),
 		jcs.M("type", jcs.Str(d.typ)),

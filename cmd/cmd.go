@@ -166,10 +166,15 @@ func (e *Error) printJSON(out io.Writer, ran *cobra.Command) {
 		ExitCode int    `json:"exit_code"`
 		Error    string `json:"error"`
 		Hint     string `json:"hint,omitempty"`
-	}{ran.Name(), "error", e.Code, e.Error(), e.Hint}, "", "  ")
+	}{commandName(ran), "error", e.Code, e.Error(), e.Hint}, "", "  ")
 	if err == nil {
 		_, _ = out.Write(SafeJSON(append(text, '\n'))) // the exit code stands, whoever reads
 	}
+}
+
+// commandName is the command without the program: "lock check".
+func commandName(c *cobra.Command) string {
+	return strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ")
 }
 
 // wantSubcommands makes every command that does nothing by itself exit with 3: cobra would print

@@ -130,9 +130,7 @@ func (s Spec) assemble(p place) (*Result, error) {
 	return b.verify()
 }
 
-const buildTime = "2006-01-02T15:04:05.000000+00:00"
-
-func (b *build) now() string { return b.Now.UTC().Format(buildTime) }
+func (b *build) now() string { return b.Now.UTC().Format(TimeForm) }
 
 // defaults fills what is empty and refuses what no verifier would take.
 func (b *build) defaults() error {

@@ -335,7 +335,7 @@ func policyValue(fingerprints [][32]byte, any bool) jcs.Value {
 // sealLock adds when and by whom, and reads back what it wrote.
 func sealLock(v jcs.Value, at time.Time) (*Lock, error) {
 	v.Members = append(slices.Clone(v.Members),
-		jcs.M("locked_at", jcs.Str(at.UTC().Format(buildTime))),
+		jcs.M("locked_at", jcs.Str(at.UTC().Format(TimeForm))),
 		jcs.M("locked_by_assay_version", jcs.Str(Version)))
 	text, err := jcs.AppendPretty(nil, v)
 	if err != nil {

@@ -12,8 +12,14 @@
 // be judged. The package opens no connection and reads no clock.
 package pack
 
+import "slices"
+
 // Version is what packs built here say in verifier_version and canon_impl_version.
 const Version = "0.1.0"
+
+// TimeForm is the layout in which packs, receipts and reports hold a time of ours, which must be in UTC
+// (pack.md §1.5): never Z, always six digits.
+const TimeForm = "2006-01-02T15:04:05.000000+00:00"
 
 // The names of a pack's files.
 const (
@@ -34,6 +40,9 @@ var (
 	contentFiles  = []string{receiptsName, reportName, transcriptName}
 	expectedFiles = []string{receiptsName, reportName, transcriptName, manifestName, signatureName}
 )
+
+// FileNames are the five files of a pack, in the order of expected_files.
+func FileNames() []string { return slices.Clone(expectedFiles) }
 
 // Limits on what a pack may hold. What exceeds one is a finding, never an error:
 // a verifier of untrusted packs must answer in bounded time and memory (threats.md P07, P08).

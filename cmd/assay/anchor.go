@@ -55,6 +55,13 @@ exit code is the answer.`,
 			if err != nil {
 				return err
 			}
+			if o.output != "" {
+				if parent, err := folderOf(o.output); err != nil {
+					return err
+				} else if within(args[0], parent) {
+					return cmd.BadInput("without --output the proof goes where verifiers look for it", "--output %s is inside the pack", o.output)
+				}
+			}
 			options.RequireAnchor = true
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()

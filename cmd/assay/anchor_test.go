@@ -275,7 +275,13 @@ func TestAnchorWritesNowhereButIntoThePack(t *testing.T) {
 func TestAProofThatCannotBeKeptSaysWhereItCouldBe(t *testing.T) {
 	w := newWorld(t)
 	w.mustPack("a")
-	if code, _, talk := w.anchor("a", "-o", "no/such/dir"); code != 3 || !strings.Contains(talk, "--output FILE") {
+	if code, _, talk := w.anchor("a", "-o", "no/such/dir"); code != 3 || strings.Contains(talk, "is logged") {
+		t.Errorf("found only after the entry was logged: exit %d, %q", code, talk)
+	}
+	if err := os.Mkdir("taken", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, talk := w.anchor("a", "-o", "taken"); code != 3 || !strings.Contains(talk, "--output FILE") {
 		t.Errorf("exit %d, %q", code, talk)
 	}
 	if code, _, talk := w.anchor("a", "-o", "a.tlog-proof"); code != 0 {

@@ -100,6 +100,11 @@ func (f *bundling) bundle(dir string, o pack.Options) (err error) {
 	if output == "" {
 		output = name + ".tar.gz"
 	}
+	if parent, err := folderOf(output); err != nil {
+		return err
+	} else if within(dir, parent) {
+		return cmd.BadInput("name a file elsewhere with -o FILE", "%s is inside the pack", output)
+	}
 	if _, err := os.Lstat(output); err == nil {
 		return cmd.BadInput("remove it, or name another file with -o FILE", "%s exists", output)
 	}
@@ -143,7 +148,7 @@ func (f *bundling) bundle(dir string, o pack.Options) (err error) {
 // show prints the judgement, and the bundle's path and SHA-256 if there is one.
 func (f *bundling) show(r *report.Report, bundle []string) error {
 	if f.json {
-		v := r.JSON("bundle")
+		v := r.JSON("audit bundle")
 		if bundle != nil {
 			v.Members = append(v.Members, jcs.M("bundle", jcsText(bundle[0])), jcs.M("bundle_sha256", jcs.Str(bundle[1])))
 		}
@@ -180,7 +185,7 @@ func copyPack(from, to string) error {
 	if err := os.MkdirAll(filepath.Join(to, "_unsigned"), 0o700); err != nil {
 		return err
 	}
-	for _, name := range packFiles {
+	for _, name := range pack.FileNames() {
 		if err := copyFile(fsys, name, to, 4<<30); err != nil {
 			return err
 		}
@@ -238,7 +243,7 @@ func writeBundle(staging, name, dir string, pages map[string][]byte) (path, dige
 	}
 	b.directory("pack/")
 	b.directory("pack/_unsigned/")
-	for _, file := range slices.Concat(packFiles, prefixed("_unsigned/", unsignedFiles)) {
+	for _, file := range slices.Concat(pack.FileNames(), prefixed("_unsigned/", unsignedFiles)) {
 		b.copy("pack/"+file, filepath.Join(dir, filepath.FromSlash(file)))
 	}
 	b.sums = append(b.sums, "") // a newline at the end

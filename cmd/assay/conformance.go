@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -139,6 +140,7 @@ func foreign(words []string, timeout time.Duration) conformance.Judge {
 			argv = append(argv, args...)
 		}
 		program := exec.CommandContext(ctx, argv[0], argv[1:]...)
+		program.Env = withoutKeys(os.Environ())
 		var out limited
 		program.Stdout, program.WaitDelay = &out, time.Second
 		err := program.Run()

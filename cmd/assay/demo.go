@@ -320,8 +320,6 @@ evidence is worth more than a passing one that nobody can check.
 // challengeTitle begins CHALLENGE.md: by it a directory is known to be ours.
 const challengeTitle = "# Which of these packs was tampered with?\n"
 
-var packFiles = []string{"receipt_pack.jsonl", "verify_report.json", "verify_transcript.md", "pack_manifest.json", "pack_signature.sig"}
-
 const (
 	challengeText = "CHALLENGE.md" // removed last, so that what a crash leaves is still known to be ours
 	challengeSums = "SHA256SUMS.txt"
@@ -330,7 +328,7 @@ const (
 // challengeFiles are all files that demo-challenge writes.
 func challengeFiles() (names []string) {
 	for _, dir := range []string{"good", "tampered"} {
-		for _, name := range packFiles {
+		for _, name := range pack.FileNames() {
 			names = append(names, dir+"/"+name)
 		}
 	}
@@ -351,7 +349,7 @@ func (d *demo) challenge(output string) error {
 		return err
 	}
 	files := map[string][]byte{}
-	for _, name := range packFiles {
+	for _, name := range pack.FileNames() {
 		data, err := os.ReadFile(filepath.Join(good, name))
 		if err != nil {
 			return err

@@ -256,7 +256,7 @@ func (j *job) end(now time.Time) (string, error) {
 	if !end.After(now) || end.Year() > 9999 {
 		return "", cmd.BadInput(hint, "--valid-until %q is not after the time of the build, %s", j.validUntil, now.Format(time.RFC3339))
 	}
-	return end.Format("2006-01-02T15:04:05.000000+00:00"), nil
+	return end.Format(pack.TimeForm), nil
 }
 
 // parseSpan reads a Go duration, or days.
@@ -412,13 +412,12 @@ func (j *job) session(args []string, began time.Time, code int) error {
 	for _, arg := range args {
 		io.WriteString(argv, arg+"\x00")
 	}
-	const form = "2006-01-02T15:04:05.000000+00:00"
 	ended := time.Now()
 	_, err := j.home.receipts().Emit(j.trace, "session_metadata", jcs.Obj(
 		jcs.M("recorded_by", jcs.Str("assay run")),
 		jcs.M("argv_sha256", jcs.Str(fmt.Sprintf("sha256:%x", argv.Sum(nil)))),
-		jcs.M("started_at", jcs.Str(began.UTC().Format(form))),
-		jcs.M("ended_at", jcs.Str(ended.UTC().Format(form))),
+		jcs.M("started_at", jcs.Str(began.UTC().Format(pack.TimeForm))),
+		jcs.M("ended_at", jcs.Str(ended.UTC().Format(pack.TimeForm))),
 		jcs.M("duration_ms", jcs.Int(ended.Sub(began).Milliseconds())),
 		jcs.M("child_exit_code", jcs.Int(int64(code))),
 	))
@@ -596,7 +595,7 @@ func (j *job) diagnose(child int, trace *capture.Trace) (fixes []string) {
 // the Python tool reads all that is in there, and writes no more once it has seen a number twice.
 func keepTrace(h home, trace *capture.Trace) error {
 	dir := filepath.Join(".assay", "receipts")
-	if inside(dir, string(h)) {
+	if here, err := folderOf("."); err == nil && within(string(h), filepath.Join(here, dir)) {
 		return nil
 	}
 	// The project may be somebody else's: its .assay must not lead our receipts out of it.
@@ -620,32 +619,6 @@ func keepTrace(h home, trace *capture.Trace) error {
 		return errors.Join(err, os.Remove(copied.Name()))
 	}
 	return nil
-}
-
-// inside says whether dir, which need not exist yet, is in root or in a directory of it.
-func inside(dir, root string) bool {
-	at, err := os.Stat(root)
-	if err != nil {
-		return false
-	}
-	here, err := os.Getwd()
-	if err == nil {
-		here, err = filepath.EvalSymlinks(here)
-	}
-	if err != nil {
-		return false
-	}
-	dir = filepath.Join(here, dir)
-	for {
-		if info, err := os.Stat(dir); err == nil && os.SameFile(info, at) {
-			return true
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return false
-		}
-		dir = parent
-	}
 }
 
 func (j *job) report(child int, trace *capture.Trace, r *pack.Result) error {

@@ -414,10 +414,7 @@ func (f *expectFlags) mayWrite(c *cobra.Command, dirs []string, flags ...string)
 		case path == "":
 			continue
 		}
-		parent, err := filepath.Abs(filepath.Dir(path))
-		if err == nil {
-			parent, err = filepath.EvalSymlinks(parent)
-		}
+		parent, err := folderOf(path)
 		if err != nil {
 			return err
 		}
@@ -438,6 +435,15 @@ func (f *expectFlags) mayWrite(c *cobra.Command, dirs []string, flags ...string)
 		written[whole] = flag
 	}
 	return nil
+}
+
+// folderOf is the directory of a file that need not exist, absolute and without links.
+func folderOf(path string) (string, error) {
+	parent, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(parent)
 }
 
 // within reports whether place, an absolute path without links, is dir or below it.

@@ -189,7 +189,7 @@ func (r *Report) judgement() []jcs.Member {
 		}
 	}
 	overall, reason, blocking := r.overall(w, optional)
-	at := r.At.UTC().Format("2006-01-02T15:04:05.000000+00:00")
+	at := r.At.UTC().Format(pack.TimeForm)
 	var packID, runID, root, head, receipts jcs.Value // null where nothing could be read
 	expected := jcs.Obj(jcs.M("policy_id", jcs.Str(policy)))
 	provenance := jcs.Obj()
