@@ -83,6 +83,7 @@ const (
 	maxCases = 10000
 	maxStep  = 2 << 40 // bytes of a sparse file
 	maxFill  = 64 << 20
+	maxSteps = 16
 )
 
 // Open reads the index of the corpus in dir. It refuses an index that this package would not write.
@@ -208,11 +209,38 @@ func (r *reader) readCase(v jcs.Value) (c Case) {
 		r.fail("%s: expected either a path or a test", c.ID)
 	case c.Path != "" && !local(c.Path):
 		r.fail("%s: path %q leaves the corpus", c.ID, c.Path)
+	case !onlyAsk(c.Args):
+		r.fail("%s: args %q: expected flags with which verify-pack reads, and their values", c.ID, c.Args)
+	case len(c.Make) > maxSteps:
+		r.fail("%s: expected at most %d steps", c.ID, maxSteps)
 	case c.Test != "" && (!testForm.MatchString(c.Test) || len(c.Make)+len(c.Args) > 0):
 		r.fail("%s: test %q: expected the name of a Go test, without args and make", c.ID, c.Test)
 	}
 	c.Expect = r.readExpect(v)
 	return c
+}
+
+// asking are the flags of a case, and whether a value follows. A corpus may come from anybody: it may have
+// verify-pack read, but write nothing.
+var asking = map[string]bool{
+	"--require-claim-pass": false, "--require-ci-binding": false, "--require-anchor": false, "--require-pinned": false, "--check-expiry": false,
+	"--lock": true, "--run-card": true, "--trusted-signer": true, "--coverage-contract": true, "--min-coverage": true, "--max-age-hours": true,
+	"--expected-commit-sha": true, "--now": true, "--policy": true, "--tsa-roots": true, "--proof": true,
+}
+
+func onlyAsk(args []string) bool {
+	for i := 0; i < len(args); i++ {
+		wantsValue, known := asking[args[i]]
+		if !known {
+			return false
+		}
+		if wantsValue {
+			if i++; i == len(args) || strings.HasPrefix(args[i], "-") {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (r *reader) readExpect(v jcs.Value) (e Expect) {

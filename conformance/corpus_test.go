@@ -60,6 +60,7 @@ func TestDoubtfulIndexesAreRefused(t *testing.T) {
 		"another step":      strings.Replace(indexOf, "%", strings.Replace(good, `"expect"`, `"make":[{"op":"run","name":"x"}],"expect"`, 1), 1),
 		"a step up":         strings.Replace(indexOf, "%", strings.Replace(good, `"expect"`, `"make":[{"op":"fifo","name":"../x"}],"expect"`, 1), 1),
 		"too much text":     strings.Replace(indexOf, "%", strings.Replace(good, `"expect"`, `"make":[{"op":"repeat","name":"x","text":"x","size":1000000000000}],"expect"`, 1), 1),
+		"too many steps":    strings.Replace(indexOf, "%", strings.Replace(good, `"expect"`, `"make":[`+strings.Repeat(`{"op":"fifo","name":"x"},`, 16)+`{"op":"fifo","name":"x"}],"expect"`, 1), 1),
 		"a million deep":    strings.Repeat("[", 1000000),
 	} {
 		if _, err := ParseIndex([]byte(text)); err == nil {
@@ -119,6 +120,24 @@ func oneCase(t *testing.T, k Case) *Corpus {
 	}
 	k.ID = "a"
 	return &Corpus{Dir: dir, Cases: []Case{k}}
+}
+
+// A corpus may come from anybody: what its cases ask must not make verify-pack write.
+func TestACaseAsksOnlyForWhatIsRead(t *testing.T) {
+	index := func(args string) []byte {
+		return []byte(strings.Replace(indexOf, "%", `{"id":"a","title":"t","path":"packs/a","args":[`+args+`],"expect":{"exit":2}}`, 1))
+	}
+	for _, args := range []string{``, `"--lock","{corpus}/locks/any.lock","--require-claim-pass"`, `"--now","2026-01-16T06:00:00Z"`} {
+		if _, err := ParseIndex(index(args)); err != nil {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+	for _, args := range []string{`"--html","x"`, `"--html=x"`, `"--out","x"`, `"--badge","x"`, `"--csv","x"`, `"-o","x"`, `"-qo","x"`, `"x"`, `""`, `"--"`,
+		`"--lock"`, `"--lock","--html"`, `"--lock","x","y"`, `"--lock=x"`, `"--require-claim-pass","x"`, `"--json"`, `"--latest"`} {
+		if _, err := ParseIndex(index(args)); err == nil {
+			t.Errorf("%s is read", args)
+		}
+	}
 }
 
 func TestStepsAreDoneToACopyAndNeverOutsideOfIt(t *testing.T) {

@@ -89,6 +89,7 @@ func (c *Corpus) runCase(ctx context.Context, k Case, dir, scratch string, o Opt
 		out.State, out.Problem = NotRun, "uses flags of our own"
 		return out, nil
 	}
+	defer os.RemoveAll(filepath.Join(scratch, k.ID)) // the cases after it want the space
 	path, err := c.place(k, scratch)
 	if errors.Is(err, errHere) {
 		out.State, out.Problem = NotRun, err.Error()
