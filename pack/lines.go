@@ -65,7 +65,7 @@ func (b *build) receive() error {
 	l.index = index{}
 	l.sum = hex.EncodeToString(l.hash.Sum(nil))
 	if l.run != nil {
-		b.results = l.run.results()
+		b.results, l.run = l.run.results(), nil // Verify will need as much memory
 	}
 	if l.count == 0 {
 		l.head, l.min.at, l.max.at = emptyHead, b.now(), b.now()
@@ -449,11 +449,12 @@ func (x *index) order(file io.ReaderAt) ([]key, error) {
 		}
 	}
 	var failed error
+	whole := longIDs{known: map[int]string{}}
 	slices.SortFunc(keys, func(k, l key) int {
 		if c := k.compare(l); c != 0 {
 			return c
 		}
-		c, err := x.compareIDs(file, int(k.at), int(l.at))
+		c, err := x.compareIDs(file, &whole, int(k.at), int(l.at))
 		if err != nil {
 			failed = err
 		}
@@ -462,16 +463,36 @@ func (x *index) order(file io.ReaderAt) ([]key, error) {
 	return keys, failed
 }
 
-func (x *index) compareIDs(file io.ReaderAt, i, j int) (int, error) {
+func (x *index) compareIDs(file io.ReaderAt, whole *longIDs, i, j int) (int, error) {
 	a, b := x.entry(i), x.entry(j)
 	c := bytes.Compare(x.kept(a), x.kept(b))
 	if c != 0 || i == j || !a.shorter && !b.shorter {
 		return c, nil
 	}
-	left, err := x.id(file, i)
+	left, err := whole.id(x, file, i)
 	if err != nil {
 		return 0, err
 	}
-	right, err := x.id(file, j)
+	right, err := whole.id(x, file, j)
 	return strings.Compare(left, right), err
+}
+
+// longIDs are ids that begin alike and were read again. A sort asks for each some twenty times.
+type longIDs struct {
+	known map[int]string
+	size  int
+}
+
+const maxLongIDs = 32 << 20 // bytes; others are read each time
+
+func (whole *longIDs) id(x *index, file io.ReaderAt, i int) (string, error) {
+	if id, ok := whole.known[i]; ok {
+		return id, nil
+	}
+	id, err := x.id(file, i)
+	if err == nil && whole.size+len(id)+32 <= maxLongIDs {
+		whole.known[i] = strings.Clone(id)
+		whole.size += len(id) + 32
+	}
+	return id, err
 }

@@ -337,7 +337,7 @@ const (
 	maxSizes   = 1 << 20  // of all patterns
 	maxSubject = 64 << 10 // bytes
 	maxEffort  = 1 << 30  // steps; some seconds for the worst of patterns
-	maxKept    = 40 << 20 // units of 8 bytes: two every_has on as many receipts as a pack may have, eight on a million
+	maxKept    = 32 << 20 // units of 8 bytes: two every_has on a million receipts each of both types
 )
 
 // pattern is RE2 that must match the whole of a text (threats.md K06).

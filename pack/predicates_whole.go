@@ -213,7 +213,7 @@ func (c *linked) add(r *seen) {
 
 // keep counts what a map has grown by, and gives up when that is too much.
 func (c *linked) keep(before, after int) {
-	const units = 5 // a key of 16 bytes, what it maps to, and what a map leaves free
+	const units = 8 // a key of 16 bytes, what it maps to, and what a map leaves free
 	c.spent = c.spent || after > before && !c.effort.keep(units)
 }
 
