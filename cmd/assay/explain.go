@@ -22,8 +22,8 @@ func explainCmd(s cmd.Streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "explain PACK",
 		Short: "Say in plain words what a pack proves and what it does not",
-		Long: `explain verifies a pack as verify-pack does, with the same flags and exit codes, and says in plain
-words what happened, what follows from that, what does not, and how to check it with other people's
+		Long: `explain verifies a pack as verify-pack does, with the same expectations and exit codes, and says in
+plain words what happened, what follows from that, what does not, and how to check it with other people's
 programs. Five limits are always named: completeness, source, time, witness, confidentiality. One
 is narrowed only by evidence that was verified just now.`,
 		Example: `  assay explain ./pack

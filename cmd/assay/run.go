@@ -71,7 +71,8 @@ and verifies the pack. It exits with the program's own code if that is not 0 (12
 if a signal ended it, 126 or 127 if it could not be started), else 2 if the pack does not verify, else 1 if a declared check fails;
 --exit-policy child exits with the program's code alone whenever a pack was made.
 Signals that reach assay are passed on; the pack is made when CMD has ended. The receipts are
-also left in ./.assay/receipts. Nothing of the command line or the environment is recorded.
+also left in ./.assay/receipts. Of the command line and the environment nothing is recorded but
+what is named below.
 
 --mode breakglass wants a --reason, and records it before CMD starts. --session records when CMD
 ran, its exit code and the SHA-256 of its arguments, each followed by a NUL byte.
