@@ -894,3 +894,20 @@ func BenchmarkAll(b *testing.B) {
 		}
 	}
 }
+
+// A pipe takes what is written, and can be neither synced nor cut: both must have been tried.
+func TestAReceiptWhoseSyncFailsIsTakenBack(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	err = (&Store{Sync: true}).write(w, 0, []byte("{}\n"))
+	if err == nil || !strings.Contains(err.Error(), "sync") || !strings.Contains(err.Error(), "truncate") {
+		t.Errorf("%v", err)
+	}
+	if err := (&Store{}).write(w, 0, []byte("{}\n")); err != nil {
+		t.Error(err)
+	}
+}

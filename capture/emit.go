@@ -251,15 +251,15 @@ func setAside(file *os.File, end ending) error {
 
 func tornPath(path string) string { return strings.TrimSuffix(path, ".jsonl") + ".torn" }
 
-// write appends with one write. After a failure, such as a full disk, what it left is cut off.
+// write appends with one write. After a failure, such as a full disk, what it left is cut off: also if only
+// the fsync failed, because a program that is told so emits again.
 func (s *Store) write(file *os.File, size int64, text []byte) error {
-	if _, err := file.Write(text); err != nil {
-		return errors.Join(fmt.Errorf("writing a receipt: %w", err), file.Truncate(size))
+	_, err := file.Write(text)
+	if err == nil && s.Sync {
+		err = file.Sync()
 	}
-	if s.Sync {
-		if err := file.Sync(); err != nil {
-			return fmt.Errorf("writing a receipt: %w", err)
-		}
+	if err != nil {
+		return errors.Join(fmt.Errorf("writing a receipt: %w", err), file.Truncate(size))
 	}
 	return nil
 }
