@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -264,8 +265,8 @@ func Args(check cobra.PositionalArgs, want string) cobra.PositionalArgs {
 }
 
 // Safe makes text that came from a pack, a server or a file name harmless on a terminal: control
-// characters (C0, C1, ESC), line and paragraph separators, bidirectional and zero-width marks
-// and broken UTF-8 are shown as \u{…}. The result has no byte below 0x20.
+// characters (C0, C1, ESC), line and paragraph separators, bidirectional and zero-width marks, odd
+// spaces and broken UTF-8 are shown as \u{…}. The result has no byte below 0x20.
 func Safe(text string) string {
 	var b strings.Builder
 	for _, r := range strings.ToValidUTF8(text, "\ufffd") {
@@ -296,16 +297,9 @@ func SafeJSON(text []byte) []byte {
 	return out
 }
 
-func hidden(r rune) bool {
-	switch {
-	case r < 0x20, r >= 0x7f && r < 0xa0, // C0, DEL, C1
-		r == 0x061c, r == 0x200e, r == 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, // bidi
-		r >= 0x200b && r <= 0x200d, r == 0x2060, r == 0xfeff, r == 0x00ad, // zero width
-		r == 0x2028, r == 0x2029, r >= 0xe0000 && r <= 0xe007f: // separators, tags
-		return true
-	}
-	return false
-}
+// hidden: what is no letter, mark, number, punctuation, symbol or plain space. Control, bidirectional, zero
+// width, separating and private characters are not; nor is what Unicode has not assigned yet.
+func hidden(r rune) bool { return !unicode.IsPrint(r) }
 
 // ReadSecret reads a key file: regular, not a link, nobody else's to read, at most 64 KiB.
 func ReadSecret(path string) ([]byte, error) {
