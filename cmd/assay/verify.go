@@ -560,7 +560,8 @@ func latestPacks(dir string) (found []string, err error) {
 	newest, at := "", time.Time{}
 	for _, e := range entries {
 		name := filepath.Join(dir, e.Name())
-		if !e.IsDir() || !looksLikePack(name) {
+		// A link to a pack is a pack: it may be the newest.
+		if info, err := os.Stat(name); err != nil || !info.IsDir() || !looksLikePack(name) {
 			continue
 		}
 		switch built, ok := buildTime(name); {
