@@ -533,7 +533,7 @@ func expand(arg string) ([]string, error) {
 	if _, err := os.Lstat(arg); err == nil {
 		return []string{arg}, nil
 	}
-	pattern := strings.TrimRight(arg, "/"+string(filepath.Separator))
+	pattern := strings.TrimRightFunc(arg, func(r rune) bool { return r == '/' || r == filepath.Separator })
 	names, err := filepath.Glob(pattern)
 	if err != nil {
 		return nil, cmd.BadInput("", "%q is no pattern: %v", arg, err)
