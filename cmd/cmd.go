@@ -98,6 +98,7 @@ func Run(ctx context.Context, root *cobra.Command, args []string, s Streams) (co
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(args...)
 	wantSubcommands(root)
+	onceEach(root)
 	root.PersistentPreRunE = func(ran *cobra.Command, _ []string) error {
 		if err := enoughFiles(); err != nil {
 			return err
@@ -138,6 +139,34 @@ func noEmptyFlag(ran *cobra.Command) (err error) {
 		}
 	})
 	return err
+}
+
+// once is a flag's value that is set once: of two lockfiles the first must not silently be asked for no more.
+type once struct {
+	pflag.Value
+	set bool
+}
+
+func (o *once) Set(text string) error {
+	if o.set {
+		return errors.New("it is given twice")
+	}
+	o.set = true
+	return o.Value.Set(text)
+}
+
+// onceEach makes it an error to give a flag twice that holds one value.
+func onceEach(c *cobra.Command) {
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		_, many := f.Value.(pflag.SliceValue)
+		_, wrapped := f.Value.(*once)
+		if !many && !wrapped && f.Value.Type() != "bool" {
+			f.Value = &once{Value: f.Value}
+		}
+	})
+	for _, sub := range c.Commands() {
+		onceEach(sub)
+	}
 }
 
 // Tell says on stderr what went wrong: one sentence, and a hint if there is one.

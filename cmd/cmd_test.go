@@ -112,11 +112,12 @@ func TestAMachineThatWasPromisedJSONGetsTheErrorAsJSON(t *testing.T) {
 }
 
 // A script that passes "$LOCK" while LOCK is not set asks for less than it says.
-func TestAnEmptyFlagIsRefusedAndNotPassedOver(t *testing.T) {
+func TestAnEmptyOrRepeatedFlagIsRefusedAndNotPassedOver(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"--lock=", "--lock is empty"}, {"--signer=", "--signer is empty"}, {"--signer=a,,b", "--signer has an empty name in it"},
 		{"--card=", "--card is empty"}, {"--card=a --card=", "--card has an empty name in it"},
-		{"", ""}, {"--lock=a --signer=a,b --card=c --n=0 --json=false", ""},
+		{"--lock=a --lock=b", "twice"}, {"--lock=a --lock=a", "twice"}, {"--n=1 --n=2", "twice"},
+		{"", ""}, {"--lock=a --signer=a,b --signer=c --card=c --card=d --n=0 --json --json=false", ""},
 	} {
 		root := &cobra.Command{Use: "tool"}
 		judge := &cobra.Command{Use: "judge", RunE: func(*cobra.Command, []string) error { return nil }}
