@@ -619,6 +619,16 @@ func TestAStoreWithoutNumbersIsLeftToItsMigration(t *testing.T) {
 	if n := number(t, emit(t, s, "trace_2"), "_store_seq"); n != 5 {
 		t.Errorf("_store_seq %d after 4", n)
 	}
+	// One trace without numbers among others that have them: the count goes on.
+	if err := os.WriteFile(filepath.Join(day, "trace_0.jsonl"), []byte("{\"receipt_id\": \"r_0\"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(s.Dir, counterFile)); err != nil {
+		t.Fatal(err)
+	}
+	if n := number(t, emit(t, s, "trace_2"), "_store_seq"); n != 6 {
+		t.Errorf("_store_seq %d after 5", n)
+	}
 }
 
 func TestAProcessThatCountsFromZeroDoesNotSetTheCountBack(t *testing.T) {
@@ -909,5 +919,18 @@ func TestAReceiptWhoseSyncFailsIsTakenBack(t *testing.T) {
 	}
 	if err := (&Store{}).write(w, 0, []byte("{}\n")); err != nil {
 		t.Error(err)
+	}
+	if err := (&Store{}).write(r, 0, []byte("{}\n")); err == nil || !strings.Contains(err.Error(), "truncate") {
+		t.Errorf("what a failed write left is not cut off: %v", err)
+	}
+}
+
+func TestAYearThatNoTimestampCanHoldIsRefused(t *testing.T) {
+	s := newStore(t)
+	for year, ok := range map[int]bool{0: false, 1: true, 9999: true, 10000: false} {
+		s.Now = func() time.Time { return time.Date(year, 1, 15, 10, 0, 0, 0, time.UTC) }
+		if _, err := s.Emit(fmt.Sprintf("year_%d", year), "model_call", jcs.Value{}); (err == nil) != ok {
+			t.Errorf("year %d: %v", year, err)
+		}
 	}
 }
