@@ -49,6 +49,17 @@ func TestAPackTooOldForItsReaderIsStale(t *testing.T) {
 	}
 }
 
+// The schema refuses such an end first; an age must not be told from it all the same.
+func TestAnEndThatIsNoTimeIsOlderThanAnyAge(t *testing.T) {
+	m := &Manifest{Attestation: Attestation{TimestampEnd: "yesterday"}}
+	for age, stale := range map[time.Duration]int{1 << 62: 1, 0: 0} {
+		v := &verifier{m: m, o: Options{Now: time.Now(), MaxAge: age}}
+		if v.stale(); len(v.found) != stale || stale > 0 && v.found[0].Code != eStale {
+			t.Errorf("at most %v: %v", age, v.found)
+		}
+	}
+}
+
 func TestAPackMustNameTheCIRunThatIsAskedFor(t *testing.T) {
 	sha := strings.Repeat("ab", 20)
 	bound := smallSpec(t)

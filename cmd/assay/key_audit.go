@@ -161,7 +161,7 @@ do not get the secret; their packs are signed with a key made for the run, which
 		if err != nil {
 			return keyError(store, id, err)
 		}
-		commands, job := ciSteps(provider, id, k.Fingerprint, lock)
+		commands, job := ciSteps(provider, id, k.Fingerprint, shellWord(cmd.Safe(lock)))
 		list := jcs.Arr()
 		for _, command := range commands {
 			list.Items = append(list.Items, jcs.Str(command))

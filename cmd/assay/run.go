@@ -514,7 +514,7 @@ func noteLosses(s cmd.Streams, trace *capture.Trace) {
 	if trace.TornTail > 0 {
 		fmt.Fprintf(s.Err, "note: an unfinished last line of %d bytes was left out\n", trace.TornTail)
 	}
-	if n := trace.Torn - min(1, int(trace.TornTail)); n > 0 {
+	if n := trace.Torn - int(min(1, trace.TornTail)); n > 0 {
 		fmt.Fprintf(s.Err, "note: %s set aside earlier left out\n", count(n, "unfinished line"))
 	}
 	if trace.NumBad > 0 {

@@ -34,9 +34,9 @@ func (f *anchorFlags) add(c *cobra.Command) {
 // options reads the files once, before any pack is touched.
 func (f *anchorFlags) options() (o pack.Options, err error) {
 	// What is given to be checked is checked, or refused: never passed over.
-	for name, value := range map[string]string{"--proof": f.proof, "--tsa-roots": f.roots} {
-		if value != "" && f.policy == "" {
-			return o, cmd.BadInput("name the logs and witnesses you trust with --policy FILE", "%s says nothing without a policy", name)
+	for _, given := range []struct{ flag, file string }{{"--proof", f.proof}, {"--tsa-roots", f.roots}} {
+		if given.file != "" && f.policy == "" {
+			return o, cmd.BadInput("name the logs and witnesses you trust with --policy FILE", "%s says nothing without a policy", given.flag)
 		}
 	}
 	if f.policy != "" {
