@@ -32,7 +32,7 @@ type packing struct {
 	cards                     []string
 	output, mode, reason      string
 	validUntil, supersededBy  string
-	suiteID, ci               string
+	suiteID, ci, signer       string
 	compatFloor               bool
 	allowEmpty, json          bool
 	noGenerate, deterministic bool
@@ -51,6 +51,7 @@ func (p *packing) flags(c *cobra.Command) {
 	c.Flags().StringVar(&p.ci, "ci", "auto", "bind the pack to a CI run: `SYSTEM` is auto, off, "+strings.Join(capture.CISystems(), ", "))
 	c.Flags().BoolVar(&p.compatFloor, "compat-floor", false, "make a pack that verifiers from before 1.19 accept: no CI binding, no --valid-until, no --superseded-by")
 	c.Flags().BoolVar(&p.allowEmpty, "allow-empty", false, "make a pack even if nothing was recorded")
+	c.Flags().StringVar(&p.signer, "signer", "", "`ID` of the key that signs (default: the active one, or what the environment gives)")
 	c.Flags().BoolVar(&p.noGenerate, "no-generate-key", false, "fail if there is no signing key, instead of making one")
 	c.Flags().BoolVar(&p.json, "json", false, "one JSON object on stdout; under run the program's own output goes to stderr")
 }
@@ -310,7 +311,7 @@ func (j *job) findInputs() (err error) {
 	if j.home, err = openHome(j.s); err != nil {
 		return err
 	}
-	if j.spec.Signer, err = signingKey(j.s, j.home, !j.noGenerate); err != nil {
+	if j.spec.Signer, err = signingKey(j.s, j.home, j.signer, !j.noGenerate); err != nil {
 		return err
 	}
 	// A key from the environment has not made it.

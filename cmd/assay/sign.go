@@ -46,14 +46,9 @@ func withoutKeys(environ []string) []string {
 	})
 }
 
-// signingKey is the key that signs: the one that the environment gives or names, else the active one of the
-// store. A first run makes one unless that was forbidden.
-func signingKey(s cmd.Streams, h home, generate bool) (pack.Signer, error) {
-	return signingKeyOf(s, h, "", generate)
-}
-
-// signingKeyOf is signingKey for the id of a --signer flag, which must then be the key's; empty: whichever.
-func signingKeyOf(s cmd.Streams, h home, id string, generate bool) (pack.Signer, error) {
+// signingKey is the key that signs: the one that --signer or the environment names or gives, else the active
+// one of the store. An id that is not empty must be the key's. A first run makes a key unless that was forbidden.
+func signingKey(s cmd.Streams, h home, id string, generate bool) (pack.Signer, error) {
 	holdKey()
 	store := openKeys(s, h)
 	named := s.Env(envID)
