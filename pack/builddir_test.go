@@ -606,3 +606,24 @@ func BenchmarkBuildDir10kUnsorted(b *testing.B) {
 		}
 	}
 }
+
+func TestAFileThatCannotBeFlushedIsNotSealed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path) // for reading only
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &sheet{Writer: bufio.NewWriter(f), file: f}
+	if _, err := s.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.seal(); err == nil {
+		t.Error("sealed without its last bytes")
+	}
+	if err := f.Close(); err == nil {
+		t.Error("left open")
+	}
+}
