@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// colours are those of pack.md §1.4 of the command line.
+// colours are those of cli.md §1.4.
 var colours = map[string]string{wordPass: "#4c1", wordHonestFail: "#fe7d37", wordTampered: "#e05d44", wordInsufficient: "#9f9f9f"}
 
 // Badge is an SVG image with a pair of fields for each channel: integrity and claims always, and what
