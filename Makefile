@@ -52,6 +52,10 @@ fuzz-short:
 
 lint:
 	$(GO) vet ./...
+	@for target in windows/amd64 darwin/arm64 linux/386; do \
+		echo "build assay for $$target"; \
+		GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/assay || exit 1; \
+	done
 	$(GO) mod tidy -diff
 	$(GO) run $(STATICCHECK) ./...
 

@@ -57,6 +57,11 @@ Exit 0: all agree. Exit 1: some differ. Exit 3: the corpus is bad.`,
   assay conformance run conformance/corpus --command 'assay-py verify-pack {pack} --json' --json`,
 		Args: cmd.Args(cobra.ExactArgs(1), "one corpus, such as conformance/corpus of the source"),
 		RunE: func(c *cobra.Command, args []string) error {
+			for _, name := range []string{"extensions", "codes", "timeout"} {
+				if o.command == "" && c.Flags().Changed(name) {
+					return cmd.BadInput("", "--%s is about another verifier: name one with --command", name)
+				}
+			}
 			corpus, err := conformance.Open(args[0])
 			if errors.Is(err, fs.ErrNotExist) {
 				return cmd.BadInput("the source has one in conformance/corpus; go run ./conformance/gen -o DIR writes it anywhere", "no corpus in %s", args[0])
