@@ -184,7 +184,7 @@ func golden(t *testing.T) map[string]struct {
 			`"fixtures":{"pass":[{"name":"three","receipts":[{},{},{}]}],"fail":[{"name":"two","receipts":[{},{}],"fails":["c"]}]}}`), func(text []byte) error { _, err := pack.ParseCard(text); return err }},
 		"coverage-contract": {contract, func(text []byte) error { _, err := pack.ParseContract(text); return err }},
 		"ledger-entry":      {leaf, func(text []byte) error { _, err := pack.ParseEntry(text); return err }},
-		"corpus-index": {[]byte(`{"corpus_version":"1","cases":[{"id":"a","title":"t","attacks":["P01"],"path":"packs/a","args":["--x"],"make":[{"op":"repeat","name":"f","text":"y","size":3}],` +
+		"corpus-index": {[]byte(`{"corpus_version":"1","cases":[{"id":"a","title":"t","attacks":["P01"],"path":"packs/a","args":["--require-claim-pass"],"make":[{"op":"repeat","name":"f","text":"y","size":3}],` +
 			`"extension":true,"expect":{"exit":2,"integrity":"FAIL","claims":"SKIPPED","codes":["E"]}}]}`), func(text []byte) error { _, err := conformance.ParseIndex(text); return err }},
 		"signer-request":  {[]byte(`{"message":"AAAA","op":"sign","version":"assay.signer.v1"}`), nil},
 		"signer-response": {[]byte(`{"id":"release-2026","public_key":"` + b64(32) + `"}`), nil},
