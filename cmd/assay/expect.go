@@ -1,0 +1,202 @@
+package main
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/report"
+	"github.com/Haserjian/assay-ledger/trust"
+)
+
+// anchorFlags say whom to believe about a proof.
+type anchorFlags struct{ policy, roots, proof string }
+
+func (f *anchorFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&f.policy, "policy", "", "C2SP tlog-policy `FILE`: the logs, witnesses and quorum you trust")
+	c.Flags().StringVar(&f.roots, "tsa-roots", "", "PEM `FILE` with the roots of the timestamp authorities you trust")
+}
+
+// options reads the files once, before any pack is touched.
+func (f *anchorFlags) options() (o pack.Options, err error) {
+	// What is given to be checked is checked, or refused: never passed over.
+	for _, given := range []struct{ flag, file string }{{"--proof", f.proof}, {"--tsa-roots", f.roots}} {
+		if given.file != "" && f.policy == "" {
+			return o, cmd.BadInput("name the logs and witnesses you trust with --policy FILE", "%s says nothing without a policy", given.flag)
+		}
+	}
+	if f.policy != "" {
+		text, err := cmd.ReadFile(f.policy, 1<<20)
+		if err != nil {
+			return o, err
+		}
+		if o.Policy, err = trust.ParsePolicy(text); err != nil {
+			return o, cmd.BadInput("see c2sp.org/tlog-policy", "%s: %v", f.policy, err)
+		}
+	}
+	if f.roots != "" {
+		text, err := cmd.ReadFile(f.roots, 1<<20)
+		if err != nil {
+			return o, err
+		}
+		o.TSARoots = x509.NewCertPool()
+		if !o.TSARoots.AppendCertsFromPEM(text) {
+			return o, cmd.BadInput("", "%s holds no certificate", f.roots)
+		}
+	}
+	if f.proof != "" {
+		if o.Proof, err = cmd.ReadFile(f.proof, 1<<20); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+// expectFlags are what verify-pack and explain may be told to expect of a pack.
+type expectFlags struct {
+	anchorFlags
+	lock, contract, commit, now                                     string
+	cards, signers                                                  []string
+	minCoverage, maxAge                                             float64
+	requireClaims, requireAnchor, requireCI, requirePinned, expires bool
+	selfWitness                                                     bool
+}
+
+func (f *expectFlags) add(c *cobra.Command) {
+	f.anchorFlags.add(c)
+	c.Flags().StringVar(&f.proof, "proof", "", "tlog-proof `FILE` (default: _unsigned/anchor.tlog-proof in the pack)")
+	c.Flags().BoolVar(&f.requireClaims, "require-claim-pass", false, "exit 1 unless the claims pass")
+	c.Flags().BoolVar(&f.requireAnchor, "require-anchor", false, "exit 2 unless the pack is proven to be logged under --policy")
+	c.Flags().StringArrayVarP(&f.cards, "run-card", "c", nil, "`CARD` file whose claims the pack may have declared (repeat for more)")
+	c.Flags().StringVar(&f.lock, "lock", "", "lock `FILE` that the pack must agree with, else exit 2")
+	c.Flags().StringArrayVar(&f.signers, "trusted-signer", nil, "`KEY` that may sign, a fingerprint or a public key file (repeat for more); others exit 2")
+	c.Flags().BoolVar(&f.requirePinned, "require-pinned", false, "exit 2 unless a lock's allowlist or --trusted-signer names the key that signed")
+	c.Flags().StringVar(&f.contract, "coverage-contract", "", "coverage contract `FILE` whose call sites the receipts must name, else exit 1")
+	c.Flags().Float64Var(&f.minCoverage, "min-coverage", 0.8, "`SHARE` of the contract's call sites, 0 to 1")
+	c.Flags().Float64Var(&f.maxAge, "max-age-hours", 0, "exit 2 if the last receipt is older than `HOURS`")
+	c.Flags().BoolVar(&f.requireCI, "require-ci-binding", false, "exit 2 unless the pack says which CI run built it")
+	c.Flags().StringVar(&f.commit, "expected-commit-sha", "", "exit 2 unless the pack says it was built from `COMMIT` (40 hex digits)")
+	c.Flags().BoolVar(&f.expires, "check-expiry", false, "exit 1 if the pack says until when it is valid, and that is over")
+	c.Flags().StringVar(&f.now, "now", "", "judge as if it were `TIME` (RFC 3339): same input, same bytes of output")
+	c.Flags().BoolVar(&f.selfWitness, "require-witness", false, "not supported")
+	_ = c.Flags().MarkHidden("require-witness") // it exists
+}
+
+// options reads everything that is named, once, before any pack is touched: a pack cannot change what
+// it is held to. An invalid lock or contract is governance drift, exit 2.
+func (f *expectFlags) options(c *cobra.Command) (o pack.Options, err error) {
+	if err := f.check(c); err != nil {
+		return o, err
+	}
+	if o, err = f.anchorFlags.options(); err != nil {
+		return o, err
+	}
+	if f.lock != "" {
+		if _, err := os.Stat(f.lock); errors.Is(err, fs.ErrNotExist) {
+			// pack.md §4.7: "lock file missing | 2": whoever takes the lock away does not get past it.
+			return o, &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("no lockfile at %s", f.lock), Hint: "make one with 'assay lock init'"}
+		}
+		if o.Lock, err = readLock(f.lock); err != nil {
+			return o, err
+		}
+	}
+	if o.Cards, err = findCards(f.cards); err != nil {
+		return o, err
+	}
+	if f.contract != "" {
+		text, err := cmd.ReadFile(f.contract, 64<<20)
+		if err != nil {
+			return o, err
+		}
+		if o.Contract, err = pack.ParseContract(text); err != nil {
+			return o, &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("%s: %w", f.contract, err)}
+		}
+	}
+	for _, name := range f.signers {
+		key, err := trustedSigner(name)
+		if err != nil {
+			return o, err
+		}
+		o.TrustedSigners = append(o.TrustedSigners, key)
+	}
+	if o.Now = time.Now(); f.now != "" {
+		// The zero time would be none, by which nothing is from the future.
+		if o.Now, err = time.Parse(time.RFC3339, f.now); err != nil || o.Now.IsZero() {
+			return o, cmd.BadInput("for example 2026-01-15T10:00:00Z", "--now %q is no RFC 3339 time", f.now)
+		}
+	}
+	o.RequireClaims, o.RequireAnchor, o.RequirePinned = f.requireClaims, f.requireAnchor, f.requirePinned
+	o.RequireCI, o.CommitSHA, o.CheckExpiry = f.requireCI, f.commit, f.expires
+	o.MinCoverage, o.MaxAge = f.minCoverage, hours(f.maxAge)
+	return o, nil
+}
+
+func (f *expectFlags) check(c *cobra.Command) error {
+	given := c.Flags().Changed
+	switch {
+	case f.selfWitness:
+		return cmd.BadInput("--require-anchor with --policy and --tsa-roots checks what others vouch for", "--require-witness would believe an authority that the pack itself brings")
+	case f.requireAnchor && f.policy == "":
+		return cmd.BadInput("name the logs and witnesses you trust with --policy FILE", "--require-anchor needs a policy")
+	case !(f.minCoverage >= 0 && f.minCoverage <= 1): // also of a NaN
+		return cmd.BadInput("", "--min-coverage %v is not between 0 and 1", f.minCoverage)
+	case given("min-coverage") && f.contract == "":
+		return cmd.BadInput("name the contract with --coverage-contract FILE", "--min-coverage says nothing without a contract")
+	case given("max-age-hours") && !(f.maxAge > 0 && f.maxAge <= math.MaxFloat64):
+		return cmd.BadInput("", "--max-age-hours %v is no age", f.maxAge)
+	case given("expected-commit-sha") && !isHex(f.commit, 40):
+		return cmd.BadInput("it is what 'git rev-parse HEAD' prints", "--expected-commit-sha %q is not 40 lowercase hex digits", f.commit)
+	}
+	for _, name := range []string{"lock", "coverage-contract", "policy", "tsa-roots", "proof", "now"} {
+		// An empty variable in a script must not switch a check off.
+		if given(name) && c.Flags().Lookup(name).Value.String() == "" {
+			return cmd.BadInput("", "--%s is empty", name)
+		}
+	}
+	return nil
+}
+
+// hours never becomes 0, which would be no limit, and never overflows into the past.
+func hours(h float64) time.Duration {
+	if h == 0 {
+		return 0
+	}
+	d := h * float64(time.Hour)
+	if d >= math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return max(1, time.Duration(d))
+}
+
+func isHex(s string, n int) bool {
+	return len(s) == n && strings.Trim(s, "0123456789abcdef") == ""
+}
+
+// trustedSigner is the fingerprint that name is, or of the public key file that it names. Unlike a lock's
+// author, who verifies has no keys: nothing is looked up in a home directory.
+func trustedSigner(name string) (key [32]byte, err error) {
+	if key, is, err := parseFingerprint(name); is {
+		return key, err
+	}
+	text, err := cmd.ReadFile(name, 4<<10)
+	if errors.Is(err, fs.ErrNotExist) {
+		return key, cmd.BadInput("a trusted signer is a fingerprint of 64 hex digits or a public key file", "no key file at %s", name)
+	} else if err != nil {
+		return key, err
+	}
+	return fileFingerprint(name, text)
+}
+
+// report is a judgement as it is shown, with what was asked for.
+func (f *expectFlags) report(dir string, r *pack.Result, o pack.Options) *report.Report {
+	return &report.Report{Result: r, Path: dir, At: o.Now, Version: pack.Version, Lock: o.Lock, MaxAgeHours: f.maxAge, MinCoverage: f.minCoverage}
+}
