@@ -55,7 +55,8 @@ func (v *verifier) drift() {
 		found.add(eSigner, "signer_pubkey_sha256", "the key %s that signed is none of the trusted ones", hex.EncodeToString(signer[:]))
 	}
 	r.LockFindings = found
-	if r.Integrity == Pass && len(found) == 0 {
+	// Other drift does not make the signer somebody else.
+	if stranger := slices.ContainsFunc(found, func(f Finding) bool { return f.Code == eSigner }); r.Integrity == Pass && !stranger {
 		r.Pinned = trusted != nil
 		if v.o.Lock != nil {
 			_, any := v.o.Lock.Signers()

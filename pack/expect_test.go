@@ -133,6 +133,8 @@ func TestOnlyTrustedSignersAreTrusted(t *testing.T) {
 	me, you := [32]byte(sha256.Sum256(testSigner.Public())), [32]byte(sha256.Sum256(otherSigner.Public()))
 	cards := smallSpec(t).Cards
 	lock := func(signers ...[32]byte) *Lock { return mustLock(t, LockSpec{Cards: cards, Signers: signers}) }
+	others := mustLock(t, LockSpec{Cards: BuiltinCards()[:1], Signers: [][32]byte{me}})
+	claims := []string{"E_LOCK_MISMATCH claim_set_hash", "E_LOCK_MISMATCH attestation.claim_set_hash"}
 	drift, none := "E_SIGNER_UNTRUSTED signer_pubkey_sha256", []string(nil)
 	for i, c := range []struct {
 		o      Options
@@ -154,6 +156,9 @@ func TestOnlyTrustedSignersAreTrusted(t *testing.T) {
 		{Options{Lock: lock(), TrustedSigners: [][32]byte{me}}, none, StatusOK, true, Pass},
 		{Options{Lock: lock(me), TrustedSigners: [][32]byte{you}}, []string{drift}, StatusSigner, false, Pass},
 		{Options{Lock: lock(you), TrustedSigners: [][32]byte{me}}, []string{drift}, StatusLock, false, Fail},
+		// Whose key it is does not depend on what else drifts.
+		{Options{Lock: others}, claims, StatusLock, true, Fail},
+		{Options{Lock: others, TrustedSigners: [][32]byte{you}}, append(claims, drift), StatusLock, false, Fail},
 	} {
 		c.o.Now = builtAt
 		r := mustVerify(t, files, c.o)
