@@ -25,6 +25,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
@@ -135,9 +136,13 @@ func ParseIndex(text []byte) ([]Case, error) {
 	return cases, r.err
 }
 
+// Compiled by who reads a corpus: every command of assay links this, and none of the others waits for it.
 var (
-	idForm   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
-	testForm = regexp.MustCompile(`^Test[A-Za-z0-9_]{1,120}$`)
+	idForm   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`) })
+	testForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^Test[A-Za-z0-9_]{1,120}$`) })
+)
+
+var (
 	verdicts = []string{"PASS", "FAIL", "SKIPPED"}
 	ops      = []string{"symlink", "fifo", "sparse", "repeat", "mkdir", "move"}
 )
@@ -201,7 +206,7 @@ func (r *reader) readCase(v jcs.Value) (c Case) {
 		c.Make = append(c.Make, r.readStep(step))
 	}
 	switch {
-	case !idForm.MatchString(c.ID):
+	case !idForm().MatchString(c.ID):
 		r.fail("id %q: expected 1 to 64 letters, digits, dots, dashes and underscores", c.ID)
 	case c.Title == "":
 		r.fail("%s: expected a title", c.ID)
@@ -213,7 +218,7 @@ func (r *reader) readCase(v jcs.Value) (c Case) {
 		r.fail("%s: args %q: expected flags with which verify-pack reads, and their values", c.ID, c.Args)
 	case len(c.Make) > maxSteps:
 		r.fail("%s: expected at most %d steps", c.ID, maxSteps)
-	case c.Test != "" && (!testForm.MatchString(c.Test) || len(c.Make)+len(c.Args) > 0):
+	case c.Test != "" && (!testForm().MatchString(c.Test) || len(c.Make)+len(c.Args) > 0):
 		r.fail("%s: test %q: expected the name of a Go test, without args and make", c.ID, c.Test)
 	}
 	c.Expect = r.readExpect(v)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -79,7 +80,7 @@ var lockMembers = []member{
 	{"lock_version", oneOf("1.0")},
 	{"assay_version_min", release},
 	{"assay_version_max", release},
-	{"pack_format_version", text("a version such as "+packFormat, regexp.MustCompile(`^[0-9]{1,6}\.[0-9]{1,6}\.[0-9]{1,6}$`).MatchString)},
+	{"pack_format_version", text("a version such as "+packFormat, func(s string) bool { return formatForm().MatchString(s) })},
 	{"receipt_schema_version", oneOf("3.0")},
 	// Without a card the hashes below would be of nothing (threats.md K02): a lock names at least one.
 	{"run_cards", list(1, object(lockedCardMembers))},
@@ -382,7 +383,13 @@ func smallOrderFingerprint(f [32]byte) bool {
 // release is a version as the reference tool numbers its releases.
 var release = text("a release such as "+CompatVersion, func(s string) bool { _, ok := parseRelease(s); return ok })
 
-var releaseForm = regexp.MustCompile(`^([0-9]{1,6}(?:\.[0-9]{1,6}){0,4})(?:(a|b|rc)([0-9]{1,6}))?(?:\.post([0-9]{1,6}))?(?:\.dev([0-9]{1,6}))?$`)
+// Compiled by who reads a lock: most runs read none.
+var (
+	formatForm  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]{1,6}\.[0-9]{1,6}\.[0-9]{1,6}$`) })
+	releaseForm = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^([0-9]{1,6}(?:\.[0-9]{1,6}){0,4})(?:(a|b|rc)([0-9]{1,6}))?(?:\.post([0-9]{1,6}))?(?:\.dev([0-9]{1,6}))?$`)
+	})
+)
 
 // parseRelease gives a version of PEP 440, without epoch and local part, as numbers in its order:
 // five of the release, then those of the pre-release, the post-release and the development release.
@@ -390,7 +397,7 @@ func parseRelease(s string) (key [9]int, ok bool) {
 	if len(s) > 64 {
 		return key, false
 	}
-	parts := releaseForm.FindStringSubmatch(s)
+	parts := releaseForm().FindStringSubmatch(s)
 	if parts == nil {
 		return key, false
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -114,7 +115,7 @@ func jsonText(v jcs.Value) string {
 	return string(text)
 }
 
-var cardID = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+var cardID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`) })
 
 func cardsNewCmd(s cmd.Streams) *cobra.Command {
 	var out string
@@ -132,7 +133,7 @@ func cardsNewCmd(s cmd.Streams) *cobra.Command {
 					return cmd.BadInput("see it with 'assay cards show "+id+"'", "%s is the id of a built-in card", id)
 				}
 			}
-			if !cardID.MatchString(id) {
+			if !cardID().MatchString(id) {
 				return cmd.BadInput("", "id %q is not 1 to 128 letters, digits, dots, underscores and hyphens", id)
 			}
 			if out == "" {
