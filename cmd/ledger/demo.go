@@ -151,7 +151,7 @@ func (d *demo) start(ctx context.Context, name string, args ...string) error {
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
 	c.WaitDelay = 10 * time.Second
 	c.Stderr = log
-	endWithParent(c)
+	cmd.EndWithParent(c)
 	stdout, err := c.StdoutPipe()
 	if err != nil {
 		return err
@@ -229,7 +229,7 @@ func (d *demo) program(ctx context.Context, exit int, path string, args ...strin
 	c.Env = append(os.Environ(), "ASSAY_HOME="+d.path("home"), "ASSAY="+d.assay, "NO_COLOR=1")
 	var stdout, stderr bytes.Buffer
 	c.Stdout, c.Stderr = &stdout, &stderr
-	endWithParent(c)
+	cmd.EndWithParent(c)
 	err := c.Run()
 	var exited *exec.ExitError
 	if err != nil && !errors.As(err, &exited) {
