@@ -394,31 +394,6 @@ func (l *Log) frozen() error {
 	return nil
 }
 
-// Health is nil when the log can take entries and publish them. Otherwise it says,
-// without waiting for anybody, the first reason why not.
-func (l *Log) Health(ctx context.Context) error {
-	l.mu.Lock()
-	closing := l.closing
-	l.mu.Unlock()
-	if closing {
-		return ErrClosed
-	}
-	if err := l.frozen(); err != nil {
-		return err
-	}
-	if err := l.probe.check(); err != nil {
-		return fmt.Errorf("%w: %w", ErrStorage, err)
-	}
-	if err := l.publisher.trouble.Load(); err != nil {
-		return fmt.Errorf("nothing is published: %w", *err)
-	}
-	if err := l.follower.trouble.Load(); err != nil {
-		return fmt.Errorf("the index does not follow the log: %w", *err)
-	}
-	_, err := l.Checkpoint(ctx)
-	return err
-}
-
 // Close ends the log; the caller closes the Index after it. It refuses new entries,
 // waits for those on their way into the tree, publishes once more if a quorum can be
 // had at once, and ends. If ctx ends first Close returns

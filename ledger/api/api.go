@@ -261,9 +261,16 @@ func trustOnly(proxies []netip.Prefix) []echo.TrustOption {
 	return options
 }
 
+// ready says whether a submission made now would get its proof, and if not every reason.
 func (h *Handler) ready(c echo.Context) error {
-	if err := h.cfg.Log.Health(c.Request().Context()); err != nil {
-		return &refusal{problem: notReady, cause: err}
+	err := h.cfg.Log.Health(c.Request().Context())
+	if err == nil {
+		return writeText(c, http.StatusOK, noStore, "ready\n")
 	}
-	return writeText(c, http.StatusOK, noStore, "ready\n")
+	p := notReady
+	var why *ledger.NotReady
+	if errors.As(err, &why) {
+		p.reasons = why.Reasons
+	}
+	return &refusal{problem: p, cause: err}
 }

@@ -223,6 +223,24 @@ func TestReadersSeeProblemsToo(t *testing.T) {
 	}
 }
 
+func TestReadyzNamesEveryReasonAndNoPath(t *testing.T) {
+	l := filledLog(1)
+	h := newHandler(t, l, nil)
+	if w := ask(h, "GET", "/readyz", ""); w.Code != 200 || w.Body.String() != "ready\n" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	l.health = &ledger.NotReady{Reasons: []ledger.Reason{
+		{About: "storage", Public: "Storage refuses writes.", Err: errTest},
+		{About: "witnesses", Public: "w1 does not cosign.", Err: errTest},
+	}}
+	w := ask(h, "GET", "/readyz", "")
+	got := wantProblem(t, w, notReady)
+	want := []reasonJSON{{"storage", "Storage refuses writes."}, {"witnesses", "w1 does not cosign."}}
+	if !slices.Equal(got.Reasons, want) || strings.Contains(w.Body.String(), "/secret") {
+		t.Errorf("%s", w.Body)
+	}
+}
+
 func FuzzSearchQuery(f *testing.F) {
 	for _, s := range []string{"limit=1", "signer=" + hexOf(1), "source_repo=a/b&since=2026-01-01T00:00:00Z", "cursor=0", "a;b", "%"} {
 		f.Add(s)

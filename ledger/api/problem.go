@@ -25,7 +25,8 @@ type problem struct {
 	detail     string
 	retryAfter int // seconds; zero: no header
 	findings   []pack.Finding
-	digests    []string // of several-entries
+	digests    []string        // of several-entries
+	reasons    []ledger.Reason // of not-ready
 }
 
 // The problems. Their names are part of the API; the details may change.
@@ -128,6 +129,12 @@ type problemJSON struct {
 	Detail   string        `json:"detail"`
 	Findings []findingJSON `json:"findings,omitempty"`
 	Digests  []string      `json:"manifest_sha256,omitempty"`
+	Reasons  []reasonJSON  `json:"reasons,omitempty"`
+}
+
+type reasonJSON struct {
+	About  string `json:"about"`
+	Detail string `json:"detail"`
 }
 
 type findingJSON struct {
@@ -147,6 +154,9 @@ func writeProblem(c echo.Context, p problem) bool {
 	body := problemJSON{Type: "/problems/" + p.name, Title: p.title, Status: p.status, Detail: clip(p.detail), Digests: p.digests}
 	for _, f := range p.findings[:min(len(p.findings), most)] {
 		body.Findings = append(body.Findings, findingJSON{clip(f.Code), clip(f.Field), clip(f.Message)})
+	}
+	for _, r := range p.reasons {
+		body.Reasons = append(body.Reasons, reasonJSON{r.About, r.Public})
 	}
 	text, err := json.Marshal(body)
 	if err != nil { // strings and ints marshal

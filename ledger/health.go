@@ -1,0 +1,108 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Reason is one cause why a submission would fail now.
+type Reason struct {
+	About  string // one word for machines: closing, frozen, witnesses, publication, storage, timestamps, index
+	Public string // a sentence that anybody may read: no path, no address
+	Err    error  // the cause, for the operator; errors.Is and errors.As look into it
+}
+
+// NotReady holds every reason why a submission would fail now, at least one.
+type NotReady struct{ Reasons []Reason }
+
+func (e *NotReady) Error() string {
+	list := make([]string, len(e.Reasons))
+	for i, r := range e.Reasons {
+		list[i] = fmt.Sprintf("%s: %v", r.About, r.Err)
+	}
+	return strings.Join(list, "; ")
+}
+
+func (e *NotReady) Unwrap() []error {
+	list := make([]error, len(e.Reasons))
+	for i, r := range e.Reasons {
+		list[i] = r.Err
+	}
+	return list
+}
+
+// Health is nil when a submission would be logged and published now, and a *NotReady otherwise. It
+// waits for nobody: what has to be asked for is asked in the background, and an answer that is too
+// old counts as none.
+func (l *Log) Health(ctx context.Context) error {
+	l.mu.Lock()
+	closing := l.closing
+	l.mu.Unlock()
+	if closing {
+		return &NotReady{[]Reason{{"closing", "The ledger is closing.", ErrClosed}}}
+	}
+	// Every part of the log that can keep a submission out has its line here.
+	reasons := []*Reason{
+		l.frozenReason(),
+		l.storageReason(),
+		l.timestampReason(),
+		l.indexReason(),
+		l.publisher.reason(),
+	}
+	var given []Reason
+	for _, r := range reasons {
+		if r != nil {
+			given = append(given, *r)
+		}
+	}
+	if len(given) > 0 {
+		return &NotReady{given}
+	}
+	if _, err := l.Checkpoint(ctx); err != nil {
+		return &NotReady{[]Reason{{"publication", "There is no checkpoint yet.", err}}}
+	}
+	return nil
+}
+
+func (l *Log) frozenReason() *Reason {
+	if err := l.frozen(); err != nil {
+		return &Reason{"frozen", "The log is frozen: its files or its witnesses say something else than what was signed, and its operator has to look.", err}
+	}
+	return nil
+}
+
+func (l *Log) storageReason() *Reason {
+	if err := l.probe.check(); err != nil {
+		return &Reason{"storage", "Storage refuses writes.", fmt.Errorf("%w: %w", ErrStorage, err)}
+	}
+	return nil
+}
+
+// timestampReason asks a Timestamper that knows whether it would answer now. Where a timestamp is
+// only preferred, an entry is logged without one.
+func (l *Log) timestampReason() *Reason {
+	tsa, ok := l.cfg.TSA.(interface{ Health() error })
+	if !ok || l.cfg.Timestamps != TimestampsRequired {
+		return nil
+	}
+	if err := tsa.Health(); err != nil {
+		return &Reason{"timestamps", "No timestamp authority answers, and every entry needs a timestamp.", errors.Join(ErrTimestamp, err)}
+	}
+	return nil
+}
+
+func (l *Log) indexReason() *Reason {
+	if err := l.follower.trouble.Load(); err != nil {
+		return &Reason{"index", "The index does not follow the log.", *err}
+	}
+	return nil
+}
+
+func (p *publisher) reason() *Reason {
+	if err := p.trouble.Load(); err != nil {
+		return &Reason{"publication", "The last checkpoint has not been published yet.", fmt.Errorf("nothing is published: %w", *err)}
+	}
+	return nil
+}
