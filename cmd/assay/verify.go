@@ -26,7 +26,8 @@ packs and the files it is given, nothing else, and opens no connection. A lock i
 any pack is touched.
 
 Patterns are expanded where the shell has not done it. With --latest each argument is a directory
-(default: this one), of which the newest pack is judged, by the time in its manifest.`,
+(default: this one), of which the newest pack is judged, by the time in its manifest. A pack whose
+manifest is missing, damaged or unreadable counts as the newest: move it away to judge the others.`,
 		Example: `  assay verify-pack ./proof_pack_trace_20260115T100000_5f2c9a01
   assay verify-pack ./proof_pack_*/ --lock assay.lock --require-claim-pass
   assay verify-pack ./pack --trusted-signer ci.pub --require-ci-binding --html report.html --badge badge.svg
