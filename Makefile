@@ -8,7 +8,7 @@ RACED     := ./capture/... ./pack/keystore/... ./ledger/... ./witness/... ./trus
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.3.0
 
-.PHONY: all build demo test race interop bench fuzz fuzz-short lint vuln clean
+.PHONY: all build demo test fmt vet unit soak race interop bench fuzz fuzz-short lint vuln clean
 all: build
 
 build:
@@ -19,11 +19,27 @@ build:
 demo: build
 	./bin/ledger demo
 
+# Every part runs, whatever the ones before it found; the last lines name what failed and which peers ran.
+PARTS := fmt vet unit race interop
 test: build
+	@failed=; export ASSAY_PEERS=$$(mktemp); \
+	for part in $(PARTS); do $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; done; \
+	[ -s $$ASSAY_PEERS ] || echo "peers: none was asked" >$$ASSAY_PEERS; \
+	[ -z "$$failed" ] || echo "failed:$$failed"; \
+	cat $$ASSAY_PEERS; rm -f $$ASSAY_PEERS; [ -z "$$failed" ]
+
+fmt:
 	@test -z "$$(gofmt -l .)" || { echo "gofmt wants:"; gofmt -l .; exit 1; }
+
+vet:
 	$(GO) vet ./...
+
+unit:
 	$(GO) test -timeout 10m ./...
-	@$(MAKE) --no-print-directory race interop
+
+# What takes long, whole: every flipped bit, kills by the dozen.
+soak:
+	ASSAY_LONG=1 $(GO) test -timeout 60m ./...
 
 race:
 	@if command -v $${CC:-cc} >/dev/null 2>&1; then \

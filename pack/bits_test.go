@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -14,12 +15,16 @@ import (
 )
 
 // TestAtk_P26_EveryFlippedBitIsTampering flips each bit of the five files of a built pack, one at a time,
-// and every ninth of another pack whose claims are executed as well.
+// and every ninth of another pack whose claims are executed as well: all of them in make soak, otherwise every
+// ninth and every 81st, so that each byte is met, and each place in a byte as often as the next.
 func TestAtk_P26_EveryFlippedBitIsTampering(t *testing.T) {
 	plain, _, _ := plainPack(t)
 	delete(plain, summaryName)
-	step := 1
-	if testing.Short() || raceEnabled {
+	step := 9
+	switch {
+	case os.Getenv("ASSAY_LONG") != "":
+		step = 1
+	case testing.Short() || raceEnabled:
 		step = 41
 	}
 	if n := flipBits(t, plain, step); step == 1 && n < 40000 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -19,8 +20,13 @@ import (
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
-// killRounds is how often the ledger is killed in make test; longer campaigns set it higher.
-const killRounds = 20
+// killRounds is how often the ledger is killed.
+func killRounds() int {
+	if os.Getenv("ASSAY_LONG") != "" { // make soak
+		return 60
+	}
+	return 5
+}
 
 // acked is an entry that the ledger answered for: from then on it must never be lost or moved.
 type acked struct {
@@ -42,7 +48,7 @@ func TestAKilledLedgerLosesNoAcknowledgedEntry(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := &harness{d: d}
-	for round := range killRounds {
+	for round := range killRounds() {
 		h.round(ctx, t)
 		if err := d.start(ctx, "ledger"); err != nil {
 			t.Fatalf("after kill %d: %v", round+1, err)
@@ -50,8 +56,8 @@ func TestAKilledLedgerLosesNoAcknowledgedEntry(t *testing.T) {
 		h.see(ctx, t)
 	}
 	h.judge(ctx, t)
-	t.Logf("%d kills, %d acknowledged entries, %d checkpoints seen", killRounds, len(h.acked), len(h.seen))
-	if len(h.acked) < killRounds {
+	t.Logf("%d kills, %d acknowledged entries, %d checkpoints seen", killRounds(), len(h.acked), len(h.seen))
+	if len(h.acked) < killRounds() {
 		t.Errorf("only %d entries were acknowledged: the harness is too slow to prove anything", len(h.acked))
 	}
 }

@@ -159,6 +159,7 @@ func anchorAndProve(t *testing.T, w *world, dir string, exit int) int64 {
 		t.Errorf("with its proof: exit %d, expected %d", got, exit)
 	}
 	// Theirs.
+	met("torchwood", true)
 	theirs := must(torchwood.ParsePolicy(w.policy.Text()))(t)
 	if err := torchwood.VerifyProof(theirs, tlog.RecordHash(proof.Extra), body); err != nil {
 		t.Errorf("torchwood refuses our proof: %v", err)
@@ -247,7 +248,8 @@ func verify(t *testing.T, dir string, o pack.Options) *pack.Result {
 // opensslVerify checks the entry's token with openssl ts, which shares no code with us.
 func opensslVerify(t *testing.T, w *world, r *pack.Result) {
 	t.Helper()
-	if _, err := exec.LookPath("openssl"); err != nil {
+	_, err := exec.LookPath("openssl")
+	if met("openssl ts", err == nil); err != nil {
 		t.Log("SKIP openssl ts: not installed")
 		return
 	}

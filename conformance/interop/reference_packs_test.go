@@ -214,7 +214,7 @@ func (s shape) buildTheirs(t *testing.T, w *reference, dir string, key signer) (
 	spec := s.inputs(t, dir, key)
 	out := filepath.Join(dir, "theirs")
 	spec["output"] = out
-	return out, w.ask(t, map[string]any{"op": "build", "spec": spec}, dir)
+	return out, w.ask(t, map[string]any{"op": "build", "spec": spec}, dir)()
 }
 
 // judgeEveryWay asks both tools with each of the flags that they share.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -59,8 +60,7 @@ type reference struct {
 	assay  string // our program, built from this tree
 	home   string // HOME of whatever needs none of its own
 
-	in  io.WriteCloser // peer.py
-	out *bufio.Reader
+	peers chan *peer // those that nobody asks right now
 
 	compared map[string]bool // cases that were compared
 	whole    map[string]bool // groups that ran to their end
@@ -69,7 +69,9 @@ type reference struct {
 func newReference(t *testing.T) *reference {
 	t.Helper()
 	w := &reference{home: t.TempDir(), compared: map[string]bool{}, whole: map[string]bool{}}
+	met("assay-ai", false) // not yet
 	w.python = install(t)
+	met("assay-ai", true)
 	w.assay = filepath.Join(t.TempDir(), "assay")
 	// Built here: a program left in bin would be compared as it was.
 	c := exec.Command("go", "build", "-o", w.assay, "./cmd/assay")
@@ -78,20 +80,46 @@ func newReference(t *testing.T) *reference {
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("building assay: %v\n%s", err, out)
 	}
-	peer := exec.Command(w.python, "-I", filepath.Join("python", "peer.py"))
-	peer.Stderr = os.Stderr
-	w.in = must(peer.StdinPipe())(t)
-	w.out = bufio.NewReader(must(peer.StdoutPipe())(t))
-	if err := peer.Start(); err != nil {
+	w.peers = make(chan *peer, runtime.NumCPU())
+	for range cap(w.peers) {
+		w.peers <- startPeer(t, w.python)
+	}
+	return w
+}
+
+// peer is a running peer.py. It answers one request at a time.
+type peer struct {
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+func startPeer(t *testing.T, python string) *peer {
+	t.Helper()
+	c := exec.Command(python, "-I", filepath.Join("python", "peer.py"))
+	c.Stderr = os.Stderr
+	p := &peer{in: must(c.StdinPipe())(t), out: bufio.NewReader(must(c.StdoutPipe())(t))}
+	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = w.in.Close()
-		if err := peer.Wait(); err != nil {
+		_ = p.in.Close()
+		if err := c.Wait(); err != nil {
 			t.Errorf("peer.py: %v", err)
 		}
 	})
-	return w
+	return p
+}
+
+// ask sends a request, a line of JSON, and reads the answer.
+func (p *peer) ask(request []byte) (a answer, err error) {
+	if _, err := p.in.Write(append(request, '\n')); err != nil {
+		return a, err
+	}
+	reply, err := p.out.ReadBytes('\n')
+	if err != nil {
+		return a, err
+	}
+	return a, json.Unmarshal(reply, &a)
 }
 
 // say is heard without -v, if the test runs in its own directory: go test hides what passing
@@ -222,26 +250,36 @@ func (w *reference) environment(home string) map[string]string {
 	return map[string]string{"HOME": home, "PATH": filepath.Dir(w.python) + string(os.PathListSeparator) + os.Getenv("PATH"), "COLUMNS": "200"}
 }
 
-// ask sends one request to peer.py.
-func (w *reference) ask(t *testing.T, request map[string]any, home string) (a answer) {
+// ask sends one request to a free peer.py; the function it returns waits for the answer.
+func (w *reference) ask(t *testing.T, request map[string]any, home string) func() answer {
 	t.Helper()
 	request["env"], request["cwd"] = w.environment(home), home
 	line := must(json.Marshal(request))(t)
-	if _, err := w.in.Write(append(line, '\n')); err != nil {
-		t.Fatalf("peer.py: %v", err)
+	var a answer
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p := <-w.peers
+		a, err = p.ask(line)
+		w.peers <- p
+	}()
+	return func() answer {
+		t.Helper()
+		if <-done; err != nil {
+			t.Fatalf("peer.py: %v", err)
+		}
+		return a
 	}
-	reply, err := w.out.ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(reply, &a)
-	}
-	if err != nil {
-		t.Fatalf("peer.py: %v", err)
-	}
-	return a
 }
 
 // theirs runs the Python tool, ours our own, in the home directory.
 func (w *reference) theirs(t *testing.T, home string, args ...string) answer {
+	t.Helper()
+	return w.startTheirs(t, home, args...)()
+}
+
+func (w *reference) startTheirs(t *testing.T, home string, args ...string) func() answer {
 	t.Helper()
 	return w.ask(t, map[string]any{"op": "cli", "args": args}, home)
 }
@@ -316,8 +354,8 @@ func (w *reference) judge(t *testing.T, name, dir string, flags ...string) {
 	args := append([]string{"verify-pack", dir}, flags...)
 	asJSON := append(args[:len(args):len(args)], "--json")
 	text, object := w.start(t, w.home, w.assay, args...), w.start(t, w.home, w.assay, asJSON...)
-	python, pythonJSON := w.theirs(t, w.home, args...), w.theirs(t, w.home, asJSON...)
-	ours, oursJSON := text(), object()
+	theirText, theirObject := w.startTheirs(t, w.home, args...), w.startTheirs(t, w.home, asJSON...)
+	python, pythonJSON, ours, oursJSON := theirText(), theirObject(), text(), object()
 	if ours.Exit != oursJSON.Exit {
 		t.Errorf("%s: we exit %d in text and %d in JSON", name, ours.Exit, oursJSON.Exit)
 	}

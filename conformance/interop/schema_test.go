@@ -25,6 +25,7 @@ const corpus = "../corpus"
 // schemas compiles all schemas with a library that others wrote.
 func schemas(t *testing.T) map[string]*jsonschema.Schema {
 	t.Helper()
+	met("jsonschema", true)
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.AssertFormat()
