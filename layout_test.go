@@ -35,13 +35,13 @@ var layout = map[string][]string{
 	"pack/keystore": {"internal/durable", "pack/jcs", "trust"},
 	"capture":       {"pack", "pack/jcs", "internal/durable"},
 	"cmd/assay": {"capture", "cmd", "conformance", "internal/durable", "ledger/client", "pack", "pack/jcs", "pack/keystore",
-		"pack/report", "pack/schema", "trust"},
+		"pack/report", "pack/schema", "trust", "trust/timestamp"},
 
 	// The log and its servers.
 	"ledger":        {"internal/durable", "pack", "trust", "trust/timestamp"},
 	"ledger/index":  {"pack"},
 	"ledger/tsa":    {"trust/timestamp"},
-	"ledger/api":    {"ledger", "ledger/index", "pack", "trust"},
+	"ledger/api":    {"ledger", "ledger/index", "pack", "trust", "trust/timestamp"},
 	"ledger/client": {"pack", "pack/jcs", "trust"},
 	"witness":       {"trust"},
 	"cmd/ledger": {"cmd", "internal/durable", "ledger", "ledger/api", "ledger/index", "ledger/tsa",

@@ -336,6 +336,8 @@ func ReadSecret(path string) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case info.IsDir():
+		return nil, BadInput("", "%s is a directory, want a file", path)
 	case !info.Mode().IsRegular():
 		return nil, BadInput("", "%s is not a regular file", path)
 	case info.Mode().Perm()&0o077 != 0:
@@ -355,6 +357,8 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case info.IsDir():
+		return nil, BadInput("", "%s is a directory, want a file", path)
 	case !info.Mode().IsRegular():
 		return nil, BadInput("", "%s is not a regular file", path)
 	case info.Size() > limit:

@@ -20,7 +20,7 @@ const (
 // witnesses are enough. It is immutable and safe for concurrent use. The zero Policy knows no log
 // and no quorum satisfies it.
 type Policy struct {
-	text         []byte
+	text         []byte // see Text
 	logs         []policyLog
 	witnesses    []policyWitness
 	logByKey     map[keyRef]int // index in logs
@@ -72,7 +72,6 @@ func ParsePolicy(text []byte) (*Policy, error) {
 	}
 	r := policyReader{
 		Policy: Policy{
-			text:         bytes.Clone(text),
 			logByKey:     map[keyRef]int{},
 			witnessByKey: map[keyRef]int{},
 			// SPEC tlog-policy: "The special name `none` is predefined"
@@ -123,6 +122,7 @@ func (r *policyReader) readLine(line []byte) error {
 	if len(items) == 0 || items[0][0] == '#' {
 		return nil
 	}
+	r.text = append(append(r.text, strings.Join(items, " ")...), '\n')
 	keyword, args := items[0], items[1:]
 	switch keyword {
 	case "log":
@@ -323,7 +323,8 @@ func (p *Policy) Witnesses() []PolicyWitness {
 	return witnesses
 }
 
-// Text returns the exact bytes given to ParsePolicy.
+// Text returns the policy as it was read: its lines, with one space between items. Comments are left
+// out: a policy is published, and what its keeper noted beside it is nobody's business.
 func (p *Policy) Text() []byte { return bytes.Clone(p.text) }
 
 // Quorum reports whether the named witnesses (policy names) satisfy the quorum.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +15,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/report"
 	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
 // anchorFlags say whom to believe about a proof.
@@ -35,23 +35,16 @@ func (f *anchorFlags) options() (o pack.Options, err error) {
 		}
 	}
 	if f.policy != "" {
-		text, err := cmd.ReadFile(f.policy, 1<<20)
-		if err != nil {
+		if o.Policy, err = cmd.ReadAs(f.policy, trust.MaxSize, "see c2sp.org/tlog-policy", trust.ParsePolicy); err != nil {
 			return o, err
-		}
-		if o.Policy, err = trust.ParsePolicy(text); err != nil {
-			return o, cmd.BadInput("see c2sp.org/tlog-policy", "%s: %v", f.policy, err)
 		}
 	}
 	if f.roots != "" {
-		text, err := cmd.ReadFile(f.roots, 1<<20)
+		roots, err := cmd.ReadAs(f.roots, timestamp.MaxRoots, "--tsa-roots takes the certificates of authorities, and nothing else in PEM", timestamp.ParseRoots)
 		if err != nil {
 			return o, err
 		}
-		o.TSARoots = x509.NewCertPool()
-		if !o.TSARoots.AppendCertsFromPEM(text) {
-			return o, cmd.BadInput("", "%s holds no certificate", f.roots)
-		}
+		o.TSARoots = roots.Pool()
 	}
 	if f.proof != "" {
 		if o.Proof, err = cmd.ReadFile(f.proof, 1<<20); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"os"
 	"os/exec"
@@ -444,6 +445,59 @@ func (w *world) timestamped(dir string) {
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			w.t.Fatal(err)
 		}
+	}
+}
+
+func TestRootsAreReadWholeByEveryCommandOrTheyAreBadInput(t *testing.T) {
+	w := newWorld(t)
+	w.mustPack("p")
+	w.timestamped("p")
+	read := func(path string) string {
+		t.Helper()
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	good := read("roots.pem")
+	w.mustPack("other")
+	w.timestamped("other")
+	other := read("roots.pem") // of another authority
+	block, _ := pem.Decode([]byte(good))
+	key := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("secret")}))
+	for _, tt := range []struct{ name, text, err, hint string }{
+		{"good", other + "# and ours\n" + good, "", ""},
+		{"a key behind", good + key, `certificate 2: line`, ""},
+		{"corrupt, another behind", strings.Replace(good, "MII", "!II", 1) + other, "certificate 1: line 2: no base64", ""},
+		{"cut short, another behind", good[:300] + "\n" + other, "certificate 1: line", ""},
+		{"byte order mark, another behind", "\ufeff" + good + other, "certificate 1: line 1: a byte order mark", "it looks like text behind a byte order mark"},
+		{"DER", string(block.Bytes), "a certificate in DER, want PEM", "openssl x509 -inform der"},
+		{"zip", "PK\x03\x04 and so on", "no certificate in it", "it looks like a zip archive"},
+		{"a web page", "<!DOCTYPE html><html>", "no certificate in it", "it looks like a web page"},
+		{"empty", "", "it is empty", ""},
+	} {
+		if err := os.WriteFile("roots.pem", []byte(tt.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{
+			{"verify-pack", "p"}, {"explain", "p"}, {"audit", "bundle", "p", "-o", filepath.Join(t.TempDir(), "b.tar.gz")},
+			{"anchor", "p", "--ledger", "http://127.0.0.1:1"},
+		} {
+			if tt.err == "" && args[0] == "anchor" {
+				continue // which would ask the ledger
+			}
+			code, _, stderr := homeless(t, append(args, "--policy", "policy", "--tsa-roots", "roots.pem")...)
+			switch {
+			case tt.err == "" && code != 0:
+				t.Errorf("%s: %v: exit %d: %s", tt.name, args, code, stderr)
+			case tt.err != "" && (code != 3 || !strings.Contains(stderr, "roots.pem: "+tt.err) || !strings.Contains(stderr, tt.hint) || strings.Contains(stderr, "secret")):
+				t.Errorf("%s: %v: exit %d: %s", tt.name, args, code, stderr)
+			}
+		}
+	}
+	if code, _, stderr := homeless(t, "verify-pack", "p", "--policy", "policy", "--tsa-roots", "."); code != 3 || !strings.Contains(stderr, ". is a directory") {
+		t.Errorf("a directory: exit %d: %s", code, stderr)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/Haserjian/assay-ledger/ledger/tsa"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
 // A ledger directory, as init makes it:
@@ -159,15 +160,13 @@ func readKey(path string) (string, error) {
 }
 
 func readPolicy(path string) (*trust.Policy, error) {
-	text, err := cmd.ReadFile(path, 1<<20)
-	if err != nil {
-		return nil, err
-	}
-	p, err := trust.ParsePolicy(text)
-	if err != nil {
-		return nil, cmd.BadInput("see c2sp.org/tlog-policy", "%s: %v", path, err)
-	}
-	return p, nil
+	return cmd.ReadAs(path, trust.MaxSize, "see c2sp.org/tlog-policy", trust.ParsePolicy)
+}
+
+// readRoots reads roots of timestamp authorities. What becomes of them is their certificates: a file may
+// hold more than anybody meant to publish.
+func readRoots(path string) (*timestamp.Roots, error) {
+	return cmd.ReadAs(path, timestamp.MaxRoots, "it holds the certificates that timestamps must chain to, and nothing else in PEM", timestamp.ParseRoots)
 }
 
 // emptyOrMissing refuses to mix a new service into a directory that holds something.

@@ -14,6 +14,7 @@ import (
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
 type initFlags struct {
@@ -68,9 +69,10 @@ Nothing is published before the quorum of the policy is met.`,
 
 // newLedger is what init is about to write: all that can be wrong with the flags is found before.
 type newLedger struct {
-	conf                        config
-	confText, policyText, roots []byte
-	secret, vkey                string
+	conf                 config
+	confText, policyText []byte
+	roots                *timestamp.Roots // nil: none
+	secret, vkey         string
 }
 
 func (o *initFlags) plan() (*newLedger, error) {
@@ -106,21 +108,14 @@ func (o *initFlags) plan() (*newLedger, error) {
 	return n, err
 }
 
-func (o *initFlags) readRoots() ([]byte, error) {
+func (o *initFlags) readRoots() (*timestamp.Roots, error) {
 	if o.tsaRoots == "" {
 		if o.timestamps == string(ledger.TimestampsOff) {
 			return nil, nil
 		}
 		return nil, cmd.BadInput("give --tsa-roots FILE, or --timestamps off", "without the roots of a timestamp authority no timestamp could be believed")
 	}
-	roots, err := cmd.ReadFile(o.tsaRoots, 1<<20)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := parseRoots(roots); err != nil {
-		return nil, cmd.BadInput("", "%s: %v", o.tsaRoots, err)
-	}
-	return roots, nil
+	return readRoots(o.tsaRoots)
 }
 
 func (o *initFlags) quorumOf(witnesses int) (int, error) {
@@ -139,14 +134,14 @@ func (n *newLedger) write(ctx context.Context, d dir) error {
 	}
 	files := map[string][]byte{d.policy(): n.policyText, d.config(): n.confText}
 	if n.roots != nil {
-		files[d.roots()] = n.roots
+		files[d.roots()] = n.roots.PEM()
 	}
 	for path, text := range files {
 		if err := durable.CreateFile(path, text, 0o644); err != nil {
 			return err
 		}
 	}
-	logConfig, err := openConfig(d, n.conf, nil, nil) // no logger: Tessera tells of every file that is not there yet
+	logConfig, err := openConfig(d, n.conf, n.roots, nil, nil) // no logger: Tessera tells of every file that is not there yet
 	if err != nil {
 		return err
 	}

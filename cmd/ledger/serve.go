@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -57,7 +56,11 @@ func serve(ctx context.Context, s cmd.Streams, d dir, conf config, rate float64)
 		return err
 	}
 	defer func() { err = errors.Join(err, x.Close()) }()
-	logConfig, err := openConfig(d, conf, x, log)
+	roots, err := trustedRoots(d, conf)
+	if err != nil {
+		return err
+	}
+	logConfig, err := openConfig(d, conf, roots, x, log)
 	if err != nil {
 		return err
 	}
@@ -80,10 +83,6 @@ func serve(ctx context.Context, s cmd.Streams, d dir, conf config, rate float64)
 		defer cancel()
 		err = errors.Join(err, l.Close(closing))
 	}()
-	roots, err := cmd.ReadFile(d.roots(), 1<<20)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
 	handler, err := api.New(api.Config{Log: l, Index: x, Policy: logConfig.Policy, TSARoots: roots, Rate: rate, Logger: log})
 	if err != nil {
 		return err
@@ -102,8 +101,21 @@ func listen(ctx context.Context, s cmd.Streams, address string, h http.Handler, 
 	return serve(ctx, ln, h, log)
 }
 
+// trustedRoots are the roots of the timestamp authorities; nil for none. A ledger that asks for no
+// timestamps any more may still have those of its older entries.
+func trustedRoots(d dir, conf config) (*timestamp.Roots, error) {
+	roots, err := readRoots(d.roots())
+	switch {
+	case !errors.Is(err, fs.ErrNotExist):
+		return roots, err
+	case conf.Timestamps == ledger.TimestampsOff:
+		return nil, nil
+	}
+	return nil, cmd.BadInput("put the roots there, or set \"timestamps\" to \"off\"", "%s is missing: no timestamp could be believed", d.roots())
+}
+
 // openConfig is the ledger.Config of a directory.
-func openConfig(d dir, conf config, x *index.Index, log *slog.Logger) (ledger.Config, error) {
+func openConfig(d dir, conf config, roots *timestamp.Roots, x *index.Index, log *slog.Logger) (ledger.Config, error) {
 	secret, err := readKey(d.key())
 	if err != nil {
 		return ledger.Config{}, err
@@ -127,17 +139,7 @@ func openConfig(d dir, conf config, x *index.Index, log *slog.Logger) (ledger.Co
 		c.Index = x
 	}
 	if conf.Timestamps != ledger.TimestampsOff {
-		pem, err := cmd.ReadFile(d.roots(), 1<<20)
-		if errors.Is(err, fs.ErrNotExist) {
-			return ledger.Config{}, cmd.BadInput("put the roots there, or set \"timestamps\" to \"off\"", "%s is missing: no timestamp could be believed", d.roots())
-		} else if err != nil {
-			return ledger.Config{}, err
-		}
-		roots, err := parseRoots(pem)
-		if err != nil {
-			return ledger.Config{}, cmd.BadInput("", "%s: %v", d.roots(), err)
-		}
-		c.TSA = &timestamp.Client{URLs: conf.TSA, Options: timestamp.Options{Roots: roots}, Post: tsa.Post(&http.Client{Timeout: 10 * time.Second})}
+		c.TSA = &timestamp.Client{URLs: conf.TSA, Options: timestamp.Options{Roots: roots.Pool()}, Post: tsa.Post(&http.Client{Timeout: 10 * time.Second})}
 	}
 	return c, nil
 }
@@ -152,12 +154,4 @@ func ledgerPolicy(d dir, signer *trust.LogSigner) (*trust.Policy, error) {
 		return nil, cmd.BadInput("its one log line is: log "+signer.VKey(), "%s names %d logs, or another key than %s", d.policy(), len(logs), d.key())
 	}
 	return policy, nil
-}
-
-func parseRoots(pem []byte) (*x509.CertPool, error) {
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errors.New("no certificate in it")
-	}
-	return pool, nil
 }

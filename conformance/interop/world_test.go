@@ -90,7 +90,7 @@ func newWorld(t *testing.T) *world {
 			t.Errorf("closing the ledger: %v", err)
 		}
 	})
-	handler := must(api.New(api.Config{Log: l, Index: x, Policy: w.policy, TSARoots: w.rootPEM, Logger: quiet}))(t)
+	handler := must(api.New(api.Config{Log: l, Index: x, Policy: w.policy, TSARoots: must(timestamp.ParseRoots(w.rootPEM))(t), Logger: quiet}))(t)
 	w.ledgerURL = serve(t, ctx, func(ctx context.Context, ln net.Listener) error {
 		return api.Serve(ctx, ln, handler, quiet)
 	})

@@ -29,6 +29,7 @@ import (
 	"github.com/Haserjian/assay-ledger/ledger/index"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
 // Log is the log behind the API; *ledger.Log is one.
@@ -55,10 +56,10 @@ var (
 
 // Config is what the API serves and its limits.
 type Config struct {
-	Log      Log           // required
-	Index    Index         // required
-	Policy   *trust.Policy // required: published under /v1/log; has the log line of the log
-	TSARoots []byte        // PEM, published under /v1/log
+	Log      Log              // required
+	Index    Index            // required
+	Policy   *trust.Policy    // required: published under /v1/log; has the log line of the log
+	TSARoots *timestamp.Roots // published under /v1/log; nil: none
 
 	Wait time.Duration // how long a submission waits for publication; zero: 30 s
 

@@ -347,7 +347,7 @@ func (h *Handler) about(c echo.Context) error {
 		Size     int64  `json:"size"`
 		Root     []byte `json:"root"`
 		Limits   limits `json:"limits"`
-	}{h.origin, h.vkey, string(h.cfg.Policy.Text()), string(h.cfg.TSARoots), cp.Size, cp.Root[:],
+	}{h.origin, h.vkey, string(h.cfg.Policy.Text()), string(h.cfg.TSARoots.PEM()), cp.Size, cp.Root[:],
 		limits{maxManifest, maxPage, h.cfg.Wait.Seconds(), h.cfg.Rate}})
 }
 

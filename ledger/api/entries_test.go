@@ -200,7 +200,7 @@ func TestLogTellsWhatAVerifierNeeds(t *testing.T) {
 		Limits               map[string]float64
 	}](t, ask(h, "GET", "/v1/log", ""))
 	if got.Origin != "log.example/t" || !strings.HasPrefix(got.VKey, "log.example/t+") || got.Policy != string(h.cfg.Policy.Text()) ||
-		!strings.HasPrefix(got.TSARoots, "-----BEGIN") || got.Size != 3 || len(got.Root) != 32 ||
+		got.TSARoots != string(h.cfg.TSARoots.PEM()) || strings.Contains(got.TSARoots, "remark") || got.Size != 3 || len(got.Root) != 32 ||
 		got.Limits["manifest_bytes"] != 65536 || got.Limits["page_entries"] != 100 || got.Limits["wait_seconds"] != 30 || got.Limits["rate_per_second"] != 20 {
 		t.Errorf("got %+v", got)
 	}

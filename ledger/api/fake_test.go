@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -22,6 +23,7 @@ import (
 	"github.com/Haserjian/assay-ledger/ledger/index"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
 // fakeLog is a Log and an Index in memory. It verifies nothing: the tests here are
@@ -157,6 +159,20 @@ func testPolicy(t testing.TB) *trust.Policy {
 	return p
 }
 
+// testRoots are as an operator may have them: with remarks that are nobody's business.
+func testRoots(t testing.TB) *timestamp.Roots {
+	t.Helper()
+	authority, err := timestamp.NewAuthority(nil, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots, err := timestamp.ParseRoots(append([]byte("remark\n"), authority.RootPEM()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return roots
+}
+
 type logAndIndex interface {
 	Log
 	Index
@@ -164,7 +180,7 @@ type logAndIndex interface {
 
 func newHandler(t testing.TB, l logAndIndex, change func(*Config)) *Handler {
 	t.Helper()
-	cfg := Config{Log: l, Index: l, Policy: testPolicy(t), TSARoots: []byte("-----BEGIN CERTIFICATE-----\n")}
+	cfg := Config{Log: l, Index: l, Policy: testPolicy(t), TSARoots: testRoots(t)}
 	if change != nil {
 		change(&cfg)
 	}

@@ -1,0 +1,77 @@
+package cmd
+
+import (
+	"bytes"
+	"strings"
+)
+
+// ReadAs reads a file that says whom or what to trust, such as roots or a policy, with the parser of its
+// format, which takes all of it or none. What the parser refuses is bad input that names the file; the
+// hint says what the file looks like, if it looks like another format, and is hint if not.
+func ReadAs[T any](path string, limit int64, hint string, parse func(text []byte) (T, error)) (parsed T, err error) {
+	text, err := ReadFile(path, limit)
+	if err != nil {
+		return parsed, err
+	}
+	if parsed, err = parse(text); err != nil {
+		if looks := LooksLike(text); looks != "" {
+			hint = "it looks like " + looks
+		}
+		return parsed, BadInput(hint, "%s: %w", path, err)
+	}
+	return parsed, nil
+}
+
+// formats are those that people give in place of the right one, by their first bytes.
+var formats = []struct{ start, name string }{
+	{"PK\x03\x04", "a zip archive: unpack it first"},
+	{"\x1f\x8b", "gzip, as of a .tar.gz: unpack it first"},
+	{"BZh", "bzip2: unpack it first"},
+	{"\xfd7zXZ\x00", "xz: unpack it first"},
+	{"\x28\xb5\x2f\xfd", "zstd: unpack it first"},
+	{"%PDF-", "a PDF"},
+	{"\x7fELF", "a program"},
+	{"MZ", "a program"},
+	{"SQLite format 3\x00", "a SQLite database"},
+	{"\xef\xbb\xbf", "text behind a byte order mark: save it as UTF-8 without one"},
+	{"\xff\xfe", "UTF-16: save it as UTF-8"},
+	{"\xfe\xff", "UTF-16: save it as UTF-8"},
+}
+
+// LooksLike says what bytes seem to be, when that is plain and seldom what was asked for: "a zip archive:
+// unpack it first". It is empty for any other text, and decides nothing.
+func LooksLike(data []byte) string {
+	for _, f := range formats {
+		if bytes.HasPrefix(data, []byte(f.start)) {
+			return f.name
+		}
+	}
+	start := strings.ToLower(string(bytes.TrimSpace(data[:min(len(data), 512)])))
+	switch {
+	case len(data) > 262 && string(data[257:262]) == "ustar":
+		return "a tar archive: unpack it first"
+	case isDER(data):
+		return "DER, the binary form of certificates and keys; for a certificate: openssl x509 -inform der -in FILE -out FILE.pem"
+	case strings.HasPrefix(start, "<!doctype html"), strings.HasPrefix(start, "<html"):
+		return "a web page: was it downloaded from the right address?"
+	case strings.HasPrefix(start, "<?xml"):
+		return "XML"
+	case bytes.IndexByte(data[:min(len(data), 512)], 0) >= 0:
+		return "binary data"
+	}
+	return ""
+}
+
+// isDER: one SEQUENCE whose length, in two or three bytes, is that of the data.
+func isDER(data []byte) bool {
+	if len(data) < 4 || data[0] != 0x30 {
+		return false
+	}
+	switch data[1] {
+	case 0x81:
+		return int(data[2])+3 == len(data)
+	case 0x82:
+		return int(data[2])<<8+int(data[3])+4 == len(data)
+	}
+	return false
+}
