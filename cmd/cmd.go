@@ -11,14 +11,13 @@ import (
 	"io/fs"
 	"os"
 	"runtime/debug"
-	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 // The exit codes: the one table. Verdicts come first; anything that is not a verdict is 3 or more.
@@ -31,15 +30,45 @@ const (
 	ExitInternal    = 70 // a bug of ours; never a verdict
 )
 
-const exitTable = `
-Exit codes:
-  0  pass: everything asked for holds
-  1  honest failure: authentic evidence that a declared check failed
-  2  tampered, or governance drift
-  3  bad input, or nothing to verify
-  4  unavailable: safe to retry
-  70 internal error
-`
+// exitMeanings are the lines of the help pages.
+var exitMeanings = []struct {
+	code    int
+	meaning string
+}{
+	{ExitPass, "everything asked for holds"},
+	{ExitHonestFail, "honest failure: authentic evidence that a declared check failed"},
+	{ExitTampered, "tampered, or governance drift"},
+	{ExitBadInput, "bad input, or nothing to verify"},
+	{ExitUnavailable, "unavailable: safe to retry"},
+	{ExitInternal, "internal error; never a verdict"},
+}
+
+// exitsAnnotation holds the codes of Judges.
+const exitsAnnotation = "verdict exits"
+
+// Judges declares which of the verdicts ExitHonestFail and ExitTampered c may end with. Every command may
+// end with the other codes. Help shows them, and a script of package cmdtest that sees another one fails.
+func Judges(c *cobra.Command, verdicts ...int) *cobra.Command {
+	if c.Annotations == nil {
+		c.Annotations = map[string]string{}
+	}
+	c.Annotations[exitsAnnotation] = fmt.Sprint(verdicts)
+	return c
+}
+
+// exitTable is the end of c's help page. The page of a group or of the program shows all codes.
+func exitTable(c *cobra.Command) string {
+	var b strings.Builder
+	b.WriteString("\nExit codes:\n")
+	for _, e := range exitMeanings {
+		verdict := e.code == ExitHonestFail || e.code == ExitTampered
+		if verdict && !c.HasSubCommands() && !strings.Contains(c.Annotations[exitsAnnotation], strconv.Itoa(e.code)) {
+			continue
+		}
+		fmt.Fprintf(&b, "  %-2d %s\n", e.code, e.meaning)
+	}
+	return b.String()
+}
 
 // Error is an error for a person: one phrase, the next step if we know it, and the exit code.
 type Error struct {
@@ -88,13 +117,14 @@ func Run(ctx context.Context, root *cobra.Command, args []string, s Streams) (co
 			code = ExitInternal
 		}
 	}()
-	root.SetArgs(args)
+	root.SetArgs(jsonLast(root, args))
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(flagError)
-	root.SetUsageTemplate(root.UsageTemplate() + exitTable)
+	cobra.AddTemplateFunc("exitTable", exitTable)
+	root.SetUsageTemplate(root.UsageTemplate() + "{{exitTable .}}")
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(args...)
 	wantSubcommands(root)
@@ -121,54 +151,6 @@ func Run(ctx context.Context, root *cobra.Command, args []string, s Streams) (co
 	return told.Code
 }
 
-// noEmptyFlag refuses --flag "": so a script passes a variable that is not set, and what it meant to ask
-// for (a lock, a signer, an end of validity) must not silently be asked for no more.
-func noEmptyFlag(ran *cobra.Command) (err error) {
-	ran.Flags().Visit(func(f *pflag.Flag) {
-		values := []string{f.Value.String()}
-		if list, ok := f.Value.(pflag.SliceValue); ok {
-			values = list.GetSlice()
-		}
-		const hint = "is a variable not set? leave the flag out if nothing is meant"
-		switch {
-		case err != nil:
-		case len(values) == 0, len(values) == 1 && values[0] == "":
-			err = BadInput(hint, "--%s is empty", f.Name)
-		case slices.Contains(values, ""):
-			err = BadInput(hint, "--%s has an empty name in it", f.Name)
-		}
-	})
-	return err
-}
-
-// once is a flag's value that is set once: of two lockfiles the first must not silently be asked for no more.
-type once struct {
-	pflag.Value
-	set bool
-}
-
-func (o *once) Set(text string) error {
-	if o.set {
-		return errors.New("it is given twice")
-	}
-	o.set = true
-	return o.Value.Set(text)
-}
-
-// onceEach makes it an error to give a flag twice that holds one value.
-func onceEach(c *cobra.Command) {
-	c.Flags().VisitAll(func(f *pflag.Flag) {
-		_, many := f.Value.(pflag.SliceValue)
-		_, wrapped := f.Value.(*once)
-		if !many && !wrapped && f.Value.Type() != "bool" {
-			f.Value = &once{Value: f.Value}
-		}
-	})
-	for _, sub := range c.Commands() {
-		onceEach(sub)
-	}
-}
-
 // Tell says on stderr what went wrong: one sentence, and a hint if there is one.
 func (s Streams) Tell(ran *cobra.Command, err error) *Error {
 	var told *Error
@@ -177,7 +159,8 @@ func (s Streams) Tell(ran *cobra.Command, err error) *Error {
 	}
 	// The words of the whole chain, with the code and the hint of the Error in it.
 	text, suggestions, suggested := strings.Cut(err.Error(), "\n\nDid you mean this?\n")
-	told = &Error{Code: told.Code, Err: errors.New(strings.ReplaceAll(text, "\n", "; ")), Hint: told.Hint}
+	text = nameFlag(ran, err, strings.ReplaceAll(text, "\n", "; "))
+	told = &Error{Code: told.Code, Err: errors.New(text), Hint: told.Hint}
 	if suggested { // cobra's, for commands
 		told.Hint = "did you mean " + strings.Join(strings.Fields(suggestions), " or ") + "? " + told.Hint
 	}
@@ -243,44 +226,6 @@ func classify(err error, ran *cobra.Command) *Error {
 		e.Hint = ""
 	}
 	return e
-}
-
-// flagError adds the nearest flag to an unknown one, as cobra does for commands only.
-func flagError(c *cobra.Command, err error) error {
-	hint := fmt.Sprintf("run '%s --help'", c.CommandPath())
-	var unknown *pflag.NotExistError
-	if errors.As(err, &unknown) {
-		best, distance := "", 3
-		c.Flags().VisitAll(func(f *pflag.Flag) {
-			if d := editDistance(unknown.GetSpecifiedName(), f.Name); d < distance {
-				best, distance = f.Name, d
-			}
-		})
-		if best != "" {
-			hint = fmt.Sprintf("did you mean --%s? %s", best, hint)
-		}
-	}
-	return &Error{Code: ExitBadInput, Err: err, Hint: hint}
-}
-
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		previous := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := previous
-			if a[i] != b[j] {
-				cost++
-			}
-			previous = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // Args dresses a cobra argument check with exit 3 and a usage hint.

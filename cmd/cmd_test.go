@@ -27,6 +27,8 @@ func runAll(t *testing.T, args []string, body func() error) (code int, stdout, s
 	judge := &cobra.Command{Use: "judge", RunE: func(*cobra.Command, []string) error { return body() }}
 	judge.Flags().Bool("require-claim-pass", false, "")
 	judge.Flags().Bool("json", false, "")
+	judge.Flags().String("lock", "", "")
+	Judges(judge, ExitHonestFail)
 	group := &cobra.Command{Use: "group"}
 	group.AddCommand(&cobra.Command{Use: "member", RunE: func(*cobra.Command, []string) error { return nil }})
 	root.AddCommand(judge, group)
@@ -72,6 +74,58 @@ func TestATypoIsBadInputWithTheNearestFlag(t *testing.T) {
 	code, talk = runBody(t, []string{"jugde"}, func() error { return nil })
 	if code != ExitBadInput || talk != "tool: unknown command \"jugde\" for \"tool\"\nhint: did you mean judge? run 'tool --help'\n" {
 		t.Errorf("unknown command: exit %d, %q", code, talk)
+	}
+}
+
+func TestTheNearestFlagIsNamedForTyposAndHalves(t *testing.T) {
+	for typo, flag := range map[string]string{
+		"--requre-claim-pas": "require-claim-pass", "--require-claim": "require-claim-pass", "--jsno": "json", "--json-output": "json",
+		"--xyzzy": "", "--": "",
+	} {
+		_, talk := runBody(t, []string{"judge", typo}, func() error { return nil })
+		if said := strings.Contains(talk, "did you mean --"+flag+"?"); said != (flag != "") {
+			t.Errorf("%s: %q, expected %q", typo, talk, flag)
+		}
+	}
+}
+
+func TestJSONMayStandBeforeTheSubcommand(t *testing.T) {
+	code, out, _ := runAll(t, []string{"--json", "judge"}, func() error { return errors.New("odd") })
+	if code != ExitBadInput || !strings.Contains(out, `"error": "odd"`) {
+		t.Errorf("exit %d, %s", code, out)
+	}
+	for _, args := range [][]string{{"--json"}, {"--json", "group", "member"}, {"--json", "nothing"}} {
+		if code, _, talk := runAll(t, args, func() error { return nil }); code != ExitBadInput || !strings.Contains(talk, "json") && !strings.Contains(talk, "nothing") {
+			t.Errorf("%v: exit %d, %s", args, code, talk)
+		}
+	}
+}
+
+func TestTheFlagWhoseFileIsWrongIsNamed(t *testing.T) {
+	for want, err := range map[string]error{
+		"tool judge: --lock: open x.lock: file does not exist\n": &fs.PathError{Op: "open", Path: "x.lock", Err: fs.ErrNotExist},
+		"tool judge: --lock x.lock is not a regular file\n":      BadInput("", "x.lock is not a regular file"),
+		"tool judge: --lock x.lock: line 3 is odd\n":             BadInput("", "%s: line 3 is odd", "x.lock"),
+		"tool judge: another x.lock: line 3 is odd\n":            BadInput("", "another x.lock: line 3 is odd"),
+		"tool judge: open y.lock: file does not exist\n":         &fs.PathError{Op: "open", Path: "y.lock", Err: fs.ErrNotExist},
+	} {
+		if _, talk := runBody(t, []string{"judge", "--lock", "x.lock"}, func() error { return err }); talk != want {
+			t.Errorf("%q, expected %q", talk, want)
+		}
+	}
+}
+
+func TestHelpShowsTheExitCodesOfTheCommand(t *testing.T) {
+	for command, codes := range map[string]string{"judge": "0 1 3 4 70 ", "group": "0 1 2 3 4 70 ", "group member": "0 3 4 70 "} {
+		_, out, _ := runAll(t, append(strings.Fields(command), "--help"), nil)
+		_, table, _ := strings.Cut(out, "Exit codes:\n")
+		shown := ""
+		for line := range strings.Lines(table) {
+			shown += strings.Fields(line)[0] + " "
+		}
+		if shown != codes {
+			t.Errorf("%s shows %q, expected %q", command, shown, codes)
+		}
 	}
 }
 

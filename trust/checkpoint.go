@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -150,16 +151,32 @@ func (p *Policy) OpenLogSignature(signed []byte) (*Checkpoint, error) {
 	return cp, nil
 }
 
+// origins names the logs of the policy for an error, three at most.
+func (p *Policy) origins() string {
+	var names []string
+	for _, l := range p.logs[:min(3, len(p.logs))] {
+		names = append(names, strconv.Quote(l.Origin))
+	}
+	switch {
+	case len(names) == 0:
+		return "the policy has no log"
+	case len(names) < len(p.logs):
+		names = append(names, fmt.Sprintf("and %d more", len(p.logs)-len(names)))
+	}
+	return "the policy has " + strings.Join(names, ", ")
+}
+
 // verifyLogLines returns the verified lines by log keys whose name is the text's origin, in policy
 // order, at least one. cp is nil if the text is no checkpoint.
 func (p *Policy) verifyLogLines(cp *Checkpoint, text []byte, signatures []signature) ([][]byte, error) {
 	origin, _, _ := bytes.Cut(text, []byte("\n"))
-	known := false
-	for _, l := range p.logs {
-		known = known || l.Origin == string(origin)
-	}
-	if !known {
-		return nil, ErrUnknownLog
+	known := func(l policyLog) bool { return l.Origin == string(origin) }
+	if !slices.ContainsFunc(p.logs, known) {
+		if cp == nil {
+			return nil, ErrUnknownLog
+		}
+		// The one thing that is said of an unsigned text: its well-formed origin, as its own word.
+		return nil, fmt.Errorf("%w: the checkpoint calls its log %.100q, %s", ErrUnknownLog, cp.Origin, p.origins())
 	}
 	lines := make([][]byte, len(p.logs))
 	for _, s := range signatures {

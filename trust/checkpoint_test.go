@@ -461,6 +461,9 @@ func TestUnknownOriginIsToldApart(t *testing.T) {
 	stranger := trusttest.NewLog("example.org/stranger")
 	_, err := w.policy(0).OpenLogSignature(stranger.Checkpoint())
 	wantError(t, "another log", err, trust.ErrUnknownLog)
+	if said := err.Error(); !strings.Contains(said, `"example.org/stranger", the policy has "example.com/log"`) {
+		t.Errorf("it does not name both origins: %s", said)
+	}
 	// Our log's key under a text with another origin.
 	text := strings.Replace(w.text(), "example.com/log", "example.com/log2", 1)
 	_, err = w.policy(0).OpenLogSignature([]byte(text + "\n" + logLine(t, w.log, text)))

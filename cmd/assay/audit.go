@@ -33,7 +33,7 @@ func auditCmd(s cmd.Streams) *cobra.Command {
 		Long:    `audit makes what an auditor needs of a pack.`,
 		Example: `  assay audit bundle ./proof_pack_trace_20260115T100000_5f2c9a01`,
 	}
-	c.AddCommand(auditBundleCmd(s))
+	c.AddCommand(cmd.Judges(auditBundleCmd(s), cmd.ExitHonestFail, cmd.ExitTampered))
 	return c
 }
 

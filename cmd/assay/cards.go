@@ -29,7 +29,7 @@ claims must pass and fail. A card is its claims: their hash is what a pack attes
   assay cards validate approved_models.json
   assay cards test approved_models.json --pack ./proof_pack_trace_20260115T100000_5f2c9a01`,
 	}
-	c.AddCommand(cardsListCmd(s), cardsShowCmd(s), cardsNewCmd(s), cardsValidateCmd(s), cardsTestCmd(s), cardsPredicatesCmd(s))
+	c.AddCommand(cardsListCmd(s), cardsShowCmd(s), cardsNewCmd(s), cardsValidateCmd(s), cmd.Judges(cardsTestCmd(s), cmd.ExitHonestFail, cmd.ExitTampered), cardsPredicatesCmd(s))
 	return c
 }
 

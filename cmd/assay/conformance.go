@@ -29,7 +29,7 @@ func conformanceCmd(s cmd.Streams) *cobra.Command {
 		Example: `  assay conformance run conformance/corpus
   assay conformance run conformance/corpus --command 'python verify.py {pack}'`,
 	}
-	c.AddCommand(conformanceRunCmd(s))
+	c.AddCommand(cmd.Judges(conformanceRunCmd(s), cmd.ExitHonestFail))
 	return c
 }
 

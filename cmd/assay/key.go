@@ -41,8 +41,8 @@ The signature is plain Ed25519 over the message. It is verified before it is use
 	}
 	c.AddCommand(
 		keyGenerateCmd(s), keyListCmd(s), keyInfoCmd(s), keySetActiveCmd(s),
-		keyRotateCmd(s), keyRevokeCmd(s), keyExportCmd(s), keyImportCmd(s), keyEncryptCmd(s), keyDecryptCmd(s),
-		keyAuditCmd(s), keyRunbookCmd(s), keyCISetupCmd(s),
+		cmd.Judges(keyRotateCmd(s), cmd.ExitTampered), cmd.Judges(keyRevokeCmd(s), cmd.ExitTampered), keyExportCmd(s), keyImportCmd(s), keyEncryptCmd(s), keyDecryptCmd(s),
+		cmd.Judges(keyAuditCmd(s), cmd.ExitHonestFail, cmd.ExitTampered), keyRunbookCmd(s), keyCISetupCmd(s),
 	)
 	return c
 }

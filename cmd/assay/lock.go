@@ -17,6 +17,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
+	"github.com/Haserjian/assay-ledger/pack/report"
 )
 
 const defaultLock = "assay.lock"
@@ -30,7 +31,7 @@ sign them. Keep it under review like code; 'assay verify-pack --lock assay.lock'
 		Example: `  assay lock write --cards receipt_completeness --signer-allowlist ci-key
   assay lock check assay.lock`,
 	}
-	c.AddCommand(lockWriteCmd(s), lockInitCmd(s), lockCheckCmd(s), lockDiffCmd(s))
+	c.AddCommand(cmd.Judges(lockWriteCmd(s), cmd.ExitTampered), cmd.Judges(lockInitCmd(s), cmd.ExitTampered), cmd.Judges(lockCheckCmd(s), cmd.ExitTampered), cmd.Judges(lockDiffCmd(s), cmd.ExitHonestFail, cmd.ExitTampered))
 	return c
 }
 
@@ -336,7 +337,7 @@ func lockMembers(l *pack.Lock) []jcs.Member {
 func lockText(l *pack.Lock) string {
 	w := new(strings.Builder)
 	for _, card := range l.Cards() {
-		fmt.Fprintf(w, "card    %s: %s\n", cmd.Safe(card.ID), count(len(card.Claims), "claim"))
+		fmt.Fprintf(w, "card    %s: %s\n", cmd.Safe(card.ID), report.Count(len(card.Claims), "claim"))
 	}
 	signers, any := l.Signers()
 	switch {

@@ -42,10 +42,11 @@ checks?) are two verdicts and are never merged.`,
   assay verify-pack ./proof_pack_trace_20260115T100000_5f2c9a01 --require-claim-pass
   assay anchor ./proof_pack_* --ledger https://ledger.example --policy policy`,
 	}
+	for _, c := range []*cobra.Command{runCmd(s), proofPackCmd(s), verifyPackCmd(s), explainCmd(s), anchorCmd(s)} {
+		root.AddCommand(cmd.Judges(c, cmd.ExitHonestFail, cmd.ExitTampered))
+	}
 	root.AddCommand(
-		runCmd(s), emitCmd(s), proofPackCmd(s),
-		verifyPackCmd(s), explainCmd(s), anchorCmd(s),
-		lockCmd(s), cardsCmd(s), keyCmd(s),
+		emitCmd(s), lockCmd(s), cardsCmd(s), keyCmd(s),
 		demoPackCmd(s), demoIncidentCmd(s), demoChallengeCmd(s), auditCmd(s),
 		conformanceCmd(s), schemaCmd(s), versionCmd(s),
 	)

@@ -21,6 +21,7 @@ import (
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/report"
 )
 
 // packing is what run and proof-pack have in common: from a trace to a verified pack.
@@ -37,7 +38,7 @@ type packing struct {
 }
 
 func (p *packing) flags(c *cobra.Command) {
-	c.Flags().StringArrayVarP(&p.cards, "run-card", "c", nil, "built-in `CARD` or card file to evaluate (repeat for more)")
+	c.Flags().StringSliceVarP(&p.cards, "run-card", "c", nil, "built-in `CARD` or card file to evaluate (repeat, or a,b, for more)")
 	c.Flags().StringVarP(&p.output, "output", "o", "", "pack `DIR` to make (default: proof_pack_TRACE)")
 	c.Flags().StringVarP(&p.mode, "mode", "m", "", "`MODE` to record: shadow, enforced or breakglass (default: ASSAY_MODE, else shadow)")
 	c.Flags().StringVar(&p.reason, "reason", "", "`TEXT` of the "+pack.BreakglassType+" receipt that --mode breakglass records")
@@ -402,10 +403,10 @@ func noteLosses(s cmd.Streams, trace *capture.Trace) {
 		fmt.Fprintf(s.Err, "note: an unfinished last line of %d bytes was left out\n", trace.TornTail)
 	}
 	if n := trace.Torn - int(min(1, trace.TornTail)); n > 0 {
-		fmt.Fprintf(s.Err, "note: %s set aside earlier left out\n", count(n, "unfinished line"))
+		fmt.Fprintf(s.Err, "note: %s set aside earlier left out\n", report.Count(n, "unfinished line"))
 	}
 	if trace.NumBad > 0 {
-		fmt.Fprintf(s.Err, "note: %s of %s left out, as no receipts: %s\n", count(trace.NumBad, "line"), cmd.Safe(trace.Path), cmd.Safe(trace.Bad[0].String()))
+		fmt.Fprintf(s.Err, "note: %s of %s left out, as no receipts: %s\n", report.Count(trace.NumBad, "line"), cmd.Safe(trace.Path), cmd.Safe(trace.Bad[0].String()))
 	}
 }
 
@@ -443,10 +444,10 @@ func (j *job) nothing(child int, trace *capture.Trace) error {
 func (j *job) diagnose(child int, trace *capture.Trace) (fixes []string) {
 	add := func(format string, args ...any) { fixes = append(fixes, fmt.Sprintf(format, args...)) }
 	if trace != nil && trace.Torn > 0 {
-		add("it was killed while it recorded its first receipt: %s left", count(trace.Torn, "unfinished line"))
+		add("it was killed while it recorded its first receipt: %s left", report.Count(trace.Torn, "unfinished line"))
 	}
 	if trace != nil && trace.NumBad > 0 {
-		add("%s has %s, and no receipt: %s", trace.Path, count(trace.NumBad, "line"), trace.Bad[0])
+		add("%s has %s, and no receipt: %s", trace.Path, report.Count(trace.NumBad, "line"), trace.Bad[0])
 	}
 	for _, dir := range []string{".assay", filepath.Join(".loom", "assay")} {
 		dir = filepath.Join(j.s.Env("HOME"), dir)

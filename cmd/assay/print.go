@@ -49,13 +49,6 @@ func channelLines(w *strings.Builder, r *report.Report) {
 	}
 }
 
-func count(n int, word string) string {
-	if n != 1 {
-		word += "s"
-	}
-	return fmt.Sprintf("%d %s", n, word)
-}
-
 // packObject is the small view of a pack for commands whose result is something else.
 func packObject(dir string, r *pack.Result) jcs.Value {
 	v := jcs.Obj(

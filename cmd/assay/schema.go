@@ -11,6 +11,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/report"
 	"github.com/Haserjian/assay-ledger/pack/schema"
 )
 
@@ -111,6 +112,6 @@ func exportSchemas(s cmd.Streams, dir string, names []string) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(s.Out, "%s in %s\n", count(len(names), "schema"), cmd.Safe(dir))
+	_, err := fmt.Fprintf(s.Out, "%s in %s\n", report.Count(len(names), "schema"), cmd.Safe(dir))
 	return err
 }

@@ -3,9 +3,13 @@ package cmdtest
 
 import (
 	"errors"
+	"fmt"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -15,8 +19,8 @@ import (
 //
 //	exits CODE PROGRAM [ARG...]
 //
-// which fails unless the program ends with exactly that exit code; stdout and stderr can be
-// matched afterwards.
+// which fails unless the program ends with exactly that exit code, and unless the command's help page lists
+// that code; stdout and stderr can be matched afterwards.
 func Scripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
@@ -36,6 +40,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
+	checkHelp(ts, want, args[1:])
 	err = ts.Exec(args[1], args[2:]...)
 	got := 0
 	var exited *exec.ExitError
@@ -47,5 +52,21 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("%s exited with %d, expected %d", args[1], got, want)
+	}
+}
+
+// checkHelp fails unless the help page of the command lists the exit code. What is no command has no help page;
+// a command that runs a program ends with its codes as well.
+func checkHelp(ts *testscript.TestScript, code int, args []string) {
+	if slices.Contains(args, "--") {
+		return
+	}
+	words := slices.DeleteFunc(slices.Clone(args[1:]), func(word string) bool { return strings.HasPrefix(word, "-") })
+	if ts.Exec(args[0], append(words, "--help")...) != nil {
+		return
+	}
+	_, table, found := strings.Cut(ts.ReadFile("stdout"), "\nExit codes:\n")
+	if found && !regexp.MustCompile(fmt.Sprintf(`(?m)^  %d `, code)).MatchString(table) {
+		ts.Fatalf("%q: exit code %d is not on the help page", args, code)
 	}
 }

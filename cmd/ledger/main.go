@@ -29,8 +29,9 @@ func main() {
 
 func run(ctx context.Context, args []string, s cmd.Streams) int {
 	root := &cobra.Command{
-		Use:   "ledger",
-		Short: "An append-only log of proof packs that witnesses cosign",
+		Use:     "ledger",
+		Short:   "An append-only log of proof packs that witnesses cosign",
+		Version: version,
 		Long: `ledger keeps an append-only Merkle log of proof pack manifests. Every entry carries an
 RFC 3161 timestamp, every checkpoint is cosigned by independent witnesses before anyone
 sees it, and every answer is a proof that verifies offline for ever.`,
@@ -38,7 +39,7 @@ sees it, and every answer is a proof that verifies offline for ever.`,
   ledger init /var/lib/ledger --origin ledger.example/2026
   ledger serve /var/lib/ledger`,
 	}
-	root.AddCommand(initCmd(s), serveCmd(s), witnessCmd(s), tsaCmd(s), fsckCmd(s), demoCmd(s), versionCmd(s))
+	root.AddCommand(initCmd(s), serveCmd(s), witnessCmd(s), tsaCmd(s), cmd.Judges(fsckCmd(s), cmd.ExitTampered), demoCmd(s), versionCmd(s))
 	return cmd.Run(ctx, root, args, s)
 }
 

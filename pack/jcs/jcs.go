@@ -94,12 +94,16 @@ var (
 type Error struct {
 	Cause  error // one of the sentinels above
 	Offset int   // byte of the text; -1 when a Value was being written
+	Line   int   // of the text, from 1; 0 when only the byte is known
 	Detail string
 }
 
 func (e *Error) Error() string {
 	if e.Offset < 0 {
 		return "json value: " + e.Detail
+	}
+	if e.Line > 1 {
+		return fmt.Sprintf("json line %d, byte %d: %s", e.Line, e.Offset, e.Detail)
 	}
 	return fmt.Sprintf("json byte %d: %s", e.Offset, e.Detail)
 }

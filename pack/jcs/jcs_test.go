@@ -133,6 +133,7 @@ func TestWhatIsNotStrictJSONIsRefusedWithCauseAndPlace(t *testing.T) {
 
 func TestErrorsNameThePlaceAndTheExpectation(t *testing.T) {
 	for text, want := range map[string]string{
+		"{\n\"a\":1,\n,}": `json line 3, byte 9: expected a member name in quotes, found ","`,
 		`{"a":1,"a":2}`:   `json byte 7: second member named "a"`,
 		`{"a":01}`:        `json byte 6: expected no digit after a leading zero, found "1"`,
 		`[1,2`:            `json byte 4: expected "," or "]", found the end of the text`,

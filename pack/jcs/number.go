@@ -20,17 +20,17 @@ func appendNumber(dst []byte, tok string, floats spelling, offset int) ([]byte, 
 	end, integer, want := numberEnd(tok, 0)
 	switch {
 	case want != "" || end < len(tok):
-		return nil, &Error{ErrSyntax, offset, "expected a number token, found " + excerpt(tok)}
+		return nil, &Error{Cause: ErrSyntax, Offset: offset, Detail: "expected a number token, found " + excerpt(tok)}
 	case tok == "-0":
 		return append(dst, '0'), nil
 	case integer && len(strings.TrimPrefix(tok, "-")) > maxIntegerDigits:
-		return nil, &Error{ErrNumber, offset, "expected an integer of at most 4300 digits, found " + excerpt(tok)}
+		return nil, &Error{Cause: ErrNumber, Offset: offset, Detail: "expected an integer of at most 4300 digits, found " + excerpt(tok)}
 	case integer:
 		return append(dst, tok...), nil
 	}
 	f, err := strconv.ParseFloat(tok, 64)
 	if err != nil { // it is infinite; an underflow is zero and no error
-		return nil, &Error{ErrNumber, offset, "expected a number that a double can hold, found " + excerpt(tok)}
+		return nil, &Error{Cause: ErrNumber, Offset: offset, Detail: "expected a number that a double can hold, found " + excerpt(tok)}
 	}
 	if floats == pythonFloats {
 		return appendReprFloat(dst, f), nil

@@ -22,7 +22,7 @@ func RFC8785(text []byte, l Limits) ([]byte, error) {
 	}
 	out, err := rfc8785.Transform(text)
 	if err != nil {
-		return nil, &Error{ErrSyntax, -1, "canonicalising: " + err.Error()}
+		return nil, &Error{Cause: ErrSyntax, Offset: -1, Detail: "canonicalising: " + err.Error()}
 	}
 	return out, nil
 }
@@ -36,10 +36,10 @@ func (s *scanner) checkDouble(t *token) error {
 	tok := string(s.text[t.start:t.end])
 	if _, integer, _ := numberEnd(tok, 0); integer {
 		if n, err := strconv.ParseInt(tok, 10, 64); err != nil || n > most || n < -most {
-			return &Error{ErrNumber, int(t.start), fmt.Sprintf("expected an integer within ±%d, found %s", most, excerpt(tok))}
+			return &Error{Cause: ErrNumber, Offset: int(t.start), Detail: fmt.Sprintf("expected an integer within ±%d, found %s", most, excerpt(tok))}
 		}
 	} else if _, err := strconv.ParseFloat(tok, 64); err != nil {
-		return &Error{ErrNumber, int(t.start), "expected a number that a double can hold, found " + excerpt(tok)}
+		return &Error{Cause: ErrNumber, Offset: int(t.start), Detail: "expected a number that a double can hold, found " + excerpt(tok)}
 	}
 	return nil
 }

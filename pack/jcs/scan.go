@@ -1,6 +1,8 @@
 package jcs
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -36,12 +38,22 @@ type scanner struct {
 	dirt     int // how often anything not canonical was met: a container that met none is clean
 }
 
+// scan reads the text into the tape. What it finds wrong is placed by byte and line.
 func (s *scanner) scan(l Limits) error {
+	err := s.document(l)
+	var wrong *Error
+	if errors.As(err, &wrong) && wrong.Offset >= 0 {
+		wrong.Line = 1 + bytes.Count(s.text[:min(wrong.Offset, len(s.text))], []byte("\n"))
+	}
+	return err
+}
+
+func (s *scanner) document(l Limits) error {
 	if len(s.text) > l.bytes() {
-		return &Error{ErrSize, l.bytes(), fmt.Sprintf("text of %d bytes, expected at most %d", len(s.text), l.bytes())}
+		return &Error{Cause: ErrSize, Offset: l.bytes(), Detail: fmt.Sprintf("text of %d bytes, expected at most %d", len(s.text), l.bytes())}
 	}
 	if len(s.text) >= 3 && string(s.text[:3]) == "\xef\xbb\xbf" {
-		return &Error{ErrEncoding, 0, "byte order mark, expected a value"}
+		return &Error{Cause: ErrEncoding, Offset: 0, Detail: "byte order mark, expected a value"}
 	}
 	s.maxDepth = l.depth()
 	// A receipt has a token for every twelve bytes or so; other texts let the tape grow.
@@ -139,7 +151,7 @@ func (s *scanner) number() error {
 			digits--
 		}
 		if digits > maxIntegerDigits {
-			return &Error{ErrNumber, s.pos, fmt.Sprintf("integer of %d digits, expected at most %d", digits, maxIntegerDigits)}
+			return &Error{Cause: ErrNumber, Offset: s.pos, Detail: fmt.Sprintf("integer of %d digits, expected at most %d", digits, maxIntegerDigits)}
 		}
 	}
 	// "-0" is written as 0, and floats have one spelling of many.
@@ -208,7 +220,7 @@ func (s *scanner) str() error {
 			_, size, want, cause := unescape(s.text[i:])
 			if want != "" {
 				s.pos = i
-				return &Error{cause, i, "expected " + want}
+				return &Error{Cause: cause, Offset: i, Detail: "expected " + want}
 			}
 			i += size
 		case c < ' ':
@@ -218,7 +230,7 @@ func (s *scanner) str() error {
 			// Overlong forms, surrogates and everything above U+10FFFF are not UTF-8 to DecodeRune.
 			r, size := utf8.DecodeRune(s.text[i:])
 			if r == utf8.RuneError && size == 1 {
-				return &Error{ErrEncoding, i, fmt.Sprintf("expected UTF-8, found the byte 0x%02x", c)}
+				return &Error{Cause: ErrEncoding, Offset: i, Detail: fmt.Sprintf("expected UTF-8, found the byte 0x%02x", c)}
 			}
 			i += size
 		}
@@ -304,7 +316,7 @@ func unit(raw []byte) (rune, bool) {
 // open puts a container on the tape, to be finished by close.
 func (s *scanner) open(kind Kind, depth int) (at int, err error) {
 	if depth > s.maxDepth {
-		return 0, &Error{ErrDepth, s.pos, fmt.Sprintf("expected at most %d nested arrays and objects", s.maxDepth)}
+		return 0, &Error{Cause: ErrDepth, Offset: s.pos, Detail: fmt.Sprintf("expected at most %d nested arrays and objects", s.maxDepth)}
 	}
 	at = len(s.tape)
 	s.tape = append(s.tape, token{start: int32(s.pos), order: -1, kind: kind})
@@ -419,7 +431,7 @@ func (s *scanner) sort(at, count int) error {
 	for i, key := range keys {
 		if i > 0 && string(key.name) == string(keys[i-1].name) {
 			second := s.tape[max(key.at, keys[i-1].at)]
-			return &Error{ErrDuplicate, int(second.start), "second member named " + excerpt(key.name)}
+			return &Error{Cause: ErrDuplicate, Offset: int(second.start), Detail: "second member named " + excerpt(key.name)}
 		}
 		s.orders = append(s.orders, key.at)
 	}
@@ -499,7 +511,7 @@ func (s *scanner) expected(want string) error {
 			found = fmt.Sprintf("the byte 0x%02x", s.text[s.pos])
 		}
 	}
-	return &Error{ErrSyntax, s.pos, fmt.Sprintf("expected %s, found %s", want, found)}
+	return &Error{Cause: ErrSyntax, Offset: s.pos, Detail: fmt.Sprintf("expected %s, found %s", want, found)}
 }
 
 // excerpt quotes a little of someone else's text for an error message.

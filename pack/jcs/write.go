@@ -122,7 +122,7 @@ func appendOrder(orders []int32, members []Member) ([]int32, error) {
 	slices.SortFunc(order, func(a, b int32) int { return compareUTF16(members[a].Name, members[b].Name) })
 	for i := 1; i < len(order); i++ {
 		if name := members[order[i]].Name; name == members[order[i-1]].Name {
-			return nil, &Error{ErrDuplicate, -1, "two members named " + excerpt(name)}
+			return nil, &Error{Cause: ErrDuplicate, Offset: -1, Detail: "two members named " + excerpt(name)}
 		}
 	}
 	return orders, nil
@@ -218,7 +218,7 @@ func appendString(dst []byte, text string, keep alphabet) ([]byte, error) {
 		}
 		r, size := utf8.DecodeRuneInString(text)
 		if r == utf8.RuneError && size == 1 {
-			return nil, &Error{ErrEncoding, -1, "expected UTF-8, found " + excerpt(text)}
+			return nil, &Error{Cause: ErrEncoding, Offset: -1, Detail: "expected UTF-8, found " + excerpt(text)}
 		}
 		dst = appendBeyondASCII(dst, r, keep)
 		text = text[size:]
@@ -273,11 +273,11 @@ func appendLiteral(dst []byte, v *Value) ([]byte, error) {
 	case v.Kind == Bool:
 		return append(dst, "false"...), nil
 	}
-	return nil, &Error{ErrSyntax, -1, "expected a kind of JSON value, found kind " + strconv.Itoa(int(v.Kind))}
+	return nil, &Error{Cause: ErrSyntax, Offset: -1, Detail: "expected a kind of JSON value, found kind " + strconv.Itoa(int(v.Kind))}
 }
 
 func errTooDeep() error {
-	return &Error{ErrDepth, -1, "expected at most 512 nested arrays and objects"}
+	return &Error{Cause: ErrDepth, Offset: -1, Detail: "expected at most 512 nested arrays and objects"}
 }
 
 // AppendPretty appends "Pretty JSON" of pack.md §3.1, as json.dumps(v, indent=2) of Python writes it:

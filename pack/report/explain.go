@@ -27,7 +27,7 @@ func (r *Report) Limits() []Limit {
 func (r *Report) completeness() Limit {
 	if c := r.Coverage; c != nil && r.intact() && c.Verdict == pack.Pass {
 		return Limit{"completeness", true, say("%d of %s in the coverage contract have receipts here; how often each was called, and calls elsewhere, are not known",
-			len(c.Covered), word(count(len(c.Covered)+len(c.Uncovered), "call site")))}
+			len(c.Covered), word(Count(len(c.Covered)+len(c.Uncovered), "call site")))}
 	}
 	return Limit{"completeness", false, say("a receipt that was never emitted is not missed here: only what was recorded is in the pack")}
 }
@@ -66,7 +66,7 @@ func (r *Report) witness() Limit {
 	switch {
 	case r.witnessed():
 		return Limit{"witness", true, say("%s of your policy saw the log %s hold it at size %d and only ever growing; they vouch for the log, not for what the pack says",
-			word(count(len(r.Log.Cosignatures), "witness")), r.Log.Origin, r.Log.Size)}
+			word(Count(len(r.Log.Cosignatures), "witness")), r.Log.Origin, r.Log.Size)}
 	case r.Anchor == pack.Pass:
 		return Limit{"witness", true, say("the log %s holds it, on the word of the log alone: your policy asks for no witness", r.Log.Origin)}
 	}
@@ -94,7 +94,7 @@ func (r *Report) Proves() []Text {
 			}
 		}
 		list = append(list, say("of %s that the pack declares, %d hold on these receipts: they were executed again here, not believed",
-			word(count(len(r.ClaimResults), "check")), passed))
+			word(Count(len(r.ClaimResults), "check")), passed))
 	}
 	if r.Lock != nil && r.Result.Lock == pack.Pass {
 		list = append(list, say("the pack declares the checks, and the form, that the lock demands"))

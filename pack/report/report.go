@@ -61,7 +61,7 @@ func (r *Report) Channels() []Channel {
 	}
 	if c := r.Coverage; c != nil {
 		list = append(list, Channel{"coverage", string(c.Verdict), r.choose(c.Verdict, wordHonestFail), say("%d of %s in the contract have receipts (%.1f%%), at least %g%% asked for",
-			len(c.Covered), word(count(len(c.Covered)+len(c.Uncovered), "call site")), 100*c.Share, 100*r.MinCoverage), c.Verdict == pack.Fail})
+			len(c.Covered), word(Count(len(c.Covered)+len(c.Uncovered), "call site")), 100*c.Share, 100*r.MinCoverage), c.Verdict == pack.Fail})
 	}
 	if r.Expiry != pack.Skipped {
 		text := say("valid until %s", r.Manifest.Attestation.ValidUntil)
@@ -109,9 +109,9 @@ func (r *Report) Title() Text {
 
 func (r *Report) integrityText() Text {
 	if !r.intact() {
-		return say("%s", word(count(len(r.integrityFindings()), "finding")))
+		return say("%s", word(Count(len(r.integrityFindings()), "finding")))
 	}
-	return say("%s, hashes and signature hold", word(count(r.Receipts, "receipt")))
+	return say("%s, hashes and signature hold", word(Count(r.Receipts, "receipt")))
 }
 
 func (r *Report) claimText() Text {
@@ -320,8 +320,13 @@ func ciText(b *pack.CIBinding) string {
 	return strings.Join(words, ", ") + " (in the signer's words)"
 }
 
-func count(n int, word string) string {
-	if n != 1 {
+// Count is "1 witness", "2 witnesses".
+func Count(n int, word string) string {
+	switch {
+	case n == 1:
+	case strings.HasSuffix(word, "s"):
+		word += "es"
+	default:
 		word += "s"
 	}
 	return fmt.Sprintf("%d %s", n, word)

@@ -1,0 +1,148 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// noEmptyFlag refuses --flag "": so a script passes a variable that is not set, and what it meant to ask
+// for (a lock, a signer, an end of validity) must not silently be asked for no more.
+func noEmptyFlag(ran *cobra.Command) (err error) {
+	ran.Flags().Visit(func(f *pflag.Flag) {
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		const hint = "is a variable not set? leave the flag out if nothing is meant"
+		switch {
+		case err != nil:
+		case len(values) == 0, len(values) == 1 && values[0] == "":
+			err = BadInput(hint, "--%s is empty", f.Name)
+		case slices.Contains(values, ""):
+			err = BadInput(hint, "--%s has an empty name in it", f.Name)
+		}
+	})
+	return err
+}
+
+// once is a flag's value that is set once: of two lockfiles the first must not silently be asked for no more.
+type once struct {
+	pflag.Value
+	set bool
+}
+
+func (o *once) Set(text string) error {
+	if o.set {
+		return errors.New("it is given twice")
+	}
+	o.set = true
+	return o.Value.Set(text)
+}
+
+// onceEach makes it an error to give a flag twice that holds one value.
+func onceEach(c *cobra.Command) {
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		_, many := f.Value.(pflag.SliceValue)
+		_, wrapped := f.Value.(*once)
+		if !many && !wrapped && f.Value.Type() != "bool" {
+			f.Value = &once{Value: f.Value}
+		}
+	})
+	for _, sub := range c.Commands() {
+		onceEach(sub)
+	}
+}
+
+// flagError adds the nearest flag to an unknown one, as cobra does for commands only.
+func flagError(c *cobra.Command, err error) error {
+	hint := fmt.Sprintf("run '%s --help'", c.CommandPath())
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		if best := nearestFlag(c, unknown.GetSpecifiedName()); best != "" {
+			hint = fmt.Sprintf("did you mean --%s? %s", best, hint)
+		}
+	}
+	return &Error{Code: ExitBadInput, Err: err, Hint: hint}
+}
+
+// nearestFlag is the flag of c that is fewest edits from name, a third of its letters at most; failing that,
+// one that begins with it or with which it begins.
+func nearestFlag(c *cobra.Command, name string) (best string) {
+	distance, longer := max(2, len(name)/3)+1, ""
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if d := editDistance(name, f.Name); d < distance {
+			best, distance = f.Name, d
+		}
+		if len(name) > 2 && longer == "" && (strings.HasPrefix(f.Name, name) || strings.HasPrefix(name, f.Name)) {
+			longer = f.Name
+		}
+	})
+	if best == "" {
+		return longer
+	}
+	return best
+}
+
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		previous := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := previous
+			if a[i] != b[j] {
+				cost++
+			}
+			previous = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// jsonLast moves --json from before the subcommand, where people put it too, to behind it.
+func jsonLast(root *cobra.Command, args []string) []string {
+	if len(args) < 2 || args[0] != "--json" {
+		return args
+	}
+	ran, rest, err := root.Find(args[1:])
+	if err != nil || ran == root {
+		return args
+	}
+	return slices.Concat(strings.Fields(ran.CommandPath())[1:], args[:1], rest)
+}
+
+// nameFlag says which flag gave the file that err is about: with three files on a command line, "open x: no such
+// file or directory" sends people to the wrong one.
+func nameFlag(ran *cobra.Command, err error, text string) string {
+	var path *fs.PathError
+	about := func(value string) bool {
+		return value != "" && (errors.As(err, &path) && path.Path == value || strings.HasPrefix(text, value+":") || strings.HasPrefix(text, value+" is "))
+	}
+	named := ""
+	ran.Flags().Visit(func(f *pflag.Flag) {
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		if named == "" && slices.ContainsFunc(values, about) {
+			named = "--" + f.Name
+		}
+	})
+	if named == "" || strings.Contains(text, named) {
+		return text
+	}
+	if errors.As(err, &path) {
+		return named + ": " + text
+	}
+	return named + " " + text // which begins with the flag's value
+}
