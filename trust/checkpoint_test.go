@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -214,6 +215,82 @@ func TestForgedLogSignatureLineRejectsTheNote(t *testing.T) {
 	}
 	_, err = policy.OpenLogSignature([]byte(w.text() + "\n" + logLine(t, other, w.text())))
 	wantError(t, "signed by the key of another log alone", err, trust.ErrSignature)
+}
+
+// pqLog is a policy with a log whose one key is ML-DSA-44, and that key.
+func pqLog(t *testing.T) (*trust.Policy, *trusttest.Witness) {
+	t.Helper()
+	key := trusttest.NewWitness("example.com/log", trust.MLDSA44Cosigner)
+	policy, err := trust.ParsePolicy([]byte("log " + key.Cosigner.VKey() + "\nquorum none\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return policy, key
+}
+
+// The same under the other algorithm, whose signatures begin with a time.
+//
+// SN-6, CS-2
+func TestForgedLogSignatureLineUnderMLDSARejectsTheNote(t *testing.T) {
+	w := newWorld()
+	policy, key := pqLog(t)
+	head := w.text() + "\n"
+	id := keyID(t, key.SecretKey)
+	good := subtreeLine(t, key, "example.com/log", "example.com/log", 5, 0, 3, w.log.Root(3), "")
+	if _, err := policy.OpenCheckpoint([]byte(head + good)); err != nil {
+		t.Fatal(err)
+	}
+	blob, err := base64.StdEncoding.DecodeString(strings.Fields(good)[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	sig := blob[4:] // after the key ID
+	forged := map[string][]byte{
+		"a byte less":                sig[:len(sig)-1],
+		"a byte more":                append(bytes.Clone(sig), 0),
+		"without its time":           sig[8:],
+		"another time":               append([]byte{0, 0, 0, 0, 0, 0, 0, 6}, sig[8:]...),
+		"of zeros":                   make([]byte, len(sig)),
+		"the time's top bit":         append([]byte{0x80, 0, 0, 0, 0, 0, 0, 5}, sig[8:]...),
+		"all bits of the time":       append(bytes.Repeat([]byte{0xff}, 8), sig[8:]...),
+		"the last bit of the answer": append(bytes.Clone(sig[:len(sig)-1]), sig[len(sig)-1]^1),
+	}
+	for n := 1; n < 20; n++ {
+		forged[fmt.Sprintf("the first %d bytes", n)] = sig[:n]
+		forged[fmt.Sprintf("%d bytes of 0xff", n)] = bytes.Repeat([]byte{0xff}, n)
+	}
+	for name, sig := range forged {
+		line := sigLine("example.com/log", id, sig)
+		for _, signed := range []string{head + line, head + good + line, head + line + good} {
+			_, err := policy.OpenCheckpoint([]byte(signed))
+			wantError(t, name, err, trust.ErrSignature)
+		}
+	}
+	// A signature that was made over such a time does not help.
+	for _, timestamp := range []uint64{1 << 63, math.MaxUint64} {
+		line := subtreeLine(t, key, "example.com/log", "example.com/log", timestamp, 0, 3, w.log.Root(3), "")
+		_, err := policy.OpenCheckpoint([]byte(head + line))
+		wantError(t, "signed at a time above 2^63-1", err, trust.ErrSignature)
+	}
+}
+
+// An Ed25519 log signs text, an ML-DSA-44 log a tree: no tree, no signature, whatever stands in the line.
+func TestTextThatIsNoCheckpointHasNoMLDSASignature(t *testing.T) {
+	w := newWorld()
+	policy, key := pqLog(t)
+	line := subtreeLine(t, key, "example.com/log", "example.com/log", 5, 0, 3, w.log.Root(3), "")
+	for _, text := range []string{
+		"example.com/log\n", "example.com/log\n\n", "example.com/log\n3\n", "example.com/log\n03\n" + w.log.Root(3).String() + "\n",
+		"example.com/log\n3\n" + w.log.Root(3).String() + "=\n", "example.com/log\n0\n" + w.log.Root(3).String() + "\n",
+	} {
+		for _, line := range []string{line, sigLine("example.com/log", keyID(t, key.SecretKey), []byte{7})} {
+			cp, err := policy.OpenCheckpoint([]byte(text + "\n" + line))
+			wantError(t, fmt.Sprintf("%q", text), err, trust.ErrSignature)
+			if cp != nil {
+				t.Errorf("%q: opened %+v", text, cp)
+			}
+		}
+	}
 }
 
 // SN-6, as we apply it to witnesses.
@@ -678,11 +755,15 @@ func TestNamesOver255BytesAreNotSignedWithMLDSA(t *testing.T) {
 	if _, _, err := trust.GenerateKey(nil, long, trust.MLDSA44Cosigner); err == nil {
 		t.Error("key with a name of 256 bytes made")
 	}
-	if _, _, err := trust.GenerateKey(nil, long[1:], trust.MLDSA44Cosigner); err != nil {
-		t.Errorf("name of 255 bytes: %v", err)
-	}
 	w := newWorld()
-	for _, n := range []int{255, 256} {
+	for _, n := range []int{1, 2, 255} {
+		witness := trusttest.NewWitness(long[:n], trust.MLDSA44Cosigner)
+		cp, err := trusttest.Policy(w.log, []*trusttest.Witness{witness}, 1).OpenCheckpoint(w.log.Checkpoint(witness))
+		if err != nil || cosigners(cp) != long[:n] {
+			t.Errorf("name of %d bytes: %v", n, err)
+		}
+	}
+	for _, n := range []int{1, 2, 255, 256} {
 		cp := &trust.Checkpoint{Origin: long[:n], Size: 3, Root: w.log.Root(3)}
 		if _, err := w.w2.Cosigner.Cosign(cp, trusttest.Time); (err == nil) != (n <= 255) {
 			t.Errorf("origin of %d bytes: %v", n, err)
