@@ -217,3 +217,60 @@ func TestFlagsAndParametersHaveOneForm(t *testing.T) {
 		t.Errorf("a request of %d bytes: %v", len(huge), err)
 	}
 }
+
+// A buffer from elsewhere often has room behind its end, which hides a read beyond it: these have none.
+func TestAnElementThatSaysItIsLongerThanTheBytesIsNone(t *testing.T) {
+	for length := range 0x100 {
+		for _, fill := range []byte{0, 1, 0x7f, 0x80, 0xff} {
+			for more := range 5 {
+				b := append([]byte{tagSequence, byte(length)}, bytes.Repeat([]byte{fill}, more)...)
+				full, body, ok := cutElement(b[:len(b):len(b)])
+				if short := length < 0x80 && length <= more; ok != short {
+					t.Errorf("% x: %v", b, ok)
+				} else if ok && (len(full) != 2+length || len(body) != length) {
+					t.Errorf("% x: % x, % x", b, full, body)
+				}
+			}
+		}
+	}
+	for length, head := range map[int]string{0x7f: "\x7f", 0x80: "\x81\x80", 0xff: "\x81\xff", 0x100: "\x82\x01\x00", 0xffff: "\x82\xff\xff", 0x10000: "\x83\x01\x00\x00"} {
+		whole := append([]byte("\x30"+head), make([]byte, length)...)
+		for n := range len(whole) + 1 {
+			if n > 8 && n < len(whole)-1 && n != 1+len(head) {
+				continue
+			}
+			if _, body, ok := cutElement(whole[:n:n]); ok != (n == len(whole)) || ok && len(body) != length {
+				t.Errorf("the first %d bytes of an element of %d: %v", n, len(whole), ok)
+			}
+		}
+	}
+	for name, der := range map[string]string{
+		"no byte": "", "one byte": "\x30", "a tag of several bytes": "\x1f\x01\x00", "the same, constructed": "\x3f\x01\x00",
+		"a length without end": "\x30\x80\x00\x00", "16 MiB, a length in four bytes": "\x30\x84\x01\x00\x00\x00" + strings.Repeat("x", 1<<24),
+		"a small length in four bytes": "\x30\x84\x00\x00\x00\x01\x00",
+		"a length of 5 in two bytes":   "\x30\x81\x05\x01\x02\x03\x04\x05", "of 127": "\x30\x81\x7f" + strings.Repeat("x", 0x7f),
+		"a length of 255 in three": "\x30\x82\x00\xff" + strings.Repeat("x", 0xff), "of 65535 in four": "\x30\x83\x00\xff\xff" + strings.Repeat("x", 0xffff),
+	} {
+		if _, _, ok := cutElement(slices.Clip([]byte(der))); ok {
+			t.Errorf("%s is read", name)
+		}
+	}
+}
+
+func TestAnArcOfAnIdentifierThatDoesNotFitIsRefused(t *testing.T) {
+	for der, want := range map[string]string{
+		"\x06\x03\x2a\x03\x04":                             "1.2.3.4",
+		"\x06\x06\x2a\x87\xff\xff\xff\x7f":                 "1.2.2147483647",
+		"\x06\x06\x2a\x88\x80\x80\x80\x00":                 "", // 2^31
+		"\x06\x0a\x2a\xff\xff\xff\xff\xff\xff\xff\xff\x7f": "",
+		"\x06\x00":             "",
+		"\x06\x02\x2a\x80":     "", // an arc that does not end
+		"\x06\x03\x2a\x80\x01": "", // and one that begins with a zero
+	} {
+		r := newReader([]byte(der))
+		oid := r.oid("policy")
+		if got := oid.String(); (*r.err == nil) != (want != "") || want != "" && got != want {
+			t.Errorf("% x: %s, %v; want %q", der, got, *r.err, want)
+		}
+	}
+}

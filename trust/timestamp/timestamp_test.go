@@ -565,3 +565,34 @@ func BenchmarkVerifyRSA2048WithIntermediate(b *testing.B) {
 		}
 	}
 }
+
+// RFC 5652: the certificates are a set. The signer's may stand anywhere in it, and others may lack what
+// a signer info can name.
+func TestTheSignersCertificateIsFoundWhereverItStands(t *testing.T) {
+	w := newWorld(t)
+	bare := certify(t, w.root, "bare", newP256(t), func(c *x509.Certificate) { asTSA(t)(c); c.SubjectKeyId = nil })
+	if len(bare.cert.SubjectKeyId) != 0 {
+		t.Fatal("the test wants a certificate without a key identifier")
+	}
+	sibling := certify(t, w.root, "tsa", newP256(t), asTSA(t)) // the same issuer and name
+	for name, before := range map[string][][]byte{
+		"nothing":              nil,
+		"the CA":               {w.root.cert.Raw},
+		"one without a key ID": {bare.cert.Raw},
+		"its sibling":          {sibling.cert.Raw},
+		"all of them":          {bare.cert.Raw, sibling.cert.Raw, w.root.cert.Raw},
+	} {
+		for _, bySubjectKey := range []bool{false, true} {
+			m := newMint(t, w.tsa)
+			m.bySubjectKey = bySubjectKey
+			m.certificates = append(slices.Clone(before), w.tsa.cert.Raw)
+			if _, err := Verify(m.token(), testDigest, w.options()); err != nil {
+				t.Errorf("after %s, by key %t: %v", name, bySubjectKey, err)
+			}
+			m.certificates = before
+			if token, err := Verify(m.token(), testDigest, w.options()); err == nil || !strings.Contains(err.Error(), "no certificate") {
+				t.Errorf("only %s, by key %t: %+v, %v", name, bySubjectKey, token, err)
+			}
+		}
+	}
+}
