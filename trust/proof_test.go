@@ -71,6 +71,23 @@ func TestEveryLeafOfEverySmallTreeIsProvedAndNothingElse(t *testing.T) {
 	}
 }
 
+// Read as unsigned numbers, -2 and -1 are a leaf and a size that a chain of 63 hashes can be made for.
+func TestNegativeNumbersHaveNoProof(t *testing.T) {
+	hash := trust.LeafHash(leaf(0))
+	root, hashes := hash, make([]tlog.Hash, 63)
+	for i := range hashes {
+		root = tlog.NodeHash(hashes[i], root)
+	}
+	for _, n := range []struct{ index, size int64 }{{-2, -1}, {-1, -1}, {-1, 1}, {0, -1}, {-1 << 63, -1}} {
+		if err := trust.CheckInclusion(n.index, n.size, hash, root, hashes); !errors.Is(err, trust.ErrInclusion) {
+			t.Errorf("leaf %d of %d: %v", n.index, n.size, err)
+		}
+		if err := trust.CheckConsistency(n.index, root, n.size, root, nil); n != (struct{ index, size int64 }{-1, -1}) && !errors.Is(err, trust.ErrConsistency) {
+			t.Errorf("from size %d to %d: %v", n.index, n.size, err)
+		}
+	}
+}
+
 func TestEveryPairOfSmallTreesIsConsistentAndNothingElse(t *testing.T) {
 	log := grow(trees)
 	roots := make([]tlog.Hash, trees+1)

@@ -1,0 +1,166 @@
+package witness_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/trusttest"
+	"github.com/Haserjian/assay-ledger/witness"
+)
+
+// minimal is a Store and nothing else: it keeps no evidence and lists no origins.
+type minimal struct{ memory *witness.Memory }
+
+func (m minimal) Latest(ctx context.Context, origin string) ([]byte, error) {
+	return m.memory.Latest(ctx, origin)
+}
+
+func (m minimal) Swap(ctx context.Context, origin string, old, new []byte) error {
+	return m.memory.Swap(ctx, origin, old, new)
+}
+
+func TestAStoreThatKeepsNoEvidenceIsEnough(t *testing.T) {
+	w := newWorld(t, func(c *witness.Config) { c.Store = minimal{witness.NewMemory()} })
+	w.mustAdd(t, request(w.log, 0, 5))
+	other := fork(w.log, 2, 10)
+	w.mustRefuse(t, request(other, 5, 5), http.StatusUnprocessableEntity)
+	w.mustRefuse(t, request(other, 5, 8), http.StatusUnprocessableEntity)
+	for _, want := range []string{"kind=fork", "kind=unproven"} {
+		if !strings.Contains(w.logged.String(), want) {
+			t.Errorf("nothing says %s: %s", want, w.logged)
+		}
+	}
+	w.mustAdd(t, request(w.log, 5, 6))
+	again := newWorld(t, func(c *witness.Config) { c.Store = w.store })
+	if refusal := again.mustRefuse(t, request(w.log, 0, 8), http.StatusConflict); refusal.Size != 6 {
+		t.Errorf("size %d after a restart, want 6", refusal.Size)
+	}
+}
+
+// faulty is a store whose methods fail while their errors are set.
+type faulty struct {
+	*witness.Memory
+	latest, origins, keep, swap error
+	swaps                       int
+}
+
+func (f *faulty) Latest(ctx context.Context, origin string) ([]byte, error) {
+	if f.latest != nil {
+		return nil, f.latest
+	}
+	return f.Memory.Latest(ctx, origin)
+}
+
+func (f *faulty) Origins(ctx context.Context) ([]string, error) {
+	if f.origins != nil {
+		return nil, f.origins
+	}
+	return f.Memory.Origins(ctx)
+}
+
+func (f *faulty) KeepEvidence(ctx context.Context, e witness.Evidence) (bool, error) {
+	if f.keep != nil {
+		return false, f.keep
+	}
+	return f.Memory.KeepEvidence(ctx, e)
+}
+
+func (f *faulty) Swap(ctx context.Context, origin string, old, new []byte) error {
+	f.swaps++
+	if f.swap != nil {
+		return f.swap
+	}
+	return f.Memory.Swap(ctx, origin, old, new)
+}
+
+var errDisk = errors.New("input/output error")
+
+// A witness that cannot read what it cosigned does not know what it may cosign.
+func TestAStoreThatCannotBeReadStopsTheWitness(t *testing.T) {
+	for name, store := range map[string]*faulty{
+		"a checkpoint": {Memory: witness.NewMemory(), latest: errDisk},
+		"the origins":  {Memory: witness.NewMemory(), origins: errDisk},
+	} {
+		cfg := witness.Config{Policy: trusttest.Policy(newLog(origin, 1), nil, 0), Cosigners: []*trust.Cosigner{edKey.Cosigner}, Store: store}
+		if _, err := witness.New(cfg); !errors.Is(err, errDisk) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	store := &faulty{Memory: witness.NewMemory()}
+	w := newWorld(t, func(c *witness.Config) { c.Store = store })
+	w.mustAdd(t, request(w.log, 0, 5))
+	store.latest = errDisk
+	for _, r := range []witness.Request{request(w.log, 0, 5), request(w.log, 4, 6)} { // what we remember does not answer these
+		_, err := w.witness.AddCheckpoint(t.Context(), r)
+		if refusal, ok := errors.AsType[*witness.Refusal](err); !ok || refusal.Status != http.StatusServiceUnavailable || strings.Contains(err.Error(), errDisk.Error()) {
+			t.Errorf("old size %d: %v", r.OldSize, err)
+		}
+	}
+	_, err := w.witness.Latest(t.Context(), hashOf(origin))
+	if refusal, ok := errors.AsType[*witness.Refusal](err); !ok || refusal.Status != http.StatusServiceUnavailable {
+		t.Errorf("monitoring: %v", err)
+	}
+	if n := strings.Count(w.logged.String(), errDisk.Error()); n != 3 {
+		t.Errorf("the operator reads of %d of 3 failures: %s", n, w.logged)
+	}
+	store.latest = nil
+	w.mustAdd(t, request(w.log, 5, 6))
+}
+
+func TestEvidenceThatCannotBeKeptIsReportedAndChangesNoAnswer(t *testing.T) {
+	store := &faulty{Memory: witness.NewMemory(), keep: errDisk}
+	w := newWorld(t, func(c *witness.Config) { c.Store = store })
+	w.mustAdd(t, request(w.log, 0, 5))
+	w.mustRefuse(t, request(fork(w.log, 2, 10), 5, 5), http.StatusUnprocessableEntity)
+	if logged := w.logged.String(); !strings.Contains(logged, errDisk.Error()) || strings.Contains(logged, "both are kept") {
+		t.Errorf("logged %s", logged)
+	}
+}
+
+func TestAStateThatKeepsChangingEndsTheRequest(t *testing.T) {
+	store := &faulty{Memory: witness.NewMemory(), swap: witness.ErrConflict}
+	w := newWorld(t, func(c *witness.Config) { c.Store = store })
+	w.mustRefuse(t, request(w.log, 0, 5), http.StatusServiceUnavailable)
+	if store.swaps < 2 || store.swaps > 100 {
+		t.Errorf("%d attempts", store.swaps)
+	}
+	store.swap = nil
+	w.mustAdd(t, request(w.log, 0, 5))
+}
+
+// New keys of ours make no difference to what may be cosigned; they are said aloud, since the old
+// cosignatures say nothing of their time any more.
+func TestAWitnessWithNewKeysContinuesAndReportsIt(t *testing.T) {
+	w := newWorld(t)
+	w.mustAdd(t, request(w.log, 0, 7))
+	for _, algorithm := range []trust.Algorithm{trust.Ed25519Cosigner, trust.MLDSA44Cosigner} {
+		key := trusttest.NewWitness("witness.example/new", algorithm)
+		renewed := newWorld(t, func(c *witness.Config) { c.Store, c.Cosigners = w.store, []*trust.Cosigner{key.Cosigner} })
+		if !strings.Contains(renewed.logged.String(), "our keys have changed") {
+			t.Errorf("%v: the change is silent: %q", algorithm, renewed.logged)
+		}
+		if refusal := renewed.mustRefuse(t, request(w.log, 0, 8), http.StatusConflict); refusal.Size != 7 {
+			t.Errorf("%v: size %d, want 7", algorithm, refusal.Size)
+		}
+		r := request(w.log, 7, 7)
+		lines, err := renewed.witness.AddCheckpoint(t.Context(), r)
+		if err != nil {
+			t.Fatalf("%v: %v", algorithm, err)
+		}
+		cp, err := trusttest.Policy(w.log, []*trusttest.Witness{key}, 1).OpenCheckpoint(append(bytes.Clone(r.Checkpoint), lines...))
+		if err != nil || len(cp.Cosignatures) != 1 {
+			t.Errorf("%v: %+v, %v", algorithm, cp, err)
+		}
+		w.witness.AddCheckpoint(t.Context(), request(w.log, 7, 7)) // our old keys again, for the next
+	}
+	// One of two keys is enough to know the store by, and nothing to report.
+	one := newWorld(t, func(c *witness.Config) { c.Store, c.Cosigners = w.store, []*trust.Cosigner{mlKey.Cosigner} })
+	if one.logged.String() != "" {
+		t.Errorf("logged %q", one.logged)
+	}
+}
