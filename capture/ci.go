@@ -90,7 +90,7 @@ func (s ciSystem) bind(env func(string) string) (*pack.CIBinding, []string) {
 		notes = append(notes, fmt.Sprintf("ci_binding has GITHUB_SHA, which for %s is not the head of the pull request; ASSAY_CI_COMMIT_SHA can name that", printable(event)))
 	}
 	if !isCommit(b.CommitSHA) {
-		return nil, []string{fmt.Sprintf("the pack is bound to no CI run: the commit %s is not 40 lowercase hex digits", printable(b.CommitSHA))}
+		return nil, []string{fmt.Sprintf("the pack is bound to no CI run: the commit %s is not 40 or 64 lowercase hex digits", printable(b.CommitSHA))}
 	}
 	for _, part := range []struct {
 		name  string
@@ -111,7 +111,7 @@ func (s ciSystem) bind(env func(string) string) (*pack.CIBinding, []string) {
 }
 
 func isCommit(s string) bool {
-	return len(s) == 40 && strings.Trim(s, "0123456789abcdef") == ""
+	return (len(s) == 40 || len(s) == 64) && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 // isLine is printable text: no control characters, nothing that turns the direction of writing.

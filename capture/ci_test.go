@@ -94,8 +94,8 @@ func TestWhatIsMalformedIsNeverBound(t *testing.T) {
 	}{
 		{[]string{"GITHUB_ACTIONS=true"}, false, `the commit "" is not`},
 		{[]string{"GITHUB_ACTIONS=true", "GITHUB_SHA=HEAD"}, false, `"HEAD"`},
-		{[]string{"GITHUB_ACTIONS=true", "GITHUB_SHA=" + strings.ToUpper(sha)}, false, "not 40 lowercase"},
-		{[]string{"GITHUB_ACTIONS=true", "GITHUB_SHA=" + sha + sha[:24]}, false, "not 40"}, // SHA-256
+		{[]string{"GITHUB_ACTIONS=true", "GITHUB_SHA=" + strings.ToUpper(sha)}, false, "not 40 or 64 lowercase"},
+		{[]string{"GITHUB_ACTIONS=true", "GITHUB_SHA=" + sha + sha[:23]}, false, "not 40"},
 		{[]string{"GITHUB_ACTIONS=true", "GITHUB_SHA=" + sha + "\n"}, false, "not 40"},
 		{[]string{"GITHUB_ACTIONS=true", "GITHUB_SHA=" + sha, "ASSAY_CI_COMMIT_SHA=main"}, false, `"main"`}, // no falling back
 		{[]string{"GITHUB_ACTIONS=true", "GITHUB_SHA=" + sha, "GITHUB_REF=a\u202eb"}, true, "without ref"},
@@ -112,6 +112,14 @@ func TestWhatIsMalformedIsNeverBound(t *testing.T) {
 		if got != nil && *got != (pack.CIBinding{Provider: "github_actions", CommitSHA: sha}) {
 			t.Errorf("%q: %+v", c.env, got)
 		}
+	}
+}
+
+func TestACommitOfASHA256RepositoryIsBound(t *testing.T) {
+	long := sha + sha[:24]
+	got, notes, err := ReadCI("auto", environment("GITHUB_ACTIONS=true", "GITHUB_SHA="+long))
+	if err != nil || len(notes) > 0 || got == nil || got.CommitSHA != long {
+		t.Errorf("%+v, %q, %v", got, notes, err)
 	}
 }
 

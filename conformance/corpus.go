@@ -228,9 +228,9 @@ func (r *reader) readCase(v jcs.Value) (c Case) {
 // asking are the flags of a case, and whether a value follows. A corpus may come from anybody: it may have
 // verify-pack read, but write nothing.
 var asking = map[string]bool{
-	"--require-claim-pass": false, "--require-ci-binding": false, "--require-anchor": false, "--require-pinned": false, "--check-expiry": false,
+	"--require-claim-pass": false, "--require-ci-binding": false, "--require-anchor": false, "--require-pinned": false, "--check-expiry": false, "--refuse-superseded": false,
 	"--lock": true, "--run-card": true, "--trusted-signer": true, "--coverage-contract": true, "--min-coverage": true, "--max-age-hours": true,
-	"--expected-commit-sha": true, "--now": true, "--policy": true, "--tsa-roots": true, "--proof": true,
+	"--expected-commit-sha": true, "--expected-repo": true, "--expected-ref": true, "--expected-workflow": true, "--expected-run": true, "--now": true, "--policy": true, "--tsa-roots": true, "--proof": true,
 }
 
 func onlyAsk(args []string) bool {

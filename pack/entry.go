@@ -132,8 +132,8 @@ func (s Source) check() error {
 		return fmt.Errorf("source repository %s is not owner/name", quote(s.Repo))
 	case s.Workflow != "" && (len(s.Workflow) > 512 || !printableASCII(s.Workflow)):
 		return errors.New("source workflow is not at most 512 printable ASCII characters")
-	case s.Commit != "" && (len(s.Commit) != 40 || !isHex(s.Commit)):
-		return fmt.Errorf("source commit %s is not 40 lowercase hex digits", quote(s.Commit))
+	case s.Commit != "" && !isCommit(s.Commit):
+		return fmt.Errorf("source commit %s is not 40 or 64 lowercase hex digits", quote(s.Commit))
 	case !slices.Contains([]string{"self", "ci_binding", "oidc"}, s.Attestation):
 		return fmt.Errorf("source attestation %s is not self, ci_binding or oidc", quote(s.Attestation))
 	}

@@ -2,34 +2,176 @@ package pack
 
 import (
 	"encoding/hex"
+	"fmt"
 	"slices"
+	"time"
 )
 
-// This file compares a pack with what the relying party said it expects: of its age and its CI run
-// (findings like any other, pack.md §4.2 l-n), of the lock and the signer (drift), and of its expiry.
-// What is asked for and cannot be told, because no time was given, does not hold.
+// This file compares a pack with what the relying party said it expects: of its age, its CI run and its
+// successors (the expectations), and of the lock and the signer (drift). None of that says that a byte was
+// altered. What is asked for and cannot be told, because no time was given, does not hold.
 
-// stale is pack.md §4.2 l.
-func (v *verifier) stale() {
-	switch end, ok := parseSchemaTime(v.m.Attestation.TimestampEnd); {
-	case v.o.MaxAge == 0:
-	case v.o.Now.IsZero():
-		v.found.add(eStale, "timestamp_end", "an age was asked for, and no time was given to tell it by")
-	case !ok || v.o.Now.Sub(end) > v.o.MaxAge:
-		v.found.add(eStale, "timestamp_end", "timestamp_end %s is more than %s ago", quote(v.m.Attestation.TimestampEnd), v.o.MaxAge)
+// Expectation is one thing that the relying party expects of a pack, and what came of it.
+type Expectation struct {
+	Name     string  // age, expiry, superseded, ci_system, repository, ref, workflow, commit, run
+	Verdict  Verdict // SKIPPED: nobody asked, or it could not be judged
+	Expected string  // what was asked for, in words of ours or the caller's; "" if nobody asked
+	Actual   string  // what the pack says, any text; "" if nothing, and of a pack that is not intact
+	Field    string  // the member of the pack that it is about
+	Code     string  // E_…; "" if nothing is wrong. Beside SKIPPED: it would not hold, and nobody asked
+	Message  string  // printable ASCII
+}
+
+// ends are the two expectations about the time that the signer gave the pack: that it is over is an honest
+// failure. All others are about another pack than this one.
+var ends = []string{"expiry", "superseded"}
+
+// ExpectationFindings are those of the expectations that do not hold.
+func (r *Result) ExpectationFindings() []Finding {
+	var found findings
+	for _, e := range r.ExpectationResults {
+		if e.Verdict == Fail {
+			found.add(e.Code, e.Field, "%s", e.Message)
+		}
+	}
+	return found
+}
+
+// Expectation is the one of that name, its zero value if there was nothing to tell.
+func (r *Result) Expectation(name string) Expectation {
+	for _, e := range r.ExpectationResults {
+		if e.Name == name {
+			return e
+		}
+	}
+	return Expectation{}
+}
+
+// unmet reports whether an expectation fails that is none of the ends.
+func (r *Result) unmet() bool {
+	return slices.ContainsFunc(r.ExpectationResults, func(e Expectation) bool {
+		return e.Verdict == Fail && !slices.Contains(ends, e.Name)
+	})
+}
+
+// expectations judges an intact pack. Of another one nothing is known that could be compared.
+func (v *verifier) expectations() {
+	o, r := v.o, v.r
+	v.expect("age", o.MaxAge != 0, "at most "+o.MaxAge.String(), v.age)
+	v.expect("expiry", o.CheckExpiry, "not expired", v.expiry)
+	v.expect("superseded", o.RefuseSuperseded, "not superseded", v.superseded)
+	if o.RequireCI {
+		v.expect("ci_system", true, "any", v.bound("", "provider", func(b *CIBinding) string { return b.Provider }))
+	}
+	for _, e := range []struct {
+		name, want, member string
+		of                 func(*CIBinding) string
+	}{
+		{"repository", o.Repo, "repo", func(b *CIBinding) string { return b.Repo }},
+		{"ref", o.Ref, "ref", func(b *CIBinding) string { return b.Ref }},
+		{"workflow", o.Workflow, "workflow_ref", func(b *CIBinding) string { return b.WorkflowRef }},
+		{"commit", o.CommitSHA, "commit_sha", func(b *CIBinding) string { return b.CommitSHA }},
+		{"run", o.Run, "run_id", func(b *CIBinding) string { return b.RunID }},
+	} {
+		if e.want != "" {
+			v.expect(e.name, true, e.want, v.bound(e.want, e.member, e.of))
+		}
+	}
+	for _, e := range r.ExpectationResults {
+		if e.Verdict == Fail || r.Expectations == Skipped {
+			r.Expectations = e.Verdict
+		}
 	}
 }
 
-// ci is pack.md §4.2 n.
-func (v *verifier) ci() {
-	if !v.o.RequireCI && v.o.CommitSHA == "" {
-		return
+// expect adds what judge says, unless nobody asked and there is nothing to tell.
+func (v *verifier) expect(name string, asked bool, expected string, judge func() Expectation) {
+	e := Expectation{Verdict: Skipped, Message: "not judged: the evidence is not intact"}
+	if v.r.Integrity == Pass {
+		e = judge()
 	}
-	binding := v.m.Attestation.CIBinding
-	if binding == nil {
-		v.found.add(eNoCI, "ci_binding", "the pack does not say which CI run built it")
-	} else if v.o.CommitSHA != "" && binding.CommitSHA != v.o.CommitSHA {
-		v.found.add(eOtherCI, "ci_binding.commit_sha", "commit_sha is %s, expected %s", quote(binding.CommitSHA), quote(v.o.CommitSHA))
+	if e.Name = name; asked {
+		e.Expected = expected
+	} else if e.Verdict == "" || v.r.Integrity != Pass {
+		return
+	} else if e.Code != eTimestamp { // a pack from the future is refused unasked
+		e.Verdict = Skipped
+	}
+	v.r.ExpectationResults = append(v.r.ExpectationResults, e)
+}
+
+// maxAhead is how far the signer's clock may be ahead of ours.
+const maxAhead = 24 * time.Hour
+
+// age is pack.md §4.2 l and m, the guard against the future.
+func (v *verifier) age() Expectation {
+	e := Expectation{Verdict: Fail, Field: "timestamp_end", Actual: v.m.Attestation.TimestampEnd}
+	end, ok := parseSchemaTime(e.Actual)
+	switch {
+	case v.o.MaxAge == 0 && v.o.Now.IsZero():
+		v.warned.add(wNoClock, "timestamp_end", "no time was given: whether the pack is from the future is not checked")
+		return Expectation{}
+	case v.o.Now.IsZero():
+		e.Code, e.Message = eStale, "an age was asked for, and no time was given to tell it by"
+	case !ok || end.After(v.o.Now.Add(maxAhead)):
+		e.Code, e.Message = eTimestamp, fmt.Sprintf("timestamp_end %s is more than %s in the future", quote(e.Actual), maxAhead)
+	case v.o.MaxAge == 0:
+		return Expectation{}
+	case v.o.Now.Sub(end) > v.o.MaxAge:
+		e.Code, e.Message = eStale, fmt.Sprintf("timestamp_end %s is more than %s ago", quote(e.Actual), v.o.MaxAge)
+	default:
+		e.Verdict, e.Message = Pass, fmt.Sprintf("timestamp_end %s is not more than %s ago", quote(e.Actual), v.o.MaxAge)
+	}
+	return e
+}
+
+// expiry judges valid_until. One that is null never passes, and does not fail.
+func (v *verifier) expiry() Expectation {
+	e := Expectation{Verdict: Fail, Field: "valid_until", Actual: v.m.Attestation.ValidUntil}
+	end, ok := parseSchemaTime(e.Actual)
+	switch {
+	case !v.o.CheckExpiry && (e.Actual == "" || v.o.Now.IsZero()):
+		return Expectation{}
+	case e.Actual == "":
+		e.Verdict, e.Message = Skipped, "the pack does not say until when it is valid"
+	case v.o.Now.IsZero():
+		e.Code, e.Message = eExpired, "no time was given to tell whether the pack is still valid"
+	case !ok || v.o.Now.After(end):
+		e.Code, e.Message = eExpired, fmt.Sprintf("was valid until %s", quote(e.Actual))
+	default:
+		e.Verdict, e.Message = Pass, fmt.Sprintf("valid until %s", quote(e.Actual))
+	}
+	return e
+}
+
+func (v *verifier) superseded() Expectation {
+	by := v.m.Attestation.SupersededBy
+	switch {
+	case by != "":
+		return Expectation{Verdict: Fail, Field: "superseded_by", Actual: by, Code: eSuperseded, Message: "superseded by " + quote(by) + ", says its signer"}
+	case v.o.RefuseSuperseded:
+		return Expectation{Verdict: Pass, Field: "superseded_by", Message: "its signer names no pack that supersedes it"}
+	}
+	return Expectation{}
+}
+
+// bound is pack.md §4.2 n for one member of ci_binding: "exact case-sensitive compare". want "": any value.
+func (v *verifier) bound(want, member string, of func(*CIBinding) string) func() Expectation {
+	return func() Expectation {
+		e := Expectation{Verdict: Fail, Field: "ci_binding." + member}
+		if v.m.Attestation.CIBinding == nil {
+			e.Field, e.Code, e.Message = "ci_binding", eNoCI, "the pack does not say which CI run built it"
+			return e
+		}
+		switch e.Actual = of(v.m.Attestation.CIBinding); {
+		case want == "" || e.Actual == want:
+			e.Verdict, e.Message = Pass, member+" is "+quote(e.Actual)
+		case e.Actual == "":
+			e.Code, e.Message = eOtherCI, "ci_binding names no "+member+", expected "+quote(want)
+		default:
+			e.Code, e.Message = eOtherCI, member+" is "+quote(e.Actual)+", expected "+quote(want)
+		}
+		return e
 	}
 }
 
@@ -86,17 +228,5 @@ func (v *verifier) compareLock(found *findings) {
 		found.add(eLock, "coverage_contract_hash", "the lock pins the coverage contract %s, and none was given", want)
 	case v.o.Contract.Hash() != want:
 		found.add(eLock, "coverage_contract_hash", "the coverage contract given is %s, the lock pins %s", v.o.Contract.Hash(), want)
-	}
-}
-
-// expiry judges valid_until of an intact pack. One that is null never passes.
-func (v *verifier) expiry() {
-	until := v.m.Attestation.ValidUntil
-	if !v.o.CheckExpiry || until == "" {
-		return
-	}
-	v.r.Expiry = Fail
-	if end, ok := parseSchemaTime(until); ok && !v.o.Now.IsZero() && !v.o.Now.After(end) {
-		v.r.Expiry = Pass
 	}
 }

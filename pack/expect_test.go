@@ -15,7 +15,7 @@ import (
 )
 
 func (r *Result) codes() (codes []string) {
-	for _, f := range slices.Concat(r.Findings, r.LockFindings) {
+	for _, f := range slices.Concat(r.Findings, r.LockFindings, r.ExpectationFindings()) {
 		codes = append(codes, f.Code+" "+f.Field)
 	}
 	return codes
@@ -40,7 +40,7 @@ func TestAPackTooOldForItsReaderIsStale(t *testing.T) {
 		{time.Time{}, math.MaxInt64, 2},
 	} {
 		r := mustVerify(t, files, Options{Now: c.now, MaxAge: c.age})
-		if r.ExitCode() != c.exit || c.exit == 2 && (!slices.Contains(r.codes(), "E_PACK_STALE timestamp_end") || r.Status() != StatusFailed) {
+		if r.ExitCode() != c.exit || c.exit == 2 && (!slices.Contains(r.codes(), "E_PACK_STALE timestamp_end") || r.Status() != StatusExpected) || r.Integrity != Pass || r.Claims != Pass {
 			t.Errorf("at %s, at most %s: exit %d: %v", c.now, c.age, r.ExitCode(), r.codes())
 		}
 	}
@@ -52,19 +52,21 @@ func TestAPackTooOldForItsReaderIsStale(t *testing.T) {
 // The schema refuses such an end first; an age must not be told from it all the same.
 func TestAnEndThatIsNoTimeIsOlderThanAnyAge(t *testing.T) {
 	m := &Manifest{Attestation: Attestation{TimestampEnd: "yesterday"}}
-	for age, stale := range map[time.Duration]int{1 << 62: 1, 0: 0} {
+	for _, age := range []time.Duration{1 << 62, 0} {
 		v := &verifier{m: m, o: Options{Now: time.Now(), MaxAge: age}}
-		if v.stale(); len(v.found) != stale || stale > 0 && v.found[0].Code != eStale {
-			t.Errorf("at most %v: %v", age, v.found)
+		if e := v.age(); e.Verdict != Fail || e.Code != eTimestamp {
+			t.Errorf("at most %v: %+v", age, e)
 		}
 	}
 }
 
 func TestAPackMustNameTheCIRunThatIsAskedFor(t *testing.T) {
-	sha := strings.Repeat("ab", 20)
-	bound := smallSpec(t)
-	bound.CIBinding = &CIBinding{Provider: "github_actions", CommitSHA: sha}
-	missing, other := "E_CI_BINDING_MISSING ci_binding", "E_CI_BINDING_MISMATCH ci_binding.commit_sha"
+	sha, long := strings.Repeat("ab", 20), strings.Repeat("ab", 32)
+	bound, bare, newer := smallSpec(t), smallSpec(t), smallSpec(t)
+	bound.CIBinding = &CIBinding{Provider: "github_actions", CommitSHA: sha, Repo: "acme/app", Ref: "refs/heads/main", RunID: "7", WorkflowRef: "acme/app/.github/workflows/ci.yml@refs/heads/main"}
+	bare.CIBinding = &CIBinding{Provider: "local", CommitSHA: sha}
+	newer.CIBinding = &CIBinding{Provider: "local", CommitSHA: long}
+	const missing, other = "E_CI_BINDING_MISSING ci_binding", "E_CI_BINDING_MISMATCH ci_binding."
 	for i, c := range []struct {
 		s    Spec
 		o    Options
@@ -73,22 +75,58 @@ func TestAPackMustNameTheCIRunThatIsAskedFor(t *testing.T) {
 		{smallSpec(t), Options{}, nil},
 		{smallSpec(t), Options{RequireCI: true}, []string{missing}},
 		{smallSpec(t), Options{CommitSHA: sha}, []string{missing}},
-		{smallSpec(t), Options{CommitSHA: sha, RequireCI: true}, []string{missing}},
+		{smallSpec(t), Options{CommitSHA: sha, RequireCI: true}, []string{missing, missing}},
 		{bound, Options{RequireCI: true}, nil},
 		{bound, Options{CommitSHA: sha, RequireCI: true}, nil},
 		{bound, Options{CommitSHA: sha}, nil},
-		{bound, Options{CommitSHA: strings.ToUpper(sha)}, []string{other}},
-		{bound, Options{CommitSHA: sha[:7]}, []string{other}},
-		{bound, Options{CommitSHA: strings.Repeat("cd", 20)}, []string{other}},
+		{bound, Options{CommitSHA: strings.ToUpper(sha)}, []string{other + "commit_sha"}},
+		{bound, Options{CommitSHA: sha[:7]}, []string{other + "commit_sha"}},
+		{bound, Options{CommitSHA: long}, []string{other + "commit_sha"}},
+		{newer, Options{CommitSHA: long}, nil},
+		{newer, Options{CommitSHA: sha}, []string{other + "commit_sha"}},
+		{bound, Options{Repo: "acme/app", Ref: "refs/heads/main", Run: "7", Workflow: "acme/app/.github/workflows/ci.yml@refs/heads/main"}, nil},
+		{bound, Options{Repo: "acme/App"}, []string{other + "repo"}},
+		{bound, Options{Ref: "main"}, []string{other + "ref"}},
+		{bound, Options{Workflow: "acme/app/.github/workflows/ci.yml"}, []string{other + "workflow_ref"}},
+		{bound, Options{Run: "70"}, []string{other + "run_id"}},
+		{bare, Options{Repo: "acme/app", Ref: "refs/heads/main", Workflow: "w", Run: "7"}, []string{other + "repo", other + "ref", other + "workflow_ref", other + "run_id"}},
+		{smallSpec(t), Options{Repo: "acme/app", Run: "7"}, []string{missing, missing}},
 	} {
 		c.o.Now = builtAt
 		r := mustVerify(t, mustBuild(t, c.s).FS(), c.o)
-		if !slices.Equal(r.codes(), c.want) || r.ExitCode() != 2*len(c.want) {
-			t.Errorf("case %d: exit %d, %v", i, r.ExitCode(), r.codes())
+		exit, word := 0, Pass
+		if c.want != nil {
+			exit, word = 2, Fail
+		} else if i == 0 {
+			word = Skipped
+		}
+		if i == 0 && len(r.ExpectationResults) > 0 {
+			t.Errorf("nobody asked: %+v", r.ExpectationResults)
+		}
+		if !slices.Equal(r.codes(), c.want) || r.ExitCode() != exit || r.Expectations != word || r.Integrity != Pass || r.Claims != Pass {
+			t.Errorf("case %d: exit %d, expectations %s, integrity %s, claims %s, %v", i, r.ExitCode(), r.Expectations, r.Integrity, r.Claims, r.codes())
 		}
 	}
 	if m := (Finding{Code: eNoCI}).Mechanism(); m != "policy_conflict" {
 		t.Errorf("the mechanism is %s", m)
+	}
+	if r := mustVerify(t, mustBuild(t, newer).FS(), Options{Now: builtAt}); !warns(r, wPortability) {
+		t.Errorf("a commit of 64 digits: %v", r.Warnings)
+	}
+}
+
+func TestOfAPackThatIsNotIntactNothingIsExpected(t *testing.T) {
+	broken := smallPack(t)
+	broken[transcriptName] = []byte("x")
+	o := Options{Now: builtAt.AddDate(9, 0, 0), MaxAge: 1, CheckExpiry: true, RefuseSuperseded: true, RequireCI: true, Run: "7"}
+	r := mustVerify(t, broken, o)
+	if r.Expectations != Skipped || r.Status() != StatusFailed || len(r.ExpectationResults) != 5 {
+		t.Errorf("%s, %s, %+v", r.Expectations, r.Status(), r.ExpectationResults)
+	}
+	for _, e := range r.ExpectationResults {
+		if e.Verdict != Skipped || e.Code+e.Actual != "" || e.Expected == "" {
+			t.Errorf("%+v", e)
+		}
 	}
 }
 
@@ -102,29 +140,59 @@ func TestAnExpiredPackIsAnHonestFailure(t *testing.T) {
 		now   time.Time
 		check bool
 		want  Verdict
+		code  string
 	}{
-		{files, until, true, Pass},
-		{files, until.Add(1), true, Fail},
-		{files, until.Add(1), false, Skipped},
-		{files, time.Time{}, true, Fail},
-		{mustBuild(t, smallSpec(t)).FS(), until, true, Skipped},
-		{mustBuild(t, smallSpec(t)).FS(), time.Time{}, true, Skipped},
+		{files, until, true, Pass, ""},
+		{files, until.Add(1), true, Fail, eExpired},
+		{files, until, false, Skipped, ""},
+		{files, until.Add(1), false, Skipped, eExpired}, // told, and nobody asked
+		{files, time.Time{}, true, Fail, eExpired},
+		{files, time.Time{}, false, "", ""},
+		{mustBuild(t, smallSpec(t)).FS(), until, true, Skipped, ""},
+		{mustBuild(t, smallSpec(t)).FS(), time.Time{}, true, Skipped, ""},
 	} {
 		r := mustVerify(t, c.files, Options{Now: c.now, CheckExpiry: c.check})
-		want := map[Verdict]int{Fail: 1}[c.want]
-		if r.Expiry != c.want || r.ExitCode() != want || (r.Status() == StatusExpired) != (want == 1) || r.Integrity != Pass {
-			t.Errorf("at %s, check %v: %s, exit %d, %s", c.now, c.check, r.Expiry, r.ExitCode(), r.Status())
+		want, e := map[Verdict]int{Fail: 1}[c.want], r.Expectation("expiry")
+		if (r.Expectations != c.want && c.want != "") || e.Verdict != c.want || e.Code != c.code || r.ExitCode() != want || (r.Status() == StatusExpired) != (want == 1) || r.Integrity != Pass {
+			t.Errorf("at %s, check %v: %+v, exit %d, %s", c.now, c.check, e, r.ExitCode(), r.Status())
 		}
-	}
-	broken := smallPack(t)
-	broken[transcriptName] = []byte("x")
-	if r := mustVerify(t, broken, Options{Now: until, CheckExpiry: true}); r.Expiry != Skipped || r.ExitCode() != 2 {
-		t.Errorf("of a pack that is not intact: %s", r.Expiry)
 	}
 	needShared(t)
 	dir := filepath.Join(sharedPacks, "pass_expired")
 	if r := verifyDir(t, dir, Options{Now: testNow.AddDate(1, 0, 0), CheckExpiry: true}); r.ExitCode() != 1 || r.Status() != StatusExpired {
 		t.Errorf("pass_expired: exit %d, %s", r.ExitCode(), r.Status())
+	}
+}
+
+func TestASupersededPackIsToldAndRefusedOnRequest(t *testing.T) {
+	s := smallSpec(t)
+	s.SupersededBy = "pack_next"
+	replaced, alone := mustBuild(t, s).FS(), mustBuild(t, smallSpec(t)).FS()
+	for _, c := range []struct {
+		files  fs.FS
+		refuse bool
+		want   Verdict
+		told   bool
+		exit   int
+	}{
+		{replaced, false, Skipped, true, 0}, {replaced, true, Fail, true, 1}, {alone, true, Pass, false, 0}, {alone, false, "", false, 0},
+	} {
+		r := mustVerify(t, c.files, Options{Now: builtAt, RefuseSuperseded: c.refuse})
+		e := r.Expectation("superseded")
+		if e.Verdict != c.want || (e.Code == eSuperseded) != c.told || r.ExitCode() != c.exit || (r.Status() == StatusReplaced) != (c.exit == 1) {
+			t.Errorf("refuse %v: %+v, exit %d", c.refuse, e, r.ExitCode())
+		}
+	}
+}
+
+// The graver exit wins: an unmet expectation of another run (2) before an expiry (1), an expiry before nothing.
+func TestOfSeveralExpectationsTheGraverOneDecides(t *testing.T) {
+	s := smallSpec(t)
+	s.ValidUntil, s.SupersededBy = builtAt.Add(time.Hour).Format(time.RFC3339), "pack_next"
+	o := Options{Now: builtAt.AddDate(1, 0, 0), CheckExpiry: true, RefuseSuperseded: true, Run: "7"}
+	r := mustVerify(t, mustBuild(t, s).FS(), o)
+	if want := []string{"E_PACK_EXPIRED valid_until", "E_PACK_SUPERSEDED superseded_by", "E_CI_BINDING_MISSING ci_binding"}; !slices.Equal(r.codes(), want) || r.ExitCode() != 2 || r.Status() != StatusExpected {
+		t.Errorf("exit %d, %s, %v", r.ExitCode(), r.Status(), r.codes())
 	}
 }
 
@@ -237,9 +305,10 @@ func TestEveryExpectationHasItsStatusAndItsRank(t *testing.T) {
 	words := []Verdict{Pass, Fail, Skipped, ""}
 	lock, contract := new(Lock), new(Contract)
 	n := 0
-	for i := range 4 * 4 * 4 * 4 * 4 * 64 {
+	for i := range 4 * 4 * 4 * 4 * 4 * 256 {
 		pick := func(n int) int { k := i % n; i /= n; return k }
-		r := &Result{Integrity: words[pick(4)], Claims: words[pick(4)], Anchor: words[pick(4)], Lock: words[pick(4)], Expiry: words[pick(4)]}
+		r := &Result{Integrity: words[pick(4)], Claims: words[pick(4)], Anchor: words[pick(4)], Lock: words[pick(4)]}
+		r.ExpectationResults = []Expectation{{Name: "expiry", Verdict: words[pick(4)]}, {Name: "superseded", Verdict: words[pick(2)]}, {Name: "run", Verdict: words[pick(2)]}}
 		r.ClaimsReexecuted = pick(2) == 1
 		r.require.RequireClaims, r.require.RequireAnchor = pick(2) == 1, pick(2) == 1
 		if pick(2) == 1 {
@@ -260,8 +329,10 @@ func TestEveryExpectationHasItsStatusAndItsRank(t *testing.T) {
 			{"lock_mismatch", 2, r.Lock == Fail || r.require.Lock != nil && r.Lock != Pass},
 			{"signer_untrusted", 2, r.LockFindings != nil},
 			{"witness_failed", 2, r.Anchor == Fail || r.require.RequireAnchor && r.Anchor != Pass},
+			{"expectation_failed", 2, r.ExpectationResults[2].Verdict == Fail},
 			{"claim_gate_failed", 1, r.require.RequireClaims && (r.Claims != Pass || !r.ClaimsReexecuted)},
-			{"expired", 1, r.Expiry == Fail},
+			{"expired", 1, r.ExpectationResults[0].Verdict == Fail},
+			{"superseded", 1, r.ExpectationResults[1].Verdict == Fail},
 			{"coverage_below_threshold", 1, r.require.Contract != nil},
 			{"ok", 0, true},
 		}
@@ -275,7 +346,7 @@ func TestEveryExpectationHasItsStatusAndItsRank(t *testing.T) {
 			break
 		}
 	}
-	if n != 4*4*4*4*4*64 {
+	if n != 4*4*4*4*4*256 {
 		t.Error(n)
 	}
 	for _, v := range words {

@@ -143,7 +143,7 @@ var attestationMembers = []member{
 
 var ciMembers = []member{
 	{"provider", oneOf("github_actions", "gitlab_ci", "circleci", "jenkins", "local")},
-	{"commit_sha", hex40},
+	{"commit_sha", commit},
 	{"repo?", nonEmpty},
 	{"ref?", nonEmpty},
 	{"run_id?", nonEmpty},
@@ -239,7 +239,7 @@ var (
 	nonEmpty   = text("a non-empty string", func(s string) bool { return s != "" })
 	identifier = text("1 to 256 printable ASCII characters", isIdentifier)
 	hex64      = text("64 lowercase hex digits", func(s string) bool { return len(s) == 64 && isHex(s) })
-	hex40      = text("40 lowercase hex digits", func(s string) bool { return len(s) == 40 && isHex(s) })
+	commit     = text("40 or 64 lowercase hex digits", isCommit)
 	dateTime   = text("an RFC 3339 date-time", isSchemaTime)
 	version    = text("1 to 64 of A-Z a-z 0-9 . _ -", regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`).MatchString)
 )
@@ -265,6 +265,10 @@ func isHex(s string) bool {
 	}
 	return true
 }
+
+// isCommit is the name of a commit: SHA-1, or SHA-256 in the newer repositories. The reference's schema
+// knows the former only.
+func isCommit(s string) bool { return (len(s) == 40 || len(s) == 64) && isHex(s) }
 
 func isSchemaTime(s string) bool {
 	if len(s) > 64 {

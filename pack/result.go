@@ -40,6 +40,10 @@ const (
 	eLock   = "E_LOCK_MISMATCH"
 	eSigner = "E_SIGNER_UNTRUSTED"
 
+	// Ours, of ExpectationResults only; E_PACK_STALE and E_CI_… are pack.md's.
+	eExpired    = "E_PACK_EXPIRED"
+	eSuperseded = "E_PACK_SUPERSEDED"
+
 	wExtraFile     = "W_EXTRA_FILE"
 	wPortability   = "W_PORTABILITY"
 	wNoClock       = "W_NO_CLOCK"
@@ -63,7 +67,7 @@ type Finding struct {
 // Mechanism is the failure_mechanism of pack.md §4.4, "" for a warning.
 func (f Finding) Mechanism() string {
 	switch f.Code {
-	case eStale, eTimestamp:
+	case eStale, eTimestamp, eExpired, eSuperseded:
 		return "stale_evidence"
 	case eSchema, eCanon, eDuplicate:
 		return "schema_mismatch"
@@ -145,14 +149,18 @@ type Options struct {
 	Lock           *Lock         // its claims are executed again; nil: no lockfile, and the lock channel is SKIPPED
 	TrustedSigners [][32]byte    // SHA-256 of the public keys that may have signed; nil: any key, shown as unpinned; empty: none
 	MaxAge         time.Duration // since timestamp_end; 0: of any age. Without Now every pack is too old
-	RequireCI      bool          // the pack must hold a ci_binding
-	CommitSHA      string        // 40 lowercase hex digits that ci_binding must name; empty: any
-	CheckExpiry    bool          // valid_until, if the pack has one, must not have passed. Without Now it has
 	Contract       *Contract     // the call sites that receipts must cover; nil: not checked
 	MinCoverage    float64       // of Contract, 0 to 1
+
+	RequireCI bool // the pack must hold a ci_binding
+	// What ci_binding must name, byte for byte; empty: anything. CommitSHA is 40 or 64 lowercase hex digits,
+	// Workflow the whole workflow_ref, Run the run_id.
+	CommitSHA, Repo, Ref, Workflow, Run string
+	CheckExpiry                         bool // valid_until, if the pack has one, must not have passed. Without Now it has
+	RefuseSuperseded                    bool // the pack must not name another one in superseded_by
 }
 
-// Result is the judgement of one pack: three channels, never merged.
+// Result is the judgement of one pack: channels that are never merged.
 type Result struct {
 	Integrity, Claims, Anchor Verdict
 	Findings                  []Finding
@@ -165,16 +173,18 @@ type Result struct {
 	Manifest         *Manifest     // nil if it could not be read
 	Receipts         int
 	Facts            Facts
-	Lock             Verdict           // SKIPPED without Options.Lock, and for a pack that is not intact unless it drifts as well
-	LockFindings     []Finding         // where the pack drifts from the lock, or its signer is not a trusted one
-	Pinned           bool              // an allowlist of the lock, or TrustedSigners, names the key that signed
-	Expiry           Verdict           // SKIPPED unless CheckExpiry and the pack is intact and has a valid_until
-	Coverage         *CoverageResult   // nil without Options.Contract, and for a pack that is not intact
-	Cards            []Card            // whose claims were executed again; nil if no definitions were found
-	Log              *trust.Checkpoint // when Anchor is PASS
-	Logged           *Logged           // when Anchor is PASS
-	Time             *timestamp.Token  // when Anchor is PASS and roots were given that believe the entry's token
-	require          Options
+	Lock             Verdict   // SKIPPED without Options.Lock, and for a pack that is not intact unless it drifts as well
+	LockFindings     []Finding // where the pack drifts from the lock, or its signer is not a trusted one
+	Pinned           bool      // an allowlist of the lock, or TrustedSigners, names the key that signed
+	// Expectations is FAIL if one of the results is, and SKIPPED if nothing was expected or could be judged.
+	Expectations       Verdict
+	ExpectationResults []Expectation     // those asked for, and what the pack says unasked of its expiry and successor
+	Coverage           *CoverageResult   // nil without Options.Contract, and for a pack that is not intact
+	Cards              []Card            // whose claims were executed again; nil if no definitions were found
+	Log                *trust.Checkpoint // when Anchor is PASS
+	Logged             *Logged           // when Anchor is PASS
+	Time               *timestamp.Token  // when Anchor is PASS and roots were given that believe the entry's token
+	require            Options
 }
 
 // What a judgement comes to in one word, those of pack.md §4.8 and one of ours.
@@ -184,8 +194,10 @@ const (
 	StatusLock      = "lock_mismatch"            // the pack is not what the lock says
 	StatusSigner    = "signer_untrusted"         // none of Options.TrustedSigners signed it, or nobody names any, as required
 	StatusWitness   = "witness_failed"           // it is not anchored, as required or claimed
+	StatusExpected  = "expectation_failed"       // it is intact, and not the pack that was expected: too old, or of another CI run
 	StatusClaims    = "claim_gate_failed"        // required claims do not hold, or could not be executed again
 	StatusExpired   = "expired"                  // valid_until has passed
+	StatusReplaced  = "superseded"               // its signer names a pack that replaces it
 	StatusUncovered = "coverage_below_threshold" // too few call sites of the contract have receipts
 )
 
@@ -200,11 +212,15 @@ func (r *Result) Status() string {
 		return StatusSigner
 	case r.Anchor == Fail, r.require.RequireAnchor && r.Anchor != Pass:
 		return StatusWitness
+	case r.unmet():
+		return StatusExpected
 	// A required claim holds only if it was executed here: the signer's word is not enough.
 	case r.require.RequireClaims && !(r.Claims == Pass && r.ClaimsReexecuted):
 		return StatusClaims
-	case r.Expiry == Fail:
+	case r.Expectation("expiry").Verdict == Fail:
 		return StatusExpired
+	case r.Expectation("superseded").Verdict == Fail:
+		return StatusReplaced
 	case r.require.Contract != nil && (r.Coverage == nil || r.Coverage.Verdict != Pass):
 		return StatusUncovered
 	}
@@ -216,7 +232,7 @@ func (r *Result) ExitCode() int {
 	switch r.Status() {
 	case StatusOK:
 		return 0
-	case StatusClaims, StatusExpired, StatusUncovered:
+	case StatusClaims, StatusExpired, StatusReplaced, StatusUncovered:
 		// threats.md D7: "Exit code 1 is reachable from exactly one line of code."
 		return 1
 	}

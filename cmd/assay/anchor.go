@@ -75,7 +75,7 @@ exit code is the answer.`,
 	c.Flags().StringVarP(&o.output, "output", "o", "", "write the proof to `FILE` instead of into the pack")
 	c.Flags().StringVar(&o.repo, "source-repo", "", "`OWNER/NAME` that the pack comes from: your word, logged as such")
 	c.Flags().StringVar(&o.workflow, "source-workflow", "", "`WORKFLOW` that made it")
-	c.Flags().StringVar(&o.commit, "source-commit", "", "`COMMIT` it was made from (40 hex digits)")
+	c.Flags().StringVar(&o.commit, "source-commit", "", "`COMMIT` it was made from (40 or 64 hex digits)")
 	c.Flags().DurationVar(&o.timeout, "timeout", time.Minute, "how long to wait for each pack")
 	return c
 }
@@ -121,7 +121,7 @@ func (a *anchoring) one(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if before.Integrity != pack.Pass {
+	if before.ExitCode() == cmd.ExitTampered { // or from the future
 		return a.refuse(dir, before)
 	}
 	manifest, err := cmd.ReadFile(filepath.Join(dir, "pack_manifest.json"), 1<<20)

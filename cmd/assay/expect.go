@@ -57,11 +57,13 @@ func (f *anchorFlags) options() (o pack.Options, err error) {
 // expectFlags are what verify-pack and explain may be told to expect of a pack.
 type expectFlags struct {
 	anchorFlags
-	lock, contract, commit, now                                     string
-	cards, signers                                                  []string
-	minCoverage, maxAge                                             float64
-	requireClaims, requireAnchor, requireCI, requirePinned, expires bool
-	selfWitness                                                     bool
+	lock, contract, now                                string
+	cards, signers                                     []string
+	minCoverage, maxAge                                float64
+	requireClaims, requireAnchor, requirePinned        bool
+	requireCI, expires, superseded                     bool
+	commit, expectedRepo, expectedRef, workflow, ciRun string
+	selfWitness                                        bool
 }
 
 func (f *expectFlags) add(c *cobra.Command) {
@@ -77,8 +79,13 @@ func (f *expectFlags) add(c *cobra.Command) {
 	c.Flags().Float64Var(&f.minCoverage, "min-coverage", 0.8, "`SHARE` of the contract's call sites, 0 to 1")
 	c.Flags().Float64Var(&f.maxAge, "max-age-hours", 0, "exit 2 if the last receipt is older than `HOURS`")
 	c.Flags().BoolVar(&f.requireCI, "require-ci-binding", false, "exit 2 unless the pack says which CI run built it")
-	c.Flags().StringVar(&f.commit, "expected-commit-sha", "", "exit 2 unless the pack says it was built from `COMMIT` (40 hex digits)")
+	c.Flags().StringVar(&f.commit, "expected-commit-sha", "", "exit 2 unless the pack says it was built from `COMMIT` (40 or 64 hex digits)")
+	c.Flags().StringVar(&f.expectedRepo, "expected-repo", "", "exit 2 unless the pack says it was built in `REPO`, such as acme/app")
+	c.Flags().StringVar(&f.expectedRef, "expected-ref", "", "exit 2 unless the pack says it was built for `REF`, such as refs/heads/main")
+	c.Flags().StringVar(&f.workflow, "expected-workflow", "", "exit 2 unless the pack says it was built by `WORKFLOW`, its whole workflow_ref")
+	c.Flags().StringVar(&f.ciRun, "expected-run", "", "exit 2 unless the pack says it was built in the run `ID`")
 	c.Flags().BoolVar(&f.expires, "check-expiry", false, "exit 1 if the pack says until when it is valid, and that is over")
+	c.Flags().BoolVar(&f.superseded, "refuse-superseded", false, "exit 1 if the pack names another one that supersedes it")
 	c.Flags().StringVar(&f.now, "now", "", "judge as if it were `TIME` (RFC 3339): same input, same bytes of output")
 	c.Flags().BoolVar(&f.selfWitness, "require-witness", false, "not supported")
 	_ = c.Flags().MarkHidden("require-witness") // it exists
@@ -128,7 +135,8 @@ func (f *expectFlags) options(c *cobra.Command) (o pack.Options, err error) {
 		}
 	}
 	o.RequireClaims, o.RequireAnchor, o.RequirePinned = f.requireClaims, f.requireAnchor, f.requirePinned
-	o.RequireCI, o.CommitSHA, o.CheckExpiry = f.requireCI, f.commit, f.expires
+	o.RequireCI, o.CommitSHA, o.Repo, o.Ref, o.Workflow, o.Run = f.requireCI, f.commit, f.expectedRepo, f.expectedRef, f.workflow, f.ciRun
+	o.CheckExpiry, o.RefuseSuperseded = f.expires, f.superseded
 	o.MinCoverage, o.MaxAge = f.minCoverage, hours(f.maxAge)
 	return o, nil
 }
@@ -146,10 +154,10 @@ func (f *expectFlags) check(c *cobra.Command) error {
 		return cmd.BadInput("name the contract with --coverage-contract FILE", "--min-coverage says nothing without a contract")
 	case given("max-age-hours") && !(f.maxAge > 0 && f.maxAge <= math.MaxFloat64):
 		return cmd.BadInput("", "--max-age-hours %v is no age", f.maxAge)
-	case given("expected-commit-sha") && !isHex(f.commit, 40):
-		return cmd.BadInput("it is what 'git rev-parse HEAD' prints", "--expected-commit-sha %q is not 40 lowercase hex digits", f.commit)
+	case given("expected-commit-sha") && !isHex(f.commit, 40) && !isHex(f.commit, 64):
+		return cmd.BadInput("it is what 'git rev-parse HEAD' prints", "--expected-commit-sha %q is not 40 or 64 lowercase hex digits", f.commit)
 	}
-	for _, name := range []string{"lock", "coverage-contract", "policy", "tsa-roots", "proof", "now"} {
+	for _, name := range []string{"lock", "coverage-contract", "policy", "tsa-roots", "proof", "now", "expected-repo", "expected-ref", "expected-workflow", "expected-run"} {
 		// An empty variable in a script must not switch a check off.
 		if given(name) && c.Flags().Lookup(name).Value.String() == "" {
 			return cmd.BadInput("", "--%s is empty", name)

@@ -245,6 +245,8 @@ func specFromPack(s cmd.Streams, spec *pack.LockSpec, dir string, pin bool) erro
 	switch {
 	case r.Integrity != pack.Pass:
 		return &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("%s is not intact: %s", dir, r.Findings[0]), Hint: "run 'assay verify-pack " + dir + "'"}
+	case r.Expectations == pack.Fail:
+		return &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("%s: %s", dir, r.ExpectationFindings()[0])}
 	case r.Claims == pack.Skipped:
 		return cmd.BadInput("name the cards of packs to come with --cards", "%s declares no claims", dir)
 	case r.Cards == nil:

@@ -21,9 +21,9 @@ func verifyPackCmd(s cmd.Streams) *cobra.Command {
 		Short:   "Verify proof packs, offline",
 		Long: `verify-pack judges each pack in channels that are never merged: integrity (were these bytes
 altered?), claims (does the evidence meet the declared checks? they are executed again, not
-believed), anchor (does a log that you trust hold it?), and what else is asked for. It reads the
-packs and the files it is given, nothing else, and opens no connection. A lock is validated before
-any pack is touched.
+believed), anchor (does a log that you trust hold it?), and what else is asked for, such as the
+expectations (is it of the age and of the CI run that you mean?). It reads the packs and the
+files it is given, nothing else, and opens no connection. A lock is validated before any pack is touched.
 
 Patterns are expanded where the shell has not done it. With --latest each argument is a directory
 (default: this one), of which the newest pack is judged, by the time in its manifest. A pack whose

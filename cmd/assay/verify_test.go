@@ -370,7 +370,7 @@ func TestNoTextOfAPackForgesALineOfText(t *testing.T) {
 		m.Attestation = pack.Attestation{PackID: text, RunID: text, Mode: text, ValidUntil: text, TimestampStart: text, TimestampEnd: text, ClaimCheck: "FAIL"}
 		f := pack.Finding{Code: "E_MANIFEST_TAMPER", Field: text, Receipt: -1, Message: text}
 		r := &report.Report{Path: text, At: time.Unix(0, 0), Version: "0.1.0", Result: &pack.Result{
-			Integrity: pack.Pass, Claims: pack.Fail, Anchor: pack.Skipped, Lock: pack.Skipped, Expiry: pack.Fail, Manifest: m,
+			Integrity: pack.Pass, Claims: pack.Fail, Anchor: pack.Skipped, Lock: pack.Skipped, Expectations: pack.Fail, Manifest: m,
 			Findings: []pack.Finding{f}, LockFindings: []pack.Finding{f}, Warnings: []pack.Finding{f},
 			ClaimResults: []pack.ClaimResult{{ClaimID: text, Expected: text, Actual: text, Severity: text}},
 			Facts:        pack.Facts{Types: []pack.Tally{{Name: "t" + text, N: 1}}}}}

@@ -28,6 +28,7 @@ const (
 	duplicate = "E_DUPLICATE_ID"
 	badTime   = "E_TIMESTAMP_INVALID"
 	stale     = "E_PACK_STALE"
+	otherCI   = "E_CI_BINDING_MISMATCH"
 	extraFile = "W_EXTRA_FILE"
 )
 
@@ -89,6 +90,11 @@ func passes(claims string, codes ...string) conformance.Expect {
 
 func tampered(codes ...string) conformance.Expect {
 	return conformance.Expect{Exit: 2, Integrity: "FAIL", Claims: "SKIPPED", Codes: codes}
+}
+
+// unexpected is an intact pack that is not the one that was expected.
+func unexpected(code string) conformance.Expect {
+	return conformance.Expect{Exit: 2, Integrity: "PASS", Claims: "PASS", Codes: []string{code}}
 }
 
 var honestFailure = conformance.Expect{Exit: 1, Integrity: "PASS", Claims: "FAIL"}
@@ -184,12 +190,15 @@ func (w *world) seed() {
 		conformance.Expect{Exit: 1, Integrity: "PASS", Claims: "PASS"}, gate, "--check-expiry")
 	w.again("stale_01_unasked", "", "valid_until has passed, and nobody asks", "packs/stale_01", passes("PASS"), gate)
 	w.add("aged_01", "P22", "older than --max-age-hours", honest(spec{run("aged_01", "allow", 1)}.cards("receipt_completeness").Spec),
-		tampered(stale), gate, "--max-age-hours", "24")
+		unexpected(stale), gate, "--max-age-hours", "24")
 	w.again("aged_01_young", "P22", "the same pack on the next morning", "packs/aged_01", passes("PASS"), gate, "--max-age-hours", "24", "--now", "2026-01-16T06:00:00Z")
 	w.last().Extension = true
 	s = spec{run("superseded_01", "allow", 1)}.cards("receipt_completeness").Spec
 	s.SupersededBy = "pack_newer"
 	w.add("superseded_01", "", "superseded_by names a newer pack: intact all the same", honest(s), passes("PASS"), gate)
+	w.again("superseded_02", "", "the same pack, and --refuse-superseded asks for it", "packs/superseded_01",
+		conformance.Expect{Exit: 1, Integrity: "PASS", Claims: "PASS", Codes: []string{"E_PACK_SUPERSEDED"}}, gate, "--refuse-superseded")
+	w.last().Extension = true
 	w.add("deny_01", "", "the guardian denied an action: that is evidence, not failure",
 		honest(spec{run("deny_01", "deny", 1)}.cards("receipt_completeness", "guardian_enforcement").Spec), passes("PASS"), gate)
 	mcp := pack.Spec{RunID: "corpus_mcp_deny_01", Receipts: []jcs.Value{line("mcp_deny_01", 0, "mcp_tool_call",
@@ -210,8 +219,19 @@ func (w *world) shapes() {
 	w.add("ci_01", "", "bound to a CI run, valid, superseded", w.loaded, passes("PASS"), gate)
 	sha := strings.Repeat("a1", 20)
 	w.again("ci_02", "", "the commit that is expected", "packs/ci_01", passes("PASS"), gate, "--require-ci-binding", "--expected-commit-sha", sha)
-	w.again("ci_03", "", "another commit than expected", "packs/ci_01", tampered("E_CI_BINDING_MISMATCH"), gate, "--expected-commit-sha", strings.Repeat("b2", 20))
-	w.again("ci_04", "", "no CI binding, but required", "packs/base_01", tampered("E_CI_BINDING_MISSING"), gate, "--require-ci-binding")
+	w.again("ci_03", "", "another commit than expected", "packs/ci_01", unexpected(otherCI), gate, "--expected-commit-sha", strings.Repeat("b2", 20))
+	w.again("ci_04", "", "no CI binding, but required", "packs/base_01", unexpected("E_CI_BINDING_MISSING"), gate, "--require-ci-binding")
+	w.again("ci_05", "", "the repository, ref, workflow and run that are expected", "packs/ci_01", passes("PASS"), gate, "--expected-repo", "acme/app",
+		"--expected-ref", "refs/heads/main", "--expected-workflow", "acme/app/.github/workflows/ci.yml@refs/heads/main", "--expected-run", "7")
+	w.last().Extension = true
+	for i, other := range [][]string{{"--expected-repo", "acme/App"}, {"--expected-ref", "refs/heads/mai"}, {"--expected-workflow", "acme/app/.github/workflows/ci.yml"}, {"--expected-run", "70"}} {
+		w.again(fmt.Sprintf("ci_%02d", 6+i), "", "another one than "+other[0], "packs/ci_01", unexpected(otherCI), append([]string{gate}, other...)...)
+		w.last().Extension = true
+	}
+	newer := spec{run("ci_10", "allow", 1)}.cards("receipt_completeness").Spec
+	newer.CIBinding = &pack.CIBinding{Provider: "local", CommitSHA: strings.Repeat("c3", 32)}
+	w.add("ci_10", "", "a commit of 64 digits, which the reference does not read", honest(newer), passes("PASS", "W_PORTABILITY"), gate, "--expected-commit-sha", strings.Repeat("c3", 32))
+	w.last().Extension = true
 
 	custom := pack.Card{ID: "acme.tokens", Name: "Token budget", Description: "Two calls or more", Claims: []pack.Claim{
 		{ID: "two_calls", Description: "At least two receipts", Check: "receipt_count_ge", Severity: "critical", Params: jcs.Obj(jcs.M("min_count", jcs.Int(2)))}}}
@@ -505,10 +525,10 @@ func fingerprint(policy, suite jcs.Value, results []jcs.Value) jcs.Value {
 // times is P22.
 func (w *world) times() {
 	at := func(i int) string { return fmt.Sprintf("2026-01-15T11:00:%02d.000000+00:00", i) }
-	w.bad("p22_future", "P22 T11", "an attestation of the year 2999", forged(w.base, "attestation.timestamp_end", jcs.Str("2999-01-01T00:00:00+00:00")), badTime)
-	w.bad("p22_receipts_future", "P22 U12", "receipts of the year 2099, attested as such",
+	w.bad("p22_future", "P22 T11", "an attestation of the year 2999", forged(w.base, "attestation.timestamp_end", jcs.Str("2999-01-01T00:00:00+00:00")), tamper)
+	w.add("p22_receipts_future", "P22 U12", "receipts of the year 2099, attested as such: intact, and refused",
 		forged(withLines(w.plain, strings.ReplaceAll(string(w.plain[receipts]), "2026-01-15", "2099-01-15")),
-			"attestation.timestamp_start", jcs.Str("2099-01-15T11:00:00.000000+00:00"), "attestation.timestamp_end", jcs.Str("2099-01-15T11:00:01.000000+00:00")), badTime)
+			"attestation.timestamp_start", jcs.Str("2099-01-15T11:00:00.000000+00:00"), "attestation.timestamp_end", jcs.Str("2099-01-15T11:00:01.000000+00:00")), conformance.Expect{Exit: 2, Integrity: "PASS", Claims: "SKIPPED", Codes: []string{badTime}})
 	w.bad("p22_old_receipts", "P22 U12", "receipts 900 days older than what is attested", withLines(w.plain, strings.ReplaceAll(string(w.plain[receipts]), "2026-01-15", "2023-07-30")), tamper)
 	w.bad("p22_range", "P22", "timestamp_start before the first receipt", forged(w.plain, "attestation.timestamp_start", jcs.Str("2026-01-15T10:00:00.000000+00:00")), tamper)
 	w.bad("p22_yesterday", "P22 T9", `a receipt of "yesterday"`, withLines(w.plain, strings.Replace(string(w.plain[receipts]), at(0), "yesterday", 1)), badTime)

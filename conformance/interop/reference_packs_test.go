@@ -32,7 +32,7 @@ type shape struct {
 	by       string
 	ci       *pack.CIBinding
 	floor    bool // ours alone: the shape for old verifiers
-	ownCheck bool // ours alone: it has a check that is not the reference's
+	ownCheck bool // ours alone: it has a check or a value that the reference does not know
 }
 
 var cardFiles = map[string]string{
@@ -89,6 +89,7 @@ func shapes() []shape {
 		{name: "every admitted type", raw: types, cards: []string{"guardian_enforcement"}},
 		{name: "ci binding", receipts: []string{model}, ci: full},
 		{name: "ci binding, least", receipts: []string{model}, ci: &pack.CIBinding{Provider: "local", CommitSHA: strings.Repeat("f", 40)}},
+		{name: "a commit of 64 digits", receipts: []string{model}, ci: &pack.CIBinding{Provider: "local", CommitSHA: strings.Repeat("f0", 32)}, ownCheck: true},
 		{name: "valid until", receipts: []string{model}, until: "2099-01-01T00:00:00Z"},
 		{name: "expired", receipts: []string{model}, until: "2020-01-01T00:00:00.5+02:00"},
 		{name: "superseded", receipts: []string{model}, by: "pack_20270101T000000_00000000"},

@@ -6,7 +6,7 @@ import (
 )
 
 // colours are those of cli.md §1.4.
-var colours = map[string]string{wordPass: "#4c1", wordHonestFail: "#fe7d37", wordTampered: "#e05d44", wordInsufficient: "#9f9f9f"}
+var colours = map[string]string{wordPass: "#4c1", wordHonestFail: "#fe7d37", wordTampered: "#e05d44", wordUnmet: "#e05d44", wordInsufficient: "#9f9f9f"}
 
 // Badge is an SVG image with a pair of fields for each channel: integrity and claims always, and what
 // else was asked for and matters. No text of the pack is in it.
@@ -69,7 +69,7 @@ func badgeWord(c Channel) string {
 		return "INSUFFICIENT"
 	}
 	switch {
-	case c.Name == "lock" && c.Verdict == wordTampered:
+	case c.Name == "lock" && c.Verdict == wordUnmet:
 		return "DRIFT"
 	case c.Name == "signer", c.Name == "anchor":
 		return c.Word

@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"encoding/csv"
 	"fmt"
+	"slices"
 	"time"
-
-	"github.com/Haserjian/assay-ledger/pack"
 )
 
 // Row is one pack in a table: a judgement, or why there is none.
@@ -17,8 +16,8 @@ type Row struct {
 	Code   int // exit code
 }
 
-var columns = []string{"path", "exit_code", "status", "integrity", "claims", "anchor", "lock", "signer", "signer_fingerprint",
-	"pack_id", "receipts", "from", "to", "manifest_sha256", "verified_at", "first_finding"}
+var columns = []string{"path", "exit_code", "status", "integrity", "claims", "anchor", "lock", "expectations", "signer", "signer_fingerprint",
+	"pack_id", "receipts", "from", "to", "expiry", "superseded_by", "manifest_sha256", "verified_at", "first_finding"}
 
 // CSV is one row a pack, under a header. What a spreadsheet would compute begins with a '.
 func CSV(rows []Row) []byte {
@@ -38,26 +37,37 @@ func CSV(rows []Row) []byte {
 
 func (row Row) cells() []string {
 	cells := make([]string, len(columns))
-	cells[0], cells[1] = row.Path, fmt.Sprint(row.Code)
+	set := func(name, value string) { cells[slices.Index(columns, name)] = value }
+	set("path", row.Path)
+	set("exit_code", fmt.Sprint(row.Code))
 	r := row.Report
 	if r == nil {
-		cells[2], cells[len(cells)-1] = "error", row.Err
+		set("status", "error")
+		set("first_finding", row.Err)
 		return cells
 	}
-	cells[2], cells[3], cells[4], cells[5], cells[6] = r.Status(), string(r.Integrity), string(r.Claims), string(r.Anchor), string(r.Result.Lock)
+	set("status", r.Status())
+	set("integrity", string(r.Integrity))
+	set("claims", string(r.Claims))
+	set("anchor", string(r.Anchor))
+	set("lock", string(r.Result.Lock))
+	set("expectations", string(r.Expectations))
 	if m := r.Manifest; m != nil {
-		sum := m.Digest()
-		cells[7], cells[8], cells[13] = r.signer().Word, fmt.Sprintf("%x", m.SignerFingerprint()), fmt.Sprintf("%x", sum)
-		if r.intact() {
-			a := m.Attestation
-			cells[9], cells[10], cells[11], cells[12] = a.PackID, fmt.Sprint(r.Receipts), a.TimestampStart, a.TimestampEnd
+		set("signer", r.signer().Word)
+		set("signer_fingerprint", fmt.Sprintf("%x", m.SignerFingerprint()))
+		set("manifest_sha256", fmt.Sprintf("%x", m.Digest()))
+		if a := m.Attestation; r.intact() {
+			set("pack_id", a.PackID)
+			set("receipts", fmt.Sprint(r.Receipts))
+			set("from", a.TimestampStart)
+			set("to", a.TimestampEnd)
+			set("expiry", r.expiryStatus())
+			set("superseded_by", a.SupersededBy)
 		}
 	}
-	cells[14] = r.At.UTC().Format(time.RFC3339)
-	for _, list := range [][]pack.Finding{r.Findings, r.LockFindings} {
-		if len(list) > 0 && cells[15] == "" {
-			cells[15] = list[0].String()
-		}
+	set("verified_at", r.At.UTC().Format(time.RFC3339))
+	if findings := slices.Concat(r.Findings, r.LockFindings, r.ExpectationFindings()); len(findings) > 0 {
+		set("first_finding", findings[0].String())
 	}
 	return cells
 }

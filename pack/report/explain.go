@@ -76,9 +76,6 @@ func (r *Report) witness() Limit {
 // Proves is what follows from what was verified just now.
 func (r *Report) Proves() []Text {
 	if !r.intact() {
-		if r.onlyUnexpected() {
-			return []Text{say("the bytes are those that were signed, but not what was asked for, and nothing more was judged")}
-		}
 		return []Text{say("nothing: these bytes are not what somebody signed, and nothing of them is told as fact")}
 	}
 	m := r.Manifest
@@ -196,7 +193,7 @@ func (r *Report) Explain() []Section {
 		happened = append(happened, say("%s: %s", word(f.Name), f.Value))
 	}
 	if !r.intact() {
-		happened = []Text{say("not told: this pack is not what somebody signed, or not what was asked for. Nothing in it can be relied on")}
+		happened = []Text{say("not told: this pack is not what somebody signed. Nothing in it can be relied on")}
 	}
 	for _, c := range r.ClaimResults {
 		claims = append(claims, claimLine(c))
@@ -227,7 +224,7 @@ func claimLine(c pack.ClaimResult) Text {
 
 // Problems are the findings of all channels, then the warnings, one line each.
 func (r *Report) Problems() (findings, warnings []Text) {
-	for _, list := range [][]pack.Finding{r.Findings, r.LockFindings} {
+	for _, list := range [][]pack.Finding{r.Findings, r.LockFindings, r.ExpectationFindings()} {
 		for _, f := range list {
 			findings = append(findings, say("%s", f.String()))
 		}

@@ -17,7 +17,7 @@ const (
 	name   = "assay verify-pack"
 )
 
-// The stages of pack.md §4.2, in order, and three of ours.
+// The stages of pack.md §4.2, in order, and two of ours.
 const (
 	stageSchema      = "validate_schema"
 	stagePaths       = "validate_paths"
@@ -26,13 +26,12 @@ const (
 	stageAttestation = "validate_attestation"
 	stageSignature   = "verify_signature"
 	stageRoot        = "check_d12_invariant"
-	stageReport      = "validate_report"     // the report inside the pack agrees with its manifest
-	stageClaims      = "reexecute_claims"    // the claims come to what is attested of them
-	stageExpected    = "verify_expectations" // age, CI run: what the reader asked for
+	stageReport      = "validate_report"  // the report inside the pack agrees with its manifest
+	stageClaims      = "reexecute_claims" // the claims come to what is attested of them
 )
 
 var stages = []string{stageSchema, stagePaths, stageHashes, stageReceipts, stageAttestation, stageSignature, stageRoot,
-	stageReport, stageClaims, stageExpected}
+	stageReport, stageClaims}
 
 // stageOf is where a finding of the integrity channel was made.
 func stageOf(f pack.Finding) string {
@@ -43,8 +42,6 @@ func stageOf(f pack.Finding) string {
 		return stageSignature
 	case "E_PACK_OMISSION_DETECTED":
 		return stageReceipts
-	case "E_PACK_STALE", "E_CI_BINDING_MISSING", "E_CI_BINDING_MISMATCH":
-		return stageExpected
 	}
 	switch f.Field {
 	case "pack_manifest.json":
@@ -61,8 +58,6 @@ func stageOf(f pack.Finding) string {
 	switch {
 	case f.Receipt >= 0:
 		return stageReceipts
-	case f.Code == "E_TIMESTAMP_INVALID":
-		return stageExpected
 	case strings.HasPrefix(f.Field, "verify_report."), f.Code == "E_CANON_MISMATCH":
 		return stageReport
 	case slices.Contains([]string{"receipt_pack.jsonl", "verify_report.json", "verify_transcript.md", "pack_signature.sig", "_unsigned"}, f.Field):
@@ -107,9 +102,9 @@ func (r *Report) verdict() string {
 	switch {
 	case !r.intact():
 		return wordTampered
-	case r.Status() == pack.StatusWitness:
+	case r.Status() == pack.StatusWitness, r.Status() == pack.StatusExpected:
 		return wordInsufficient
-	case r.Claims == pack.Fail:
+	case r.Claims == pack.Fail, r.Status() == pack.StatusReplaced:
 		return wordHonestFail
 	}
 	return wordPass
@@ -257,7 +252,7 @@ func (r *Report) judgement() []jcs.Member {
 
 var summaries = map[string]string{
 	wordPass:              "The files are those that the manifest lists, and the signature of the manifest holds.",
-	wordTampered:          "The pack is not what was signed, or not what was asked for.",
+	wordTampered:          "The pack is not what was signed.",
 	"claim PASS":          "The claims were executed again, and the evidence satisfies them.",
 	"claim HONEST_FAIL":   "The evidence does not satisfy the claims.",
 	"claim NOT_EVALUATED": "No claims were executed.",
@@ -346,9 +341,6 @@ func (r *Report) scope(w words) jcs.Value {
 	claim, trust := "not_evaluated", "not_evaluated"
 	if w.integrity != wordPass {
 		proves, not = []string{"tamper_evidence_detected"}, slices.Concat(signed, doesNotProve)
-		if r.onlyUnexpected() {
-			proves = []string{} // nothing was altered: it is not what was asked for
-		}
 	}
 	if w.claim != "NOT_EVALUATED" {
 		if claim = "ran"; r.ClaimsReexecuted {
@@ -478,13 +470,28 @@ func (r *Report) ours() []jcs.Member {
 			jcs.M("coverage_pct", jcs.Float(c.Share)), jcs.M("min_coverage", jcs.Float(r.MinCoverage)),
 			jcs.M("covered_count", jcs.Int(int64(len(c.Covered)))), jcs.M("total_count", jcs.Int(int64(len(c.Covered)+len(c.Uncovered)))))))
 	}
-	switch r.Expiry {
-	case pack.Fail:
-		members = append(members, jcs.M("expiry_status", jcs.Str("expired")))
-	case pack.Pass:
-		members = append(members, jcs.M("expiry_status", jcs.Str("valid")))
+	if status := r.expiryStatus(); status != "" {
+		members = append(members, jcs.M("expiry_status", jcs.Str(status)))
 	}
+	if by := r.Expectation("superseded").Actual; by != "" {
+		members = append(members, jcs.M("superseded_by", text(by)))
+	}
+	members = append(members, jcs.M("expectation_results", r.expectationResults()))
 	return append(members, jcs.M("findings", r.allFindings()))
+}
+
+// expectationResults are what the reader expects beyond integrity, claims, anchor and lock. The member
+// expectations of v0.1 is another thing: what the signer declared.
+func (r *Report) expectationResults() jcs.Value {
+	v := jcs.Arr()
+	for _, e := range r.ExpectationResults {
+		if e.Verdict == pack.Skipped {
+			e.Code = "" // nobody asked: no finding
+		}
+		v.Items = append(v.Items, jcs.Obj(jcs.M("name", jcs.Str(e.Name)), jcs.M("verdict", jcs.Str(string(e.Verdict))), jcs.M("asked", jcs.Boolean(e.Expected != "")),
+			jcs.M("expected", orNull(strings.ToValidUTF8(e.Expected, "\ufffd"))), jcs.M("actual", orNull(e.Actual)), jcs.M("code", orNull(e.Code)), jcs.M("message", jcs.Str(e.Message))))
+	}
+	return v
 }
 
 func (r *Report) signerObject() jcs.Value {
@@ -554,6 +561,9 @@ func (r *Report) allFindings() jcs.Value {
 	for _, f := range r.LockFindings {
 		add("lock", "error", f)
 	}
+	for _, f := range r.ExpectationFindings() {
+		add("expectations", "error", f)
+	}
 	for _, f := range r.Warnings {
 		add(channelOfWarning(f.Code), "warning", f)
 	}
@@ -566,6 +576,8 @@ func channelOfWarning(code string) string {
 		return "claims"
 	case "W_ANCHOR_NOT_CHECKED", "W_NO_TIMESTAMP":
 		return "anchor"
+	case "W_NO_CLOCK":
+		return "expectations"
 	}
 	return "integrity"
 }

@@ -37,13 +37,17 @@ const (
 	wordHonestFail   = "HONEST_FAIL"
 	wordTampered     = "TAMPERED"
 	wordInsufficient = "INSUFFICIENT_EVIDENCE"
+
+	// Ours, for channels that the reference does not have: what was asked for does not hold. It says nothing
+	// of the bytes, as TAMPERED would.
+	wordUnmet = "UNMET"
 )
 
 // Channel is one thing that was judged by itself.
 type Channel struct {
-	Name    string // integrity, claims, anchor, lock, coverage, expiry, signer
+	Name    string // integrity, claims, anchor, lock, expectations, coverage, signer
 	Word    string // PASS, FAIL, SKIPPED; of the signer PINNED, UNPINNED, UNTRUSTED
-	Verdict string // PASS, HONEST_FAIL, TAMPERED or INSUFFICIENT_EVIDENCE
+	Verdict string // PASS, HONEST_FAIL, TAMPERED, INSUFFICIENT_EVIDENCE or UNMET
 	Text    Text   // why, in one line
 	asked   bool   // it belongs on a badge
 }
@@ -53,27 +57,62 @@ func (r *Report) Channels() []Channel {
 	list := []Channel{
 		{"integrity", string(r.Integrity), r.choose(r.Integrity, wordTampered), r.integrityText(), true},
 		{"claims", string(r.Claims), r.claimVerdict(), r.claimText(), true},
-		{"anchor", string(r.Anchor), r.choose(r.Anchor, wordTampered), AnchorText(r.Result), r.Anchor != pack.Skipped || r.Status() == pack.StatusWitness},
+		{"anchor", string(r.Anchor), r.choose(r.Anchor, wordUnmet), AnchorText(r.Result), r.Anchor != pack.Skipped || r.Status() == pack.StatusWitness},
 	}
 	if r.Lock != nil {
 		word := r.Result.Lock
-		list = append(list, Channel{"lock", string(word), r.choose(word, wordTampered), r.lockText(), word == pack.Fail})
+		list = append(list, Channel{"lock", string(word), r.choose(word, wordUnmet), r.lockText(), word == pack.Fail})
+	}
+	if c, ok := r.expectations(); ok {
+		list = append(list, c)
 	}
 	if c := r.Coverage; c != nil {
 		list = append(list, Channel{"coverage", string(c.Verdict), r.choose(c.Verdict, wordHonestFail), say("%d of %s in the contract have receipts (%.1f%%), at least %g%% asked for",
 			len(c.Covered), word(Count(len(c.Covered)+len(c.Uncovered), "call site")), 100*c.Share, 100*r.MinCoverage), c.Verdict == pack.Fail})
 	}
-	if r.Expiry != pack.Skipped {
-		text := say("valid until %s", r.Manifest.Attestation.ValidUntil)
-		if r.Expiry == pack.Fail {
-			text = say("was %s", text)
-		}
-		list = append(list, Channel{"expiry", string(r.Expiry), r.choose(r.Expiry, wordHonestFail), text, r.Expiry == pack.Fail})
-	}
 	if r.Manifest != nil {
 		list = append(list, r.signer())
 	}
 	return list
+}
+
+// expectations is there if anything was expected, or the pack tells unasked that its time is over.
+func (r *Report) expectations() (c Channel, there bool) {
+	var met, unmet, told []Text
+	fail := wordHonestFail
+	for _, e := range r.ExpectationResults {
+		switch {
+		case e.Verdict == pack.Pass:
+			met = append(met, say("%s", word(e.Name)))
+		case e.Verdict == pack.Fail:
+			unmet = append(unmet, say("%s", word(e.Name)))
+			if e.Name != "expiry" && e.Name != "superseded" {
+				fail = wordUnmet
+			}
+		case !r.intact():
+			told = []Text{say("%s", e.Message)} // one for all
+		case e.Expected != "":
+			told = append(told, say("%s", e.Message))
+		case e.Code != "":
+			told = append(told, say("%s, and nobody asked", e.Message))
+		}
+	}
+	c = Channel{Name: "expectations", Word: string(r.Expectations), Verdict: r.choose(r.Expectations, fail), asked: r.Expectations == pack.Fail}
+	add := func(part Text) {
+		if c.Text = say("%s; %s", c.Text, part); !there {
+			c.Text, there = part, true
+		}
+	}
+	if len(unmet) > 0 {
+		add(say("not as expected: %s", unmet))
+	}
+	if len(met) > 0 {
+		add(say("as expected: %s", met))
+	}
+	for _, part := range told {
+		add(part)
+	}
+	return c, there
 }
 
 func (r *Report) choose(v pack.Verdict, fail string) string {
@@ -181,7 +220,7 @@ func (r *Report) signer() Channel {
 	case !r.intact():
 		return Channel{"signer", "UNVERIFIED", wordInsufficient, say("says it is %s: unverified", m.SignerID), false}
 	case r.untrusted():
-		return Channel{"signer", "UNTRUSTED", wordTampered, say("%s: none of the keys that may sign", who), true}
+		return Channel{"signer", "UNTRUSTED", wordUnmet, say("%s: none of the keys that may sign", who), true}
 	case r.Pinned:
 		return Channel{"signer", "PINNED", wordPass, say("%s: one of the keys that may sign", who), false}
 	}
@@ -222,6 +261,8 @@ func (r *Report) Sentence() string {
 		return "honest failure: authentic evidence, and a required check does not hold"
 	case pack.StatusExpired:
 		return "honest failure: authentic evidence, and its time is over"
+	case pack.StatusReplaced:
+		return "honest failure: authentic evidence, and its signer names a pack that replaces it"
 	case pack.StatusUncovered:
 		return "honest failure: authentic evidence of too few call sites"
 	case pack.StatusLock:
@@ -236,16 +277,44 @@ func (r *Report) Sentence() string {
 			return "the pack is intact, but its proof of being logged does not hold"
 		}
 		return "the pack is intact, but not proven to be logged, as required"
-	}
-	if r.onlyUnexpected() {
-		return "refused: too old, from the future, or not of the CI run that was asked for"
+	case pack.StatusExpected:
+		return "not the pack that was expected: it is intact, and " + r.unmet()
 	}
 	return "tampered or malformed: do not rely on this pack"
 }
 
-// onlyUnexpected reports that the bytes are as they were signed, but not what the reader wants.
-func (r *Report) onlyUnexpected() bool {
-	return !slices.ContainsFunc(r.integrityFindings(), func(f pack.Finding) bool { return stageOf(f) != stageExpected })
+// expiryStatus is expired or valid, whether anybody asked or not; "" if the pack does not say until when it
+// is valid, or nobody can tell.
+func (r *Report) expiryStatus() string {
+	switch e := r.Expectation("expiry"); {
+	case e.Code != "":
+		return "expired"
+	case e.Actual != "":
+		return "valid"
+	}
+	return ""
+}
+
+// unmet names what fails, in words of ours.
+func (r *Report) unmet() string {
+	words := map[string]string{"age": "too old", "ci_system": "bound to no CI run", "repository": "of another repository", "ref": "of another ref",
+		"workflow": "of another workflow", "commit": "of another commit", "run": "of another run"}
+	var list []string
+	for _, e := range r.ExpectationResults {
+		text, ok := words[e.Name]
+		switch {
+		case e.Verdict != pack.Fail || !ok:
+			continue
+		case e.Code == "E_TIMESTAMP_INVALID":
+			text = "from the future"
+		case e.Code == "E_CI_BINDING_MISSING":
+			text = words["ci_system"]
+		}
+		if !slices.Contains(list, text) {
+			list = append(list, text)
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 // Fact is one thing that an intact pack says of itself.

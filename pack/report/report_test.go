@@ -37,7 +37,8 @@ func reportOf(text string, integrity pack.Verdict) *Report {
 	r := &pack.Result{Integrity: integrity, Claims: pack.Fail, ClaimsReexecuted: true, Anchor: pack.Pass, Manifest: m, Receipts: 2,
 		ClaimResults: []pack.ClaimResult{{ClaimID: text, Expected: text, Actual: text, Severity: text, Evidence: []string{text}}},
 		Findings:     []pack.Finding{finding}, LockFindings: []pack.Finding{finding}, Warnings: []pack.Finding{finding},
-		Lock: pack.Fail, Expiry: pack.Fail, Coverage: &pack.CoverageResult{Verdict: pack.Fail, Covered: []string{text}, Uncovered: []string{text}, Extra: []string{text}},
+		Lock: pack.Fail, Expectations: pack.Fail, ExpectationResults: []pack.Expectation{{Name: "expiry", Verdict: pack.Fail, Expected: "x", Actual: text, Code: "E_PACK_EXPIRED", Message: text},
+			{Name: "superseded", Verdict: pack.Skipped, Actual: text, Code: "E_PACK_SUPERSEDED", Message: text}, {Name: "repository", Verdict: pack.Fail, Expected: text, Actual: text, Code: "E_CI_BINDING_MISMATCH", Message: text}}, Coverage: &pack.CoverageResult{Verdict: pack.Fail, Covered: []string{text}, Uncovered: []string{text}, Extra: []string{text}},
 		Facts:  pack.Facts{Types: []pack.Tally{{Name: text + "t", N: 1}}, Models: []pack.Tally{{Name: text + "m", N: 2}}, Providers: []pack.Tally{{Name: text + "p", N: 2}}},
 		Log:    &trust.Checkpoint{Origin: text, Size: 3, Cosignatures: []trust.Cosignature{{Witness: text}}},
 		Logged: &pack.Logged{Index: 2}}
@@ -170,7 +171,7 @@ func TestTheBadgeIsXMLWithBothChannels(t *testing.T) {
 		{pack.Pass, pack.Fail, "integrity PASS | claims HONEST FAIL"},
 		{pack.Fail, pack.Skipped, "integrity TAMPERED | claims NOT JUDGED"},
 	} {
-		r := &Report{Result: &pack.Result{Integrity: test.integrity, Claims: test.claims, ClaimsReexecuted: true, Anchor: pack.Skipped, Lock: pack.Skipped, Expiry: pack.Skipped}}
+		r := &Report{Result: &pack.Result{Integrity: test.integrity, Claims: test.claims, ClaimsReexecuted: true, Anchor: pack.Skipped, Lock: pack.Skipped, Expectations: pack.Skipped}}
 		badge := r.Badge()
 		if !strings.Contains(string(badge), "<title>"+test.want+"</title>") {
 			t.Errorf("%s: %s", test.want, badge)
@@ -219,7 +220,7 @@ func TestAPackThatIsNotIntactIsNotToldAsFact(t *testing.T) {
 	r := reportOf(secret, pack.Fail)
 	r.Path = "dir"
 	r.Findings, r.LockFindings, r.Warnings = nil, nil, nil
-	r.ClaimResults, r.Anchor, r.Log, r.Logged, r.Coverage, r.Expiry = nil, pack.Skipped, nil, nil, nil, pack.Skipped
+	r.ClaimResults, r.Anchor, r.Log, r.Logged, r.Coverage, r.Expectations, r.ExpectationResults = nil, pack.Skipped, nil, nil, nil, pack.Skipped, nil
 	r.Result.Facts = pack.Facts{}
 	page, err := r.HTML()
 	if err != nil {
@@ -298,7 +299,7 @@ func TestAPathThatAShellWouldReadOtherwiseIsNotInTheScript(t *testing.T) {
 
 func TestEveryFindingHasAStageAndEveryFailureShows(t *testing.T) {
 	for _, code := range []string{"E_MANIFEST_TAMPER", "E_PACK_OMISSION_DETECTED", "E_PACK_SIG_INVALID", "E_PATH_ESCAPE", "E_SCHEMA_UNKNOWN",
-		"E_CANON_MISMATCH", "E_DUPLICATE_ID", "E_TIMESTAMP_INVALID", "E_PACK_STALE", "E_CI_BINDING_MISSING", "E_CI_BINDING_MISMATCH"} {
+		"E_CANON_MISMATCH", "E_DUPLICATE_ID", "E_TIMESTAMP_INVALID"} {
 		for _, receipt := range []int{-1, 0} {
 			r := reportOf("x", pack.Fail)
 			r.Findings = []pack.Finding{{Code: code, Field: "anything", Receipt: receipt}}

@@ -17,7 +17,7 @@ import (
 func quiet() *Report {
 	r := reportOf("x", pack.Pass)
 	r.Claims, r.ClaimResults = pack.Skipped, nil
-	r.Anchor, r.Result.Lock, r.Expiry, r.Coverage = pack.Skipped, pack.Skipped, pack.Skipped, nil
+	r.Anchor, r.Result.Lock, r.Expectations, r.ExpectationResults, r.Coverage = pack.Skipped, pack.Skipped, pack.Skipped, nil, nil
 	r.Findings, r.LockFindings, r.Warnings = nil, nil, nil
 	return r
 }
@@ -45,7 +45,7 @@ func TestASignerThatMayNotSignIsCalledUntrustedAndNotUnpinned(t *testing.T) {
 		t.Errorf("nobody named keys: %+v, %s", c, textOf(t, r.warnings()))
 	}
 	r.LockFindings = []pack.Finding{{Code: "E_SIGNER_UNTRUSTED", Receipt: -1}}
-	if c := r.signer(); c.Word != "UNTRUSTED" || c.Verdict != wordTampered || !c.asked || r.words().trust != "UNTRUSTED" {
+	if c := r.signer(); c.Word != "UNTRUSTED" || c.Verdict != wordUnmet || !c.asked || r.words().trust != "UNTRUSTED" {
 		t.Errorf("another key: %+v, %+v", c, r.words())
 	}
 	if got := textOf(t, r.warnings()); strings.Contains(got, "nobody here says") {
@@ -99,27 +99,82 @@ func TestTheScriptNamesNoKeyOfAPackThatIsNotIntact(t *testing.T) {
 
 func TestARefusalThatIsNoTamperingIsNotCalledTampering(t *testing.T) {
 	for _, test := range []struct {
-		finding    pack.Finding
-		unexpected bool
+		name, code, sentence, verdict, overall, badge string
+		exit                                          int
 	}{
-		{pack.Finding{Code: "E_PACK_STALE", Field: "timestamp_end", Receipt: -1}, true},
-		{pack.Finding{Code: "E_CI_BINDING_MISSING", Field: "ci_binding", Receipt: -1}, true},
-		{pack.Finding{Code: "E_CI_BINDING_MISMATCH", Field: "ci_binding.commit_sha", Receipt: -1}, true},
-		{pack.Finding{Code: "E_TIMESTAMP_INVALID", Field: "timestamp_end", Receipt: -1}, true},
-		{pack.Finding{Code: "E_TIMESTAMP_INVALID", Field: "timestamp", Receipt: 0}, false},
-		{pack.Finding{Code: "E_PACK_SIG_INVALID", Receipt: -1}, false},
-		{pack.Finding{Code: "E_MANIFEST_TAMPER", Field: "head_hash", Receipt: -1}, false},
+		{"age", "E_PACK_STALE", "intact, and too old", "INSUFFICIENT_EVIDENCE", "UNTRUSTED", "UNMET", 2},
+		{"age", "E_TIMESTAMP_INVALID", "intact, and from the future", "INSUFFICIENT_EVIDENCE", "UNTRUSTED", "UNMET", 2},
+		{"ci_system", "E_CI_BINDING_MISSING", "bound to no CI run", "INSUFFICIENT_EVIDENCE", "UNTRUSTED", "UNMET", 2},
+		{"commit", "E_CI_BINDING_MISSING", "bound to no CI run", "INSUFFICIENT_EVIDENCE", "UNTRUSTED", "UNMET", 2},
+		{"commit", "E_CI_BINDING_MISMATCH", "of another commit", "INSUFFICIENT_EVIDENCE", "UNTRUSTED", "UNMET", 2},
+		{"repository", "E_CI_BINDING_MISMATCH", "of another repository", "INSUFFICIENT_EVIDENCE", "UNTRUSTED", "UNMET", 2},
+		{"expiry", "E_PACK_EXPIRED", "its time is over", "PASS", "HONEST_FAIL", "HONEST FAIL", 1},
+		{"superseded", "E_PACK_SUPERSEDED", "a pack that replaces it", "HONEST_FAIL", "HONEST_FAIL", "HONEST FAIL", 1},
 	} {
 		r := quiet()
-		r.Integrity, r.Findings = pack.Fail, []pack.Finding{test.finding}
-		scope := textOf(t, r.scope(r.words()))
-		if r.onlyUnexpected() != test.unexpected || strings.HasPrefix(r.Sentence(), "refused: ") != test.unexpected ||
-			strings.Contains(scope, "tamper_evidence_detected") == test.unexpected {
-			t.Errorf("%+v: %s; %s", test.finding, r.Sentence(), scope)
+		r.Expectations = pack.Fail
+		r.ExpectationResults = []pack.Expectation{{Name: test.name, Verdict: pack.Fail, Expected: "x", Code: test.code, Message: "m"}}
+		v := r.JSON("verify-pack")
+		got := func(name string) string { m, _ := v.Get(name); return m.Text }
+		if !strings.Contains(r.Sentence(), test.sentence) || r.ExitCode() != test.exit || got("integrity_verdict") != "PASS" || got("verdict") != test.verdict || got("overall_verdict") != test.overall {
+			t.Errorf("%s %s: exit %d: %s; %s %s %s", test.name, test.code, r.ExitCode(), r.Sentence(), got("integrity_verdict"), got("verdict"), got("overall_verdict"))
 		}
-		r.Findings = append(r.Findings, pack.Finding{Code: "E_MANIFEST_TAMPER", Field: "files", Receipt: -1})
-		if r.onlyUnexpected() {
-			t.Errorf("%+v hides tampering", test.finding)
+		page, err := r.HTML()
+		if all := textOf(t, v) + string(page) + string(r.Badge()); err != nil || strings.Contains(strings.ReplaceAll(all, pageStyle, ""), "TAMPERED") || strings.Contains(all, "tamper_") {
+			t.Errorf("%s %s: called tampered somewhere, %v", test.name, test.code, err)
+		}
+		if badge := string(r.Badge()); !strings.Contains(badge, "expectations "+test.badge+"<") {
+			t.Errorf("%s: %s", test.name, badge)
+		}
+		channels, _ := v.Get("channels")
+		if word, _ := channels.Get("expectations"); word.Text != "FAIL" || !strings.Contains(string(page), "not as expected: "+test.name) {
+			t.Errorf("%s: %s", test.name, textOf(t, channels))
+		}
+	}
+}
+
+// What v0.1 closes stays closed: a reader of its word lists meets no word that it does not know.
+func TestANewChannelEntersNoWordListOfTheReport(t *testing.T) {
+	r := quiet()
+	r.Expectations = pack.Fail
+	r.ExpectationResults = []pack.Expectation{{Name: "run", Verdict: pack.Fail, Expected: "7", Code: "E_CI_BINDING_MISSING", Message: "m"}}
+	v := r.Public()
+	for _, name := range []string{"required_channels", "optional_channels", "unevaluated_channels", "scope", "evaluation_profile"} {
+		if m, ok := v.Get(name); !ok || strings.Contains(textOf(t, m), "expectation") {
+			t.Errorf("%s: %s", name, textOf(t, m))
+		}
+	}
+	if blocking, _ := v.Get("blocking_channel"); blocking.Text != "trust" {
+		t.Errorf("blocking_channel %q", blocking.Text)
+	}
+	declared, _ := v.Get("expectations")
+	if id, _ := declared.Get("policy_id"); id.Text != policy {
+		t.Errorf("expectations is no longer what the signer declared: %s", textOf(t, declared))
+	}
+	if errors, _ := v.Get("errors"); len(errors.Items) != 0 {
+		t.Errorf("errors are those of the integrity: %s", textOf(t, errors))
+	}
+}
+
+func TestAnExpiredOrSupersededPackShowsUnasked(t *testing.T) {
+	r := quiet()
+	r.Manifest.Attestation.SupersededBy = "pack_next"
+	r.ExpectationResults = []pack.Expectation{{Name: "expiry", Verdict: pack.Skipped, Actual: "2026-01-01T00:00:00Z", Code: "E_PACK_EXPIRED", Message: "was valid until 2026"},
+		{Name: "superseded", Verdict: pack.Skipped, Actual: "pack_next", Code: "E_PACK_SUPERSEDED", Message: "superseded by pack_next"}}
+	c, there := r.expectations()
+	if want := "was valid until 2026, and nobody asked; superseded by pack_next, and nobody asked"; !there || c.Word != "SKIPPED" || c.Text.String() != want || r.ExitCode() != 0 {
+		t.Errorf("%+v", c)
+	}
+	v := r.JSON("verify-pack")
+	status, _ := v.Get("expiry_status")
+	by, _ := v.Get("superseded_by")
+	rows, err := csv.NewReader(strings.NewReader(string(CSV([]Row{{Path: "p", Report: r}})))).ReadAll()
+	if err != nil || status.Text != "expired" || by.Text != "pack_next" {
+		t.Fatalf("%q %q %v", status.Text, by.Text, err)
+	}
+	for name, want := range map[string]string{"expiry": "expired", "superseded_by": "pack_next", "expectations": "SKIPPED"} {
+		if got := rows[1][slices.Index(rows[0], name)]; got != want {
+			t.Errorf("%s: %q", name, got)
 		}
 	}
 }
@@ -135,7 +190,7 @@ func TestThatThereAreMoreFindingsFailsNoStage(t *testing.T) {
 
 func TestOneFindingIsCountedAsOneMechanism(t *testing.T) {
 	r := quiet()
-	r.Integrity, r.Findings = pack.Fail, []pack.Finding{{Code: "E_PACK_STALE", Receipt: -1}}
+	r.Integrity, r.Findings = pack.Fail, []pack.Finding{{Code: "E_TIMESTAMP_INVALID", Receipt: -1}}
 	if v, _ := r.mechanisms().Get("stale_evidence"); v.Text != "1" || len(r.mechanisms().Members) != 1 {
 		t.Errorf("%s", textOf(t, r.mechanisms()))
 	}
