@@ -17,6 +17,7 @@ import (
 	"github.com/Haserjian/assay-ledger/conformance"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/report"
 	"github.com/Haserjian/assay-ledger/pack/schema"
 )
 
@@ -134,6 +135,31 @@ func TestHonestDocumentsOfTheCorpusAreOfTheirSchemas(t *testing.T) {
 	for _, name := range []string{"k02", "bad_version", "bad_mode", "bad_list", "without_run_cards", "without_signer_policy", "without_exit_contract", "array"} {
 		if err := validate(t, s["lockfile"], read(t, corpus+"/locks/"+name+".lock")); err == nil {
 			t.Errorf("%s.lock is of the schema", name)
+		}
+	}
+}
+
+// What verify-pack prints is of its schema too, whatever was expected of the pack and came of it.
+func TestWhatVerifyPackPrintsIsOfItsSchema(t *testing.T) {
+	s := schemas(t)["verify-report"]
+	cases, err := conformance.ParseIndex(read(t, corpus+"/"+conformance.IndexName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 1, 16, 0, 0, 0, 0, time.UTC)
+	for _, k := range cases {
+		if info, err := os.Stat(corpus + "/" + k.Path); k.Path == "" || len(k.Make) > 0 || err != nil || !info.IsDir() {
+			continue
+		}
+		for _, o := range []pack.Options{{Now: now}, {Now: now.AddDate(9, 0, 0), RequireClaims: true, RequireCI: true, Repo: "acme/app", Run: "8", MaxAge: time.Hour, CheckExpiry: true, RefuseSuperseded: true}} {
+			r, err := pack.Verify(os.DirFS(corpus+"/"+k.Path), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v := (&report.Report{Result: r, Path: k.Path, At: o.Now, Version: pack.Version}).JSON("verify-pack")
+			if err := validate(t, s, written(t, v)); err != nil {
+				t.Errorf("%s: %v", k.ID, err)
+			}
 		}
 	}
 }
