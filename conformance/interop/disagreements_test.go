@@ -45,11 +45,25 @@ func listed() map[string]disagreement {
 		noNaN      = "NaN is not a number of hours; it passes every comparison there"
 		notHere    = "the definitions of custom claims are not in its packs: with --run-card they are executed again, without it the signer's word does not meet --require-claim-pass"
 	)
+	const (
+		tampered   = "exit 2, failed TAMPERED"
+		unexpected = "exit 2, expectation_failed INSUFFICIENT_EVIDENCE"
+		intact     = "too old, too young, or of another CI run is not tampered: our integrity speaks of bytes only, and the claims of such a pack are judged"
+	)
 	exit1JSON2, exit2JSON1 := "exit 1 (2 with --json)", "exit 2 (1 with --json)"
 
 	// Packs that we built.
 	list("exit 0", "exit 3", noNaN, "go/minimal --max-age-hours NaN", "go/ci binding --max-age-hours NaN",
 		"python/minimal --max-age-hours NaN", "python/ci binding --max-age-hours NaN")
+
+	// What is expected of a pack beyond its bytes.
+	sha := func(b string) string { return " --expected-commit-sha " + strings.Repeat(b, 20) }
+	for _, by := range []string{"go", "python"} {
+		list(tampered, unexpected, intact, by+"/minimal --require-ci-binding", by+"/minimal --require-ci-binding --require-claim-pass",
+			by+"/minimal"+sha("0a"), by+"/minimal"+sha("0b"), by+"/minimal --max-age-hours 1", by+"/ci binding"+sha("0b"), by+"/ci binding --max-age-hours 1")
+	}
+	both(tampered, tampered, unexpected, unexpected, intact, "python/a timestamp of next century")
+	list("exit 1", "exit 0", "a commit of a SHA-256 repository has 64 digits, and its schema wants 40; we warn of it when we build and verify", "go/a commit of 64 digits")
 
 	// Packs that the Python tool built.
 	list("builds", "refuses to build", notBuilt, "python/Type beside type, built", "python/__proto__, built", "python/a number as id, built",
@@ -128,7 +142,7 @@ func (w *reference) checkTable(t *testing.T) {
 // TestDISAGREEMENTSIsTheTable keeps the page that people read.
 func TestDISAGREEMENTSIsTheTable(t *testing.T) {
 	var page bytes.Buffer
-	fmt.Fprintf(&page, "# Where assay and the Python tool disagree\n\nassay-ai %s and this tool judge the same packs, locks, stores and keys in `make interop`. These are all\ncases in which they do not say the same. `go test -update` writes this page from the table in\ndisagreements_test.go; a disagreement that is not listed fails that test, and so does one that is gone.\nWhere the exit codes agree, so do status and verdict of --json. Beyond the cases: of a pack that is not\nintact its --json repeats the claims as attested, ours says that they were not evaluated.\n", referenceVersion)
+	fmt.Fprintf(&page, "# Where assay and the Python tool disagree\n\nassay-ai %s and this tool judge the same packs, locks, stores and keys in `make interop`. These are all\ncases in which they do not say the same. `go test -update` writes this page from the table in\ndisagreements_test.go; a disagreement that is not listed fails that test, and so does one that is gone.\nWhere only the exit codes stand in a row, status and verdict of --json agree where these do. Beyond the cases: of a pack that is not\nintact its --json repeats the claims as attested, ours says that they were not evaluated.\n", referenceVersion)
 	group := ""
 	for _, name := range slices.Sorted(maps.Keys(disagreements)) {
 		d := disagreements[name]
