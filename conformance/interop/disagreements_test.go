@@ -142,7 +142,7 @@ func (w *reference) checkTable(t *testing.T) {
 // TestDISAGREEMENTSIsTheTable keeps the page that people read.
 func TestDISAGREEMENTSIsTheTable(t *testing.T) {
 	var page bytes.Buffer
-	fmt.Fprintf(&page, "# Where assay and the Python tool disagree\n\nassay-ai %s and this tool judge the same packs, locks, stores and keys in `make interop`. These are all\ncases in which they do not say the same. `go test -update` writes this page from the table in\ndisagreements_test.go; a disagreement that is not listed fails that test, and so does one that is gone.\nWhere only the exit codes stand in a row, status and verdict of --json agree where these do. Beyond the cases: of a pack that is not\nintact its --json repeats the claims as attested, ours says that they were not evaluated.\n", referenceVersion)
+	fmt.Fprintf(&page, "# Where assay and the Python tool disagree\n\nassay-ai %s and this tool judge the same packs, locks, stores and keys in `make interop`. These are all\ncases in which they do not say the same. `go test -update` writes this page from the table in\ndisagreements_test.go; a disagreement that is not listed fails that test, and so does one that is gone.\nWhere the exit codes agree, a row shows the status and verdict of --json that do not. Beyond the cases: of a pack that is not\nintact its --json repeats the claims as attested, ours says that they were not evaluated.\n", referenceVersion)
 	group := ""
 	for _, name := range slices.Sorted(maps.Keys(disagreements)) {
 		d := disagreements[name]
