@@ -351,6 +351,50 @@ func (p *Policy) Quorum(witnesses map[string]bool) bool {
 	return holds[p.quorum]
 }
 
+// DisjointQuorums reports whether two sets of witnesses that share none both satisfy the quorum. Then
+// two histories of one log can each have a quorum without a single dishonest witness: each saw only one.
+func (p *Policy) DisjointQuorums() bool {
+	if p.quorum >= len(p.nodes) {
+		return false
+	}
+	// twice[i]: two disjoint sets can both satisfy node i. Every name is a member of one group at most,
+	// so the sets below different members never meet: a member that can hold twice counts for both
+	// sides, any other goes to the side that lacks it.
+	twice := make([]bool, len(p.nodes))
+	for i, n := range p.nodes {
+		if n.witness != "" {
+			continue
+		}
+		both := 0
+		for _, m := range n.members {
+			if twice[m] {
+				both++
+			}
+		}
+		lacking := max(0, n.need-both)
+		twice[i] = 2*lacking <= len(n.members)-both
+	}
+	return twice[p.quorum]
+}
+
+// Indispensable returns the witnesses, by policy name in file order, without any one of which the
+// others cannot satisfy the quorum: while it is away, nothing is published.
+func (p *Policy) Indispensable() []string {
+	others := make(map[string]bool, len(p.witnesses))
+	for _, w := range p.witnesses {
+		others[w.Name] = true
+	}
+	var names []string
+	for _, w := range p.witnesses {
+		others[w.Name] = false
+		if !p.Quorum(others) {
+			names = append(names, w.Name)
+		}
+		others[w.Name] = true
+	}
+	return names
+}
+
 // FormatPolicy writes a policy of one group: quorum of the witnesses must cosign. A quorum of 0 gives
 // "quorum none". It checks nothing: hand the text to ParsePolicy, which refuses whatever does not make
 // a policy, a quorum that the witnesses cannot meet among it.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -355,6 +356,7 @@ func TestQuorumAgreesWithBruteForceOnRandomGroups(t *testing.T) {
 		if err != nil {
 			t.Fatalf("round %d: %v\n%s", round, err, text.String())
 		}
+		var enough [1 << witnesses]bool
 		for subset := range 1 << witnesses {
 			// Naming a group or a stranger as if it had cosigned changes nothing.
 			cosigned := map[string]bool{"stranger": true, "g0": true, "none": true, "": true}
@@ -364,6 +366,23 @@ func TestQuorumAgreesWithBruteForceOnRandomGroups(t *testing.T) {
 			if got, want := policy.Quorum(cosigned), quorum.holds(cosigned); got != want {
 				t.Fatalf("round %d, witnesses %06b: %v, want %v\n%s", round, subset, got, want, text.String())
 			}
+			enough[subset] = policy.Quorum(cosigned)
+		}
+		// A superset of a quorum is one, so two disjoint ones exist if some quorum and its complement are.
+		disjoint, needed := false, []string(nil)
+		for subset := range enough {
+			disjoint = disjoint || enough[subset] && enough[len(enough)-1-subset]
+		}
+		for i := range witnesses {
+			if !enough[len(enough)-1-1<<i] {
+				needed = append(needed, "w"+strconv.Itoa(i))
+			}
+		}
+		if got := policy.DisjointQuorums(); got != disjoint {
+			t.Fatalf("round %d: disjoint quorums %v, want %v\n%s", round, got, disjoint, text.String())
+		}
+		if got := policy.Indispensable(); !slices.Equal(got, needed) {
+			t.Fatalf("round %d: indispensable %v, want %v\n%s", round, got, needed, text.String())
 		}
 	}
 }
@@ -372,6 +391,9 @@ func TestQuorumNoneHoldsAlways(t *testing.T) {
 	policy, err := trust.ParsePolicy([]byte("quorum none\n"))
 	if err != nil || !policy.Quorum(nil) || !policy.Quorum(map[string]bool{"a": true}) {
 		t.Errorf("quorum none does not hold: %v", err)
+	}
+	if err == nil && (!policy.DisjointQuorums() || policy.Indispensable() != nil) {
+		t.Error("quorum none wants a witness")
 	}
 }
 
