@@ -35,7 +35,7 @@ const maxLeaf = 32 << 10
 //
 // Once a manifest has been admitted its way into the log no longer depends on ctx.
 // If ctx ends first the error is ErrUnpublished, and adding it again gives the proof.
-// Other errors: *Rejected, ErrBusy, ErrTimestamp, ErrStorage, ErrClosed.
+// Other errors: *Rejected, *Unheard, ErrBusy, ErrTimestamp, ErrStorage, ErrClosed.
 func (l *Log) Add(ctx context.Context, manifest []byte, src pack.Source) (*pack.Anchored, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -146,6 +146,9 @@ func (l *Log) admit(m *pack.Manifest, src pack.Source) (_ pack.Logged, fresh boo
 	}
 	if entry, ok, err := l.find(m.Digest()); err != nil || ok {
 		return entry, false, err
+	}
+	if err := l.publisher.awaitHeard(l.ctx); err != nil {
+		return pack.Logged{}, false, err
 	}
 	if err := suits(m, src, l.cfg.Now()); err != nil {
 		return pack.Logged{}, false, err
@@ -315,6 +318,10 @@ func (l *Log) awaitPublished(ctx context.Context, index int64) (*snapshot, error
 		seen := l.publisher.current.Load()
 		if seen.size() > index {
 			return seen, nil
+		}
+		// Not an entry that an earlier process has logged, before enough witnesses were heard from.
+		if err := l.publisher.awaitHeard(ctx); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnpublished, err)
 		}
 		select {
 		case <-seen.changed:

@@ -27,13 +27,9 @@ const (
 	maxProofLines   = 63
 )
 
-// errBetrayed: a witness shows our own signature of a tree that this log does not continue. It
-// has been forked or rolled back, and whatever it signs next makes it worse.
-var errBetrayed = errors.New("the witness shows our signature of another past of this log")
-
-// gate is one submission prefix: one request asks for the cosignatures of all keys
+// endpoint is one submission prefix: one request asks for the cosignatures of all keys
 // behind it, Ed25519 and ML-DSA-44 alike. It never has two questions open at once.
-type gate struct {
+type endpoint struct {
 	url       string
 	witnesses []string // policy names
 
@@ -41,31 +37,37 @@ type gate struct {
 	// the one goroutine that asks, and between questions to the publisher.
 	known int64
 
-	said string // what it last answered instead of cosigning; the publisher's
+	// What the publisher knows of it.
+	said  string        // what it last answered instead of cosigning
+	last  standing      // its last answer
+	pause time.Duration // after its last answer; doubles while it fails
+	next  time.Time     // when it is asked again although the tree has not grown
 }
 
-// gates groups the witnesses of the policy by URL. A witness without URL cannot be asked.
-func gates(policy *trust.Policy, published *trust.Checkpoint) []*gate {
-	byURL := map[string]*gate{}
-	var list []*gate
+func (e *endpoint) String() string { return strings.Join(e.witnesses, " ") }
+
+// endpoints groups the witnesses of the policy by URL. A witness without URL cannot be asked.
+func endpoints(policy *trust.Policy, published *trust.Checkpoint) []*endpoint {
+	byURL := map[string]*endpoint{}
+	var list []*endpoint
 	for _, w := range policy.Witnesses() {
 		if w.URL == "" {
 			continue
 		}
 		prefix := strings.TrimSuffix(w.URL, "/")
-		g := byURL[prefix]
-		if g == nil {
-			g = &gate{url: prefix}
-			byURL[prefix] = g
-			list = append(list, g)
+		e := byURL[prefix]
+		if e == nil {
+			e = &endpoint{url: prefix}
+			byURL[prefix] = e
+			list = append(list, e)
 		}
-		g.witnesses = append(g.witnesses, w.Name)
+		e.witnesses = append(e.witnesses, w.Name)
 		if published == nil {
 			continue
 		}
 		for _, c := range published.Cosignatures {
 			if c.Witness == w.Name {
-				g.known = published.Size // a guess; a conflict tells the truth
+				e.known = published.Size // a guess; a conflict tells the truth
 			}
 		}
 	}
@@ -92,66 +94,63 @@ func witnessClient(c *http.Client) *http.Client {
 	return &plain
 }
 
-// ask requests cosignatures of cp, which carries the log's signature, and returns
-// those that verify. consistency proves that the tree of size old is its beginning.
-func (g *gate) ask(ctx context.Context, client *http.Client, policy *trust.Policy, cp *trust.Checkpoint,
-	consistency func(old, size int64) ([]tlog.Hash, error)) ([]trust.Cosignature, error) {
-	old := min(g.known, cp.Size)
+// reply is what an endpoint answered to one question.
+type reply struct {
+	cosignatures []trust.Cosignature // verified
+	named        bool                // it named a size that is not above ours, and nothing that contradicts it
+}
+
+// ask requests cosignatures of cp, which carries the log's signature, and returns those that verify.
+func (e *endpoint) ask(ctx context.Context, client *http.Client, policy *trust.Policy, cp *trust.Checkpoint, past history) (r reply, err error) {
+	old := min(e.known, cp.Size)
 	for range witnessAttempts {
-		proof, err := consistency(old, cp.Size)
+		proof, err := past.store.consistency(old, cp.Size)
 		if err != nil {
-			return nil, fmt.Errorf("proving consistency from size %d: %w", old, err)
+			return reply{}, fmt.Errorf("proving consistency from size %d: %w", old, err)
 		}
 		body, err := addCheckpointBody(old, proof, cp.Signed)
 		if err != nil {
-			return nil, err
+			return reply{}, err
 		}
-		answer, err := g.post(ctx, client, body)
-		if errors.Is(err, errUnprocessable) {
-			return nil, g.refused(ctx, client, policy, cp, consistency, err)
+		answer, err := e.post(ctx, client, body)
+		if errors.Is(err, errUnprocessable) { // whatever size it named, it is not of this log
+			return reply{}, e.refused(ctx, client, policy, cp, past, err)
 		}
 		if err != nil {
-			return nil, err
+			return r, err
 		}
 		if answer.conflict < 0 {
-			return g.accept(policy, cp, answer.lines)
+			r.cosignatures, err = e.accept(policy, cp, answer.lines)
+			return r, err
 		}
 		// SPEC tlog-witness: 409 carries "the tree size of the latest cosigned checkpoint".
 		switch {
 		case answer.conflict > cp.Size:
-			return nil, g.refused(ctx, client, policy, cp, consistency, fmt.Errorf("it claims size %d, ours is %d", answer.conflict, cp.Size))
+			return reply{}, e.refused(ctx, client, policy, cp, past, fmt.Errorf("it claims size %d, ours is %d", answer.conflict, cp.Size))
 		case answer.conflict == old:
-			return nil, fmt.Errorf("it answers conflict with the size %d that it was sent", old)
+			return reply{}, fmt.Errorf("it answers conflict with the size %d that it was sent", old)
 		}
-		old = answer.conflict
-		g.known = old
+		old, r.named = answer.conflict, true
+		e.known = old
 	}
-	return nil, fmt.Errorf("its size changed %d times during one question", witnessAttempts)
+	return reply{}, fmt.Errorf("its size changed %d times during one question", witnessAttempts)
 }
 
 // errUnprocessable: the witness finds that our tree does not continue what it has cosigned.
 var errUnprocessable = errors.New("it answers 422: this tree does not continue the last one")
 
 // refused judges a refusal that says that our log is not what it was. Words prove nothing, and
-// one witness must not be able to stop a log with them; our own signature, in the witness's
+// one witness must not be able to stop a running log with them; our own signature, in the witness's
 // monitoring copy, does.
-func (g *gate) refused(ctx context.Context, client *http.Client, policy *trust.Policy, cp *trust.Checkpoint,
-	consistency func(old, size int64) ([]tlog.Hash, error), why error) error {
+func (e *endpoint) refused(ctx context.Context, client *http.Client, policy *trust.Policy, cp *trust.Checkpoint, past history, why error) error {
 	ctx, cancel := context.WithTimeout(ctx, witnessTimeout)
 	defer cancel()
-	shown, err := g.latest(ctx, client, policy, cp.Origin)
+	shown, err := e.latest(ctx, client, policy, cp.Origin)
 	if err != nil {
 		return fmt.Errorf("%w, and shows nothing that we signed", why)
 	}
-	if shown.Size > cp.Size {
-		return fmt.Errorf("%w: size %d, ours is %d", errBetrayed, shown.Size, cp.Size)
-	}
-	proof, err := consistency(shown.Size, cp.Size)
-	if err != nil {
-		return fmt.Errorf("proving consistency from size %d: %w", shown.Size, err)
-	}
-	if err := trust.CheckConsistency(shown.Size, shown.Root, cp.Size, cp.Root, proof); err != nil {
-		return fmt.Errorf("%w: %w", errBetrayed, err)
+	if err := past.owns(shown); err != nil {
+		return err
 	}
 	return fmt.Errorf("%w, but what it shows is of this log", why)
 }
@@ -159,14 +158,14 @@ func (g *gate) refused(ctx context.Context, client *http.Client, policy *trust.P
 // accept verifies the answer's lines.
 //
 // SPEC tlog-witness: "The client MUST ignore any cosignatures from unknown keys."
-func (g *gate) accept(policy *trust.Policy, cp *trust.Checkpoint, lines []byte) ([]trust.Cosignature, error) {
+func (e *endpoint) accept(policy *trust.Policy, cp *trust.Checkpoint, lines []byte) ([]trust.Cosignature, error) {
 	cosignatures, err := policy.VerifyCosignatures(cp, lines)
 	if err != nil {
 		return nil, err
 	}
 	var theirs []trust.Cosignature
 	for _, c := range cosignatures {
-		for _, name := range g.witnesses {
+		for _, name := range e.witnesses {
 			if c.Witness == name {
 				theirs = append(theirs, c)
 			}
@@ -175,7 +174,7 @@ func (g *gate) accept(policy *trust.Policy, cp *trust.Checkpoint, lines []byte) 
 	if len(theirs) == 0 {
 		return nil, errors.New("no cosignature in its answer verifies with its key in the policy")
 	}
-	g.known = cp.Size
+	e.known = cp.Size
 	return theirs, nil
 }
 
@@ -198,10 +197,10 @@ type witnessAnswer struct {
 	conflict int64
 }
 
-func (g *gate) post(ctx context.Context, client *http.Client, body []byte) (witnessAnswer, error) {
+func (e *endpoint) post(ctx context.Context, client *http.Client, body []byte) (witnessAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, witnessTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.url+"/add-checkpoint", strings.NewReader(string(body)))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url+"/add-checkpoint", strings.NewReader(string(body)))
 	if err != nil {
 		return witnessAnswer{}, err
 	}
@@ -263,9 +262,9 @@ func exchange(client *http.Client, req *http.Request, max int64) (status int, he
 // latest fetches the checkpoint of our origin from the witness's monitoring copy,
 // which we look for at its submission prefix. Only our own signature counts: it is
 // the evidence that a larger tree existed, whoever shows it. nil if there is none.
-func (g *gate) latest(ctx context.Context, client *http.Client, policy *trust.Policy, origin string) (*trust.Checkpoint, error) {
+func (e *endpoint) latest(ctx context.Context, client *http.Client, policy *trust.Policy, origin string) (*trust.Checkpoint, error) {
 	hash := sha256.Sum256([]byte(origin))
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url+"/"+hex.EncodeToString(hash[:])+"/checkpoint", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.url+"/"+hex.EncodeToString(hash[:])+"/checkpoint", nil)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 func TestADueCheckpointWaitsForSubmissionsOnTheirWayButAtMostHalfAnInterval(t *testing.T) {
 	const interval = 200 * time.Millisecond
 	p := &publisher{interval: interval}
+	p.loop.round = &round{published: true}
 	start := time.Now()
 	if due := p.due(start); due != 0 {
 		t.Errorf("the first round waits %s", due)

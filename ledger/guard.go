@@ -1,11 +1,14 @@
 package ledger
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -26,6 +29,7 @@ var ErrGuard = errors.New("the guard refuses")
 //	identity    whose log this is: a key, and the version of this layout
 //	signed      the largest tree ever signed, durable before the signature leaves the process
 //	checkpoint  the last published note with its cosignatures, durable before anybody sees it
+//	policy      the policy of the last start, to tell the operator when it has changed
 //	lock        an flock, so that one process at a time signs
 //
 // signed grows by compare and swap: a tree must be proved to continue the last one.
@@ -45,6 +49,7 @@ const (
 	identityFile   = "identity"
 	signedFile     = "signed"
 	checkpointFile = "checkpoint"
+	policyFile     = "policy"
 	lockFile       = "lock"
 
 	guardVersion = "assay-ledger guard v1"
@@ -156,6 +161,38 @@ func readSmall(dir, name string) ([]byte, error) {
 	return (&store{root}).readFile(name, trust.MaxSize)
 }
 
+// rememberPolicy logs how the policy differs from that of the last start: to edit it is the way out of
+// a witness that is gone, and also the way to no longer ask one that knows too much. A change that
+// cannot be remembered is told again at the next start.
+func (g *guard) rememberPolicy(policy *trust.Policy, log *slog.Logger) {
+	before, err := readSmall(g.dir, policyFile)
+	if err == nil && bytes.Equal(before, policy.Text()) {
+		return
+	}
+	if err == nil {
+		old, _ := trust.ParsePolicy(before) // nil, as good as empty, if it is damaged
+		log.Warn("the policy is not the one of the last start",
+			"removed", witnessesOnlyIn(old, policy), "added", witnessesOnlyIn(policy, old))
+	}
+	if err := durable.WriteFile(filepath.Join(g.dir, policyFile), policy.Text(), guardPerm); err != nil {
+		log.Warn("the policy of this start is not remembered", "err", err)
+	}
+}
+
+// witnessesOnlyIn lists the witnesses of p that q does not have, as "name vkey".
+func witnessesOnlyIn(p, q *trust.Policy) []string {
+	list := func(p *trust.Policy) (names []string) {
+		if p != nil {
+			for _, w := range p.Witnesses() {
+				names = append(names, w.Name+" "+w.VKey)
+			}
+		}
+		return names
+	}
+	others := list(q)
+	return slices.DeleteFunc(list(p), func(name string) bool { return slices.Contains(others, name) })
+}
+
 func (g *guard) close() error { return g.lock.Unlock() }
 
 // highWater is the largest tree ever signed.
@@ -182,6 +219,17 @@ func (g *guard) sign(t tree, consistency func(old, size int64) ([]tlog.Hash, err
 		}
 	}
 	return g.signer.Sign(g.signer.Origin(), t.Size, t.Root)
+}
+
+// adopt remembers that t was signed, which somebody has shown with our signature on it, if it is
+// larger than what was remembered: the guard may come from a backup that the log does not come from.
+func (g *guard) adopt(t tree, consistency func(old, size int64) ([]tlog.Hash, error)) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if t.Size <= g.signed.Size {
+		return nil
+	}
+	return g.advance(t, consistency)
 }
 
 func (g *guard) advance(t tree, consistency func(old, size int64) ([]tlog.Hash, error)) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Reason is one cause why a submission would fail now.
@@ -49,6 +50,7 @@ func (l *Log) Health(ctx context.Context) error {
 		l.storageReason(),
 		l.timestampReason(),
 		l.indexReason(),
+		l.publisher.witnessReason(time.Now()),
 		l.publisher.reason(),
 	}
 	var given []Reason

@@ -209,6 +209,10 @@ func checkPolicy(policy *trust.Policy, signer *trust.LogSigner) error {
 	if !policy.Quorum(reachable) {
 		return errors.New("ledger: the witnesses with a URL cannot meet the policy's quorum")
 	}
+	if u := unheardOf(policy, reachable); u != nil {
+		return fmt.Errorf("ledger: the witnesses without a URL (%s) could form a quorum by themselves, and can never be asked what they have seen: give them a URL or take them out of the policy",
+			strings.Join(u.Witnesses, ", "))
+	}
 	return nil
 }
 
@@ -285,18 +289,27 @@ func Open(ctx context.Context, cfg Config) (_ *Log, err error) {
 	if l.tessera, l.stopTessera, err = startTessera(&l.cfg); err != nil {
 		return nil, fmt.Errorf("opening the log: %w", err)
 	}
-	l.start(now)
+	if err := l.start(now); err != nil {
+		return nil, fmt.Errorf("opening the log: %w", err)
+	}
 	return l, nil
 }
 
 // start sets the two loops going. From here on Close ends everything.
-func (l *Log) start(now tree) {
+func (l *Log) start(now tree) (err error) {
+	if l.publisher, err = newPublisher(history{l.store, l.guard}, &l.cfg, l.freeze); err != nil {
+		return err
+	}
 	l.integrated, l.indexed = now.Size, l.follower.size
 	l.follower.freeze, l.follower.indexed = l.freeze, l.forget
-	l.publisher = newPublisher(l.store, l.guard, &l.cfg, l.freeze)
 	go l.follower.run(l.ctx) // finish waits for both
 	go l.publisher.run()
 	l.cfg.Log.Info("open", "size", now.Size, "root", now.Root)
+	l.guard.rememberPolicy(l.cfg.Policy, l.cfg.Log)
+	for _, note := range PolicyNotes(l.cfg.Policy) {
+		l.cfg.Log.Warn(note)
+	}
+	return nil
 }
 
 // inspect refuses a log that is not the one the guard and the witnesses know.
@@ -331,7 +344,7 @@ func (l *Log) inspect(ctx context.Context) (tree, error) {
 			return tree{}, fmt.Errorf("%w: the published checkpoint of size %d is not of this log: %w", ErrGuard, p.Size, err)
 		}
 	}
-	return now, l.askMonitors(ctx, now)
+	return now, l.askMonitors(ctx)
 }
 
 // contains checks that the tree now begins with the tree past.
@@ -341,42 +354,6 @@ func (l *Log) contains(now, past tree) error {
 		return err
 	}
 	return trust.CheckConsistency(past.Size, past.Root, now.Size, now.Root, proof)
-}
-
-// askMonitors looks at the copies of our checkpoint that the witnesses serve. A
-// witness that does not answer is no reason not to start; one that shows our own
-// signature over a larger or another tree is.
-func (l *Log) askMonitors(ctx context.Context, now tree) error {
-	ctx, cancel := context.WithTimeout(ctx, witnessTimeout)
-	defer cancel()
-	client := witnessClient(l.cfg.HTTP)
-	list := gates(l.cfg.Policy, nil)
-	refusals := make([]error, len(list))
-	var asking sync.WaitGroup
-	for i, g := range list {
-		asking.Go(func() {
-			defer func() {
-				if r := recover(); r != nil {
-					refusals[i] = fmt.Errorf("asking the witness %s panicked: %v", g.witnesses[0], r)
-				}
-			}()
-			cp, err := g.latest(ctx, client, l.cfg.Policy, l.cfg.Signer.Origin())
-			switch {
-			case err != nil:
-				l.cfg.Log.Info("a witness shows no checkpoint of this log", "witness", g.witnesses[0], "err", err)
-			case cp.Size > now.Size:
-				refusals[i] = fmt.Errorf("%w: the witness %s shows our signature of size %d, the log has %d: it was rolled back; restore a copy of %s that is not older",
-					ErrGuard, g.witnesses[0], cp.Size, now.Size, l.cfg.Dir)
-			default:
-				if err := l.contains(now, tree{cp.Size, cp.Root}); err != nil {
-					refusals[i] = fmt.Errorf("%w: the witness %s shows our signature of another log of size %d (%w): this log is a fork; restore the one that was published",
-						ErrGuard, g.witnesses[0], cp.Size, err)
-				}
-			}
-		})
-	}
-	asking.Wait()
-	return errors.Join(refusals...)
 }
 
 // freeze ends admission and publication for good: the files say something else than

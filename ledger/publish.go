@@ -36,7 +36,7 @@ func (s *snapshot) size() int64 {
 type round struct {
 	cp           *trust.Checkpoint            // with the log's signature only
 	cosignatures map[string]trust.Cosignature // verified, by policy name
-	failed       map[*gate]bool               // has answered and not cosigned, since the last retry
+	failed       map[*endpoint]bool           // has answered and not cosigned, since the last retry
 	published    bool
 }
 
@@ -48,6 +48,10 @@ type round struct {
 //	  → quorum → guard: make the note durable → snapshot
 //	  → late cosignatures: the same again with one more line
 //
+// It begins with what was signed last, and signs nothing new before enough witnesses were heard from
+// (heard.go). After that every witness is asked again now and then to cosign the latest tree, so that
+// Health knows what a submission would meet.
+//
 // Without a quorum nothing is published; the free witnesses are asked again every
 // pause. A round ends when it is published or when every witness has answered in
 // vain, and then the next one takes the tree as it is by then. It does not end while
@@ -57,21 +61,24 @@ type round struct {
 // All fields below loop belong to the goroutine run. It waits on the monotonic
 // clock only: a wall clock that steps back must not stop publication.
 type publisher struct {
-	store    *store
-	guard    *guard
+	history
 	policy   *trust.Policy
 	client   *http.Client
 	interval time.Duration
 	log      *slog.Logger
 	freeze   func(error) // the log's files contradict what was signed: nothing is ever right again
 
-	current atomic.Pointer[snapshot]
-	trouble atomic.Pointer[error] // why the last try did not publish; nil when it did
+	current   atomic.Pointer[snapshot]
+	trouble   atomic.Pointer[error]      // why the last try did not publish; nil when it did
+	unheard   atomic.Pointer[Unheard]    // nil once enough witnesses were heard from; it stays nil
+	standings atomic.Pointer[[]standing] // the last answer of each endpoint
+	asked     chan struct{}              // closed once unheard is nil or every witness has answered once
+	endpoints []*endpoint
 
 	arriving atomic.Int64 // submissions that are not in the tree yet and not refused; Add counts them
 
 	grown    chan struct{} // capacity 1: the tree may have grown
-	answers  chan answer   // capacity: one for each gate, so that no asker ever blocks
+	answers  chan answer   // capacity: one for each endpoint, so that no asker ever blocks
 	stopping chan struct{}
 	done     chan struct{}
 	asking   sync.WaitGroup
@@ -80,71 +87,99 @@ type publisher struct {
 
 	loop struct {
 		round, last *round // the latest signed, and the latest published; often the same
-		free        []*gate
+		free        []*endpoint
 		open        int       // questions to witnesses
 		dirty       bool      // the tree may be larger than round
 		started     time.Time // the last round, or the last try to start one
 		asked       time.Time // the last time witnesses were asked
-		late        time.Duration
-		draining    bool // Close wants one last publication
-		halted      bool // a witness has shown that this log is not the one it was
+		draining    bool      // Close wants one last publication
+		halted      bool      // a witness has shown that this log is not the one it was
+
+		heard  map[string]bool // witnesses heard from since the start, by policy name; see heard.go
+		warned bool            // that they do not suffice
 	}
 }
 
 type answer struct {
-	gate         *gate
-	round        *round
-	cosignatures []trust.Cosignature
-	err          error
+	endpoint *endpoint
+	round    *round
+	reply
+	err error
 }
 
 const (
-	maxPause  = time.Second // between tries while there is no quorum
-	firstLate = time.Second // between tries to get the cosignatures beyond the quorum …
-	maxLate   = time.Minute // … doubling up to this
-	forever   = time.Hour   // nothing to do until somebody calls
+	maxPause = time.Second // between tries while there is no quorum
+	forever  = time.Hour   // nothing to do until somebody calls
 
 	lingerStep = 5 * time.Millisecond // between looks at whether submissions are still arriving
 )
 
 // newPublisher continues from what the guard holds.
-func newPublisher(s *store, g *guard, cfg *Config, freeze func(error)) *publisher {
+func newPublisher(past history, cfg *Config, freeze func(error)) (*publisher, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &publisher{
-		store: s, guard: g, policy: cfg.Policy, client: witnessClient(cfg.HTTP), interval: cfg.Interval, log: cfg.Log, freeze: freeze,
-		grown: make(chan struct{}, 1), stopping: make(chan struct{}), done: make(chan struct{}), ctx: ctx, cancel: cancel,
+		history: past, policy: cfg.Policy, client: witnessClient(cfg.HTTP), interval: cfg.Interval, log: cfg.Log, freeze: freeze,
+		asked: make(chan struct{}), grown: make(chan struct{}, 1), stopping: make(chan struct{}), done: make(chan struct{}), ctx: ctx, cancel: cancel,
 	}
-	p.loop.free = gates(cfg.Policy, g.published)
-	p.answers = make(chan answer, len(p.loop.free))
+	published := p.guard.published
+	p.endpoints = endpoints(cfg.Policy, published)
+	p.loop.free = slices.Clone(p.endpoints)
+	p.answers = make(chan answer, len(p.endpoints))
 	p.loop.dirty = true
+	p.loop.heard = map[string]bool{}
+	if u := unheardOf(p.policy, nil); u != nil {
+		p.unheard.Store(u)
+	} else {
+		close(p.asked)
+	}
+	p.standings.Store(&[]standing{})
+	var err error
+	if p.loop.round, err = p.signedLast(); err != nil {
+		cancel()
+		return nil, fmt.Errorf("signing what was signed last: %w", err)
+	}
 	first := &snapshot{changed: make(chan struct{})}
-	if g.published != nil {
-		if cp, err := cfg.Policy.OpenCheckpoint(g.published.Signed); err != nil {
-			p.log.Warn("the last published checkpoint does not satisfy the policy; it is not served", "size", g.published.Size, "err", err)
+	if published != nil {
+		if cp, err := cfg.Policy.OpenCheckpoint(published.Signed); err != nil {
+			p.log.Warn("the last published checkpoint does not satisfy the policy; it is not served", "size", published.Size, "err", err)
 		} else {
 			first.cp, first.tiles = cp, &tileCache{}
-			p.loop.round = p.resumed(cp)
-			p.loop.last = p.loop.round
+			p.resume(cp)
 		}
 	}
 	p.current.Store(first)
-	return p
+	return p, nil
 }
 
-// resumed is the round of a checkpoint that an earlier process published, nil if
-// the note cannot be taken apart.
-func (p *publisher) resumed(cp *trust.Checkpoint) *round {
-	r := &round{cosignatures: map[string]trust.Cosignature{}, failed: map[*gate]bool{}, published: true}
-	bare := cp.Signed // the text, the log's signature, then the cosignatures
+// signedLast opens the round of what was signed last, or of the empty tree. Its signature is not a
+// new one: it says what an earlier one said.
+func (p *publisher) signedLast() (*round, error) {
+	note, err := p.guard.sign(p.guard.highWater(), p.store.consistency)
+	if err != nil {
+		return nil, err
+	}
+	return p.open(note)
+}
+
+// open makes the round of a note with our own signature.
+func (p *publisher) open(note []byte) (*round, error) {
+	cp, err := p.policy.OpenLogSignature(note)
+	if err != nil {
+		return nil, fmt.Errorf("our own signature: %w", err)
+	}
+	return &round{cp: cp, cosignatures: map[string]trust.Cosignature{}, failed: map[*endpoint]bool{}}, nil
+}
+
+// resume continues with what an earlier process published, if nothing was signed after it.
+func (p *publisher) resume(cp *trust.Checkpoint) {
+	r := p.loop.round
+	if r.cp.Size != cp.Size {
+		return
+	}
 	for _, c := range cp.Cosignatures {
 		r.cosignatures[c.Witness] = c
-		bare = bare[:len(bare)-len(c.Line)]
 	}
-	var err error
-	if r.cp, err = p.policy.OpenLogSignature(bare); err != nil {
-		return nil
-	}
-	return r
+	r.published, p.loop.last = true, r
 }
 
 // notify says that the tree may have grown. It never blocks.
@@ -178,7 +213,7 @@ func (p *publisher) run() {
 		case <-p.grown:
 			p.loop.dirty = true
 		case a := <-p.answers:
-			p.answered(a)
+			p.answered(time.Now(), a)
 		case <-stopping:
 			stopping, p.loop.draining = nil, true
 		case <-p.ctx.Done():
@@ -195,6 +230,15 @@ func (p *publisher) run() {
 
 // step does what is due and returns how long nothing will be, or false to end.
 func (p *publisher) step(now time.Time) (time.Duration, bool) {
+	wait, more := p.advance(now)
+	if more {
+		wait = min(wait, p.askAgain(now))
+	}
+	return wait, more
+}
+
+// advance brings the round to publication, and begins the next one.
+func (p *publisher) advance(now time.Time) (time.Duration, bool) {
 	l := &p.loop
 	if l.halted {
 		return 0, false
@@ -204,10 +248,14 @@ func (p *publisher) step(now time.Time) (time.Duration, bool) {
 		l.dirty = true
 	default:
 	}
-	if r := l.round; r != nil && !r.published {
-		if p.tryPublish(r) {
-			return p.step(now)
-		}
+	r := l.round
+	if !r.published && p.tryPublish(r) {
+		return p.advance(now)
+	}
+	if p.unheard.Load() != nil {
+		return forever, !l.draining
+	}
+	if !r.published {
 		if l.open > 0 {
 			return p.insist(now), true
 		}
@@ -217,10 +265,7 @@ func (p *publisher) step(now time.Time) (time.Duration, bool) {
 		l.dirty = true
 	}
 	if !l.dirty {
-		if l.draining {
-			return 0, false
-		}
-		return p.collectLate(now), true
+		return forever, !l.draining
 	}
 	if due := p.due(now); due > 0 {
 		return due, true
@@ -244,7 +289,7 @@ func (p *publisher) due(now time.Time) time.Duration {
 		return 0
 	}
 	wait := p.interval
-	if l.round != nil && !l.round.published || p.trouble.Load() != nil {
+	if !l.round.published || p.trouble.Load() != nil {
 		wait = p.pause()
 	}
 	since := now.Sub(l.started)
@@ -267,7 +312,7 @@ func (p *publisher) start(now time.Time) error {
 	l := &p.loop
 	l.dirty = false
 	t, err := p.store.treeState()
-	if err == nil && (l.round == nil || l.round.cp.Size != t.Size) {
+	if err == nil && l.round.cp.Size != t.Size {
 		var r *round
 		if r, err = p.sign(t); err == nil {
 			l.round = r
@@ -300,11 +345,7 @@ func (p *publisher) sign(t tree) (*round, error) {
 	if err != nil {
 		return nil, err
 	}
-	cp, err := p.policy.OpenLogSignature(note)
-	if err != nil {
-		return nil, fmt.Errorf("our own signature: %w", err)
-	}
-	return &round{cp: cp, cosignatures: map[string]trust.Cosignature{}, failed: map[*gate]bool{}}, nil
+	return p.open(note)
 }
 
 func (r *round) names() map[string]bool {
@@ -315,9 +356,9 @@ func (r *round) names() map[string]bool {
 	return names
 }
 
-// lacks tells whether a key behind g has not cosigned.
-func (r *round) lacks(g *gate) bool {
-	for _, name := range g.witnesses {
+// lacks tells whether a key behind e has not cosigned.
+func (r *round) lacks(e *endpoint) bool {
+	for _, name := range e.witnesses {
 		if _, ok := r.cosignatures[name]; !ok {
 			return true
 		}
@@ -331,34 +372,52 @@ func (p *publisher) ask(now time.Time, r *round) {
 	l := &p.loop
 	l.asked = now
 	clear(r.failed)
-	var busy []*gate
-	for _, g := range l.free {
-		if r.lacks(g) {
-			p.askOne(g, r)
-		} else {
-			busy = append(busy, g)
-		}
-	}
-	l.free = busy
+	p.askThose(r, r.lacks)
 }
 
-func (p *publisher) askOne(g *gate, r *round) {
+// askAgain sends the latest round once more to those whose last answer is some time ago, and returns
+// how long nobody's is.
+func (p *publisher) askAgain(now time.Time) time.Duration {
+	wait := forever
+	p.askThose(p.loop.round, func(e *endpoint) bool {
+		due := e.next.Sub(now)
+		if due > 0 {
+			wait = min(wait, due)
+		}
+		return due <= 0
+	})
+	return wait
+}
+
+func (p *publisher) askThose(r *round, chosen func(*endpoint) bool) {
+	var free []*endpoint
+	for _, e := range p.loop.free {
+		if chosen(e) {
+			p.askOne(e, r)
+		} else {
+			free = append(free, e)
+		}
+	}
+	p.loop.free = free
+}
+
+func (p *publisher) askOne(e *endpoint, r *round) {
 	p.loop.open++
 	p.asking.Go(func() {
-		a := answer{gate: g, round: r, err: errors.New("asking panicked")}
+		a := answer{endpoint: e, round: r, err: errors.New("asking panicked")}
 		defer func() {
 			if v := recover(); v != nil {
-				p.log.Error("asking a witness panicked", "witness", strings.Join(g.witnesses, " "), "err", fmt.Sprint(v))
+				p.log.Error("asking a witness panicked", "witness", e.String(), "err", fmt.Sprint(v))
 			}
 			p.answers <- a
 		}()
-		a.cosignatures, a.err = g.ask(p.ctx, p.client, p.policy, r.cp, p.store.consistency)
+		a.reply, a.err = e.ask(p.ctx, p.client, p.policy, r.cp, p.history)
 	})
 }
 
 // answered takes in one witness's answer, which may be to a round that is over.
-func (p *publisher) answered(a answer) {
-	l := &p.loop
+func (p *publisher) answered(now time.Time, a answer) {
+	l, e := &p.loop, a.endpoint
 	l.open--
 	for _, c := range a.cosignatures {
 		a.round.cosignatures[c.Witness] = c
@@ -367,17 +426,82 @@ func (p *publisher) answered(a answer) {
 		p.merge(a.round)
 	}
 	if a.err != nil {
-		a.round.failed[a.gate] = true
+		a.round.failed[e] = true
 	}
 	p.complain(a)
-	switch r := l.round; {
-	case errors.Is(a.err, errBetrayed):
+	p.remember(now, a)
+	if errors.Is(a.err, errForked) {
 		l.halted = true
-		p.freeze(fmt.Errorf("%w: %s: %w: it was rolled back or forked; restore the one that was published", ErrGuard, strings.Join(a.gate.witnesses, " "), a.err))
-	case a.round != r && r.lacks(a.gate): // it was busy when the latest round began
-		p.askOne(a.gate, r)
-	default:
-		l.free = append(l.free, a.gate)
+		p.freeze(fmt.Errorf("%w: by the witness %s %w; restore the log that was published", ErrGuard, e, a.err))
+		return
+	}
+	if p.unheard.Load() != nil {
+		p.hear(a)
+	}
+	if r := l.round; a.round != r && r.lacks(e) { // it was busy when the latest round began
+		p.askOne(e, r)
+	} else {
+		l.free = append(l.free, e)
+	}
+}
+
+// remember notes what the endpoint answered, for Health, and when it is asked again.
+func (p *publisher) remember(now time.Time, a answer) {
+	e := a.endpoint
+	e.last = standing{at: now}
+	for _, c := range a.cosignatures {
+		e.last.cosigned = append(e.last.cosigned, c.Witness)
+	}
+	if len(e.last.cosigned) == len(e.witnesses) {
+		e.pause = 0
+		e.next = now.Add(askEvery)
+	} else {
+		e.pause = min(max(2*e.pause, p.pause()), askEvery)
+		e.next = now.Add(e.pause)
+	}
+	standings := make([]standing, len(p.endpoints))
+	for i, e := range p.endpoints {
+		standings[i] = e.last
+	}
+	p.standings.Store(&standings)
+}
+
+// hear counts the witnesses that an answer shows not to be ahead of us. When those that are left could
+// not form a quorum by themselves, the log goes on.
+func (p *publisher) hear(a answer) {
+	l := &p.loop
+	for _, c := range a.cosignatures {
+		l.heard[c.Witness] = true
+	}
+	if a.named {
+		for _, name := range a.endpoint.witnesses {
+			l.heard[name] = true
+		}
+	}
+	u := unheardOf(p.policy, l.heard)
+	p.unheard.Store(u)
+	if !l.warned && (u == nil || l.open == 0) {
+		close(p.asked)
+	}
+	if u == nil {
+		p.log.Info("enough witnesses were heard from to go on", "witnesses", slices.Sorted(maps.Keys(l.heard)))
+		return
+	}
+	if l.open == 0 && !l.warned {
+		l.warned = true
+		p.log.Warn(u.Error())
+	}
+	// A witness may have shown that more was signed than the guard knew, and that the log continues it.
+	if p.guard.highWater().Size > l.round.cp.Size {
+		r, err := p.signedLast()
+		if err != nil {
+			p.report(err)
+			return
+		}
+		l.round = r
+		for _, e := range p.endpoints {
+			e.next = time.Time{}
+		}
 	}
 }
 
@@ -387,11 +511,11 @@ func (p *publisher) complain(a answer) {
 	if a.err != nil {
 		said = a.err.Error()
 	}
-	if said == a.gate.said {
+	if said == a.endpoint.said {
 		return
 	}
-	a.gate.said = said
-	who := strings.Join(a.gate.witnesses, " ")
+	a.endpoint.said = said
+	who := a.endpoint.String()
 	switch {
 	case a.err == nil:
 		p.log.Info("a witness cosigns again", "witness", who, "size", a.round.cp.Size)
@@ -428,7 +552,7 @@ func (p *publisher) tryPublish(r *round) bool {
 		return false
 	}
 	r.published = true
-	p.loop.last, p.loop.late = r, firstLate
+	p.loop.last = r
 	p.trouble.Store(nil)
 	p.show(cp, &tileCache{}, make(chan struct{}))
 	p.log.Debug("published", "size", cp.Size, "root", cp.Root, "cosignatures", len(cp.Cosignatures))
@@ -472,28 +596,6 @@ func (p *publisher) assemble(r *round) (*trust.Checkpoint, error) {
 		}
 	}
 	return p.policy.OpenCheckpoint(note)
-}
-
-// collectLate asks the witnesses that the quorum did not need, ever more rarely,
-// until the next checkpoint makes the question moot.
-func (p *publisher) collectLate(now time.Time) time.Duration {
-	l := &p.loop
-	if l.round == nil || l.open > 0 {
-		return forever
-	}
-	lacking := false
-	for _, g := range l.free {
-		lacking = lacking || l.round.lacks(g)
-	}
-	if !lacking {
-		return forever
-	}
-	if due := l.late - now.Sub(l.asked); due > 0 {
-		return due
-	}
-	l.late = min(2*max(l.late, firstLate), maxLate)
-	p.ask(now, l.round)
-	return l.late
 }
 
 func (p *publisher) report(err error) {

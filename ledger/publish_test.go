@@ -66,6 +66,7 @@ func TestLateCosignaturesAreMergedIntoThePublishedCheckpoint(t *testing.T) {
 	w.add(0)
 	release := make(chan struct{})
 	slow := w.witnesses[2]
+	w.allCosigned()
 	slow.behave(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		<-release
 		slow.real.ServeHTTP(rw, r)
@@ -242,6 +243,7 @@ func TestAnswersThatAreNoCosignatureCountForNothing(t *testing.T) {
 func TestEveryPublishedCheckpointHasAQuorumAndContinuesTheLast(t *testing.T) {
 	w := newWorld(t, 3, 2)
 	l := w.open()
+	w.heard()
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, tw := range w.witnesses {
 		var mu sync.Mutex
@@ -320,6 +322,7 @@ func (d discarded) WriteHeader(int)             {}
 func TestAStricterPolicyIsMetBeforeAnythingIsServedAgain(t *testing.T) {
 	w := newWorld(t, 2, 1)
 	w.open()
+	w.heard()
 	w.witnesses[1].behave(down)
 	w.add(0)
 	w.close()

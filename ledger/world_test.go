@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -128,7 +129,7 @@ type world struct {
 // newWorld creates a log with n witnesses, of which quorum must cosign.
 func newWorld(t testing.TB, n, quorum int, change ...func(*Config)) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir()}
+	w := &world{t: t, dir: tempDir(t)}
 	skey, vkey, err := trust.GenerateKey(seed("log"), testOrigin, trust.Ed25519)
 	must(t, err)
 	signer, err := trust.NewLogSigner(skey)
@@ -154,6 +155,16 @@ func newWorld(t testing.TB, n, quorum int, change ...func(*Config)) *world {
 	must(t, Create(t.Context(), w.cfg))
 	t.Cleanup(w.close)
 	return w
+}
+
+// tempDir is t.TempDir for a log: for a moment after it was closed Tessera may still write its own
+// checkpoint file, and a directory that fills while it is removed is not empty.
+func tempDir(t testing.TB) string {
+	dir := t.TempDir()
+	t.Cleanup(func() {
+		eventually(t, "the directory of a closed log can be removed", func() bool { return os.RemoveAll(dir) == nil })
+	})
+	return dir
 }
 
 // testOutput keeps the logs of a benchmark and of a passing test quiet.
@@ -222,11 +233,64 @@ func (w *world) close() {
 // copyTo makes another world of the same files.
 func (w *world) copyTo(t testing.TB) *world {
 	t.Helper()
-	c := &world{t: t, dir: t.TempDir(), cfg: w.cfg, witnesses: w.witnesses}
+	c := &world{t: t, dir: tempDir(t), cfg: w.cfg, witnesses: w.witnesses}
 	must(t, os.CopyFS(c.dir, os.DirFS(w.dir)))
 	c.cfg.Dir, c.cfg.GuardDir = filepath.Join(c.dir, "log"), filepath.Join(c.dir, "guard")
 	t.Cleanup(c.close)
 	return c
+}
+
+// heard waits until enough witnesses were heard from for the log to go on.
+func (w *world) heard() {
+	w.t.Helper()
+	eventually(w.t, "enough witnesses are heard", func() bool { return w.log.publisher.unheard.Load() == nil })
+}
+
+// allCosigned waits until the published checkpoint has the cosignature of every witness.
+func (w *world) allCosigned() {
+	w.t.Helper()
+	eventually(w.t, "every witness has cosigned", func() bool {
+		cp, err := w.log.Checkpoint(w.t.Context())
+		return err == nil && len(cp.Cosignatures) == len(w.cfg.Policy.Witnesses())
+	})
+}
+
+// unheard checks that the open log, which has published entries, signs nothing because of the named
+// witnesses, however often they are asked, and serves what it has.
+func (w *world) unheard(names string) {
+	w.t.Helper()
+	t, l := w.t, w.log
+	before := w.guardFiles()
+	asked := make([]int64, len(w.witnesses))
+	for i, tw := range w.witnesses {
+		asked[i] = tw.asked.Load()
+	}
+	var u *Unheard
+	if _, err := l.Add(t.Context(), manifest(t, 999), pack.Source{}); !errors.As(err, &u) || strings.Join(u.Witnesses, ", ") != names {
+		t.Fatalf("a submission: %v", err)
+	}
+	eventually(t, "they are asked again", func() bool {
+		for i, tw := range w.witnesses {
+			if strings.Contains(names, tw.name) && tw.asked.Load() < asked[i]+3 {
+				return false
+			}
+		}
+		return true
+	})
+	if err := l.Health(t.Context()); !errors.As(err, &u) || strings.Join(u.Witnesses, ", ") != names {
+		t.Errorf("health: %v", err)
+	}
+	cp, err := l.Checkpoint(t.Context())
+	must(t, err)
+	for i := range cp.Size {
+		_, err := l.Prove(t.Context(), i)
+		must(t, err)
+	}
+	for name, text := range w.guardFiles() {
+		if before[name] != text {
+			t.Errorf("the guard's %s has changed from %q to %q", name, before[name], text)
+		}
+	}
 }
 
 func must(t testing.TB, err error) {

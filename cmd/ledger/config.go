@@ -24,8 +24,11 @@ import (
 //	keys/log.key    the key that signs checkpoints (0600)
 //	tsa-roots.pem   the roots that timestamps must chain to
 //	log/            Tessera's storage: tiles and entry bundles
-//	guard/          what was signed and published; better on another disk
 //	index.db        derived from log/; may be deleted
+//
+// and beside it DIR.guard, what was signed and published: a backup of the directory does not take it,
+// so what is restored from one cannot forget what was signed since. Directories that were made before
+// that have it inside, in guard/.
 type dir string
 
 func (d dir) config() string { return filepath.Join(string(d), "ledger.json") }
@@ -34,6 +37,19 @@ func (d dir) key() string    { return filepath.Join(string(d), "keys", "log.key"
 func (d dir) roots() string  { return filepath.Join(string(d), "tsa-roots.pem") }
 func (d dir) log() string    { return filepath.Join(string(d), "log") }
 func (d dir) index() string  { return filepath.Join(string(d), "index.db") }
+
+// beside is the name that ledger.json gets for a guard beside the directory: relative, so that both
+// can be moved together.
+func (d dir) beside() (string, error) {
+	path, err := filepath.Abs(string(d))
+	if err != nil {
+		return "", err
+	}
+	if filepath.Dir(path) == path {
+		return "", cmd.BadInput("name a directory for it with --guard", "there is no place for a guard beside %s", path)
+	}
+	return filepath.Join("..", filepath.Base(path)+".guard"), nil
+}
 
 // guard is the guard's directory, as ledger.json names it.
 func (d dir) guard(named string) string {
@@ -52,7 +68,7 @@ type config struct {
 	Listen     string               // host:port; port 0 picks a free one
 	Timestamps ledger.TimestampMode // require, prefer or off
 	TSA        []string             // URLs, tried in order
-	Guard      string               // directory of the guard, relative to the ledger's; empty: guard
+	Guard      string               // directory of the guard, relative to the ledger's; empty: guard inside it, as older releases had it
 }
 
 func (c config) marshal() ([]byte, error) {

@@ -30,7 +30,11 @@ func initCmd(s cmd.Streams) *cobra.Command {
 		Short: "Make a new ledger: its key, its policy, an empty log",
 		Long: `init makes a ledger directory: a fresh log key (readable by you alone), ledger.json, a
 C2SP tlog-policy that says which witnesses must cosign, and an empty log with its guard.
-Nothing is published before the quorum of the policy is met.`,
+Nothing is published before the quorum of the policy is met.
+
+The guard remembers what was signed. It lies beside DIR, in DIR.guard, so that a backup of DIR
+does not take it along: a log that is restored from a backup together with its guard has forgotten
+what was signed since, and only its witnesses could tell.`,
 		Example: `  ledger init ./myledger --origin ledger.example/2026 --timestamps off
   ledger init ./myledger --origin ledger.example/2026 --tsa https://tsa.example/ --tsa-roots roots.pem \
     --witness "w1 w1.example+5b2fd4a5+BEk… https://w1.example" --quorum 1`,
@@ -40,16 +44,21 @@ Nothing is published before the quorum of the policy is met.`,
 			if err := emptyOrMissing(string(d)); err != nil {
 				return err
 			}
-			made, err := o.plan()
+			made, err := o.plan(d)
 			if err != nil {
+				return err
+			}
+			guard := d.guard(made.conf.Guard)
+			if err := emptyOrMissing(guard); err != nil {
 				return err
 			}
 			if err := made.write(c.Context(), d); err != nil {
 				d.discard()
+				_ = os.RemoveAll(guard) // it was empty
 				return err
 			}
 			fmt.Fprintf(s.Out, "made ledger %s in %s\nlog vkey: %s\n", o.origin, string(d), made.vkey)
-			nextSteps(s, d, made.conf, len(o.witnesses))
+			nextSteps(s, d, made)
 			return nil
 		},
 	}
@@ -62,7 +71,7 @@ Nothing is published before the quorum of the policy is met.`,
 	f.StringVar(&o.timestamps, "timestamps", "require", "require, prefer or off")
 	f.StringArrayVar(&o.tsa, "tsa", nil, "URL of an RFC 3161 authority, tried in order (repeat for more)")
 	f.StringVar(&o.tsaRoots, "tsa-roots", "", "PEM file with the roots that timestamps must chain to")
-	f.StringVar(&o.guard, "guard", "", "directory of the guard, better on another disk (default: DIR/guard)")
+	f.StringVar(&o.guard, "guard", "", "directory of the guard, better on another disk (default: DIR.guard, beside DIR)")
 	_ = c.MarkFlagRequired("origin")
 	return c
 }
@@ -71,20 +80,24 @@ Nothing is published before the quorum of the policy is met.`,
 type newLedger struct {
 	conf                 config
 	confText, policyText []byte
+	policy               *trust.Policy
 	roots                *timestamp.Roots // nil: none
 	secret, vkey         string
 }
 
-func (o *initFlags) plan() (*newLedger, error) {
+func (o *initFlags) plan(d dir) (*newLedger, error) {
 	n := &newLedger{conf: config{Origin: o.origin, Listen: o.listen, Timestamps: ledger.TimestampMode(o.timestamps), TSA: o.tsa}}
 	err := n.conf.check()
 	if err != nil {
 		return nil, err
 	}
-	if o.guard != "" { // ledger.json is read from wherever serve is started
-		if n.conf.Guard, err = filepath.Abs(o.guard); err != nil {
-			return nil, err
-		}
+	if o.guard == "" {
+		n.conf.Guard, err = d.beside()
+	} else { // ledger.json is read from wherever serve is started
+		n.conf.Guard, err = filepath.Abs(o.guard)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if n.roots, err = o.readRoots(); err != nil {
 		return nil, err
@@ -101,7 +114,7 @@ func (o *initFlags) plan() (*newLedger, error) {
 		return nil, cmd.BadInput("an origin is a name like ledger.example/2026: no spaces, no '+'", "origin: %v", err)
 	}
 	n.policyText = trust.FormatPolicy([]trust.PolicyLog{{Origin: o.origin, VKey: n.vkey, URL: o.url}}, witnesses, quorum)
-	if _, err := trust.ParsePolicy(n.policyText); err != nil {
+	if n.policy, err = trust.ParsePolicy(n.policyText); err != nil {
 		return nil, cmd.BadInput(`check --url and --witness "NAME VKEY URL"`, "%v", err)
 	}
 	n.confText, err = n.conf.marshal()
@@ -171,10 +184,12 @@ func parseWitnesses(flags []string) ([]trust.PolicyWitness, error) {
 	return witnesses, nil
 }
 
-func nextSteps(s cmd.Streams, d dir, conf config, witnesses int) {
-	if witnesses == 0 {
-		fmt.Fprintf(s.Err, `note: no witness yet, so nobody but you vouches that this log never forks. When one gives you
-its vkey and URL, write these lines into %s in place of "quorum none":
+func nextSteps(s cmd.Streams, d dir, made *newLedger) {
+	for _, note := range ledger.PolicyNotes(made.policy) {
+		fmt.Fprintf(s.Err, "note: %s\n", note)
+	}
+	if len(made.policy.Witnesses()) == 0 {
+		fmt.Fprintf(s.Err, `When a witness gives you its vkey and URL, write these lines into %s in place of "quorum none":
   witness w1 VKEY URL
   group witnesses 1 w1
   quorum witnesses
@@ -182,8 +197,9 @@ its vkey and URL, write these lines into %s in place of "quorum none":
 	} else {
 		fmt.Fprintf(s.Err, "give the log vkey to every witness: nothing is published before a quorum follows this log\n")
 	}
-	if conf.Timestamps == ledger.TimestampsOff {
+	if made.conf.Timestamps == ledger.TimestampsOff {
 		fmt.Fprintf(s.Err, "note: timestamps are off, so the times in this log are your own clock's\n")
 	}
+	fmt.Fprintf(s.Err, "guard: %s; leave it out of backups of %s: a log that is restored with its guard has forgotten what was signed since\n", d.guard(made.conf.Guard), string(d))
 	fmt.Fprintf(s.Err, "back up %s and keep it secret\nnext: ledger serve %s\n", d.key(), string(d))
 }

@@ -66,19 +66,28 @@ func TestOperatingALedger(t *testing.T) {
 			t.Errorf("the manifest was entry %d, with a new index it is entry %d", first, again)
 		}
 	})
-	t.Run("an older copy of the whole directory is refused by what the witnesses saw", func(t *testing.T) {
+	t.Run("an older copy with an older guard is refused by what the witnesses saw", func(t *testing.T) {
 		older := d.path("older")
 		restarted(t, func() {
-			if err := os.CopyFS(older, os.DirFS(ledgerDir)); err != nil {
-				t.Fatal(err)
+			for from, to := range map[string]string{ledgerDir: older, ledgerDir + ".guard": older + ".guard"} {
+				if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+					t.Fatal(err)
+				}
 			}
 			if err := os.Chmod(dir(older).key(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := replaceIn(dir(older).config(), `"../ledger.guard"`, `"../older.guard"`); err != nil {
 				t.Fatal(err)
 			}
 		})
 		submit(t, d, 2)
 		restarted(t, func() { // so that the late witness has it too
 			refused(t, d, "it was rolled back", "serve", older, "--listen", "127.0.0.1:0")
+			if err := replaceIn(dir(older).config(), `"../older.guard"`, `"../ledger.guard"`); err != nil {
+				t.Fatal(err)
+			}
+			refused(t, d, "has been signed", "serve", older, "--listen", "127.0.0.1:0") // and by the guard that is not older
 		})
 		if err := os.RemoveAll(older); err != nil {
 			t.Fatal(err)

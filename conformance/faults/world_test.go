@@ -28,6 +28,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -259,6 +260,19 @@ func (w *world) log(name string) string {
 	return string(text)
 }
 
+// guardInside moves the guard of the ledger into its directory, where it was before releases had it
+// beside it: a backup of the one takes the other along.
+func (w *world) guardInside() {
+	w.t.Helper()
+	config := w.path("ledger", "ledger.json")
+	text, err := os.ReadFile(config)
+	must(w.t, err)
+	lines := slices.DeleteFunc(strings.Split(string(text), "\n"), func(line string) bool { return strings.Contains(line, `"guard"`) })
+	text = []byte(strings.Replace(strings.Join(lines, "\n"), "],\n}", "]\n}", 1))
+	must(w.t, os.WriteFile(config, text, 0o644))
+	must(w.t, os.Rename(w.path("ledger.guard"), w.path("ledger", "guard")))
+}
+
 // copyDir copies a directory of the world as a backup does: permissions, times and dot files too.
 // What stands at to goes away.
 func (w *world) copyDir(from, to string) {
@@ -342,6 +356,13 @@ func (w *world) checkpoint() *trust.Checkpoint {
 	cp, err := w.policy.OpenCheckpoint(w.get("/checkpoint").want(http.StatusOK).body)
 	must(w.t, err)
 	return cp
+}
+
+// awaitCosignatures waits until n witnesses have cosigned what is published.
+func (w *world) awaitCosignatures(n int) {
+	w.t.Helper()
+	w.eventually(fmt.Sprint(n, " cosignatures"), func() bool { return len(w.checkpoint().Cosignatures) == n },
+		func() string { return string(w.get("/checkpoint").body) })
 }
 
 // awaitReady waits until /readyz answers 200.

@@ -26,7 +26,7 @@ type problem struct {
 	retryAfter int // seconds; zero: no header
 	findings   []pack.Finding
 	digests    []string        // of several-entries
-	reasons    []ledger.Reason // of not-ready
+	reasons    []ledger.Reason // of not-ready and witnesses-unheard
 }
 
 // The problems. Their names are part of the API; the details may change.
@@ -45,12 +45,13 @@ var (
 	internal     = problem{name: "internal", status: 500, title: "The ledger failed", detail: "Send it again later, and tell the operator if it happens again: a manifest is never logged twice."}
 	busy         = problem{name: "busy", status: 503, title: "The ledger is busy", detail: "Nothing was stored: wait as long as Retry-After says, then send it again.", retryAfter: 1}
 	unpublished  = problem{name: "unpublished", status: 503, title: "Not yet cosigned by a quorum", detail: "Ask again after Retry-After; a manifest that is sent again is not logged twice and gets its proof.", retryAfter: 1}
+	unheard      = problem{name: "witnesses-unheard", status: 503, title: "Witnesses have not been heard from since the start", detail: "Nothing new is signed before enough witnesses have said that they know of nothing newer: send it again later.", retryAfter: 5}
 	noTimestamp  = problem{name: "timestamp-unavailable", status: 503, title: "No timestamp authority answered", detail: "Nothing was stored: send it again later.", retryAfter: 5}
 	closing      = problem{name: "closing", status: 503, title: "The ledger is closing", detail: "Send it again in a moment.", retryAfter: 5}
 	notReady     = problem{name: "not-ready", status: 503, title: "The ledger does not take entries now", detail: "Proofs and tiles are still served: submit later.", retryAfter: 5}
 	storageFull  = problem{name: "storage", status: 507, title: "The ledger's storage refuses writes", detail: "Proofs are still served: tell the operator, and send it again later, it is never logged twice."}
 	problemTable = []problem{malformed, badSource, notFound, badMethod, several, tooLarge, badEncoding, badType, rejected,
-		rateLimited, internal, busy, unpublished, noTimestamp, closing, notReady, storageFull}
+		rateLimited, internal, busy, unpublished, unheard, noTimestamp, closing, notReady, storageFull}
 )
 
 // refusal is a problem on its way up as an error; cause goes to the log only.
@@ -82,6 +83,7 @@ func problemOf(method string, err error) problem {
 	var rejection *ledger.Rejected
 	var big *http.MaxBytesError
 	var web *echo.HTTPError
+	var waiting *ledger.Unheard
 	switch {
 	case errors.As(err, &r):
 		return r.problem
@@ -101,6 +103,10 @@ func problemOf(method string, err error) problem {
 		return storageFull // of a reader's answer it is our failure
 	case errors.Is(err, ledger.ErrClosed):
 		return closing
+	case errors.As(err, &waiting):
+		p := unheard
+		p.reasons = []ledger.Reason{waiting.Reason()}
+		return p
 	// A deadline may pass before or after the entry was stored; sending again is right for both.
 	case errors.Is(err, ledger.ErrUnpublished), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return unpublished

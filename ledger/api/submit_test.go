@@ -139,6 +139,7 @@ func TestEveryErrorOfTheLogIsAProblem(t *testing.T) {
 	}{
 		"rejected":         {rejection, rejected, ""},
 		"busy":             {ledger.ErrBusy, busy, "1"},
+		"unheard":          {fmt.Errorf("%w: %w", ledger.ErrUnpublished, &ledger.Unheard{Witnesses: []string{"w1"}}), unheard, "5"},
 		"unpublished":      {ledger.ErrUnpublished, unpublished, "1"},
 		"no timestamp":     {ledger.ErrTimestamp, noTimestamp, "5"},
 		"storage":          {ledger.ErrStorage, storageFull, ""},
