@@ -1,9 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -17,6 +21,7 @@ import (
 	"github.com/Haserjian/assay-ledger/ledger/client"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/report"
+	"github.com/Haserjian/assay-ledger/trust"
 )
 
 func anchorCmd(s cmd.Streams) *cobra.Command {
@@ -28,11 +33,15 @@ func anchorCmd(s cmd.Streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "anchor PACK...",
 		Short: "Log packs publicly and keep the proofs in them",
-		Long: `anchor verifies each pack, sends its manifest (nothing else of it) to a ledger, waits until the
-entry is public and cosigned, checks the proof that comes back under --policy, and writes it to
-_unsigned/anchor.tlog-proof in the pack. A pack that was logged before gets a proof of the
-same entry, so it is always safe to run again. Of several packs each is tried, and the gravest
-exit code is the answer.`,
+		Long: `anchor verifies the packs, then asks the ledger for its checkpoint: unless that is one of a log of
+--policy, cosigned by its quorum, nothing is sent. It sends the manifest of each pack (nothing else
+of it), waits until the entry is public and cosigned, checks the proof that comes back, and writes
+it to _unsigned/anchor.tlog-proof in the pack. An answer that does not verify is kept beside the
+pack, in PACK.ledger-answer-DIGEST.
+
+A pack that was logged before gets a proof of the same entry, so it is always safe to run again;
+tries last as long as --timeout. Of several packs each is tried, and the gravest exit code is the
+answer.`,
 		Example: `  assay anchor ./proof_pack_* --ledger https://ledger.example --policy policy
   assay anchor ./pack --ledger http://127.0.0.1:8080 --policy policy -o pack.tlog-proof`,
 		Args: cmd.Args(cobra.MinimumNArgs(1), "at least one pack directory"),
@@ -66,7 +75,7 @@ exit code is the answer.`,
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			a := anchoring{s: s, source: source, options: options, output: o.output, timeout: o.timeout,
-				ledger: &client.Client{URL: o.ledger, Policy: options.Policy}}
+				ledger: &client.Client{URL: o.ledger, Policy: options.Policy, Timeout: o.timeout, Attempts: -1}}
 			return a.all(ctx, c, args)
 		},
 	}
@@ -88,14 +97,15 @@ type anchoring struct {
 	options pack.Options
 	output  string // of the one proof; empty: into the pack
 	timeout time.Duration
+	asked   bool // the ledger's checkpoint was one under the policy
 }
 
-// all anchors what it can and ends with the gravest code. A ledger that does not answer ends it
-// at once: it would not answer for the next pack either.
+// all anchors what it can and ends with the gravest code. What can be wrong here is found before the
+// network is touched. A ledger that does not answer, or is not that of the policy, ends it at once:
+// it would not be another one for the next pack.
 func (a *anchoring) all(ctx context.Context, c *cobra.Command, dirs []string) error {
 	worst := cmd.ExitPass
-	for _, dir := range dirs {
-		err := a.one(ctx, dir)
+	failed := func(dir string, err error) error { // the error that ends everything, nil: go on
 		var verdict cmd.Verdict
 		switch {
 		case err == nil:
@@ -109,50 +119,127 @@ func (a *anchoring) all(ctx context.Context, c *cobra.Command, dirs []string) er
 				return cmd.Verdict(worst)
 			}
 		}
+		return nil
+	}
+	var good []prepared
+	for _, dir := range dirs {
+		p, err := a.prepare(dir)
+		if stop := failed(dir, err); stop != nil {
+			return stop
+		} else if err == nil {
+			good = append(good, p)
+		}
+	}
+	for _, p := range good {
+		err := a.one(ctx, p)
+		if stop := failed(p.dir, err); stop != nil {
+			return stop
+		} else if !a.asked {
+			break
+		}
 	}
 	return verdict(worst)
 }
 
-func (a *anchoring) one(ctx context.Context, dir string) error {
-	ctx, cancel := context.WithTimeout(ctx, a.timeout)
-	defer cancel()
+// prepared is a pack that verified, its manifest, and a place for its proof.
+type prepared struct {
+	dir      string
+	id       string
+	manifest []byte
+}
+
+func (a *anchoring) prepare(dir string) (p prepared, err error) {
 	// What does not verify is not sent: a public log is for ever.
 	before, err := verifyDir(dir, pack.Options{Now: time.Now()})
 	if err != nil {
-		return err
+		return p, err
 	}
 	if before.ExitCode() == cmd.ExitTampered { // or from the future
-		return a.refuse(dir, before)
+		return p, a.refuse(dir, before)
 	}
-	manifest, err := cmd.ReadFile(filepath.Join(dir, "pack_manifest.json"), 1<<20)
-	if err != nil {
-		return err
+	p = prepared{dir: dir, id: before.Manifest.PackID}
+	if p.manifest, err = cmd.ReadFile(filepath.Join(dir, manifestName), maxManifest); err != nil {
+		return p, err
 	}
-	anchored, err := a.ledger.Add(ctx, manifest, a.source)
+	folder := filepath.Dir(a.proofPath(dir))
+	if _, err := os.Lstat(folder); errors.Is(err, fs.ErrNotExist) {
+		folder = dir
+	}
+	if err := writable(folder); err != nil {
+		return p, fmt.Errorf("a proof could not be kept, so nothing is sent: %w", err)
+	}
+	if info, err := os.Lstat(a.output); a.output != "" && err == nil && !info.Mode().IsRegular() {
+		return p, cmd.BadInput("name another with --output FILE", "a proof could not be kept, so nothing is sent: %s is not a regular file", a.output)
+	}
+	return p, nil
+}
+
+func (a *anchoring) proofPath(dir string) string {
+	return cmp.Or(a.output, filepath.Join(dir, "_unsigned", "anchor.tlog-proof"))
+}
+
+// one has a.timeout for everything, and keeps a little of that to ask why there was no answer.
+func (a *anchoring) one(ctx context.Context, p prepared) error {
+	ctx, cancel := context.WithTimeout(ctx, a.timeout)
+	defer cancel()
+	patience, cancel := context.WithTimeout(ctx, a.timeout-min(2*time.Second, a.timeout/10))
+	defer cancel()
+	waiting := false
+	a.ledger.Waiting = func(err error) {
+		if !waiting {
+			fmt.Fprintf(a.s.Err, "waiting, at most %s: %s\n", a.timeout, cmd.Safe(err.Error()))
+		}
+		waiting = true
+	}
+	anchored, err := a.add(patience, p)
 	if err != nil {
-		return anchorError(err)
+		return a.accuse(p.dir, a.whyNot(ctx, err))
 	}
 	proof := anchored.Proof.Marshal()
 	o := a.options
 	o.Proof, o.Now = proof, time.Now()
 	// All of it again: the ledger was slow, and the proof goes into the pack that is there now.
-	after, err := verifyDir(dir, o)
+	after, err := verifyDir(p.dir, o)
 	if err != nil {
-		return err
+		return a.accuse(p.dir, &client.BadProof{What: "proof", Answer: proof, Err: err})
 	}
 	if after.ExitCode() != cmd.ExitPass {
-		return a.refuse(dir, after)
+		fmt.Fprintf(a.s.Err, "the entry is logged, and its proof is not accepted: %s\n", cmd.Safe(a.keepAnswer(p.dir, proof)))
+		return a.refuse(p.dir, after)
 	}
-	output, err := a.keep(dir, proof)
+	output, err := a.keep(p.dir, proof)
 	if err != nil {
-		return cmd.BadInput("the entry is logged; run it again with --output FILE to keep its proof elsewhere", "keeping the proof: %w", err)
+		return fmt.Errorf("keeping the proof of an entry that is logged (run it again with --output FILE to keep it elsewhere): %w", err)
 	}
 	word := "anchored"
 	if !anchored.New {
 		word = "logged before"
 	}
 	fmt.Fprintf(a.s.Err, "proof: %s\n", cmd.Safe(output))
-	_, err = fmt.Fprintf(a.s.Out, "%s: %s: %s\n", cmd.Safe(before.Manifest.PackID), word, cmd.Safe(report.AnchorText(after).String()))
+	_, err = fmt.Fprintf(a.s.Out, "%s: %s: %s\n", cmd.Safe(p.id), word, cmd.Safe(report.AnchorText(after).String()))
+	return err
+}
+
+// add asks first, and publishes then: an entry in the wrong log stays there for ever.
+func (a *anchoring) add(ctx context.Context, p prepared) (*pack.Anchored, error) {
+	if !a.asked {
+		if _, err := a.ledger.Checkpoint(ctx); err != nil {
+			return nil, fmt.Errorf("nothing was sent: %w", err)
+		}
+		a.asked = true
+	}
+	return a.ledger.Add(ctx, p.manifest, a.source)
+}
+
+// whyNot lets a ledger that took the submission and fell silent say what it waits for.
+func (a *anchoring) whyNot(ctx context.Context, err error) error {
+	var problem, why *client.Problem
+	if !a.asked || errors.As(err, &problem) || !errors.Is(err, client.ErrUnavailable) {
+		return err
+	}
+	if errors.As(a.ledger.Ready(ctx), &why) && why.Status == http.StatusServiceUnavailable {
+		return fmt.Errorf("%w; asked why, %w", err, why)
+	}
 	return err
 }
 
@@ -166,8 +253,7 @@ func (a *anchoring) refuse(dir string, r *pack.Result) error {
 // keep writes the proof. Verify has just refused an _unsigned that is a link out of the pack, and
 // a link in place of the proof itself is replaced, not followed.
 func (a *anchoring) keep(dir string, proof []byte) (output string, err error) {
-	if output = a.output; output == "" {
-		output = filepath.Join(dir, "_unsigned", "anchor.tlog-proof")
+	if output = a.proofPath(dir); a.output == "" {
 		if err := durable.Mkdir(filepath.Dir(output), 0o755); err != nil {
 			return "", err
 		}
@@ -180,15 +266,40 @@ func (a *anchoring) keep(dir string, proof []byte) (output string, err error) {
 	return output, durable.WriteFile(output, proof, 0o644)
 }
 
-// anchorError gives the client's errors their exit codes.
-func anchorError(err error) error {
+// keepAnswer writes what does not verify to a file of its own beside the pack, or beside --output, and says
+// where. The name is made of the answer, so an earlier one is never replaced, and the same one is kept once.
+func (a *anchoring) keepAnswer(dir string, answer []byte) string {
+	beside, err := filepath.Abs(cmp.Or(a.output, dir))
+	if err != nil {
+		return "it could not be kept: " + err.Error()
+	}
+	path := fmt.Sprintf("%s.ledger-answer-%.8x", beside, sha256.Sum256(answer))
+	if err := durable.CreateFile(path, answer, 0o600); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "it could not be kept: " + err.Error()
+	}
+	return "it is kept in " + path
+}
+
+// accuse gives the client's errors their exit codes, and keeps what may be evidence.
+func (a *anchoring) accuse(dir string, err error) error {
+	const again = "run it again later: the same pack always gets the same entry"
 	var problem *client.Problem
+	var bad *client.BadProof
+	kept := ""
+	if errors.As(err, &bad) && bad.Answer != nil {
+		kept = "; " + a.keepAnswer(dir, bad.Answer)
+	}
 	switch {
+	// The log signed, and too few witnesses have cosigned yet, or the policy asks for others.
+	case errors.Is(err, trust.ErrQuorum):
+		return cmd.Unavailable(again+"; if it stays so, --policy names other witnesses than the ledger has", "%w%s", err, kept)
 	case errors.Is(err, client.ErrBadProof):
-		return &cmd.Error{Code: cmd.ExitTampered, Err: err, Hint: "keep the answer: it may be evidence against the ledger"}
+		return &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("%w%s", err, kept), Hint: "keep the answer: it may be evidence against the ledger"}
 	case errors.Is(err, client.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return cmd.Unavailable("run it again later: the same pack always gets the same entry", "%w", err)
-	case errors.As(err, &problem) && problem.Status == 422:
+		return cmd.Unavailable(again, "%w", err)
+	case errors.Is(err, client.ErrOtherLog):
+		return cmd.BadInput("is --ledger the right one, and --policy its policy?", "%w", err)
+	case errors.As(err, &problem) && problem.Status == http.StatusUnprocessableEntity:
 		return &cmd.Error{Code: cmd.ExitTampered, Err: err}
 	}
 	return &cmd.Error{Code: cmd.ExitBadInput, Err: err}

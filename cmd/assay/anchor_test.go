@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -24,8 +25,10 @@ type world struct {
 	dir     string
 	log     *trusttest.Log
 	witness *trusttest.Witness
-	asked   atomic.Int64 // requests to the ledger
+	any     atomic.Int64 // requests to the ledger
+	asked   atomic.Int64 // submissions among them
 	answer  http.HandlerFunc
+	reads   map[string]http.HandlerFunc // instead of the honest answer to a GET of this path
 	url     string
 }
 
@@ -39,8 +42,18 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		w.asked.Add(1)
-		w.answer(rw, r)
+		w.any.Add(1)
+		switch read := w.reads[r.URL.Path]; {
+		case r.Method == http.MethodPost:
+			w.asked.Add(1)
+			w.answer(rw, r)
+		case read != nil:
+			read(rw, r)
+		case r.URL.Path == "/checkpoint":
+			_, _ = rw.Write(w.log.Checkpoint(w.witness))
+		default:
+			http.NotFound(rw, r)
+		}
 	}))
 	t.Cleanup(server.Close)
 	w.url = server.URL
@@ -70,6 +83,9 @@ func (w *world) mustPack(names ...string) {
 }
 
 func (w *world) anchor(args ...string) (code int, out, talk string) {
+	if !slices.Contains(args, "--timeout") {
+		args = append(args, "--timeout", "20s")
+	}
 	return w.assay(append([]string{"anchor", "--ledger", w.url, "--policy", "policy"}, args...)...)
 }
 
@@ -130,8 +146,11 @@ func TestALedgerThatLiesOrFailsLeavesNothingInThePack(t *testing.T) {
 	}{
 		{"nonsense", func(rw http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(rw, "\x1b[2Jverdict    exit 0: pass\n")
-		}, 2, "does not verify"},
-		{"empty", status(200), 2, "does not verify"},
+		}, 4, "the answer is no tlog-proof: it begins with"},
+		{"a portal", func(rw http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(rw, "<!DOCTYPE html><html>please sign in</html>")
+		}, 4, "is there a portal or a proxy in between?"},
+		{"empty", status(200), 4, "the answer is no tlog-proof: it is empty"},
 		{"endless", func(rw http.ResponseWriter, _ *http.Request) {
 			for line := bytes.Repeat([]byte("x"), 1<<16); ; {
 				if _, err := rw.Write(line); err != nil {
@@ -144,7 +163,7 @@ func TestALedgerThatLiesOrFailsLeavesNothingInThePack(t *testing.T) {
 			other := w.log.Prove(p.Index, stranger)
 			other.Extra = p.Extra
 			_, _ = rw.Write(other.Marshal())
-		}, 2, "does not verify"},
+		}, 4, "witness quorum not met: cosigned by 0 of 1"},
 		{"an entry that was never logged", func(rw http.ResponseWriter, r *http.Request) {
 			p := w.proof(r)
 			e, err := pack.ParseEntry(p.Extra)
@@ -172,6 +191,161 @@ func TestALedgerThatLiesOrFailsLeavesNothingInThePack(t *testing.T) {
 		if _, err := os.Lstat(filepath.Join("a", proofPath)); err == nil {
 			t.Fatalf("%s: a proof was stored", test.name)
 		}
+	}
+}
+
+// keptAnswers are the files beside a pack that hold what did not verify.
+func keptAnswers(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	names, err := filepath.Glob(dir + ".ledger-answer-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// An entry in the wrong log stays there for ever: the ledger is held to the policy before it is sent anything.
+func TestNothingIsSentToALedgerThatThePolicyDoesNotAccept(t *testing.T) {
+	w := newWorld(t)
+	w.mustPack("a")
+	honest := w.log.Checkpoint(w.witness)
+	text := func(body string) http.HandlerFunc {
+		return func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, body) }
+	}
+	other := trusttest.NewLog("other.example/log")
+	w2 := trusttest.NewWitness("w2", trust.Ed25519Cosigner)
+	policies := map[string][]byte{
+		"other": trust.FormatPolicy([]trust.PolicyLog{{VKey: other.Signer.VKey()}}, nil, 0),
+		"more": trust.FormatPolicy([]trust.PolicyLog{{VKey: w.log.Signer.VKey()}},
+			[]trust.PolicyWitness{{Name: "w1", VKey: w.witness.Cosigner.VKey()}, {Name: "w2", VKey: w2.Cosigner.VKey()}}, 2),
+	}
+	for name, text := range policies {
+		if err := os.WriteFile(name, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		name, policy string
+		checkpoint   http.HandlerFunc
+		code         int
+		talk         string
+		kept         int
+	}{
+		{"another log", "other", nil, 3, "its checkpoint is of ledger.example/test, and the policy names other.example/log", 0},
+		{"another quorum", "more", nil, 4, "witness quorum not met: cosigned by 1 of 2", 1},
+		{"forged", "policy", text(strings.Replace(string(honest), "\n0\n", "\n7\n", 1)), 2, "log signature does not verify", 1},
+		{"a portal", "policy", text("<!DOCTYPE html><html>\x1b[2J please sign in"), 4, "is there a portal or a proxy in between?", 0},
+		{"nonsense", "policy", text("verdict    exit 0: pass\n"), 4, "the answer is no signed note", 0},
+		{"no quorum", "policy", func(rw http.ResponseWriter, _ *http.Request) {
+			rw.Header().Set("Content-Type", "application/problem+json")
+			rw.WriteHeader(503)
+			_, _ = io.WriteString(rw, `{"title":"Not yet cosigned by a quorum","detail":"w1 is away\u001b[2J"}`)
+		}, 4, "the ledger answered 503 Not yet cosigned by a quorum: w1 is away", 0},
+		{"not there", "policy", http.NotFound, 3, "the ledger answered 404", 0},
+	} {
+		for _, name := range keptAnswers(t, "a") {
+			if err := os.Remove(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.reads = map[string]http.HandlerFunc{"/checkpoint": test.checkpoint}
+		code, out, talk := w.assay("anchor", "a", "--ledger", w.url, "--policy", test.policy, "--timeout", "1s")
+		if code != test.code || !strings.Contains(talk, "nothing was sent: ") || !strings.Contains(talk, test.talk) || strings.ContainsAny(out+talk, "\x1b\r") {
+			t.Errorf("%s: exit %d, want %d, %q, %q", test.name, code, test.code, out, talk)
+		}
+		kept := keptAnswers(t, "a")
+		if len(kept) != test.kept || len(kept) > 0 && !strings.Contains(talk, "it is kept in "+filepath.Join(w.dir, kept[0])) {
+			t.Errorf("%s: %v are kept, %q", test.name, kept, talk)
+		}
+	}
+	if n := w.asked.Load(); n != 0 {
+		t.Errorf("%d manifests were sent", n)
+	}
+}
+
+func TestAnAnswerThatDoesNotVerifyIsKeptAndReplacesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.mustPack("a")
+	if code, _, talk := w.anchor("a"); code != 0 {
+		t.Fatal(talk)
+	}
+	good, err := os.ReadFile(filepath.Join("a", proofPath))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lies := map[string]bool{}
+	w.answer = func(rw http.ResponseWriter, r *http.Request) {
+		p := w.proof(r)
+		p.Index++
+		lies[string(p.Marshal())] = true
+		_, _ = rw.Write(p.Marshal())
+	}
+	for n := 1; n <= 2; n++ {
+		code, _, talk := w.anchor("a/")
+		if code != 2 || !strings.Contains(talk, "it is kept in "+filepath.Join(w.dir, "a.ledger-answer-")) || !strings.Contains(talk, "hint: keep the answer") {
+			t.Errorf("exit %d, %q", code, talk)
+		}
+		kept := keptAnswers(t, "a")
+		if len(kept) != n {
+			t.Fatalf("after %d lies %v are kept", n, kept)
+		}
+		for _, name := range kept {
+			text, err := os.ReadFile(name)
+			if info, statErr := os.Stat(name); err != nil || statErr != nil || !lies[string(text)] || info.Mode().Perm() != 0o600 {
+				t.Errorf("%s: %v, %v, %v", name, info, err, statErr)
+			}
+		}
+	}
+	if text, err := os.ReadFile(filepath.Join("a", proofPath)); err != nil || !bytes.Equal(text, good) {
+		t.Errorf("the earlier proof is gone: %v", err)
+	}
+}
+
+func TestALedgerThatFallsSilentIsAskedWhy(t *testing.T) {
+	w := newWorld(t)
+	w.mustPack("a")
+	w.answer = func(_ http.ResponseWriter, r *http.Request) { _, _ = io.ReadAll(r.Body); <-r.Context().Done() }
+	w.reads = map[string]http.HandlerFunc{"/readyz": func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Type", "application/problem+json")
+		rw.WriteHeader(503)
+		_, _ = io.WriteString(rw, `{"title":"The ledger does not take entries now","reasons":[{"about":"witnesses","detail":"No quorum: w1 does not answer."}]}`)
+	}}
+	code, _, talk := w.anchor("a", "--timeout", "1s")
+	if code != 4 || !strings.Contains(talk, "asked why, the ledger answered 503 The ledger does not take entries now [No quorum: w1 does not answer.]") {
+		t.Errorf("exit %d, %q", code, talk)
+	}
+}
+
+func TestWhatIsWrongHereIsFoundBeforeTheNetworkIsTouched(t *testing.T) {
+	w := newWorld(t)
+	w.mustPack("a", "tampered", "full")
+	if err := os.Truncate("tampered/receipt_pack.jsonl", 10); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll("full/_unsigned"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("full/_unsigned", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("broken", []byte("quorum nobody\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"tampered"}, {"nowhere"}, {"tampered", "nowhere"}, {"full"}, {"a", "--source-repo", "x y"}, {"a", "--tsa-roots", "broken"},
+		{"a", "-o", "no/such/dir"}, {"a", "-o", "full"}, {"a", "-o", "a/proof"}, {"a", "--timeout", "0s"},
+	} {
+		if code, out, talk := w.anchor(args...); code == 0 || code == 4 {
+			t.Errorf("%v: exit %d, %q, %q", args, code, out, talk)
+		}
+	}
+	for _, args := range [][]string{{"--ledger", w.url, "--policy", "broken"}, {"--ledger", w.url}, {"--ledger", "ftp://" + w.url, "--policy", "policy"}} {
+		if code, out, talk := w.assay(append([]string{"anchor", "a"}, args...)...); code != 3 {
+			t.Errorf("%v: exit %d, %q, %q", args, code, out, talk)
+		}
+	}
+	if n := w.any.Load(); n != 0 {
+		t.Errorf("the ledger was asked %d times", n)
 	}
 }
 

@@ -6,11 +6,14 @@ package client
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack"
@@ -24,16 +27,31 @@ type Client struct {
 
 	HTTP     *http.Client  // nil: one with timeouts; redirects are refused whatever it says
 	Timeout  time.Duration // for one attempt, all of its answer; zero: 60 s
-	Attempts int           // at most so many requests for one answer; zero: 4
+	Attempts int           // at most so many requests for one answer; zero: 4; negative: until the context's deadline
 	Insecure bool          // http to anybody: proofs still verify, but outsiders see and drop what you send
+
+	Waiting func(err error) // nil, or told of each failure after which the same question is asked again
 }
 
 var (
 	// ErrUnavailable: no answer, or one that says to come back later. Safe to retry.
 	ErrUnavailable = errors.New("ledger unavailable")
-	// ErrBadProof: the ledger answered, and the answer does not verify.
+	// ErrBadProof: the ledger answered, and the answer does not verify. The error is a *BadProof.
 	ErrBadProof = errors.New("the ledger's answer does not verify")
+	// ErrOtherLog: a checkpoint by a log, or under a log key, that the policy does not name. It is the
+	// wrong ledger or the wrong policy, and nobody is accused: no ErrBadProof.
+	ErrOtherLog = errors.New("the ledger is not the log of the policy")
 )
+
+// BadProof is an answer that does not verify, with its bytes: it accuses who gave it.
+type BadProof struct {
+	What   string // proof, checkpoint, entry, …
+	Answer []byte // as it was sent; nil where it came in several parts
+	Err    error
+}
+
+func (e *BadProof) Error() string   { return fmt.Sprintf("%v: %s: %v", ErrBadProof, e.What, e.Err) }
+func (e *BadProof) Unwrap() []error { return []error{ErrBadProof, e.Err} }
 
 // Caps on answers, in bytes. A checkpoint may carry 16 post-quantum signatures
 // of some 5 KiB each, a proof one checkpoint, 63 hashes and an entry of 32 KiB in base64.
@@ -69,7 +87,7 @@ func (c *Client) Add(ctx context.Context, manifest []byte, src pack.Source) (*pa
 		return nil, err
 	}
 	if err := copiedFrom(m, anchored.Entry); err != nil {
-		return nil, err
+		return nil, &BadProof{"entry", a.body, err}
 	}
 	anchored.New = a.status == http.StatusCreated
 	return anchored, nil
@@ -104,45 +122,107 @@ func (c *Client) Checkpoint(ctx context.Context) (*trust.Checkpoint, error) {
 		return nil, fmt.Errorf("fetching the checkpoint: %w", err)
 	}
 	cp, err := c.Policy.OpenCheckpoint(a.body)
-	if err != nil {
-		return nil, badProof("checkpoint", err)
+	switch {
+	case err == nil:
+		return cp, nil
+	case !isNote(a.body):
+		return nil, fmt.Errorf("fetching the checkpoint: %w", notOfALedger(a.body, "signed note"))
 	}
-	return cp, nil
+	if other := c.otherLog(a.body); other != nil {
+		return nil, other
+	}
+	return nil, &BadProof{"checkpoint", a.body, err}
+}
+
+// otherLog is the error of a note that no key of the policy pretends to have signed, nil if one does.
+func (c *Client) otherLog(note []byte) error {
+	text, signatures, _ := bytes.Cut(note, []byte("\n\n"))
+	origin, _, _ := bytes.Cut(text, []byte("\n"))
+	var named []string
+	for _, l := range c.Policy.Logs() {
+		name, rest, _ := strings.Cut(l.VKey, "+")
+		id, _, _ := strings.Cut(rest, "+")
+		if name == string(origin) && signedUnder(signatures, name, id) {
+			return nil
+		}
+		named = append(named, name+" with key "+id)
+	}
+	return fmt.Errorf("%w: its checkpoint is of %s, and the policy names %s", ErrOtherLog, printable(string(origin)), strings.Join(named, ", "))
+}
+
+// signedUnder reports whether one of the signature lines is under this name and key id (8 hex digits).
+// SPEC signed-note: a line is "— <key name> base64(4-byte key ID || signature)".
+func signedUnder(signatures []byte, name, id string) bool {
+	for line := range bytes.Lines(signatures) {
+		blob, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte("— "+name+" "))
+		if raw, err := base64.StdEncoding.DecodeString(string(blob)); ok && err == nil && len(raw) > 4 && hex.EncodeToString(raw[:4]) == id {
+			return true
+		}
+	}
+	return false
+}
+
+// Ready asks the ledger whether a submission made now would get its proof: nil, or its *Problem with the
+// reasons. It is the ledger's word, for people; nothing is decided by it.
+func (c *Client) Ready(ctx context.Context) error {
+	once := *c
+	once.Attempts = 1
+	_, err := once.do(ctx, request{method: http.MethodGet, path: "readyz", limit: maxProblem})
+	return err
 }
 
 // check believes a tlog-proof only if all of it verifies and it is about this manifest.
 func (c *Client) check(text []byte, manifest [32]byte) (*pack.Anchored, error) {
+	if !isProof(text) && !isNote(text) {
+		return nil, notOfALedger(text, "tlog-proof")
+	}
 	proof, err := trust.ParseProof(text)
 	if err != nil {
-		return nil, badProof("proof", err)
+		return nil, &BadProof{"proof", text, err}
 	}
 	entry, err := pack.ParseEntry(proof.Extra)
 	if err != nil {
-		return nil, badProof("proof: extra", err)
+		return nil, &BadProof{"proof: extra", text, err}
 	}
 	if entry.ManifestSHA256 != manifest {
-		return nil, badProof("proof", fmt.Errorf("it is of manifest %x, not of %x", entry.ManifestSHA256, manifest))
+		return nil, &BadProof{"proof", text, fmt.Errorf("it is of manifest %x, not of %x", entry.ManifestSHA256, manifest)}
 	}
 	if _, err := c.Policy.CheckProof(proof, proof.Extra); err != nil {
-		return nil, badProof("proof", err)
+		return nil, &BadProof{"proof", text, err}
 	}
 	return &pack.Anchored{Proof: proof, Entry: pack.Logged{Index: proof.Index, Leaf: proof.Extra, Entry: entry}}, nil
 }
+
+// What a ledger answers is known by its first bytes. Anything else came from somebody in between, a portal
+// or a proxy, who signs nothing: no evidence against a ledger, and a reason to try again later.
+func isProof(text []byte) bool { return bytes.HasPrefix(text, []byte("c2sp.org/tlog-proof@")) }
+func isNote(text []byte) bool  { return bytes.Contains(text, []byte("\n\n— ")) }
+
+func notOfALedger(text []byte, want string) error {
+	looks := "begins with " + strconv.Quote(printable(string(text[:min(len(text), 40)])))
+	switch {
+	case len(text) == 0:
+		looks = "is empty"
+	case isHTML(text):
+		looks = "is an HTML page: is there a portal or a proxy in between?"
+	}
+	return fmt.Errorf("%w: the answer is no %s: it %s", ErrUnavailable, want, looks)
+}
+
+func isHTML(text []byte) bool { return strings.HasPrefix(http.DetectContentType(text), "text/html") }
 
 // copiedFrom checks that the ledger took from the manifest what it has to take from there.
 // Source, time and token are its own words.
 func copiedFrom(m *pack.Manifest, logged pack.Logged) error {
 	want, err := pack.NewEntry(m, logged.Entry.Source, logged.Entry.SubmittedAt, logged.Entry.TimestampToken)
 	if err != nil {
-		return badProof("entry", err)
+		return err
 	}
 	want.WitnessStatus = logged.Entry.WitnessStatus
 	if !bytes.Equal(want.Leaf(), logged.Leaf) {
-		return badProof("entry", errors.New("it does not say what the manifest says"))
+		return errors.New("it does not say what the manifest says")
 	}
 	return nil
 }
 
-func badProof(what string, err error) error {
-	return fmt.Errorf("%w: %s: %w", ErrBadProof, what, err)
-}
+func badProof(what string, err error) error { return &BadProof{What: what, Err: err} }

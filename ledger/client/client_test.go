@@ -132,8 +132,13 @@ var lies = map[string]struct {
 	"last byte lost": {textEdit(func(b []byte) []byte { return b[:len(b)-1] }), ErrBadProof, false},
 	"a byte more":    {textEdit(func(b []byte) []byte { return append(b, '\n') }), ErrBadProof, false},
 	"CRLF":           {textEdit(func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n")) }), ErrBadProof, false},
-	"empty":          {textEdit(func([]byte) []byte { return nil }), ErrBadProof, false},
-	"HTML":           {textEdit(func([]byte) []byte { return []byte("<html>welcome to the hotel</html>") }), ErrBadProof, false},
+	"empty":          {textEdit(func([]byte) []byte { return nil }), ErrUnavailable, false},
+	"nonsense":       {textEdit(func([]byte) []byte { return []byte("welcome to the hotel\x1b[2J") }), ErrUnavailable, false},
+	"HTML":           {textEdit(func([]byte) []byte { return []byte("<html>welcome to the hotel</html>") }), ErrUnavailable, false},
+	"HTML that says it is text": {func(t *testing.T, h *honest, w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		_, _ = w.Write([]byte("\n<!DOCTYPE html>" + strings.Repeat("welcome ", 100)))
+	}, ErrUnavailable, false},
 	"a checkpoint": {func(t *testing.T, h *honest, w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(h.log.Checkpoint(h.witness))
 	}, ErrBadProof, false},
@@ -263,13 +268,54 @@ func TestLyingCheckpointsAreRefused(t *testing.T) {
 	h.fill(t, 5)
 	good := h.log.Checkpoint(h.witness)
 	for name, body := range map[string][]byte{
-		"no quorum": h.log.Checkpoint(), "empty": nil, "cut": good[:len(good)-10], "other log": trusttest.NewLog("other.example/x").Checkpoint(h.witness),
+		"no quorum": h.log.Checkpoint(), "cut": good[:len(good)-10],
 		"flipped": bytes.Replace(good, []byte("\n5\n"), []byte("\n6\n"), 1), "huge": append(bytes.Clone(good), bytes.Repeat([]byte("— x AAAAAAAA\n"), 20000)...),
 	} {
 		c := serve(t, h, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(body) }))
 		if cp, err := c.Checkpoint(t.Context()); cp != nil || !errors.Is(err, ErrBadProof) {
 			t.Errorf("%s: %+v, %v", name, cp, err)
 		}
+	}
+}
+
+// Nobody is accused by what no log key pretends to have signed.
+func TestAnswersOfOthersAreNoEvidence(t *testing.T) {
+	h := newHonest()
+	h.fill(t, 5)
+	other := trusttest.NewLog("other.example/x")
+	rekeyed := bytes.ReplaceAll(other.Checkpoint(h.witness), []byte("other.example/x"), []byte(testOrigin))
+	for name, c := range map[string]struct {
+		body []byte
+		want error
+		text string
+	}{
+		"empty":       {nil, ErrUnavailable, "it is empty"},
+		"HTML":        {[]byte("<html>hello"), ErrUnavailable, "portal"},
+		"JSON":        {[]byte(`{"a":"\x1b"}`), ErrUnavailable, "begins with"},
+		"other log":   {other.Checkpoint(h.witness), ErrOtherLog, "of other.example/x, and the policy names " + testOrigin},
+		"another key": {rekeyed, ErrOtherLog, "with key "},
+	} {
+		c2 := serve(t, h, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(c.body) }))
+		if cp, err := c2.Checkpoint(t.Context()); cp != nil || !errors.Is(err, c.want) || errors.Is(err, ErrBadProof) || !strings.Contains(err.Error(), c.text) || strings.Contains(err.Error(), "\x1b") {
+			t.Errorf("%s: %+v, %v", name, cp, err)
+		}
+	}
+}
+
+// What accuses somebody is handed over.
+func TestABadProofIsKeptAsItCame(t *testing.T) {
+	h := newHonest()
+	h.fill(t, 5)
+	forged := bytes.Replace(h.log.Checkpoint(h.witness), []byte("\n5\n"), []byte("\n6\n"), 1)
+	c := serve(t, h, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(forged) }))
+	var bad *BadProof
+	if _, err := c.Checkpoint(t.Context()); !errors.As(err, &bad) || !bytes.Equal(bad.Answer, forged) {
+		t.Errorf("%v", err)
+	}
+	lying := entryEdit(func(e *pack.Entry) { e.NReceipts = 1000 })
+	c = serve(t, h, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { lying(t, h, w, r) }))
+	if _, err := c.Add(t.Context(), testManifest(t, "run-1"), pack.Source{}); !errors.As(err, &bad) || !isProof(bad.Answer) {
+		t.Errorf("%v", err)
 	}
 }
 

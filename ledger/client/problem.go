@@ -21,6 +21,7 @@ type Problem struct {
 	Status   int // of the HTTP answer
 	Detail   string
 	Findings []pack.Finding
+	Reasons  []string // of a ledger that is not ready
 }
 
 func (p *Problem) Error() string {
@@ -31,6 +32,9 @@ func (p *Problem) Error() string {
 	}
 	if p.Detail != "" {
 		b.WriteString(": " + p.Detail)
+	}
+	for _, r := range p.Reasons {
+		b.WriteString(" [" + r + "]")
 	}
 	for _, f := range p.Findings {
 		b.WriteString(" [" + strings.TrimSpace(f.Code+" "+f.Field) + "]")
@@ -85,6 +89,12 @@ func parseProblem(body []byte) (*Problem, error) {
 		if f.Kind == jcs.Object {
 			p.Findings = append(p.Findings, pack.Finding{
 				Code: member(f, "code"), Field: member(f, "field"), Message: member(f, "message"), Receipt: -1})
+		}
+	}
+	reasons, _ := v.Get("reasons")
+	for _, r := range reasons.Items[:min(len(reasons.Items), maxFindings)] {
+		if text := member(r, "detail"); text != "" {
+			p.Reasons = append(p.Reasons, text)
 		}
 	}
 	return p, nil

@@ -84,19 +84,27 @@ func (c *Client) do(ctx context.Context, q request) (answer, error) {
 	u := base.JoinPath(q.path)
 	u.RawQuery = q.query
 	attempts := c.Attempts
-	if attempts <= 0 {
+	if attempts == 0 {
 		attempts = 4
 	}
+	var told error // the last failure that says more than that the time is up
 	for n := 0; ; n++ {
 		a, again := c.once(ctx, u, q)
 		if again.err == nil {
 			return a, nil
 		}
-		if !again.retry || n+1 >= attempts || ctx.Err() != nil {
-			return answer{}, again.err
+		if ctx.Err() != nil && told != nil {
+			return answer{}, fmt.Errorf("%w; then no answer: %w", told, ctx.Err())
+		}
+		told = again.err
+		if !again.retry || attempts >= 0 && n+1 >= attempts || ctx.Err() != nil {
+			return answer{}, told
+		}
+		if c.Waiting != nil {
+			c.Waiting(told)
 		}
 		if err := pause(ctx, n, again.after); err != nil {
-			return answer{}, fmt.Errorf("%w; gave up waiting to retry: %w", again.err, err)
+			return answer{}, fmt.Errorf("%w; gave up waiting to retry: %w", told, err)
 		}
 	}
 }
@@ -139,10 +147,13 @@ func (c *Client) once(ctx context.Context, u *url.URL, q request) (answer, failu
 		return answer{}, refusal(res)
 	}
 	body, err := readCapped(res.Body, q.limit)
-	if errors.Is(err, errHuge) {
-		return answer{}, failure{err: badProof("answer", err)}
-	}
-	if err != nil {
+	switch {
+	// Of a tile too: whatever a portal puts in the place of an answer is no evidence against the ledger.
+	case strings.HasPrefix(res.Header.Get("Content-Type"), "text/html"):
+		return answer{}, failure{err: fmt.Errorf("%w: the answer is an HTML page: is there a portal or a proxy in between?", ErrUnavailable)}
+	case errors.Is(err, errHuge):
+		return answer{}, failure{err: &BadProof{"answer", body, err}}
+	case err != nil:
 		return answer{}, failure{err: unavailable(err), retry: true}
 	}
 	return answer{res.StatusCode, body}, failure{}
@@ -167,7 +178,7 @@ func refusal(res *http.Response) failure {
 	}
 	body, err := readCapped(res.Body, maxProblem)
 	if err != nil {
-		body = nil // the status says enough
+		body = nil // cut short: the status says enough
 	}
 	p := problemOf(res.StatusCode, res.Header.Get("Content-Type"), body)
 	switch res.StatusCode {
@@ -179,15 +190,13 @@ func refusal(res *http.Response) failure {
 
 var errHuge = errors.New("it is larger than any honest one")
 
+// readCapped returns what came, at most limit bytes, also with an error.
 func readCapped(r io.Reader, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err != nil {
-		return nil, err
+	if err == nil && int64(len(body)) > limit {
+		return body[:limit], fmt.Errorf("%w: over %d bytes", errHuge, limit)
 	}
-	if int64(len(body)) > limit {
-		return nil, fmt.Errorf("%w: over %d bytes", errHuge, limit)
-	}
-	return body, nil
+	return body, err
 }
 
 func unavailable(err error) error {
@@ -198,10 +207,11 @@ func unavailable(err error) error {
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
-// isPermanent: the next handshake will not show another certificate.
+// isPermanent: the next handshake will not show another certificate, nor the next look-up a name that is not there.
 func isPermanent(err error) bool {
 	var certificate *tls.CertificateVerificationError
-	return errors.As(err, &certificate)
+	var name *net.DNSError
+	return errors.As(err, &certificate) || errors.As(err, &name) && name.IsNotFound
 }
 
 const (
@@ -217,12 +227,15 @@ func pause(ctx context.Context, n int, asked time.Duration) error {
 	if n < 6 {
 		ceiling = min(ceiling, firstPause<<n)
 	}
-	d := asked + rand.N(ceiling)
-	// No use waiting for a time that will not come.
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < d {
-		return context.DeadlineExceeded
+	if deadline, ok := ctx.Deadline(); ok {
+		// No use waiting for a time that will not come. Otherwise the tries last until the deadline.
+		left := time.Until(deadline) - asked
+		if left < firstPause {
+			return context.DeadlineExceeded
+		}
+		ceiling = min(ceiling, left)
 	}
-	t := time.NewTimer(d)
+	t := time.NewTimer(asked + rand.N(ceiling))
 	defer t.Stop()
 	select {
 	case <-t.C:

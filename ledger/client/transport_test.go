@@ -129,6 +129,49 @@ func TestContextEndsTheRetries(t *testing.T) {
 	})
 }
 
+// A minute that somebody waits for a ledger is a minute, neither four tries nor four minutes.
+func TestWithoutALimitTheTriesLastUntilTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		h := http.Header{}
+		h.Set("Content-Type", "application/problem+json")
+		s := &scripted{steps: []func() (*http.Response, error){func() (*http.Response, error) {
+			return &http.Response{StatusCode: 503, Header: h, Body: io.NopCloser(strings.NewReader(
+				`{"title":"No quorum\u001b[2J","detail":"Ask again.","reasons":[{"about":"w","detail":"w1 is away"}]}`))}, nil
+		}}}
+		told := 0
+		c := &Client{URL: "https://ledger.example", Policy: newHonest().policy(), HTTP: &http.Client{Transport: s}, Attempts: -1,
+			Waiting: func(err error) { told++ }}
+		start := time.Now()
+		_, err := c.do(ctx, request{method: "GET", path: "x", limit: 10})
+		if took := time.Since(start); took < 58*time.Second || took > time.Minute {
+			t.Errorf("gave up after %v and %d requests", took, len(s.asked))
+		}
+		if !errors.Is(err, ErrUnavailable) || len(s.asked) < 10 || len(s.asked) > 60 || told != len(s.asked) {
+			t.Errorf("%v after %d requests, told of %d", err, len(s.asked), told)
+		}
+		if !strings.Contains(err.Error(), "503 No quorum\ufffd[2J: Ask again. [w1 is away]") {
+			t.Errorf("%q", err)
+		}
+	})
+}
+
+// What the ledger said is not forgotten because the last question was cut short.
+func TestTheLastWordOfTheLedgerIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		s := &scripted{steps: []func() (*http.Response, error){answers(503, "Retry-After", "1"), func() (*http.Response, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}}}
+		if _, err := get(ctx, s, -1); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "the ledger answered 503") {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
 func TestPausesAreRandomAndGrow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seen := map[time.Duration]bool{}
