@@ -7,8 +7,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/transparency-dev/tessera"
-
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/trust"
 )
@@ -153,8 +151,8 @@ func (l *Log) admit(m *pack.Manifest, src pack.Source) (_ pack.Logged, fresh boo
 	if err := suits(m, src, l.cfg.Now()); err != nil {
 		return pack.Logged{}, false, err
 	}
-	if err := l.probe.check(); err != nil {
-		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrStorage, err)
+	if err := l.writable(); err != nil {
+		return pack.Logged{}, false, err
 	}
 	if err := l.reserve(); err != nil {
 		return pack.Logged{}, false, err
@@ -200,6 +198,17 @@ func (l *Log) find(digest [32]byte) (pack.Logged, bool, error) {
 	return entry, true, nil
 }
 
+// writable is nil, or says why storage would not take an entry now.
+func (l *Log) writable() error {
+	if err := l.probe.check(); err != nil {
+		return fmt.Errorf("%w: %w", ErrStorage, err)
+	}
+	if err := l.appender.trouble(); err != nil {
+		return fmt.Errorf("%w: %w", ErrStorage, err)
+	}
+	return nil
+}
+
 // reserve counts an entry that is about to be written. Those in the tree count too
 // until they are published and indexed: a log without a quorum stops admitting.
 func (l *Log) reserve() error {
@@ -217,7 +226,7 @@ func (l *Log) reserve() error {
 // queue timestamps the manifest and puts its entry into the tree. It returns when
 // the entry is sequenced, integrated and durable.
 func (l *Log) queue(m *pack.Manifest, src pack.Source) (entry pack.Logged, err error) {
-	failed := false // Tessera said so: it may be in the tree nevertheless
+	failed := false // storage said so: it may be in the tree nevertheless
 	defer func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -236,18 +245,13 @@ func (l *Log) queue(m *pack.Manifest, src pack.Source) (entry pack.Logged, err e
 	if entry, err = newLeaf(m, src, l.cfg.Now(), token); err != nil {
 		return pack.Logged{}, err
 	}
-	// Tessera looks at no context here, nor does the future (they would leave the
-	// entry half way). This goroutine is the one that waits, whatever its callers do.
-	at, err := l.tessera.Add(context.WithoutCancel(l.ctx), tessera.NewEntry(entry.Leaf))()
-	if err != nil {
-		failed = true
-		l.cfg.Log.Error("storage did not take an entry", "err", err)
+	// No context: what has been given to storage is waited for, whatever its callers do.
+	if entry.Index, err = l.appender.add(entry.Leaf); err != nil {
+		if failed = !errors.Is(err, errUntouched); failed {
+			l.cfg.Log.Error("storage did not take an entry", "err", err)
+		}
 		return pack.Logged{}, fmt.Errorf("%w: %w", ErrStorage, err)
 	}
-	if at.Index > 1<<62 {
-		return pack.Logged{}, fmt.Errorf("%w: index %d is absurd", ErrStorage, at.Index)
-	}
-	entry.Index = int64(at.Index)
 	l.publisher.notify()
 	l.follower.notify()
 	return entry, nil

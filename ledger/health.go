@@ -79,6 +79,9 @@ func (l *Log) storageReason() *Reason {
 	if err := l.probe.check(); err != nil {
 		return &Reason{"storage", "Storage refuses writes.", fmt.Errorf("%w: %w", ErrStorage, err)}
 	}
+	if err := l.appender.trouble(); err != nil {
+		return &Reason{"storage", "What writes the log has ended; it is started again until storage lets it.", fmt.Errorf("%w: %w", ErrStorage, err)}
+	}
 	return nil
 }
 

@@ -30,13 +30,12 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/transparency-dev/tessera"
 
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
@@ -82,6 +81,11 @@ type Config struct {
 	MaxPending int              // entries between admission and publication; zero: 4096
 	Now        func() time.Time // of submitted_at; nil: time.Now
 	Log        *slog.Logger     // nil: discards. Tessera's goes to that of the first log opened
+
+	// Appender makes the command of a child process that calls ServeAppender on its stdin and
+	// stdout; what it writes to stderr as lines of JSON goes to the command's Stderr. nil: Tessera
+	// runs in this process, and some of its panics, when its disk fails, end it.
+	Appender func() *exec.Cmd
 }
 
 // Rejected: the manifest did not verify; nothing was stored.
@@ -117,8 +121,7 @@ type Log struct {
 	publisher *publisher
 	follower  *follower
 
-	tessera     *tessera.Appender
-	stopTessera func()
+	appender appender
 
 	ctx    context.Context // of everything that outlives a request
 	cancel context.CancelFunc
@@ -238,11 +241,11 @@ func Create(ctx context.Context, cfg Config) error {
 	if err := (&probe{dirs: []string{cfg.Dir}, log: cfg.Log}).check(); err != nil {
 		return fmt.Errorf("creating the log: %w: %w", ErrStorage, err)
 	}
-	_, stop, err := startTessera(&cfg)
-	if err != nil {
+	first := &tesseraAppender{cfg: tesseraConfig{cfg.Dir, cfg.Signer.Origin(), cfg.BatchSize, cfg.BatchAge}, log: cfg.Log}
+	if err := first.start(); err != nil {
 		return fmt.Errorf("creating the log: %w", err)
 	}
-	stop()
+	first.close()
 	// Last, because Open does nothing without a guard.
 	return createGuard(cfg.GuardDir, cfg.Signer)
 }
@@ -273,6 +276,9 @@ func Open(ctx context.Context, cfg Config) (_ *Log, err error) {
 	if l.guard, err = openGuard(cfg.GuardDir, cfg.Signer, cfg.Policy); err != nil {
 		return nil, err
 	}
+	if err := awaitNoAppender(ctx, cfg.Dir); err != nil {
+		return nil, fmt.Errorf("opening the log: %w", err)
+	}
 	now, err := l.inspect(ctx)
 	if err != nil {
 		return nil, err
@@ -280,14 +286,17 @@ func Open(ctx context.Context, cfg Config) (_ *Log, err error) {
 	if l.follower, err = newFollower(ctx, l.store, cfg.Index, now, cfg.Log); err != nil {
 		return nil, fmt.Errorf("opening the log: %w", err)
 	}
-	if err := l.follower.catchUp(ctx); err != nil {
+	if err := l.follower.catchUp(ctx); err != nil && (ctx.Err() != nil || errors.Is(err, errDamaged)) {
 		return nil, fmt.Errorf("bringing the index to the log's size: %w", err)
+	} else if err != nil {
+		// What it has is served. As after a write that failed, nothing new is logged before it has
+		// the whole tree; the follower goes on trying.
+		l.failures++
+		cfg.Log.Error("the index cannot be brought to the log's size", "size", now.Size, "indexed", l.follower.size, "err", err)
 	}
-	if err := l.probe.check(); err != nil {
-		return nil, fmt.Errorf("opening the log: %w: %w", ErrStorage, err)
-	}
-	if l.tessera, l.stopTessera, err = startTessera(&l.cfg); err != nil {
-		return nil, fmt.Errorf("opening the log: %w", err)
+	l.appender = newAppender(&l.cfg)
+	if err := l.writable(); err != nil {
+		cfg.Log.Error("the log is open for reading only, until storage takes writes", "err", err)
 	}
 	if err := l.start(now); err != nil {
 		return nil, fmt.Errorf("opening the log: %w", err)
@@ -302,6 +311,7 @@ func (l *Log) start(now tree) (err error) {
 	}
 	l.integrated, l.indexed = now.Size, l.follower.size
 	l.follower.freeze, l.follower.indexed = l.freeze, l.forget
+	l.follower.notify()
 	go l.follower.run(l.ctx) // finish waits for both
 	go l.publisher.run()
 	l.cfg.Log.Info("open", "size", now.Size, "root", now.Root)
@@ -402,8 +412,7 @@ func (l *Log) finish() {
 	l.publisher.stop()
 	l.cancel()
 	<-l.follower.done
-	// Only now, when every future has resolved: a future whose appender was
-	// cancelled never does.
+	// Only now, when every add has returned.
 	if err := l.release(); err != nil {
 		l.cfg.Log.Error("closing the log", "err", err)
 	}
@@ -412,8 +421,8 @@ func (l *Log) finish() {
 // release gives back what Open took, as far as it came.
 func (l *Log) release() error {
 	l.cancel()
-	if l.stopTessera != nil {
-		l.stopTessera()
+	if l.appender != nil {
+		l.appender.close()
 	}
 	var errs []error
 	if l.store != nil {

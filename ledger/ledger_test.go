@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/transparency-dev/tessera"
 	"golang.org/x/sys/unix"
 
 	"github.com/Haserjian/assay-ledger/ledger/index"
@@ -379,18 +378,13 @@ func TestADirectoryThatCannotBeWrittenIsNoticed(t *testing.T) {
 func TestAWriteReportedAsFailedIsFoundWhenItHappenedAllTheSame(t *testing.T) {
 	w := newWorld(t, 1, 1)
 	l := w.open()
-	real := l.tessera.Add
 	lying := false
-	l.tessera.Add = func(ctx context.Context, e *tessera.Entry) tessera.IndexFuture {
-		f := real(ctx, e)
-		if !lying {
-			return f
+	l.appender = &alteredAppender{l.appender, func(index int64, err error) (int64, error) {
+		if lying {
+			return 0, errors.Join(errors.New("fsync: input/output error"), err)
 		}
-		return func() (tessera.Index, error) {
-			_, err := f()
-			return tessera.Index{}, errors.Join(errors.New("fsync: input/output error"), err)
-		}
-	}
+		return index, err
+	}}
 	w.add(0)
 	lying = true
 	if _, err := l.Add(t.Context(), manifest(t, 1), pack.Source{}); !errors.Is(err, ErrStorage) {

@@ -21,10 +21,74 @@ import (
 // collection reads the size from there, and nobody else anything.
 const tesseraInterval = 500 * time.Millisecond
 
+// tesseraConfig is all that Tessera has to know.
+type tesseraConfig struct {
+	Dir       string
+	Origin    string
+	BatchSize uint
+	BatchAge  time.Duration
+}
+
+// tesseraAppender runs Tessera's POSIX storage in this process. Some of its panics are in
+// goroutines of its own and end the process: see ServeAppender.
+type tesseraAppender struct {
+	cfg tesseraConfig
+	log *slog.Logger
+
+	mu      sync.Mutex
+	tessera *tessera.Appender // guarded by mu; nil: not started, or it could not be
+	stop    func()            // guarded by mu
+}
+
+func (a *tesseraAppender) add(leaf []byte) (int64, error) {
+	if err := a.start(); err != nil {
+		return 0, fmt.Errorf("%w: %w", errUntouched, err)
+	}
+	answer := a.begin(leaf)()
+	return answer.index, answer.err
+}
+
+// begin gives the leaf to Tessera; what it returns waits for the outcome. Tessera looks at no
+// context, neither here nor there. It must have been started.
+func (a *tesseraAppender) begin(leaf []byte) func() answered {
+	future := a.tessera.Add(context.Background(), tessera.NewEntry(leaf))
+	return func() answered {
+		at, err := future()
+		if err == nil && at.Index > 1<<62 {
+			err = fmt.Errorf("index %d is absurd", at.Index)
+		}
+		if err != nil {
+			return answered{err: err}
+		}
+		return answered{index: int64(at.Index)}
+	}
+}
+
+func (a *tesseraAppender) trouble() error { return a.start() }
+
+// start starts Tessera unless it runs. Storage that refuses is asked again by the next call.
+func (a *tesseraAppender) start() (err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.tessera == nil {
+		a.tessera, a.stop, err = startTessera(a.cfg, a.log)
+	}
+	return err
+}
+
+func (a *tesseraAppender) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.stop != nil {
+		a.stop()
+		a.stop = nil
+	}
+}
+
 // startTessera opens Tessera's POSIX storage. stop ends it; every future must have
 // resolved by then.
-func startTessera(cfg *Config) (_ *tessera.Appender, stop func(), err error) {
-	logTesseraTo(cfg.Log)
+func startTessera(cfg tesseraConfig, log *slog.Logger) (_ *tessera.Appender, stop func(), err error) {
+	logTesseraTo(log)
 	if err := removeCheckpoints(cfg.Dir); err != nil {
 		return nil, nil, err
 	}
@@ -43,7 +107,7 @@ func startTessera(cfg *Config) (_ *tessera.Appender, stop func(), err error) {
 		return nil, nil, err
 	}
 	options := tessera.NewAppendOptions().
-		WithCheckpointSigner(nobody(cfg.Signer.Origin())).
+		WithCheckpointSigner(nobody(cfg.Origin)).
 		WithBatching(cfg.BatchSize, cfg.BatchAge).
 		WithCheckpointInterval(tesseraInterval).
 		WithCheckpointRepublishInterval(0).

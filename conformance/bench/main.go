@@ -10,11 +10,14 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"runtime/pprof"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/Haserjian/assay-ledger/ledger"
 )
 
 // figure measures one promise and says whether it was kept.
@@ -40,6 +43,13 @@ func main() { os.Exit(run(context.Background(), os.Args[1:])) }
 func run(ctx context.Context, args []string) int {
 	if len(args) > 0 && args[0] == "step" { // a figure runs a part of itself in a process of its own
 		return runStep(args[1:])
+	}
+	if len(args) > 0 && args[0] == "appender" { // a log writes through a process of its own, as 'ledger serve' does
+		if err := ledger.ServeAppender(os.Stdin, os.Stdout, slog.New(slog.DiscardHandler)); err != nil {
+			fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+			return 70
+		}
+		return 0
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	only := flags.String("only", "", "measure only the figures whose name holds this")

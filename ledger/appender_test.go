@@ -1,0 +1,324 @@
+package ledger
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/Haserjian/assay-ledger/pack"
+)
+
+// alteredAppender is an appender whose outcomes are altered after the leaf was added.
+type alteredAppender struct {
+	appender
+	outcome func(index int64, err error) (int64, error)
+}
+
+func (a *alteredAppender) add(leaf []byte) (int64, error) { return a.outcome(a.appender.add(leaf)) }
+
+const appenderEnv = "LEDGER_TEST_APPENDER"
+
+// TestAppenderChild is the child process of the tests below.
+func TestAppenderChild(t *testing.T) {
+	if os.Getenv(appenderEnv) == "" {
+		t.Skip("only as a child")
+	}
+	if err := ServeAppender(os.Stdin, os.Stdout, slog.New(slog.NewJSONHandler(os.Stderr, nil))); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// children makes appender children of the test program, and can kill the latest.
+type children struct {
+	mu   sync.Mutex
+	list []*exec.Cmd
+	env  []string
+}
+
+func (c *children) command() *exec.Cmd {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestAppenderChild$")
+	cmd.Env = append(append(os.Environ(), appenderEnv+"=1"), c.env...)
+	c.list = append(c.list, cmd)
+	return cmd
+}
+
+func (c *children) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.list)
+}
+
+// kill kills the latest child that was started; Process is set once add has answered.
+func (c *children) kill(t testing.TB) {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	must(t, c.list[len(c.list)-1].Process.Kill())
+}
+
+func inChild(c *children) func(*Config) { return func(cfg *Config) { cfg.Appender = c.command } }
+
+// eachAppender runs a test on both implementations.
+func eachAppender(t *testing.T, test func(t *testing.T, change func(*Config))) {
+	t.Run("in this process", func(t *testing.T) { test(t, func(*Config) {}) })
+	t.Run("in a child process", func(t *testing.T) { test(t, inChild(&children{})) })
+}
+
+func (w *world) newAppender() appender {
+	w.t.Helper()
+	cfg, err := w.cfg.withDefaults()
+	must(w.t, err)
+	return newAppender(&cfg)
+}
+
+func TestAnAppenderPutsEachLeafAtTheIndexThatItAnswers(t *testing.T) {
+	eachAppender(t, func(t *testing.T, change func(*Config)) {
+		w := newWorld(t, 0, 0, change)
+		const leaves = 700 // more than two bundles
+		at := make([]int64, leaves)
+		a := w.newAppender()
+		var wg sync.WaitGroup
+		for i := range leaves {
+			wg.Go(func() {
+				var err error
+				if at[i], err = a.add(fmt.Appendf(nil, "leaf %d", i)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		s, err := openStore(w.cfg.Dir)
+		must(t, err)
+		defer s.close()
+		now, err := s.treeState() // durable when add returned, not only when the appender ends
+		must(t, err)
+		if err := a.trouble(); err != nil || now.Size != leaves {
+			t.Fatalf("size %d, want %d; trouble: %v", now.Size, leaves, err)
+		}
+		for i, index := range at {
+			got, err := s.leaves(now.Size, index, index+1)
+			if err != nil || string(got[0]) != fmt.Sprint("leaf ", i) {
+				t.Fatalf("index %d holds %q, %v; want leaf %d", index, got, err, i)
+			}
+		}
+		a.close()
+
+		a = w.newAppender() // and goes on where the last one ended
+		defer a.close()
+		if index, err := a.add(bytes.Repeat([]byte{0xff}, maxLeaf)); err != nil || index != leaves {
+			t.Errorf("the largest leaf is at %d, %v; want %d", index, err, leaves)
+		}
+	})
+}
+
+func TestAnAppenderWhoseStorageCannotBeOpenedSaysSoAndComesBack(t *testing.T) {
+	eachAppender(t, func(t *testing.T, change func(*Config)) {
+		w := newWorld(t, 0, 0, change)
+		// Root may write everywhere, but opens no directory for writing: Tessera panics.
+		lock := w.path(".state/treeState.lock")
+		must(t, os.Remove(lock))
+		must(t, os.Mkdir(lock, 0o700))
+		a := w.newAppender()
+		defer a.close()
+		eventually(t, "it says so", func() bool { return a.trouble() != nil })
+		if _, err := a.add([]byte("leaf")); !errors.Is(err, errUntouched) || !strings.Contains(err.Error(), "treeState.lock") {
+			t.Errorf("add: %v", err)
+		}
+		must(t, os.Remove(lock))
+		eventually(t, "it comes back", func() bool { return a.trouble() == nil })
+		if index, err := a.add([]byte("leaf")); err != nil || index != 0 {
+			t.Errorf("index %d, %v", index, err)
+		}
+	})
+}
+
+// Tessera's panic in the middle of its life, which ends the process that it is in.
+func TestAPanicOfTesseraEndsTheChildOnly(t *testing.T) {
+	c := &children{}
+	w := newWorld(t, 1, 1, inChild(c))
+	l := w.open()
+	w.add(0)
+	lock := w.path(".state/treeState.lock")
+	must(t, os.Remove(lock))
+	must(t, os.Mkdir(lock, 0o700))
+	if _, err := l.Add(t.Context(), manifest(t, 1), pack.Source{}); !errors.Is(err, ErrStorage) {
+		t.Errorf("add: %v", err)
+	}
+	eventually(t, "health says why", func() bool {
+		err := l.Health(t.Context())
+		return errors.Is(err, ErrStorage) && strings.Contains(err.Error(), "treeState.lock")
+	})
+	if _, err := l.Prove(t.Context(), 0); err != nil { // reads go on
+		t.Error(err)
+	}
+	if a := w.add(0); a.New {
+		t.Error("manifest 0 is new")
+	}
+	must(t, os.Remove(lock))
+	eventually(t, "health is well again", func() bool { return l.Health(t.Context()) == nil })
+	if a := w.add(1); !a.New || a.Entry.Index != 1 {
+		t.Errorf("new %v, index %d", a.New, a.Entry.Index)
+	}
+}
+
+// Whatever the moment, an entry that was acknowledged stays where it is, and one that was not is
+// logged at most once.
+func TestAKilledAppenderIsStartedAgainAndLogsNothingTwice(t *testing.T) {
+	c := &children{}
+	w := newWorld(t, 1, 1, inChild(c))
+	l := w.open()
+	w.add(0)
+	const kills, each = 5, 60
+	promised := map[int]int64{0: 0}
+	for kill := range kills {
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		for i := 1 + kill*each; i <= (kill+1)*each; i++ {
+			wg.Go(func() {
+				a, err := l.Add(t.Context(), manifest(t, i), pack.Source{})
+				if err != nil && !errors.Is(err, ErrStorage) {
+					t.Error(err)
+				}
+				if err == nil {
+					mu.Lock()
+					promised[i] = a.Entry.Index
+					mu.Unlock()
+				}
+			})
+		}
+		eventually(t, "entries are under way", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.writing > 0 })
+		<-time.After(time.Duration(kill) * time.Millisecond) // another moment each time
+		before := c.count()
+		c.kill(t)
+		wg.Wait()
+		eventually(t, "another child runs", func() bool { return c.count() > before && l.Health(t.Context()) == nil })
+	}
+	w.addAll(0, 1+kills*each)
+	for i, at := range promised {
+		if now, ok, err := w.index.Find(t.Context(), digestOf(t, i)); err != nil || !ok || now != at {
+			t.Errorf("manifest %d was promised at %d, is at %d, %v, %v", i, at, now, ok, err)
+		}
+	}
+	found := w.indexesOf()
+	for digest, at := range found {
+		if len(at) != 1 {
+			t.Errorf("manifest %x is at %v", digest, at)
+		}
+	}
+	if len(found) != 1+kills*each {
+		t.Errorf("%d manifests, want %d", len(found), 1+kills*each)
+	}
+}
+
+func TestACloseEndsTheChild(t *testing.T) {
+	c := &children{}
+	w := newWorld(t, 0, 0, inChild(c))
+	w.open()
+	w.add(0)
+	w.close()
+	if state := c.list[0].ProcessState; c.count() != 1 || state == nil || !state.Success() {
+		t.Errorf("%d children, the first ended with %v", c.count(), state)
+	}
+	must(t, awaitNoAppender(t.Context(), w.cfg.Dir))
+}
+
+func TestALogWaitsForTheAppenderOfAKilledProcess(t *testing.T) {
+	c := &children{}
+	w := newWorld(t, 0, 0, inChild(c))
+	w.open()
+	w.add(0)
+	w.close()
+	unlock, err := lockAppender(w.cfg.Dir) // as an orphan would that finishes its batch
+	must(t, err)
+	opened := make(chan error, 1)
+	go func() { opened <- awaitNoAppender(t.Context(), w.cfg.Dir) }()
+	select {
+	case err := <-opened:
+		t.Fatalf("it did not wait: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	unlock()
+	must(t, <-opened)
+	w.open()
+	w.add(1)
+}
+
+func TestWhatAnAppenderMayNotSayIsNoAnswer(t *testing.T) {
+	for _, a := range []answered{{index: 0}, {index: 1<<63 - 1}, {err: errors.New("disk on fire")}, {err: errors.New(strings.Repeat("x", maxFrame))}} {
+		frame := a.marshal()
+		got, err := parseAnswered(frame)
+		if err != nil || got.index != a.index || (got.err == nil) != (a.err == nil) || len(frame) > maxFrame {
+			t.Errorf("%v, %v of %d bytes", got, err, len(frame))
+		}
+	}
+	for _, frame := range [][]byte{nil, {0}, {1}, {2, 0}, {1, 0, 0, 0, 0, 0, 0, 0}, {1, 0x80, 0, 0, 0, 0, 0, 0, 0}, slices.Repeat([]byte{1}, 10)} {
+		if got, err := parseAnswered(frame); err == nil {
+			t.Errorf("%x is %v", frame, got)
+		}
+	}
+	if _, err := readFrame(bytes.NewReader([]byte{0xff, 0xff, 0xff, 0xff})); err == nil || err == io.EOF {
+		t.Errorf("a frame of 4 GiB: %v", err)
+	}
+	for _, torn := range []string{"\x00", "\x00\x00\x00\x02x"} {
+		if _, err := readFrame(strings.NewReader(torn)); err == nil || err == io.EOF {
+			t.Errorf("%q: %v", torn, err)
+		}
+	}
+}
+
+func TestTheLastWordsOfAChildAreKeptAndItsLogLinesPassedOn(t *testing.T) {
+	var log bytes.Buffer
+	w := &lastWords{pass: &log}
+	for _, part := range []string{"{\"msg\":", "\"one\"}\npanic: no ", "lock\n\ngoroutine 1", " [running]:\n{\"msg\":\"two\"}\nunfinished"} {
+		if n, err := w.Write([]byte(part)); n != len(part) || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+	}
+	if got, want := w.String(), "panic: no lock; goroutine 1 [running]:"; got != want {
+		t.Errorf("said %q, want %q", got, want)
+	}
+	if got, want := log.String(), "{\"msg\":\"one\"}\n{\"msg\":\"two\"}\n"; got != want {
+		t.Errorf("passed on %q, want %q", got, want)
+	}
+	for range 3 {
+		_, _ = w.Write(bytes.Repeat([]byte("x"), 1<<20))
+		_, _ = w.Write([]byte("\n"))
+	}
+	if n := len(w.String()); n > 2*maxWords+8 {
+		t.Errorf("kept %d bytes", n)
+	}
+}
+
+func BenchmarkAppender(b *testing.B) {
+	for name, change := range map[string]func(*Config){"process": func(*Config) {}, "child": inChild(&children{})} {
+		b.Run(name, func(b *testing.B) {
+			w := newWorld(b, 0, 0, production, change)
+			a := w.newAppender()
+			defer a.close()
+			leaf := bytes.Repeat([]byte{'x'}, 1200)
+			b.SetParallelism(1024)
+			b.RunParallel(func(p *testing.PB) {
+				for p.Next() {
+					if _, err := a.add(leaf); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "leaves/s")
+		})
+	}
+}
