@@ -29,6 +29,7 @@ type receiptScan struct {
 	digest   [32]byte // of the file
 	size     int64
 	count    int  // receipts read
+	aboutRun int  // of them, those that AboutRun names
 	complete bool // every line was a receipt that could be read
 	bad      bool // a receipt broke a rule of pack.md §4.3
 	literal  int  // lines that hold U+0085, U+2028 or U+2029 unescaped
@@ -125,6 +126,9 @@ func (s *receiptScan) line(line []byte) {
 	s.form(line, &v, &c, canonical)
 	s.order(&c)
 	s.census.add(&c)
+	if c.aboutRun() {
+		s.aboutRun++
+	}
 	for _, run := range [...]*claimRun{s.claims, s.spelled, s.asked} {
 		if run != nil {
 			run.add(v)
@@ -150,6 +154,7 @@ func (s *receiptScan) broken(code, field, format string, args ...any) {
 // core is what a pack asks of a receipt, read in one pass over its members.
 type core struct {
 	id, kind, at    string     // "" if missing, empty or no string
+	recorder        string     // as kind
 	trace, run, seq *jcs.Value // nil if missing
 	dropped         string     // a member that is not packed, "" if there is none
 	provider, model string     // as kind
@@ -172,6 +177,8 @@ func coreOf(v *jcs.Value) (c core) {
 			c.run = &m.Value
 		case "seq":
 			c.seq = &m.Value
+		case "recorded_by":
+			c.recorder = stringOf(&m.Value)
 		case "provider":
 			c.provider = stringOf(&m.Value)
 		case "model_id":

@@ -172,6 +172,7 @@ type Result struct {
 	Asked            []ClaimResult // of Options.Ask, nil unless Integrity is PASS
 	Manifest         *Manifest     // nil if it could not be read
 	Receipts         int
+	AboutRun         int // of Receipts: those that assay run wrote about the run, see AboutRun
 	Facts            Facts
 	Lock             Verdict   // SKIPPED without Options.Lock, and for a pack that is not intact unless it drifts as well
 	LockFindings     []Finding // where the pack drifts from the lock, or its signer is not a trusted one

@@ -25,3 +25,21 @@ func CheckData(data jcs.Value) error {
 	}
 	return nil
 }
+
+// SessionType and Recorder mark the receipt in which assay run says how the run went:
+//
+//	{"type": "session_metadata", "recorded_by": "assay run", "child_exit_code": 0, …}
+const (
+	SessionType = "session_metadata"
+	Recorder    = "assay run"
+)
+
+// AboutRun reports whether a receipt is one that assay run wrote about the run itself. It is in the pack and in
+// every count of the format, but it is never evidence of what the program did: a program that recorded nothing
+// has recorded nothing, whoever else did. Anybody can write such a receipt, and only makes the evidence less.
+func AboutRun(receipt jcs.Value) bool {
+	c := coreOf(&receipt)
+	return c.aboutRun()
+}
+
+func (c *core) aboutRun() bool { return c.kind == SessionType && c.recorder == Recorder }

@@ -53,3 +53,22 @@ func parsedDeep(t *testing.T, text string) jcs.Value {
 	}
 	return v
 }
+
+func TestOnlyWhatAssayRunWroteAboutTheRunIsNoEvidence(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{"type":"session_metadata","recorded_by":"assay run"}`:   true,
+		`{"type":"session_metadata","recorded_by":"a proxy"}`:     false,
+		`{"type":"session_metadata","recorded_by":["assay run"]}`: false,
+		`{"type":"session_metadata"}`:                             false,
+		`{"type":"model_call","recorded_by":"assay run"}`:         false,
+		`{}`: false,
+	} {
+		v, err := jcs.Parse([]byte(text), jcs.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if AboutRun(v) != want {
+			t.Errorf("%s: expected %v", text, want)
+		}
+	}
+}

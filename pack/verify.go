@@ -161,7 +161,7 @@ func (v *verifier) contents() (signature []byte) {
 	// head are compared all the same, so that a removed file is seen as an omission.
 	scan.complete = scan.complete || errors.Is(scanErr, fs.ErrNotExist)
 	scan.checkReceipts(v.m, &v.found)
-	v.r.Receipts = scan.count
+	v.r.Receipts, v.r.AboutRun = scan.count, scan.aboutRun
 	if scan.count > 0 {
 		v.r.Facts.HeadHash = scan.head()
 	}

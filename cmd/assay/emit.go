@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -29,7 +30,7 @@ model_call, refusal, revocation, session_metadata, supersession`
 // emission is what emit was told.
 type emission struct {
 	data, parent, batch, trace string
-	sync                       bool
+	sync, ids, json            bool
 }
 
 func emitCmd(s cmd.Streams) *cobra.Command {
@@ -38,7 +39,8 @@ func emitCmd(s cmd.Streams) *cobra.Command {
 		Use:   "emit {TYPE | --batch FILE}",
 		Short: "Record receipts",
 		Long: `emit appends a receipt to the store, under the run that ASSAY_TRACE_ID names ('assay run'
-sets it), and prints its id. TYPE is one of
+sets it). Its stdout is mostly that of a program which has better things to say: the id goes to
+stderr, and with --ids or --json to stdout. TYPE is one of
 ` + knownTypes + `,
 or one of your own with a namespace, such as acme.review/v1. breakglass is recorded as
 ` + pack.BreakglassType + `: verifiers refuse the bare word. The data is a JSON object; it may not
@@ -46,8 +48,9 @@ overwrite the members that the store writes (receipt_id, type, timestamp, schema
 seq). What no pack could hold is refused here.
 
 --batch reads many receipts, one JSON object a line, each with its own "type" and perhaps a
-"parent_receipt_id": all are recorded, next to each other, or none (16 MiB at most). It prints
-their ids.
+"parent_receipt_id": all are recorded, next to each other, or none (16 MiB at most).
+
+What is recorded after a pack was made of the run is not in that pack: emit says so.
 
 A receipt survives the end of this program as soon as emit has returned. It is left to the
 system when it reaches the disk, so that a power cut may lose the last seconds, unless
@@ -69,6 +72,8 @@ system when it reaches the disk, so that a power cut may lose the last seconds, 
 	c.Flags().StringVar(&e.parent, "parent", "", "the `ID` of the receipt that caused this one")
 	c.Flags().StringVar(&e.batch, "batch", "", "record the receipts of `FILE`, one a line; - for stdin")
 	c.Flags().StringVar(&e.trace, "trace", "", "the `TRACE` to record to (default: ASSAY_TRACE_ID)")
+	c.Flags().BoolVar(&e.ids, "ids", false, "the ids on stdout, one a line, and nothing on stderr")
+	c.Flags().BoolVar(&e.json, "json", false, "one JSON object on stdout")
 	c.Flags().BoolVar(&e.sync, "sync", false, "return after an fsync (default: ASSAY_SYNC)")
 	return c
 }
@@ -164,13 +169,41 @@ func (e *emission) record(s cmd.Streams, drafts []capture.Draft) error {
 		fmt.Fprintf(s.Err, "note: breakglass is recorded as %s, which verifiers admit\n", pack.BreakglassType)
 	}
 	noteLeftOut(s, drafts)
-	var ids strings.Builder
+	noteClosed(s, store, e.trace)
+	return e.tell(s, receipts)
+}
+
+// tell prints the ids.
+func (e *emission) tell(s cmd.Streams, receipts []jcs.Value) error {
+	list := jcs.Arr()
+	var lines strings.Builder
 	for _, r := range receipts {
 		id, _ := r.Get("receipt_id")
-		ids.WriteString(id.Text + "\n")
+		list.Items = append(list.Items, id)
+		lines.WriteString(id.Text + "\n")
 	}
-	_, err = io.WriteString(s.Out, ids.String())
+	var err error
+	switch {
+	case e.json:
+		err = printJSON(s.Out, answer("emit", "ok", cmd.ExitPass, jcs.M("trace_id", jcs.Str(e.trace)), jcs.M("receipt_ids", list)))
+	case e.ids:
+		_, err = io.WriteString(s.Out, lines.String())
+	default:
+		_, _ = io.WriteString(s.Err, lines.String()) // it is recorded, whoever listens
+	}
 	return err
+}
+
+// noteClosed tells a program that is late: a pack was made of its run already.
+func noteClosed(s cmd.Streams, store *capture.Store, trace string) {
+	packed, err := store.Packed(trace)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		fmt.Fprintf(s.Err, "note: a pack may have been made without this: %s\n", cmd.Safe(err.Error()))
+	default:
+		fmt.Fprintf(s.Err, "note: this is recorded, but %s was made of the run before: 'assay proof-pack %s' makes one with it\n", cmd.Safe(packed.PackID), cmd.Safe(trace))
+	}
 }
 
 // noteLeftOut names the members that no pack has (pack.md §1.4): they are in the store only.

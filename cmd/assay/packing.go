@@ -95,7 +95,7 @@ type job struct {
 	home    home
 	trace   string
 	began   time.Time
-	own     int       // receipts that run itself recorded
+	own     bool      // run recorded why the glass was broken: evidence that is not the program's
 	spec    pack.Spec // without the receipts, and unless it is deterministic without the time and the id
 }
 
@@ -263,6 +263,9 @@ func (j *job) findInputs() (err error) {
 	if err := durable.Mkdir(string(j.home), 0o700); err != nil {
 		return storeError(j.home, err)
 	}
+	if err := capture.KeepFromGit(string(j.home)); err != nil {
+		return storeError(j.home, err)
+	}
 	if err := writable(string(j.home)); err != nil {
 		return cmd.BadInput("receipts live there: set ASSAY_HOME=/some/directory", "no receipts can be stored: %w", err)
 	}
@@ -294,7 +297,7 @@ func (j *job) breakglass() error {
 	if err != nil {
 		return fmt.Errorf("recording the reason: %w", storeError(j.home, err))
 	}
-	j.own++
+	j.own = true
 	return nil
 }
 
@@ -318,7 +321,23 @@ func (j *job) hasBreakglass() (bool, error) {
 }
 
 // finish packs, verifies and reports; child is the exit code of the program that ran.
-func (j *job) finish(child int) error { return j.afterChild(child, j.packAndReport(child)) }
+func (j *job) finish(child int) error {
+	return j.afterChild(child, j.packLater(j.packAndReport(child)))
+}
+
+// packLater tells how to pack the receipts that err left without a pack, and returns err.
+func (j *job) packLater(err error) error {
+	var done cmd.Verdict
+	if err == nil || errors.As(err, &done) {
+		return err
+	}
+	again := "assay proof-pack " + j.trace
+	for _, card := range j.cards {
+		again += " -c " + shellWord(card)
+	}
+	fmt.Fprintf(j.s.Err, "note: what was recorded is under %s: '%s' packs it\n", cmd.Safe(j.trace), cmd.Safe(again))
+	return err
+}
 
 // afterChild gives an error the program's exit code: if that is not 0 it wins, whatever goes wrong here.
 func (j *job) afterChild(child int, err error) error {
@@ -341,19 +360,15 @@ func (j *job) packAndReport(child int) error {
 	if err != nil {
 		return err
 	}
-	empty := true
+	evidence := false
 	if trace != nil {
 		defer trace.Close()
-		for _, err := range trace.All() {
-			if err != nil {
-				return err
-			}
-			empty = false
-			break
+		if evidence, err = hasEvidence(trace); err != nil {
+			return err
 		}
 		j.spec.Stream = trace.All()
 	}
-	if empty && !j.allowEmpty {
+	if !evidence && !j.allowEmpty {
 		return j.nothing(child, trace)
 	}
 	if trace != nil {
@@ -367,14 +382,49 @@ func (j *job) packAndReport(child int) error {
 	}
 	if trace != nil {
 		noteLosses(j.s, trace)
+		j.noteLate(trace, result)
 	}
-	if j.command.Name() == "run" && j.own > 0 && result.Receipts <= j.own {
+	if j.command.Name() == "run" && j.own && result.Receipts-result.AboutRun <= 1 {
 		fmt.Fprintf(j.s.Err, "note: the program itself recorded nothing\n")
 		for _, fix := range j.diagnose(child, trace) {
 			fmt.Fprintf(j.s.Err, "hint: %s\n", cmd.Safe(fix))
 		}
 	}
 	return j.report(child, trace, result)
+}
+
+// hasEvidence looks for the first receipt that is not about the run itself.
+func hasEvidence(trace *capture.Trace) (bool, error) {
+	for receipt, err := range trace.All() {
+		if err != nil {
+			return false, err
+		}
+		if !pack.AboutRun(receipt) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// noteLate tells of receipts that came after an earlier pack of the trace, and of those that came while this one
+// was made; and leaves word, so that a program that emits after this is told.
+func (j *job) noteLate(trace *capture.Trace, r *pack.Result) {
+	note := func(format string, args ...any) {
+		fmt.Fprintf(j.s.Err, "note: %s\n", cmd.Safe(fmt.Sprintf(format, args...)))
+	}
+	switch earlier, err := trace.Packed(); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		note("whether a pack was made of this run before cannot be told: %v", err)
+	case trace.Size > earlier.Bytes:
+		note("%s was made of this run before, and is without the receipts that came after it", earlier.PackID)
+	}
+	if err := trace.MarkPacked(r.Manifest.PackID); err != nil {
+		note("who emits to this run from now on is not told that it is packed: %v", err)
+	}
+	if info, err := os.Stat(trace.Path); err == nil && info.Size() > trace.Size+trace.TornTail {
+		note("receipts came while the pack was made, and are not in it: 'assay proof-pack %s' makes one with them", trace.ID)
+	}
 }
 
 // build makes the pack. The result is that of its own verification, of what is on the disk.
@@ -470,11 +520,12 @@ func (j *job) diagnose(child int, trace *capture.Trace) (fixes []string) {
 		add("the program ended with %d: its own output may say why", child)
 	}
 	// The clock of the file system is the coarser one.
-	if ids := j.home.receipts().Recent(j.began.Add(-10*time.Millisecond), 3); len(ids) > 0 {
+	ids := j.home.receipts().Recent(j.began.Add(-10*time.Millisecond), 4)
+	if ids = slices.DeleteFunc(ids, func(id string) bool { return id == j.trace }); len(ids) > 0 {
 		add("meanwhile receipts were recorded under %s: does the program keep ASSAY_TRACE_ID?", strings.Join(ids, ", "))
 	}
 	add("the program records with: assay emit TYPE --data JSON")
-	if j.own == 0 {
+	if !j.own {
 		add("--allow-empty makes a pack all the same")
 	}
 	return fixes
@@ -494,6 +545,9 @@ func keepTrace(h home, trace *capture.Trace) error {
 		}
 	}
 	if err := durable.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	if err := capture.KeepFromGit(".assay"); err != nil {
 		return err
 	}
 	copied, err := os.CreateTemp(dir, ".assay_tmp_*") // 0600
@@ -520,7 +574,11 @@ func (j *job) report(child int, trace *capture.Trace, r *pack.Result) error {
 			return err
 		}
 	} else {
-		if err := printResult(j.s.Out, j.output, r); err != nil {
+		out := j.s.Out
+		if j.command.Name() == "run" { // whose stdout is the program's
+			out = j.s.Err
+		}
+		if err := printResult(out, j.output, r); err != nil {
 			return err
 		}
 		switch {

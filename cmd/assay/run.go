@@ -23,8 +23,8 @@ import (
 
 // child is how run treats its program.
 type child struct {
-	output  string // where its stdout goes; empty: to ours, or with --json to our stderr
-	session bool
+	output    string // where its stdout goes; empty: to ours, or with --json to our stderr
+	noSession bool
 }
 
 func runCmd(s cmd.Streams) *cobra.Command {
@@ -37,11 +37,14 @@ and verifies the pack. It exits with the program's own code if that is not 0 (12
 if a signal ended it, 126 or 127 if it could not be started), else 2 if the pack does not verify, else 1 if a declared check fails;
 --exit-policy child exits with the program's code alone whenever a pack was made.
 Signals that reach assay are passed on; the pack is made when CMD has ended. The receipts are
-also left in ./.assay/receipts. Of the command line and the environment nothing is recorded but
-what is named below.
+also left in ./.assay/receipts. stdout is CMD's alone: what assay has to say goes to stderr, or
+with --json to stdout as one object, and CMD's stdout to stderr.
 
---mode breakglass wants a --reason, and records it before CMD starts. --session records when CMD
-ran, its exit code and the SHA-256 of its arguments, each followed by a NUL byte.
+A session_metadata receipt says how CMD ended (its exit code, the signal that ended it, those that
+were passed on), when it ran, and the SHA-256 of its arguments, each followed by a NUL byte;
+nothing else of the command line and the environment is recorded. It is no evidence of what CMD
+did: a CMD that recorded nothing makes no pack. --no-session leaves it out. --mode breakglass
+wants a --reason, and records it before CMD starts.
 
 In GitHub Actions, GitLab CI, CircleCI and Jenkins the pack names the CI run: commit, repository,
 ref, run, workflow, actor. Elsewhere ASSAY_CI_COMMIT_SHA, ASSAY_CI_REPO, ASSAY_CI_REF,
@@ -68,7 +71,7 @@ ASSAY_CI_COMMIT_SHA can name the head.`,
 	p.flags(c)
 	c.Flags().StringVar(&p.exitPolicy, "exit-policy", "merged", "`POLICY`: merged, or child for the program's exit code alone")
 	c.Flags().StringVar(&how.output, "child-output", "", "write the program's stdout to `FILE`")
-	c.Flags().BoolVar(&how.session, "session", false, "record a session_metadata receipt of the run")
+	c.Flags().BoolVar(&how.noSession, "no-session", false, "record no session_metadata receipt of how the program ended")
 	c.Flags().SetInterspersed(false)
 	return c
 }
@@ -96,38 +99,46 @@ func (j *job) run(how child, args []string) error {
 		return err
 	}
 	began := time.Now()
-	code, err := runChild(j, stdout, args, signals)
+	end, err := runChild(j, stdout, args, signals)
 	if err != nil {
 		return err
 	}
-	if how.session {
-		err = j.session(args, began, code)
+	if !how.noSession {
+		if err := j.session(args, began, end); err != nil {
+			return j.afterChild(end.code, j.packLater(err))
+		}
 	}
-	if err != nil {
-		return j.afterChild(code, err)
-	}
-	return j.finish(code)
+	return j.finish(end.code)
 }
 
 // session records the run itself. The arguments may hold secrets: of them there is a digest only.
-func (j *job) session(args []string, began time.Time, code int) error {
+func (j *job) session(args []string, began time.Time, end ending) error {
 	argv := sha256.New()
 	for _, arg := range args {
 		io.WriteString(argv, arg+"\x00")
 	}
 	ended := time.Now()
-	_, err := j.home.receipts().Emit(j.trace, "session_metadata", jcs.Obj(
-		jcs.M("recorded_by", jcs.Str("assay run")),
+	data := jcs.Obj(
+		jcs.M("recorded_by", jcs.Str(pack.Recorder)),
 		jcs.M("argv_sha256", jcs.Str(fmt.Sprintf("sha256:%x", argv.Sum(nil)))),
 		jcs.M("started_at", jcs.Str(began.UTC().Format(pack.TimeForm))),
 		jcs.M("ended_at", jcs.Str(ended.UTC().Format(pack.TimeForm))),
 		jcs.M("duration_ms", jcs.Int(ended.Sub(began).Milliseconds())),
-		jcs.M("child_exit_code", jcs.Int(int64(code))),
-	))
-	if err != nil {
+		jcs.M("child_exit_code", jcs.Int(int64(end.code))),
+	)
+	if end.signal != "" {
+		data.Members = append(data.Members, jcs.M("child_signal", jcs.Str(end.signal)))
+	}
+	if len(end.passedOn) > 0 {
+		list := jcs.Arr()
+		for _, name := range end.passedOn {
+			list.Items = append(list.Items, jcs.Str(name))
+		}
+		data.Members = append(data.Members, jcs.M("signals_passed_on", list))
+	}
+	if _, err := j.home.receipts().Emit(j.trace, pack.SessionType, data); err != nil {
 		return fmt.Errorf("recording the session: %w", storeError(j.home, err))
 	}
-	j.own++
 	return nil
 }
 
@@ -147,10 +158,18 @@ func startError(err error) error {
 	return &cmd.Error{Code: 126, Err: err, Hint: "is it a program, and may you execute it?"}
 }
 
-// runChild runs the program in a process group of its own and returns its exit code,
-// 128 + n if signal n ended it. Signals that reach us are passed on, so that the program can
+// ending is how a program ended.
+type ending struct {
+	code     int      // of its exit; 128 + n if signal n ended it
+	signal   string   // that ended it, such as "killed"; "" if none did
+	passedOn []string // the first signals that reached us meanwhile
+}
+
+const maxPassedOn = 16 // signals that are named
+
+// runChild runs the program in a process group of its own and returns how it ended. Signals that reach us are passed on, so that the program can
 // finish and its receipts are packed all the same; how long it takes is between it and the sender.
-func runChild(j *job, stdout io.Writer, args []string, signals <-chan os.Signal) (code int, err error) {
+func runChild(j *job, stdout io.Writer, args []string, signals <-chan os.Signal) (end ending, err error) {
 	c := exec.Command(args[0], args[1:]...)
 	c.Env = append(withoutKeys(os.Environ()), "ASSAY_TRACE_ID="+j.trace, "ASSAY_HOME="+string(j.home))
 	c.Stdin, c.Stdout, c.Stderr = j.s.In, stdout, j.s.Err
@@ -160,7 +179,7 @@ func runChild(j *job, stdout io.Writer, args []string, signals <-chan os.Signal)
 		ownGroup(c)
 	}
 	if err := c.Start(); err != nil {
-		return 0, startError(err)
+		return end, startError(err)
 	}
 	done := make(chan error, 1)
 	go func() { // ends with the program
@@ -175,10 +194,14 @@ func runChild(j *job, stdout io.Writer, args []string, signals <-chan os.Signal)
 		select {
 		case err := <-done:
 			if c.ProcessState == nil {
-				return 0, err
+				return end, err
 			}
-			return exitCode(c.ProcessState), nil // whatever else Wait says is about its streams
+			end.code, end.signal = exitCode(c.ProcessState)
+			return end, nil // whatever else Wait says is about its streams
 		case sig := <-signals:
+			if len(end.passedOn) < maxPassedOn {
+				end.passedOn = append(end.passedOn, sig.String())
+			}
 			passOn(c.Process, sig, grouped)
 		}
 	}

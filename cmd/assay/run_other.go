@@ -14,4 +14,4 @@ func ownGroup(*exec.Cmd) {}
 
 func passOn(p *os.Process, sig os.Signal, _ bool) { _ = p.Signal(sig) }
 
-func exitCode(state *os.ProcessState) int { return state.ExitCode() }
+func exitCode(state *os.ProcessState) (code int, signal string) { return state.ExitCode(), "" }

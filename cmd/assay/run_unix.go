@@ -34,9 +34,9 @@ func passOn(p *os.Process, sig os.Signal, grouped bool) {
 	}
 }
 
-func exitCode(state *os.ProcessState) int {
+func exitCode(state *os.ProcessState) (code int, signal string) {
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return 128 + int(status.Signal())
+		return 128 + int(status.Signal()), status.Signal().String()
 	}
-	return state.ExitCode()
+	return state.ExitCode(), ""
 }

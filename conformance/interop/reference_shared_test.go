@@ -52,7 +52,8 @@ func runsOfBoth(t *testing.T, w *reference) {
 				return tool(t, dir, args...)
 			}
 			python, pythonJSON := run(w.theirs, "python"), run(w.theirs, "python.json", "--json")
-			ours, oursJSON := run(w.ours, "ours"), run(w.ours, "ours.json", "--json")
+			// The reference records nothing of the run itself.
+			ours, oursJSON := run(w.ours, "ours", "--no-session"), run(w.ours, "ours.json", "--no-session", "--json")
 			if !w.compare(t, "run/"+test.name, exits(python.Exit, pythonJSON.Exit), exits(ours.Exit, oursJSON.Exit)) {
 				t.Logf("Python: %v\nours: %v", python, ours)
 			}
@@ -75,7 +76,7 @@ func storesShared(t *testing.T, w *reference) {
 		if python {
 			return w.startWith(t, dir, env, w.python, "-I", emitter, fmt.Sprint(n), label)
 		}
-		script := fmt.Sprintf(`for n in $(seq 0 %d); do %s emit model_call --data "{\"by\":\"%s\",\"n\":$n}" || exit 1; done`, n-1, w.assay, label)
+		script := fmt.Sprintf(`for n in $(seq 0 %d); do %s emit model_call --ids --data "{\"by\":\"%s\",\"n\":$n}" || exit 1; done`, n-1, w.assay, label)
 		return w.startWith(t, dir, env, "sh", "-c", script)
 	}
 	expected := map[string][]string{} // trace to receipt ids

@@ -150,6 +150,9 @@ func (r *Report) integrityText() Text {
 	if !r.intact() {
 		return say("%s", word(Count(len(r.integrityFindings()), "finding")))
 	}
+	if r.AboutRun > 0 {
+		return say("%s, %d of them about the run itself, hashes and signature hold", word(Count(r.Receipts, "receipt")), r.AboutRun)
+	}
 	return say("%s, hashes and signature hold", word(Count(r.Receipts, "receipt")))
 }
 

@@ -1,0 +1,101 @@
+package capture
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+func TestATraceRemembersThePackThatWasMadeOfItLast(t *testing.T) {
+	s := &Store{Dir: t.TempDir()}
+	emit := func() {
+		t.Helper()
+		if _, err := s.Emit("t1", "model_call", jcs.Value{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Packed("t1"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a trace that is not there: %v", err)
+	}
+	emit()
+	if _, err := s.Packed("t1"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("not packed: %v", err)
+	}
+	trace, err := s.Open("t1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trace.Close()
+	size := trace.Size
+	emit() // while it is packed
+	if err := trace.MarkPacked("pack_1"); err != nil {
+		t.Fatal(err)
+	}
+	want := Packed{"pack_1", size}
+	if p, err := s.Packed("t1"); err != nil || p != want {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if p, err := trace.Packed(); err != nil || p != want {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if info, err := os.Stat(packedPath(trace.Path)); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	// It is no trace, and stops none.
+	if _, err := s.Open("t1"); err != nil {
+		t.Error(err)
+	}
+	for _, bad := range []string{"", "{}", `{"pack_id":"p"}`, `{"bytes":1,"pack_id":""}`, `{"bytes":-1,"pack_id":"p"}`, `{"bytes":1,"pack_id":"p","x":1}`, "\x00"} {
+		if err := os.WriteFile(packedPath(trace.Path), []byte(bad), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := s.Packed("t1"); err == nil || errors.Is(err, fs.ErrNotExist) || p.PackID != "" && p.Bytes >= 0 && bad == "" {
+			t.Errorf("%q: %+v, %v", bad, p, err)
+		}
+	}
+}
+
+func TestATraceOfAnEarlierDayRemembersItsPackToo(t *testing.T) {
+	s := &Store{Dir: t.TempDir()}
+	day := filepath.Join(s.Dir, "2020-01-01")
+	if err := os.Mkdir(day, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"old.jsonl": "", "old.packed": `{"bytes":0,"pack_id":"p"}`} {
+		if err := os.WriteFile(filepath.Join(day, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p, err := s.Packed("old"); err != nil || p.PackID != "p" {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+func TestReceiptsAndKeysAreKeptFromGitAndNobodysFileIsReplaced(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, ".gitignore")
+	for range 2 {
+		if err := KeepFromGit(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != ignored {
+		t.Errorf("%q, %v", text, err)
+	}
+	if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := KeepFromGit(dir); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "mine" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if err := KeepFromGit(filepath.Join(dir, "missing")); err == nil {
+		t.Error("no error where it cannot be written")
+	}
+}
