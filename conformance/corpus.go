@@ -230,7 +230,7 @@ func (r *reader) readCase(v jcs.Value) (c Case) {
 var asking = map[string]bool{
 	"--require-claim-pass": false, "--require-ci-binding": false, "--require-anchor": false, "--require-pinned": false, "--check-expiry": false, "--refuse-superseded": false,
 	"--lock": true, "--run-card": true, "--trusted-signer": true, "--coverage-contract": true, "--min-coverage": true, "--max-age-hours": true,
-	"--expected-commit-sha": true, "--expected-repo": true, "--expected-ref": true, "--expected-workflow": true, "--expected-run": true, "--now": true, "--policy": true, "--tsa-roots": true, "--proof": true,
+	"--expected-commit-sha": true, "--expected-repo": true, "--expected-ref": true, "--expected-workflow": true, "--expected-run": true, "--now": true, "--policy": true, "--tsa-roots": true, "--timestamp": true, "--proof": true,
 }
 
 func onlyAsk(args []string) bool {

@@ -63,14 +63,9 @@ func (v *verifier) checkAnchor(text []byte) {
 		v.failAnchor(err)
 		return
 	}
-	token, err := v.checkToken(entry)
-	if err != nil {
-		v.failAnchor(err)
-		return
-	}
-	v.r.Anchor = Pass
-	v.r.Log, v.r.Time = checkpoint, token
+	v.r.Anchor, v.r.Log = Pass, checkpoint
 	v.r.Logged = &Logged{Index: proof.Index, Leaf: proof.Extra, Entry: entry}
+	v.checkTime(entry)
 }
 
 // describes reports whether the entry is of that manifest and says of it nothing else than it does.
@@ -94,20 +89,53 @@ func withoutToken(e Entry) Entry {
 	return e
 }
 
-// checkToken verifies the entry's RFC 3161 token, if roots are configured and it has one.
-func (v *verifier) checkToken(e Entry) (*timestamp.Token, error) {
-	if v.o.TSARoots == nil {
-		return nil, nil
+// tokenField is what a finding about the time names; the log is another fact.
+const tokenField = "timestamp_token"
+
+// checkTime judges when the log had the entry, if roots ask for that. A time that does not hold fails the
+// anchor, and takes nothing from what the log proves.
+func (v *verifier) checkTime(e Entry) {
+	switch {
+	case v.o.TSARoots == nil:
+		return
+	case e.TimestampToken == nil && v.o.TimeOptional:
+		v.warned.add(wNoTimestamp, tokenField, "the entry has no timestamp token: its time is the ledger's word")
+		return
 	}
+	token, err := v.checkToken(e)
+	if err != nil {
+		v.r.Anchor, v.r.Timed = Fail, Fail
+		v.found.add(eAnchor, tokenField, "%s", oneLine(err))
+		return
+	}
+	v.r.Timed, v.r.Time = Pass, token
+}
+
+// checkToken verifies the entry's RFC 3161 token, and compares its time with the pack's own.
+func (v *verifier) checkToken(e Entry) (*timestamp.Token, error) {
 	if e.TimestampToken == nil {
-		v.warned.add(wNoTimestamp, proofName, "the entry has no timestamp token: its time is the ledger's word")
-		return nil, nil
+		return nil, errors.New("the entry has no timestamp token, and a time was asked for")
 	}
 	o := timestamp.Options{Roots: v.o.TSARoots}
 	if !v.o.Now.IsZero() {
 		o.NotAfter = v.o.Now.Add(maxTokenAhead)
 	}
-	return timestamp.Verify(e.TimestampToken, e.ManifestSHA256, o)
+	token, err := timestamp.Verify(e.TimestampToken, e.ManifestSHA256, o)
+	if err != nil {
+		return nil, err
+	}
+	// Who has the token had the manifest by then, and the manifest names its last receipt. A genTime may
+	// leave out the fraction of its second.
+	by := token.Time.Add(max(token.Accuracy, time.Second))
+	end, ok := parseSchemaTime(e.TimestampEnd)
+	contradiction := fmt.Sprintf("the timestamp %s contradicts the pack, whose own end is %s", token.Time.UTC().Format(time.RFC3339), e.TimestampEnd)
+	switch {
+	case !ok || end.After(by.Add(maxAhead)):
+		return nil, fmt.Errorf("%s, more than %s later", contradiction, maxAhead)
+	case end.After(by):
+		v.warned.add(wTime, tokenField, "%s: one of the two clocks is wrong", contradiction)
+	}
+	return token, nil
 }
 
 // oneLine is an error's text as a message: printable ASCII, whatever it quotes.

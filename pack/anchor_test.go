@@ -177,29 +177,56 @@ func TestTheTimestampOfAnEntryIsBelievedOnlyUnderGivenRoots(t *testing.T) {
 	replayed := w.logEntry(mustEntry(t, w.m, Source{}, timestampOf(t, authority, mustBuild(t, s).Manifest.Digest(), now)))
 	garbage := w.logEntry(mustEntry(t, w.m, Source{}, []byte("not DER")))
 	bare := w.logEntry(mustEntry(t, w.m, Source{}, nil))
+	// genTime of the authority against the pack's end, 10:00:01: half a second, an hour, a day and months before.
+	end := time.Date(2026, 1, 15, 10, 0, 1, 0, time.UTC)
+	authority, old := newAuthority(t, end.AddDate(-1, 0, 0))
+	at := func(genTime time.Time) []byte {
+		return w.logEntry(mustEntry(t, w.m, Source{}, timestampOf(t, authority, w.m.Digest(), genTime)))
+	}
+	const contradiction = wTime + " " + tokenField
 	for _, c := range []struct {
-		what   string
-		proof  []byte
-		roots  *x509.CertPool
-		now    time.Time
-		anchor Verdict
-		timed  bool
+		what     string
+		proof    []byte
+		roots    *x509.CertPool
+		now      time.Time
+		optional bool
+		anchor   Verdict
+		timed    Verdict
+		warning  string
 	}{
-		{"good", stamped, roots, now, Pass, true},
-		{"no clock", stamped, roots, time.Time{}, Pass, true},
-		{"no roots", stamped, nil, now, Pass, false},
-		{"other roots", stamped, strangers, now, Fail, false},
-		{"from the future", stamped, roots, now.Add(-10 * time.Minute), Fail, false},
-		{"of another pack", replayed, roots, now, Fail, false},
-		{"garbage", garbage, roots, now, Fail, false},
-		{"garbage nobody asks for", garbage, nil, now, Pass, false},
-		{"none", bare, roots, now, Pass, false},
+		{"good", stamped, roots, now, false, Pass, Pass, ""},
+		{"no clock", stamped, roots, time.Time{}, false, Pass, Pass, ""},
+		{"no roots", stamped, nil, now, false, Pass, Skipped, ""},
+		{"other roots", stamped, strangers, now, false, Fail, Fail, ""},
+		{"from the future", stamped, roots, now.Add(-10 * time.Minute), false, Fail, Fail, ""},
+		{"of another pack", replayed, roots, now, false, Fail, Fail, ""},
+		{"garbage", garbage, roots, now, false, Fail, Fail, ""},
+		{"garbage is not optional", garbage, roots, now, true, Fail, Fail, ""},
+		{"garbage nobody asks for", garbage, nil, now, false, Pass, Skipped, ""},
+		{"none", bare, roots, now, false, Fail, Fail, ""},
+		{"none, and that is allowed", bare, roots, now, true, Pass, Skipped, wNoTimestamp + " " + tokenField},
+		{"none, and nobody asks", bare, nil, now, false, Pass, Skipped, ""},
+		{"in the second of the end", at(end.Add(-time.Second / 2)), old, now, false, Pass, Pass, ""},
+		{"an hour before the end", at(end.Add(-time.Hour)), old, now, false, Pass, Pass, contradiction},
+		{"a day before the end", at(end.Add(-24*time.Hour - time.Second)), old, now, false, Pass, Pass, contradiction},
+		{"more than a day before the end", at(end.Add(-24*time.Hour - 2*time.Second)), old, now, false, Fail, Fail, ""},
+		{"months before the end", at(end.AddDate(0, -6, 0)), old, now, false, Fail, Fail, ""},
 	} {
-		r := mustVerify(t, w.files, Options{Now: c.now, Policy: w.policy, TSARoots: c.roots, Proof: c.proof})
-		if r.Anchor != c.anchor || (r.Time != nil) != c.timed || (r.ExitCode() == 0) != (c.anchor == Pass) {
-			t.Errorf("%s: anchor %s, time %v: %v", c.what, r.Anchor, r.Time, r.Findings)
+		r := mustVerify(t, w.files, Options{Now: c.now, Policy: w.policy, TSARoots: c.roots, TimeOptional: c.optional, Proof: c.proof})
+		if r.Anchor != c.anchor || r.Timed != c.timed || (r.Time != nil) != (c.timed == Pass) || (r.ExitCode() == 0) != (c.anchor == Pass) || r.Integrity != Pass {
+			t.Errorf("%s: anchor %s, time %s %v: %v", c.what, r.Anchor, r.Timed, r.Time, r.Findings)
 		}
-		if warns(r, wNoTimestamp) != (c.what == "none") {
+		// Whatever became of the time, the log holds it.
+		if r.Log == nil || r.Logged == nil || r.Logged.Index < 1 {
+			t.Errorf("%s: the log is lost with the time", c.what)
+		}
+		told := ""
+		for _, f := range r.Warnings {
+			if f.Field == tokenField {
+				told = f.Code + " " + f.Field
+			}
+		}
+		if told != c.warning {
 			t.Errorf("%s: %v", c.what, r.Warnings)
 		}
 	}

@@ -51,6 +51,7 @@ const (
 	wSidecar       = "W_RUN_CARDS_IGNORED"
 	wAnchor        = "W_ANCHOR_NOT_CHECKED"
 	wNoTimestamp   = "W_NO_TIMESTAMP"
+	wTime          = "W_TIME_CONTRADICTION"
 	wBreakglass    = "W_BREAKGLASS"
 	wMore          = "W_MORE_FINDINGS"
 )
@@ -139,7 +140,8 @@ type Options struct {
 	Cards         []Card         // more definitions that claim_set_hash may match
 	Ask           []Card         // claims to judge besides, whatever the pack declares; they decide no exit code
 	Policy        *trust.Policy  // nil: the anchor is SKIPPED
-	TSARoots      *x509.CertPool // nil: timestamps are not believed
+	TSARoots      *x509.CertPool // they ask for a time: an entry without a token that they believe is not anchored; nil: no time is asked for
+	TimeOptional  bool           // with TSARoots: an entry may be without a token
 	Proof         []byte         // a tlog-proof; nil: _unsigned/anchor.tlog-proof of the pack
 	Now           time.Time      // zero: no check against the present (future guard)
 	RequireClaims bool
@@ -182,9 +184,10 @@ type Result struct {
 	ExpectationResults []Expectation     // those asked for, and what the pack says unasked of its expiry and successor
 	Coverage           *CoverageResult   // nil without Options.Contract, and for a pack that is not intact
 	Cards              []Card            // whose claims were executed again; nil if no definitions were found
-	Log                *trust.Checkpoint // when Anchor is PASS
-	Logged             *Logged           // when Anchor is PASS
-	Time               *timestamp.Token  // when Anchor is PASS and roots were given that believe the entry's token
+	Log                *trust.Checkpoint // when the proof holds: Anchor is PASS then, unless the time that was asked for does not hold
+	Logged             *Logged           // likewise
+	Timed              Verdict           // whether a token that TSARoots believe says when; SKIPPED if nobody asked, or nothing is logged
+	Time               *timestamp.Token  // when Timed is PASS
 	require            Options
 }
 

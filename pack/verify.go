@@ -16,7 +16,7 @@ func Verify(fsys fs.FS, o Options) (*Result, error) {
 	if _, err := fs.Stat(fsys, "."); err != nil {
 		return nil, err
 	}
-	r := &Result{Integrity: Fail, Claims: Skipped, Anchor: Skipped, Lock: Skipped, Expectations: Skipped, require: o}
+	r := &Result{Integrity: Fail, Claims: Skipped, Anchor: Skipped, Timed: Skipped, Lock: Skipped, Expectations: Skipped, require: o}
 	v := &verifier{fsys: fsys, o: o, r: r}
 	v.integrity()
 	if len(v.found) == 0 {

@@ -19,11 +19,12 @@ import (
 )
 
 // anchorFlags say whom to believe about a proof.
-type anchorFlags struct{ policy, roots, proof string }
+type anchorFlags struct{ policy, roots, proof, timestamp string }
 
 func (f *anchorFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.policy, "policy", "", "C2SP tlog-policy `FILE`: the logs, witnesses and quorum you trust")
-	c.Flags().StringVar(&f.roots, "tsa-roots", "", "PEM `FILE` with the roots of the timestamp authorities you trust")
+	c.Flags().StringVar(&f.roots, "tsa-roots", "", "PEM `FILE` with the roots of the timestamp authorities you trust: an entry without their time is not anchored")
+	c.Flags().StringVar(&f.timestamp, "timestamp", "", "with --tsa-roots, whether an entry must have a timestamp: `required` (the default) or optional")
 }
 
 // options reads the files once, before any pack is touched.
@@ -33,6 +34,12 @@ func (f *anchorFlags) options() (o pack.Options, err error) {
 		if given.file != "" && f.policy == "" {
 			return o, cmd.BadInput("name the logs and witnesses you trust with --policy FILE", "%s says nothing without a policy", given.flag)
 		}
+	}
+	switch o.TimeOptional = f.timestamp == "optional"; {
+	case f.timestamp != "" && f.timestamp != "required" && !o.TimeOptional:
+		return o, cmd.BadInput("", "--timestamp %q is neither required nor optional", f.timestamp)
+	case f.timestamp != "" && f.roots == "":
+		return o, cmd.BadInput("name the authorities that you trust with --tsa-roots FILE", "--timestamp %s says nothing without roots", f.timestamp)
 	}
 	if f.policy != "" {
 		if o.Policy, err = cmd.ReadAs(f.policy, trust.MaxSize, "see c2sp.org/tlog-policy", trust.ParsePolicy); err != nil {

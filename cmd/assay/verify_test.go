@@ -21,7 +21,6 @@ import (
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/report"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
-	"github.com/Haserjian/assay-ledger/trust/trusttest"
 )
 
 const sharedVectors = "../../../shared/vectors"
@@ -353,9 +352,9 @@ type explainedPack struct {
 	}
 }
 
-func scriptOf(t *testing.T, dir string) string {
+func scriptOf(t *testing.T, dir string, args ...string) string {
 	t.Helper()
-	_, out, talk := homeless(t, "explain", dir, "--json")
+	_, out, talk := homeless(t, append([]string{"explain", dir, "--json"}, args...)...)
 	var object explainedPack
 	if err := json.Unmarshal([]byte(out), &object); err != nil {
 		t.Fatalf("%v, %s", err, talk)
@@ -413,15 +412,16 @@ func TestNoTextOfAPackForgesALineOfText(t *testing.T) {
 // timestamped logs the manifest of a pack with a token of an authority of its own, and keeps the proof.
 func (w *world) timestamped(dir string) {
 	w.t.Helper()
-	authority, err := timestamp.NewAuthority(nil, trusttest.Time)
+	now := time.Now() // after the receipts
+	authority, err := timestamp.NewAuthority(nil, now)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(authority.RootPEM())
-	client := timestamp.Client{URLs: []string{"tsa"}, Options: timestamp.Options{Roots: roots}, Now: func() time.Time { return trusttest.Time },
+	client := timestamp.Client{URLs: []string{"tsa"}, Options: timestamp.Options{Roots: roots}, Now: func() time.Time { return now },
 		Post: func(_ context.Context, _ string, request []byte) ([]byte, error) {
-			return authority.Respond(request, trusttest.Time), nil
+			return authority.Respond(request, now), nil
 		}}
 	text, err := os.ReadFile(filepath.Join(dir, "pack_manifest.json"))
 	if err != nil {
@@ -435,7 +435,7 @@ func (w *world) timestamped(dir string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	entry, err := pack.NewEntry(m, pack.Source{}, trusttest.Time, token.DER)
+	entry, err := pack.NewEntry(m, pack.Source{}, now, token.DER)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ func (r *Report) time() Limit {
 	return Limit{"time", false, say("all times are the signer's own clock: no timestamp authority was checked")}
 }
 
-func (r *Report) witnessed() bool { return r.Anchor == pack.Pass && len(r.Log.Cosignatures) > 0 }
+func (r *Report) witnessed() bool { return logged(r.Result) && len(r.Log.Cosignatures) > 0 }
 
 // lastCosigned is when the last witness had seen it: all of them had by then, whichever of them one believes.
 func (r *Report) lastCosigned() (last time.Time) {
@@ -67,7 +67,7 @@ func (r *Report) witness() Limit {
 	case r.witnessed():
 		return Limit{"witness", true, say("%s of your policy saw the log %s hold it at size %d and only ever growing; they vouch for the log, not for what the pack says",
 			word(Count(len(r.Log.Cosignatures), "witness")), r.Log.Origin, r.Log.Size)}
-	case r.Anchor == pack.Pass:
+	case logged(r.Result):
 		return Limit{"witness", true, say("the log %s holds it, on the word of the log alone: your policy asks for no witness", r.Log.Origin)}
 	}
 	return Limit{"witness", false, say("the pack vouches for itself: no proof that others saw it was checked")}
@@ -96,7 +96,7 @@ func (r *Report) Proves() []Text {
 	if r.Lock != nil && r.Result.Lock == pack.Pass {
 		list = append(list, say("the pack declares the checks, and the form, that the lock demands"))
 	}
-	if r.Anchor == pack.Pass {
+	if logged(r.Result) {
 		list = append(list, say("the log %s holds this very manifest as entry %d, and cannot drop or change it unnoticed", r.Log.Origin, r.Logged.Index))
 	}
 	return list
@@ -155,16 +155,19 @@ tail -c 32 "$t"/key | sha256sum
 	w.WriteString(`# the receipts, by type; any claim can be counted out of them in the same way
 jq -r .type receipt_pack.jsonl | sort | uniq -c
 `)
-	if r.Anchor == pack.Pass && r.Logged != nil {
+	if logged(r.Result) && r.Logged != nil {
 		d := r.Manifest.Digest()
 		fmt.Fprintf(w, `# what the log entry names is this manifest
 test $(jq -cjS . pack_manifest.json | sha256sum | cut -c1-64) = %x
 `, d)
 		if r.Time != nil {
-			fmt.Fprintf(w, `# the timestamp of the entry; ROOTS is the file that you gave as --tsa-roots
+			at := r.Time.Time.UTC()
+			fmt.Fprintf(w, `# the timestamp of the entry; ROOTS is the file that you gave as --tsa-roots. Certificates are judged at the
+# time that the token names, since it outlives them, and each one in ROOTS is trusted, a root or not
 sed -n 's/^extra //p' _unsigned/anchor.tlog-proof | base64 -d | jq -r .timestamp_token | base64 -d >"$t"/token
-[ ! "${ROOTS:-}" ] || openssl ts -verify -digest %x -in "$t"/token -token_in -CAfile "$ROOTS"
-`, d)
+openssl ts -reply -in "$t"/token -token_in -text | grep -q 'Time stamp: %s.* %d GMT'
+[ ! "${ROOTS:-}" ] || openssl ts -verify -digest %x -in "$t"/token -token_in -CAfile "$ROOTS" -partial_chain -attime %d
+`, at.Format("Jan _2 15:04:05"), at.Year(), d, at.Unix())
 		}
 	}
 	return w.String()
@@ -173,7 +176,7 @@ sed -n 's/^extra //p' _unsigned/anchor.tlog-proof | base64 -d | jq -r .timestamp
 // beyond is what the script cannot do.
 func (r *Report) beyond() []Text {
 	list := []Text{say("The script is a second opinion, not a second verifier: it does not execute the claims, and reads JSON more laxly. The Python tool assay-ai, or any other verifier of this format, is one.")}
-	if r.Anchor == pack.Pass {
+	if logged(r.Result) {
 		list = append(list, say("The proof of being logged is a C2SP tlog-proof: any verifier of those can check it under your policy."))
 	}
 	return list
@@ -245,6 +248,9 @@ func (r *Report) Markdown() []byte {
 	fmt.Fprintf(w, "# Proof pack %s\n\n", r.Title().markdown())
 	for _, c := range r.Channels() {
 		fmt.Fprintf(w, "- **%s: %s** %s\n", c.Name, strings.ReplaceAll(c.Word, "_", " "), c.Text.markdown())
+		for _, p := range c.Parts {
+			fmt.Fprintf(w, "  - **%s: %s** %s\n", p.Name, p.Word, p.Text.markdown())
+		}
 	}
 	findings, warnings := r.Problems()
 	for _, part := range []struct {

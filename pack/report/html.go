@@ -38,7 +38,10 @@ type page struct {
 	At, Version      string
 }
 
-type shownChannel struct{ Name, Word, Verdict, Text string }
+type shownChannel struct {
+	Name, Word, Verdict, Text string
+	Parts                     []string
+}
 type shownClaim struct{ ID, Word, Verdict, Severity, Expected, Actual string }
 type shownLimit struct {
 	Name, Text string
@@ -72,7 +75,11 @@ func (r *Report) page() page {
 		At: r.At.UTC().Format(time.RFC3339), Version: r.Version,
 	}
 	for _, c := range r.Channels() {
-		p.Channels = append(p.Channels, shownChannel{c.Name, pageWord(c), c.Verdict, visible(c.Text.String())})
+		row := shownChannel{c.Name, pageWord(c), c.Verdict, visible(c.Text.String()), nil}
+		for _, part := range c.Parts {
+			row.Parts = append(row.Parts, part.Name+" "+part.Word+": "+visible(part.Text.String()))
+		}
+		p.Channels = append(p.Channels, row)
 	}
 	for _, f := range r.Facts() {
 		p.Facts = append(p.Facts, Fact{f.Name, visible(f.Value)})

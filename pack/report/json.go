@@ -507,7 +507,11 @@ func (r *Report) signerObject() jcs.Value {
 }
 
 func (r *Report) anchorObject() jcs.Value {
-	v := jcs.Obj(jcs.M("verdict", jcs.Str(string(r.Anchor))))
+	log := r.Anchor
+	if logged(r.Result) {
+		log = pack.Pass
+	}
+	v := jcs.Obj(jcs.M("verdict", jcs.Str(string(r.Anchor))), jcs.M("log_verdict", jcs.Str(string(log))), jcs.M("time_verdict", jcs.Str(string(r.Timed))))
 	if r.Anchor == pack.Fail {
 		var errors []jcs.Value
 		for _, f := range r.Findings {
@@ -517,7 +521,7 @@ func (r *Report) anchorObject() jcs.Value {
 		}
 		v.Members = append(v.Members, jcs.M("errors", jcs.Arr(errors...)))
 	}
-	if r.Anchor != pack.Pass {
+	if !logged(r.Result) {
 		return v
 	}
 	witnesses := jcs.Arr()
@@ -574,7 +578,7 @@ func channelOfWarning(code string) string {
 	switch code {
 	case "W_CLAIMS_NOT_REEXECUTED", "W_RUN_CARDS_IGNORED", "W_BREAKGLASS":
 		return "claims"
-	case "W_ANCHOR_NOT_CHECKED", "W_NO_TIMESTAMP":
+	case "W_ANCHOR_NOT_CHECKED", "W_NO_TIMESTAMP", "W_TIME_CONTRADICTION":
 		return "anchor"
 	case "W_NO_CLOCK":
 		return "expectations"

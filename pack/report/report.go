@@ -50,25 +50,32 @@ type Channel struct {
 	Verdict string // PASS, HONEST_FAIL, TAMPERED, INSUFFICIENT_EVIDENCE or UNMET
 	Text    Text   // why, in one line
 	asked   bool   // it belongs on a badge
+	Parts   []Part // the facts that it comes from, where they do not all hold
+}
+
+// Part is one fact of a channel, with a line of its own.
+type Part struct {
+	Name, Word string // PASS or FAIL
+	Text       Text
 }
 
 // Channels are integrity, claims and anchor, then what else was asked for.
 func (r *Report) Channels() []Channel {
 	list := []Channel{
-		{"integrity", string(r.Integrity), r.choose(r.Integrity, wordTampered), r.integrityText(), true},
-		{"claims", string(r.Claims), r.claimVerdict(), r.claimText(), true},
-		{"anchor", string(r.Anchor), r.choose(r.Anchor, wordUnmet), AnchorText(r.Result), r.Anchor != pack.Skipped || r.Status() == pack.StatusWitness},
+		{"integrity", string(r.Integrity), r.choose(r.Integrity, wordTampered), r.integrityText(), true, nil},
+		{"claims", string(r.Claims), r.claimVerdict(), r.claimText(), true, nil},
+		{"anchor", string(r.Anchor), r.choose(r.Anchor, wordUnmet), AnchorText(r.Result), r.Anchor != pack.Skipped || r.Status() == pack.StatusWitness, r.anchorParts()},
 	}
 	if r.Lock != nil {
 		word := r.Result.Lock
-		list = append(list, Channel{"lock", string(word), r.choose(word, wordUnmet), r.lockText(), word == pack.Fail})
+		list = append(list, Channel{"lock", string(word), r.choose(word, wordUnmet), r.lockText(), word == pack.Fail, nil})
 	}
 	if c, ok := r.expectations(); ok {
 		list = append(list, c)
 	}
 	if c := r.Coverage; c != nil {
 		list = append(list, Channel{"coverage", string(c.Verdict), r.choose(c.Verdict, wordHonestFail), say("%d of %s in the contract have receipts (%.1f%%), at least %g%% asked for",
-			len(c.Covered), word(Count(len(c.Covered)+len(c.Uncovered), "call site")), 100*c.Share, 100*r.MinCoverage), c.Verdict == pack.Fail})
+			len(c.Covered), word(Count(len(c.Covered)+len(c.Uncovered), "call site")), 100*c.Share, 100*r.MinCoverage), c.Verdict == pack.Fail, nil})
 	}
 	if r.Manifest != nil {
 		list = append(list, r.signer())
@@ -174,14 +181,27 @@ func (r *Report) claimText() Text {
 	return say("%d of %d checks hold, executed again", passed, len(r.ClaimResults))
 }
 
-// AnchorText says in one line what a log vouches for.
+// AnchorText says in one line what a log vouches for, and when.
 func AnchorText(r *pack.Result) Text {
 	switch {
 	case r.Anchor == pack.Skipped:
 		return say("not checked against any log")
+	case r.Anchor != pack.Pass && logged(r):
+		return say("logged, but not at a time that holds")
 	case r.Anchor != pack.Pass:
 		return say("no proof that holds under the policy")
+	case r.Time != nil:
+		return say("%s; timestamped %s", logText(r), stampText(r.Time))
+	case r.Logged.Entry.TimestampToken == nil:
+		return say("%s; it has no timestamp", logText(r))
 	}
+	return say("%s; its time was not checked (--tsa-roots)", logText(r))
+}
+
+// logged reports that the proof holds, whatever became of the time.
+func logged(r *pack.Result) bool { return r.Anchor == pack.Pass || r.Timed == pack.Fail }
+
+func logText(r *pack.Result) Text {
 	var witnesses []Text
 	for _, c := range r.Log.Cosignatures {
 		witnesses = append(witnesses, say("%s", c.Witness))
@@ -189,11 +209,21 @@ func AnchorText(r *pack.Result) Text {
 	if len(witnesses) == 0 {
 		witnesses = []Text{say("nobody (the policy asks for nobody)")}
 	}
-	text := say("entry %d of %s, tree size %d, cosigned by %s", r.Logged.Index, r.Log.Origin, r.Log.Size, witnesses)
-	if t := r.Time; t != nil {
-		text = say("%s; timestamped %s", text, stampText(t))
+	return say("entry %d of %s, tree size %d, cosigned by %s", r.Logged.Index, r.Log.Origin, r.Log.Size, witnesses)
+}
+
+// anchorParts tells a log that holds the pack from a time that does not hold.
+func (r *Report) anchorParts() []Part {
+	if r.Timed != pack.Fail {
+		return nil
 	}
-	return text
+	why := say("no timestamp that holds")
+	for _, f := range r.Findings {
+		if f.Code == anchorCode {
+			why = say("%s", f.Message)
+		}
+	}
+	return []Part{{"log", string(pack.Pass), logText(r.Result)}, {"time", string(pack.Fail), why}}
 }
 
 // stampText is a time as its authority states it: an accuracy of 0 is one that is not stated.
@@ -221,13 +251,13 @@ func (r *Report) signer() Channel {
 	who := say("%s, key %x", m.SignerID, m.SignerFingerprint())
 	switch {
 	case !r.intact():
-		return Channel{"signer", "UNVERIFIED", wordInsufficient, say("says it is %s: unverified", m.SignerID), false}
+		return Channel{"signer", "UNVERIFIED", wordInsufficient, say("says it is %s: unverified", m.SignerID), false, nil}
 	case r.untrusted():
-		return Channel{"signer", "UNTRUSTED", wordUnmet, say("%s: none of the keys that may sign", who), true}
+		return Channel{"signer", "UNTRUSTED", wordUnmet, say("%s: none of the keys that may sign", who), true, nil}
 	case r.Pinned:
-		return Channel{"signer", "PINNED", wordPass, say("%s: one of the keys that may sign", who), false}
+		return Channel{"signer", "PINNED", wordPass, say("%s: one of the keys that may sign", who), false, nil}
 	}
-	return Channel{"signer", "UNPINNED", wordInsufficient, say("%s: nobody here says whose key that is", who), r.Status() == pack.StatusSigner}
+	return Channel{"signer", "UNPINNED", wordInsufficient, say("%s: nobody here says whose key that is", who), r.Status() == pack.StatusSigner, nil}
 }
 
 func (r *Report) untrusted() bool {
@@ -276,6 +306,9 @@ func (r *Report) Sentence() string {
 		}
 		return "the signer must be pinned: name the key with --trusted-signer, or in a lock"
 	case pack.StatusWitness:
+		if logged(r.Result) && r.Timed == pack.Fail {
+			return "the pack is intact and logged, but the time that was asked for does not hold"
+		}
 		if r.Anchor == pack.Fail {
 			return "the pack is intact, but its proof of being logged does not hold"
 		}
