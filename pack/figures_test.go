@@ -1,0 +1,116 @@
+package pack
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+// modelCall is a model call, or whatever its members say.
+func modelCall(i int, members string) string {
+	return fmt.Sprintf(`{%s"receipt_id":"r_%06d","schema_version":"3.0","seq":%d,"timestamp":"2026-01-15T10:00:%02d.000000+00:00","type":"model_call"}`, members, i, i, min(i, 1))
+}
+
+func factsOf(t *testing.T, lines ...string) *Result {
+	t.Helper()
+	files, _, _ := plainPack(t)
+	files = withReceipts(t, files, strings.Join(lines, "\n")+"\n")
+	r := mustVerify(t, files, Options{Now: builtAt})
+	if r.ExitCode() != 0 {
+		t.Fatalf("%v", r.Findings)
+	}
+	if want := fmt.Sprintf("%x", sha256.Sum256(files[receiptsName])); r.Facts.ReceiptsSHA256 != want {
+		t.Errorf("receipts' SHA-256 %q, want %s", r.Facts.ReceiptsSHA256, want)
+	}
+	if want := fmt.Sprintf("%x", sha256.Sum256(files[manifestName])); r.Facts.ManifestSHA256 != want {
+		t.Errorf("manifest's SHA-256 %q, want %s", r.Facts.ManifestSHA256, want)
+	}
+	// As pack.md defines it: the digest of the last receipt in canonical form.
+	last, err := jcs.Pack(nil, []byte(lines[len(lines)-1]), jcs.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("%x", sha256.Sum256(last)); r.Facts.HeadHash != want || r.Receipts != len(lines) {
+		t.Errorf("%d receipts with the head %s, want %d and %s", r.Receipts, r.Facts.HeadHash, len(lines), want)
+	}
+	return r
+}
+
+func TestTheFactsOfAPackAreWhatItsReceiptsSay(t *testing.T) {
+	f := factsOf(t,
+		modelCall(0, `"input_tokens":1000,"model_id":"a","output_tokens":7,"provider":"p",`),
+		modelCall(1, `"input_tokens":234,"model_id":"b","output_tokens":0,"provider":"p",`),
+		modelCall(2, `"model_id":"a","output_tokens":20,`),
+		strings.Replace(modelCall(3, ""), "model_call", "guardian_verdict", 1),
+	).Facts
+	if f.InputTokens != 1234 || f.OutputTokens != 27 {
+		t.Errorf("%d tokens in and %d out, want 1234 and 27", f.InputTokens, f.OutputTokens)
+	}
+	for name, c := range map[string]struct{ got, want []Tally }{
+		"types":     {f.Types, []Tally{{"model_call", 3}, {"guardian_verdict", 1}}},
+		"providers": {f.Providers, []Tally{{"p", 2}}},
+		"models":    {f.Models, []Tally{{"a", 2}, {"b", 1}}},
+	} {
+		if !slices.Equal(c.got, c.want) {
+			t.Errorf("%s %v, want %v", name, c.got, c.want)
+		}
+	}
+}
+
+// What is no count of tokens counts nothing, and no sum goes round.
+func TestOnlyCountsAreCounted(t *testing.T) {
+	f := factsOf(t,
+		modelCall(0, `"input_tokens":-5,"output_tokens":"7",`),
+		modelCall(1, `"input_tokens":1.5,"output_tokens":null,`),
+		modelCall(2, `"input_tokens":9223372036854775000,"output_tokens":92233720368547758070,`),
+		modelCall(3, `"input_tokens":1000,"output_tokens":3,`),
+		modelCall(4, `"input_tokens":7,"model_id":7,"output_tokens":[9],"provider":{},`),
+	).Facts
+	if f.InputTokens != 9223372036854775007 || f.OutputTokens != 3 || f.Models != nil || f.Providers != nil {
+		t.Errorf("facts %+v", f)
+	}
+}
+
+// H11: with the right digest, only the length lies.
+func TestALengthThatTheFileHasNotIsTampering(t *testing.T) {
+	files := smallPack(t)
+	manifest := mustParse(t, string(files[manifestName]))
+	items := get(manifest, "files").Items
+	for i, item := range items {
+		for _, by := range []int64{-1, 1} {
+			n, _ := get(item, "bytes").Int64()
+			changed := slices.Clone(items)
+			changed[i] = set(item, "bytes", jcs.Int(n+by))
+			r := wantTampered(t, "bytes", resign(t, files, set(manifest, "files", jcs.Arr(changed...)), testSigner, "files"))
+			path := str(item, "path")
+			if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Code == eTamper && f.Field == path }) {
+				t.Errorf("%s with %d bytes more: %v", path, by, r.Findings)
+			}
+		}
+	}
+}
+
+func TestTheCountsOfAnEntryEndBelow2To53(t *testing.T) {
+	e := mustEntry(t, mustBuild(t, smallSpec(t)).Manifest, Source{}, nil)
+	leaf := string(e.Leaf())
+	for n, good := range map[string]bool{
+		"0": true, "2": true, "9007199254740991": true, "9007199254740992": false, "9007199254740993": false,
+		"9223372036854775807": false, "9223372036854775808": false, "-1": false, "-0": false, "02": false, "2.0": false, `"2"`: false, "null": false,
+	} {
+		text := strings.Replace(leaf, `"n_receipts":2,`, `"n_receipts":`+n+`,`, 1)
+		got, err := ParseEntry([]byte(text))
+		if (err == nil) != good || good && string(got.Leaf()) != text {
+			t.Errorf("n_receipts %s: %v", n, err)
+		}
+	}
+	for n, good := range map[int64]bool{-1: false, 0: true, 1<<53 - 1: true, 1 << 53: false} {
+		e.NReceipts = n
+		if (e.Leaf() != nil) != good {
+			t.Errorf("%d receipts: leaf %s", n, e.Leaf())
+		}
+	}
+}
