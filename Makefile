@@ -8,7 +8,7 @@ RACED     := ./capture/... ./pack/keystore/... ./ledger/... ./witness/... ./trus
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.3.0
 
-.PHONY: all build demo test fmt vet unit soak race interop bench fuzz fuzz-short lint vuln clean
+.PHONY: all build demo test fmt vet unit soak race interop bench fuzz fuzz-short mutants lint vuln clean
 all: build
 
 build:
@@ -71,6 +71,10 @@ fuzz:
 
 fuzz-short:
 	@FUZZTIME=20s $(MAKE) --no-print-directory fuzz
+
+# What no test sees: MUTANTS='-pkg trust -n 100 -seed 7' make mutants
+mutants:
+	@$(GO) run ./conformance/mutants $(MUTANTS)
 
 lint:
 	$(GO) vet ./...

@@ -1,0 +1,256 @@
+// Mutants asks what no test sees: it changes the program in one place at a time (a check that is never
+// made, a bound that is off by one, an error that is dropped, a statement that is not executed, a
+// constant that is another, a result that is nothing) and runs the tests. A change that every test
+// survives is a line that nobody watches.
+//
+//	go run ./conformance/mutants                            # 40 mutants of each package
+//	go run ./conformance/mutants -pkg trust,ledger -n 100 -seed 7
+//	go run ./conformance/mutants -only 'checkpoint.go Policy.OpenCheckpoint'
+//
+// The sample depends on the seed and on the mutants' names alone: an edit elsewhere draws the same
+// ones again. Nothing in the tree is touched; the compiler reads the changed file from elsewhere.
+// First the package's own short tests run, then, for survivors, those of the packages that use it.
+// Survivors that were judged to be the same program (equivalents.txt) are left out of the score.
+//
+// Exit 0: every package scores at least -min; 1: one does not; 3: bad input.
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"flag"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"time"
+)
+
+// watched are the packages whose score counts, with those whose tests look at survivors as well.
+var watched = []struct {
+	pkg        string
+	dependents []string
+}{
+	{"trust", []string{"witness", "pack", "ledger"}},
+	{"trust/timestamp", []string{"pack", "ledger", "conformance"}},
+	{"pack", []string{"conformance", "cmd/assay"}},
+	{"witness", []string{"ledger", "cmd/ledger"}},
+	{"ledger", []string{"ledger/api", "cmd/ledger"}},
+	{"capture", []string{"cmd/assay"}},
+}
+
+type settings struct {
+	pkgs    []string
+	n       int
+	seed    string
+	only    string
+	min     float64
+	list    bool
+	verbose bool
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var s settings
+	var pkgs string
+	flags := flag.NewFlagSet("mutants", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&pkgs, "pkg", "", "packages, comma-separated (default: all that are watched)")
+	flags.IntVar(&s.n, "n", 40, "mutants drawn from each package")
+	flags.StringVar(&s.seed, "seed", "1", "what the sample depends on, besides the mutants' names")
+	flags.StringVar(&s.only, "only", "", "judge the mutants whose name contains this, instead of a sample")
+	flags.Float64Var(&s.min, "min", 0.95, "the score that each package must reach")
+	flags.BoolVar(&s.list, "list", false, "print the sample and judge nothing")
+	flags.BoolVar(&s.verbose, "v", false, "print killed mutants too, and the test that saw each")
+	if err := flags.Parse(args); err != nil || flags.NArg() > 0 || s.n < 1 {
+		fmt.Fprintln(stderr, "mutants: want flags and nothing else, and -n of at least 1")
+		return 3
+	}
+	if pkgs != "" {
+		s.pkgs = strings.Split(pkgs, ",")
+	}
+	good, err := judgeAll(ctx, s, stdout)
+	if err != nil {
+		fmt.Fprintln(stderr, "mutants:", err)
+		return 3
+	}
+	if !good {
+		return 1
+	}
+	return 0
+}
+
+func judgeAll(ctx context.Context, s settings, stdout io.Writer) (bool, error) {
+	root, err := os.Getwd()
+	if err != nil {
+		return false, err
+	}
+	equivalents, err := parseEquivalents(equivalentsText)
+	if err != nil {
+		return false, err
+	}
+	scratch, err := os.MkdirTemp("", "mutants-")
+	if err != nil {
+		return false, err
+	}
+	defer os.RemoveAll(scratch)
+	r := &runner{root: root, scratch: scratch}
+	good, judged := true, 0
+	for _, w := range watched {
+		if s.pkgs != nil && !slices.Contains(s.pkgs, w.pkg) {
+			continue
+		}
+		judged++
+		all, err := mutantsOf(root, w.pkg)
+		if err != nil {
+			return false, err
+		}
+		for _, name := range stale(equivalents, w.pkg, all) {
+			fmt.Fprintf(stdout, "no longer in the source: %s\n", name)
+		}
+		p := &pass{settings: s, runner: r, equivalents: equivalents, dependents: w.dependents, stdout: stdout}
+		if err := p.judge(ctx, w.pkg, all); err != nil {
+			return false, fmt.Errorf("%s: %w", w.pkg, err)
+		}
+		good = good && (p.score() >= s.min)
+	}
+	if judged == 0 {
+		return false, fmt.Errorf("none of %v is watched", s.pkgs)
+	}
+	return good, nil
+}
+
+// stale returns the judgements about a package that no longer name a mutant.
+func stale(equivalents map[string]string, pkg string, all []*mutant) []string {
+	names := map[string]bool{}
+	for _, m := range all {
+		names[m.name()] = true
+	}
+	var gone []string
+	for name := range equivalents {
+		file, _, _ := strings.Cut(name, " ")
+		if dir := file[:max(strings.LastIndex(file, "/"), 0)]; dir == pkg && !names[name] {
+			gone = append(gone, name)
+		}
+	}
+	slices.Sort(gone)
+	return gone
+}
+
+// drawn returns all mutants in the order in which a seed draws them: a mutant's place depends on its
+// own name and weight only.
+func drawn(all []*mutant, seed string) []*mutant {
+	key := func(m *mutant) float64 {
+		sum := sha256.Sum256([]byte(seed + "\n" + m.name()))
+		u := (float64(binary.BigEndian.Uint64(sum[:])>>11) + 0.5) / (1 << 53)
+		return math.Log(u) / m.weight // the larger, the earlier: weighted sampling without replacement
+	}
+	list := slices.Clone(all)
+	slices.SortStableFunc(list, func(a, b *mutant) int { return cmp.Compare(key(b), key(a)) })
+	return list
+}
+
+// pass judges the mutants of one package.
+type pass struct {
+	settings
+	*runner
+	equivalents map[string]string
+	dependents  []string
+	stdout      io.Writer
+
+	count      map[outcome]int
+	equivalent int
+}
+
+func (p *pass) judge(ctx context.Context, pkg string, all []*mutant) error {
+	sample, want := drawn(all, p.seed), p.n
+	if p.only != "" {
+		sample = slices.DeleteFunc(slices.Clone(all), func(m *mutant) bool { return !strings.Contains(m.name(), p.only) })
+		want = len(sample)
+	}
+	p.count = map[outcome]int{}
+	if p.list {
+		for _, m := range sample[:min(want, len(sample))] {
+			fmt.Fprintf(p.stdout, "line %d  %s\n", m.line, m.name())
+		}
+		return nil
+	}
+	timeout, err := p.baseline(ctx, pkg)
+	if err != nil {
+		return err
+	}
+	tried := 0
+	for _, m := range sample {
+		if tried-p.count[doesNotBuild] == want {
+			break
+		}
+		tried++
+		if err := p.one(ctx, m, timeout); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(p.stdout, "%s: %d of %d mutants judged (seed %s, %d more did not build): %d killed, %d hung, %d survived, %d the same program; score %.3f\n",
+		pkg, tried-p.count[doesNotBuild], len(all), p.seed, p.count[doesNotBuild], p.count[killed], p.count[timedOut], p.count[survived], p.equivalent, p.score())
+	return nil
+}
+
+// baseline runs all tests on the unchanged program; a mutant may take much longer than they do.
+func (p *pass) baseline(ctx context.Context, pkg string) (time.Duration, error) {
+	var slowest time.Duration
+	for _, dir := range append([]string{pkg}, p.dependents...) {
+		began := time.Now()
+		result, by, err := p.test(ctx, dir, "", 10*time.Minute)
+		if err != nil {
+			return 0, err
+		}
+		if result != survived {
+			return 0, fmt.Errorf("the tests of %s fail without a mutant: %s", dir, by)
+		}
+		slowest = max(slowest, time.Since(began))
+	}
+	return min(30*time.Second+4*slowest, 10*time.Minute).Round(time.Second), nil
+}
+
+func (p *pass) one(ctx context.Context, m *mutant, timeout time.Duration) error {
+	if reason, ok := p.equivalents[m.name()]; ok {
+		p.equivalent++
+		if p.verbose {
+			fmt.Fprintf(p.stdout, "same      line %d  %s\n          %s\n", m.line, m.name(), reason)
+		}
+		return nil
+	}
+	result, by, err := p.runner.judge(ctx, m, p.dependents, timeout)
+	if err != nil {
+		return err
+	}
+	p.count[result]++
+	switch {
+	case result == survived:
+		fmt.Fprintf(p.stdout, "SURVIVED  line %d  %s\n", m.line, m.name())
+	case p.verbose && result == killed:
+		fmt.Fprintf(p.stdout, "killed    line %d  %s\n          by %s\n", m.line, m.name(), by)
+	case p.verbose && result == timedOut:
+		fmt.Fprintf(p.stdout, "hung      line %d  %s\n", m.line, m.name())
+	}
+	return nil
+}
+
+// score is the part of the mutants that are another program which some test saw.
+func (p *pass) score() float64 {
+	seen := p.count[killed] + p.count[timedOut]
+	if seen+p.count[survived] == 0 {
+		return 1
+	}
+	return float64(seen) / float64(seen+p.count[survived])
+}

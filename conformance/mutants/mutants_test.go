@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const sample = `package p
+
+import "errors"
+
+// open has a check of every kind.
+func open(b []byte, strict bool) (int, error) {
+	if len(b) < 5 || strict && b[0] == 'x' {
+		return 0, errors.New("shorter than 5")
+	}
+	n, err := count(b)
+	if err != nil {
+		return 0, err
+	}
+	total = n
+	note(n)
+	return n + 1, nil
+}
+`
+
+func names(t *testing.T, source string) (names []string) {
+	t.Helper()
+	found, err := mutantsOfFile("p", "p.go", []byte(source))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range found {
+		mutated := source[:m.from] + m.text + source[m.to:]
+		if mutated == source {
+			t.Errorf("%s changes nothing", m.name())
+		}
+		names = append(names, m.name())
+	}
+	return names
+}
+
+func TestEveryKindOfChangeIsMade(t *testing.T) {
+	got := names(t, sample)
+	for _, want := range []string{
+		"len(b) < 5 || strict && b[0] == 'x' → (len(b) < 5 || strict && b[0] == 'x') && false", // a check is never made
+		"len(b) < 5 || strict && b[0] == 'x' → len(b) < 5",                                     // or loses a part
+		"strict && b[0] == 'x' → b[0] == 'x'",
+		"len(b) < 5 → len(b) <= 5",
+		"len(b) < 5 || strict && b[0] == 'x' → len(b) < 6 || strict && b[0] == 'x'",
+		"strict && b[0] == 'x' → strict || b[0] == 'x'",
+		"n, err := count(b) if err != nil → n, err := count(b) if err != nil && false", // an error is dropped
+		"return 0, err → return 0, nil",
+		"total = n → _ = n",
+		"note(n) → ",
+		"return n + 1, nil → return 0, nil",
+		"return n + 1, nil → return n + 2, nil",
+		"n + 1 → n - 1",
+	} {
+		if !slices.Contains(got, "p/p.go open: "+want) {
+			t.Errorf("not made: %s", want)
+		}
+	}
+	for _, name := range got {
+		if strings.Contains(name, "shorter than 5x") || strings.Contains(name, "shorter than 6") {
+			t.Errorf("a message is changed: %s", name)
+		}
+	}
+	if len(got) != len(slices.Compact(slices.Sorted(slices.Values(got)))) {
+		t.Error("two mutants have one name")
+	}
+}
+
+// The sample says what was measured: it must be the same again, and stay so when other lines change.
+func TestASampleDependsOnTheSeedAndTheNamesAlone(t *testing.T) {
+	draw := func(source, seed string) (drawnNames []string) {
+		found, err := mutantsOfFile("p", "p.go", []byte(source))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range drawn(found, seed) {
+			drawnNames = append(drawnNames, m.name())
+		}
+		return drawnNames
+	}
+	first := draw(sample, "1")
+	if !slices.Equal(first, draw(sample, "1")) {
+		t.Error("the same seed draws another order")
+	}
+	if slices.Equal(first, draw(sample, "2")) {
+		t.Error("another seed draws the same order")
+	}
+	more := strings.Replace(sample, "func open", "func earlier(n int) bool { return n > 7 }\n\nfunc open", 1)
+	without := slices.DeleteFunc(draw(more, "1"), func(name string) bool { return strings.Contains(name, " earlier: ") })
+	if !slices.Equal(first, without) {
+		t.Error("a new function draws the others in another order")
+	}
+}
+
+func TestEquivalentsHaveANameAndAReason(t *testing.T) {
+	list, err := parseEquivalents(equivalentsText)
+	if err != nil {
+		t.Error(err)
+	}
+	for name, reason := range list {
+		if len(strings.Fields(reason)) < 3 {
+			t.Errorf("%s: %q is no reason", name, reason)
+		}
+		file, _, _ := strings.Cut(name, " ")
+		if _, err := os.Stat(filepath.Join("..", "..", filepath.FromSlash(file))); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, bad := range []string{"a/b.go f: x → y\n", "a/b.go f: x → y\n\twhy\n\na/b.go f: x → y\n\twhy\n", "\twhy\n", "a/b.go f\n\twhy\n"} {
+		if _, err := parseEquivalents(bad); err == nil {
+			t.Errorf("%q is read", bad)
+		}
+	}
+}
+
+// The whole way on a small module: a test that sees one mutant and not the other, one that hangs,
+// one that was judged, one that does not build.
+func TestSurvivorsAreTheMutantsThatNoTestSees(t *testing.T) {
+	root := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("go.mod", "module example.com/m\n\ngo 1.26\n")
+	write("p/p.go", "package p\n\nfunc Seen(n int) bool { return n < 5 }\n\nfunc Unseen(n int) bool { return n < 5 }\n\n"+
+		"func Elsewhere(n int) bool { return n < 5 }\n")
+	write("p/p_test.go", "package p\n\nimport \"testing\"\n\nfunc TestSeen(t *testing.T) {\n\tif Seen(5) || !Seen(4) {\n\t\tt.Error()\n\t}\n}\n")
+	write("q/q_test.go", "package q\n\nimport (\n\t\"testing\"\n\n\t\"example.com/m/p\"\n)\n\nfunc TestElsewhere(t *testing.T) {\n\tif p.Elsewhere(5) || !p.Elsewhere(4) {\n\t\tt.Error()\n\t}\n}\n")
+	all, err := mutantsOf(root, "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("GOFLAGS", "") // the small module has no vendor directory or the like
+	var out bytes.Buffer
+	p := &pass{settings: settings{seed: "1", only: "<=", verbose: true, min: 0.95}, runner: &runner{root: root, scratch: t.TempDir()},
+		dependents: []string{"q"}, stdout: &out, equivalents: map[string]string{}}
+	if err := p.judge(context.Background(), "p", all); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"killed    line 3  p/p.go Seen: n < 5 → n <= 5\n          by TestSeen", "SURVIVED  line 5  p/p.go Unseen: n < 5 → n <= 5",
+		"killed    line 7  p/p.go Elsewhere: n < 5 → n <= 5\n          by TestElsewhere", "2 killed, 0 hung, 1 survived, 0 the same program; score 0.667"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+	p.equivalents["p/p.go Unseen: n < 5 → n <= 5"] = "judged in this test"
+	out.Reset()
+	if err := p.judge(context.Background(), "p", all); err != nil || p.score() != 1 {
+		t.Errorf("with the judgement: %v\n%s", err, &out)
+	}
+	if gone := stale(map[string]string{"p/p.go Gone: n < 5 → n <= 5": "why", "q/q.go F: a → b": "why"}, "p", all); fmt.Sprint(gone) != "[p/p.go Gone: n < 5 → n <= 5]" {
+		t.Errorf("stale %v", gone)
+	}
+	for text, want := range map[string]outcome{"n <": doesNotBuild, "func() bool { for { } }() ||": timedOut} {
+		m := *all[slices.IndexFunc(all, func(m *mutant) bool { return m.function == "Seen" && m.after == "n <= 5" })]
+		m.from, m.to, m.text = m.from-2, m.from-2, text
+		result, _, err := p.runner.judge(context.Background(), &m, nil, 2*time.Second)
+		if err != nil || result != want {
+			t.Errorf("%q: outcome %d, %v; want %d", text, result, err, want)
+		}
+	}
+	before, err := os.ReadFile(filepath.Join(root, "p/p.go"))
+	if err != nil || bytes.Contains(before, []byte("<=")) {
+		t.Errorf("the tree was changed: %s, %v", before, err)
+	}
+}
