@@ -20,7 +20,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -89,7 +91,15 @@ const (
 
 // Open reads the index of the corpus in dir. It refuses an index that this package would not write.
 func Open(dir string) (*Corpus, error) {
-	f, err := os.Open(filepath.Join(dir, IndexName))
+	corpus, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer corpus.Close()
+	if err := plain(corpus, IndexName); err != nil {
+		return nil, err
+	}
+	f, err := corpus.Open(IndexName)
 	if err != nil {
 		return nil, err
 	}
@@ -140,6 +150,8 @@ func ParseIndex(text []byte) ([]Case, error) {
 var (
 	idForm   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`) })
 	testForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^Test[A-Za-z0-9_]{1,120}$`) })
+
+	fingerprintForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{64}$`) })
 )
 
 var (
@@ -225,24 +237,40 @@ func (r *reader) readCase(v jcs.Value) (c Case) {
 	return c
 }
 
-// asking are the flags of a case, and whether a value follows. A corpus may come from anybody: it may have
-// verify-pack read, but write nothing.
-var asking = map[string]bool{
-	"--require-claim-pass": false, "--require-ci-binding": false, "--require-anchor": false, "--require-pinned": false, "--check-expiry": false, "--refuse-superseded": false,
-	"--lock": true, "--run-card": true, "--trusted-signer": true, "--coverage-contract": true, "--min-coverage": true, "--max-age-hours": true,
-	"--expected-commit-sha": true, "--expected-repo": true, "--expected-ref": true, "--expected-workflow": true, "--expected-run": true, "--now": true, "--policy": true, "--tsa-roots": true, "--timestamp": true, "--proof": true,
+// What follows a flag of a case.
+type value int
+
+const (
+	nothing value = iota
+	word          // no name of a file
+	file          // {corpus}/ and a path in the corpus; for a signer a fingerprint as well
+)
+
+// asking are the flags of a case. A corpus may come from anybody: it may have verify-pack read its own files,
+// but no others, and write nothing.
+var asking = map[string]value{
+	"--require-claim-pass": nothing, "--require-ci-binding": nothing, "--require-anchor": nothing, "--require-pinned": nothing, "--check-expiry": nothing, "--refuse-superseded": nothing,
+	"--lock": file, "--run-card": file, "--trusted-signer": file, "--coverage-contract": file, "--policy": file, "--tsa-roots": file, "--proof": file,
+	"--min-coverage": word, "--max-age-hours": word, "--now": word, "--timestamp": word,
+	"--expected-commit-sha": word, "--expected-repo": word, "--expected-ref": word, "--expected-workflow": word, "--expected-run": word,
 }
+
+const corpusPrefix = "{corpus}/"
 
 func onlyAsk(args []string) bool {
 	for i := 0; i < len(args); i++ {
-		wantsValue, known := asking[args[i]]
+		wants, known := asking[args[i]]
 		if !known {
 			return false
 		}
-		if wantsValue {
-			if i++; i == len(args) || strings.HasPrefix(args[i], "-") {
-				return false
-			}
+		if wants == nothing {
+			continue
+		}
+		if i++; i == len(args) || strings.HasPrefix(args[i], "-") {
+			return false
+		}
+		if path, ours := strings.CutPrefix(args[i], corpusPrefix); wants == file && !(ours && local(path)) && !fingerprintForm().MatchString(args[i]) {
+			return false
 		}
 	}
 	return true
@@ -281,7 +309,8 @@ func (r *reader) readStep(v jcs.Value) Step {
 	switch {
 	case !slices.Contains(ops, s.Op):
 		r.fail("step: op %q: expected one of %s", s.Op, strings.Join(ops, ", "))
-	case !local(s.Name), s.Op == "move" && !local(s.Text):
+	// A link shows what a verifier must not follow. If it does, it reads nothing of whoever runs the corpus.
+	case !local(s.Name), s.Op == "move" && !local(s.Text), s.Op == "symlink" && !local(s.Text) && s.Text != "/dev/zero":
 		r.fail("step: %q leaves the pack", s.Name+s.Text)
 	case s.Size > limit, s.Op == "repeat" && s.Text == "":
 		r.fail("step: %s: expected at most %d bytes of some text", s.Op, limit)
@@ -362,12 +391,25 @@ var errHere = errors.New("cannot be made on this system")
 // place puts the pack of a case where a verifier may look at it, and returns its path. Cases without
 // steps are judged where they stand; the others in a copy inside scratch, a directory of the caller.
 func (c *Corpus) place(k Case, scratch string) (string, error) {
-	from := filepath.Join(c.Dir, filepath.FromSlash(k.Path))
+	corpus, err := os.OpenRoot(c.Dir)
+	if err != nil {
+		return "", err
+	}
+	defer corpus.Close()
+	for _, name := range append(k.files(), k.Path) {
+		if err := plain(corpus, name); err != nil {
+			return "", err
+		}
+	}
 	if len(k.Make) == 0 {
-		return from, nil
+		return filepath.Join(c.Dir, filepath.FromSlash(k.Path)), nil
+	}
+	from, err := fs.Sub(corpus.FS(), path.Clean(k.Path))
+	if err != nil {
+		return "", err
 	}
 	dir := filepath.Join(scratch, k.ID)
-	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
+	if err := os.CopyFS(dir, from); err != nil {
 		return "", err
 	}
 	// A root: a corpus may come from anybody, and no step of it may write anywhere else.
@@ -382,6 +424,40 @@ func (c *Corpus) place(k Case, scratch string) (string, error) {
 		}
 	}
 	return dir, nil
+}
+
+// files are the paths in the corpus that the flags of a case name.
+func (k Case) files() (names []string) {
+	for _, arg := range k.Args {
+		if name, ok := strings.CutPrefix(arg, corpusPrefix); ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// plain refuses a path of the corpus that is, leads through, or holds anything but directories and regular
+// files: a link would show a verifier files of whoever runs the corpus. What is not there is fine: some
+// cases are about that.
+func plain(corpus *os.Root, name string) error {
+	name = path.Clean(name)
+	for i := range name {
+		if name[i] != '/' {
+			continue
+		}
+		if info, err := corpus.Lstat(filepath.FromSlash(name[:i])); err == nil && !info.IsDir() {
+			return fmt.Errorf("%s is not a directory of the corpus", name[:i])
+		}
+	}
+	return fs.WalkDir(corpus.FS(), name, func(name string, e fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err == nil && !e.IsDir() && !e.Type().IsRegular():
+			return fmt.Errorf("%s is neither a file nor a directory: a corpus has no links", name)
+		}
+		return err
+	})
 }
 
 func (s Step) do(root *os.Root) error {

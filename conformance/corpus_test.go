@@ -59,6 +59,8 @@ func TestDoubtfulIndexesAreRefused(t *testing.T) {
 		"another verdict":   strings.Replace(indexOf, "%", strings.Replace(good, `2}`, `2,"claims":"MAYBE"}`, 1), 1),
 		"another step":      strings.Replace(indexOf, "%", strings.Replace(good, `"expect"`, `"make":[{"op":"run","name":"x"}],"expect"`, 1), 1),
 		"a step up":         strings.Replace(indexOf, "%", strings.Replace(good, `"expect"`, `"make":[{"op":"fifo","name":"../x"}],"expect"`, 1), 1),
+		"a link out":        strings.Replace(indexOf, "%", strings.Replace(good, `"expect"`, `"make":[{"op":"symlink","name":"x","text":"/etc/passwd"}],"expect"`, 1), 1),
+		"a link up":         strings.Replace(indexOf, "%", strings.Replace(good, `"expect"`, `"make":[{"op":"symlink","name":"x","text":"../x"}],"expect"`, 1), 1),
 		"too much text":     strings.Replace(indexOf, "%", strings.Replace(good, `"expect"`, `"make":[{"op":"repeat","name":"x","text":"x","size":1000000000000}],"expect"`, 1), 1),
 		"too many steps":    strings.Replace(indexOf, "%", strings.Replace(good, `"expect"`, `"make":[`+strings.Repeat(`{"op":"fifo","name":"x"},`, 16)+`{"op":"fifo","name":"x"}],"expect"`, 1), 1),
 		"a million deep":    strings.Repeat("[", 1000000),
@@ -133,10 +135,47 @@ func TestACaseAsksOnlyForWhatIsRead(t *testing.T) {
 		}
 	}
 	for _, args := range []string{`"--html","x"`, `"--html=x"`, `"--out","x"`, `"--badge","x"`, `"--csv","x"`, `"-o","x"`, `"-qo","x"`, `"x"`, `""`, `"--"`,
-		`"--lock"`, `"--lock","--html"`, `"--lock","x","y"`, `"--lock=x"`, `"--require-claim-pass","x"`, `"--json"`, `"--latest"`} {
+		`"--lock"`, `"--lock","--html"`, `"--lock","{corpus}/x","y"`, `"--lock","x"`, `"--lock","/etc/passwd"`, `"--lock","{corpus}/../x"`, `"--lock","{corpus}"`,
+		`"--lock","x{corpus}/y"`, `"--policy","policy"`, `"--tsa-roots","{corpus}//etc/passwd"`, `"--proof","{corpus}/a/../../b"`, `"--trusted-signer","key.pub"`, `"--run-card","Makefile"`, `"--lock=x"`, `"--require-claim-pass","x"`, `"--json"`, `"--latest"`} {
 		if _, err := ParseIndex(index(args)); err == nil {
 			t.Errorf("%s is read", args)
 		}
+	}
+}
+
+// Whoever runs a corpus of somebody else shows the verifier no file of their own.
+func TestNoLinkLeadsOutOfACorpus(t *testing.T) {
+	outside := t.TempDir()
+	if err := os.WriteFile(filepath.Join(outside, "secret"), []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, bad := range map[string]struct {
+		link string // to the outside
+		k    Case
+	}{
+		"the pack":           {"packs/b", Case{Path: "packs/b"}},
+		"a parent":           {"more", Case{Path: "more/secret"}},
+		"a file of it":       {"packs/a/receipt_pack.jsonl", Case{}},
+		"a file of a copy":   {"packs/a/d", Case{Make: []Step{{Op: "mkdir", Name: "e"}}}},
+		"a lock":             {"lock", Case{Args: []string{"--lock", "{corpus}/lock"}}},
+		"a parent of a lock": {"locks", Case{Args: []string{"--lock", "{corpus}/locks/secret"}}},
+	} {
+		c := oneCase(t, bad.k)
+		if err := os.Symlink(outside, filepath.Join(c.Dir, filepath.FromSlash(bad.link))); err != nil {
+			t.Skipf("SKIPPED: no links here: %v", err)
+		}
+		asked := false
+		_, err := c.Run(t.Context(), Options{Judge: func(context.Context, string, []string) (Answer, error) { asked = true; return Answer{}, nil }})
+		if err == nil || asked {
+			t.Errorf("%s: asked %v, %v", name, asked, err)
+		}
+	}
+	c := oneCase(t, Case{})
+	if err := os.Symlink(filepath.Join(outside, "secret"), filepath.Join(c.Dir, IndexName)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(c.Dir); err == nil || strings.Contains(err.Error(), "mine") {
+		t.Errorf("an index that is a link: %v", err)
 	}
 }
 

@@ -24,6 +24,14 @@ func onTerminal(in io.Reader) bool {
 // ownGroup puts the program in a process group of its own: a signal to the group reaches all it started.
 func ownGroup(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
+// endGroup kills a program with all that it started and that did not leave its group.
+func endGroup(p *os.Process) error {
+	if p.Pid <= 1 { // released: -1 would be everybody
+		return os.ErrProcessDone
+	}
+	return syscall.Kill(-p.Pid, syscall.SIGKILL)
+}
+
 func passOn(p *os.Process, sig os.Signal, grouped bool) {
 	n, ok := sig.(syscall.Signal)
 	switch {
