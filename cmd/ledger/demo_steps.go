@@ -115,7 +115,7 @@ func (d *demo) recordAndPack(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.say("assay run: recorded %d receipts of a program, packed and signed them: %s, claims %s", m.Attestation.NReceipts, m.PackID, m.Attestation.ClaimCheck)
+	d.say("assay run: packed and signed %d receipts, one of them about the run itself: %s, claims %s", m.Attestation.NReceipts, m.PackID, m.Attestation.ClaimCheck)
 	return nil
 }
 
@@ -183,7 +183,7 @@ func (d *demo) tampered(ctx context.Context) error {
 	}
 	d.say("tampered: one digit of one receipt changed; exit 2")
 
-	if err := replaceIn(filepath.Join(p, "pack_manifest.json"), `"n_receipts": 3`, `"n_receipts": 2`); err != nil {
+	if err := replaceIn(filepath.Join(p, "pack_manifest.json"), `"n_receipts": 4`, `"n_receipts": 3`); err != nil {
 		return err
 	}
 	status, body, err := d.post(ctx, p)
