@@ -127,14 +127,17 @@ func (l *Log) settleAdmission(digest [32]byte, a *admission) {
 	close(a.done)
 }
 
-// forget takes entries that the index now holds out of pending.
+// forget takes entries that the index now holds out of pending and out of the spool.
 func (l *Log) forget(entries []pack.Logged) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	for i := range entries {
 		delete(l.pending, entries[i].Entry.ManifestSHA256)
 	}
 	l.indexed = entries[len(entries)-1].Index + 1
+	l.mu.Unlock()
+	for i := range entries {
+		l.spool.remove(entries[i].Entry.ManifestSHA256)
+	}
 }
 
 // admit finds the entry of m in the log or puts it there.

@@ -69,6 +69,7 @@ const (
 type Config struct {
 	Dir        string // Tessera's storage; Open creates nothing here unless Create
 	GuardDir   string // on another path, best on another disk; not inside Dir
+	SpoolDir   string // of manifests accepted and not logged yet; zero: beside Dir, with .spool at its end
 	Signer     *trust.LogSigner
 	Policy     *trust.Policy // log line of our own, witnesses with URLs, quorum
 	Index      Index
@@ -117,6 +118,7 @@ type Log struct {
 	cfg       Config // with defaults
 	guard     *guard
 	store     *store
+	spool     *spool
 	probe     *probe
 	publisher *publisher
 	follower  *follower
@@ -128,8 +130,9 @@ type Log struct {
 	calls  chan struct{} // one for each running Add
 	fatal  atomic.Pointer[error]
 
-	working sync.WaitGroup // admissions; Add only under mu, and not when closing
-	closed  chan struct{}  // closed when everything has ended
+	working  sync.WaitGroup // admissions; Add only under mu, and not when closing
+	spooling sync.WaitGroup // accepted manifests that wait to be logged; likewise
+	closed   chan struct{}  // closed when everything has ended
 
 	mu         sync.Mutex
 	closing    bool
@@ -159,6 +162,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.GuardDir, err = filepath.Abs(cfg.GuardDir); err != nil {
 		return cfg, fmt.Errorf("ledger: %w", err)
+	}
+	if cfg.SpoolDir == "" {
+		cfg.SpoolDir = cfg.Dir + ".spool"
 	}
 	if rel, err := filepath.Rel(cfg.Dir, cfg.GuardDir); err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
 		return cfg, fmt.Errorf("ledger: the guard %s lies inside the log %s: what restores one must not restore the other", cfg.GuardDir, cfg.Dir)
@@ -262,6 +268,7 @@ func Open(ctx context.Context, cfg Config) (_ *Log, err error) {
 	}
 	l := &Log{
 		cfg:     cfg,
+		spool:   newSpool(cfg.SpoolDir, cfg.Log),
 		probe:   &probe{dirs: []string{cfg.Dir, cfg.GuardDir}, spare: spareBytes, log: cfg.Log},
 		calls:   make(chan struct{}, cfg.MaxPending),
 		closed:  make(chan struct{}),
@@ -294,6 +301,9 @@ func Open(ctx context.Context, cfg Config) (_ *Log, err error) {
 		l.failures++
 		cfg.Log.Error("the index cannot be brought to the log's size", "size", now.Size, "indexed", l.follower.size, "err", err)
 	}
+	if err := l.spool.load(); err != nil {
+		return nil, fmt.Errorf("opening the log: %w", err)
+	}
 	l.appender = newAppender(&l.cfg)
 	if err := l.writable(); err != nil {
 		cfg.Log.Error("the log is open for reading only, until storage takes writes", "err", err)
@@ -314,6 +324,7 @@ func (l *Log) start(now tree) (err error) {
 	l.follower.notify()
 	go l.follower.run(l.ctx) // finish waits for both
 	go l.publisher.run()
+	l.startSpool()
 	l.cfg.Log.Info("open", "size", now.Size, "root", now.Root)
 	l.guard.rememberPolicy(l.cfg.Policy, l.cfg.Log)
 	for _, note := range PolicyNotes(l.cfg.Policy) {
@@ -412,6 +423,7 @@ func (l *Log) finish() {
 	l.publisher.stop()
 	l.cancel()
 	<-l.follower.done
+	l.spooling.Wait()
 	// Only now, when every add has returned.
 	if err := l.release(); err != nil {
 		l.cfg.Log.Error("closing the log", "err", err)

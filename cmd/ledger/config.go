@@ -24,6 +24,7 @@ import (
 //	keys/log.key    the key that signs checkpoints (0600)
 //	tsa-roots.pem   the roots that timestamps must chain to
 //	log/            Tessera's storage: tiles and entry bundles
+//	spool/          what was accepted with 202 and is not in the log yet; made when first needed
 //	index.db        derived from log/; may be deleted
 //
 // and beside it DIR.guard, what was signed and published: a backup of the directory does not take it,
@@ -36,6 +37,7 @@ func (d dir) policy() string { return filepath.Join(string(d), "policy") }
 func (d dir) key() string    { return filepath.Join(string(d), "keys", "log.key") }
 func (d dir) roots() string  { return filepath.Join(string(d), "tsa-roots.pem") }
 func (d dir) log() string    { return filepath.Join(string(d), "log") }
+func (d dir) spool() string  { return filepath.Join(string(d), "spool") }
 func (d dir) index() string  { return filepath.Join(string(d), "index.db") }
 
 // beside is the name that ledger.json gets for a guard beside the directory: relative, so that both

@@ -139,7 +139,7 @@ func openConfig(d dir, conf config, roots *timestamp.Roots, x *index.Index, log 
 		return ledger.Config{}, err
 	}
 	c := ledger.Config{
-		Dir: d.log(), GuardDir: d.guard(conf.Guard), Signer: signer, Policy: policy,
+		Dir: d.log(), GuardDir: d.guard(conf.Guard), SpoolDir: d.spool(), Signer: signer, Policy: policy,
 		Timestamps: conf.Timestamps, Log: log,
 	}
 	if x != nil {

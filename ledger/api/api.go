@@ -39,6 +39,11 @@ type Log interface {
 	Prove(ctx context.Context, index int64) (*pack.Anchored, error)
 	Tile(ctx context.Context, path string) ([]byte, error)
 	Health(ctx context.Context) error
+
+	// Accept is Add for those who do not wait: durable when it returns. Accepted tells whether a
+	// manifest is on its way.
+	Accept(manifest []byte, src pack.Source) (digest [32]byte, err error)
+	Accepted(digest [32]byte) bool
 }
 
 // Index finds entries; *index.Index is one. It is believed only as to where to
@@ -71,7 +76,6 @@ type Config struct {
 	Burst int
 
 	MaxInFlight int // submissions being logged at one time, waiting clients; zero: 4096
-	MaxAsync    int // submissions being logged at one time, nobody waiting; zero: 1024
 
 	// TrustedProxies may name the client in X-Forwarded-For. Empty: the header
 	// is ignored and the client is the peer of the connection.
@@ -81,7 +85,7 @@ type Config struct {
 	Now    func() time.Time // nil: time.Now; for the rate limit and the log lines
 }
 
-// Handler is the API. Serve drains it; whoever uses another server calls Drain.
+// Handler is the API.
 type Handler struct {
 	cfg     Config
 	origin  string
@@ -89,7 +93,6 @@ type Handler struct {
 	echo    *echo.Echo
 	limit   *limiter // nil: unlimited
 	waiting chan struct{}
-	later   later
 }
 
 // New returns the handler.
@@ -107,10 +110,7 @@ func New(cfg Config) (*Handler, error) {
 	if cfg.MaxInFlight == 0 {
 		cfg.MaxInFlight = 4096
 	}
-	if cfg.MaxAsync == 0 {
-		cfg.MaxAsync = 1024
-	}
-	if cfg.Wait < 0 || cfg.MaxInFlight < 0 || cfg.MaxAsync < 0 || cfg.Rate < 0 || cfg.Burst < 0 {
+	if cfg.Wait < 0 || cfg.MaxInFlight < 0 || cfg.Rate < 0 || cfg.Burst < 0 {
 		return nil, errors.New("api config wants no negative limit")
 	}
 	if cfg.Logger == nil {
@@ -126,7 +126,6 @@ func New(cfg Config) (*Handler, error) {
 		limit:   newLimiter(cfg.Rate, cfg.Burst),
 		waiting: make(chan struct{}, cfg.MaxInFlight),
 	}
-	h.later.start(cfg.MaxAsync, cfg.Logger)
 	h.routes()
 	return h, nil
 }

@@ -81,6 +81,7 @@ func (h *Handler) find(ctx context.Context, id string) (key, []int64, error) {
 	if !k.hashed {
 		return k, []int64{k.index}, nil
 	}
+	accepted := h.cfg.Log.Accepted(k.digest) // before the index is asked, where it goes from there
 	at, ok, err := h.cfg.Index.Find(ctx, k.digest)
 	if err != nil {
 		return k, nil, fmt.Errorf("finding a manifest: %w", err)
@@ -93,7 +94,7 @@ func (h *Handler) find(ctx context.Context, id string) (key, []int64, error) {
 		return k, nil, fmt.Errorf("finding a pack root: %w", err)
 	}
 	if len(all) == 0 {
-		if h.later.has(k.digest) {
+		if accepted {
 			return k, nil, &refusal{problem: notYet}
 		}
 		return k, nil, refuse(notFound, "")

@@ -37,6 +37,10 @@ type fakeLog struct {
 
 	// add replaces Add when it is set.
 	add func(ctx context.Context, manifest []byte, src pack.Source) (*pack.Anchored, error)
+	// accept replaces Accept when it is set; accepted is what Accepted answers yes to.
+	accept   func(manifest []byte, src pack.Source) ([32]byte, error)
+	accepted map[[32]byte]bool
+
 	// hidden entries are in the index but not in the published tree.
 	hidden int64
 }
@@ -99,6 +103,12 @@ func (f *fakeLog) Tile(_ context.Context, path string) ([]byte, error) {
 
 func (f *fakeLog) Health(context.Context) error { return f.health }
 
+func (f *fakeLog) Accept(manifest []byte, src pack.Source) ([32]byte, error) {
+	return f.accept(manifest, src)
+}
+
+func (f *fakeLog) Accepted(digest [32]byte) bool { return f.accepted[digest] }
+
 func (f *fakeLog) Find(_ context.Context, manifest [32]byte) (int64, bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -141,6 +151,8 @@ func (b broken) Add(context.Context, []byte, pack.Source) (*pack.Anchored, error
 func (b broken) Checkpoint(context.Context) (*trust.Checkpoint, error)         { return nil, b.err }
 func (b broken) Prove(context.Context, int64) (*pack.Anchored, error)          { return nil, b.err }
 func (b broken) Tile(context.Context, string) ([]byte, error)                  { return nil, b.err }
+func (b broken) Accept([]byte, pack.Source) (d [32]byte, err error)            { return d, b.err }
+func (b broken) Accepted([32]byte) bool                                        { return false }
 func (b broken) Health(context.Context) error                                  { return b.err }
 func (b broken) Find(context.Context, [32]byte) (int64, bool, error)           { return 0, false, b.err }
 func (b broken) FindPackRoot(context.Context, [32]byte) ([]int64, error)       { return nil, b.err }

@@ -254,30 +254,6 @@ func TestAsynchronousSubmissionIsFoundAtItsLocation(t *testing.T) {
 	}
 }
 
-func TestShutdownLosesNothingThatWasAccepted(t *testing.T) {
-	w := newWorld(t)
-	var accepted atomic.Int64
-	var all sync.WaitGroup
-	for n := range 20 {
-		text := manifest(t, n)
-		all.Go(func() {
-			r, _ := http.NewRequest("POST", w.url+"/v1/entries", bytes.NewReader(text))
-			r.Header.Set("Prefer", "respond-async")
-			if res, err := http.DefaultClient.Do(r); err == nil {
-				res.Body.Close()
-				if res.StatusCode == 202 {
-					accepted.Add(1)
-				}
-			}
-		})
-	}
-	all.Wait()
-	w.stop() // reports what was cut short
-	if accepted.Load() != 20 {
-		t.Errorf("%d of 20 were accepted", accepted.Load())
-	}
-}
-
 func TestPageOfTheRealLogIsTheNewestFirst(t *testing.T) {
 	w := newWorld(t)
 	for n := range 4 {

@@ -29,15 +29,10 @@ const (
 	maxConnections = 8192
 )
 
-// Serve runs h on ln with every timeout and limit set until ctx ends, then drains:
-// requests that have begun are answered, and if h has a Drain method, as *Handler has,
-// it is called. It returns nil when all of that was done in time.
+// Serve runs h on ln with every timeout and limit set until ctx ends, then answers the requests
+// that have begun. It returns nil when that was done in time.
 func Serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logger) error {
 	return serve(ctx, ln, h, log, serverTimeouts)
-}
-
-type drainer interface {
-	Drain(ctx context.Context) error
 }
 
 func serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logger, t timeouts) error {
@@ -54,7 +49,7 @@ func serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logge
 		MaxHeaderBytes: maxHeaderBytes - 4<<10,
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	// Tessera panics when it can open no file, so connections get half of the descriptors at most.
+	// Half of the descriptors at most: the log and its index open files too.
 	ln = netutil.LimitListener(ln, min(maxConnections, max(1, descriptorLimit()/2)))
 	served := make(chan error, 1)
 	go func() {
@@ -78,8 +73,5 @@ func serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logge
 		err = fmt.Errorf("draining connections: %w", errors.Join(err, srv.Close()))
 	}
 	<-served
-	if d, ok := h.(drainer); ok {
-		err = errors.Join(err, d.Drain(draining))
-	}
 	return err
 }

@@ -5,14 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"mime"
 	"net/http"
 	"net/url"
-	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -64,20 +61,9 @@ func (h *Handler) submit(c echo.Context) error {
 	return writeAnchored(c, status, noStore, a)
 }
 
-// submitLater answers 202 once the manifest verified, and logs it after that.
+// submitLater answers 202 when the manifest is verified and durable; the log goes on by itself.
 func (h *Handler) submitLater(c echo.Context, manifest []byte, src pack.Source) error {
-	m, findings := pack.VerifyManifest(manifest)
-	if len(findings) > 0 || m == nil {
-		return &ledger.Rejected{Findings: findings}
-	}
-	digest := m.Digest()
-	err := h.later.add(digest, func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, h.cfg.Wait)
-		defer cancel()
-		if _, err := h.cfg.Log.Add(ctx, manifest, src); err != nil {
-			h.cfg.Logger.Warn("submission accepted but not logged", "manifest", hexDigest(digest), "err", clip(err.Error()))
-		}
-	})
+	digest, err := h.cfg.Log.Accept(manifest, src)
 	if err != nil {
 		return err
 	}
@@ -200,98 +186,4 @@ func sentence(s string) string {
 		s += "."
 	}
 	return s
-}
-
-// later runs what was accepted with 202. It owns its goroutines: at most so many,
-// counted in running, ended by Drain.
-type later struct {
-	most   int
-	logger *slog.Logger
-	ctx    context.Context // of the work; ends when Drain runs out of time
-	cancel context.CancelFunc
-
-	mu      sync.Mutex
-	closed  bool             // guarded by mu; nothing more is accepted
-	count   int              // guarded by mu
-	pending map[[32]byte]int // guarded by mu; how often each manifest is being logged
-	idle    chan struct{}    // closed when closed and count is 0
-	running sync.WaitGroup
-}
-
-func (l *later) start(most int, logger *slog.Logger) {
-	l.most, l.logger = most, logger
-	l.ctx, l.cancel = context.WithCancel(context.Background())
-	l.pending, l.idle = map[[32]byte]int{}, make(chan struct{})
-}
-
-func (l *later) add(manifest [32]byte, work func(context.Context)) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return ledger.ErrClosed
-	}
-	if l.count >= l.most {
-		return ledger.ErrBusy
-	}
-	l.count++
-	l.pending[manifest]++
-	l.running.Go(func() {
-		defer l.done(manifest)
-		work(l.ctx)
-	})
-	return nil
-}
-
-func (l *later) done(manifest [32]byte) {
-	// A panic in Add is that submission's failure; nobody was told that it is logged.
-	if v := recover(); v != nil {
-		l.logger.Error("panic while logging an accepted submission", "manifest", hexDigest(manifest),
-			"err", clip(fmt.Sprint(v)), "at", clip(panicSite(debug.Stack())))
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.pending[manifest]--; l.pending[manifest] == 0 {
-		delete(l.pending, manifest)
-	}
-	if l.count--; l.count == 0 && l.closed {
-		close(l.idle)
-	}
-}
-
-func (l *later) has(manifest [32]byte) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.pending[manifest] > 0
-}
-
-// stop accepts nothing more.
-func (l *later) stop() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.closed && l.count == 0 {
-		close(l.idle)
-	}
-	l.closed = true
-}
-
-// Drain waits until all that was accepted with 202 is logged; it accepts nothing more.
-// When ctx ends first, what is left is cancelled and an error says how much it was.
-func (h *Handler) Drain(ctx context.Context) error {
-	l := &h.later
-	l.stop()
-	defer l.cancel()
-	select {
-	case <-l.idle:
-		return nil
-	case <-ctx.Done():
-	}
-	l.mu.Lock()
-	left := l.count
-	l.mu.Unlock()
-	l.cancel()
-	l.running.Wait() // Add returns when its context ends
-	if left == 0 {
-		return nil
-	}
-	return fmt.Errorf("%d accepted submissions were cut short: %w", left, ctx.Err())
 }

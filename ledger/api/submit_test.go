@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -206,69 +205,45 @@ func TestSubmissionWaitsNoLongerThanItMay(t *testing.T) {
 	wantProblem(t, ask(h, "POST", entriesURL, "m"), unpublished)
 }
 
-func TestAsynchronousSubmissionsAreVerifiedFirst(t *testing.T) {
-	log := &fakeLog{}
-	h := newHandler(t, log, nil)
-	wantProblem(t, ask(h, "POST", entriesURL, "no manifest", "Prefer: respond-async"), rejected)
-	if err := h.Drain(context.Background()); err != nil || len(log.logged) != 0 {
-		t.Errorf("drain: %v, %d logged", err, len(log.logged))
-	}
-}
-
-func TestDrainWaitsForWhatWasAccepted(t *testing.T) {
-	h := newHandler(t, &fakeLog{}, func(c *Config) { c.MaxAsync = 2 })
-	release, ran := make(chan struct{}), make(chan struct{}, 2)
-	work := func(context.Context) { <-release; ran <- struct{}{} }
-	for n := range byte(2) {
-		if err := h.later.add([32]byte{n}, work); err != nil {
-			t.Fatal(err)
+func TestAcceptedSubmissionsAreHandedToTheLogWithTheirSource(t *testing.T) {
+	digest := [32]byte{0xab}
+	log := &fakeLog{accept: func(manifest []byte, src pack.Source) ([32]byte, error) {
+		if string(manifest) != "m" || src.Repo != "a/b" || src.Workflow != "ci.yml" {
+			t.Errorf("accepted %q from %+v", manifest, src)
 		}
+		return digest, nil
+	}}
+	h := newHandler(t, log, nil)
+	location := "/v1/entries/ab" + strings.Repeat("00", 31)
+	w := ask(h, "POST", "/v1/entries?source_repo=a/b&source_workflow=ci.yml", "m", "Prefer: respond-async")
+	if w.Code != 202 || w.Header().Get("Location") != location || w.Header().Get("Preference-Applied") != "respond-async" || w.Body.String() != location+"\n" {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
 	}
-	if err := h.later.add([32]byte{9}, work); !errors.Is(err, ledger.ErrBusy) {
-		t.Errorf("a third of two: %v", err)
+	log.accepted = map[[32]byte]bool{digest: true}
+	w = ask(h, "GET", location, "")
+	wantProblem(t, w, notYet)
+	if w.Header().Get("Retry-After") == "" {
+		t.Errorf("an entry on its way: %v", w.Header())
 	}
-	wantProblem(t, ask(h, "GET", "/v1/entries/01"+strings.Repeat("00", 31), ""), notFound)
-	if w := ask(h, "GET", "/v1/entries/01"+strings.Repeat("00", 31), ""); w.Header().Get("Retry-After") != "1" {
-		t.Errorf("an entry that is being logged: %d %v", w.Code, w.Header())
-	}
-	drained := make(chan error)
-	go func() { drained <- h.Drain(context.Background()) }()
-	close(release)
-	if err := <-drained; err != nil || len(ran) != 2 {
-		t.Errorf("drained with %v and %d of 2 done", err, len(ran))
-	}
-	if err := h.later.add([32]byte{9}, work); !errors.Is(err, ledger.ErrClosed) {
-		t.Errorf("after the drain: %v", err)
-	}
-	if err := h.Drain(context.Background()); err != nil {
-		t.Errorf("a second drain: %v", err)
+	log.append(digest, [32]byte{1}, pack.Source{}) // the index has it now, and the spool may have it still
+	if w := ask(h, "GET", location, ""); w.Code != 200 {
+		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
 
-func TestDrainCutsShortWhatTakesTooLong(t *testing.T) {
-	h := newHandler(t, &fakeLog{}, nil)
-	if err := h.later.add([32]byte{}, func(ctx context.Context) { <-ctx.Done() }); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	err := h.Drain(ctx)
-	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "1 accepted submission") {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestPanicWhileLoggingLaterIsLoggedAndFreesItsSlot(t *testing.T) {
-	var out lines
-	h := newHandler(t, &fakeLog{}, func(c *Config) { c.Logger = out.logger() })
-	if err := h.later.add([32]byte{7}, func(context.Context) { panic("boom") }); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.Drain(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(out.String(), "boom") || h.later.has([32]byte{7}) {
-		t.Errorf("log: %s", out.String())
+func TestWhatCannotBeAcceptedSaysWhy(t *testing.T) {
+	for err, want := range map[error]problem{
+		ledger.ErrBusy: busy, ledger.ErrStorage: storageFull, ledger.ErrClosed: closing, &ledger.Rejected{}: rejected,
+	} {
+		h := newHandler(t, broken{fmt.Errorf("accepting: %w", err)}, nil)
+		w := ask(h, "POST", entriesURL, "m", "Prefer: respond-async")
+		wantProblem(t, w, want)
+		if want.status == 503 && w.Header().Get("Retry-After") == "" {
+			t.Errorf("%v: no Retry-After", err)
+		}
+		if w.Header().Get("Location") != "" {
+			t.Errorf("%v: a location", err)
+		}
 	}
 }
 

@@ -1,0 +1,289 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/trust/timestamp"
+)
+
+var spoolSource = pack.Source{Repo: "acme/app", Workflow: "ci.yml", Commit: strings.Repeat("a", 40), Attestation: "self"}
+
+// spoolWorld is a log that logs nothing until its timestamps are switched on.
+func spoolWorld(t *testing.T) (w *world, logs *logText, on *atomic.Bool) {
+	t.Helper()
+	logs, on = &logText{}, &atomic.Bool{}
+	w = newWorld(t, 0, 0, func(c *Config) {
+		c.Timestamps, c.Log = TimestampsRequired, slog.New(slog.NewTextHandler(logs, nil))
+		c.TSA = tsaFunc(func(ctx context.Context, digest [32]byte) (*timestamp.Token, error) {
+			if !on.Load() {
+				return nil, errors.New("no authority yet")
+			}
+			return &timestamp.Token{DER: append([]byte("token over "), digest[:]...)}, nil
+		})
+	})
+	return w, logs, on
+}
+
+func (w *world) accept(i int) [32]byte {
+	w.t.Helper()
+	digest, err := w.log.Accept(manifest(w.t, i), spoolSource)
+	must(w.t, err)
+	if digest != digestOf(w.t, i) {
+		w.t.Fatalf("manifest %d: digest %x", i, digest)
+	}
+	return digest
+}
+
+// spooled lists the files of the spool.
+func (w *world) spooled() (names []string) {
+	w.t.Helper()
+	list, err := os.ReadDir(w.cfg.Dir + ".spool")
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		w.t.Fatal(err)
+	}
+	for _, f := range list {
+		names = append(names, f.Name())
+	}
+	return names
+}
+
+func (w *world) logged(digest [32]byte) (int64, bool) {
+	w.t.Helper()
+	at, ok, err := w.index.Find(w.t.Context(), digest)
+	must(w.t, err)
+	return at, ok
+}
+
+func TestAnAcceptedManifestIsLoggedWithItsSource(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	l := w.open()
+	for i := range 300 {
+		w.accept(i)
+	}
+	w.accept(7) // again
+	eventually(t, "the spool is empty", func() bool { return len(w.spooled()) == 0 })
+	for i := range 300 {
+		if l.Accepted(digestOf(t, i)) {
+			t.Errorf("manifest %d is still waiting", i)
+		}
+		if a := w.add(i); a.New || a.Entry.Entry.Source != spoolSource {
+			t.Errorf("manifest %d: new %v, source %+v", i, a.New, a.Entry.Entry.Source)
+		}
+	}
+	w.accept(7) // and when it is logged
+	if len(w.spooled()) != 0 || l.spool.bytes != 0 || len(w.indexesOf()) != 300 {
+		t.Errorf("%d files of %d bytes, %d entries", len(w.spooled()), l.spool.bytes, len(w.indexesOf()))
+	}
+}
+
+func TestWhatWasAcceptedIsLoggedByTheNextProcess(t *testing.T) {
+	w, logs, on := spoolWorld(t)
+	w.open()
+	for i := range 20 {
+		w.accept(i)
+	}
+	// What a kill -9 leaves, in another place: nothing of this process is asked to close.
+	killed := w.copyTo(t)
+	if n := len(killed.spooled()); n != 20 {
+		t.Fatalf("%d of 20 accepted manifests are on disk", n)
+	}
+	must(t, os.WriteFile(killed.cfg.Dir+".spool/.assay_tmp_123", []byte("a write that was cut off"), 0o600))
+	w.close()
+
+	l := killed.open()
+	for i := range 20 {
+		if !l.Accepted(digestOf(t, i)) {
+			t.Errorf("manifest %d is forgotten", i)
+		}
+	}
+	on.Store(true)
+	eventually(t, "the spool is empty", func() bool { return len(killed.spooled()) == 0 })
+	for i := range 20 {
+		if a := killed.add(i); a.New || a.Entry.Entry.Source != spoolSource {
+			t.Errorf("manifest %d: new %v, source %+v", i, a.New, a.Entry.Entry.Source)
+		}
+	}
+	if !strings.Contains(logs.String(), "accepted manifests are not logged yet") || !strings.Contains(logs.String(), "no authority yet") {
+		t.Error("nobody says why they wait")
+	}
+}
+
+func TestALoggedManifestThatComesBackIntoTheSpoolIsNoSecondEntry(t *testing.T) {
+	w, _, on := spoolWorld(t)
+	w.open()
+	digest := w.accept(0)
+	backup := w.cfg.Dir + ".spool/" + w.spooled()[0]
+	text, err := os.ReadFile(backup)
+	must(t, err)
+	on.Store(true)
+	eventually(t, "it is logged", func() bool { _, ok := w.logged(digest); return ok })
+	w.close()
+	must(t, os.WriteFile(backup, text, 0o600))
+	w.open()
+	eventually(t, "the spool is empty", func() bool { return len(w.spooled()) == 0 })
+	w.add(1)
+	if found := w.indexesOf(); len(found) != 2 || len(found[digest]) != 1 {
+		t.Errorf("%d manifests, the first at %v", len(found), found[digest])
+	}
+}
+
+func TestADamagedFileOfTheSpoolIsSetAsideAndSaidAloud(t *testing.T) {
+	w, logs, on := spoolWorld(t)
+	w.open()
+	w.accept(0)
+	name := w.spooled()[0]
+	path := w.cfg.Dir + ".spool/" + name
+	good, err := os.ReadFile(path)
+	must(t, err)
+	w.accept(1)
+	w.close()
+	must(t, os.Remove(w.cfg.Dir+".spool/"+fmt.Sprintf("%x", digestOf(t, 1))))
+	on.Store(true)
+	flipped := func(at int) []byte { b := bytes.Clone(good); b[at] ^= 1; return b }
+	other := marshalSpooled(manifest(t, 2), spoolSource)
+	cases := map[string][]byte{
+		"empty": {}, "half": good[:len(good)/2], "one byte short": good[:len(good)-1], "one byte more": append(bytes.Clone(good), '\n'),
+		"first byte": flipped(0), "checksum": flipped(len(spoolMagic)), "source": flipped(len(spoolMagic) + 65), "manifest": flipped(len(good) - 2),
+		"another manifest": other, "no manifest": marshalSpooled([]byte("{}"), spoolSource), "no source": marshalSpooled(manifest(t, 0), pack.Source{Repo: "no repo"}),
+		"no fields": func() []byte { b := marshalSpooled(nil, pack.Source{}); return b[:len(b)-1] }(),
+	}
+	for what, text := range cases {
+		must(t, os.WriteFile(path, text, 0o600))
+		w.open()
+		eventually(t, what+" is set aside", func() bool { return strings.Join(w.spooled(), " ") == name+spoolAside })
+		if _, ok := w.logged(digestOf(t, 0)); ok || w.log.Accepted(digestOf(t, 0)) {
+			t.Errorf("%s: logged or waiting", what)
+		}
+		if got, err := os.ReadFile(path + spoolAside); err != nil || !bytes.Equal(got, text) {
+			t.Errorf("%s: not kept as it was: %v", what, err)
+		}
+		if !strings.Contains(logs.String(), "level=ERROR") || !strings.Contains(logs.String(), name+spoolAside) {
+			t.Errorf("%s: not said: %s", what, logs)
+		}
+		w.close()
+		logs.Reset()
+		w.open() // and again at each start
+		w.close()
+		if !strings.Contains(logs.String(), "level=ERROR") || !strings.Contains(logs.String(), name+spoolAside) {
+			t.Errorf("%s: not said at the next start: %s", what, logs)
+		}
+		logs.Reset()
+		must(t, os.Remove(path+spoolAside))
+	}
+	must(t, os.WriteFile(path, good, 0o600))
+	w.open()
+	eventually(t, "the good one is logged", func() bool { _, ok := w.logged(digestOf(t, 0)); return ok })
+}
+
+func TestAFullSpoolAcceptsNothingUntilSomethingIsLogged(t *testing.T) {
+	w, _, on := spoolWorld(t)
+	l := w.open()
+	w.accept(0)
+	w.accept(1)
+	l.spool.mu.Lock()
+	l.spool.maxFiles = 2
+	l.spool.mu.Unlock()
+	if _, err := l.Accept(manifest(t, 2), pack.Source{}); !errors.Is(err, ErrBusy) || l.Accepted(digestOf(t, 2)) {
+		t.Errorf("a third of two: %v", err)
+	}
+	w.accept(1) // is there
+	l.spool.mu.Lock()
+	l.spool.maxFiles, l.spool.maxBytes = 3, l.spool.bytes+10
+	l.spool.mu.Unlock()
+	if _, err := l.Accept(manifest(t, 2), pack.Source{}); !errors.Is(err, ErrBusy) {
+		t.Errorf("more bytes than fit: %v", err)
+	}
+	on.Store(true)
+	eventually(t, "the spool is empty", func() bool { return len(w.spooled()) == 0 })
+	w.accept(2)
+}
+
+func TestWhatCannotBeKeptIsNotAccepted(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	l := w.open()
+	var rejected *Rejected
+	if _, err := l.Accept([]byte("{}"), pack.Source{}); !errors.As(err, &rejected) {
+		t.Errorf("no manifest: %v", err)
+	}
+	if _, err := l.Accept(manifest(t, 0), pack.Source{Repo: "a/b\nc", Attestation: "self"}); !errors.As(err, &rejected) {
+		t.Errorf("no source: %v", err)
+	}
+	must(t, os.WriteFile(w.cfg.Dir+".spool", nil, 0o600)) // root may write everywhere, but not into a file
+	if _, err := l.Accept(manifest(t, 0), pack.Source{}); !errors.Is(err, ErrStorage) || l.Accepted(digestOf(t, 0)) {
+		t.Errorf("no directory: %v", err)
+	}
+	must(t, os.Remove(w.cfg.Dir+".spool"))
+	w.accept(0)
+}
+
+// Whoever is told that a manifest is accepted may rely on it, also if another request is writing it.
+func TestTwoWhoSubmitOneManifestAreBothToldWhenItIsDurable(t *testing.T) {
+	s := newSpool(filepath.Join(t.TempDir(), "spool"), slog.New(slog.DiscardHandler))
+	digest := digestOf(t, 0)
+	var fresh atomic.Int64
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			first, err := s.put(digest, manifest(t, 0), spoolSource)
+			if err != nil {
+				t.Error(err)
+			}
+			if first {
+				fresh.Add(1)
+			}
+			if got, src, err := s.read(digest); err != nil || !bytes.Equal(got, manifest(t, 0)) || src != spoolSource {
+				t.Errorf("not there: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if fresh.Load() != 1 {
+		t.Errorf("%d were the first", fresh.Load())
+	}
+}
+
+func FuzzSpooled(f *testing.F) {
+	f.Add(marshalSpooled([]byte("{}"), spoolSource))
+	f.Add(marshalSpooled(nil, pack.Source{}))
+	f.Add([]byte(spoolMagic))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if manifest, src, err := parseSpooled(text); err == nil && !bytes.Equal(marshalSpooled(manifest, src), text) {
+			t.Errorf("%q is not what the writer writes", text)
+		}
+	})
+}
+
+// logText is a log that a test reads.
+type logText struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (l *logText) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Reset()
+}
