@@ -164,6 +164,9 @@ func (s Streams) Tell(ran *cobra.Command, err error) *Error {
 	if suggested { // cobra's, for commands
 		told.Hint = "did you mean " + strings.Join(strings.Fields(suggestions), " or ") + "? " + told.Hint
 	}
+	if looks := lookAtInputs(ran, text); looks != "" && told.Code == ExitBadInput {
+		told.Hint = strings.TrimSuffix(looks+"; "+told.Hint, "; ")
+	}
 	fmt.Fprintf(s.Err, "%s: %s\n", ran.CommandPath(), Safe(told.Error()))
 	if told.Hint != "" {
 		fmt.Fprintf(s.Err, "hint: %s\n", Safe(told.Hint))

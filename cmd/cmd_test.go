@@ -3,6 +3,7 @@ package cmd
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -112,6 +113,28 @@ func TestTheFlagWhoseFileIsWrongIsNamed(t *testing.T) {
 		if _, talk := runBody(t, []string{"judge", "--lock", "x.lock"}, func() error { return err }); talk != want {
 			t.Errorf("%q, expected %q", talk, want)
 		}
+	}
+}
+
+func TestARefusedFileOfAnotherFormatIsNamed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.lock")
+	if err := os.WriteFile(path, []byte("PK\x03\x04"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refuse := func(code int) func() error {
+		return func() error { return &Error{Code: code, Err: fmt.Errorf("%s: odd", path), Hint: "see it"} }
+	}
+	const looks = " looks like a zip archive: unpack it first"
+	for _, args := range [][]string{{"judge", "--lock", path}, {"judge", "--lock", "@" + path}, {"judge", path}} {
+		if _, talk := runBody(t, args, refuse(ExitBadInput)); !strings.Contains(talk, "hint: "+path+looks+"; see it\n") {
+			t.Errorf("%v: %s", args, talk)
+		}
+	}
+	if _, talk := runBody(t, []string{"judge", path}, refuse(ExitTampered)); strings.Contains(talk, looks) {
+		t.Errorf("evidence is judged, not guessed at: %s", talk)
+	}
+	if _, talk := runBody(t, []string{"judge", path}, func() error { return BadInput("", "another odd thing") }); strings.Contains(talk, looks) {
+		t.Errorf("the error is about something else: %s", talk)
 	}
 }
 

@@ -15,10 +15,7 @@ import (
 // for (a lock, a signer, an end of validity) must not silently be asked for no more.
 func noEmptyFlag(ran *cobra.Command) (err error) {
 	ran.Flags().Visit(func(f *pflag.Flag) {
-		values := []string{f.Value.String()}
-		if list, ok := f.Value.(pflag.SliceValue); ok {
-			values = list.GetSlice()
-		}
+		values := valuesOf(f)
 		const hint = "is a variable not set? leave the flag out if nothing is meant"
 		switch {
 		case err != nil:
@@ -29,6 +26,13 @@ func noEmptyFlag(ran *cobra.Command) (err error) {
 		}
 	})
 	return err
+}
+
+func valuesOf(f *pflag.Flag) []string {
+	if list, ok := f.Value.(pflag.SliceValue); ok {
+		return list.GetSlice()
+	}
+	return []string{f.Value.String()}
 }
 
 // once is a flag's value that is set once: of two lockfiles the first must not silently be asked for no more.
@@ -130,11 +134,7 @@ func nameFlag(ran *cobra.Command, err error, text string) string {
 	}
 	named := ""
 	ran.Flags().Visit(func(f *pflag.Flag) {
-		values := []string{f.Value.String()}
-		if list, ok := f.Value.(pflag.SliceValue); ok {
-			values = list.GetSlice()
-		}
-		if named == "" && slices.ContainsFunc(values, about) {
+		if named == "" && slices.ContainsFunc(valuesOf(f), about) {
 			named = "--" + f.Name
 		}
 	})

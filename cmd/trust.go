@@ -2,21 +2,23 @@ package cmd
 
 import (
 	"bytes"
+	"fmt"
+	"io"
+	"os"
 	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // ReadAs reads a file that says whom or what to trust, such as roots or a policy, with the parser of its
-// format, which takes all of it or none. What the parser refuses is bad input that names the file; the
-// hint says what the file looks like, if it looks like another format, and is hint if not.
+// format, which takes all of it or none. What the parser refuses is bad input that names the file.
 func ReadAs[T any](path string, limit int64, hint string, parse func(text []byte) (T, error)) (parsed T, err error) {
 	text, err := ReadFile(path, limit)
 	if err != nil {
 		return parsed, err
 	}
 	if parsed, err = parse(text); err != nil {
-		if looks := LooksLike(text); looks != "" {
-			hint = "it looks like " + looks
-		}
 		return parsed, BadInput(hint, "%s: %w", path, err)
 	}
 	return parsed, nil
@@ -36,6 +38,50 @@ var formats = []struct{ start, name string }{
 	{"\xef\xbb\xbf", "text behind a byte order mark: save it as UTF-8 without one"},
 	{"\xff\xfe", "UTF-16: save it as UTF-8"},
 	{"\xfe\xff", "UTF-16: save it as UTF-8"},
+}
+
+// lookAt says what the file looks like, if it is there and looks like something; "" if not.
+func lookAt(path string) string {
+	f, err := os.OpenFile(path, os.O_RDONLY|openNonblock, 0)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	start := make([]byte, 64<<10) // DER tells its length
+	n, _ := io.ReadFull(f, start)
+	if looks := LooksLike(start[:n]); looks != "" {
+		return path + " looks like " + looks
+	}
+	return ""
+}
+
+// HintFormat says on stderr what a refused file looks like, where the refusal itself is no error.
+func (s Streams) HintFormat(path string) {
+	if looks := lookAt(path); looks != "" {
+		fmt.Fprintf(s.Err, "hint: %s\n", Safe(looks))
+	}
+}
+
+// lookAtInputs looks at the files that the command was given and that the error names.
+func lookAtInputs(ran *cobra.Command, text string) (looks string) {
+	look := func(path string) {
+		path = strings.TrimPrefix(path, "@")
+		if looks == "" && path != "" && strings.Contains(text, path) {
+			looks = lookAt(path)
+		}
+	}
+	ran.Flags().Visit(func(f *pflag.Flag) {
+		for _, value := range valuesOf(f) {
+			look(value)
+		}
+	})
+	for _, arg := range ran.Flags().Args() {
+		look(arg)
+	}
+	return looks
 }
 
 // LooksLike says what bytes seem to be, when that is plain and seldom what was asked for: "a zip archive:

@@ -178,6 +178,7 @@ anything. 'assay cards test' runs the fixtures.`,
 				}
 				if err != nil {
 					problems = []string{err.Error()}
+					s.HintFormat(path)
 				} else {
 					problems = card.Problems(bare)
 					object.Members = append(object.Members, jcs.M("card_id", jcs.Str(card.ID)), jcs.M("claim_set_hash", jcs.Str(hashOf(card))))

@@ -381,6 +381,7 @@ valid, 2 if it is not, and 3 if there is none.`,
 				if err := tellBroken(s, path, broken, asJSON); err != nil {
 					return err
 				}
+				s.HintFormat(path)
 				return verdict(cmd.ExitTampered)
 			}
 			if asJSON {
