@@ -679,6 +679,108 @@ func TestALongTornLineIsSetAsideLikeAShortOne(t *testing.T) {
 	}
 }
 
+// A tail of gigabytes, such as a disk leaves that lost its journal, is neither read through nor copied while
+// every program that records waits. The file is sparse: what is asked for here is that nobody walks it.
+func TestAnEndlessTornTailHoldsNobodyUp(t *testing.T) {
+	for _, size := range []int64{maxBack + 1<<20, 5 << 30} {
+		s := newStore(t)
+		first := emit(t, s, "t1")
+		path := read(t, s, "t1").Path
+		before, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(path, size); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		receipts := []jcs.Value{emit(t, s, "t1"), emit(t, s, "t1")}
+		other := emit(t, s, "t2")
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("%d bytes: three receipts took %v", size, took)
+		}
+		// Nothing is lost, nothing is there twice, and the gap in seq tells of what nobody can count.
+		for i, r := range receipts {
+			if seq := number(t, r, "seq"); seq != size+1+int64(i) {
+				t.Errorf("%d bytes: receipt %d has seq %d", size, i, seq)
+			}
+		}
+		if a, b, c := number(t, receipts[0], "_store_seq"), number(t, receipts[1], "_store_seq"), number(t, other, "_store_seq"); a != 1 || b != 2 || c != 3 {
+			t.Errorf("%d bytes: _store_seq %d, %d, %d", size, a, b, c)
+		}
+		file, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head := make([]byte, len(before))
+		_, err = file.ReadAt(head, 0)
+		if err := errors.Join(err, file.Close()); err != nil || !bytes.Equal(head, before) {
+			t.Errorf("%d bytes: the first receipt is %q, %v", size, head, err)
+		}
+		if _, err := os.Lstat(tornPath(path)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%d bytes: the tail was set aside: %v", size, err)
+		}
+		if size > 1<<30 {
+			continue // reading through it is for who packs the trace
+		}
+		trace := read(t, s, "t1")
+		if len(trace.Receipts) != 3 || trace.NumBad != 1 || trace.TornTail != 0 {
+			t.Errorf("%d receipts, %d bad lines, %d bytes torn", len(trace.Receipts), trace.NumBad, trace.TornTail)
+		}
+		if id, _ := trace.Receipts[0].Get("receipt_id"); id.Text != idOf(first) {
+			t.Errorf("the first receipt is %s", id.Text)
+		}
+	}
+}
+
+// The same of a tail that nobody has ended yet: who reads it does not keep others from recording.
+func TestAnEndlessTornTailIsLeftOut(t *testing.T) {
+	s := newStore(t)
+	emit(t, s, "t1")
+	path := read(t, s, "t1").Path
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, maxBack+5<<20); err != nil {
+		t.Fatal(err)
+	}
+	if trace := read(t, s, "t1"); len(trace.Receipts) != 1 || trace.TornTail != maxBack+5<<20-info.Size() || trace.Torn != 1 {
+		t.Errorf("%d receipts, %d bytes torn, %d lines", len(trace.Receipts), trace.TornTail, trace.Torn)
+	}
+}
+
+// A line too long to be one, that somebody ended, is walked through no more than a torn one.
+func TestAnEndlessLineHoldsNobodyUp(t *testing.T) {
+	s := newStore(t)
+	emit(t, s, "t1")
+	path := read(t, s, "t1").Path
+	const size = 5 << 30
+	if err := os.Truncate(path, size); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = file.WriteString("\n")
+	if err := errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	if seq := number(t, emit(t, s, "t1"), "seq"); seq != size+2 {
+		t.Errorf("seq %d", seq)
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
+func idOf(r jcs.Value) string {
+	id, _ := r.Get("receipt_id")
+	return id.Text
+}
+
 func TestRecentTracesAreListedNewestFirst(t *testing.T) {
 	s := newStore(t)
 	if ids := s.Recent(time.Time{}, 3); len(ids) != 0 {

@@ -173,6 +173,9 @@ func (s *Store) record(counter, file *os.File, now time.Time, traceID string, dr
 	}
 	receipts := make([]jcs.Value, len(drafts))
 	var text []byte
+	if end.over {
+		text = append(text, '\n') // it stays where it is, as a line that every reader leaves out and counts
+	}
 	for i, d := range drafts {
 		n := int64(i)
 		if receipts[i], err = d.receipt(now, traceID, seq+n, storeSeq+n); err != nil {
@@ -230,7 +233,8 @@ func (d draft) receipt(now time.Time, traceID string, seq, storeSeq int64) (jcs.
 
 // setAside moves a line without its newline to the .torn file beside the trace. It is a receipt whose
 // Emit never returned, so nobody relies on it; but a line must not be glued to it, and ending it with a
-// newline would leave a line that no reader can read. If we stop in between, it is set aside twice.
+// newline would leave a line that no reader can read. If we stop in between, it is set aside twice. What is
+// longer than maxBack is no receipt of anybody's, and too long to copy while others wait.
 func setAside(file *os.File, end ending) error {
 	torn, err := openLocked(tornPath(file.Name()), os.O_WRONLY|os.O_APPEND|os.O_CREATE, false)
 	if err != nil {

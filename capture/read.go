@@ -78,7 +78,13 @@ func (t *Trace) open() (err error) {
 	if err != nil {
 		return err
 	}
-	if t.Size, err = wholeLines(t.file, info.Size()); err != nil {
+	if t.Size, err = wholeLines(t.file, info.Size(), maxBack); errors.Is(err, errEndless) {
+		// Nobody will cut it off, so no lock is needed to find where it begins, and no Emit waits for us.
+		if err = unlock(t.file); err == nil {
+			t.Size, err = wholeLines(t.file, info.Size(), info.Size())
+		}
+	}
+	if err != nil {
 		return err
 	}
 	if t.TornTail = info.Size() - t.Size; t.TornTail > 0 {
@@ -293,8 +299,15 @@ func highestOf(path, member string) (highest int64, without bool, err error) {
 		return 0, false, err
 	}
 	defer file.Close()
+	if highest, without, err = highestIn(file, member); err != nil {
+		return 0, false, fmt.Errorf("%s: %w", path, err)
+	}
+	return highest, without, nil
+}
+
+func highestIn(lines io.Reader, member string) (highest int64, without bool, err error) {
 	highest = -1
-	_, err = eachLine(file, func(_ int, line []byte, err error) error {
+	_, err = eachLine(lines, func(_ int, line []byte, err error) error {
 		if err != nil {
 			return nil
 		}
@@ -305,10 +318,7 @@ func highestOf(path, member string) (highest int64, without bool, err error) {
 		}
 		return nil
 	})
-	if err != nil {
-		return 0, false, fmt.Errorf("%s: %w", path, err)
-	}
-	return highest, without, nil
+	return highest, without, err
 }
 
 // integer is the value of a member, -1 if it is no integer from 0 on.
@@ -326,14 +336,25 @@ type ending struct {
 	torn int64     // bytes after the last newline
 	last jcs.Value // the last receipt; null if there is none
 	bad  bool      // the last line is there and is none
+	over bool      // the unfinished line is longer than maxBack: torn is not known, and it stays where it is
 	near []byte    // some lines before it
 }
 
-// wholeLines is the size up to the last newline.
-func wholeLines(file *os.File, size int64) (int64, error) {
+// maxBack bounds how far an Emit reads back, and how much it sets aside: four times the longest line. All
+// other programs that record wait for it.
+const maxBack = 4 * maxLine
+
+var errEndless = errors.New("its last line has no beginning near its end")
+
+// wholeLines is the size up to the last newline, errEndless if that is not among the last limit bytes and
+// not the beginning of the file.
+func wholeLines(file *os.File, size, limit int64) (int64, error) {
 	text := make([]byte, 1) // nearly always a newline
-	for size > 0 {
-		text = text[:min(int64(cap(text)), size)]
+	for least := size - limit; size > 0; {
+		if size <= least {
+			return 0, errEndless
+		}
+		text = text[:min(int64(len(text)), size)]
 		if _, err := file.ReadAt(text, size-int64(len(text))); err != nil && err != io.EOF {
 			return 0, err
 		}
@@ -341,19 +362,23 @@ func wholeLines(file *os.File, size int64) (int64, error) {
 			return size - int64(len(text)) + int64(i) + 1, nil
 		}
 		size -= int64(len(text))
-		text = make([]byte, 64<<10)
+		if len(text) == 1 {
+			text = make([]byte, 1<<20)
+		}
 	}
 	return 0, nil
 }
 
-// lastLine reads a trace file backwards as far as it takes to see its last whole line.
+// lastLine reads a trace file backwards as far as it takes to see its last whole line, but not for ever.
 func lastLine(file *os.File) (ending, error) {
 	info, err := file.Stat()
 	if err != nil {
 		return ending{}, err
 	}
-	whole, err := wholeLines(file, info.Size())
-	if err != nil {
+	whole, err := wholeLines(file, info.Size(), maxBack)
+	if errors.Is(err, errEndless) {
+		return ending{size: info.Size(), over: true, bad: true}, nil
+	} else if err != nil {
 		return ending{}, err
 	}
 	end := ending{size: info.Size(), torn: info.Size() - whole}
@@ -387,23 +412,45 @@ func lastLine(file *os.File) (ending, error) {
 }
 
 // next is the seq of the next receipt, and the least _store_seq that it may have: one more than those of
-// the last receipt. If that has none, some other program wrote it: then the highest of the file count.
+// the last receipt. If that has none, some other program wrote it: then the highest of the last maxBack bytes
+// count. If there is no receipt in them either, nobody knows how many there were: seq goes on from the size of
+// the file in bytes, which no number of lines before can have reached, and _store_seq from the counter.
 func (e ending) next(file *os.File) (seq, storeSeq int64, err error) {
 	if e.last.Kind == jcs.Null && !e.bad {
 		return 0, 0, nil
 	}
 	seq, storeSeq = integer(e.last, "seq"), integer(e.last, "_store_seq")
 	if seq < 0 {
-		if seq, _, err = highestOf(file.Name(), "seq"); err != nil {
+		var all bool
+		if seq, all, err = e.highestNear(file, "seq"); err != nil {
 			return 0, 0, err
+		} else if seq < 0 && !all {
+			seq = e.size
 		}
 	}
 	if storeSeq < 0 {
-		if storeSeq, _, err = highestOf(file.Name(), "_store_seq"); err != nil {
+		if storeSeq, _, err = e.highestNear(file, "_store_seq"); err != nil {
 			return 0, 0, err
 		}
 	}
 	return max(seq, e.nearSeq(seq)) + 1, storeSeq + 1, nil
+}
+
+// highestNear is the highest value of a member in the last maxBack bytes, -1 if there is none, and whether
+// those are the whole file.
+func (e ending) highestNear(file *os.File, member string) (highest int64, all bool, err error) {
+	from := max(0, e.size-e.torn-maxBack)
+	near := bufio.NewReaderSize(io.NewSectionReader(file, from, e.size-e.torn-from), 64<<10)
+	if from > 0 { // most likely within a line
+		for err = bufio.ErrBufferFull; errors.Is(err, bufio.ErrBufferFull); {
+			_, err = near.ReadSlice('\n')
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return 0, false, err
+		}
+	}
+	highest, _, err = highestIn(near, member)
+	return highest, from == 0, err
 }
 
 // nearSeq is the highest seq of the lines near the end, -1 if there is nothing to find: each process of the
