@@ -158,6 +158,10 @@ func readSmall(dir, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer root.Close()
+	// The store calls what is no regular file missing; here "missing" has a meaning.
+	if info, err := root.Lstat(name); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", filepath.Join(dir, name))
+	}
 	return (&store{root}).readFile(name, trust.MaxSize)
 }
 
