@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"testing"
 	"time"
 )
@@ -37,5 +38,36 @@ func TestADueCheckpointWaitsForSubmissionsOnTheirWayButAtMostHalfAnInterval(t *t
 	p.loop.draining = true
 	if due := p.due(start); due != 0 {
 		t.Errorf("a closing log waits %s", due)
+	}
+}
+
+// While nothing is published the next try is near, however long the interval.
+func TestATryThatDidNotPublishIsRepeatedWithinASecond(t *testing.T) {
+	trouble := errors.New("no quorum")
+	for interval, pause := range map[time.Duration]time.Duration{
+		20 * time.Millisecond: 20 * time.Millisecond,
+		time.Second:           time.Second,
+		time.Second + 1:       time.Second,
+		time.Hour:             time.Second,
+	} {
+		p := &publisher{interval: interval}
+		start := time.Now()
+		p.loop.started = start
+		for _, round := range []*round{{published: false}, {published: true}} {
+			for _, err := range []*error{nil, &trouble} {
+				p.loop.round = round
+				p.trouble.Store(err)
+				want := pause
+				if round.published && err == nil {
+					want = interval
+				}
+				if due := p.due(start); due != want {
+					t.Errorf("interval %s, published %t, trouble %t: due in %s, want %s", interval, round.published, err != nil, due, want)
+				}
+				if due := p.due(start.Add(want)); due != 0 {
+					t.Errorf("interval %s, published %t, trouble %t: not due after %s but %s later", interval, round.published, err != nil, want, due)
+				}
+			}
+		}
 	}
 }
