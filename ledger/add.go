@@ -293,12 +293,17 @@ func (l *Log) timestamp(digest [32]byte) ([]byte, error) {
 		err = errors.New("it answers without a token")
 	}
 	if err == nil {
+		if n := l.untimed.Swap(0); n > 0 {
+			l.cfg.Log.Info("entries get timestamps again", "logged_without", n)
+		}
 		return token.DER, nil
 	}
 	if l.cfg.Timestamps == TimestampsRequired {
 		return nil, fmt.Errorf("%w: %w", ErrTimestamp, err)
 	}
-	l.cfg.Log.Warn("an entry is logged without a timestamp", "err", err)
+	if l.untimed.Add(1) == 1 {
+		l.cfg.Log.Warn("entries are logged without a timestamp", "err", err)
+	}
 	return nil, nil
 }
 

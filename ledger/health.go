@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -85,15 +84,26 @@ func (l *Log) storageReason() *Reason {
 	return nil
 }
 
-// timestampReason asks a Timestamper that knows whether it would answer now. Where a timestamp is
-// only preferred, an entry is logged without one.
 func (l *Log) timestampReason() *Reason {
+	if err := l.noTimestamps(); err != nil && l.cfg.Timestamps == TimestampsRequired {
+		return &Reason{"timestamps", "No timestamp authority answers, and every entry needs a timestamp.", fmt.Errorf("%w: %w", ErrTimestamp, err)}
+	}
+	return nil
+}
+
+// noTimestamps asks a Timestamper that knows whether it would answer now.
+func (l *Log) noTimestamps() error {
 	tsa, ok := l.cfg.TSA.(interface{ Health() error })
-	if !ok || l.cfg.Timestamps != TimestampsRequired {
+	if !ok || l.cfg.Timestamps == TimestampsOff {
 		return nil
 	}
-	if err := tsa.Health(); err != nil {
-		return &Reason{"timestamps", "No timestamp authority answers, and every entry needs a timestamp.", errors.Join(ErrTimestamp, err)}
+	return tsa.Health()
+}
+
+// Notes are what submissions go without now although they are logged: a timestamp that is only preferred.
+func (l *Log) Notes() []Reason {
+	if err := l.noTimestamps(); err != nil && l.cfg.Timestamps == TimestampsPreferred {
+		return []Reason{{"timestamps", "No timestamp authority answers: entries are logged without a timestamp.", err}}
 	}
 	return nil
 }

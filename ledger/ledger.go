@@ -130,6 +130,8 @@ type Log struct {
 	calls  chan struct{} // one for each running Add
 	fatal  atomic.Pointer[error]
 
+	untimed atomic.Int64 // entries in a row for which no timestamp was to be had
+
 	working  sync.WaitGroup // admissions; Add only under mu, and not when closing
 	spooling sync.WaitGroup // accepted manifests that wait to be logged; likewise
 	closed   chan struct{}  // closed when everything has ended

@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -218,6 +220,67 @@ func TestARequiredTimestampThatCannotBeHadMeansNoEntry(t *testing.T) {
 		if !a.New || a.Entry.Index != 0 || len(a.Entry.Entry.TimestampToken) == 0 {
 			t.Errorf("mode %q: %+v", mode, a.Entry)
 		}
+	}
+}
+
+// probedTSA is a Timestamper that knows whether it would answer.
+type probedTSA struct {
+	tsaFunc
+	health error
+}
+
+func (p *probedTSA) Health() error { return p.health }
+
+func TestReadinessTellsThatNoTimestampWouldBeHad(t *testing.T) {
+	silent := func(context.Context, [32]byte) (*timestamp.Token, error) { return nil, errors.New("no answer") }
+	for _, mode := range []TimestampMode{TimestampsRequired, TimestampsPreferred, TimestampsOff} {
+		tsa := &probedTSA{tsaFunc: silent}
+		w := newWorld(t, 0, 0, func(c *Config) { c.Timestamps, c.TSA = mode, tsa })
+		l := w.open()
+		eventually(t, "ready", func() bool { return l.Health(t.Context()) == nil })
+		if notes := l.Notes(); len(notes) != 0 {
+			t.Errorf("mode %q: %v", mode, notes)
+		}
+		tsa.health = errors.New("tsa.example is dead")
+		health, notes := l.Health(t.Context()), l.Notes()
+		var why *NotReady
+		if told := errors.As(health, &why) && why.Reasons[0].About == "timestamps" && errors.Is(health, ErrTimestamp) &&
+			!strings.Contains(why.Reasons[0].Public, "tsa.example"); told != (mode == TimestampsRequired) {
+			t.Errorf("mode %q: %v", mode, health)
+		}
+		if told := len(notes) == 1 && notes[0].About == "timestamps"; told != (mode == TimestampsPreferred) {
+			t.Errorf("mode %q: notes %v", mode, notes)
+		}
+	}
+}
+
+func TestEntriesWithoutATimestampAreLoggedOnce(t *testing.T) {
+	var text bytes.Buffer // slog writes one line at a time
+	up := false
+	w := newWorld(t, 0, 0, func(c *Config) {
+		c.Timestamps, c.Log = TimestampsPreferred, slog.New(slog.NewTextHandler(&text, nil))
+		c.TSA = tsaFunc(func(context.Context, [32]byte) (*timestamp.Token, error) {
+			if !up {
+				return nil, errors.New("no answer")
+			}
+			return &timestamp.Token{DER: []byte{0x30, 0}}, nil
+		})
+	})
+	l := w.open()
+	for range 5 {
+		if _, err := l.timestamp([32]byte{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	up = true
+	for range 5 {
+		if _, err := l.timestamp([32]byte{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(t, l.Close(t.Context()))
+	if n := strings.Count(text.String(), "timestamp"); n != 2 || !strings.Contains(text.String(), "logged_without=5") {
+		t.Errorf("%s", &text)
 	}
 }
 

@@ -419,7 +419,7 @@ func (w *world) timestamped(dir string) {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(authority.RootPEM())
-	client := timestamp.Client{URLs: []string{"tsa"}, Options: timestamp.Options{Roots: roots}, Now: func() time.Time { return now },
+	client := timestamp.Client{URL: "tsa", Options: timestamp.Options{Roots: roots}, Now: func() time.Time { return now },
 		Post: func(_ context.Context, _ string, request []byte) ([]byte, error) {
 			return authority.Respond(request, now), nil
 		}}
@@ -471,10 +471,10 @@ func TestRootsAreReadWholeByEveryCommandOrTheyAreBadInput(t *testing.T) {
 		{"a key behind", good + key, `certificate 2: line`, ""},
 		{"corrupt, another behind", strings.Replace(good, "MII", "!II", 1) + other, "certificate 1: line 2: no base64", ""},
 		{"cut short, another behind", good[:300] + "\n" + other, "certificate 1: line", ""},
-		{"byte order mark, another behind", "\ufeff" + good + other, "certificate 1: line 1: a byte order mark", "it looks like text behind a byte order mark"},
+		{"byte order mark, another behind", "\ufeff" + good + other, "certificate 1: line 1: a byte order mark", "looks like text behind a byte order mark"},
 		{"DER", string(block.Bytes), "a certificate in DER, want PEM", "openssl x509 -inform der"},
-		{"zip", "PK\x03\x04 and so on", "no certificate in it", "it looks like a zip archive"},
-		{"a web page", "<!DOCTYPE html><html>", "no certificate in it", "it looks like a web page"},
+		{"zip", "PK\x03\x04 and so on", "no certificate in it", "looks like a zip archive"},
+		{"a web page", "<!DOCTYPE html><html>", "no certificate in it", "looks like a web page"},
 		{"empty", "", "it is empty", ""},
 	} {
 		if err := os.WriteFile("roots.pem", []byte(tt.text), 0o600); err != nil {

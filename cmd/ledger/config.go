@@ -149,10 +149,8 @@ func (c config) check() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return cmd.BadInput("", "listen address %q is not HOST:PORT", c.Listen)
 	}
-	for _, u := range c.TSA {
-		if err := tsa.CheckURL(u); err != nil {
-			return cmd.BadInput("", "%v", err)
-		}
+	if err := tsa.CheckURLs(c.TSA); err != nil {
+		return cmd.BadInput("", "%v", err)
 	}
 	return nil
 }

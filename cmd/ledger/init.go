@@ -154,7 +154,7 @@ func (n *newLedger) write(ctx context.Context, d dir) error {
 			return err
 		}
 	}
-	logConfig, err := openConfig(d, n.conf, n.roots, nil, nil) // no logger: Tessera tells of every file that is not there yet
+	logConfig, err := openConfig(d, n.conf, nil, nil) // no logger: Tessera tells of every file that is not there yet
 	if err != nil {
 		return err
 	}

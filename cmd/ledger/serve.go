@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"time"
@@ -60,7 +61,7 @@ func serve(ctx context.Context, s cmd.Streams, d dir, conf config, rate float64)
 	if err != nil {
 		return err
 	}
-	logConfig, err := openConfig(d, conf, roots, x, log)
+	logConfig, err := openConfig(d, conf, x, log)
 	if err != nil {
 		return err
 	}
@@ -70,6 +71,14 @@ func serve(ctx context.Context, s cmd.Streams, d dir, conf config, rate float64)
 	if conf.Guard == "" {
 		log.Warn("the guard lies inside the ledger's directory: a backup takes it along, and a log that is restored with its guard has forgotten what was signed since; move it to another path, and name that path as \"guard\" in ledger.json",
 			"guard", logConfig.GuardDir)
+	}
+	if conf.Timestamps != ledger.TimestampsOff {
+		authorities, err := tsa.NewChain(tsa.Config{URLs: conf.TSA, Options: timestamp.Options{Roots: roots.Pool()}, Log: log, Jitter: rand.Float64})
+		if err != nil {
+			return cmd.BadInput("", "%s: %v", d.config(), err)
+		}
+		defer authorities.Close()
+		logConfig.TSA = authorities
 	}
 	for _, w := range logConfig.Policy.Witnesses() {
 		if w.URL == "" {
@@ -122,7 +131,7 @@ func trustedRoots(d dir, conf config) (*timestamp.Roots, error) {
 }
 
 // openConfig is the ledger.Config of a directory.
-func openConfig(d dir, conf config, roots *timestamp.Roots, x *index.Index, log *slog.Logger) (ledger.Config, error) {
+func openConfig(d dir, conf config, x *index.Index, log *slog.Logger) (ledger.Config, error) {
 	secret, err := readKey(d.key())
 	if err != nil {
 		return ledger.Config{}, err
@@ -144,9 +153,6 @@ func openConfig(d dir, conf config, roots *timestamp.Roots, x *index.Index, log 
 	}
 	if x != nil {
 		c.Index = x
-	}
-	if conf.Timestamps != ledger.TimestampsOff {
-		c.TSA = &timestamp.Client{URLs: conf.TSA, Options: timestamp.Options{Roots: roots.Pool()}, Post: tsa.Post(&http.Client{Timeout: 10 * time.Second})}
 	}
 	return c, nil
 }

@@ -93,6 +93,30 @@ func TestOperatingALedger(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+	t.Run("a dead timestamp authority is told by readyz, and asked again until it answers", func(t *testing.T) {
+		if err := d.stop("tsa"); err != nil {
+			t.Fatal(err)
+		}
+		if status, body, err := d.send(ctx, d.url("ledger")+"/v1/entries", "application/json", testManifest(t, 3)); err != nil || status != 503 || !strings.Contains(string(body), "timestamp-unavailable") {
+			t.Errorf("an entry: status %d, %v: %s", status, err, body)
+		}
+		if status, body := readyz(t, d); status != 503 || !strings.Contains(body, "No timestamp authority answers, and every entry needs a timestamp.") || strings.Contains(body, d.servers["tsa"].address) {
+			t.Errorf("readyz: %d %s", status, body)
+		}
+		if err := d.start(ctx, "tsa"); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+			status, body := readyz(t, d)
+			if status == 200 {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("readyz: %d %s", status, body)
+			}
+		}
+		submit(t, d, 3)
+	})
 	t.Run("SIGTERM while it starts ends it with 0", func(t *testing.T) {
 		if err := d.stop("ledger"); err != nil {
 			t.Fatal(err)
@@ -124,6 +148,20 @@ func TestOperatingALedger(t *testing.T) {
 			t.Errorf("it ended with %v: %s", err, out.String())
 		}
 	})
+}
+
+func readyz(t *testing.T, d *demo) (status int, body string) {
+	t.Helper()
+	answer, err := http.Get(d.url("ledger") + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.StatusCode, string(text)
 }
 
 // submit logs a manifest and returns its index.

@@ -105,7 +105,7 @@ func newWorld(ctx context.Context, timestamps ledger.TimestampMode, inProcess bo
 		Dir: filepath.Join(w.dir, "log"), GuardDir: filepath.Join(w.dir, "guard"), Signer: signer, Policy: policy, Index: x,
 		Timestamps: timestamps, Interval: interval, Log: quiet,
 		MaxPending: 4 * 2048, // four times the writers of bulk: being refused is not what is measured
-		TSA:        &timestamp.Client{URLs: []string{tsaURL}, Options: timestamp.Options{Roots: roots}, Post: tsa.Post(w.http)},
+		TSA:        &timestamp.Client{URL: tsaURL, Options: timestamp.Options{Roots: roots}, Post: tsa.Post(w.http)},
 	}
 	if !inProcess {
 		self, err := os.Executable()

@@ -76,7 +76,7 @@ func newWorld(t *testing.T) *world {
 	config := ledger.Config{
 		Dir: filepath.Join(dir, "log"), GuardDir: filepath.Join(dir, "guard"),
 		Signer: must(trust.NewLogSigner(secret))(t), Policy: w.policy, Index: x,
-		TSA:      &timestamp.Client{URLs: []string{tsaURL}, Options: timestamp.Options{Roots: w.roots}, Post: tsa.Post(http.DefaultClient)},
+		TSA:      &timestamp.Client{URL: tsaURL, Options: timestamp.Options{Roots: w.roots}, Post: tsa.Post(http.DefaultClient)},
 		Interval: 100 * time.Millisecond, Log: quiet,
 	}
 	if err := ledger.Create(ctx, config); err != nil {

@@ -39,6 +39,7 @@ type Log interface {
 	Prove(ctx context.Context, index int64) (*pack.Anchored, error)
 	Tile(ctx context.Context, path string) ([]byte, error)
 	Health(ctx context.Context) error
+	Notes() []ledger.Reason // what submissions go without although Health is nil
 
 	// Accept is Add for those who do not wait: durable when it returns. Accepted tells whether a
 	// manifest is on its way.
@@ -265,7 +266,11 @@ func trustOnly(proxies []netip.Prefix) []echo.TrustOption {
 func (h *Handler) ready(c echo.Context) error {
 	err := h.cfg.Log.Health(c.Request().Context())
 	if err == nil {
-		return writeText(c, http.StatusOK, noStore, "ready\n")
+		text := "ready\n"
+		for _, note := range h.cfg.Log.Notes() {
+			text += fmt.Sprintf("note: %s: %s\n", note.About, note.Public)
+		}
+		return writeText(c, http.StatusOK, noStore, text)
 	}
 	p := notReady
 	var why *ledger.NotReady

@@ -229,6 +229,10 @@ func TestReadyzNamesEveryReasonAndNoPath(t *testing.T) {
 	if w := ask(h, "GET", "/readyz", ""); w.Code != 200 || w.Body.String() != "ready\n" {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
+	l.notes = []ledger.Reason{{About: "timestamps", Public: "No timestamp authority answers.", Err: errTest}}
+	if w := ask(h, "GET", "/readyz", ""); w.Code != 200 || w.Body.String() != "ready\nnote: timestamps: No timestamp authority answers.\n" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
 	l.health = &ledger.NotReady{Reasons: []ledger.Reason{
 		{About: "storage", Public: "Storage refuses writes.", Err: errTest},
 		{About: "witnesses", Public: "w1 does not cosign.", Err: errTest},

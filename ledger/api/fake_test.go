@@ -34,6 +34,7 @@ type fakeLog struct {
 	tiles  map[string][]byte
 	asked  []string // tile paths that reached the log
 	health error
+	notes  []ledger.Reason
 
 	// add replaces Add when it is set.
 	add func(ctx context.Context, manifest []byte, src pack.Source) (*pack.Anchored, error)
@@ -102,6 +103,7 @@ func (f *fakeLog) Tile(_ context.Context, path string) ([]byte, error) {
 }
 
 func (f *fakeLog) Health(context.Context) error { return f.health }
+func (f *fakeLog) Notes() []ledger.Reason       { return f.notes }
 
 func (f *fakeLog) Accept(manifest []byte, src pack.Source) ([32]byte, error) {
 	return f.accept(manifest, src)
@@ -154,6 +156,7 @@ func (b broken) Tile(context.Context, string) ([]byte, error)                  {
 func (b broken) Accept([]byte, pack.Source) (d [32]byte, err error)            { return d, b.err }
 func (b broken) Accepted([32]byte) bool                                        { return false }
 func (b broken) Health(context.Context) error                                  { return b.err }
+func (b broken) Notes() []ledger.Reason                                        { return nil }
 func (b broken) Find(context.Context, [32]byte) (int64, bool, error)           { return 0, false, b.err }
 func (b broken) FindPackRoot(context.Context, [32]byte) ([]int64, error)       { return nil, b.err }
 func (b broken) Search(context.Context, index.Query) (found []int64, er error) { return nil, b.err }

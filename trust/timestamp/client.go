@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math/big"
-	"net/url"
 	"time"
 )
 
@@ -17,9 +16,10 @@ const (
 	defaultMaxAge = 10 * time.Minute // how far a token may lie behind the question
 )
 
-// Client asks TSAs in order until one gives a token that verifies.
+// Client asks one TSA. Which of several, and what to do when it fails, is not its business: ledger/tsa
+// has that.
 type Client struct {
-	URLs    []string
+	URL     string
 	Options Options                                                               // Nonce is ours; NotAfter can only be made earlier
 	MaxAge  time.Duration                                                         // genTime may lie so far before now; 0: 10 minutes
 	Rand    io.Reader                                                             // nil: crypto/rand
@@ -27,32 +27,15 @@ type Client struct {
 	Post    func(ctx context.Context, url string, request []byte) ([]byte, error) // carries the request; ledger/tsa has the HTTP one
 }
 
-// Timestamp returns a verified token over the digest, from the first TSA that gives one.
-// When none does, the error joins one error per URL asked.
+// Timestamp returns a verified token over the digest. Its errors do not show the URL, which may hold a
+// password.
 func (c *Client) Timestamp(ctx context.Context, digest [32]byte) (*Token, error) {
-	if len(c.URLs) == 0 {
+	if c.URL == "" {
 		return nil, errors.New("timestamp: no TSA URL configured")
 	}
 	if c.Post == nil {
 		return nil, errors.New("timestamp: the client has no Post to carry requests")
 	}
-	var errs []error
-	for _, address := range c.URLs {
-		if err := ctx.Err(); err != nil {
-			errs = append(errs, err)
-			break
-		}
-		token, err := c.ask(ctx, address, digest)
-		if err == nil {
-			return token, nil
-		}
-		errs = append(errs, fmt.Errorf("asking %s: %w", redacted(address), err))
-	}
-	return nil, errors.Join(errs...)
-}
-
-// ask uses a new nonce for each TSA, so that none can answer with what another was asked.
-func (c *Client) ask(ctx context.Context, address string, digest [32]byte) (*Token, error) {
 	nonce, err := newNonce(c.Rand)
 	if err != nil {
 		return nil, err
@@ -62,7 +45,7 @@ func (c *Client) ask(ctx context.Context, address string, digest [32]byte) (*Tok
 		return nil, err
 	}
 	asked := c.now()
-	response, err := c.Post(ctx, address, request)
+	response, err := c.Post(ctx, c.URL, request)
 	if err != nil {
 		return nil, err
 	}
@@ -84,15 +67,6 @@ func (c *Client) ask(ctx context.Context, address string, digest [32]byte) (*Tok
 			token.Time.Format(time.RFC3339), c.maxAge())
 	}
 	return token, nil
-}
-
-// redacted is for errors: an address from the configuration may hold a password.
-func redacted(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return "a TSA whose URL does not parse"
-	}
-	return u.Redacted()
 }
 
 func (c *Client) now() time.Time {

@@ -22,7 +22,7 @@ func ExampleClient() {
 	roots.AppendCertsFromPEM(authority.RootPEM())
 
 	client := timestamp.Client{
-		URLs:    []string{"https://tsa.example/"},
+		URL:     "https://tsa.example/",
 		Options: timestamp.Options{Roots: roots},
 		Now:     func() time.Time { return now },
 		Post: func(_ context.Context, _ string, request []byte) ([]byte, error) {
