@@ -249,7 +249,7 @@ const (
 // asking are the flags of a case. A corpus may come from anybody: it may have verify-pack read its own files,
 // but no others, and write nothing.
 var asking = map[string]value{
-	"--require-claim-pass": nothing, "--require-ci-binding": nothing, "--require-anchor": nothing, "--require-pinned": nothing, "--check-expiry": nothing, "--refuse-superseded": nothing,
+	"--require-claim-pass": nothing, "--require-ci-binding": nothing, "--require-anchor": nothing, "--require-pinned": nothing, "--check-expiry": nothing, "--refuse-superseded": nothing, "--strict": nothing,
 	"--lock": file, "--run-card": file, "--trusted-signer": file, "--coverage-contract": file, "--policy": file, "--tsa-roots": file, "--proof": file,
 	"--min-coverage": word, "--max-age-hours": word, "--now": word, "--timestamp": word,
 	"--expected-commit-sha": word, "--expected-repo": word, "--expected-ref": word, "--expected-workflow": word, "--expected-run": word,

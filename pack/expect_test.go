@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/trusttest"
 )
 
 func (r *Result) codes() (codes []string) {
@@ -353,6 +355,61 @@ func TestEveryExpectationHasItsStatusAndItsRank(t *testing.T) {
 		r := &Result{Integrity: Pass, require: Options{Contract: contract}, Coverage: &CoverageResult{Verdict: v}}
 		if (r.ExitCode() == 0) != (v == Pass) {
 			t.Errorf("coverage %q: exit %d", v, r.ExitCode())
+		}
+	}
+}
+
+// With Strict a verdict of 0 has no gap: each thing taken away is an exit of its own.
+func TestStrictLeavesNoGapOpen(t *testing.T) {
+	s := smallSpec(t)
+	w := anchored{log: trusttest.NewLog("example.com/log"), witness: trusttest.NewWitness("w1", trust.Ed25519Cosigner)}
+	w.policy = trusttest.Policy(w.log, []*trusttest.Witness{w.witness}, 1)
+	authority, roots := newAuthority(t, loggedAt)
+	me := [32]byte(sha256.Sum256(testSigner.Public()))
+	warning := callsCard(t)
+	warning.Claims = slices.Clone(warning.Claims)
+	for i := range warning.Claims {
+		warning.Claims[i].Severity, warning.Claims[i].Check, warning.Claims[i].Params = "warning", "receipt_count_ge", mustParse(t, `{"min_count":99}`)
+	}
+	session := mustParse(t, `{"receipt_id":"r_s","type":"session_metadata","recorded_by":"assay run","timestamp":"2026-01-15T10:00:00.000000+00:00","schema_version":"3.0","seq":0}`)
+	for _, c := range []struct {
+		what   string
+		spec   func(*Spec)
+		o      func(*Options)
+		bare   bool // the entry has no token
+		status string
+		exit   int
+	}{
+		{"nothing", nil, nil, false, StatusOK, 0},
+		{"the pin", nil, func(o *Options) { o.TrustedSigners = nil }, false, StatusSigner, 2},
+		{"the proof", nil, func(o *Options) { o.Proof = nil }, false, StatusWitness, 2},
+		{"the policy", nil, func(o *Options) { o.Policy = nil }, false, StatusWitness, 2},
+		{"the roots", nil, func(o *Options) { o.TSARoots = nil }, false, StatusWitness, 2},
+		{"the token", nil, nil, true, StatusWitness, 2},
+		{"the token, and that were allowed", nil, func(o *Options) { o.TimeOptional = true }, true, StatusWitness, 2},
+		{"the checks", func(s *Spec) { s.Cards = nil }, nil, false, StatusClaims, 1},
+		{"their success", func(s *Spec) { s.Cards = []Card{builtin("no_breakglass"), callsCard(t)}; s.Receipts = s.Receipts[:1] }, nil, false, StatusClaims, 1},
+		{"all but warnings that fail", func(s *Spec) { s.Cards = []Card{warning} }, nil, false, StatusClaims, 1},
+		{"its validity", func(s *Spec) { s.ValidUntil = builtAt.Add(time.Second).Format(time.RFC3339) }, nil, false, StatusExpired, 1},
+		{"its being the latest", func(s *Spec) { s.SupersededBy = "pack_next" }, nil, false, StatusReplaced, 1},
+		{"the receipts", func(s *Spec) { s.Cards, s.Receipts = []Card{builtin("no_breakglass")}, nil }, nil, false, StatusEmpty, 1},
+		{"the receipts but that of the run itself", func(s *Spec) { s.Cards, s.Receipts = []Card{builtin("no_breakglass")}, []jcs.Value{session} }, nil, false, StatusEmpty, 1},
+	} {
+		spec := s
+		if c.spec != nil {
+			c.spec(&spec)
+		}
+		p := mustBuild(t, spec)
+		var token []byte
+		if !c.bare {
+			token = timestampOf(t, authority, p.Manifest.Digest(), loggedAt)
+		}
+		o := Options{Now: loggedAt, Strict: true, Policy: w.policy, TSARoots: roots, TrustedSigners: [][32]byte{me}, Proof: w.logEntry(mustEntry(t, p.Manifest, Source{}, token))}
+		if c.o != nil {
+			c.o(&o)
+		}
+		if r := mustVerify(t, p.FS(), o); r.Status() != c.status || r.ExitCode() != c.exit || r.Integrity != Pass {
+			t.Errorf("without %s: %s, exit %d; claims %s, anchor %s, time %s, %v", c.what, r.Status(), r.ExitCode(), r.Claims, r.Anchor, r.Timed, r.Findings)
 		}
 	}
 }

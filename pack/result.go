@@ -2,6 +2,7 @@ package pack
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"time"
@@ -147,6 +148,9 @@ type Options struct {
 	RequireClaims bool
 	RequireAnchor bool
 	RequirePinned bool // a lock's allowlist or TrustedSigners must name the key that signed
+	// Strict asks for all three, for a time in the anchor, for one claim at least that holds, for evidence, and
+	// for a pack that is neither expired nor superseded: nothing that a verdict of 0 usually leaves open.
+	Strict bool
 
 	Lock           *Lock         // its claims are executed again; nil: no lockfile, and the lock channel is SKIPPED
 	TrustedSigners [][32]byte    // SHA-256 of the public keys that may have signed; nil: any key, shown as unpinned; empty: none
@@ -202,8 +206,12 @@ const (
 	StatusClaims    = "claim_gate_failed"        // required claims do not hold, or could not be executed again
 	StatusExpired   = "expired"                  // valid_until has passed
 	StatusReplaced  = "superseded"               // its signer names a pack that replaces it
+	StatusEmpty     = "no_evidence"              // there is not one receipt that a program recorded, as required
 	StatusUncovered = "coverage_below_threshold" // too few call sites of the contract have receipts
 )
+
+// Evidence is how many receipts tell of what a program did: those about the run itself do not.
+func (r *Result) Evidence() int { return r.Receipts - r.AboutRun }
 
 // Status is the gravest thing that can be said. Text and JSON, exit codes and badges follow it.
 func (r *Result) Status() string {
@@ -214,13 +222,17 @@ func (r *Result) Status() string {
 		return StatusLock
 	case len(r.LockFindings) > 0, r.require.RequirePinned && !r.Pinned:
 		return StatusSigner
-	case r.Anchor == Fail, r.require.RequireAnchor && r.Anchor != Pass:
+	case r.Anchor == Fail, r.require.RequireAnchor && r.Anchor != Pass, r.require.Strict && r.Timed != Pass:
 		return StatusWitness
 	case r.unmet():
 		return StatusExpected
 	// A required claim holds only if it was executed here: the signer's word is not enough.
 	case r.require.RequireClaims && !(r.Claims == Pass && r.ClaimsReexecuted):
 		return StatusClaims
+	case r.require.Strict && !slices.ContainsFunc(r.ClaimResults, func(c ClaimResult) bool { return c.Passed }):
+		return StatusClaims
+	case r.require.Strict && r.Evidence() == 0:
+		return StatusEmpty
 	case r.Expectation("expiry").Verdict == Fail:
 		return StatusExpired
 	case r.Expectation("superseded").Verdict == Fail:
@@ -236,7 +248,7 @@ func (r *Result) ExitCode() int {
 	switch r.Status() {
 	case StatusOK:
 		return 0
-	case StatusClaims, StatusExpired, StatusReplaced, StatusUncovered:
+	case StatusClaims, StatusEmpty, StatusExpired, StatusReplaced, StatusUncovered:
 		// threats.md D7: "Exit code 1 is reachable from exactly one line of code."
 		return 1
 	}

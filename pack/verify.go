@@ -16,6 +16,9 @@ func Verify(fsys fs.FS, o Options) (*Result, error) {
 	if _, err := fs.Stat(fsys, "."); err != nil {
 		return nil, err
 	}
+	if o.Strict {
+		o.RequirePinned, o.RequireAnchor, o.RequireClaims, o.CheckExpiry, o.RefuseSuperseded = true, true, true, true, true
+	}
 	r := &Result{Integrity: Fail, Claims: Skipped, Anchor: Skipped, Timed: Skipped, Lock: Skipped, Expectations: Skipped, require: o}
 	v := &verifier{fsys: fsys, o: o, r: r}
 	v.integrity()

@@ -70,7 +70,7 @@ type expectFlags struct {
 	requireClaims, requireAnchor, requirePinned        bool
 	requireCI, expires, superseded                     bool
 	commit, expectedRepo, expectedRef, workflow, ciRun string
-	selfWitness                                        bool
+	selfWitness, strict                                bool
 }
 
 func (f *expectFlags) add(c *cobra.Command) {
@@ -82,6 +82,7 @@ func (f *expectFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.lock, "lock", "", "lock `FILE` that the pack must agree with, else exit 2")
 	c.Flags().StringSliceVar(&f.signers, "trusted-signer", nil, "`KEY` that may sign, a fingerprint or a public key file (repeat, or a,b, for more); others exit 2")
 	c.Flags().BoolVar(&f.requirePinned, "require-pinned", false, "exit 2 unless a lock's allowlist or --trusted-signer names the key that signed")
+	c.Flags().BoolVar(&f.strict, "strict", false, "exit 2 unless the signer is pinned and the pack anchored with a time, exit 1 unless declared claims pass, there is a receipt, and the pack is neither expired nor superseded")
 	c.Flags().StringVar(&f.contract, "coverage-contract", "", "coverage contract `FILE` whose call sites the receipts must name, else exit 1")
 	c.Flags().Float64Var(&f.minCoverage, "min-coverage", 0.8, "`SHARE` of the contract's call sites, 0 to 1")
 	c.Flags().Float64Var(&f.maxAge, "max-age-hours", 0, "exit 2 if the last receipt is older than `HOURS`")
@@ -142,6 +143,7 @@ func (f *expectFlags) options(c *cobra.Command) (o pack.Options, err error) {
 		}
 	}
 	o.RequireClaims, o.RequireAnchor, o.RequirePinned = f.requireClaims, f.requireAnchor, f.requirePinned
+	o.Strict = f.strict
 	o.RequireCI, o.CommitSHA, o.Repo, o.Ref, o.Workflow, o.Run = f.requireCI, f.commit, f.expectedRepo, f.expectedRef, f.workflow, f.ciRun
 	o.CheckExpiry, o.RefuseSuperseded = f.expires, f.superseded
 	o.MinCoverage, o.MaxAge = f.minCoverage, hours(f.maxAge)
@@ -155,6 +157,10 @@ func (f *expectFlags) check(c *cobra.Command) error {
 		return cmd.BadInput("--require-anchor with --policy and --tsa-roots checks what others vouch for", "--require-witness would believe an authority that the pack itself brings")
 	case f.requireAnchor && f.policy == "":
 		return cmd.BadInput("name the logs and witnesses you trust with --policy FILE", "--require-anchor needs a policy")
+	case f.strict && (f.policy == "" || f.roots == "" || f.timestamp == "optional"):
+		return cmd.BadInput("name whom you trust with --policy FILE and --tsa-roots FILE", "--strict needs a policy and the roots of a time that is not optional")
+	case f.strict && f.lock == "" && len(f.signers) == 0:
+		return cmd.BadInput("name the key that may sign with --trusted-signer, or a lock with --lock", "--strict needs somebody who may sign")
 	case !(f.minCoverage >= 0 && f.minCoverage <= 1): // also of a NaN
 		return cmd.BadInput("", "--min-coverage %v is not between 0 and 1", f.minCoverage)
 	case given("min-coverage") && f.contract == "":

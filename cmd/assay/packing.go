@@ -384,7 +384,7 @@ func (j *job) packAndReport(child int) error {
 		noteLosses(j.s, trace)
 		j.noteLate(trace, result)
 	}
-	if j.command.Name() == "run" && j.own && result.Receipts-result.AboutRun <= 1 {
+	if j.command.Name() == "run" && j.own && result.Evidence() <= 1 {
 		fmt.Fprintf(j.s.Err, "note: the program itself recorded nothing\n")
 		for _, fix := range j.diagnose(child, trace) {
 			fmt.Fprintf(j.s.Err, "hint: %s\n", cmd.Safe(fix))

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -135,6 +136,12 @@ func TestRootsAskForATimeAndTheLogIsAFactOfItsOwn(t *testing.T) {
 		{"early --tsa-roots roots", 0, []string{"anchor     PASS  ", "W_TIME_CONTRADICTION timestamp_token: the timestamp 2012-03-04T04:56:07Z contradicts the pack, whose own end is 2012-03-04T05:06:07"}},
 		{"months --tsa-roots old", 2, []string{"anchor     FAIL  ", "  time     FAIL  the timestamp 2011-12-04T05:06:07Z contradicts the pack, whose own end is 2012-03-04T05:06:07.000000+00:00, more than 24h0m0s later"}},
 		{"good --timestamp optional", 3, nil},
+		{"good --strict", 3, nil},
+		{"good --strict --tsa-roots roots", 3, nil},
+		{"good --strict --tsa-roots roots --timestamp optional --trusted-signer " + strings.Repeat("0", 64), 3, nil},
+		{"good --strict --tsa-roots roots --trusted-signer " + strings.Repeat("0", 64), 2, []string{"UNTRUSTED"}},
+		{"good --strict --tsa-roots roots --trusted-signer " + fmt.Sprintf("%x", sha256.Sum256(ed25519.NewKeyFromSeed(make([]byte, 32)).Public().(ed25519.PublicKey))), 1,
+			[]string{"verdict    exit 1: honest failure: claims are required, and the pack declares none"}},
 		{"good --tsa-roots roots --timestamp later", 3, nil},
 	} {
 		code, out, talk := w.assay(append([]string{"verify-pack", "--require-anchor", "--policy", "policy"}, strings.Fields(test.args)...)...)

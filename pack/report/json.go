@@ -453,6 +453,9 @@ func (r *Report) ours() []jcs.Member {
 	if r.MaxAgeHours > 0 {
 		members = append(members, jcs.M("max_age_hours", jcs.Float(r.MaxAgeHours)))
 	}
+	if r.Status() == pack.StatusOK {
+		members = append(members, jcs.M("gaps", list(r.gaps())))
+	}
 	if r.Status() == pack.StatusClaims {
 		members = append(members, jcs.M("claim_gate", jcs.Str(r.Sentence())))
 	}

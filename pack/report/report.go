@@ -276,22 +276,53 @@ func (r *Report) integrityFindings() (list []pack.Finding) {
 
 const anchorCode = "E_ANCHOR_INVALID"
 
+// gaps are what a verdict of 0 leaves open, in words of ours: what was not asked for, and is not so.
+func (r *Report) gaps() (list []string) {
+	add := func(gap bool, text string) {
+		if gap {
+			list = append(list, text)
+		}
+	}
+	failed := 0
+	for _, c := range r.ClaimResults {
+		if !c.Passed {
+			failed++
+		}
+	}
+	add(r.Claims == pack.Fail, Count(failed, "claim")+" failed and not required to pass (--require-claim-pass)")
+	add(r.Claims == pack.Pass && failed > 0, Count(failed, "failed warning"))
+	add(r.Expectation("expiry").Code != "", "expired")
+	add(r.Expectation("superseded").Code != "", "superseded")
+	add(!r.Pinned, "signer unpinned")
+	add(r.Anchor == pack.Skipped, "not anchored")
+	add(r.Anchor == pack.Pass && r.Time == nil, "anchored without a time that was checked")
+	add(r.Claims == pack.Skipped, "no checks declared")
+	add(r.Claims == pack.Pass && !r.ClaimsReexecuted, "claims not executed here")
+	add(r.Evidence() == 0, Count(r.Evidence(), "receipt"))
+	return list
+}
+
 // Sentence is the verdict in words, of ours alone.
 func (r *Report) Sentence() string {
 	switch r.Status() {
 	case pack.StatusOK:
-		if r.Claims == pack.Fail {
-			return "pass: the pack is intact, and nobody required its claims to hold"
+		if gaps := r.gaps(); len(gaps) > 0 {
+			return "intact; " + strings.Join(gaps, ", ")
 		}
-		return "pass"
+		return "intact, signer pinned, anchored with a time, claims hold, " + Count(r.Evidence(), "receipt")
 	case pack.StatusClaims:
 		switch r.Claims {
 		case pack.Skipped:
 			return "honest failure: claims are required, and the pack declares none"
 		case pack.Pass:
+			if r.ClaimsReexecuted {
+				return "honest failure: not one of the declared checks holds, failed warnings among them"
+			}
 			return "honest failure: the required claims cannot be executed again here; --run-card names their definitions"
 		}
 		return "honest failure: authentic evidence, and a required check does not hold"
+	case pack.StatusEmpty:
+		return "honest failure: authentic, and there is no evidence in it: 0 receipts of what a program did"
 	case pack.StatusExpired:
 		return "honest failure: authentic evidence, and its time is over"
 	case pack.StatusReplaced:

@@ -11,6 +11,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
 // quiet is a judgement of a pack with nothing to find.
@@ -130,6 +131,52 @@ func TestARefusalThatIsNoTamperingIsNotCalledTampering(t *testing.T) {
 		if word, _ := channels.Get("expectations"); word.Text != "FAIL" || !strings.Contains(string(page), "not as expected: "+test.name) {
 			t.Errorf("%s: %s", test.name, textOf(t, channels))
 		}
+	}
+}
+
+func TestAVerdictOfZeroNamesItsGaps(t *testing.T) {
+	whole := func() *Report {
+		r := quiet()
+		r.Pinned, r.Anchor, r.Timed = true, pack.Pass, pack.Pass
+		r.Claims, r.ClaimsReexecuted, r.ClaimResults = pack.Pass, true, []pack.ClaimResult{{ClaimID: "c", Passed: true}}
+		r.Time = &timestamp.Token{}
+		return r
+	}
+	if got := whole().Verdict(); got != "exit 0: intact, signer pinned, anchored with a time, claims hold, 2 receipts" {
+		t.Error(got)
+	}
+	for gap, open := range map[string]func(r *Report){
+		"signer unpinned": func(r *Report) { r.Pinned = false },
+		"not anchored":    func(r *Report) { r.Anchor, r.Timed, r.Time = pack.Skipped, pack.Skipped, nil },
+		"anchored without a time that was checked": func(r *Report) { r.Timed, r.Time = pack.Skipped, nil },
+		"no checks declared":                       func(r *Report) { r.Claims, r.ClaimResults = pack.Skipped, nil },
+		"claims not executed here":                 func(r *Report) { r.ClaimsReexecuted = false },
+		"0 receipts":                               func(r *Report) { r.Receipts = 0 },
+		"0 receipts ":                              func(r *Report) { r.AboutRun = r.Receipts },
+		"1 failed warning":                         func(r *Report) { r.ClaimResults = append(r.ClaimResults, pack.ClaimResult{Severity: "warning"}) },
+		"1 claim failed and not required to pass (--require-claim-pass)": func(r *Report) {
+			r.Claims, r.ClaimResults[0].Passed = pack.Fail, false
+		},
+		"expired": func(r *Report) {
+			r.ExpectationResults = []pack.Expectation{{Name: "expiry", Verdict: pack.Skipped, Code: "E_PACK_EXPIRED"}}
+		},
+		"superseded": func(r *Report) {
+			r.ExpectationResults = []pack.Expectation{{Name: "superseded", Verdict: pack.Skipped, Code: "E_PACK_SUPERSEDED"}}
+		},
+	} {
+		r := whole()
+		open(r)
+		if got := r.Verdict(); got != "exit 0: intact; "+strings.TrimSpace(gap) {
+			t.Errorf("%s: %s", gap, got)
+		}
+		if v, _ := r.JSON("verify-pack").Get("gaps"); len(v.Items) != 1 || v.Items[0].Text != strings.TrimSpace(gap) {
+			t.Errorf("%s: %s", gap, textOf(t, v))
+		}
+	}
+	r := quiet()
+	r.Receipts = 0
+	if got := r.Verdict(); got != "exit 0: intact; signer unpinned, not anchored, no checks declared, 0 receipts" {
+		t.Error(got)
 	}
 }
 
