@@ -18,7 +18,7 @@ const maxTokenAhead = 5 * time.Minute
 func (v *verifier) anchor() {
 	text, err := v.o.Proof, error(nil)
 	if text == nil {
-		text, err = readRegular(v.fsys, proofName, maxProof)
+		text, err = v.read(proofName, maxProof)
 	}
 	missing := errors.Is(err, fs.ErrNotExist)
 	switch {

@@ -144,8 +144,7 @@ func (b *build) defaults() error {
 			return err
 		}
 		for _, claim := range c.Claims {
-			claim, _ = claim.canonical()
-			b.claims = append(b.claims, claim)
+			b.claims = append(b.claims, claim.canonical())
 		}
 	}
 	switch {

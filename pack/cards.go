@@ -109,38 +109,23 @@ func canonicalHash(v jcs.Value) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// canonical is the claim with its parameters spelled as claim_set_hash covers them, and whether they were:
-// 1.0 is 1 there, and the members of an object are sorted. The spelling shows in the texts of results, and
-// one hash must not stand for two of them.
-func (c Claim) canonical() (_ Claim, same bool) {
+// canonical is the claim with its parameters spelled as claim_set_hash covers them: 1.0 is 1 there, and the
+// members of an object are sorted. The spelling shows in the texts of results, and one hash must not stand
+// for two of them.
+func (c Claim) canonical() Claim {
 	text, err := jcs.AppendPack(nil, c.Params)
 	if err != nil || c.Params.Kind == jcs.Null {
-		return c, true
+		return c
 	}
-	params, err := jcs.Parse(text, jcs.Limits{Bytes: maxFile, Depth: maxDepth})
-	if err != nil || sameSpelling(&params, &c.Params) {
-		return c, true
+	if params, err := jcs.Parse(text, jcs.Limits{Bytes: maxFile, Depth: maxDepth}); err == nil {
+		c.Params = params
 	}
-	c.Params = params
-	return c, false
+	return c
 }
 
-// sameSpelling reports whether two values are written alike: numbers to the letter, members in one order.
-func sameSpelling(a, b *jcs.Value) bool {
-	if a.Kind != b.Kind || a.Bool != b.Bool || a.Text != b.Text || len(a.Items) != len(b.Items) || len(a.Members) != len(b.Members) {
-		return false
-	}
-	for i := range a.Items {
-		if !sameSpelling(&a.Items[i], &b.Items[i]) {
-			return false
-		}
-	}
-	for i := range a.Members {
-		if a.Members[i].Name != b.Members[i].Name || !sameSpelling(&a.Members[i].Value, &b.Members[i].Value) {
-			return false
-		}
-	}
-	return true
+// readsProjected reports whether the claim asks for a member that receipts lose when they are packed.
+func (c Claim) readsProjected() bool {
+	return c.Check == "field_value_matches" && slices.Contains(projected, str(c.Params, "field_name"))
 }
 
 // value is the claim as it is hashed, and as a card file holds it.

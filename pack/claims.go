@@ -62,6 +62,12 @@ type check interface {
 	answer() ClaimResult // Passed, Expected, Actual, Evidence
 }
 
+// A rewordable check shows values of its parameters or of a receipt, which another builder may spell
+// otherwise (phrase.says). phrases are Expected and Actual of its answer.
+type rewordable interface {
+	phrases() (expected, actual phrase)
+}
+
 // oddCheck wants receipts whose type is no string. Only a claim that nobody wrote on purpose does.
 type oddCheck struct {
 	typ jcs.Value
@@ -181,6 +187,24 @@ func (run *claimRun) resultOf(i int, c check) ClaimResult {
 	return r
 }
 
+// inWordsOf puts the attested words into results that say the same, so that a builder which spells a number
+// or orders members otherwise is not taken for one that attests something else.
+func (run *claimRun) inWordsOf(attested, results []ClaimResult) {
+	for i := range results {
+		if i >= len(attested) || attested[i].ClaimID != results[i].ClaimID {
+			return
+		}
+		got, told := &results[i], attested[i]
+		c, ok := run.checks[i].(rewordable)
+		if !ok || got.Expected == told.Expected && got.Actual == told.Actual {
+			continue
+		}
+		if expected, actual := c.phrases(); expected.says(told.Expected) && actual.says(told.Actual) {
+			got.Expected, got.Actual = told.Expected, told.Actual
+		}
+	}
+}
+
 // newCheck makes the check of a claim. wants are the receipt types it is to see; none means all receipts.
 func newCheck(claim Claim, e *effort) (c check, wants []jcs.Value) {
 	switch severity(claim.Severity) {
@@ -260,16 +284,21 @@ func (c *typeCount) add(r *seen) {
 }
 
 func (c *typeCount) answer() ClaimResult {
+	return phrased(c, c.want == (c.found > 0), c.ids)
+}
+
+func (c *typeCount) phrases() (expected, actual phrase) {
 	least := "0 receipts"
 	if c.want {
 		least = "at least 1 receipt"
 	}
-	return ClaimResult{
-		Passed:   c.want == (c.found > 0),
-		Expected: fmt.Sprintf("%s of type '%s'", least, pyStr(c.typ)),
-		Actual:   fmt.Sprintf("found %d", c.found),
-		Evidence: c.ids,
-	}
+	return phrase{least + " of type '", bare{&c.typ}, "'"}, phrase{fmt.Sprintf("found %d", c.found)}
+}
+
+// phrased is the answer of a check that has phrases.
+func phrased(c rewordable, passed bool, ids evidence) ClaimResult {
+	expected, actual := c.phrases()
+	return ClaimResult{Passed: passed, Expected: expected.String(), Actual: actual.String(), Evidence: ids}
 }
 
 type receiptCount struct {
@@ -281,11 +310,11 @@ func (c *receiptCount) add(*seen) { c.count++ }
 
 func (c *receiptCount) answer() ClaimResult {
 	count := jcs.Int(c.count)
-	return ClaimResult{
-		Passed:   pyNumber(&count).compare(pyNumber(&c.least)) >= 0,
-		Expected: ">= " + pyRepr(c.least) + " receipts",
-		Actual:   fmt.Sprintf("%d receipts", c.count),
-	}
+	return phrased(c, pyNumber(&count).compare(pyNumber(&c.least)) >= 0, nil)
+}
+
+func (c *receiptCount) phrases() (expected, actual phrase) {
+	return phrase{">= ", quoted{&c.least}, " receipts"}, phrase{fmt.Sprintf("%d receipts", c.count)}
 }
 
 // monotonic compares the truthy timestamps as text, each with the one before.
@@ -344,34 +373,33 @@ func (c *monotonic) answer() ClaimResult {
 // fieldMatches wants one receipt of the type, and that all of them have the value. A member that is
 // absent counts as null.
 type fieldMatches struct {
-	typ, want         jcs.Value
-	name              string
+	typ, name, want   jcs.Value // a name that is no string names no member
 	found, mismatches int
 	ids               evidence
 }
 
 func (c *fieldMatches) add(r *seen) {
 	c.found++
-	if v, _ := r.receipt.Get(c.name); !pyEqual(&v, &c.want) {
+	v := jcs.Value{}
+	if c.name.Kind == jcs.String {
+		v, _ = r.receipt.Get(c.name.Text)
+	}
+	if c.name.Kind >= jcs.Array || !pyEqual(&v, &c.want) {
 		c.mismatches++
 		c.ids.add(r.id)
 	}
 }
 
 func (c *fieldMatches) answer() ClaimResult {
-	typ, wanted := pyStr(c.typ), c.name+"="+pyRepr(c.want)
+	return phrased(c, c.found > 0 && c.mismatches == 0, c.ids)
+}
+
+func (c *fieldMatches) phrases() (expected, actual phrase) {
 	if c.found == 0 {
-		return ClaimResult{
-			Expected: fmt.Sprintf("receipts of type '%s' with %s", typ, wanted),
-			Actual:   "no receipts of that type found",
-		}
+		return phrase{"receipts of type '", bare{&c.typ}, "' with ", bare{&c.name}, "=", quoted{&c.want}}, phrase{"no receipts of that type found"}
 	}
-	return ClaimResult{
-		Passed:   c.mismatches == 0,
-		Expected: fmt.Sprintf("all '%s' receipts: %s", typ, wanted),
-		Actual:   fmt.Sprintf("%d mismatches out of %d", c.mismatches, c.found),
-		Evidence: c.ids,
-	}
+	return phrase{"all '", bare{&c.typ}, "' receipts: ", bare{&c.name}, "=", quoted{&c.want}},
+		phrase{fmt.Sprintf("%d mismatches out of %d", c.mismatches, c.found)}
 }
 
 // coverage compares the call sites that receipts name with those of a contract. The reference reads the
@@ -399,10 +427,11 @@ func (c *coverage) answer() ClaimResult {
 }
 
 // posture judges the latest governance_posture_snapshot: the greatest evaluated_at as text; of equals,
-// the later receipt.
+// the later receipt. A latest one whose posture is null counts as none.
 type posture struct {
-	required, latest, evaluatedAt, id string
-	found                             bool
+	required, latest jcs.Value
+	evaluatedAt, id  string
+	found            bool
 }
 
 func (c *posture) add(r *seen) {
@@ -411,32 +440,41 @@ func (c *posture) add(r *seen) {
 		return
 	}
 	c.found, c.evaluatedAt, c.id = true, strings.Clone(at.Text), strings.Clone(r.id)
-	c.latest = "UNKNOWN"
+	c.latest = jcs.Str("UNKNOWN")
 	if v, ok := r.receipt.Get("posture"); ok {
-		c.latest = pyStr(v)
+		c.latest = v
+		c.latest.Text = strings.Clone(v.Text)
+		if v.Kind >= jcs.Array { // the reference has no answer then; ours is the text, which fails
+			c.latest = jcs.Str(pyStr(v))
+		}
 	}
 }
 
 func (c *posture) answer() ClaimResult {
-	if !c.found {
-		return ClaimResult{
-			Expected: "governance posture " + c.required + " (embedded in pack)",
-			Actual:   "no governance_posture_snapshot found (pack predates posture embedding)",
-		}
+	if c.none() {
+		return phrased(c, false, nil)
 	}
 	var ids evidence
 	ids.add(c.id)
-	return ClaimResult{
-		Passed:   postureRank(c.latest, 0) >= postureRank(c.required, 3),
-		Expected: "governance posture >= " + c.required,
-		Actual:   "governance posture " + c.latest,
-		Evidence: ids,
-	}
+	return phrased(c, postureRank(&c.latest, 0) >= postureRank(&c.required, 3), ids)
 }
 
-// postureRank is otherwise for words that nobody knows: as a requirement the highest, as a fact the lowest.
-func postureRank(word string, otherwise int) int {
-	switch word {
+func (c *posture) none() bool { return !c.found || c.latest.Kind == jcs.Null }
+
+func (c *posture) phrases() (expected, actual phrase) {
+	if c.none() {
+		return phrase{"governance posture ", bare{&c.required}, " (embedded in pack)"},
+			phrase{"no governance_posture_snapshot found (pack predates posture embedding)"}
+	}
+	return phrase{"governance posture >= ", bare{&c.required}}, phrase{"governance posture ", bare{&c.latest}}
+}
+
+// postureRank is otherwise for what nobody knows: as a requirement the highest, as a fact the lowest.
+func postureRank(v *jcs.Value, otherwise int) int {
+	if v.Kind != jcs.String {
+		return otherwise
+	}
+	switch v.Text {
 	case "CLEAN":
 		return 3
 	case "DEBT_OUTSTANDING":

@@ -165,27 +165,119 @@ func TestAnotherSpellingOfTheSidecarChangesNoVerdict(t *testing.T) {
 	}
 }
 
-// The reference keeps to the spelling of a card: with min_count 1.0 its results say ">= 1.0 receipts".
+// The reference keeps to the spelling of a card: with min_count 1.0 its results say ">= 1.0 receipts". Whoever
+// gives the definitions may have spelled them otherwise, and the hash does not tell.
 func TestABuilderThatKeepsToTheSpellingOfItsCardsIsNoLiar(t *testing.T) {
+	const matches = `{"receipt_type":"model_call","field_name":"x","expected_value":%s}`
 	for _, test := range []struct {
-		attested, given string
-		problem         bool
-	}{{"1.0", "1.0", false}, {"1", "1.0", false}, {"1", "1", false}, {"1.00", "1", true}, {"2.0", "1.0", true}} {
-		card := oneCard(t, "receipt_count_ge", fmt.Sprintf(`{"min_count":%s}`, test.attested))
+		check, params, attested, given string
+		problem                        bool
+	}{
+		{"receipt_count_ge", `{"min_count":%s}`, "1.0", "1.0", false},
+		{"receipt_count_ge", `{"min_count":%s}`, "1", "1.0", false},
+		{"receipt_count_ge", `{"min_count":%s}`, "1.0", "1", false},
+		{"receipt_count_ge", `{"min_count":%s}`, "1e16", "10000000000000000", false},
+		{"receipt_count_ge", `{"min_count":%s}`, "2.0", "1.0", true},
+		{"field_value_matches", matches, `{"b":[1.0,"é"],"a":null}`, `{"a":null,"b":[1,"é"]}`, false},
+		{"field_value_matches", matches, `{"b":1,"a":2}`, `{"a":1,"b":2}`, true},
+		{"field_value_matches", matches, `"1.0"`, `"1"`, true},
+		{"field_value_matches", matches, `true`, `1`, true},
+		{"no_receipt_type", `{"receipt_type":%s}`, `1.0`, `1`, false},
+	} {
+		card := oneCard(t, test.check, fmt.Sprintf(test.params, test.attested))
 		attested := newClaimRun(card.Claims)
-		card.Claims[0].Params = mustParse(t, fmt.Sprintf(`{"min_count":%s}`, test.given))
+		card.Claims[0].Params = mustParse(t, fmt.Sprintf(test.params, test.given))
 		d := newDefinition([]Card{card})
-		for _, run := range []*claimRun{attested, d.run, d.spelled} {
-			if run != nil {
-				run.add(mustParse(t, receipt(0)))
+		for _, run := range []*claimRun{attested, d.run} {
+			run.add(mustParse(t, receipt(0)))
+		}
+		if found := contradictionOf(d, attested.results()); (len(found) > 0) != test.problem {
+			t.Errorf("%+v: %+v", test, found)
+		}
+	}
+}
+
+// contradictionOf is what reexecute finds of a pack that attests these results.
+func contradictionOf(d *definition, attested []ClaimResult) findings {
+	v := &verifier{r: &Result{}, m: &Manifest{}, claims: d}
+	v.report.results = attested
+	v.m.Attestation.ClaimCheck = claimVerdict(attested)
+	v.m.Attestation.DiscrepancyFingerprint = fingerprint(v.m.Attestation, attested)
+	v.reexecute()
+	return v.found
+}
+
+// What the reference attests (assay-ai 1.24.0, Python 3.11) of claims and receipts that nobody means and it
+// takes all the same. Whoever signs that is honest: it must not be called tampered.
+func TestWhatTheReferenceAttestsOfOddClaimsIsNoTampering(t *testing.T) {
+	const calls = `{"receipt_id":"r0","type":"model_call","timestamp":"2026-01-15T10:00:00+00:00"}`
+	snapshot := func(posture string) string {
+		return `{"receipt_id":"r1","type":"governance_posture_snapshot","evaluated_at":"2026-01-15T10:00:00Z"` + posture + `}`
+	}
+	const none = "no governance_posture_snapshot found (pack predates posture embedding)"
+	for _, test := range []struct {
+		check, params, receipt, expected, actual string
+		passed                                   bool
+	}{
+		{"posture_eligible", `{}`, snapshot(`,"posture":null`), "governance posture CLEAN (embedded in pack)", none, false},
+		{"posture_eligible", `{}`, snapshot(``), "governance posture >= CLEAN", "governance posture UNKNOWN", false},
+		{"posture_eligible", `{}`, snapshot(`,"posture":1`), "governance posture >= CLEAN", "governance posture 1.0", false},
+		{"posture_eligible", `{}`, snapshot(`,"posture":true`), "governance posture >= CLEAN", "governance posture True", false},
+		{"posture_eligible", `{"required_posture":null}`, snapshot(`,"posture":"CLEAN"`), "governance posture >= None", "governance posture CLEAN", true},
+		{"posture_eligible", `{"required_posture":2}`, snapshot(`,"posture":"CLEAN"`), "governance posture >= 2.0", "governance posture CLEAN", true},
+		{"posture_eligible", `{"required_posture":false}`, snapshot(`,"posture":"DEBT_OVERDUE"`), "governance posture >= False", "governance posture DEBT_OVERDUE", false},
+		{"posture_eligible", `{"required_posture":["x",1]}`, calls, "governance posture ['x', 1.0] (embedded in pack)", none, false},
+		{"field_value_matches", `{"receipt_type":"model_call","field_name":7,"expected_value":null}`, calls, "all 'model_call' receipts: 7=None", "0 mismatches out of 1", true},
+		{"field_value_matches", `{"receipt_type":"model_call","field_name":null,"expected_value":1}`, calls, "all 'model_call' receipts: None=1", "1 mismatches out of 1", false},
+		// Python 3.11 does not know U+1FAE8 yet and escapes it.
+		{"field_value_matches", `{"receipt_type":"model_call","field_name":"x","expected_value":"\ud83e\udee8"}`, calls, `all 'model_call' receipts: x='\U0001fae8'`, "1 mismatches out of 1", false},
+		// It looks at a receipt before signatures and hashes are dropped from it.
+		{"field_value_matches", `{"receipt_type":"model_call","field_name":"receipt_hash","expected_value":"h"}`, calls, "all 'model_call' receipts: receipt_hash='h'", "0 mismatches out of 1", true},
+	} {
+		d := newDefinition([]Card{oneCard(t, test.check, test.params)})
+		d.run.add(mustParse(t, test.receipt))
+		attested := ClaimResult{ClaimID: "c", Severity: "critical", Expected: test.expected, Actual: test.actual, Passed: test.passed}
+		if found := contradictionOf(d, []ClaimResult{attested}); len(found) > 0 {
+			t.Errorf("%s %s: %+v; here it comes to %+v", test.check, test.params, found, d.run.results())
+		}
+		attested.Actual += "!"
+		if found := contradictionOf(d, []ClaimResult{attested}); len(found) == 0 && !d.claims[0].readsProjected() {
+			t.Errorf("%s %s: other words than those are no tampering", test.check, test.params)
+		}
+	}
+}
+
+func TestTextsOfPythonAreReadForWhatTheySay(t *testing.T) {
+	for _, test := range []struct {
+		value string
+		same  []string
+		other []string
+	}{
+		{`1`, []string{"1", "1.0", "1e0"}, []string{"", "01", "2", "1.5", "True", "'1'", "1 ", "+1"}},
+		{`true`, []string{"True"}, []string{"true", "1", "1.0"}},
+		{`null`, []string{"None"}, []string{"", "null"}},
+		{`1e400`, []string{"inf"}, []string{"-inf", "1"}},
+		{`"it's \\ \"é\"\n"`, []string{`'it\'s \\ "é"\n'`, `"it's \\ \"\xe9\"\n"`, `'it\'s \\ "\u00e9"\n'`}, []string{`'it's'`, `"it's \\ \"e\"\n"`, `'`, `''`, `'\x4'`, `'\q'`, `'\`}},
+		{`[]`, []string{"[]"}, []string{"", "[", "[1]", "{}"}},
+		{`[1,"a"]`, []string{"[1, 'a']", `[1.0, "a"]`}, []string{"[1,'a']", "['a', 1]", "[1, 'a'", "[1, 'a', 2]", "[1]"}},
+		{`{}`, []string{"{}"}, []string{"{", "[]"}},
+		{`{"a":1,"b":{"c":null}}`, []string{"{'a': 1, 'b': {'c': None}}", "{'b': {'c': None}, 'a': 1.0}"},
+			[]string{"{'a': 1}", "{'a': 1, 'a': 1}", "{'a': 1, 'b': {'c': 1}}", "{'a':1, 'b': {'c': None}}", "{'c': 1, 'b': {'c': None}}", "{1: 1}"}},
+	} {
+		v := mustParse(t, test.value)
+		p := phrase{"<", quoted{&v}, ">"}
+		if text := p.String(); !p.says(text) {
+			t.Errorf("%s does not say %s", test.value, text)
+		}
+		for _, text := range test.same {
+			if !p.says("<" + text + ">") {
+				t.Errorf("%s is not %s", text, test.value)
 			}
 		}
-		results := attested.results()
-		v := &verifier{r: &Result{}, m: &Manifest{}, claims: d}
-		v.m.Attestation.ClaimCheck = claimVerdict(results)
-		v.m.Attestation.DiscrepancyFingerprint = fingerprint(v.m.Attestation, results)
-		if v.reexecute(); (len(v.found) > 0) != test.problem || !v.r.ClaimsReexecuted {
-			t.Errorf("%+v: %+v", test, v.found)
+		for _, text := range test.other {
+			if p.says("<" + text + ">") {
+				t.Errorf("%s is %s", text, test.value)
+			}
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"syscall"
 
 	"github.com/Haserjian/assay-ledger/internal/durable"
 )
@@ -18,6 +19,60 @@ var (
 	errTooLarge     = errors.New("is too large")
 	errNotDirectory = errors.New("is not a directory")
 )
+
+// ErrNoPack is what Verify says of a directory that holds none of the five files: there is nothing to judge.
+// Whoever takes some of them away, but not all, leaves a pack that is not intact.
+var ErrNoPack = errors.New("holds none of the five files of a pack")
+
+// ReadError is a file of a pack that is there and could not be read here, for lack of a permission, of
+// descriptors or of a working disk. That says nothing about the pack.
+type ReadError struct {
+	Name string // in the pack, with slashes; "." for the directory itself
+	Err  error
+}
+
+func (e *ReadError) Error() string { return e.Name + ": " + oneLine(e.Cause()) }
+func (e *ReadError) Unwrap() error { return e.Err }
+
+// Cause is Err without the names that the file system has put before it.
+func (e *ReadError) Cause() error {
+	err := e.Err
+	for path := (*fs.PathError)(nil); errors.As(err, &path); {
+		err = path.Err
+	}
+	return err
+}
+
+// localFault reports whether err is one of the operating system about a file that is there. What a pack can
+// be made of (links, devices, sockets, too many bytes) is none.
+func localFault(err error) bool {
+	var errno syscall.Errno
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false
+	case errors.As(err, &errno):
+		switch errno {
+		case syscall.ELOOP, syscall.ENXIO, syscall.ENODEV, syscall.ENOTDIR, syscall.EISDIR, syscall.ENAMETOOLONG:
+			return false
+		}
+		return true
+	}
+	return errors.Is(err, fs.ErrPermission)
+}
+
+// holdsAny is nil if at least one of the five files is there, whatever it is.
+func holdsAny(fsys fs.FS) error {
+	for _, name := range expectedFiles {
+		_, err := fs.Lstat(fsys, name)
+		if localFault(err) {
+			return &ReadError{name, err}
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+	}
+	return ErrNoPack
+}
 
 // DirFS opens a pack directory: regular files only, no symlink followed, never blocks on a FIFO.
 // The function it returns closes it.

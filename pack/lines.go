@@ -300,9 +300,9 @@ func (b *build) checkReceipt(c *core) *fault {
 		}
 	}
 	switch {
-	case !sameRun(c.trace, b.RunID):
+	case !textRun(c.trace) || !sameRun(c.trace, b.RunID):
 		return faultf("_trace_id", "it is not the run id of the pack, %s", quote(b.RunID))
-	case !sameRun(c.run, b.RunID):
+	case !textRun(c.run) || !sameRun(c.run, b.RunID):
 		return faultf("run_id", "it is not the run id of the pack, %s", quote(b.RunID))
 	}
 	return nil
@@ -496,3 +496,6 @@ func (whole *longIDs) id(x *index, file io.ReaderAt, i int) (string, error) {
 	}
 	return id, err
 }
+
+// textRun reports whether a run id that is there is a text or null: others are not written, though read.
+func textRun(v *jcs.Value) bool { return v == nil || v.Kind == jcs.Null || v.Kind == jcs.String }

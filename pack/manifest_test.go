@@ -193,7 +193,7 @@ func TestAProofThatIsTooLargeOrOfNoManifestIsNone(t *testing.T) {
 		t.Errorf("in the pack: exit %d, anchor %s: %v", r.ExitCode(), r.Anchor, r.Findings)
 	}
 	o.Proof = w.logEntry(mustEntry(t, w.m, Source{}, nil))
-	if r := mustVerify(t, memFS{}, o); r.ExitCode() != 2 || r.Anchor != Fail || r.Logged != nil {
+	if r := mustVerify(t, memFS{signatureName: nil}, o); r.ExitCode() != 2 || r.Anchor != Fail || r.Logged != nil {
 		t.Errorf("no manifest: exit %d, anchor %s", r.ExitCode(), r.Anchor)
 	}
 }

@@ -118,6 +118,7 @@ var predicates = []Predicate{
 type params struct {
 	value   jcs.Value
 	problem string
+	oddity  string // what the reference takes all the same, and nobody means
 	effort  *effort
 }
 
@@ -148,6 +149,15 @@ func (p *params) text(name string) string {
 		p.wrong("param '" + name + "' is not a string")
 	}
 	return v.Text
+}
+
+// odd is a value that should be a text. The reference asks such a claim whatever it is, so it is no problem
+// of a pack; it is one of whoever writes a card (Claim.problem).
+func (p *params) odd(name string, v jcs.Value) jcs.Value {
+	if v.Kind != jcs.String && p.oddity == "" {
+		p.oddity = "param '" + name + "' is not a string"
+	}
+	return v
 }
 
 func (p *params) optional(name, absent string) string {
@@ -437,7 +447,7 @@ func askMonotonic(*params) (check, []jcs.Value) { return &monotonic{}, nil }
 
 func askMatches(p *params) (check, []jcs.Value) {
 	typ := p.required("receipt_type")
-	return &fieldMatches{typ: typ, name: p.text("field_name"), want: p.required("expected_value")}, []jcs.Value{typ}
+	return &fieldMatches{typ: typ, name: p.odd("field_name", p.required("field_name")), want: p.required("expected_value")}, []jcs.Value{typ}
 }
 
 func askCoverage(p *params) (check, []jcs.Value) {
@@ -446,7 +456,11 @@ func askCoverage(p *params) (check, []jcs.Value) {
 }
 
 func askPosture(p *params) (check, []jcs.Value) {
-	return &posture{required: p.optional("required_posture", "CLEAN")}, []jcs.Value{jcs.Str("governance_posture_snapshot")}
+	required, ok := p.value.Get("required_posture")
+	if !ok {
+		required = jcs.Str("CLEAN")
+	}
+	return &posture{required: p.odd("required_posture", required)}, []jcs.Value{jcs.Str("governance_posture_snapshot")}
 }
 
 // problem says why a claim can never be judged as it is meant, "" if it can.
@@ -459,10 +473,10 @@ func (c Claim) problem() string {
 	if r, ok := ask.(refused); ok {
 		return r.result.Actual
 	}
-	p := params{}
-	p.value = c.Params
+	p := params{value: c.Params, effort: new(effort)}
 	p.onlyKnown(known.Params)
-	return p.problem
+	known.ask(&p)
+	return or(p.problem, p.oddity)
 }
 
 // localPath reports whether a path of a claim stays where it is read: no card names a file of the host

@@ -110,6 +110,185 @@ func appendHex(dst []byte, r rune, width int) []byte {
 	return dst
 }
 
+// phrase is a text that Python would make with an f-string: texts as they stand, and values.
+type phrase []any
+
+// What a phrase holds of values: bare is {v}, in which strings stand without quotes, and quoted is {v!r}.
+type (
+	bare   struct{ *jcs.Value }
+	quoted struct{ *jcs.Value }
+)
+
+func (p phrase) String() string {
+	var b strings.Builder
+	for _, part := range p {
+		switch part := part.(type) {
+		case string:
+			b.WriteString(part)
+		case bare:
+			b.WriteString(pyStr(*part.Value))
+		case quoted:
+			b.WriteString(pyRepr(*part.Value))
+		}
+	}
+	return b.String()
+}
+
+// says reports whether text is the phrase as some Python writes it. A number may be spelled otherwise (1 and
+// 1.0), members may come in another order, and a character beyond ASCII may be escaped or not: neither a
+// claim_set_hash nor a canonical receipt tells these apart.
+func (p phrase) says(text string) bool {
+	ok := true
+	for _, part := range p {
+		switch part := part.(type) {
+		case string:
+			text, ok = strings.CutPrefix(text, part)
+		case bare:
+			if part.Kind == jcs.String {
+				text, ok = strings.CutPrefix(text, part.Text)
+			} else {
+				text, ok = cutRepr(text, part.Value)
+			}
+		case quoted:
+			text, ok = cutRepr(text, part.Value)
+		}
+		if !ok {
+			return false
+		}
+	}
+	return text == ""
+}
+
+// cutRepr cuts v, as some Python writes it, from the front of text.
+func cutRepr(text string, v *jcs.Value) (rest string, ok bool) {
+	switch v.Kind {
+	case jcs.String:
+		value, rest, ok := readRepr(text)
+		return rest, ok && value == v.Text
+	case jcs.Number:
+		n := len(text) - len(strings.TrimLeft(text, "+-.0123456789aefin")) // inf too
+		if n == 0 || n > maxDigits+1 {
+			return text, false
+		}
+		if exact := pyRepr(*v); text[:n] == exact {
+			return text[n:], true
+		}
+		token, err := jcs.Parse([]byte(text[:n]), jcs.Limits{})
+		return text[n:], err == nil && token.Kind == jcs.Number && pyEqual(&token, v)
+	case jcs.Array:
+		for i := range v.Items {
+			if text, ok = strings.CutPrefix(text, separator(i, "[")); !ok {
+				return text, false
+			}
+			if text, ok = cutRepr(text, &v.Items[i]); !ok {
+				return text, false
+			}
+		}
+		return cutEnd(text, len(v.Items), "[", "]")
+	case jcs.Object:
+		return cutReprObject(text, v)
+	}
+	return strings.CutPrefix(text, pyRepr(*v))
+}
+
+func separator(i int, open string) string {
+	if i == 0 {
+		return open
+	}
+	return ", "
+}
+
+func cutEnd(text string, n int, open, end string) (string, bool) {
+	if n == 0 {
+		end = open + end
+	}
+	return strings.CutPrefix(text, end)
+}
+
+func cutReprObject(text string, v *jcs.Value) (rest string, ok bool) {
+	members := make(map[string]*jcs.Value, len(v.Members))
+	for i := range v.Members {
+		members[v.Members[i].Name] = &v.Members[i].Value
+	}
+	for i := range v.Members {
+		if text, ok = strings.CutPrefix(text, separator(i, "{")); !ok {
+			return text, false
+		}
+		var name string
+		if name, text, ok = readRepr(text); !ok {
+			return text, false
+		}
+		member := members[name]
+		if text, ok = strings.CutPrefix(text, ": "); !ok || member == nil {
+			return text, false
+		}
+		delete(members, name)
+		if text, ok = cutRepr(text, member); !ok {
+			return text, false
+		}
+	}
+	return cutEnd(text, len(v.Members), "{", "}")
+}
+
+// readRepr reads the string that text begins with as Python writes one: 'it', "it's", '\u00e9'.
+func readRepr(text string) (value, rest string, ok bool) {
+	if text == "" || text[0] != '\'' && text[0] != '"' {
+		return "", text, false
+	}
+	var b strings.Builder
+	quote := rune(text[0])
+	skip := 1 // bytes that are read already
+	for i, r := range text {
+		switch {
+		case i < skip:
+		case r == quote:
+			return b.String(), text[i+1:], true
+		case r != '\\':
+			b.WriteRune(r)
+		default:
+			escaped, n := readEscape(text[i+1:])
+			if n == 0 {
+				return "", text, false
+			}
+			b.WriteRune(escaped)
+			skip = i + 1 + n
+		}
+	}
+	return "", text, false
+}
+
+// readEscape reads what stands behind a backslash; n is its length in bytes, 0 if nothing does.
+func readEscape(text string) (r rune, n int) {
+	if text == "" {
+		return 0, 0
+	}
+	width := 0
+	switch text[0] {
+	case '\\', '\'', '"':
+		return rune(text[0]), 1
+	case 'n':
+		return '\n', 1
+	case 'r':
+		return '\r', 1
+	case 't':
+		return '\t', 1
+	case 'x':
+		width = 2
+	case 'u':
+		width = 4
+	case 'U':
+		width = 8
+	}
+	if width == 0 || len(text) <= width {
+		return 0, 0
+	}
+	code, err := strconv.ParseUint(text[1:1+width], 16, 32)
+	if err != nil || code > unicode.MaxRune {
+		return 0, 0
+	}
+	return rune(code), 1 + width
+}
+
 // pyPercent is f"{x:.0%}": the double 100·x rounded to even, so 0.125 is 12%.
 func pyPercent(x float64) string { return strconv.FormatFloat(x*100, 'f', 0, 64) + "%" }
 

@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"math/big"
+	"slices"
 	"strings"
 
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -20,13 +22,13 @@ var projected = []string{"signatures", "signature", "cose_signature", "receipt_h
 // hash of each id and the extremes of the timestamps, so its memory does not depend on
 // how long they are.
 type receiptScan struct {
-	runID   string    // of the attestation: what every run id must be
-	claims  *claimRun // fed with every receipt, in order; nil: nothing to evaluate
-	spelled *claimRun // as claims, for the same in another spelling
-	asked   *claimRun // as claims, for those that the relying party adds
-	found   findings
+	runID  string    // of the attestation: what every run id must be
+	claims *claimRun // fed with every receipt, in order; nil: nothing to evaluate
+	asked  *claimRun // as claims, for those that the relying party adds
+	found  findings
 
-	digest   [32]byte // of the file
+	digest   [32]byte  // of the file
+	lf       hash.Hash // of its lines without the CR that the first one ends in; nil if that ends in none
 	size     int64
 	count    int  // receipts read
 	aboutRun int  // of them, those that AboutRun names
@@ -96,6 +98,27 @@ func (s *receiptScan) lines(buf []byte, from, end int) int {
 	return 0
 }
 
+// unconverted hashes the line without the CR that a conversion of line ends may have put behind each.
+func (s *receiptScan) unconverted(line []byte) {
+	bare, cr := bytes.CutSuffix(line, []byte("\r"))
+	if s.count == 0 && cr {
+		s.lf = sha256.New()
+	}
+	if s.lf != nil {
+		s.lf.Write(bare)
+		s.lf.Write([]byte{'\n'})
+	}
+}
+
+// converted reports whether the file has the hash if no line ends in a CR. That is told once, not for each line.
+func (s *receiptScan) converted(want [32]byte) bool {
+	if s.lf == nil || !s.complete || [32]byte(s.lf.Sum(nil)) != want {
+		return false
+	}
+	s.found = slices.DeleteFunc(s.found, func(f Finding) bool { return f.Field == canonicalLine })
+	return true
+}
+
 func (s *receiptScan) stop(code, format string, args ...any) {
 	s.found.addReceipt(s.count, code, receiptsName, format, args...)
 	s.complete = false
@@ -120,6 +143,7 @@ func (s *receiptScan) line(line []byte) {
 		s.stop(eTamper, "line %d is not an object", s.count+1)
 		return
 	}
+	s.unconverted(line)
 	s.last = append(s.last[:0], line...)
 	c := coreOf(&v)
 	s.fields(&c)
@@ -129,7 +153,7 @@ func (s *receiptScan) line(line []byte) {
 	if c.aboutRun() {
 		s.aboutRun++
 	}
-	for _, run := range [...]*claimRun{s.claims, s.spelled, s.asked} {
+	for _, run := range [...]*claimRun{s.claims, s.asked} {
 		if run != nil {
 			run.add(v)
 		}
@@ -253,15 +277,18 @@ func (s *receiptScan) form(line []byte, v *jcs.Value, c *core, canonical bool) {
 		s.broken(eCanon, "member_name", "member name %s is not ASCII", quote(name))
 	}
 	if c.dropped != "" {
-		s.found.addReceipt(s.count, eTamper, "canonical_line", "%s is not packed", c.dropped)
+		s.found.addReceipt(s.count, eTamper, canonicalLine, "%s is not packed", c.dropped)
 	}
 	if !canonical {
-		s.found.addReceipt(s.count, eTamper, "canonical_line", "line %d is not in canonical form", s.count+1)
+		s.found.addReceipt(s.count, eTamper, canonicalLine, "line %d is not in canonical form", s.count+1)
 	}
 	if bytes.Contains(line, nel) || bytes.Contains(line, ls) || bytes.Contains(line, ps) {
 		s.literal++
 	}
 }
+
+// canonicalLine is the field of findings about the form of a line.
+const canonicalLine = "canonical_line"
 
 // The line separators of Unicode that the reference implementation cuts lines at.
 var nel, ls, ps = []byte("\u0085"), []byte("\u2028"), []byte("\u2029")
@@ -304,19 +331,22 @@ func (s *receiptScan) order(c *core) {
 
 // sortKey orders receipts (pack.md §3.2): run, then sequence number, then id.
 type sortKey struct {
-	run string
-	seq jcs.Value
-	id  string
+	kind jcs.Kind // of the run id; one that is null or missing is a text
+	run  string   // "" unless it is a text
+	seq  jcs.Value
+	id   string
 }
 
 // sortKey is the key of a receipt of run runID. A run id that is there must be that one.
 func (c *core) sortKey(runID string) (key sortKey, problem string) {
-	key = sortKey{seq: jcs.Value{Kind: jcs.Number, Text: "0"}, id: c.id}
+	key = sortKey{kind: jcs.String, seq: jcs.Value{Kind: jcs.Number, Text: "0"}, id: c.id}
 	if run := c.trace; run != nil || c.run != nil {
 		if run == nil {
 			run = c.run
 		}
-		key.run = run.Text
+		if key.run = stringOf(run); run.Kind != jcs.Null {
+			key.kind = run.Kind
+		}
 	}
 	if !sameRun(c.trace, runID) {
 		problem = "_trace_id is not the run_id of the attestation"
@@ -329,13 +359,17 @@ func (c *core) sortKey(runID string) (key sortKey, problem string) {
 	return key, problem
 }
 
-// sameRun reports whether a run id that is there names the run; null and "" name none.
+// sameRun reports whether a run id that is there names the run, as Python writes it: 7 names the run "7". What
+// it takes for false (null, "", 0) names none.
 func sameRun(v *jcs.Value, runID string) bool {
-	return v == nil || v.Kind == jcs.Null || v.Kind == jcs.String && (v.Text == "" || v.Text == runID)
+	return v == nil || !pyTruth(v) || phrase{bare{v}}.says(runID)
 }
 
-// compare is negative if k comes before l. Sequence numbers of different kinds have no order.
+// compare is negative if k comes before l. Run ids and sequence numbers of different kinds have no order.
 func (k *sortKey) compare(l *sortKey) (c int, ok bool) {
+	if k.kind != l.kind {
+		return 0, false
+	}
 	if c = strings.Compare(k.run, l.run); c != 0 {
 		return c, true
 	}

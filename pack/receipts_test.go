@@ -83,6 +83,8 @@ func TestReceiptsStandInTheOrderOfTheirKeys(t *testing.T) {
 		{"null is a _trace_id that is there", `"_trace_id":null,|"run_id":"run-small","seq":2,`, `|"run_id":"run-small","seq":1,`, 0},
 		{"another run_id", `"_trace_id":"run-small",|"run_id":"x","seq":1,`, `"_trace_id":"run-small",|"seq":2,`, 2},
 		{"a number for a run", `"_trace_id":0,|"seq":1,`, `"_trace_id":"run-small",|"seq":2,`, 2},
+		{"what names no run in Python", `"_trace_id":0,|"seq":1,`, `"_trace_id":0,|"seq":2,`, 0},
+		{"a number that names another run", `"_trace_id":1,|"seq":1,`, `"_trace_id":1,|"seq":2,`, 2},
 	} {
 		jsonl := line("r1", c.a) + "\n" + line("r2", c.b) + "\n"
 		forged := withReceipts(t, files, jsonl)

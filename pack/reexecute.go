@@ -13,33 +13,27 @@ import (
 
 // definition is the claims that claim_set_hash stands for, and their evaluation.
 type definition struct {
-	cards   []Card
-	claims  []Claim // of the cards, in the spelling of the hash
-	run     *claimRun
-	spelled *claimRun // the claims as the cards spell them; nil: in the same way
+	cards  []Card
+	claims []Claim // of the cards, in the spelling of the hash
+	run    *claimRun
 }
 
-// newDefinition is the claims of cards, in both spellings (Claim.canonical).
+// newDefinition is the claims of cards as the hash spells them (Claim.canonical).
 func newDefinition(cards []Card) *definition {
 	d := &definition{cards: cards}
-	raw, differ := claimsOfCards(cards), false
-	for _, c := range raw {
-		canonical, same := c.canonical()
-		d.claims = append(d.claims, canonical)
-		differ = differ || !same
+	for _, c := range claimsOfCards(cards) {
+		d.claims = append(d.claims, c.canonical())
 	}
-	if d.run = newClaimRun(d.claims); differ {
-		d.spelled = newClaimRun(raw)
-	}
+	d.run = newClaimRun(d.claims)
 	return d
 }
 
-// runs is what the receipts are to be shown to, nil if nothing.
-func (d *definition) runs() (run, spelled *claimRun) {
+// claimRun is what the receipts are to be shown to, nil if nothing.
+func (d *definition) claimRun() *claimRun {
 	if d == nil {
-		return nil, nil
+		return nil
 	}
-	return d.run, d.spelled
+	return d.run
 }
 
 // define finds the definitions whose hash is the attested claim_set_hash (pack.md §5.4, §5.7).
@@ -75,7 +69,7 @@ func (v *verifier) define() *definition {
 // sidecar reads _unsigned/run_cards.json. Nothing signed covers it, but what does not
 // hash to claim_set_hash is not used.
 func (v *verifier) sidecar() []Card {
-	text, err := readRegular(v.fsys, cardsName, maxFile)
+	text, err := v.read(cardsName, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -276,17 +270,12 @@ func (v *verifier) reexecute() {
 		return
 	}
 	run := v.claims.run
-	results, again := v.outcome(run)
-	// A builder that keeps to the spelling of its cards, as the reference does, has other words in its
-	// results; but the claims are the same, and come to the same.
-	if spelled := v.claims.spelled; spelled != nil && v.contradiction(results) != "" {
-		warned := v.warned
-		told, executed := v.outcome(spelled)
-		if v.warned = warned; v.contradiction(told) == "" && samePassed(told, results) {
-			run, results, again = spelled, told, executed
-		}
-	}
+	v.cover.settle(run)
+	results := run.results()
+	run.inWordsOf(v.report.results, results)
+	again := v.signersWord(results)
 	literal, differs := run.literalResults(results)
+	run.inWordsOf(v.report.results, literal)
 	switch problem := v.contradiction(results); {
 	case problem == "":
 	case differs && v.contradiction(literal) == "":
@@ -300,17 +289,6 @@ func (v *verifier) reexecute() {
 		v.found.add(eTamper, problem, "the claims give %s, and other results than those attested, which is %s", claimVerdict(results), v.m.Attestation.ClaimCheck)
 	}
 	v.r.ClaimResults, v.r.ClaimsReexecuted, v.r.Cards = results, again, v.claims.cards
-}
-
-func samePassed(a, b []ClaimResult) bool {
-	return slices.EqualFunc(a, b, func(x, y ClaimResult) bool { return x.Passed == y.Passed && x.Severity == y.Severity })
-}
-
-// outcome is what the claims come to; again is false where that is only what the report says.
-func (v *verifier) outcome(run *claimRun) (results []ClaimResult, again bool) {
-	v.cover.settle(run)
-	results = run.results()
-	return results, v.signersWord(results)
 }
 
 // signersWord replaces the results that cannot be found again here by those of the report, and reports
@@ -329,6 +307,10 @@ func (v *verifier) signersWord(results []ClaimResult) (again bool) {
 		case !known && told.Actual != unknownCheck:
 			// The check may be one of a later release: nobody has to have lied.
 			v.warned.add(wNotReexecuted, c.ID, "claim %s asks for a check that is not known here: its result is the signer's word", quote(c.ID))
+			results[i], again = told, false
+		case c.readsProjected() && !sameOutcome(results[i], told):
+			// The reference asks its claims before it drops what is not packed (pack.md §1.4).
+			v.warned.add(wNotReexecuted, c.ID, "claim %s reads a member that no pack holds: its result is the signer's word", quote(c.ID))
 			results[i], again = told, false
 		case known && !check.Reference && told.Actual == unknownCheck && !told.Passed:
 			// So the reference builds packs with checks of ours: a claim that it cannot ask has failed.
@@ -359,7 +341,7 @@ func (v *verifier) coverageClaim(got *ClaimResult, attested ClaimResult) (again 
 	switch {
 	case v.cover == nil:
 		v.warned.add(wNotReexecuted, got.ClaimID, "claim %s reads a file that is not in the pack: its result is the signer's word", quote(got.ClaimID))
-	case got.Passed == attested.Passed && got.Expected == attested.Expected && got.Actual == attested.Actual && got.Severity == attested.Severity:
+	case sameOutcome(*got, attested):
 		return true
 	default:
 		v.warned.add(wNotReexecuted, got.ClaimID, "claim %s comes to %s under the coverage contract given, attested is %s: that is the signer's word",
@@ -367,6 +349,11 @@ func (v *verifier) coverageClaim(got *ClaimResult, attested ClaimResult) (again 
 	}
 	*got = attested
 	return false
+}
+
+// sameOutcome compares what a fingerprint covers.
+func sameOutcome(a, b ClaimResult) bool {
+	return a.Passed == b.Passed && a.Expected == b.Expected && a.Actual == b.Actual && a.Severity == b.Severity
 }
 
 const coverageCheck = "coverage_contract"

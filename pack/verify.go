@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -8,12 +9,16 @@ import (
 	"slices"
 )
 
-// Verify judges a pack. A bad pack is a Result; an error means nothing could be judged (no such directory).
+// Verify judges a pack. A bad pack is a Result; an error means nothing could be judged: no such directory,
+// ErrNoPack, or a *ReadError.
 //
 // It goes through pack.md §4.2 in order, with the stricter rules of §10.1. Each file
 // is opened and read once, and everything that is decided is decided on those bytes.
 func Verify(fsys fs.FS, o Options) (*Result, error) {
 	if _, err := fs.Stat(fsys, "."); err != nil {
+		return nil, err
+	}
+	if err := holdsAny(fsys); err != nil {
 		return nil, err
 	}
 	if o.Strict {
@@ -37,6 +42,9 @@ func Verify(fsys fs.FS, o Options) (*Result, error) {
 	}
 	v.drift()
 	v.anchor()
+	if v.fault != nil {
+		return nil, v.fault
+	}
 	r.Findings, r.Warnings = v.found, v.warned
 	return r, nil
 }
@@ -53,10 +61,11 @@ type verifier struct {
 	claims *definition // nil: no definition matches claim_set_hash, or there are no claims
 	cover  *siteCover  // nil without a coverage contract
 	census census
+	fault  error // the first *ReadError: what it hides is no finding
 }
 
 func (v *verifier) integrity() {
-	text, err := readRegular(v.fsys, manifestName, maxManifest)
+	text, err := v.read(manifestName, maxManifest)
 	if err != nil {
 		v.unreadable(manifestName, err)
 		return
@@ -81,6 +90,20 @@ func (v *verifier) integrity() {
 	v.m.checkRoot(&v.found) // (k); (l) to (n) are expectations, which no byte of a pack can break
 }
 
+// read reads one file of the pack whole.
+func (v *verifier) read(name string, max int64) ([]byte, error) {
+	data, err := readRegular(v.fsys, name, max)
+	v.noteFault(name, err)
+	return data, err
+}
+
+// noteFault remembers that a file is there and could not be read here: Verify then judges nothing.
+func (v *verifier) noteFault(name string, err error) {
+	if v.fault == nil && localFault(err) {
+		v.fault = &ReadError{name, err}
+	}
+}
+
 // unreadable says why a file that must be there was not read. A link is an escape
 // wherever it leads: what it names is not part of the pack (pack.md W15).
 func (v *verifier) unreadable(name string, err error) {
@@ -99,14 +122,17 @@ func (v *verifier) unreadable(name string, err error) {
 // listing warns about what nothing covers. Extra files decide nothing, so they cannot make a pack bad;
 // but _unsigned must be the directory it says it is.
 func (v *verifier) listing() {
-	if info, err := fs.Lstat(v.fsys, unsignedName); err == nil && !info.IsDir() {
+	info, err := fs.Lstat(v.fsys, unsignedName)
+	v.noteFault(unsignedName, err)
+	if err == nil && !info.IsDir() {
 		code := eTamper
 		if info.Mode()&fs.ModeSymlink != 0 {
 			code = ePath
 		}
 		v.found.add(code, unsignedName, "%s is not a directory", unsignedName)
 	}
-	entries, _ := fs.ReadDir(v.fsys, ".")
+	entries, err := fs.ReadDir(v.fsys, ".")
+	v.noteFault(".", err)
 	for _, e := range entries {
 		if e.Name() != unsignedName && !slices.Contains(expectedFiles, e.Name()) {
 			v.warned.add(wExtraFile, e.Name(), "%s is not part of the pack: nothing signed covers it", printable(e.Name()))
@@ -118,42 +144,43 @@ func (v *verifier) listing() {
 // returns the latter. The report comes first: with the manifest it tells which claims to
 // evaluate while the receipts go by.
 func (v *verifier) contents() (signature []byte) {
-	report, reportErr := readRegular(v.fsys, reportName, maxFile)
+	report, reportErr := v.read(reportName, maxFile)
 	if reportErr == nil {
 		v.readReport(report)
 	}
 	v.claims = v.define()
 
-	run, spelled := v.claims.runs()
+	run := v.claims.claimRun()
 	if v.cover = v.o.Contract.cover(); v.cover != nil {
 		if run == nil {
 			run = newClaimRun(nil)
 		}
 		run.all = append(run.all, v.cover)
 	}
-	scan := &receiptScan{runID: v.m.RunID, claims: run, spelled: spelled}
+	scan := &receiptScan{runID: v.m.RunID, claims: run}
 	if len(v.o.Ask) > 0 {
 		scan.asked = newClaimRun(claimsOfCards(v.o.Ask))
 	}
 	scanErr := scan.scanReceipts(v.fsys)
+	v.noteFault(receiptsName, scanErr)
 	v.census = scan.census
 	if scanErr == nil {
 		v.r.Facts.ReceiptsSHA256 = hex.EncodeToString(scan.digest[:])
-		v.content(receiptsName, scan.digest, scan.size)
+		v.content(receiptsName, scan.digest, scan.size, scan.converted)
 	} else {
 		v.unreadable(receiptsName, scanErr)
 	}
 	if reportErr == nil {
-		v.content(reportName, sha256.Sum256(report), int64(len(report)))
+		v.content(reportName, sha256.Sum256(report), int64(len(report)), endsOf(report))
 	} else {
 		v.unreadable(reportName, reportErr)
 	}
-	if transcript, err := readRegular(v.fsys, transcriptName, maxFile); err == nil {
-		v.content(transcriptName, sha256.Sum256(transcript), int64(len(transcript)))
+	if transcript, err := v.read(transcriptName, maxFile); err == nil {
+		v.content(transcriptName, sha256.Sum256(transcript), int64(len(transcript)), endsOf(transcript))
 	} else {
 		v.unreadable(transcriptName, err)
 	}
-	signature, err := readRegular(v.fsys, signatureName, maxFile)
+	signature, err := v.read(signatureName, maxFile)
 	if err != nil {
 		v.unreadable(signatureName, err)
 	}
@@ -180,11 +207,15 @@ func (v *verifier) contents() (signature []byte) {
 	return signature
 }
 
-// content compares one file with its entry in the manifest: step (c) and H11.
-func (v *verifier) content(name string, sum [32]byte, size int64) {
+// content compares one file with its entry in the manifest: step (c) and H11. converted reports whether the
+// file would have a hash if its line ends had not been converted.
+func (v *verifier) content(name string, sum [32]byte, size int64, converted func(want [32]byte) bool) {
 	for _, f := range v.m.Files {
 		switch {
 		case f.Path != name:
+		case f.SHA256 != sum && converted(f.SHA256):
+			v.found.add(eTamper, name, "%s is not the file that was signed: %s", name, lineEnds)
+			return
 		case f.SHA256 != sum:
 			v.found.add(eTamper, name, "%s is not the file that was signed: its SHA-256 is %s", name, hex.EncodeToString(sum[:]))
 			return
@@ -197,10 +228,28 @@ func (v *verifier) content(name string, sum [32]byte, size int64) {
 
 func (v *verifier) checkSignatureFile(detached []byte) {
 	embedded, err := v.m.signature()
-	if err == nil && string(embedded) != string(detached) {
+	switch {
+	case err != nil || string(embedded) == string(detached):
+	case string(withoutCR(embedded)) == string(withoutCR(detached)):
+		v.found.add(eSignature, signatureName, "%s does not hold the signature of the manifest: %s", signatureName, lineEnds)
+	default:
 		v.found.add(eSignature, signatureName, "%s does not hold the signature of the manifest", signatureName)
 	}
 }
+
+// lineEnds is what git does to a pack unless it is told not to. It is tampering like any other, with an
+// innocent explanation.
+const lineEnds = "it looks like line ends were converted; '-text' in .gitattributes keeps them"
+
+// endsOf reports whether data has the hash with its line ends as they are on another system.
+func endsOf(data []byte) func(want [32]byte) bool {
+	return func(want [32]byte) bool {
+		lf := withoutCR(data)
+		return sha256.Sum256(lf) == want || sha256.Sum256(bytes.ReplaceAll(lf, []byte("\n"), []byte("\r\n"))) == want
+	}
+}
+
+func withoutCR(data []byte) []byte { return bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")) }
 
 func hexSum(data []byte) string {
 	sum := sha256.Sum256(data)

@@ -3,6 +3,7 @@ package pack
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -437,10 +439,139 @@ func TestWhatIsNoDirectoryIsAnError(t *testing.T) {
 			t.Errorf("%s opened", path)
 		}
 	}
-	empty := filepath.Join(dir, "empty")
-	os.Mkdir(empty, 0o755)
-	if r := verifyDir(t, empty, Options{}); r.ExitCode() != 2 || r.Manifest != nil {
-		t.Errorf("an empty directory: %+v", r)
+}
+
+func TestADirectoryIsNoPackUnlessOneOfTheFiveFilesIsThere(t *testing.T) {
+	files := mustBuild(t, smallSpec(t)).FS().(memFS)
+	for _, other := range []memFS{{}, {"README.md": nil}, {cardsName: files[cardsName]}, {"pack/" + manifestName: files[manifestName]}} {
+		if r, err := Verify(other, Options{Now: builtAt}); !errors.Is(err, ErrNoPack) || r != nil {
+			t.Errorf("%v: %+v, %v", slices.Collect(maps.Keys(other)), r, err)
+		}
+	}
+	for _, name := range expectedFiles {
+		if r := mustVerify(t, memFS{name: files[name]}, Options{Now: builtAt}); r.ExitCode() != 2 {
+			t.Errorf("%s alone: exit %d", name, r.ExitCode())
+		}
+	}
+}
+
+// faultyFS fails in one way at one file: as the operating system does at "stat", "open" or "read".
+type faultyFS struct {
+	memFS
+	name, at string
+	err      error
+}
+
+func (f faultyFS) fail(op, name string) error {
+	if op != f.at || name != f.name {
+		return nil
+	}
+	return &fs.PathError{Op: op, Path: "/somewhere/" + name, Err: f.err}
+}
+
+func (f faultyFS) Lstat(name string) (fs.FileInfo, error) {
+	if err := f.fail("stat", name); err != nil {
+		return nil, err
+	}
+	return fs.Stat(f.memFS, name)
+}
+
+func (f faultyFS) ReadLink(name string) (string, error) { return "", fs.ErrInvalid }
+
+func (f faultyFS) ReadDir(name string) ([]fs.DirEntry, error) {
+	if err := f.fail("readdir", name); err != nil {
+		return nil, err
+	}
+	return fs.ReadDir(f.memFS, name)
+}
+
+func (f faultyFS) Open(name string) (fs.File, error) {
+	if err := f.fail("open", name); err != nil {
+		return nil, err
+	}
+	file, err := f.memFS.Open(name)
+	if err == nil && f.at == "read" && name == f.name {
+		return faultyFile{file, f}, nil
+	}
+	return file, err
+}
+
+type faultyFile struct {
+	fs.File
+	fs faultyFS
+}
+
+func (f faultyFile) Read([]byte) (int, error) { return 0, f.fs.fail("read", f.fs.name) }
+
+// What the operating system does not let us read is no evidence of anything: not of tampering, and not of
+// claims that nobody can execute here.
+func TestAFileThatCannotBeReadHereIsNoVerdict(t *testing.T) {
+	s := smallSpec(t)
+	s.Cards = []Card{oneCard(t, "receipt_count_ge", `{"min_count":1}`)}
+	files := mustBuild(t, s).FS().(memFS)
+	files[proofName] = []byte("x")
+	names := append(FileNames(), cardsName, proofName)
+	faults := []error{syscall.EACCES, syscall.EPERM, syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ESTALE, fs.ErrPermission}
+	for _, name := range names {
+		for _, at := range []string{"stat", "open", "read"} {
+			for _, fault := range faults {
+				r, err := Verify(faultyFS{files, name, at, fault}, Options{Now: builtAt})
+				var unread *ReadError
+				if !errors.As(err, &unread) || !errors.Is(err, fault) || unread.Name != name || unread.Cause() != fault || r != nil {
+					t.Errorf("%s at %s of %s: %+v, %v", fault, at, name, r, err)
+				}
+			}
+		}
+	}
+	for name, at := range map[string]string{".": "readdir", unsignedName: "stat"} {
+		if _, err := Verify(faultyFS{files, name, at, syscall.EIO}, Options{Now: builtAt}); !errors.Is(err, syscall.EIO) {
+			t.Errorf("%s at %s: %v", name, at, err)
+		}
+	}
+	// What whoever made the pack can do is about the pack.
+	for _, name := range FileNames() {
+		for _, fault := range []error{fs.ErrNotExist, syscall.ENOENT, syscall.ELOOP, syscall.ENXIO, syscall.ENOTDIR, errLink, errNotRegular, errTooLarge, errors.New("path escapes from parent")} {
+			if r := mustVerify(t, faultyFS{files, name, "open", fault}, Options{Now: builtAt}); r.ExitCode() != 2 {
+				t.Errorf("%s at %s: exit %d", fault, name, r.ExitCode())
+			}
+		}
+	}
+}
+
+// Git converts line ends on checkout and on commit unless '-text' says that a file is none of its business.
+func TestConvertedLineEndsAreTamperingAndToldInWords(t *testing.T) {
+	files := mustBuild(t, smallSpec(t)).FS().(memFS)
+	told := func(r *Result, name string) bool {
+		return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Field == name && strings.Contains(f.Message, "line ends") })
+	}
+	crlf := memFS{}
+	for name, data := range files {
+		crlf[name] = bytes.ReplaceAll(data, []byte("\n"), []byte("\r\n"))
+	}
+	crlf[signatureName] = files[signatureName]
+	r := mustVerify(t, crlf, Options{Now: builtAt})
+	if r.ExitCode() != 2 || len(r.Findings) != 3 || !told(r, receiptsName) || !told(r, reportName) || !told(r, transcriptName) {
+		t.Errorf("exit %d: %v", r.ExitCode(), r.Findings)
+	}
+	for _, name := range contentFiles {
+		one := maps.Clone(files)
+		one[name] = crlf[name]
+		if r := mustVerify(t, one, Options{Now: builtAt}); r.ExitCode() != 2 || len(r.Findings) != 1 || !told(r, name) {
+			t.Errorf("%s: exit %d: %v", name, r.ExitCode(), r.Findings)
+		}
+		one[name] = append(slices.Clone(crlf[name]), ' ')
+		if r := mustVerify(t, one, Options{Now: builtAt}); r.ExitCode() != 2 || told(r, name) {
+			t.Errorf("%s and more: exit %d: %v", name, r.ExitCode(), r.Findings)
+		}
+	}
+	// A transcript that was signed with CR LF, and lost them on its way into a repository.
+	m := mustParse(t, string(files[manifestName]))
+	windows := maps.Clone(files)
+	windows[transcriptName] = crlf[transcriptName]
+	windows = resign(t, windows, m, testSigner)
+	windows[transcriptName] = files[transcriptName]
+	if r := mustVerify(t, windows, Options{Now: builtAt}); r.ExitCode() != 2 || !told(r, transcriptName) {
+		t.Errorf("LF for CR LF: exit %d: %v", r.ExitCode(), r.Findings)
 	}
 }
 

@@ -242,6 +242,14 @@ func (w *world) shapes() {
 	breakglass.Receipts = append(breakglass.Receipts, line("claimfail_03", 2, pack.BreakglassType, `"reason":"on call"`))
 	w.add("claimfail_03", "", "honest failure: a breakglass receipt, and the card that forbids it",
 		honest(spec{breakglass}.cards("no_breakglass").Spec), honestFailure, gate)
+	odd := run("claimfail_04", "", 1)
+	odd.Receipts = append(odd.Receipts, line("claimfail_04", 1, "governance_posture_snapshot", `"posture":null,"evaluated_at":"2026-01-15T11:00:00Z"`))
+	odd.Cards = []pack.Card{{ID: "acme.odd", Name: "Odd claims", Claims: []pack.Claim{
+		{ID: "clean", Check: "posture_eligible", Severity: "critical", Params: jcs.Obj()},
+		{ID: "none", Check: "posture_eligible", Severity: "warning", Params: jcs.Obj(jcs.M("required_posture", jcs.Value{}))},
+		{ID: "seven", Check: "field_value_matches", Severity: "critical", Params: jcs.Obj(jcs.M("receipt_type", jcs.Str("model_call")),
+			jcs.M("field_name", jcs.Int(7)), jcs.M("expected_value", jcs.Value{}))}}}}
+	w.add("claimfail_04", "", "honest failure: a posture that is null, and claims that nobody means", honest(odd), honestFailure, gate)
 	warn := run("claimwarn_01", "", 1)
 	warn.Receipts[0] = set(warn.Receipts[0], "schema_version", jcs.Str("2.0"))
 	w.add("claimwarn_01", "", "a failing warning is no failure", honest(spec{warn}.cards("schema_consistency").Spec), passes("PASS"), gate)
@@ -334,6 +342,11 @@ func (w *world) texts() {
 		}
 		w.bad("p09_"+name, attacks, "receipt lines, signed: "+strings.ReplaceAll(name, "_", " "), withLines(w.plain, to), tamper)
 	}
+	checkedOut := w.plain
+	for _, name := range []string{receipts, report, transcript, manifest} {
+		checkedOut = checkedOut.with(name, bytes.ReplaceAll(checkedOut[name], []byte("\n"), []byte("\r\n")))
+	}
+	w.bad("p09_checkout", "P09", "every text as git checks it out on Windows: no line ends are forgiven", checkedOut, tamper)
 	for name, tail := range inOrder(map[string]string{"nul": "\x00", "document": "{}", "letter": "x", "bracket": "]", "comma": ",", "form_feed": "\f"}) {
 		w.bad("p10_"+name, "P10", fmt.Sprintf("%q behind the manifest", tail), w.base.with(manifest, append(bytes.Clone(w.base[manifest]), tail...)), tamper)
 	}

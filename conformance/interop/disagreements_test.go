@@ -66,7 +66,9 @@ func listed() map[string]disagreement {
 	list("exit 1", "exit 0", "a commit of a SHA-256 repository has 64 digits, and its schema wants 40; we warn of it when we build and verify", "go/a commit of 64 digits")
 
 	// Packs that the Python tool built.
-	list("builds", "refuses to build", notBuilt, "python/Type beside type, built", "python/__proto__, built", "python/a number as id, built",
+	list("exit 0", "exit 1", "it asks claims of receipts before it drops what is not packed; nobody can ask them again, so they are the signer's word",
+		"python/a claim about what is not packed --require-claim-pass", "python/a claim about what is not packed --require-claim-pass, with the definitions")
+	list("builds", "refuses to build", notBuilt, "python/a run id that Python takes for none, built", "python/Type beside type, built", "python/__proto__, built", "python/a number as id, built",
 		"python/a seq that is a float, built", "python/a seq that is text, built", "python/a timestamp of next century, built",
 		"python/a type that is not admitted, built", "python/a type with a newline, built", "python/an id twice, built",
 		"python/integers beyond 2^53, built", "python/no id, built", "python/receipt_type alone, built")
@@ -78,7 +80,8 @@ func listed() map[string]disagreement {
 	const glass = "assay.breakglass/v1 is what we record of a broken glass, since it refuses every pack with a bare breakglass; our no_breakglass counts it, its own cannot fail"
 	list("exit 0, ok PASS", "exit 0, ok HONEST_FAIL", glass, "python/breakglass")
 	list("exit 0", "exit 1", glass, "python/breakglass --require-claim-pass")
-	list("exit 0", "exit 1", notHere, "python/custom card --require-claim-pass", "python/custom card with floats --require-claim-pass")
+	list("exit 0", "exit 1", notHere, "python/custom card --require-claim-pass", "python/custom card with floats --require-claim-pass",
+		"python/claims that nobody means --require-claim-pass")
 
 	// Bytes.
 	list("its own", "our own", "each names the program that built the pack", "bytes/attestation.verifier_version", "bytes/attestation.canon_impl", "bytes/attestation.canon_impl_version")
