@@ -266,7 +266,9 @@ func (w *world) unheard(names string) {
 		asked[i] = tw.asked.Load()
 	}
 	var u *Unheard
-	if _, err := l.Add(t.Context(), manifest(t, 999), pack.Source{}); !errors.As(err, &u) || strings.Join(u.Witnesses, ", ") != names {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if _, err := l.Add(ctx, manifest(t, 999), pack.Source{}); !errors.As(err, &u) || strings.Join(u.Witnesses, ", ") != names {
 		t.Fatalf("a submission: %v", err)
 	}
 	eventually(t, "they are asked again", func() bool {
