@@ -243,7 +243,7 @@ func parseSpooled(text []byte) (manifest []byte, src pack.Source, err error) {
 
 // Accept takes responsibility for a manifest without waiting until it is logged: when it returns
 // nil, the manifest is on disk or in the log, and will be logged whatever ends this process. One
-// that is logged already is accepted too. Errors: *Rejected, ErrBusy when too many wait, ErrStorage, ErrClosed.
+// that is logged already is accepted too. Errors: *Rejected, *Unheard, ErrBusy when too many wait, ErrStorage, ErrClosed.
 func (l *Log) Accept(manifest []byte, src pack.Source) (digest [32]byte, err error) {
 	m, findings := pack.VerifyManifest(manifest)
 	if m == nil || len(findings) > 0 {
@@ -263,6 +263,9 @@ func (l *Log) Accept(manifest []byte, src pack.Source) (digest [32]byte, err err
 		return digest, fmt.Errorf("%w: %w", ErrStorage, err)
 	}
 	if _, logged, err := l.find(digest); err != nil || logged {
+		return digest, err
+	}
+	if err := l.publisher.awaitHeard(l.ctx); err != nil { // perhaps this log is not the one it was
 		return digest, err
 	}
 	fresh, err := l.spool.put(digest, manifest, src)

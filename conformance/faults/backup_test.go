@@ -37,6 +37,7 @@ func (w *world) readsButSignsNothing(witnesses string) {
 	sentence := "Nothing new is signed yet: the witnesses not heard from since the start (" + witnesses + ") could form a quorum by themselves."
 	w.awaitNotReady(sentence)
 	w.submit(7).want(http.StatusServiceUnavailable, "witnesses-unheard", sentence)
+	w.submit(7, "Prefer", "respond-async").want(http.StatusServiceUnavailable, "witnesses-unheard", sentence)
 	if cp := w.checkpoint(); cp.Size != 1 {
 		w.t.Errorf("size %d is published", cp.Size)
 	}

@@ -89,11 +89,7 @@ type server struct {
 // The ledger itself is not started. initArgs go to 'ledger init'.
 func newWorld(t *testing.T, n, quorum int, initArgs ...string) *world {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("starts real processes")
-	}
-	w := &world{t: t, dir: t.TempDir(), servers: map[string]*server{}}
-	t.Cleanup(w.end)
+	w := emptyWorld(t)
 	w.initLedger(n, quorum, append([]string{"--timestamps", "off"}, initArgs...)...)
 	return w
 }
@@ -101,14 +97,22 @@ func newWorld(t *testing.T, n, quorum int, initArgs ...string) *world {
 // newTimestampedWorld is newWorld with a development TSA, running as "tsa", that every entry needs.
 func newTimestampedWorld(t *testing.T, n, quorum int, initArgs ...string) *world {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("starts real processes")
-	}
-	w := &world{t: t, dir: t.TempDir(), servers: map[string]*server{}}
-	t.Cleanup(w.end)
+	w := emptyWorld(t)
 	w.servers["tsa"] = &server{args: []string{"tsa", "serve", w.path("tsa")}}
 	w.start("tsa")
 	w.initLedger(n, quorum, append([]string{"--tsa", w.url("tsa"), "--tsa-roots", w.path("tsa", "root.pem")}, initArgs...)...)
+	return w
+}
+
+// emptyWorld skips the short form, and has the test run beside others: it waits most of the time.
+func emptyWorld(t *testing.T) *world {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts real processes")
+	}
+	t.Parallel()
+	w := &world{t: t, dir: t.TempDir(), servers: map[string]*server{}}
+	t.Cleanup(w.end)
 	return w
 }
 
