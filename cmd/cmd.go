@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -70,11 +71,16 @@ func exitTable(c *cobra.Command) string {
 	return b.String()
 }
 
+// withExitTable is called once: the functions of cobra's templates are a map of the whole process.
+var withExitTable = sync.OnceFunc(func() { cobra.AddTemplateFunc("exitTable", exitTable) })
+
 // Error is an error for a person: one phrase, the next step if we know it, and the exit code.
 type Error struct {
 	Code int
 	Err  error
 	Hint string
+
+	judged bool // Code is of a verdict as well, whatever Err is of
 }
 
 func (e *Error) Error() string { return e.Err.Error() }
@@ -123,7 +129,7 @@ func Run(ctx context.Context, root *cobra.Command, args []string, s Streams) (co
 	root.SetErr(s.Err)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(flagError)
-	cobra.AddTemplateFunc("exitTable", exitTable)
+	withExitTable()
 	root.SetUsageTemplate(root.UsageTemplate() + "{{exitTable .}}")
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(args...)
@@ -160,7 +166,10 @@ func (s Streams) Tell(ran *cobra.Command, err error) *Error {
 	// The words of the whole chain, with the code and the hint of the Error in it.
 	text, suggestions, suggested := strings.Cut(err.Error(), "\n\nDid you mean this?\n")
 	text = nameFlag(ran, err, strings.ReplaceAll(text, "\n", "; "))
-	told = &Error{Code: told.Code, Err: errors.New(text), Hint: told.Hint}
+	told = &Error{Code: codeOf(err), Err: errors.New(text), Hint: told.Hint}
+	if told.Code == ExitUnavailable && told.Hint == "" {
+		told.Hint = hintOf(err)
+	}
 	if suggested { // cobra's, for commands
 		told.Hint = "did you mean " + strings.Join(strings.Fields(suggestions), " or ") + "? " + told.Hint
 	}

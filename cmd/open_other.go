@@ -2,6 +2,11 @@
 
 package cmd
 
+import "syscall"
+
 const openNonblock = 0
 
 func enoughFiles() error { return nil }
+
+// storageErrors are ERROR_DISK_FULL, ERROR_HANDLE_DISK_FULL and ERROR_WRITE_PROTECT of Windows.
+var storageErrors = []error{syscall.Errno(112), syscall.Errno(39), syscall.Errno(19)}

@@ -17,3 +17,6 @@ func enoughFiles() error {
 	}
 	return nil
 }
+
+// storageErrors are what storage that takes no more writes says: no space, no quota, read-only, file too large.
+var storageErrors = []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EFBIG}

@@ -112,10 +112,10 @@ func (a *anchoring) all(ctx context.Context, c *cobra.Command, dirs []string) er
 		case len(dirs) == 1:
 			return err
 		case errors.As(err, &verdict):
-			worst = graver(worst, int(verdict))
+			worst = cmd.Graver(worst, int(verdict))
 		default:
 			code := a.s.Tell(c, fmt.Errorf("%s: %w", dir, err)).Code
-			if worst = graver(worst, code); code == cmd.ExitUnavailable {
+			if worst = cmd.Graver(worst, code); code == cmd.ExitUnavailable {
 				return cmd.Verdict(worst)
 			}
 		}
@@ -138,7 +138,7 @@ func (a *anchoring) all(ctx context.Context, c *cobra.Command, dirs []string) er
 			break
 		}
 	}
-	return verdict(worst)
+	return cmd.Judged(worst, nil)
 }
 
 // prepared is a pack that verified, its manifest, and a place for its proof.
@@ -244,10 +244,7 @@ func (a *anchoring) whyNot(ctx context.Context, err error) error {
 }
 
 func (a *anchoring) refuse(dir string, r *pack.Result) error {
-	if err := printResult(a.s.Out, dir, r); err != nil {
-		return err
-	}
-	return cmd.Verdict(cmd.ExitTampered)
+	return cmd.Judged(cmd.ExitTampered, printResult(a.s.Out, dir, r))
 }
 
 // keep writes the proof. Verify has just refused an _unsigned that is a link out of the pack, and

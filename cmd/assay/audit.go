@@ -89,11 +89,8 @@ func (f *bundling) bundle(dir string, o pack.Options) (err error) {
 		return err
 	}
 	if r.ExitCode() == cmd.ExitTampered {
-		if err := f.show(f.report(dir, r, o), nil); err != nil {
-			return err
-		}
 		fmt.Fprintf(f.s.Err, "no bundle was written: nobody should rely on this pack\n")
-		return verdict(r.ExitCode())
+		return cmd.Judged(r.ExitCode(), f.show(f.report(dir, r, o), nil))
 	}
 	name := "audit_bundle_" + fileName(r.Manifest.PackID)
 	output := f.output
@@ -139,10 +136,7 @@ func (f *bundling) bundle(dir string, o pack.Options) (err error) {
 	if err := durable.Link(path, output); err != nil {
 		return err
 	}
-	if err := f.show(f.report(dir, r, o), []string{output, digest}); err != nil {
-		return err
-	}
-	return verdict(again.ExitCode())
+	return cmd.Judged(again.ExitCode(), f.show(f.report(dir, r, o), []string{output, digest}))
 }
 
 // show prints the judgement, and the bundle's path and SHA-256 if there is one.

@@ -260,7 +260,7 @@ type cardTest struct {
 }
 
 func (t *cardTest) add(list *jcs.Value, code int, members ...jcs.Member) {
-	t.code = graver(t.code, code)
+	t.code = cmd.Graver(t.code, code)
 	list.Items = append(list.Items, jcs.Obj(append(members, jcs.M("exit_code", jcs.Int(int64(code))))...))
 }
 
@@ -306,7 +306,7 @@ func (t *cardTest) pack(dir string, r *pack.Result) {
 	}
 	for _, c := range r.Asked {
 		if !c.Passed && c.Severity == "critical" {
-			claims, code = pack.Fail, graver(code, cmd.ExitHonestFail)
+			claims, code = pack.Fail, cmd.Graver(code, cmd.ExitHonestFail)
 		}
 	}
 	fmt.Fprintf(&t.text, "pack       %s: integrity %s, claims %s\n", cmd.Safe(dir), r.Integrity, claims)
@@ -380,17 +380,12 @@ func printCards(s cmd.Streams, command string, code int, members ...jcs.Member) 
 	if status == "" {
 		status = "failed"
 	}
-	if err := printJSON(s.Out, answer("cards "+command, status, code, members...)); err != nil {
-		return err
-	}
-	return verdict(code)
+	return cmd.Judged(code, printJSON(s.Out, answer("cards "+command, status, code, members...)))
 }
 
 func printText(s cmd.Streams, w *strings.Builder, code int) error {
-	if _, err := io.WriteString(s.Out, w.String()); err != nil {
-		return err
-	}
-	return verdict(code)
+	_, err := io.WriteString(s.Out, w.String())
+	return cmd.Judged(code, err)
 }
 
 // findCards resolves each name: a built-in id first, so that no file can shadow one, then a file.

@@ -200,10 +200,7 @@ func showOutcomes(s cmd.Streams, dir, command string, outcomes []conformance.Out
 	if asJSON {
 		show = outcomeJSON
 	}
-	if err := show(s.Out, dir, command, outcomes, counts, code, status); err != nil {
-		return err
-	}
-	return verdict(code)
+	return cmd.Judged(code, show(s.Out, dir, command, outcomes, counts, code, status))
 }
 
 func outcomeTable(out io.Writer, dir, command string, outcomes []conformance.Outcome, counts map[conformance.State]int64, code int, _ string) error {

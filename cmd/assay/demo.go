@@ -110,16 +110,11 @@ func (d *demo) end(c *cobra.Command) error {
 	if len(d.failed) > 0 {
 		status, code = "failed", cmd.ExitInternal
 	}
-	if d.json {
-		if err := printJSON(d.out, answer(c.Name(), status, code, append(d.members, jcs.M("acts", d.acts))...)); err != nil {
-			return err
-		}
+	if d.json { // one object only; the reason is in it
+		return cmd.Judged(code, printJSON(d.out, answer(c.Name(), status, code, append(d.members, jcs.M("acts", d.acts))...)))
 	}
 	if code == cmd.ExitPass {
 		return nil
-	}
-	if d.json { // one object only; the reason is in it
-		return cmd.Verdict(code)
 	}
 	return &cmd.Error{Code: code, Err: errors.New("not what this demo promises: " + strings.Join(d.failed, "; ")), Hint: "this is a bug; please report it"}
 }

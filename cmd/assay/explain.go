@@ -57,10 +57,7 @@ is narrowed only by evidence that was verified just now.`,
 			} else {
 				err = durable.WriteFile(o.output, text, 0o644)
 			}
-			if err != nil {
-				return err
-			}
-			return verdict(r.ExitCode())
+			return cmd.Judged(r.ExitCode(), err)
 		},
 	}
 	o.add(c)

@@ -48,10 +48,7 @@ Encrypted keys are not opened.`,
 		} else {
 			_, err = fmt.Fprint(s.Out, auditText(a))
 		}
-		if err != nil {
-			return err
-		}
-		return verdict(code)
+		return cmd.Judged(code, err)
 	}
 	jsonFlag(c, &asJSON)
 	return c

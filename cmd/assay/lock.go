@@ -378,11 +378,9 @@ valid, 2 if it is not, and 3 if there is none.`,
 				return err
 			}
 			if broken != nil {
-				if err := tellBroken(s, path, broken, asJSON); err != nil {
-					return err
-				}
+				err := tellBroken(s, path, broken, asJSON)
 				s.HintFormat(path)
-				return verdict(cmd.ExitTampered)
+				return cmd.Judged(cmd.ExitTampered, err)
 			}
 			if asJSON {
 				members := append([]jcs.Member{jcs.M("path", jcsText(path)), jcs.M("issues", jcs.Arr())}, lockMembers(l)...)
@@ -456,14 +454,9 @@ func tellDiff(s cmd.Streams, changes []pack.LockChange, identical, asJSON bool) 
 		list.Items = append(list.Items, jcs.Obj(jcs.M("effect", jcs.Str(string(change.Effect))), jcs.M("message", jcs.Str(change.Message))))
 	}
 	if asJSON {
-		if err := printJSON(s.Out, answer("lock diff", status, code, jcs.M("changes", list))); err != nil {
-			return err
-		}
-		return verdict(code)
+		return cmd.Judged(code, printJSON(s.Out, answer("lock diff", status, code, jcs.M("changes", list))))
 	}
 	fmt.Fprintf(w, "verdict  exit %d: %s\n", code, words)
-	if _, err := io.WriteString(s.Out, w.String()); err != nil {
-		return err
-	}
-	return verdict(code)
+	_, err := io.WriteString(s.Out, w.String())
+	return cmd.Judged(code, err)
 }

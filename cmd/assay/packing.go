@@ -477,18 +477,17 @@ func (j *job) nothing(child int, trace *capture.Trace) error {
 		fmt.Fprintf(j.s.Err, "hint: %s\n", cmd.Safe(fix))
 		list.Items = append(list.Items, jcsText(fix))
 	}
+	var err error
 	if j.json {
-		if err := printJSON(j.s.Out, answer(j.command.Name(), "error", code,
+		err = printJSON(j.s.Out, answer(j.command.Name(), "error", code,
 			jcs.M("exit_code_source", jcs.Str(source)),
 			jcs.M("child_exit_code", jcs.Int(int64(child))),
 			jcs.M("trace_id", jcsText(j.trace)),
 			jcs.M("error", jcsText(text)),
 			jcs.M("fixes", list),
-		)); err != nil {
-			return err
-		}
+		))
 	}
-	return cmd.Verdict(code)
+	return cmd.Judged(code, err)
 }
 
 func (j *job) diagnose(child int, trace *capture.Trace) (fixes []string) {
@@ -569,18 +568,15 @@ func (j *job) report(child int, trace *capture.Trace, r *pack.Result) error {
 	if child == 0 && j.exitPolicy == "merged" {
 		code, source = r.ExitCode(), "pack"
 	}
+	var err error
 	if j.json {
-		if err := printJSON(j.s.Out, j.object(code, source, child, trace, r)); err != nil {
-			return err
-		}
+		err = printJSON(j.s.Out, j.object(code, source, child, trace, r))
 	} else {
 		out := j.s.Out
 		if j.command.Name() == "run" { // whose stdout is the program's
 			out = j.s.Err
 		}
-		if err := printResult(out, j.output, r); err != nil {
-			return err
-		}
+		err = printResult(out, j.output, r)
 		switch {
 		case child != 0:
 			fmt.Fprintf(j.s.Err, "the program failed: exit code %d is its own\n", child)
@@ -590,7 +586,7 @@ func (j *job) report(child int, trace *capture.Trace, r *pack.Result) error {
 		fmt.Fprintf(j.s.Err, "recorded under %s\n", cmd.Safe(j.trace))
 		fmt.Fprintf(j.s.Err, "next: assay verify-pack %s\n", cmd.Safe(j.output))
 	}
-	return verdict(code)
+	return cmd.Judged(code, err)
 }
 
 // object is the result for machines: what happened here, then the pack as verify-pack shows it.

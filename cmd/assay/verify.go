@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"errors"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -55,30 +55,6 @@ manifest is missing, damaged or unreadable counts as the newest: move it away to
 	return c
 }
 
-// graver is the one of two exit codes that the other must not hide: tampered, bad input,
-// unavailable, honest failure, pass; and before all of them what should not happen.
-func graver(a, b int) int {
-	order := []int{cmd.ExitPass, cmd.ExitHonestFail, cmd.ExitUnavailable, cmd.ExitBadInput, cmd.ExitTampered}
-	rank := func(code int) int {
-		if i := slices.Index(order, code); i >= 0 {
-			return i
-		}
-		return len(order)
-	}
-	if rank(b) > rank(a) {
-		return b
-	}
-	return a
-}
-
-// verdict ends a command whose result has been printed.
-func verdict(code int) error {
-	if code == cmd.ExitPass {
-		return nil
-	}
-	return cmd.Verdict(code)
-}
-
 // verifying is one run of verify-pack.
 type verifying struct {
 	expectFlags
@@ -114,6 +90,7 @@ func (v *verifying) all(args []string) error {
 	}
 	list := make([]judged, len(dirs))
 	worst := cmd.ExitPass
+	var shown error // of the first verdict that could not be written; the others are judged all the same
 	for i, dir := range dirs {
 		r, err := verifyDir(dir, options)
 		if err != nil && len(dirs) == 1 {
@@ -127,24 +104,20 @@ func (v *verifying) all(args []string) error {
 			list[i].report = v.report(dir, r, options)
 			list[i].code = r.ExitCode()
 			if !v.json && !v.quiet {
-				if err := printReport(v.s.Out, list[i].report); err != nil {
-					return err
-				}
+				shown = cmp.Or(shown, printReport(v.s.Out, list[i].report))
 			}
 		}
-		worst = graver(worst, list[i].code)
+		worst = cmd.Graver(worst, list[i].code)
 	}
 	// A page that could not be written is not there for whoever asked for it, whatever the verdict.
 	failed := v.write(list)
 	if failed != nil {
-		worst = graver(worst, v.s.Tell(v.c, failed).Code)
+		worst = cmd.Graver(worst, v.s.Tell(v.c, failed).Code)
 	}
 	if v.json {
-		if err := printJSON(v.s.Out, v.object(list, worst, failed)); err != nil {
-			return err
-		}
+		shown = printJSON(v.s.Out, v.object(list, worst, failed))
 	}
-	return verdict(worst)
+	return cmd.Judged(worst, shown)
 }
 
 // object is the result for machines: of one pack its judgement, of several a list of them.
