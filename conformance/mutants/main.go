@@ -5,7 +5,7 @@
 //
 //	go run ./conformance/mutants                            # 40 mutants of each package
 //	go run ./conformance/mutants -pkg trust,ledger -n 100 -seed 7
-//	go run ./conformance/mutants -only 'checkpoint.go Policy.OpenCheckpoint'
+//	go run ./conformance/mutants -only 'checkpoint.go Policy.OpenCheckpoint' -n 1000
 //
 // The sample depends on the seed and on the mutants' names alone: an edit elsewhere draws the same
 // ones again. Nothing in the tree is touched; the compiler reads the changed file from elsewhere.
@@ -70,7 +70,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&pkgs, "pkg", "", "packages, comma-separated (default: all that are watched)")
 	flags.IntVar(&s.n, "n", 40, "mutants drawn from each package")
 	flags.StringVar(&s.seed, "seed", "1", "what the sample depends on, besides the mutants' names")
-	flags.StringVar(&s.only, "only", "", "judge the mutants whose name contains this, instead of a sample")
+	flags.StringVar(&s.only, "only", "", "draw from the mutants whose name contains this")
 	flags.Float64Var(&s.min, "min", 0.95, "the score that each package must reach")
 	flags.BoolVar(&s.own, "own", false, "run the package's own tests only: faster, and harder on it")
 	flags.BoolVar(&s.list, "list", false, "print the sample and judge nothing")
@@ -179,14 +179,10 @@ type pass struct {
 }
 
 func (p *pass) judge(ctx context.Context, pkg string, all []*mutant) error {
-	sample, want := drawn(all, p.seed), p.n
-	if p.only != "" {
-		sample = slices.DeleteFunc(slices.Clone(all), func(m *mutant) bool { return !strings.Contains(m.name(), p.only) })
-		want = len(sample)
-	}
+	sample := slices.DeleteFunc(drawn(all, p.seed), func(m *mutant) bool { return !strings.Contains(m.name(), p.only) })
 	p.count = map[outcome]int{}
 	if p.list {
-		for _, m := range sample[:min(want, len(sample))] {
+		for _, m := range sample[:min(p.n, len(sample))] {
 			fmt.Fprintf(p.stdout, "line %d  %s\n", m.line, m.name())
 		}
 		return nil
@@ -197,7 +193,7 @@ func (p *pass) judge(ctx context.Context, pkg string, all []*mutant) error {
 	}
 	tried := 0
 	for _, m := range sample {
-		if tried-p.count[doesNotBuild] == want {
+		if tried-p.count[doesNotBuild] == p.n {
 			break
 		}
 		tried++
