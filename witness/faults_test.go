@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -110,6 +111,22 @@ func TestAStoreThatCannotBeReadStopsTheWitness(t *testing.T) {
 	}
 	store.latest = nil
 	w.mustAdd(t, request(w.log, 5, 6))
+}
+
+// An empty tree with another root is no tree: there is no note of it that could accuse anybody.
+func TestAnEmptyTreeWithARootIsRefusedAndNoEvidence(t *testing.T) {
+	w := newWorld(t)
+	text := fmt.Sprintf("%s\n0\n%s\n", origin, w.log.Root(5))
+	bad := witness.Request{Checkpoint: signText(t, w.log, text)}
+	w.mustRefuse(t, bad, http.StatusUnprocessableEntity)
+	w.mustAdd(t, request(w.log, 0, 0))
+	w.mustRefuse(t, bad, http.StatusUnprocessableEntity)
+	w.mustAdd(t, request(w.log, 0, 5))
+	w.mustRefuse(t, bad, http.StatusConflict)
+	kept, err := w.store.(*witness.Memory).Evidence(t.Context(), origin)
+	if err != nil || len(kept) != 0 || strings.Contains(w.logged.String(), "does not extend") {
+		t.Errorf("kept %+v, %v; logged %s", kept, err, w.logged)
+	}
 }
 
 func TestEvidenceThatCannotBeKeptIsReportedAndChangesNoAnswer(t *testing.T) {

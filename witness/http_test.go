@@ -345,6 +345,25 @@ func TestAPanicIsOneAnswerAndNotTheEnd(t *testing.T) {
 	}
 }
 
+// aborting is a store below which the connection is given up, as net/http lets a handler do.
+type aborting struct{ witness.Store }
+
+func (aborting) Swap(context.Context, string, []byte, []byte) error { panic(http.ErrAbortHandler) }
+
+func TestAnAbortedRequestIsNoAnswerAndNoBug(t *testing.T) {
+	w := newWorld(t, func(c *witness.Config) { c.Store = aborting{c.Store} })
+	server := httptest.NewServer(w.witness.Handler())
+	defer server.Close()
+	resp, err := server.Client().Post(server.URL+"/add-checkpoint", "text/plain", bytes.NewReader(request(w.log, 0, 5).Marshal()))
+	if err == nil {
+		resp.Body.Close()
+		t.Errorf("answered %s", resp.Status)
+	}
+	if w.logged.String() != "" {
+		t.Errorf("logged %s", w.logged)
+	}
+}
+
 func TestOverloadSaysWhenToComeBack(t *testing.T) {
 	for status, w := range map[int]*world{
 		429: newWorld(t, func(c *witness.Config) { c.Rate = 1e-9 }),
