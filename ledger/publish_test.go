@@ -228,6 +228,7 @@ func TestAnswersThatAreNoCosignatureCountForNothing(t *testing.T) {
 		at := w.unpublished(i)
 		asked := tw.asked.Load()
 		eventually(t, name+": asked again", func() bool { return tw.asked.Load() > asked+1 })
+		eventually(t, name+": Health says that there is no quorum", func() bool { return errors.Is(l.Health(t.Context()), trust.ErrQuorum) })
 		if cp, err := l.Checkpoint(t.Context()); err != nil || cp.Size != before.Size {
 			t.Errorf("%s: published %v, %v", name, cp, err)
 		}
