@@ -847,6 +847,9 @@ func TestVerifyCosignaturesTakesTheAnswerOfAWitness(t *testing.T) {
 			t.Errorf("%q: %v, %v", none, found, err)
 		}
 	}
+	if found, err := policy.VerifyCosignatures(nil, answer); err == nil || found != nil {
+		t.Errorf("over no checkpoint: %v, %v", found, err)
+	}
 	good := string(w.w1.Cosign(signed))
 	for _, bad := range []string{"", "\n", "hello\n", good + "\n", strings.TrimSuffix(good, "\n"), "\n" + good, good + "x", strings.Repeat(good, 65), strings.Replace(good, "\n", "\r\n", 1)} {
 		_, err := policy.VerifyCosignatures(cp, []byte(bad))

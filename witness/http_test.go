@@ -12,6 +12,7 @@ import (
 	"net/http/httptrace"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/Haserjian/assay-ledger/trust"
@@ -342,6 +343,21 @@ func TestAPanicIsOneAnswerAndNotTheEnd(t *testing.T) {
 	}
 	if !strings.Contains(w.logged.String(), "a bug") {
 		t.Errorf("not logged: %q", w.logged)
+	}
+}
+
+func TestABodyThatEndsEarlyIsABadRequest(t *testing.T) {
+	w := newWorld(t)
+	body := request(w.log, 0, 5).Marshal()
+	for _, cut := range []io.Reader{
+		iotest.ErrReader(errors.New("connection reset")),
+		io.MultiReader(bytes.NewReader(body), iotest.ErrReader(io.ErrUnexpectedEOF)), // all there is, and then more was announced
+	} {
+		out := httptest.NewRecorder()
+		w.witness.Handler().ServeHTTP(out, httptest.NewRequest("POST", "/add-checkpoint", cut))
+		if out.Code != http.StatusBadRequest || w.stored(t) != nil {
+			t.Errorf("answered %d %q, stored %q", out.Code, out.Body, w.stored(t))
+		}
 	}
 }
 

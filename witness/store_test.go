@@ -297,8 +297,17 @@ func TestAClosedStoreAnswers(t *testing.T) {
 	if err := s.Swap(t.Context(), "late", nil, []byte("x")); err == nil || errors.Is(err, witness.ErrConflict) {
 		t.Errorf("swap after close: %v", err)
 	}
-	if _, err := s.Latest(t.Context(), "late"); err == nil {
-		t.Error("latest after close")
+	if note, err := s.Latest(t.Context(), "late"); err == nil {
+		t.Errorf("latest after close: %q", note)
+	}
+	if origins, err := s.Origins(t.Context()); err == nil {
+		t.Errorf("origins after close: %q", origins)
+	}
+	if kept, err := s.Evidence(t.Context(), "late"); err == nil {
+		t.Errorf("evidence after close: %v", kept)
+	}
+	if kept, err := s.KeepEvidence(t.Context(), witness.Evidence{Origin: "late", Kind: witness.Fork}); err == nil || kept {
+		t.Errorf("evidence kept after close: %t, %v", kept, err)
 	}
 }
 

@@ -532,6 +532,9 @@ func TestADamagedStoreStopsTheWitness(t *testing.T) {
 		"another origin": newLog("other.example/log", 3).Checkpoint(edKey),
 		"no signatures":  good[:bytes.Index(good, []byte("\n\n"))+1],
 		"no note":        []byte("garbage"),
+		"no checkpoint":  append([]byte("garbage\n\n"), good[bytes.Index(good, []byte("\n\n"))+2:]...),
+		"no line":        append(bytes.Clone(good[:bytes.Index(good, []byte("\n\n"))+2]), "garbage\n"...),
+		"half a line":    good[:len(good)-20],
 	} {
 		store := witness.NewMemory()
 		if err := store.Swap(t.Context(), origin, nil, bad); err != nil {
@@ -586,6 +589,16 @@ func TestRateBoundsOneLogAndNotTheOthers(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestANegativeRateBoundsNothing(t *testing.T) {
+	w := newWorld(t, func(c *witness.Config) { c.Rate = -1 })
+	w.mustAdd(t, request(w.log, 0, 2))
+	for range 3000 { // more than the default's burst
+		if _, err := w.witness.AddCheckpoint(t.Context(), request(w.log, 2, 2)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestARequestThatWaitsTooLongIsToldToComeBack(t *testing.T) {

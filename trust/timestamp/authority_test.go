@@ -3,6 +3,7 @@ package timestamp
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/pem"
@@ -241,11 +242,46 @@ func TestParseAuthorityReadsExactlyWhatMarshalPEMWrites(t *testing.T) {
 		"a fourth block":        join(text, own[0]),
 		"CRLF":                  bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n")),
 		"cut short":             text[:len(text)-1],
+		"a root that is none":   join(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte{tagSequence, 0}}), own[1], own[2]),
+		"a certificate of none": join(own[0], pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte{tagSequence, 0}}), own[2]),
+		"a certificate of a CA": asTSAFile(t, func(c *x509.Certificate) { asTSA(t)(c); c.IsCA = true }),
+		"one for mail":          asTSAFile(t, func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature }),
 		"RSA key":               join(own[0], own[1], pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: must(x509.MarshalPKCS8PrivateKey(newRSA(t, 2048)))})),
 		"certificate as key":    join(own[0], own[1], bytes.ReplaceAll(own[1], []byte("CERTIFICATE"), []byte("PRIVATE KEY"))),
 	} {
 		if _, err := ParseAuthority(text); err == nil {
 			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// asTSAFile is the file of an authority whose certificate is of the given form; honest ones are read.
+func asTSAFile(t *testing.T, form func(*x509.Certificate)) []byte {
+	t.Helper()
+	file := func(form func(*x509.Certificate)) []byte {
+		root := certify(t, nil, "root", newP256(t), asCA)
+		tsa := certify(t, root, "tsa", newP256(t), form)
+		a := &Authority{root: root.cert, cert: tsa.cert, key: tsa.key.(*ecdsa.PrivateKey)}
+		return must(a.MarshalPEM())
+	}
+	if _, err := ParseAuthority(file(asTSA(t))); err != nil {
+		t.Fatal(err)
+	}
+	return file(form)
+}
+
+// An authority without a serial number of its own would give certificates the numbers of others.
+func TestAnAuthorityNeedsItsRandomness(t *testing.T) {
+	for n := range 41 { // two serial numbers of 20 bytes
+		_, err := NewAuthority(bytes.NewReader(bytes.Repeat([]byte{0xff}, n)), testTime)
+		if (err == nil) != (n == 40) {
+			t.Errorf("with %d random bytes: %v", n, err)
+		}
+	}
+	for _, b := range []byte{0, 1, 0x7f, 0x80, 0xff} { // SPEC RFC 5280: positive, at most 20 octets
+		serial, err := newSerial(bytes.NewReader(bytes.Repeat([]byte{b}, 20)))
+		if err != nil || serial.Sign() <= 0 || serial.BitLen() != 159 {
+			t.Errorf("serial of bytes %#x: %v, %v", b, serial, err)
 		}
 	}
 }

@@ -96,3 +96,28 @@ func TestTheWordsOfATSAAreQuotedAndCut(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// RFC 3161: PKIFailureInfo is a BIT STRING, DER without trailing zero bits; the first bit set is told.
+func TestEveryFailureHasANameOrItsNumber(t *testing.T) {
+	for bit := range 40 {
+		bits := make([]byte, 1+bit/8+1)
+		bits[0] = byte(7 - bit%8)
+		bits[1+bit/8] = 0x80 >> (bit % 8)
+		if f := firstBit(bits); int(f) != bit {
+			t.Errorf("bit %d: %v", bit, f)
+		}
+	}
+	for _, none := range [][]byte{nil, {}, {0}, {7}, {0, 0}, {0, 0, 0, 0, 0}} {
+		if f := firstBit(none); f != NoFailureInfo {
+			t.Errorf("% x: %v", none, f)
+		}
+	}
+	for f, want := range map[FailureInfo]string{ // the numbers of RFC 3161 §2.4.2
+		0: "badAlg", 2: "badRequest", 5: "badDataFormat", 14: "timeNotAvailable", 15: "unacceptedPolicy",
+		16: "unacceptedExtension", 17: "addInfoNotAvailable", 25: "systemFailure", 1: "failure 1", 31: "failure 31",
+	} {
+		if f.String() != want {
+			t.Errorf("failure %d is %q, want %q", int(f), f, want)
+		}
+	}
+}
