@@ -1,0 +1,106 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/trust/timestamp"
+)
+
+// slowIndex takes no entries until hold is closed.
+type slowIndex struct {
+	Index
+	hold chan struct{}
+}
+
+func (x *slowIndex) Append(ctx context.Context, start int64, entries []pack.Logged) error {
+	<-x.hold
+	return x.Index.Append(ctx, start, entries)
+}
+
+func (w *world) slowDown() (release func()) {
+	f := w.log.follower
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	slow := &slowIndex{f.index, make(chan struct{})}
+	f.index = slow
+	return func() { close(slow.hold) }
+}
+
+func TestAManifestThatTheIndexDoesNotKnowYetIsNotLoggedTwice(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	w.open()
+	release := w.slowDown()
+	first := w.add(0) // public, and not in the index
+	again := w.add(0)
+	if !first.New || again.New || again.Entry.Index != first.Entry.Index {
+		t.Errorf("new %v at %d, then new %v at %d", first.New, first.Entry.Index, again.New, again.Entry.Index)
+	}
+	release()
+	eventually(t, "the index has it", func() bool { _, ok := w.logged(digestOf(t, 0)); return ok })
+	if again := w.add(0); again.New {
+		t.Error("new, when the index has it")
+	}
+	if found := w.indexesOf(); len(found) != 1 || len(found[digestOf(t, 0)]) != 1 {
+		t.Errorf("manifest 0 is at %v", found)
+	}
+}
+
+func TestATokenThatDoesNotFitIntoAnEntryEndsInAnError(t *testing.T) {
+	var size atomic.Int64
+	w := newWorld(t, 0, 0, func(c *Config) {
+		c.Timestamps = TimestampsRequired
+		c.TSA = tsaFunc(func(context.Context, [32]byte) (*timestamp.Token, error) {
+			return &timestamp.Token{DER: make([]byte, size.Load())}, nil
+		})
+	})
+	l := w.open()
+	size.Store(40_000)
+	if a, err := l.Add(t.Context(), manifest(t, 0), pack.Source{}); err == nil || a != nil {
+		t.Fatalf("an entry with a token of 40,000 bytes: %v", a)
+	}
+	size.Store(400)
+	if a := w.add(0); !a.New || a.Entry.Index != 0 {
+		t.Errorf("new %v, index %d", a.New, a.Entry.Index)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.writing != 0 || l.failures != 0 {
+		t.Errorf("%d are being written, %d failures", l.writing, l.failures)
+	}
+}
+
+// A panic leaves open how far an entry came: here it had come into the tree.
+func TestAnEntryWhoseAdmissionPanickedIsFoundInTheTree(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	l := w.open()
+	w.add(0)
+	panicking := true
+	l.appender = &alteredAppender{l.appender, func(index int64, err error) (int64, error) {
+		if panicking {
+			panic("after the write")
+		}
+		return index, err
+	}}
+	release := w.slowDown() // or the follower would settle it
+	if _, err := l.Add(t.Context(), manifest(t, 1), pack.Source{}); err == nil || !strings.Contains(err.Error(), "panicked") || errors.Is(err, ErrBusy) {
+		t.Fatalf("a panic: %v", err)
+	}
+	panicking = false
+	release()
+	if a := w.add(1); a.New || a.Entry.Index != 1 {
+		t.Errorf("new %v, index %d", a.New, a.Entry.Index)
+	}
+	if a := w.add(2); !a.New || a.Entry.Index != 2 {
+		t.Errorf("new %v, index %d", a.New, a.Entry.Index)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.writing != 0 {
+		t.Errorf("%d are being written", l.writing)
+	}
+}
