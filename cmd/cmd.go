@@ -107,6 +107,18 @@ type Streams struct {
 	Out io.Writer
 	Err io.Writer
 	Env func(string) string
+
+	// LookupEnv tells a variable that is set and empty from one that is not; nil: nothing is known of that.
+	LookupEnv func(string) (string, bool)
+}
+
+// SetButEmpty reports whether a variable is there and holds nothing.
+func (s Streams) SetButEmpty(name string) bool {
+	if s.LookupEnv == nil {
+		return false
+	}
+	value, set := s.LookupEnv(name)
+	return set && value == ""
 }
 
 // Run executes root and returns the exit code. It is the only place that turns errors into codes.

@@ -17,8 +17,11 @@ func noEmptyFlag(ran *cobra.Command) (err error) {
 	ran.Flags().Visit(func(f *pflag.Flag) {
 		values := valuesOf(f)
 		const hint = "is a variable not set? leave the flag out if nothing is meant"
+		name, usage := pflag.UnquoteUsage(f)
 		switch {
 		case err != nil:
+		case slices.Contains(values, "-") && slices.Contains(fileWords, name) && !strings.Contains(usage, "stdin"):
+			err = BadInput("a result goes to stdout where no file is named; a file that is called so is ./-", "--%s - names no file", f.Name)
 		case len(values) == 0, len(values) == 1 && values[0] == "":
 			err = BadInput(hint, "--%s is empty", f.Name)
 		case slices.Contains(values, ""):
@@ -27,6 +30,9 @@ func noEmptyFlag(ran *cobra.Command) (err error) {
 	})
 	return err
 }
+
+// fileWords are what help calls the value of a flag that is, or may be, the name of a file.
+var fileWords = []string{"FILE", "DIR", "CARD", "CARDS", "KEY", "KEYS"}
 
 func valuesOf(f *pflag.Flag) []string {
 	if list, ok := f.Value.(pflag.SliceValue); ok {

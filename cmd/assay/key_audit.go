@@ -138,7 +138,8 @@ func keyCISetupCmd(s cmd.Streams) *cobra.Command {
 		Long: `ci-setup makes a key for CI (default: ci-key), unless it is there, and prints the commands that put it
 into the secret store of the CI system. It never becomes the active key of this machine: on a
 machine without keys, one for the people who work here is made first. Pull requests from forks
-do not get the secret; their packs are signed with a key made for the run, which the lock refuses.`,
+do not get the secret: the variable is empty there, and assay makes no other key for the run
+unless it is unset.`,
 		Example: "  assay key ci-setup --provider github",
 		Args:    cmd.Args(cobra.MaximumNArgs(1), "at most one id"),
 	}

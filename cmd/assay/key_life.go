@@ -99,23 +99,12 @@ func reportRotation(s cmd.Streams, asJSON bool, done *keystore.Rotated, active, 
 		jcs.M("lock_updated", jcs.Boolean(lock != "")), jcs.M("lock_path", lockPath))
 }
 
+// readLockFile reads a lock that will be replaced: no link, which would be written through.
 func readLockFile(path string) (*pack.Lock, error) {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() { // it will be replaced, not written through
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
 		return nil, cmd.BadInput("", "%s is not a regular file", path)
 	}
-	text, err := cmd.ReadFile(path, 1<<20)
-	if err != nil {
-		return nil, err
-	}
-	lock, err := pack.ParseLock(text)
-	if err != nil {
-		return nil, cmd.BadInput("see 'assay lock check'", "%s: %w", path, err)
-	}
-	return lock, nil
+	return readLock(path)
 }
 
 // editAllowlist reads the lock again, now that no other rotation runs, and writes it with another list.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -155,9 +156,13 @@ func fileFingerprint(path string, text []byte) (key [32]byte, err error) {
 
 func lockWriteCmd(s cmd.Streams) *cobra.Command {
 	var f lockFlags
+	var force bool
 	c := &cobra.Command{
 		Use:   "write",
-		Short: "Write a lock for cards and signers; an existing lock is replaced",
+		Short: "Write a lock for cards and signers",
+		Long: `write makes a lock, or replaces one by one that demands no less. A lock that would demand less than the
+one there, or something else, is not written without --force, nor is one in the place of an invalid lock
+(exit 2), with which nothing can be compared.`,
 		Example: `  assay lock write --cards receipt_completeness,guardian_enforcement --signer-allowlist ci-key
   assay lock write --cards receipt_completeness,./my_card.json --signer-allowlist release.pub -o release.lock`,
 		Args: cmd.Args(cobra.NoArgs, "no argument"),
@@ -173,8 +178,8 @@ func lockWriteCmd(s cmd.Streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if old, err := readLock(f.out); err == nil {
-				warnWeaker(s, old, l)
+			if err := mayReplace(s, f.out, l, force); err != nil {
+				return err
 			}
 			if err := durable.WriteFile(f.out, l.Marshal(), 0o644); err != nil {
 				return err
@@ -184,7 +189,34 @@ func lockWriteCmd(s cmd.Streams) *cobra.Command {
 	}
 	f.add(c)
 	c.Flags().StringSliceVarP(&f.cards, "cards", "c", nil, "`CARDS`: built-in ids or card files, in the order in which packs declare them")
+	c.Flags().BoolVar(&force, "force", false, "replace a lock that demands more, or that is invalid")
 	return c
+}
+
+// mayReplace says what the lock at path demanded and l does not, and refuses that unless it is forced.
+func mayReplace(s cmd.Streams, path string, l *pack.Lock, force bool) error {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	old, err := readLockFile(path)
+	var broken *pack.LockError
+	if errors.As(err, &broken) && force {
+		fmt.Fprintf(s.Err, "note: %s was no valid lock\n", cmd.Safe(path))
+		return nil
+	} else if err != nil {
+		return err
+	}
+	weaker := 0
+	for _, change := range pack.DiffLocks(old, l) {
+		if change.Effect == pack.Weaker {
+			fmt.Fprintf(s.Err, "weaker than before: %s\n", cmd.Safe(change.Message))
+			weaker++
+		}
+	}
+	if weaker > 0 && !force {
+		return cmd.BadInput("--force writes it all the same", "%s is not replaced by a lock that demands less, or may", path)
+	}
+	return nil
 }
 
 func lockInitCmd(s cmd.Streams) *cobra.Command {
@@ -286,15 +318,6 @@ func readLock(path string) (*pack.Lock, error) {
 		return nil, &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("%s: %w", path, err), Hint: "see all of it with 'assay lock check " + path + "'"}
 	}
 	return l, nil
-}
-
-// warnWeaker says what an overwritten lock demanded and this one does not.
-func warnWeaker(s cmd.Streams, old, l *pack.Lock) {
-	for _, change := range pack.DiffLocks(old, l) {
-		if change.Effect == pack.Weaker {
-			fmt.Fprintf(s.Err, "weaker than before: %s\n", cmd.Safe(change.Message))
-		}
-	}
 }
 
 // told says what was written.

@@ -23,7 +23,7 @@ var version = "dev"
 func main() {
 	// No signal is caught here: ^C must end a verification or an emit that waits for its stdin.
 	// Who does catch signals is run, which passes them on.
-	os.Exit(run(context.Background(), os.Args[1:], cmd.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv}))
+	os.Exit(run(context.Background(), os.Args[1:], cmd.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv, LookupEnv: os.LookupEnv}))
 }
 
 func run(ctx context.Context, args []string, s cmd.Streams) int {

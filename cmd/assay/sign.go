@@ -16,7 +16,8 @@ import (
 )
 
 // Where the signing key comes from. At most one of the first three is set; none: the key store. An empty
-// variable is none, because that is what CI makes of a secret that it withholds.
+// variable is none, because that is what CI makes of a secret that it withholds; but then no key is made for
+// the run: somebody meant to sign with another one.
 const (
 	envKey     = "ASSAY_SIGNING_KEY"      // the seed in base64, as in ID.key.b64
 	envKeyFile = "ASSAY_SIGNING_KEY_FILE" // a file of that, of the 32 bytes, or of either in an age file
@@ -70,6 +71,15 @@ func signingKey(s cmd.Streams, h home, id string, generate bool) (pack.Signer, e
 	}
 	if id != "" {
 		return signerOrNil(loadKey(store, id))
+	}
+	for _, name := range []string{envKey, envKeyFile, envSigner} {
+		if generate && s.SetButEmpty(name) {
+			key, err := activeKey(s, store, false)
+			if errors.Is(err, keystore.ErrNotFound) {
+				return nil, cmd.BadInput("does CI withhold the secret, as from a fork? unset "+name+" to sign with a key that is made for this run", "%s is empty, and there is no other signing key", name)
+			}
+			return key, err
+		}
 	}
 	return activeKey(s, store, generate)
 }
