@@ -104,3 +104,55 @@ func TestAnEntryWhoseAdmissionPanickedIsFoundInTheTree(t *testing.T) {
 		t.Errorf("%d are being written", l.writing)
 	}
 }
+
+// brokenIndex takes no entries while it is broken.
+type brokenIndex struct {
+	Index
+	broken atomic.Bool
+}
+
+func (x *brokenIndex) Append(ctx context.Context, start int64, entries []pack.Logged) error {
+	if x.broken.Load() {
+		return errors.New("read-only file system")
+	}
+	return x.Index.Append(ctx, start, entries)
+}
+
+func TestALogWhoseIndexCannotBeWrittenServesWhatItHasAndLogsNothing(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	w.open()
+	w.add(0)
+	eventually(t, "the index has it", func() bool { _, ok := w.logged(digestOf(t, 0)); return ok })
+	release := w.slowDown()
+	w.add(1) // public, and the index never hears of it
+	killed := w.copyTo(t)
+	release()
+	w.close()
+
+	x := &brokenIndex{}
+	x.broken.Store(true)
+	killed.wrapIndex = func(real Index) Index { x.Index = real; return x }
+	l := killed.open()
+	eventually(t, "health says so", func() bool {
+		err := l.Health(t.Context())
+		return err != nil && strings.Contains(err.Error(), "read-only file system")
+	})
+	for _, i := range []int{1, 2} { // neither the one that the index lacks nor a new one
+		if a, err := l.Add(t.Context(), manifest(t, i), pack.Source{}); err == nil {
+			t.Errorf("manifest %d: new %v, index %d", i, a.New, a.Entry.Index)
+		}
+	}
+	for i := range int64(2) {
+		if _, err := l.Prove(t.Context(), i); err != nil {
+			t.Error(err)
+		}
+	}
+	x.broken.Store(false)
+	eventually(t, "health is well again", func() bool { return l.Health(t.Context()) == nil })
+	if a := killed.add(1); a.New || a.Entry.Index != 1 {
+		t.Errorf("new %v, index %d", a.New, a.Entry.Index)
+	}
+	if a := killed.add(2); !a.New || a.Entry.Index != 2 {
+		t.Errorf("new %v, index %d", a.New, a.Entry.Index)
+	}
+}

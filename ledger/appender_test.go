@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -320,5 +322,74 @@ func BenchmarkAppender(b *testing.B) {
 			})
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "leaves/s")
 		})
+	}
+}
+
+func TestALogOpensForReadingWhereStorageRefusesWrites(t *testing.T) {
+	eachAppender(t, func(t *testing.T, change func(*Config)) {
+		w := newWorld(t, 1, 1, change)
+		w.open()
+		w.add(0)
+		w.close()
+		// Root may write everywhere, but opens no directory for writing.
+		obstacles := []string{w.path(".probe"), w.path(".state/treeState.lock"), filepath.Join(w.cfg.GuardDir, ".probe")}
+		for _, path := range obstacles {
+			_ = os.Remove(path)
+			must(t, os.Mkdir(path, 0o700))
+		}
+		l := w.open()
+		if err := l.Health(t.Context()); !errors.Is(err, ErrStorage) {
+			t.Errorf("health: %v", err)
+		}
+		if _, err := l.Add(t.Context(), manifest(t, 1), pack.Source{}); !errors.Is(err, ErrStorage) {
+			t.Errorf("add: %v", err)
+		}
+		if _, err := l.Accept(manifest(t, 1), pack.Source{}); !errors.Is(err, ErrStorage) {
+			t.Errorf("accept: %v", err)
+		}
+		if a := w.add(0); a.New {
+			t.Error("manifest 0 is new")
+		}
+		for _, path := range []string{"tile/0/000.p/1", "tile/entries/000.p/1"} {
+			if _, err := l.Tile(t.Context(), path); err != nil {
+				t.Error(err)
+			}
+		}
+		for _, path := range obstacles {
+			must(t, os.Remove(path))
+		}
+		eventually(t, "storage takes writes again", func() bool { return l.Health(t.Context()) == nil })
+		if a := w.add(1); !a.New || a.Entry.Index != 1 {
+			t.Errorf("new %v, index %d", a.New, a.Entry.Index)
+		}
+	})
+}
+
+func TestAnAppenderThatDoesNotAnswerIsTrouble(t *testing.T) {
+	c := &children{}
+	w := newWorld(t, 0, 0, inChild(c))
+	a := w.newAppender().(*childAppender)
+	defer a.close()
+	if _, err := a.add([]byte("leaf")); err != nil || a.trouble() != nil {
+		t.Fatal(err, a.trouble())
+	}
+	must(t, c.list[0].Process.Signal(syscall.SIGSTOP))
+	added := make(chan error, 1)
+	go func() { _, err := a.add([]byte("another")); added <- err }()
+	eventually(t, "it is given to the child", func() bool {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if len(a.waiting) == 0 {
+			return false
+		}
+		a.waiting[0].given = time.Now().Add(-childStuck - time.Second)
+		return true
+	})
+	if err := a.trouble(); err == nil || !strings.Contains(err.Error(), "has not answered for 11s") {
+		t.Errorf("trouble: %v", err)
+	}
+	must(t, c.list[0].Process.Signal(syscall.SIGCONT))
+	if err := <-added; err != nil || a.trouble() != nil {
+		t.Error(err, a.trouble())
 	}
 }

@@ -3,13 +3,13 @@
 // An entry goes through five hands:
 //
 //	Add        verifies the manifest, finds out whether it is logged, gets a timestamp  add.go
-//	Tessera    sequences it and integrates it into the tree, durably                    (its POSIX driver)
+//	appender   has Tessera sequence it and integrate it into the tree, durably          appender.go, tessera.go, child.go
 //	follower   reads it back from the tree into the index                               follow.go
 //	guard      makes sure that the tree continues the last one signed, and signs it     guard.go
 //	publisher  gets a quorum of cosignatures and shows the checkpoint                   publish.go, cosign.go
 //
 // and Add returns when the published checkpoint covers it, with a proof that the
-// ledger has verified itself.
+// ledger has verified itself. Accept takes a manifest for later; it waits in the spool (spool.go).
 //
 // The checkpoint file that Tessera writes into its directory is not the log's. The
 // log's key must sign nothing that the guard has not passed, and Tessera signs

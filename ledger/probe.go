@@ -19,12 +19,12 @@ const (
 	spareBytes       = 64 << 20 // on the file systems of the log and of the guard
 )
 
-// probe asks whether storage takes writes, before an entry is given to Tessera.
+// probe asks whether storage takes writes, before an entry is given to the appender.
 //
-// Tessera's POSIX driver panics in a goroutine of its own, which ends the process,
-// when it cannot open its lock file: on a read-only file system and when
-// descriptors run out. What cannot be recovered from must not be begun. The probe
-// leaves a window, and a process that dies in it loses nothing that was acknowledged.
+// Tessera panics in a goroutine of its own, which ends the process that it is in, when it
+// cannot open its lock file: on a read-only file system and when descriptors run out. A
+// submission that is refused before costs nothing and has a known outcome. The probe leaves
+// a window, and a process that dies in it loses nothing that was acknowledged.
 type probe struct {
 	dirs  []string
 	spare uint64 // bytes

@@ -123,6 +123,7 @@ type world struct {
 	cfg       Config
 	witnesses []*testWitness
 	index     *index.Index
+	wrapIndex func(Index) Index // what the log gets in its place
 	log       *Log
 }
 
@@ -205,6 +206,9 @@ func (w *world) tryOpen() (*Log, error) {
 	x, err := index.Open(filepath.Join(w.dir, "index.db"), testOrigin)
 	must(w.t, err)
 	w.index, w.cfg.Index = x, x
+	if w.wrapIndex != nil {
+		w.cfg.Index = w.wrapIndex(x)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	if w.log, err = Open(ctx, w.cfg); err != nil {

@@ -24,10 +24,10 @@ func needsMounts(t *testing.T) {
 	}
 }
 
-// inNamespace runs a shell command in the mount namespace of the running ledger.
-func (w *world) inNamespace(script string, args ...string) {
+// inNamespace runs a shell command in the mount namespace of a running server.
+func (w *world) inNamespace(name, script string, args ...string) {
 	w.t.Helper()
-	line := []string{"-t", strconv.Itoa(w.servers["ledger"].cmd.Process.Pid), "-m", "sh", "-ec", script, "sh"}
+	line := []string{"-t", strconv.Itoa(w.servers[name].cmd.Process.Pid), "-m", "sh", "-ec", script, "sh"}
 	if out, err := exec.Command("nsenter", append(line, args...)...).CombinedOutput(); err != nil {
 		w.t.Fatalf("%s: %v: %s", script, err, out)
 	}
@@ -145,7 +145,7 @@ func TestADiskThatTurnsReadOnlyStopsOnlyWrites(t *testing.T) {
 	}
 	stop := w.write(1000)
 	w.eventually("the log grows", func() bool { return w.checkpoint().Size > 20 }, func() string { return "it does not" })
-	w.inNamespace(readOnly, w.ledgerDirs()...)
+	w.inNamespace("ledger", readOnly, w.ledgerDirs()...)
 	w.awaitNotReady("storage")
 	kept := stop()
 	if !w.alive("ledger") {
@@ -155,13 +155,40 @@ func TestADiskThatTurnsReadOnlyStopsOnlyWrites(t *testing.T) {
 	w.submit(10, "Prefer", "respond-async").want(http.StatusInsufficientStorage)
 	w.submit(1).wantEntry(1) // what is logged is still answered
 	w.wantReads(3)
-	w.inNamespace(`for d; do umount -l "$d"; done`, w.ledgerDirs()...)
+	w.inNamespace("ledger", `for d; do umount -l "$d"; done`, w.ledgerDirs()...)
 	w.awaitReady()
 	at := w.checkpoint().Size
 	if got := w.submit(10).index(); got < at {
 		t.Errorf("manifest 10 is entry %d of a tree that had %d before it", got, at)
 	}
 	w.wantKept(kept)
+}
+
+const fill = `dd if=/dev/zero of="$1/filler" bs=64k 2>/dev/null || true`
+
+func TestAWitnessOnAFullDiskCosignsNothingAndComesBack(t *testing.T) {
+	needsMounts(t)
+	w := newWorld(t, 1, 1)
+	w.start("ledger")
+	w.awaitReady()
+	w.submit(0).wantEntry(0)
+	w.stop("w1")
+	small := w.path("small")
+	must(t, os.Mkdir(small, 0o700))
+	w.servers["w1"].wrap = []string{"unshare", "-m", "sh", "-ec",
+		`mount -t tmpfs -o size=16m none "$1"; cp -a "$2/." "$1/"; mount --bind "$1" "$2"; shift 2; exec "$@"`, "sh", small, w.path("w1")}
+	w.start("w1")
+	w.awaitReady()
+	w.submit(1).wantEntry(1)
+	w.inNamespace("w1", fill, small)
+	w.submit(2, "Prefer", "respond-async").want(http.StatusAccepted)
+	w.awaitNotReady("witnesses")
+	if !w.alive("w1") || w.checkpoint().Size != 2 {
+		t.Errorf("alive %v, size %d", w.alive("w1"), w.checkpoint().Size)
+	}
+	w.inNamespace("w1", `rm "$1/filler"`, small)
+	w.awaitReady()
+	w.submit(2).wantEntry(2)
 }
 
 func TestAKilledAppenderOfARealLedgerIsStartedAgain(t *testing.T) {
@@ -193,6 +220,26 @@ func TestAnAppenderOfAKilledLedgerEnds(t *testing.T) {
 		state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		return err != nil || bytes.Contains(state, []byte(") Z "))
 	}, func() string { return "it lives" })
+}
+
+// A terminal and a service manager signal every process of a group.
+func TestASIGTERMToEveryProcessCutsNothingShort(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	w.start("ledger")
+	w.awaitReady()
+	w.submit(0).wantEntry(0)
+	pid := w.appenderOf()
+	if pid == 0 {
+		t.Skip("SKIP: children are found in /proc here, which this system has not")
+	}
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		must(t, syscall.Kill(pid, signal))
+	}
+	w.submit(1).wantEntry(1)
+	if now := w.appenderOf(); now != pid {
+		t.Errorf("the appender was %d and is %d", pid, now)
+	}
+	w.stop("ledger")
 }
 
 func TestClientsCannotExhaustTheDescriptorsOfTheLog(t *testing.T) {
