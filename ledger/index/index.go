@@ -1,259 +1,421 @@
-// Package index is a SQLite view of the log: which manifest, pack root, signer,
-// repository and claim verdict stands at which index.
+// Package index is a view of the log: which manifest, pack root, signer, repository
+// and claim verdict stands at which index.
 //
-// It is a cache. Nothing in it is believed: whoever finds an index here reads the
-// entry from the log and proves it. Deleting the file is a supported operation;
-// ledger.Open fills a new one from the log. Rows are keyed by their index in the
-// log and form a prefix of it, [0, Size): Append takes exactly the next ones.
+// It is a cache, and deleting it is a supported operation: the log fills a new one.
+// A hit is not believed either: whoever finds an index here reads the entry from the
+// log and compares. A miss cannot be compared with anything, and it is what lets a
+// manifest into the log. So every byte that an answer depends on has a checksum, which
+// is verified whenever it is read, and an index that is not complete says so instead
+// of "no". What is found damaged is dropped, and derived from the log again.
 //
-// The package wants SQLite's writes to survive power loss (WAL with
-// synchronous=FULL), not because rows could not be derived again, but because an
-// index that forgot what it had acknowledged would have to be compared row by row.
+// The index is a directory of runs (run.go) that form a prefix of the log, [0, flushed),
+// and the entries after it in memory. The log is its journal: what a crash takes from
+// memory, at most some thousands of entries, is read from the log again. Runs are merged
+// as they grow, each at least twice as large as those after it together, so that there
+// are few, and an entry is rewritten only a logarithmic number of times.
 package index
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
-	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
-
+	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
 )
 
-const readers = 4 // connections
-
-// schemaVersion is kept in PRAGMA user_version. There are no migrations: an index
-// of another version is deleted and derived again.
-const schemaVersion = 1
-
-const schema = `
-CREATE TABLE log (
-	id     INTEGER PRIMARY KEY CHECK (id = 1),
-	origin TEXT NOT NULL
-) STRICT;
-CREATE TABLE entry (
-	idx          INTEGER PRIMARY KEY CHECK (idx >= 0), -- in the log
-	manifest     BLOB NOT NULL UNIQUE,                 -- SHA-256; the log holds each manifest once
-	pack_root    BLOB NOT NULL,                        -- SHA-256; several manifests may share one
-	signer_key   BLOB NOT NULL,                        -- SHA-256 of the public key
-	source_repo  TEXT NOT NULL,
-	claim_check  TEXT NOT NULL,
-	submitted_at INTEGER NOT NULL                      -- milliseconds since 1970
-) STRICT;
-CREATE INDEX entry_pack_root ON entry (pack_root);
-CREATE INDEX entry_signer_key ON entry (signer_key);
-CREATE INDEX entry_source_repo ON entry (source_repo);
-CREATE INDEX entry_claim_check ON entry (claim_check);
-`
+const (
+	flushRows = 4096           // entries in memory that are worth a run
+	maxRows   = 16 * flushRows // entries in memory at most
+)
 
 var (
-	// ErrForeign: the file is the index of another log, or of another version of this package.
-	ErrForeign = errors.New("the index file belongs to something else")
+	// ErrForeign: the directory is the index of another log.
+	ErrForeign = errors.New("the index belongs to something else")
 
 	// ErrOutOfOrder: Append was not given the entries that follow the last one.
 	ErrOutOfOrder = errors.New("entries do not continue the index")
+
+	// ErrIncomplete: the index has not got every entry of the log, because it is new or a
+	// part of it was damaged. Nothing follows from what it does not find.
+	ErrIncomplete = errors.New("the index is being derived from the log")
 )
 
-// Index is safe for concurrent use.
+// Index is safe for concurrent use. Of all processes that have one directory open,
+// only one may append.
 type Index struct {
-	write *sql.DB   // one connection: SQLite has one writer, and waiting in line here beats SQLITE_BUSY
-	read  *sql.DB   // several, which see the last commit
-	find  *sql.Stmt // asked for every submission
+	dir    string
+	origin string
+	seed   seed
+
+	ctx    context.Context // of merges
+	cancel context.CancelFunc
+
+	mu      sync.RWMutex
+	runs    []*run // in the order of the log, without gaps; files are closed by Close or merge only
+	rows    []row  // of the entries that follow
+	recent  map[key]int64
+	want    int64         // what Append has brought once, or Expect named: below it a miss is none
+	dropped []*run        // damaged; closed with the others
+	lost    error         // why the newest of them was dropped
+	losses  int           // how often that happened
+	merging chan struct{} // closed when the merge under way ends; nil if there is none
+	trouble error         // of the last merge
 }
 
-// Open opens or creates the index of one log. An index of another origin, another
-// schema version or a damaged file is refused with an error that says to delete it.
-func Open(path, origin string) (*Index, error) {
-	if origin == "" {
+// Open opens the index of one log in a directory, which it creates if it must. Damaged
+// and missing runs, and those after them, are left out: Size says how far it reaches.
+func Open(dir, origin string) (*Index, error) {
+	if origin == "" || strings.Contains(origin, "\n") {
 		return nil, errors.New("index: no origin")
 	}
-	path, err := filepath.Abs(path)
-	if err != nil {
+	if err := durable.Mkdir(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("index: %w", err)
 	}
-	// SQLite would create the file with 0644; its -wal and -shm files take over our mode.
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("index: %w", err)
+	x := &Index{dir: dir, origin: origin, recent: map[key]int64{}}
+	x.ctx, x.cancel = context.WithCancel(context.Background())
+	if err := x.openRuns(); err != nil {
+		return nil, errors.Join(fmt.Errorf("index %s: %w", dir, err), x.Close())
 	}
-	if err := f.Close(); err != nil {
-		return nil, fmt.Errorf("index: %w", err)
-	}
-	x := &Index{}
-	if x.write, err = sql.Open("sqlite", dsn(path, "")); err != nil {
-		return nil, fmt.Errorf("index %s: %w", path, err)
-	}
-	x.write.SetMaxOpenConns(1)
-	if err := x.prepare(context.Background(), origin); err != nil {
-		return nil, errors.Join(fmt.Errorf("index %s: %w", path, err), x.Close())
-	}
-	if x.read, err = sql.Open("sqlite", dsn(path, "&_pragma=query_only(1)")); err != nil {
-		return nil, errors.Join(fmt.Errorf("index %s: %w", path, err), x.Close())
-	}
-	// As many idle as open: database/sql would otherwise close what a burst leaves over
-	// and open it again for the next one, in a goroutine that outlives Close.
-	x.read.SetMaxOpenConns(readers)
-	x.read.SetMaxIdleConns(readers)
-	if x.find, err = x.read.Prepare("SELECT idx FROM entry WHERE manifest = ?"); err != nil {
-		return nil, errors.Join(fmt.Errorf("index %s: %w", path, err), x.Close())
+	if len(x.runs) == 0 {
+		rand.Read(x.seed[:]) // never fails
 	}
 	return x, nil
 }
 
-// dsn: WAL so that readers never wait for the writer, FULL because NORMAL loses
-// acknowledged commits in a power cut, immediate because a reader that turns into
-// a writer fails at once with SQLITE_BUSY whatever the timeout.
-func dsn(path, more string) string {
-	u := url.URL{Scheme: "file", Path: path}
-	return u.String() + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate" + more
+// openRuns opens the runs from entry 0 on, of those that begin alike the longest. A
+// crash leaves runs behind that are part of a longer one; the next merge removes them.
+func (x *Index) openRuns() error {
+	for range 10 { // a merge in another process takes runs away while we look
+		files, err := os.ReadDir(x.dir)
+		if err != nil {
+			return err
+		}
+		var names []string
+		for _, f := range files {
+			if isRun(f.Name()) {
+				names = append(names, f.Name())
+			}
+		}
+		slices.Sort(names)
+		if err = x.chain(names); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err := x.closeRuns(); err != nil {
+			return err
+		}
+	}
+	return errors.New("its files do not stay")
 }
 
-func (x *Index) prepare(ctx context.Context, origin string) error {
-	var verdict string
-	if err := x.write.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
-		return fmt.Errorf("%w (if it is damaged, delete it: it is derived again from the log)", err)
+func isRun(name string) bool { return strings.HasPrefix(name, "run-") }
+
+func (x *Index) chain(names []string) error {
+	end := int64(0)
+	for {
+		var next *run
+		for _, name := range slices.Backward(names) {
+			if !strings.HasPrefix(name, fmt.Sprintf("run-%013d-", end)) {
+				continue
+			}
+			r, err := openRun(x.dir, name)
+			var d *damage
+			if errors.As(err, &d) {
+				x.lost = err
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if r.header.origin != x.origin {
+				return errors.Join(fmt.Errorf("%w: it indexes %q, this log is %q", ErrForeign, r.header.origin, x.origin), r.file.Close())
+			}
+			if len(x.runs) > 0 && r.header.seed != x.seed {
+				x.dropped = append(x.dropped, r) // of an index that was here before this one
+				continue
+			}
+			next = r
+			break
+		}
+		if next == nil {
+			return nil
+		}
+		x.runs, x.seed, end = append(x.runs, next), next.header.seed, next.end
 	}
-	if verdict != "ok" {
-		return fmt.Errorf("damaged (%s): delete it, it is derived again from the log", verdict)
+}
+
+// Close writes what is in memory, so that the next start need not derive it, and closes
+// the files. No other method may be running.
+func (x *Index) Close() error {
+	x.cancel()
+	x.wait()
+	if len(x.rows) > 0 {
+		x.ctx = context.Background()
+		_ = x.merge() // if it cannot be written, the log still has it all
 	}
-	tx, err := x.write.BeginTx(ctx, nil)
+	return x.closeRuns()
+}
+
+func (x *Index) closeRuns() error {
+	var errs []error
+	for _, r := range append(x.runs, x.dropped...) {
+		errs = append(errs, r.file.Close())
+	}
+	x.runs, x.dropped = nil, nil
+	return errors.Join(errs...)
+}
+
+// wait waits for the merge under way, if there is one.
+func (x *Index) wait() {
+	x.mu.RLock()
+	merging := x.merging
+	x.mu.RUnlock()
+	if merging != nil {
+		<-merging
+	}
+}
+
+// Size is the number of entries indexed: [0, Size). It shrinks when damage is found.
+func (x *Index) Size(ctx context.Context) (int64, error) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.size(), ctx.Err()
+}
+
+func (x *Index) flushed() int64 {
+	if len(x.runs) == 0 {
+		return 0
+	}
+	return x.runs[len(x.runs)-1].end
+}
+
+func (x *Index) size() int64 { return x.flushed() + int64(len(x.rows)) }
+
+// Expect says that the log has so many entries. Until Append has brought them, what is
+// not found is ErrIncomplete. It never lowers what was expected before.
+func (x *Index) Expect(size int64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.want = max(x.want, size)
+}
+
+// Lost is the damage that was found last, nil if there never was any.
+func (x *Index) Lost() error {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.lost
+}
+
+// Reset forgets everything: the index is not of this log as it is.
+func (x *Index) Reset(reason error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.truncate(0, reason)
+	x.want = 0
+	rand.Read(x.seed[:]) // so that files of the other index never continue the next one
+}
+
+// truncate keeps the runs below n. The files stay open for those who read them.
+func (x *Index) truncate(n int, reason error) {
+	x.losses++
+	x.want = max(x.want, x.size())
+	x.dropped = append(x.dropped, x.runs[n:]...)
+	x.runs, x.rows, x.recent, x.lost = slices.Clone(x.runs[:n]), nil, map[key]int64{}, reason
+}
+
+// drop leaves out the run that err calls damaged, and those after it. The answer is
+// ErrIncomplete until their entries have been appended again. Other errors stay.
+func (x *Index) drop(err error) error {
+	var d *damage
+	if !errors.As(err, &d) {
+		return err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if n := slices.Index(x.runs, d.run); n >= 0 {
+		x.truncate(n, err)
+	}
+	return fmt.Errorf("%w: %w", ErrIncomplete, err)
+}
+
+// complete: the caller holds mu.
+func (x *Index) complete() error {
+	if size := x.size(); size < x.want {
+		return fmt.Errorf("%w: it holds %d of %d entries", ErrIncomplete, size, x.want)
+	}
+	return nil
+}
+
+// Append adds the entries [start, start+len(entries)), all or nothing; the log has them
+// durably. start must equal Size, or the error is ErrOutOfOrder.
+func (x *Index) Append(ctx context.Context, start int64, entries []pack.Logged) error {
+	if err := x.makeRoom(ctx); err != nil {
+		return err
+	}
+	rows := make([]row, len(entries))
+	for i, l := range entries {
+		if l.Index != start+int64(i) {
+			return fmt.Errorf("%w: entry %d where %d was expected", ErrOutOfOrder, l.Index, start+int64(i))
+		}
+		rows[i] = x.row(&l.Entry)
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if size := x.size(); size != start {
+		return fmt.Errorf("%w: it holds %d, the entries start at %d", ErrOutOfOrder, size, start)
+	}
+	for i := range rows {
+		k := rows[i].keys[byManifest]
+		if _, ok := x.recent[k]; !ok {
+			x.recent[k] = start + int64(i)
+		}
+	}
+	x.rows = append(x.rows, rows...)
+	x.want = max(x.want, x.size())
+	if len(x.rows) >= flushRows {
+		x.startMerge()
+	}
+	return nil
+}
+
+func (x *Index) row(e *pack.Entry) row {
+	return row{
+		keys: [columns]key{
+			byManifest: x.seed.key(byManifest, e.ManifestSHA256[:]),
+			byPackRoot: x.seed.key(byPackRoot, e.PackRootSHA256[:]),
+			bySigner:   x.seed.key(bySigner, e.SignerKeySHA256[:]),
+			byRepo:     x.seed.key(byRepo, []byte(e.Source.Repo)),
+			byClaim:    x.seed.key(byClaim, []byte(e.ClaimCheck)),
+		},
+		submitted: e.SubmittedAt.UnixMilli(),
+	}
+}
+
+// makeRoom waits while memory is full and a merge is under way; if merges fail it says why.
+func (x *Index) makeRoom(ctx context.Context) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("index: %w", err)
+		}
+		x.mu.Lock()
+		if len(x.rows) < maxRows {
+			x.mu.Unlock()
+			return nil
+		}
+		x.startMerge()
+		merging := x.merging
+		x.mu.Unlock()
+		select {
+		case <-merging:
+		case <-ctx.Done():
+		}
+		x.mu.RLock()
+		err := x.trouble
+		x.mu.RUnlock()
+		if err != nil {
+			return fmt.Errorf("index: %w", err)
+		}
+	}
+}
+
+// startMerge: the caller holds mu.
+func (x *Index) startMerge() {
+	if x.merging != nil {
+		return
+	}
+	done := make(chan struct{})
+	x.merging = done
+	go func() { // Close waits for it
+		err := x.merge()
+		x.mu.Lock()
+		x.merging, x.trouble = nil, err
+		x.mu.Unlock()
+		close(done)
+	}()
+}
+
+// merge writes the rows in memory, with the runs that are not at least twice as large
+// as what follows them, into one run. Everybody else goes on reading what is there.
+func (x *Index) merge() error {
+	x.mu.RLock()
+	runs, rows, losses := slices.Clone(x.runs), slices.Clone(x.rows), x.losses
+	h := header{origin: x.origin, seed: x.seed, start: x.flushed(), end: x.size()}
+	x.mu.RUnlock()
+	if len(rows) == 0 {
+		return nil
+	}
+	n := len(runs)
+	for n > 0 && runs[n-1].end-runs[n-1].start < 2*(h.end-h.start) {
+		n--
+		h.start = runs[n].start
+	}
+	merged, err := writeRun(x.ctx, x.dir, h, runs[n:], rows)
+	if err != nil {
+		return x.drop(err)
+	}
+	x.mu.Lock()
+	if x.losses != losses {
+		x.dropped = append(x.dropped, merged) // damage was found meanwhile; the next merge sweeps it away
+		x.mu.Unlock()
+		return nil
+	}
+	x.runs = append(runs[:n:n], merged)
+	x.rows = slices.Clone(x.rows[len(rows):])
+	for i := range rows { // the first place of each is in the run by now
+		delete(x.recent, rows[i].keys[byManifest])
+	}
+	old := append(runs[n:], x.dropped...)
+	x.dropped = nil
+	var errs []error
+	for _, r := range old {
+		errs = append(errs, r.file.Close()) // nobody reads without mu but Close and merge
+	}
+	x.mu.Unlock()
+	return errors.Join(errors.Join(errs...), x.sweep())
+}
+
+// sweep removes the files that are no part of the index any more: merged, damaged, unfinished.
+func (x *Index) sweep() error {
+	files, err := os.ReadDir(x.dir)
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback()
-	var version int
-	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-		return err
-	}
-	switch version {
-	case 0:
-		if err := create(ctx, tx, origin); err != nil {
-			return err
-		}
-	case schemaVersion:
-		var bound string
-		if err := tx.QueryRowContext(ctx, "SELECT origin FROM log").Scan(&bound); err != nil {
-			return fmt.Errorf("reading its origin: %w", err)
-		}
-		if bound != origin {
-			return fmt.Errorf("%w: it indexes %q, this log is %q", ErrForeign, bound, origin)
-		}
-	default:
-		return fmt.Errorf("%w: schema version %d, this program writes %d: delete it, it is derived again from the log",
-			ErrForeign, version, schemaVersion)
-	}
-	return tx.Commit()
-}
-
-func create(ctx context.Context, tx *sql.Tx, origin string) error {
-	var tables int
-	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
-		return err
-	}
-	if tables != 0 {
-		return fmt.Errorf("%w: a SQLite database that this program did not write", ErrForeign)
-	}
-	if _, err := tx.ExecContext(ctx, schema); err != nil {
-		return fmt.Errorf("creating the schema: %w", err)
-	}
-	if _, err := tx.ExecContext(ctx, "INSERT INTO log (id, origin) VALUES (1, ?)", origin); err != nil {
-		return fmt.Errorf("binding the origin: %w", err)
-	}
-	_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", schemaVersion))
-	return err
-}
-
-// Close closes the file. No other method may be running.
-func (x *Index) Close() error {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
 	var errs []error
-	if x.find != nil {
-		errs = append(errs, x.find.Close())
-	}
-	for _, db := range []*sql.DB{x.read, x.write} {
-		if db != nil {
-			errs = append(errs, db.Close())
+	for _, f := range files {
+		part := slices.ContainsFunc(x.runs, func(r *run) bool { return r.name == f.Name() })
+		if (isRun(f.Name()) || strings.HasPrefix(f.Name(), "new-")) && !part {
+			errs = append(errs, os.Remove(filepath.Join(x.dir, f.Name())))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// Size is the number of entries indexed: [0, Size).
-func (x *Index) Size(ctx context.Context) (int64, error) {
-	size, err := sizeOf(ctx, x.read)
-	if err != nil {
-		return 0, fmt.Errorf("index: reading its size: %w", err)
-	}
-	return size, nil
-}
-
-type querier interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
-
-func sizeOf(ctx context.Context, q querier) (int64, error) {
-	var size int64
-	err := q.QueryRowContext(ctx, "SELECT coalesce(max(idx) + 1, 0) FROM entry").Scan(&size)
-	return size, err
-}
-
-// Append adds the entries [start, start+len(entries)) in one durable transaction:
-// all or nothing. start must equal Size, or the error is ErrOutOfOrder. A manifest
-// that is there already fails: a log that holds one twice has broken its promise.
-func (x *Index) Append(ctx context.Context, start int64, entries []pack.Logged) error {
-	tx, err := x.write.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("index: %w", err)
-	}
-	defer tx.Rollback()
-	size, err := sizeOf(ctx, tx)
-	if err != nil {
-		return fmt.Errorf("index: reading its size: %w", err)
-	}
-	if size != start {
-		return fmt.Errorf("%w: it holds %d, the entries start at %d", ErrOutOfOrder, size, start)
-	}
-	insert, err := tx.PrepareContext(ctx, `INSERT INTO entry
-		(idx, manifest, pack_root, signer_key, source_repo, claim_check, submitted_at) VALUES (?, ?, ?, ?, ?, ?, ?)`)
-	if err != nil {
-		return fmt.Errorf("index: %w", err)
-	}
-	defer insert.Close()
-	for i, l := range entries {
-		if l.Index != start+int64(i) {
-			return fmt.Errorf("%w: entry %d where %d was expected", ErrOutOfOrder, l.Index, start+int64(i))
-		}
-		e := &l.Entry
-		if _, err := insert.ExecContext(ctx, l.Index, e.ManifestSHA256[:], e.PackRootSHA256[:], e.SignerKeySHA256[:],
-			e.Source.Repo, e.ClaimCheck, e.SubmittedAt.UnixMilli()); err != nil {
-			return fmt.Errorf("index: entry %d, manifest %x: %w", l.Index, e.ManifestSHA256, err)
-		}
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("index: %w", err)
-	}
-	return nil
-}
-
-// Find returns the index of the entry of a manifest.
+// Find returns the index of the entry of a manifest, the first if the log has several.
 func (x *Index) Find(ctx context.Context, manifest [sha256.Size]byte) (index int64, ok bool, err error) {
-	err = x.find.QueryRowContext(ctx, manifest[:]).Scan(&index)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, false, nil
-	}
-	if err != nil {
+	if err := ctx.Err(); err != nil {
 		return 0, false, fmt.Errorf("index: looking for manifest %x: %w", manifest, err)
 	}
-	return index, true, nil
+	found, err := x.find(byManifest, manifest[:], 1)
+	if err != nil {
+		return 0, false, fmt.Errorf("looking for manifest %x: %w", manifest, x.drop(err))
+	}
+	if len(found) == 0 {
+		return 0, false, nil
+	}
+	return found[0], true, nil
 }
 
 // maxMatches bounds FindPackRoot: anybody can make many packs with one pack root.
@@ -263,7 +425,45 @@ const maxMatches = 1000
 // at most the first thousand. More than one is the signer's equivocation: the pack
 // root covers only the attestation.
 func (x *Index) FindPackRoot(ctx context.Context, root [sha256.Size]byte) ([]int64, error) {
-	return x.indexes(ctx, "SELECT idx FROM entry WHERE pack_root = ? ORDER BY idx LIMIT ?", root[:], maxMatches)
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("index: looking for pack root %x: %w", root, err)
+	}
+	found, err := x.find(byPackRoot, root[:], maxMatches)
+	if err != nil {
+		return nil, fmt.Errorf("looking for pack root %x: %w", root, x.drop(err))
+	}
+	return found, nil
+}
+
+// find returns the indexes of the entries with a value, oldest first. If there are fewer
+// than most, the index must have all entries for that to be an answer.
+func (x *Index) find(column int, value []byte, most int) (found []int64, err error) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	k := x.seed.key(column, value)
+	for _, r := range x.runs {
+		more, err := r.find(column, k, most-len(found))
+		if err != nil {
+			return nil, err
+		}
+		if found = append(found, more...); len(found) == most {
+			return found, nil
+		}
+	}
+	if column == byManifest {
+		if at, ok := x.recent[k]; ok {
+			return append(found, at), nil
+		}
+		return found, x.complete()
+	}
+	for i := range x.rows {
+		if x.rows[i].keys[column] == k {
+			if found = append(found, x.flushed()+int64(i)); len(found) == most {
+				return found, nil
+			}
+		}
+	}
+	return found, x.complete()
 }
 
 // Query selects entries, newest first; zero fields select all.
@@ -292,47 +492,155 @@ func (x *Index) Search(ctx context.Context, q Query) ([]int64, error) {
 	if q.Before < 0 {
 		return nil, fmt.Errorf("index: before %d is negative", q.Before)
 	}
-	if q.Before == 0 {
-		q.Before = math.MaxInt64
-	}
-	where, args := []string{"idx < ?"}, []any{q.Before}
+	var values [columns][]byte
 	if q.SignerKeySHA256 != "" {
-		key, err := hex.DecodeString(q.SignerKeySHA256)
-		if err != nil || len(key) != sha256.Size || hex.EncodeToString(key) != q.SignerKeySHA256 {
+		value, err := hex.DecodeString(q.SignerKeySHA256)
+		if err != nil || len(value) != sha256.Size || hex.EncodeToString(value) != q.SignerKeySHA256 {
 			return nil, errors.New("index: signer key is not 64 lower-case hex digits")
 		}
-		where, args = append(where, "signer_key = ?"), append(args, key)
+		values[bySigner] = value
 	}
-	if q.SourceRepo != "" {
-		where, args = append(where, "source_repo = ?"), append(args, q.SourceRepo)
-	}
-	if q.ClaimCheck != "" {
-		where, args = append(where, "claim_check = ?"), append(args, q.ClaimCheck)
-	}
+	values[byRepo], values[byClaim] = []byte(q.SourceRepo), []byte(q.ClaimCheck)
+	s := &searching{ctx: ctx, since: math.MinInt64, limit: q.Limit}
 	if !q.Since.IsZero() {
-		where, args = append(where, "submitted_at >= ?"), append(args, q.Since.UnixMilli())
+		s.since = q.Since.UnixMilli()
 	}
-	// where holds only the literals above; every value is a parameter.
-	return x.indexes(ctx, "SELECT idx FROM entry WHERE "+strings.Join(where, " AND ")+" ORDER BY idx DESC LIMIT ?",
-		append(args, q.Limit)...)
+	if err := x.search(s, values, q.Before); err != nil {
+		return nil, fmt.Errorf("index: searching: %w", x.drop(err))
+	}
+	return s.found, nil
 }
 
-func (x *Index) indexes(ctx context.Context, query string, args ...any) ([]int64, error) {
-	rows, err := x.read.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("index: %w", err)
+// searching is one Search on its way through the rows and the runs, newest first.
+type searching struct {
+	ctx    context.Context
+	wanted []wanted
+	since  int64
+	limit  int
+	found  []int64
+}
+
+type wanted struct {
+	column int
+	key    key
+}
+
+func (x *Index) search(s *searching, values [columns][]byte, before int64) error {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if err := x.complete(); err != nil { // the newest would be missing
+		return err
 	}
-	defer rows.Close()
-	var found []int64
-	for rows.Next() {
-		var i int64
-		if err := rows.Scan(&i); err != nil {
-			return nil, fmt.Errorf("index: %w", err)
+	for column, value := range values {
+		if len(value) > 0 {
+			s.wanted = append(s.wanted, wanted{column, x.seed.key(column, value)})
 		}
-		found = append(found, i)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("index: %w", err)
+	if before == 0 {
+		before = x.size()
 	}
-	return found, nil
+	for i := min(before, x.size()) - 1; i >= x.flushed() && len(s.found) < s.limit; i-- {
+		r := &x.rows[i-x.flushed()]
+		lacks := func(w wanted) bool { return r.keys[w.column] != w.key }
+		if r.submitted >= s.since && !slices.ContainsFunc(s.wanted, lacks) {
+			s.found = append(s.found, i)
+		}
+	}
+	for _, r := range slices.Backward(x.runs) {
+		if err := s.through(r, min(before, r.end)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// through adds what r has below before. The columns take turns in naming their newest
+// entry that is not above the candidate; once all name the same one, it has every wanted value.
+func (s *searching) through(r *run, before int64) error {
+	if r.header.newest < s.since {
+		return nil
+	}
+	lists := make([]*column, len(s.wanted))
+	for i, w := range s.wanted {
+		lists[i] = r.column(w.column)
+	}
+	t := times{run: r}
+	at, agree := before-1, 0
+	for turn := 0; at >= r.start && len(s.found) < s.limit; turn++ {
+		if turn%1024 == 0 && s.ctx.Err() != nil {
+			return s.ctx.Err()
+		}
+		if agree < len(lists) {
+			i := turn % len(lists)
+			n, ok, err := lists[i].last(s.wanted[i].key, at)
+			if err != nil || !ok {
+				return err
+			}
+			if n < at {
+				at, agree = n, 0
+			}
+			agree++
+			continue
+		}
+		submitted, err := t.of(at)
+		if err != nil {
+			return err
+		}
+		if submitted >= s.since {
+			s.found = append(s.found, at)
+		}
+		at, agree = at-1, 0
+	}
+	return nil
+}
+
+// Check reads every block of every run and verifies it, calling pace before each step
+// of Steps. It returns the first damage that it finds, which it has dropped by then, or the
+// error of pace. Runs that a merge writes meanwhile may have to wait for the next Check.
+func (x *Index) Check(ctx context.Context, pace func(context.Context) error) error {
+	buf := make([]byte, blockSize)
+	start, number := int64(0), int64(0) // the entry that the run begins with, the block
+	for {
+		if err := pace(ctx); err != nil {
+			return err
+		}
+		x.mu.RLock()
+		n := slices.IndexFunc(x.runs, func(r *run) bool { return r.end > start })
+		if n < 0 {
+			x.mu.RUnlock()
+			return nil
+		}
+		r := x.runs[n]
+		if r.start != start {
+			start, number = r.start, 0 // it was merged
+		}
+		var err error
+		for range stepBlocks {
+			if number == r.header.blocks() {
+				start, number = r.end, 0
+				break
+			}
+			if _, err = r.block(number, buf); err != nil {
+				err = &damage{r, err}
+				break
+			}
+			number++
+		}
+		x.mu.RUnlock()
+		if err != nil {
+			return x.drop(err)
+		}
+	}
+}
+
+const stepBlocks = 64 // 64 KiB
+
+// Steps is how often Check will call its pace, about.
+func (x *Index) Steps() (n int64) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for _, r := range x.runs {
+		n += r.header.blocks()/stepBlocks + 1
+	}
+	return n
 }
