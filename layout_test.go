@@ -39,7 +39,7 @@ var layout = map[string][]string{
 
 	// The log and its servers.
 	"ledger":        {"internal/durable", "pack", "trust", "trust/timestamp"},
-	"ledger/index":  {"pack"},
+	"ledger/index":  {"internal/durable", "pack"},
 	"ledger/tsa":    {"trust/timestamp"},
 	"ledger/api":    {"ledger", "ledger/index", "pack", "trust", "trust/timestamp"},
 	"ledger/client": {"pack", "pack/jcs", "trust"},
@@ -62,7 +62,7 @@ var layout = map[string][]string{
 var walls = map[string][]string{
 	"github.com/transparency-dev/tessera": {"ledger", "ledger/api", "cmd/ledger"},
 	"github.com/labstack/echo/v4":         {"ledger/api", "cmd/ledger"},
-	"modernc.org/sqlite":                  {"ledger/index", "ledger/api", "witness", "cmd/ledger"},
+	"modernc.org/sqlite":                  {"witness", "cmd/ledger"},
 	"github.com/spf13/cobra":              {"cmd", "cmd/assay", "cmd/ledger"},
 	"filippo.io/age":                      {"pack/keystore", "cmd/assay"},
 	"net/http": {"ledger", "ledger/api", "ledger/client", "ledger/index", "ledger/tsa", "witness",

@@ -177,7 +177,7 @@ func suits(m *pack.Manifest, src pack.Source, now time.Time) error {
 func (l *Log) find(digest [32]byte) (pack.Logged, bool, error) {
 	index, ok, err := l.cfg.Index.Find(l.ctx, digest)
 	if err != nil {
-		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrStorage, err)
+		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrIndexing, err)
 	}
 	if !ok {
 		return pack.Logged{}, false, nil
@@ -187,16 +187,18 @@ func (l *Log) find(digest [32]byte) (pack.Logged, bool, error) {
 		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrStorage, err)
 	}
 	if index < 0 || index >= now.Size {
-		return pack.Logged{}, false, fmt.Errorf("%w: the index has manifest %x at %d, the log ends at %d: delete index.db and restart",
-			ErrStorage, digest, index, now.Size)
+		err := fmt.Errorf("it has manifest %x at %d, the log ends at %d", digest, index, now.Size)
+		l.cfg.Index.Reset(now.Size, err)
+		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrIndexing, err)
 	}
 	entry, err := readEntry(l.store, now.Size, index)
 	if err != nil {
 		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrStorage, err)
 	}
 	if entry.Entry.ManifestSHA256 != digest {
-		return pack.Logged{}, false, fmt.Errorf("%w: the index has manifest %x at %d, the log has another there: delete index.db and restart",
-			ErrStorage, digest, index)
+		err := fmt.Errorf("it has manifest %x at %d, the log has another there", digest, index)
+		l.cfg.Index.Reset(now.Size, err)
+		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrIndexing, err)
 	}
 	return entry, true, nil
 }

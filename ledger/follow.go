@@ -27,39 +27,61 @@ type follower struct {
 	done    chan struct{}
 	trouble atomic.Pointer[error]
 
-	mu   sync.Mutex // one catchUp at a time
-	size int64      // the index's
+	mu   sync.Mutex   // one batch at a time
+	size atomic.Int64 // the index's, as it was seen last
 }
 
 const (
-	followBatch = 4 * tileWidth // entries in one transaction
-	followRetry = time.Second
+	followBatch = 4 * tileWidth // entries in one step
+	followEvery = time.Second   // at least: damage makes the index shrink, and nobody calls
+	startBatch  = 1 << 14       // so many entries are indexed before the log is open, more of them after it
 )
 
-// newFollower checks that the index can belong to the log as it is integrated.
+// newFollower makes sure that the index can belong to the log as it is integrated: one that
+// cannot is forgotten, and derived again like one that was deleted.
 func newFollower(ctx context.Context, s *store, x Index, now tree, log *slog.Logger) (*follower, error) {
 	size, err := x.Size(ctx)
 	if err != nil {
 		return nil, err
 	}
-	const remedy = "delete index.db, it is derived again from the log"
+	var foreign error
 	if size > now.Size {
-		return nil, fmt.Errorf("the index holds %d entries, the log only %d: it is the index of another past; %s", size, now.Size, remedy)
-	}
-	if size > 0 {
-		// Each row was once derived from a leaf. If the last one still is, then so, as
+		foreign = fmt.Errorf("the index holds %d entries, the log only %d: it is the index of another past", size, now.Size)
+	} else if size > 0 {
+		// Each record was once derived from a leaf. If that of the last one still is, then so, as
 		// far as a cache goes, are the others; a hit is compared with its leaf anyway.
 		last, err := readEntry(s, now.Size, size-1)
 		if err != nil {
 			return nil, err
 		}
-		if index, ok, err := x.Find(ctx, last.Entry.ManifestSHA256); err != nil {
-			return nil, err
-		} else if !ok || index != size-1 {
-			return nil, fmt.Errorf("the index does not know entry %d of the log: it is the index of another past; %s", size-1, remedy)
+		if index, ok, err := x.Find(ctx, last.Entry.ManifestSHA256); err == nil && (!ok || index != size-1) {
+			foreign = fmt.Errorf("the index does not know entry %d of the log: it is the index of another past", size-1)
 		}
 	}
-	return &follower{store: s, index: x, log: log, size: size, grown: make(chan struct{}, 1), done: make(chan struct{})}, nil
+	if foreign != nil {
+		x.Reset(now.Size, foreign)
+	}
+	x.Expect(now.Size)
+	f := &follower{store: s, index: x, log: log, grown: make(chan struct{}, 1), done: make(chan struct{})}
+	return f, nil
+}
+
+// begin brings in what the last process had no time for. If that is much, it is done in
+// the background: the log is read meanwhile, and takes no entries.
+func (f *follower) begin(ctx context.Context, size int64) error {
+	have, err := f.indexSize(ctx)
+	if err != nil {
+		return err
+	}
+	if lost := f.index.Lost(); lost != nil {
+		f.log.Error("a part of the index is lost, and derived again from the log", "from", have, "to", size, "err", lost)
+	}
+	if size-have > startBatch {
+		f.log.Info("the index is derived from the log; until then nothing is logged", "from", have, "to", size)
+		f.notify()
+		return nil
+	}
+	return f.catchUp(ctx)
 }
 
 // notify says that the tree may have grown. It never blocks.
@@ -78,7 +100,7 @@ func (f *follower) run(ctx context.Context) {
 			f.freeze(fmt.Errorf("indexing panicked: %v\n%s", r, debug.Stack()))
 		}
 	}()
-	timer := time.NewTimer(forever)
+	timer := time.NewTimer(followEvery)
 	defer timer.Stop()
 	for {
 		select {
@@ -87,7 +109,6 @@ func (f *follower) run(ctx context.Context) {
 		case <-f.grown:
 		case <-timer.C:
 		}
-		wait := forever
 		switch err := f.catchUp(ctx); {
 		case err == nil:
 			f.trouble.Store(nil)
@@ -100,43 +121,67 @@ func (f *follower) run(ctx context.Context) {
 			if f.trouble.Swap(&err) == nil {
 				f.log.Error("the index does not follow the log", "err", err)
 			}
-			wait = followRetry
 		}
-		timer.Reset(wait)
+		timer.Reset(followEvery)
 	}
 }
 
 // catchUp brings the index to the size that the tree has when it is called. An
 // entry of the log that is no entry is errDamaged: nothing but this package writes them.
 func (f *follower) catchUp(ctx context.Context) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	now, err := f.store.treeState()
 	if err != nil {
 		return err
 	}
-	for f.size < now.Size {
-		if err := ctx.Err(); err != nil {
+	for more := true; more; {
+		if more, err = f.step(ctx, now.Size); err != nil {
 			return err
-		}
-		var batch []pack.Logged
-		for start := f.size; start < min(now.Size, f.size+followBatch); {
-			end := min(now.Size, (start/tileWidth+1)*tileWidth)
-			entries, err := readEntries(f.store, now.Size, start, end)
-			if err != nil {
-				return err
-			}
-			batch, start = append(batch, entries...), end
-		}
-		if err := f.index.Append(ctx, f.size, batch); err != nil {
-			return err
-		}
-		f.size += int64(len(batch))
-		if f.indexed != nil {
-			f.indexed(batch)
 		}
 	}
 	return nil
+}
+
+// step indexes one batch of the tree of the size; false says that there was nothing to do.
+func (f *follower) step(ctx context.Context, size int64) (more bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	have, err := f.indexSize(ctx)
+	if err != nil || have >= size {
+		return false, err
+	}
+	var batch []pack.Logged
+	for start := have; start < min(size, have+followBatch); {
+		end := min(size, (start/tileWidth+1)*tileWidth)
+		entries, err := readEntries(f.store, size, start, end)
+		if err != nil {
+			return false, err
+		}
+		batch, start = append(batch, entries...), end
+	}
+	if err := f.index.Append(ctx, have, batch); err != nil {
+		if now, sizeErr := f.indexSize(ctx); sizeErr == nil && now < have {
+			return true, nil // it shrank meanwhile
+		}
+		return false, err
+	}
+	f.size.Store(have + int64(len(batch)))
+	if f.indexed != nil {
+		f.indexed(batch)
+	}
+	return true, nil
+}
+
+// indexSize also tells when the index has shrunk.
+func (f *follower) indexSize(ctx context.Context) (int64, error) {
+	size, err := f.index.Size(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if was := f.size.Swap(size); size < was {
+		f.log.Error("a part of the index is lost, and derived again from the log; until then nothing is logged",
+			"from", size, "to", was, "err", f.index.Lost())
+	}
+	return size, nil
 }
 
 // readEntry reads one entry of the tree of the size.
@@ -157,6 +202,10 @@ func readEntries(s *store, size, start, end int64) ([]pack.Logged, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseEntries(start, leaves)
+}
+
+func parseEntries(start int64, leaves [][]byte) ([]pack.Logged, error) {
 	entries := make([]pack.Logged, len(leaves))
 	for i, leaf := range leaves {
 		index := start + int64(i)

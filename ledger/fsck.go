@@ -16,10 +16,15 @@ import (
 // the two is right, the neighbours show: a damaged tile disagrees with what is below
 // it and with what is above it, a damaged bundle only with its tile.
 type Damage struct {
-	Path       string // of the file, relative to Dir; "index.db" for the index
+	Path       string // of the file, relative to Dir; "index" for the index
 	Start, End int64  // the entries it stands for: [Start, End)
 	Err        error
 }
+
+// A Damage is the error of a read that met it.
+func (d Damage) Error() string        { return d.String() }
+func (d Damage) Unwrap() error        { return d.Err }
+func (d Damage) Is(target error) bool { return target == errDamaged }
 
 func (d Damage) String() string {
 	return fmt.Sprintf("%s: entries %d to %d: %v", d.Path, d.Start, d.End-1, d.Err)
@@ -61,6 +66,8 @@ func Fsck(ctx context.Context, dir, guardDir string, x Index, report func(Damage
 	}
 	return now.Size, now.Root, nil
 }
+
+const indexPath = "index" // stands for it in a Damage
 
 type fscker struct {
 	store   *store
@@ -116,26 +123,11 @@ func (c *fscker) tile(ctx context.Context, t tlog.Tile) error {
 		if err != nil {
 			continue // reported one level down
 		}
-		if want := tlog.Hash(data[i*tlog.HashSize:][:tlog.HashSize]); fullTileHash(lower) != want {
+		if want := tlog.Hash(data[i*tlog.HashSize:][:tlog.HashSize]); newHashTile(lower).top() != want {
 			c.report(Damage{tilePath(t), first + i*span, first + (i+1)*span, fmt.Errorf("hash %d is not that of %s", i, tilePath(below))})
 		}
 	}
 	return nil
-}
-
-// fullTileHash is the root over the 256 hashes of a full tile.
-func fullTileHash(data []byte) tlog.Hash {
-	level := make([]tlog.Hash, tileWidth)
-	for i := range level {
-		level[i] = tlog.Hash(data[i*tlog.HashSize:][:tlog.HashSize])
-	}
-	for len(level) > 1 {
-		for i := range len(level) / 2 {
-			level[i] = tlog.NodeHash(level[2*i], level[2*i+1])
-		}
-		level = level[:len(level)/2]
-	}
-	return level[0]
 }
 
 // bundle compares the entries under a tile of level 0 with its hashes and with the index.
@@ -174,14 +166,17 @@ func (c *fscker) entry(ctx context.Context, path string, at int64, leaf []byte) 
 	}
 	found, ok, err := c.index.Find(ctx, e.ManifestSHA256)
 	switch {
-	case err != nil:
+	case err != nil && ctx.Err() != nil:
 		return err
+	case err != nil: // it is damaged, and nothing more can be learned from it
+		c.report(Damage{indexPath, at, at + 1, err})
+		c.index = nil
 	case !ok:
 		if at < c.indexed { // beyond that it has yet to follow
-			c.report(Damage{"index.db", at, at + 1, errors.New("the manifest is not in the index: delete index.db")})
+			c.report(Damage{indexPath, at, at + 1, errors.New("the manifest is not in the index: delete the index")})
 		}
 	case found != at:
-		c.report(Damage{"index.db", at, at + 1, fmt.Errorf("the index has the manifest at %d: delete index.db", found)})
+		c.report(Damage{indexPath, at, at + 1, fmt.Errorf("the index has the manifest at %d: it is logged twice, or the index is of another log", found)})
 	}
 	return nil
 }
@@ -199,7 +194,7 @@ func (c *fscker) readIndexSize(ctx context.Context) (err error) {
 		return err
 	}
 	if c.indexed > now.Size {
-		c.report(Damage{"index.db", now.Size, c.indexed, errors.New("the log has no such entries: delete index.db")})
+		c.report(Damage{indexPath, now.Size, c.indexed, errors.New("the log has no such entries: delete the index")})
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 
 func (w *world) fsck() (found []Damage) {
 	w.t.Helper()
-	x, err := index.Open(filepath.Join(w.dir, "index.db"), testOrigin)
+	x, err := index.Open(filepath.Join(w.dir, "index"), testOrigin)
 	must(w.t, err)
 	defer x.Close()
 	_, _, err = Fsck(w.t.Context(), w.cfg.Dir, w.cfg.GuardDir, x, func(d Damage) { found = append(found, d) })
@@ -63,19 +63,19 @@ func TestFsckFindsEveryDamageAndEndsAfterIt(t *testing.T) {
 		t.Fatalf("mended: %v", found)
 	}
 	// The index of an earlier time only has to follow; one of another log is damage.
-	newer := w.file("../index.db")
-	w.write("../index.db", old.file("../index.db"))
+	newer := w.copyTo(t)
+	w.replaceDir("index", old)
 	if found := w.fsck(); len(found) != 0 {
 		t.Errorf("an older index: %v", found)
 	}
-	w.write("../index.db", newer)
+	w.replaceDir("index", newer)
 	w.replaceDir("log", old)
 	found := w.fsck()
 	text := ""
 	for _, d := range found {
 		text += d.String() + "\n"
 	}
-	if !strings.Contains(text, "rolled back") || !strings.Contains(text, "index.db: entries 200 to 299") {
+	if !strings.Contains(text, "rolled back") || !strings.Contains(text, "index: entries 200 to 299") {
 		t.Errorf("an older log: %s", text)
 	}
 }

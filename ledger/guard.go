@@ -162,7 +162,7 @@ func readSmall(dir, name string) ([]byte, error) {
 	if info, err := root.Lstat(name); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file", filepath.Join(dir, name))
 	}
-	return (&store{root}).readFile(name, trust.MaxSize)
+	return (&store{root: root}).readFile(name, trust.MaxSize)
 }
 
 // rememberPolicy logs how the policy differs from that of the last start: to edit it is the way out of

@@ -50,6 +50,7 @@ func (l *Log) Health(ctx context.Context) error {
 		l.timestampReason(),
 		l.indexReason(),
 		l.publisher.witnessReason(time.Now()),
+		l.store.damages.reason(),
 		l.publisher.reason(),
 	}
 	var given []Reason
@@ -109,6 +110,9 @@ func (l *Log) Notes() []Reason {
 }
 
 func (l *Log) indexReason() *Reason {
+	if err := l.cfg.Index.Complete(); err != nil {
+		return &Reason{"index", "The index is being derived from the log. Until it is whole nothing can be logged.", fmt.Errorf("%w: %w", ErrIndexing, err)}
+	}
 	if err := l.follower.trouble.Load(); err != nil {
 		return &Reason{"index", "The index does not follow the log.", *err}
 	}

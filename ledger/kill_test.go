@@ -30,7 +30,7 @@ func TestChild(t *testing.T) {
 		t.Skip("only as a child of TestKilledAtAnyMomentTheLogKeepsWhatItPromised")
 	}
 	w := &world{t: t, dir: dir, cfg: quietConfig(t, dir)}
-	x, err := index.Open(dir+"/index.db", testOrigin)
+	x, err := index.Open(dir+"/index", testOrigin)
 	must(t, err)
 	w.cfg.Index = x
 	l, err := Open(context.Background(), w.cfg)

@@ -43,11 +43,19 @@ import (
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
-// Index remembers which manifests the log holds. It is a cache: Open fills it from the log.
+// Index remembers which manifests the log holds. It is a cache, which the log fills, and it
+// verifies what it reads: damage makes it shrink, and then it is filled again.
 type Index interface {
 	Size(ctx context.Context) (int64, error)                                       // entries indexed: [0, Size)
 	Append(ctx context.Context, start int64, entries []pack.Logged) error          // start must equal Size; all or nothing
-	Find(ctx context.Context, manifest [32]byte) (index int64, ok bool, err error) // first index
+	Find(ctx context.Context, manifest [32]byte) (index int64, ok bool, err error) // first index; an error unless a miss is certain
+
+	Expect(size int64)                                                 // so many entries the log has: before that a miss is not certain
+	Complete() error                                                   // nil when it holds what was expected and what it held once
+	Reset(size int64, reason error)                                    // forget everything; the log has size entries
+	Lost() error                                                       // why it shrank the last time; nil if it never did
+	Check(ctx context.Context, pace func(context.Context) error) error // verify every byte, calling pace before each step
+	Steps() int64                                                      // of Check, about
 }
 
 // Timestamper gets a verified RFC 3161 token over a digest.
@@ -77,6 +85,7 @@ type Config struct {
 	TSA        Timestamper
 	HTTP       *http.Client     // for witnesses; nil: one with limits. Redirects are never followed
 	Interval   time.Duration    // least time between checkpoints; zero: 200 ms
+	Scrub      time.Duration    // in which all of the log and its index is read again and verified; zero: 10 min
 	BatchSize  uint             // entries; zero: 256
 	BatchAge   time.Duration    // how long an entry waits for others; zero: 10 ms
 	MaxPending int              // entries between admission and publication; zero: 4096
@@ -110,6 +119,7 @@ var (
 	ErrTimestamp   = errors.New("no timestamp authority answered")         // 503, retry
 	ErrStorage     = errors.New("storage refuses writes")                  // 507
 	ErrClosed      = errors.New("the ledger is closing")                   // 503
+	ErrIndexing    = errors.New("the index is being derived from the log") // 503, retry
 	ErrNotFound    = errors.New("no such entry")                           // 404
 )
 
@@ -122,6 +132,7 @@ type Log struct {
 	probe     *probe
 	publisher *publisher
 	follower  *follower
+	scrubber  *scrubber
 
 	appender appender
 
@@ -153,8 +164,8 @@ func (cfg Config) withDefaults() (Config, error) {
 		return cfg, errors.New("ledger: Dir and GuardDir are required")
 	case cfg.Signer == nil || cfg.Policy == nil:
 		return cfg, errors.New("ledger: Signer and Policy are required")
-	case cfg.Interval < 0 || cfg.BatchAge < 0 || cfg.MaxPending < 0:
-		return cfg, errors.New("ledger: Interval, BatchAge and MaxPending are not negative")
+	case cfg.Interval < 0 || cfg.BatchAge < 0 || cfg.MaxPending < 0 || cfg.Scrub < 0:
+		return cfg, errors.New("ledger: Interval, BatchAge, MaxPending and Scrub are not negative")
 	case cfg.BatchSize > 1<<16 || cfg.MaxPending > 1<<24:
 		return cfg, errors.New("ledger: BatchSize is at most 65536, MaxPending at most 16777216")
 	}
@@ -192,6 +203,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.MaxPending == 0 {
 		cfg.MaxPending = 4096
+	}
+	if cfg.Scrub == 0 {
+		cfg.Scrub = scrubEvery
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -295,13 +309,13 @@ func Open(ctx context.Context, cfg Config) (_ *Log, err error) {
 	if l.follower, err = newFollower(ctx, l.store, cfg.Index, now, cfg.Log); err != nil {
 		return nil, fmt.Errorf("opening the log: %w", err)
 	}
-	if err := l.follower.catchUp(ctx); err != nil && (ctx.Err() != nil || errors.Is(err, errDamaged)) {
+	if err := l.follower.begin(ctx, now.Size); err != nil && (ctx.Err() != nil || errors.Is(err, errDamaged)) {
 		return nil, fmt.Errorf("bringing the index to the log's size: %w", err)
 	} else if err != nil {
 		// What it has is served. As after a write that failed, nothing new is logged before it has
 		// the whole tree; the follower goes on trying.
 		l.failures++
-		cfg.Log.Error("the index cannot be brought to the log's size", "size", now.Size, "indexed", l.follower.size, "err", err)
+		cfg.Log.Error("the index cannot be brought to the log's size", "size", now.Size, "indexed", l.follower.size.Load(), "err", err)
 	}
 	if err := l.spool.load(); err != nil {
 		return nil, fmt.Errorf("opening the log: %w", err)
@@ -316,16 +330,18 @@ func Open(ctx context.Context, cfg Config) (_ *Log, err error) {
 	return l, nil
 }
 
-// start sets the two loops going. From here on Close ends everything.
+// start sets the three loops going. From here on Close ends everything.
 func (l *Log) start(now tree) (err error) {
 	if l.publisher, err = newPublisher(history{l.store, l.guard}, &l.cfg, l.freeze); err != nil {
 		return err
 	}
-	l.integrated, l.indexed = now.Size, l.follower.size
+	l.scrubber = newScrubber(func() *reader { return newReader(l.store, l.publisher.current.Load()) }, &l.cfg)
+	l.integrated, l.indexed = now.Size, l.follower.size.Load()
 	l.follower.freeze, l.follower.indexed = l.freeze, l.forget
 	l.follower.notify()
-	go l.follower.run(l.ctx) // finish waits for both
+	go l.follower.run(l.ctx) // finish waits for the three
 	go l.publisher.run()
+	go l.scrubber.run(l.ctx)
 	l.startSpool()
 	l.cfg.Log.Info("open", "size", now.Size, "root", now.Root)
 	l.guard.rememberPolicy(l.cfg.Policy, l.cfg.Log)
@@ -344,6 +360,7 @@ func (l *Log) inspect(ctx context.Context) (tree, error) {
 	} else if err != nil {
 		return tree{}, fmt.Errorf("opening the log: %w", err)
 	}
+	l.store.damages = newDamages(l.cfg.Log)
 	now, err := l.store.treeState()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -423,8 +440,12 @@ func (l *Log) finish() {
 	defer close(l.closed)
 	l.working.Wait()
 	l.publisher.stop()
+	if err := l.follower.catchUp(l.ctx); err != nil { // what is not indexed now is at the next start
+		l.cfg.Log.Warn("the index is behind the log", "err", err)
+	}
 	l.cancel()
 	<-l.follower.done
+	<-l.scrubber.done
 	l.spooling.Wait()
 	// Only now, when every add has returned.
 	if err := l.release(); err != nil {

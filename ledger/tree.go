@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"sync"
 	"syscall"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -45,7 +44,9 @@ func (t tree) String() string { return fmt.Sprintf("size %d with root %v", t.Siz
 // Every read names the size of the tree it is about, because a batch that failed
 // half way leaves tiles beyond treeState behind, which the next batch overwrites.
 type store struct {
-	root *os.Root
+	root    *os.Root
+	tiles   fullTiles
+	damages *damages // nil: nobody keeps them
 }
 
 func openStore(dir string) (*store, error) {
@@ -53,7 +54,7 @@ func openStore(dir string) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &store{root}, nil
+	return &store{root: root}, nil
 }
 
 func (s *store) close() error { return s.root.Close() }
@@ -221,29 +222,38 @@ func parseBundle(data []byte, count int) ([][]byte, error) {
 
 // hashes returns the hash reader of the tree of the size. What it reads is not
 // authenticated: whoever builds a proof or a root from it checks the outcome.
-// Tiles are kept for the life of the reader when keep is not nil.
-func (s *store) hashes(size int64, keep *tileCache) tlog.HashReader {
+func (s *store) hashes(size int64) tlog.HashReader {
 	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		read := map[tlog.Tile]hashTile{}
 		hashes := make([]tlog.Hash, len(indexes))
 		for i, index := range indexes {
-			narrow := tlog.TileForIndex(tileHeight, index)
-			t := widest(narrow, size)
-			if t.W < narrow.W {
-				return nil, fmt.Errorf("hash %d is beyond the tree of size %d", index, size)
+			t, err := tileOf(index, size)
+			if err != nil {
+				return nil, err
 			}
 			tile, ok := read[t]
 			if !ok {
-				var err error
-				if tile, err = keep.tile(s, t); err != nil {
+				data, err := s.data(t)
+				if err != nil {
 					return nil, err
 				}
+				tile = newHashTile(data)
 				read[t] = tile
 			}
 			hashes[i] = tile.hash(t, index)
 		}
 		return hashes, nil
 	})
+}
+
+// tileOf is the tile that holds a hash with a stored-hash index, as wide as it is in the tree of the size.
+func tileOf(index, size int64) (tlog.Tile, error) {
+	narrow := tlog.TileForIndex(tileHeight, index)
+	t := widest(narrow, size)
+	if t.W < narrow.W {
+		return t, fmt.Errorf("hash %d is beyond the tree of size %d", index, size)
+	}
+	return t, nil
 }
 
 // hashTile is a tile with its inner nodes: hashTile[k] are the hashes k levels above the tile's
@@ -275,44 +285,16 @@ func (h hashTile) hash(t tlog.Tile, index int64) tlog.Hash {
 	return h[up][n-t.N<<(t.H-up)]
 }
 
-// tileCache keeps the tiles that proofs against one checkpoint share. A nil cache keeps nothing.
-type tileCache struct {
-	mu    sync.Mutex
-	tiles map[tlog.Tile]hashTile
-}
+// top is the root over a full tile: the hash that its parent has of it.
+func (h hashTile) top() tlog.Hash { return h[tileHeight][0] }
 
-const maxCachedTiles = 256 // 4 MiB
-
-func (c *tileCache) tile(s *store, t tlog.Tile) (hashTile, error) {
-	if c == nil {
-		return readHashTile(s, t)
+// data is the tile's file.
+func (h hashTile) data() []byte {
+	data := make([]byte, 0, len(h[0])*tlog.HashSize)
+	for i := range h[0] {
+		data = append(data, h[0][i][:]...)
 	}
-	c.mu.Lock()
-	tile, ok := c.tiles[t]
-	c.mu.Unlock()
-	if ok {
-		return tile, nil
-	}
-	tile, err := readHashTile(s, t)
-	if err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.tiles == nil || len(c.tiles) >= maxCachedTiles {
-		c.tiles = map[tlog.Tile]hashTile{}
-	}
-	c.tiles[t] = tile
-	return tile, nil
-}
-
-// readHashTile: the store has checked that the data is exactly t.W hashes long.
-func readHashTile(s *store, t tlog.Tile) (hashTile, error) {
-	data, err := s.data(t)
-	if err != nil {
-		return nil, err
-	}
-	return newHashTile(data), nil
+	return data
 }
 
 // rootOf computes the root that the tree had at size n from the tiles of the tree of a size not below.
@@ -320,7 +302,7 @@ func (s *store) rootOf(n, size int64) (tlog.Hash, error) {
 	if n == 0 {
 		return trust.EmptyRoot, nil
 	}
-	return tlog.TreeHash(n, s.hashes(size, nil))
+	return tlog.TreeHash(n, s.hashes(size))
 }
 
 // consistency proves that the tree of size old is the beginning of the tree of the size.
@@ -329,7 +311,7 @@ func (s *store) consistency(old, size int64) ([]tlog.Hash, error) {
 	if old == 0 || old == size {
 		return nil, nil
 	}
-	return tlog.ProveTree(size, old, s.hashes(size, nil))
+	return tlog.ProveTree(size, old, s.hashes(size))
 }
 
 // leaves returns the entries [start, end) of the tree of the size, which must lie
@@ -401,32 +383,4 @@ func (s *store) checkLeaves(from, size int64) error {
 		}
 	}
 	return nil
-}
-
-// serve returns the bytes at a tlog-tiles path, for a published size.
-//
-// SPEC tlog-tiles: partial tiles of every published size are served until the full
-// one is available. Tessera collects a partial tile when the tree, published or
-// not, has filled it: until the full one is published, its beginning stands in.
-func (s *store) serve(path string, published int64) ([]byte, error) {
-	t, ok := parseTilePath(path)
-	if !ok || !within(t, published) {
-		return nil, ErrNotFound
-	}
-	full := t
-	full.W = tileWidth
-	if t.W < tileWidth && within(full, published) {
-		// Only what still lies there; the client asks for the full one.
-		if _, err := s.root.Lstat(tilePath(t)); errors.Is(err, fs.ErrNotExist) {
-			return nil, ErrNotFound
-		}
-	}
-	data, err := s.data(t)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, ErrNotFound
-	}
-	if err != nil {
-		return nil, err
-	}
-	return data, nil
 }

@@ -203,7 +203,7 @@ func (w *world) open() *Log {
 func (w *world) tryOpen() (*Log, error) {
 	w.t.Helper()
 	w.close()
-	x, err := index.Open(filepath.Join(w.dir, "index.db"), testOrigin)
+	x, err := index.Open(filepath.Join(w.dir, "index"), testOrigin)
 	must(w.t, err)
 	w.index, w.cfg.Index = x, x
 	if w.wrapIndex != nil {

@@ -94,7 +94,7 @@ func newWorld(ctx context.Context, timestamps ledger.TimestampMode, inProcess bo
 	if err != nil {
 		return nil, err
 	}
-	x, err := index.Open(filepath.Join(w.dir, "index.db"), origin)
+	x, err := index.Open(filepath.Join(w.dir, "index"), origin)
 	if err != nil {
 		return nil, err
 	}

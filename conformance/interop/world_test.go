@@ -71,7 +71,7 @@ func newWorld(t *testing.T) *world {
 	w.roots.AppendCertsFromPEM(w.rootPEM)
 	w.policy = must(trust.ParsePolicy(trust.FormatPolicy([]trust.PolicyLog{{VKey: logKey}}, witnesses, 2)))(t)
 	dir := t.TempDir()
-	x := must(index.Open(filepath.Join(dir, "index.db"), origin))(t)
+	x := must(index.Open(filepath.Join(dir, "index"), origin))(t)
 	t.Cleanup(func() { _ = x.Close() })
 	config := ledger.Config{
 		Dir: filepath.Join(dir, "log"), GuardDir: filepath.Join(dir, "guard"),

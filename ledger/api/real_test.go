@@ -51,7 +51,7 @@ func newWorld(t testing.TB) *world {
 	policy := trusttest.Policy(peer, []*trusttest.Witness{w1}, 1)
 
 	dir := t.TempDir()
-	x, err := index.Open(filepath.Join(dir, "index.db"), peer.Signer.Origin())
+	x, err := index.Open(filepath.Join(dir, "index"), peer.Signer.Origin())
 	must(t, err)
 	cfg := ledger.Config{Dir: filepath.Join(dir, "log"), GuardDir: filepath.Join(dir, "guard"), Signer: peer.Signer, Policy: policy,
 		Index: x, Timestamps: ledger.TimestampsOff, Interval: 20 * time.Millisecond, BatchAge: 5 * time.Millisecond}

@@ -332,7 +332,7 @@ func TestAMissInAnIncompleteIndexIsNoAnswer(t *testing.T) {
 	if n := expectRight(t, x, 10); n != 0 {
 		t.Errorf("%d incomplete answers", n)
 	}
-	x.Reset(errors.New("another log's"))
+	x.Reset(0, errors.New("another log's"))
 	if size, _ := x.Size(ctx); size != 0 || x.Lost() == nil {
 		t.Errorf("after a reset: %d, %v", size, x.Lost())
 	}

@@ -217,12 +217,12 @@ func (x *Index) Lost() error {
 	return x.lost
 }
 
-// Reset forgets everything: the index is not of this log as it is.
-func (x *Index) Reset(reason error) {
+// Reset forgets everything, since the index is not of this log as it is. The log has size entries.
+func (x *Index) Reset(size int64, reason error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.truncate(0, reason)
-	x.want = 0
+	x.want = size
 	rand.Read(x.seed[:]) // so that files of the other index never continue the next one
 }
 
@@ -247,6 +247,13 @@ func (x *Index) drop(err error) error {
 		x.truncate(n, err)
 	}
 	return fmt.Errorf("%w: %w", ErrIncomplete, err)
+}
+
+// Complete is nil when what is not found is not in the log, and ErrIncomplete otherwise.
+func (x *Index) Complete() error {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.complete()
 }
 
 // complete: the caller holds mu.
