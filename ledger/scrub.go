@@ -55,16 +55,20 @@ func (d *damages) mended(t tlog.Tile) {
 	}
 }
 
-func (d *damages) forget(t tlog.Tile) {
+// recheck looks again at every file that was found damaged.
+func (d *damages) recheck(r *reader) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.list, t)
-}
-
-func (d *damages) known() []tlog.Tile {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return slices.Collect(maps.Keys(d.list))
+	known := slices.Collect(maps.Keys(d.list))
+	d.mu.Unlock()
+	for _, t := range known {
+		wide := widest(t, r.tree.Size)
+		look(r, wide)
+		if t != wide { // the tree has a wider one by now
+			d.mu.Lock()
+			delete(d.list, t)
+			d.mu.Unlock()
+		}
+	}
 }
 
 // reason names the damaged ranges, the first few.
@@ -152,7 +156,7 @@ func (s *scrubber) pass(ctx context.Context) (err error) {
 		}
 		r := s.reader()
 		for _, t := range under(n, r.tree.Size) {
-			s.look(r, t)
+			look(r, t)
 		}
 	}
 	return s.pace(ctx)
@@ -163,17 +167,12 @@ func (s *scrubber) planned(steps int64) time.Duration {
 	return max(s.every, time.Duration(steps)*time.Second/scrubFastest)
 }
 
-// under lists the n-th bundle, the tile above it, and the tiles above that which end with it.
+// under lists the n-th bundle, the tile above it, and those above that whose last full tile it ends.
 func under(n, size int64) []tlog.Tile {
-	bundle := widest(tlog.Tile{H: tileHeight, L: -1, N: n}, size)
-	list := []tlog.Tile{bundle}
+	list := []tlog.Tile{widest(tlog.Tile{H: tileHeight, L: -1, N: n}, size)}
 	for level := 0; ; level++ {
-		t := widest(tlog.Tile{H: tileHeight, L: level, N: n}, size)
-		if t.W <= 0 {
-			return list
-		}
-		list = append(list, t)
-		if (n+1)%tileWidth != 0 && (bundle.N+1)*tileWidth < size {
+		list = append(list, widest(tlog.Tile{H: tileHeight, L: level, N: n}, size))
+		if full := size >> (tileHeight * uint(level+1)); (n+1)%tileWidth != 0 && n+1 != full || n >= full {
 			return list
 		}
 		n /= tileWidth
@@ -181,7 +180,7 @@ func under(n, size int64) []tlog.Tile {
 }
 
 // look reads one file; what is wrong with it is reported on the way.
-func (s *scrubber) look(r *reader, t tlog.Tile) {
+func look(r *reader, t tlog.Tile) {
 	var err error
 	if t.L < 0 {
 		_, _, err = r.readBundle(t, 0, t.W)
@@ -204,12 +203,8 @@ func (s *scrubber) pace(ctx context.Context) error {
 			return nil
 		}
 		sleep(ctx, min(wait, recheckEvery))
-		r := s.reader()
-		for _, t := range r.store.damages.known() {
-			s.look(r, widest(t, r.tree.Size)) // the tree may have a wider one by now
-			if t != widest(t, r.tree.Size) {
-				r.store.damages.forget(t)
-			}
+		if r := s.reader(); r.store.damages != nil {
+			r.store.damages.recheck(r)
 		}
 	}
 	return ctx.Err()

@@ -25,7 +25,7 @@ import (
 //	tsa-roots.pem   the roots that timestamps must chain to
 //	log/            Tessera's storage: tiles and entry bundles
 //	spool/          what was accepted with 202 and is not in the log yet; made when first needed
-//	index.db        derived from log/; may be deleted
+//	index/          derived from log/; may be deleted
 //
 // and beside it DIR.guard, what was signed and published: a backup of the directory does not take it,
 // so what is restored from one cannot forget what was signed since. Directories that were made before
@@ -38,7 +38,7 @@ func (d dir) key() string    { return filepath.Join(string(d), "keys", "log.key"
 func (d dir) roots() string  { return filepath.Join(string(d), "tsa-roots.pem") }
 func (d dir) log() string    { return filepath.Join(string(d), "log") }
 func (d dir) spool() string  { return filepath.Join(string(d), "spool") }
-func (d dir) index() string  { return filepath.Join(string(d), "index.db") }
+func (d dir) index() string  { return filepath.Join(string(d), "index") }
 
 // beside is the name that ledger.json gets for a guard beside the directory: relative, so that both
 // can be moved together.

@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,11 +27,14 @@ import (
 func serveCmd(s cmd.Streams) *cobra.Command {
 	var listen string
 	var rate float64
+	var scrub time.Duration
 	c := &cobra.Command{
 		Use:   "serve DIR",
 		Short: "Serve a ledger over HTTP",
 		Long: `serve opens the ledger in DIR, checks it against its guard and its witnesses, and answers
-HTTP until it is told to stop. It refuses to start on a log that was rolled back or damaged.`,
+HTTP until it is told to stop. It refuses to start on a log that was rolled back or damaged.
+While it runs it reads every byte of the log and of its index again and again; it prints how long
+one pass takes. What is damaged is not served, and a damaged index is derived again.`,
 		Example: `  ledger serve ./myledger
   ledger serve ./myledger --listen 127.0.0.1:0`,
 		Args: cmd.Args(cobra.ExactArgs(1), "one directory"),
@@ -42,15 +47,16 @@ HTTP until it is told to stop. It refuses to start on a log that was rolled back
 			if listen != "" {
 				conf.Listen = listen
 			}
-			return serve(c.Context(), s, d, conf, rate)
+			return serve(c.Context(), s, d, conf, rate, scrub)
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "", "address to listen on (default: that of ledger.json)")
 	c.Flags().Float64Var(&rate, "rate", 100, "requests per second of one client network (IPv4 /24, IPv6 /48); 0: no limit")
+	c.Flags().DurationVar(&scrub, "scrub", 10*time.Minute, "in which all of the log and its index is read again and verified; a large log takes longer")
 	return c
 }
 
-func serve(ctx context.Context, s cmd.Streams, d dir, conf config, rate float64) (err error) {
+func serve(ctx context.Context, s cmd.Streams, d dir, conf config, rate float64, scrub time.Duration) (err error) {
 	log := logger(s)
 	x, err := index.Open(d.index(), conf.Origin)
 	if err != nil {
@@ -72,6 +78,8 @@ func serve(ctx context.Context, s cmd.Streams, d dir, conf config, rate float64)
 		log.Warn("the guard lies inside the ledger's directory: a backup takes it along, and a log that is restored with its guard has forgotten what was signed since; move it to another path, and name that path as \"guard\" in ledger.json",
 			"guard", logConfig.GuardDir)
 	}
+	logConfig.Scrub = scrub
+	d.noticeOldIndex(log)
 	if conf.Timestamps != ledger.TimestampsOff {
 		authorities, err := tsa.NewChain(tsa.Config{URLs: conf.TSA, Options: timestamp.Options{Roots: roots.Pool()}, Log: log, Jitter: rand.Float64})
 		if err != nil {
@@ -93,6 +101,7 @@ func serve(ctx context.Context, s cmd.Streams, d dir, conf config, rate float64)
 	} else if err != nil {
 		return &cmd.Error{Code: cmd.ExitBadInput, Err: err} // it says what to do, which --help does not
 	}
+	log.Info("every byte of the log and its index is read again and verified", "every", l.ScrubPeriod())
 	defer func() {
 		// The serving context has ended; closing gets a deadline of its own.
 		closing, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -128,6 +137,14 @@ func trustedRoots(d dir, conf config) (*timestamp.Roots, error) {
 		return nil, nil
 	}
 	return nil, cmd.BadInput("put the roots there, or set \"timestamps\" to \"off\"", "%s is missing: no timestamp could be believed", d.roots())
+}
+
+// noticeOldIndex tells of the SQLite file that releases before this one derived from the log.
+func (d dir) noticeOldIndex(log *slog.Logger) {
+	path := filepath.Join(string(d), "index.db")
+	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
+		log.Info("this is the index of an earlier release: nothing reads it any more, and it may be deleted", "path", path)
+	}
 }
 
 // openConfig is the ledger.Config of a directory.

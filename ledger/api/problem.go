@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/Haserjian/assay-ledger/ledger"
+	"github.com/Haserjian/assay-ledger/ledger/index"
 	"github.com/Haserjian/assay-ledger/pack"
 )
 
@@ -49,9 +50,11 @@ var (
 	noTimestamp  = problem{name: "timestamp-unavailable", status: 503, title: "No timestamp authority answered", detail: "Nothing was stored: send it again later.", retryAfter: 5}
 	closing      = problem{name: "closing", status: 503, title: "The ledger is closing", detail: "Send it again in a moment.", retryAfter: 5}
 	notReady     = problem{name: "not-ready", status: 503, title: "The ledger does not take entries now", detail: "Proofs and tiles are still served: submit later.", retryAfter: 5}
+	indexing     = problem{name: "indexing", status: 503, title: "The ledger is deriving its index again", detail: "What the index does not find now may be logged nevertheless: ask again later. Entries by their number, proofs and tiles are served.", retryAfter: 5}
+	unreadable   = problem{name: "unreadable", status: 503, title: "This part of the log cannot be served", detail: "What is stored here cannot be read, or does not belong to the published tree. Its operator has to restore it: ask again later, or another copy of the log.", retryAfter: 60}
 	storageFull  = problem{name: "storage", status: 507, title: "The ledger's storage refuses writes", detail: "Proofs are still served: tell the operator, and send it again later, it is never logged twice."}
 	problemTable = []problem{malformed, badSource, notFound, badMethod, several, tooLarge, badEncoding, badType, rejected,
-		rateLimited, internal, busy, unpublished, unheard, noTimestamp, closing, notReady, storageFull}
+		rateLimited, internal, busy, unpublished, unheard, noTimestamp, closing, notReady, indexing, unreadable, storageFull}
 )
 
 // refusal is a problem on its way up as an error; cause goes to the log only.
@@ -84,6 +87,7 @@ func problemOf(method string, err error) problem {
 	var big *http.MaxBytesError
 	var web *echo.HTTPError
 	var waiting *ledger.Unheard
+	var damage ledger.Damage
 	switch {
 	case errors.As(err, &r):
 		return r.problem
@@ -99,8 +103,12 @@ func problemOf(method string, err error) problem {
 		return busy
 	case errors.Is(err, ledger.ErrTimestamp):
 		return noTimestamp
-	case errors.Is(err, ledger.ErrStorage) && method == http.MethodPost:
-		return storageFull // of a reader's answer it is our failure
+	case errors.Is(err, ledger.ErrIndexing), errors.Is(err, index.ErrIncomplete):
+		return indexing
+	case errors.As(err, &damage), errors.Is(err, ledger.ErrStorage) && method != http.MethodPost:
+		return unreadable
+	case errors.Is(err, ledger.ErrStorage):
+		return storageFull
 	case errors.Is(err, ledger.ErrClosed):
 		return closing
 	case errors.As(err, &waiting):

@@ -1,0 +1,255 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/Haserjian/assay-ledger/pack"
+)
+
+// lines is a log that a test reads.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) count(words string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), words)
+}
+
+func scrubbed(every time.Duration, to *lines) func(*Config) {
+	return func(c *Config) {
+		c.Scrub = every
+		c.Log = slog.New(slog.NewTextHandler(to, nil))
+	}
+}
+
+// reasonsOf are the public sentences of why the log is not ready.
+func (w *world) reasonsOf(about string) (public string) {
+	w.t.Helper()
+	var why *NotReady
+	if errors.As(w.log.Health(context.Background()), &why) {
+		for _, r := range why.Reasons {
+			if r.About == about {
+				public += r.Public
+			}
+		}
+	}
+	return public
+}
+
+// Nobody asks for the file; the scrub finds it within its period, tells it once, and notices
+// when it is whole again.
+func TestTheScrubFindsDamageBeforeAReaderDoes(t *testing.T) {
+	log := &lines{}
+	w := openThreeHundred(t, scrubbed(300*time.Millisecond, log))
+	if p := w.log.ScrubPeriod(); p != 300*time.Millisecond {
+		t.Errorf("it prints %v", p)
+	}
+	for _, path := range current {
+		whole := w.file(path)
+		w.flip(path, len(whole)/2)
+		eventually(t, path+" is named", func() bool { return strings.Contains(w.reasonsOf("damage"), path) })
+		w.write(path, whole)
+		eventually(t, path+" is mended", func() bool { return w.log.Health(t.Context()) == nil })
+		if n := log.count("file=" + path + " start="); n != 1 {
+			t.Errorf("%s was logged %d times", path, n)
+		}
+	}
+}
+
+// A byte flipped in any file of the index, stopped or running: no manifest is logged twice, and
+// the index is whole again by itself.
+func TestADamagedIndexIsDerivedAgainAndNothingIsLoggedTwice(t *testing.T) {
+	log := &lines{}
+	w := newWorld(t, 0, 0, scrubbed(300*time.Millisecond, log))
+	w.open()
+	w.addAll(0, 40)
+	w.close() // which writes the index
+	for round, running := range []bool{false, true, false, true} {
+		if running {
+			w.open()
+		}
+		files, err := filepath.Glob(filepath.Join(w.dir, "index", "run-*"))
+		must(t, err)
+		if len(files) == 0 {
+			t.Fatal("the index has no file")
+		}
+		for i, f := range files {
+			data, err := os.ReadFile(f)
+			must(t, err)
+			for at := 1024 + 100*round; at < len(data); at += 1024 { // one byte of every block but the header
+				data[at] ^= 1
+			}
+			if i+round > 1 {
+				data[40] ^= 1
+			}
+			// In place: the open log has the file, not its name.
+			opened, err := os.OpenFile(f, os.O_WRONLY, 0)
+			must(t, err)
+			_, err = opened.WriteAt(data, 0)
+			must(t, errors.Join(err, opened.Close()))
+		}
+		if !running {
+			w.open()
+		}
+		for i := range 40 {
+			var a *pack.Anchored
+			eventually(t, "the answer", func() bool {
+				a, err = w.log.Add(t.Context(), manifest(t, i), pack.Source{})
+				if err != nil && !errors.Is(err, ErrIndexing) && !errors.Is(err, ErrBusy) {
+					t.Fatal(err)
+				}
+				return err == nil
+			})
+			if a.New {
+				t.Fatalf("round %d: manifest %d is logged twice", round, i)
+			}
+		}
+		eventually(t, "the log is ready", func() bool { return w.log.Health(t.Context()) == nil })
+		if log.count("a part of the index is lost") <= round {
+			t.Errorf("round %d: nobody was told", round)
+		}
+		w.close()
+	}
+	w.open()
+	for digest, at := range w.indexesOf() {
+		if len(at) != 1 {
+			t.Errorf("manifest %x is at %v", digest, at)
+		}
+	}
+}
+
+// gatedIndex lets Append through only while its gate is open.
+type gatedIndex struct {
+	Index
+	gate sync.RWMutex
+}
+
+func (g *gatedIndex) Append(ctx context.Context, start int64, entries []pack.Logged) error {
+	g.gate.RLock()
+	defer g.gate.RUnlock()
+	return g.Index.Append(ctx, start, entries)
+}
+
+func TestWhileTheIndexIsDerivedAgainReadersAreServedAndNothingIsLogged(t *testing.T) {
+	w := openThreeHundred(t)
+	g := &gatedIndex{Index: w.cfg.Index}
+	w.log.follower.index = g
+	g.gate.Lock()
+	w.cfg.Index.Reset(300, errors.New("a test"))
+	for _, i := range []int{3, 300} {
+		if a, err := w.log.Add(t.Context(), manifest(t, i), pack.Source{}); !errors.Is(err, ErrIndexing) {
+			t.Errorf("manifest %d: %v, %v", i, a, err)
+		}
+	}
+	if said := w.reasonsOf("index"); !strings.Contains(said, "derived from the log") {
+		t.Errorf("readyz says %q", said)
+	}
+	if _, err := w.log.Prove(t.Context(), 17); err != nil {
+		t.Error(err)
+	}
+	if _, err := w.log.Tile(t.Context(), "tile/0/000"); err != nil {
+		t.Error(err)
+	}
+	g.gate.Unlock()
+	eventually(t, "the log is ready", func() bool { return w.log.Health(t.Context()) == nil })
+	if a := w.add(3); a.New {
+		t.Error("manifest 3 is new")
+	}
+	if a := w.add(300); !a.New || a.Entry.Index != 300 {
+		t.Errorf("manifest 300: new %v at %d", a.New, a.Entry.Index)
+	}
+}
+
+// A start is as long as what is new: a log whose index is far behind is open at once.
+func TestAnIndexThatIsFarBehindIsFilledAfterTheStart(t *testing.T) {
+	w := openThreeHundred(t)
+	x := w.cfg.Index
+	x.Reset(300, errors.New("a test"))
+	f := &follower{store: w.log.store, index: x, log: w.cfg.Log, grown: make(chan struct{}, 1)}
+	must(t, f.begin(t.Context(), startBatch+1))
+	if size, err := x.Size(t.Context()); size != 0 || err != nil || len(f.grown) != 1 {
+		t.Errorf("%d entries were indexed, %v", size, err)
+	}
+	must(t, f.begin(t.Context(), startBatch))
+	if size, err := x.Size(t.Context()); size != 300 || err != nil {
+		t.Errorf("%d entries were indexed, %v", size, err)
+	}
+}
+
+// Close leaves nothing to index, however slow the index is.
+func TestAClosedLogLeavesItsIndexWhole(t *testing.T) {
+	for range 5 {
+		w := newWorld(t, 0, 0)
+		w.open()
+		g := &gatedIndex{Index: w.cfg.Index}
+		w.log.follower.index = g
+		g.gate.Lock()
+		w.addAll(0, 3)
+		closed := make(chan error)
+		l := w.log
+		go func() { closed <- l.Close(context.Background()) }()
+		<-l.publisher.done
+		g.gate.Unlock()
+		must(t, <-closed)
+		if size, err := w.index.Size(t.Context()); size != 3 || err != nil {
+			t.Errorf("%d entries are indexed, %v", size, err)
+		}
+		if found := func() []Damage { w.close(); return w.fsck() }(); len(found) != 0 {
+			t.Error(found)
+		}
+	}
+}
+
+func TestAPassOfTheScrubReadsEveryTileOnce(t *testing.T) {
+	for _, size := range []int64{1, 255, 256, 257, 512, 65535, 65536, 65537, 131072, 140000} {
+		seen := map[tlog.Tile]int{}
+		for n := int64(0); n*tileWidth < size; n++ {
+			for _, tile := range under(n, size) {
+				seen[tile]++
+			}
+		}
+		want := 0
+		for level := -1; size>>(tileHeight*uint(max(level, 0))) > 0; level++ {
+			hashes := size >> (tileHeight * uint(max(level, 0)))
+			for n := int64(0); n*tileWidth < hashes; n++ {
+				want++
+				if tile := widest(tlog.Tile{H: 8, L: level, N: n}, size); seen[tile] != 1 {
+					t.Errorf("size %d: %s was read %d times", size, tilePath(tile), seen[tile])
+				}
+			}
+		}
+		if len(seen) != want {
+			t.Errorf("size %d: %d files were read, there are %d", size, len(seen), want)
+		}
+	}
+}
+
+func TestALargeLogIsScrubbedAtABoundedRate(t *testing.T) {
+	s := &scrubber{every: 10 * time.Minute}
+	if got := s.planned(100); got != 10*time.Minute {
+		t.Errorf("a small log: %v", got)
+	}
+	if got := s.planned(64 * 7200); got != 2*time.Hour {
+		t.Errorf("a large log: %v", got)
+	}
+}
