@@ -193,7 +193,7 @@ func (l *Log) find(digest [32]byte) (pack.Logged, bool, error) {
 	}
 	entry, err := readEntry(l.store, now.Size, index)
 	if err != nil {
-		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrStorage, err)
+		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	if entry.Entry.ManifestSHA256 != digest {
 		err := fmt.Errorf("it has manifest %x at %d, the log has another there", digest, index)
@@ -358,10 +358,10 @@ func (l *Log) awaitPublished(ctx context.Context, index int64) (*snapshot, error
 func (l *Log) proof(seen *snapshot, index int64, leaf []byte) (*trust.Proof, error) {
 	hashes, err := proveRecord(l.store, seen, index)
 	if err != nil {
-		return nil, fmt.Errorf("%w: proving entry %d: %w", ErrStorage, index, err)
+		return nil, fmt.Errorf("%w: proving entry %d: %w", ErrUnreadable, index, err)
 	}
 	if err := trust.CheckInclusion(index, seen.cp.Size, trust.LeafHash(leaf), seen.cp.Root, hashes); err != nil {
-		return nil, fmt.Errorf("%w: entry %d against size %d: %w", ErrStorage, index, seen.cp.Size, err)
+		return nil, fmt.Errorf("%w: entry %d against size %d: %w", ErrUnreadable, index, seen.cp.Size, err)
 	}
 	return &trust.Proof{Extra: leaf, Index: index, Hashes: hashes, Checkpoint: seen.cp.Signed}, nil
 }

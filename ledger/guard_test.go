@@ -207,7 +207,7 @@ func TestADamagedFullTileOrBundleGivesNoProof(t *testing.T) {
 		w := base.copyTo(t)
 		w.flip(name, 100)
 		l := w.open()
-		if a, err := l.Prove(t.Context(), 0); !errors.Is(err, ErrStorage) {
+		if a, err := l.Prove(t.Context(), 0); !errors.Is(err, ErrUnreadable) {
 			t.Errorf("%s: %v, %v", name, a, err)
 		}
 		cp, err := l.Checkpoint(t.Context())

@@ -119,6 +119,7 @@ var (
 	ErrTimestamp   = errors.New("no timestamp authority answered")         // 503, retry
 	ErrStorage     = errors.New("storage refuses writes")                  // 507
 	ErrClosed      = errors.New("the ledger is closing")                   // 503
+	ErrUnreadable  = errors.New("this part of the log cannot be read")     // 503; with a Damage unless storage failed
 	ErrIndexing    = errors.New("the index is being derived from the log") // 503, retry
 	ErrNotFound    = errors.New("no such entry")                           // 404
 )

@@ -326,7 +326,7 @@ func (l *Log) Entries(ctx context.Context, cp *trust.Checkpoint, start int64) it
 			var entries []pack.Logged
 			if err == nil {
 				if entries, err = r.entries(start, end); err != nil {
-					err = fmt.Errorf("%w: %w", ErrStorage, err)
+					err = fmt.Errorf("%w: %w", ErrUnreadable, err)
 				}
 			}
 			if err != nil {
@@ -360,7 +360,7 @@ func (l *Log) Prove(ctx context.Context, index int64) (*pack.Anchored, error) {
 	}
 	entries, err := newReader(l.store, seen).entries(index, index+1)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrStorage, err)
+		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	proof, err := l.proof(seen, index, entries[0].Leaf)
 	if err != nil {
@@ -379,7 +379,7 @@ func (l *Log) Tile(ctx context.Context, path string) ([]byte, error) {
 	}
 	data, err := newReader(l.store, l.publisher.current.Load()).serve(path)
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		return nil, fmt.Errorf("%w: %w", ErrStorage, err)
+		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	return data, err
 }

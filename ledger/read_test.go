@@ -58,7 +58,7 @@ func TestWhatIsDamagedIsNotServedAndEverythingElseIs(t *testing.T) {
 			harm(w, path, whole[path])
 			data, err := w.log.Tile(t.Context(), path)
 			var d Damage
-			if data != nil || !errors.Is(err, ErrStorage) || !errors.As(err, &d) || d.Path != path || d.Start >= d.End {
+			if data != nil || !errors.Is(err, ErrUnreadable) || !errors.As(err, &d) || d.Path != path || d.Start >= d.End {
 				t.Errorf("%s, %s: %d bytes, %v", path, name, len(data), err)
 			}
 			for _, other := range current {
@@ -204,7 +204,7 @@ func TestAddNeverAnswersWithoutAProof(t *testing.T) {
 		w.write(path, whole[:len(whole)-1])
 		w.log.store.tiles.tiles = nil // it may have been read already
 		a, err := w.log.Add(t.Context(), manifest(t, 3), pack.Source{})
-		if a != nil || !errors.Is(err, ErrStorage) {
+		if a != nil || !errors.Is(err, ErrUnreadable) {
 			t.Errorf("%s cut short: %v, %v", path, a, err)
 		}
 		w.write(path, whole)

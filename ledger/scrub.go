@@ -95,7 +95,7 @@ func (d *damages) reason() *Reason {
 		}
 		public += fmt.Sprintf(" entries %d to %d (%s)", damage.Start, damage.End-1, damage.Path)
 	}
-	return &Reason{"damage", public + ".", fmt.Errorf("%w: %w", ErrStorage, list[0])}
+	return &Reason{"damage", public + ".", fmt.Errorf("%w: %w", ErrUnreadable, list[0])}
 }
 
 // scrubber reads the whole log and its index again and again, evenly spread over a period,

@@ -87,7 +87,6 @@ func problemOf(method string, err error) problem {
 	var big *http.MaxBytesError
 	var web *echo.HTTPError
 	var waiting *ledger.Unheard
-	var damage ledger.Damage
 	switch {
 	case errors.As(err, &r):
 		return r.problem
@@ -105,7 +104,7 @@ func problemOf(method string, err error) problem {
 		return noTimestamp
 	case errors.Is(err, ledger.ErrIndexing), errors.Is(err, index.ErrIncomplete):
 		return indexing
-	case errors.As(err, &damage), errors.Is(err, ledger.ErrStorage) && method != http.MethodPost:
+	case errors.Is(err, ledger.ErrUnreadable), errors.Is(err, ledger.ErrStorage) && method != http.MethodPost:
 		return unreadable
 	case errors.Is(err, ledger.ErrStorage):
 		return storageFull
