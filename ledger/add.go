@@ -33,7 +33,7 @@ const maxLeaf = 32 << 10
 //
 // Once a manifest has been admitted its way into the log no longer depends on ctx.
 // If ctx ends first the error is ErrUnpublished, and adding it again gives the proof.
-// Other errors: *Rejected, *Unheard, ErrBusy, ErrTimestamp, ErrStorage, ErrClosed.
+// Other errors: *Rejected, *Unheard, ErrBusy, ErrTimestamp, ErrIndexing, ErrUnreadable, ErrStorage, ErrClosed.
 func (l *Log) Add(ctx context.Context, manifest []byte, src pack.Source) (*pack.Anchored, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
