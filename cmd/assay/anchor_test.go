@@ -301,6 +301,24 @@ func TestAnAnswerThatDoesNotVerifyIsKeptAndReplacesNothing(t *testing.T) {
 	}
 }
 
+// The entry is logged by then: its proof is what there is of it, whatever is wrong with its time.
+func TestAProofThatIsNotAcceptedIsKeptBesideThePack(t *testing.T) {
+	w := newWorld(t)
+	w.mustPack("a", "b")
+	w.timestamped("b") // writes roots.pem, of an authority that a's entry has no token of
+	code, out, talk := w.anchor("a", "--tsa-roots", "roots.pem")
+	kept := keptAnswers(t, "a")
+	if code != 2 || len(kept) != 1 || !strings.Contains(talk, "the entry is logged, and its proof is not accepted: it is kept in "+filepath.Join(w.dir, kept[0])) {
+		t.Fatalf("exit %d, %v, %q, %q", code, kept, out, talk)
+	}
+	if _, err := os.Lstat(filepath.Join("a", proofPath)); err == nil {
+		t.Error("it is in the pack as well")
+	}
+	if code, out, _ := w.assay("verify-pack", "a", "--policy", "policy", "--require-anchor", "--proof", kept[0]); code != 0 {
+		t.Errorf("without asking for a time: exit %d, %q", code, out)
+	}
+}
+
 func TestALedgerThatFallsSilentIsAskedWhy(t *testing.T) {
 	w := newWorld(t)
 	w.mustPack("a")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -32,19 +33,22 @@ run beside 'ledger serve'. It exits 2 if anything is damaged.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, x.Close()) }()
+			code, out := cmd.ExitPass, error(nil) // out: of the first line that could not be written
+			say := func(format string, args ...any) {
+				_, err := fmt.Fprintf(s.Out, format, args...)
+				out = cmp.Or(out, err)
+			}
 			damaged := 0
 			size, root, err := ledger.Fsck(c.Context(), d.log(), guard, x, func(damage ledger.Damage) {
 				damaged++
-				fmt.Fprintf(s.Out, "damaged  %s\n", cmd.Safe(damage.String()))
+				code = cmd.ExitTampered
+				say("damaged  %s\n", cmd.Safe(damage.String()))
 			})
-			if err != nil {
-				return err
+			if err != nil { // what was found before stays found
+				return cmd.Judged(code, err)
 			}
-			fmt.Fprintf(s.Out, "%d entries, root %s, %d damaged\n", size, root, damaged)
-			if damaged > 0 {
-				return cmd.Verdict(cmd.ExitTampered)
-			}
-			return nil
+			say("%d entries, root %s, %d damaged\n", size, root, damaged)
+			return cmd.Judged(code, out)
 		},
 	}
 }
