@@ -1,0 +1,176 @@
+package pack
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// oddSigner is a signer with another name, key or answer than a good one.
+type oddSigner struct {
+	Signer
+	id  string
+	key ed25519.PublicKey
+	err error
+	sig func(sig []byte) []byte
+}
+
+func (s oddSigner) ID() string {
+	if s.id != "" {
+		return s.id
+	}
+	return s.Signer.ID()
+}
+
+func (s oddSigner) Public() ed25519.PublicKey {
+	if s.key != nil {
+		return s.key
+	}
+	return s.Signer.Public()
+}
+
+func (s oddSigner) Sign(message []byte) ([]byte, error) {
+	sig, err := s.Signer.Sign(message)
+	if s.sig != nil {
+		sig = s.sig(sig)
+	}
+	return sig, errors.Join(err, s.err)
+}
+
+func TestWhatCannotBeSignedIsNoPack(t *testing.T) {
+	trouble := errors.New("the token was taken out")
+	short := func(sig []byte) []byte { return sig[:63] }
+	flipped := func(sig []byte) []byte { sig[10] ^= 1; return sig }
+	for name, test := range map[string]struct {
+		signer oddSigner
+		says   string
+	}{
+		"a name beyond ASCII":      {oddSigner{id: "tést"}, "signer id"},
+		"a name of two lines":      {oddSigner{id: "test\nsigner"}, "signer id"},
+		"a name that is too long":  {oddSigner{id: strings.Repeat("x", 257)}, "signer id"},
+		"a key of 31 bytes":        {oddSigner{key: testSigner.Public()[:31]}, "key of signer"},
+		"a key of small order":     {oddSigner{key: make([]byte, 32)}, "key of signer"},
+		"another key":              {oddSigner{key: otherSigner.Public()}, ""},
+		"an error":                 {oddSigner{err: trouble}, trouble.Error()},
+		"a signature of 63 bytes":  {oddSigner{sig: short}, ""},
+		"a signature that is none": {oddSigner{sig: flipped}, ""},
+	} {
+		s := smallSpec(t)
+		test.signer.Signer = testSigner
+		s.Signer = test.signer
+		if p, err := Build(s); err == nil || p != nil || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	s := smallSpec(t)
+	s.Signer = oddSigner{Signer: testSigner}
+	mustBuild(t, s)
+}
+
+// What a verifier would not read is not built.
+func TestWhatIsTooLargeForAVerifierIsNotBuilt(t *testing.T) {
+	claims := func(n int) Spec {
+		s := smallSpec(t)
+		s.Cards = nil
+		for i := range n {
+			s.Cards = append(s.Cards, oneCard(t, "receipt_count_ge", `{"min_count": 1}`))
+			card := &s.Cards[i]
+			card.ID = fmt.Sprintf("card_%d", i)
+			card.Claims[0].ID = fmt.Sprintf("claim_%d", i)
+		}
+		return s
+	}
+	if _, err := Build(claims(3)); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := Build(claims(maxClaims + 1)); err == nil || !strings.Contains(err.Error(), "at most") {
+		t.Errorf("%d claims: %v, %v", maxClaims+1, p != nil, err)
+	}
+	s := smallSpec(t)
+	s.RunID = strings.Repeat("x", 256)
+	if _, err := Build(s); err != nil {
+		t.Errorf("a run id of 256 bytes: %v", err)
+	}
+	for name, change := range map[string]func(*Spec){
+		"a run id of 257 bytes":       func(s *Spec) { s.RunID = strings.Repeat("x", 257) },
+		"no run id":                   func(s *Spec) { s.RunID = "" },
+		"a pack id with a newline":    func(s *Spec) { s.PackID = "pack\n1" },
+		"no signer":                   func(s *Spec) { s.Signer = nil },
+		"no time":                     func(s *Spec) { s.Now = time.Time{} },
+		"an old shape with an expiry": func(s *Spec) { s.OldShape, s.ValidUntil = true, "2027-01-01T00:00:00+00:00" },
+	} {
+		s := smallSpec(t)
+		change(&s)
+		if p, err := Build(s); err == nil {
+			t.Errorf("%s: built %v", name, p.Manifest.PackID)
+		}
+	}
+}
+
+// pack.md §4.4: every code has one mechanism, and a warning has none.
+func TestEveryFindingHasItsMechanism(t *testing.T) {
+	for mechanism, codes := range map[string]string{
+		"stale_evidence":  "E_PACK_STALE E_TIMESTAMP_INVALID E_PACK_EXPIRED E_PACK_SUPERSEDED",
+		"schema_mismatch": "E_SCHEMA_UNKNOWN E_CANON_MISMATCH E_DUPLICATE_ID",
+		"witness_gap":     "E_SIG_MISSING E_CHAIN_BROKEN E_ANCHOR_INVALID",
+		"tamper_detected": "E_MANIFEST_TAMPER E_PACK_OMISSION_DETECTED E_PACK_SIG_INVALID E_SIG_INVALID E_PATH_ESCAPE",
+		"policy_conflict": "E_POLICY_MISSING E_CI_BINDING_MISSING E_CI_BINDING_MISMATCH E_LOCK_MISMATCH E_SIGNER_UNTRUSTED",
+		"":                "W_MORE_FINDINGS W_BREAKGLASS x E_",
+	} {
+		for code := range strings.FieldsSeq(codes) {
+			if m := (Finding{Code: code}).Mechanism(); m != mechanism {
+				t.Errorf("%s: %q, want %q", code, m, mechanism)
+			}
+		}
+	}
+}
+
+// The reference compares values as Python does; so does every predicate here.
+func TestEqualityIsThatOfTheReference(t *testing.T) {
+	classes := [][]string{ // all of a line are equal, and to nothing of another
+		{"1", "true", "1.0", "1E0"}, {"0", "false", "0.0"}, {"null"}, {`"1"`}, {`""`}, {`"a"`}, {"2"}, {"0.5"}, {"9007199254740993"}, {"9007199254740992"},
+		{"[]"}, {"{}"}, {"[1]", "[true]", "[1.0]"}, {"[2]"}, {"[1,2]", "[true,2.0]"}, {"[2,1]"}, {"[[1]]"}, {"[null]"}, {`["a"]`},
+		{`{"a":1,"b":[2]}`, `{"b":[2.0],"a":true}`}, {`{"a":1,"b":[3]}`}, {`{"a":1}`}, {`{"b":1}`}, {`{"a":{"b":1}}`}, {`{"a":1,"c":[2]}`},
+	}
+	for i, class := range classes {
+		for j, other := range classes {
+			for _, a := range class {
+				for _, b := range other {
+					x, y := mustParse(t, a), mustParse(t, b)
+					if pyEqual(&x, &y) != (i == j) {
+						t.Errorf("%s == %s is %t", a, b, i != j)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Sequence numbers are compared as the reference does, booleans among them.
+func TestSequenceNumbersAreComparedExactly(t *testing.T) {
+	order := []string{"-1E300", "-9223372036854775809", "-1", "-0.5", "false", "0.5", "true", "1.5", "2", "9007199254740992", "9007199254740993", "9223372036854775807", "9223372036854775808", "1E300"}
+	for i, a := range order {
+		for j, b := range order {
+			x, y := mustParse(t, a), mustParse(t, b)
+			got, ok := compareSeq(&x, &y)
+			if want := min(max(i-j, -1), 1); !ok || got != want {
+				t.Errorf("%s and %s: %d, %t; want %d", a, b, got, ok, want)
+			}
+		}
+		for _, none := range []string{`"1"`, "null", "[1]", "{}"} {
+			x, y := mustParse(t, a), mustParse(t, none)
+			if got, ok := compareSeq(&x, &y); ok {
+				t.Errorf("%s and %s: %d", a, none, got)
+			}
+		}
+	}
+	for pair, want := range map[[2]string]int{{"1", "true"}: 0, {"0", "false"}: 0, {"1", "1.0"}: 0, {"0", "true"}: -1, {"2", "true"}: 1} {
+		x, y := mustParse(t, pair[0]), mustParse(t, pair[1])
+		if got, ok := compareSeq(&x, &y); !ok || got != want {
+			t.Errorf("%s and %s: %d, %t; want %d", pair[0], pair[1], got, ok, want)
+		}
+	}
+}
