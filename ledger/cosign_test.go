@@ -32,11 +32,12 @@ func clientOf(f wire) *http.Client { return witnessClient(&http.Client{Transport
 // The other half of this protocol writes the same bytes.
 func TestARequestToAWitnessIsWhatAWitnessReads(t *testing.T) {
 	note := []byte("ledger.example/2026\n3\n" + trust.EmptyRoot.String() + "\n\n— x AAAAAAA=\n")
-	hashes := make([]tlog.Hash, maxProofLines+1)
+	// SPEC tlog-witness: "There MUST be at most 63 lines" of a proof.
+	hashes := make([]tlog.Hash, 64)
 	for i := range hashes {
 		hashes[i] = trust.LeafHash([]byte{byte(i)})
 	}
-	for _, n := range []int{0, 1, 2, maxProofLines} {
+	for _, n := range []int{0, 1, 2, 62, 63} {
 		for _, old := range []int64{0, 1, 1<<63 - 1} {
 			body, err := addCheckpointBody(old, hashes[:n], note)
 			want := witness.Request{OldSize: old, Proof: hashes[:n], Checkpoint: note}.Marshal()
@@ -284,5 +285,44 @@ func TestOnlyOurOwnSignatureIsEvidence(t *testing.T) {
 		if (err == nil) != (test.size >= 0) || err == nil && shown.Size != test.size || err != nil && shown != nil {
 			t.Errorf("%s: %+v, %v", name, shown, err)
 		}
+	}
+}
+
+// A witness that refuses our tree may know better than we do, or lie: only what carries our own
+// signature says which.
+func TestARefusalIsEvidenceOnlyWithOurSignatureOfAnotherPast(t *testing.T) {
+	past, policy, cp, _, world := answering(t)
+	sign := func(size int64, root tlog.Hash) string {
+		note, err := world.cfg.Signer.Sign(testOrigin, size, root)
+		must(t, err)
+		return string(note)
+	}
+	for name, test := range map[string]struct {
+		status  int
+		shown   string
+		forked  bool
+		mention string
+	}{
+		"the tree that it was sent":       {200, string(cp.Signed), false, "of this log"},
+		"the empty tree":                  {200, sign(0, trust.EmptyRoot), false, "of this log"},
+		"a larger tree":                   {200, sign(4, cp.Root), true, "rolled back"},
+		"another tree of that size":       {200, sign(3, tlog.Hash{1}), true, "a fork"},
+		"a smaller tree that is no part":  {200, sign(2, tlog.Hash{1}), true, "a fork"},
+		"nothing":                         {404, "", false, "nothing that we signed"},
+		"a larger tree, with an error":    {500, sign(4, cp.Root), false, "nothing that we signed"},
+		"a larger tree that is not ours":  {200, strings.Replace(sign(4, cp.Root), "\n4\n", "\n5\n", 1), false, "nothing that we signed"},
+		"a page that asks for a password": {200, "<html>\n", false, "nothing that we signed"},
+	} {
+		why := errors.New("it refuses")
+		e := &endpoint{url: "https://witness.example", witnesses: []string{"here.ed"}}
+		err := e.refused(context.Background(), clientOf(func(*http.Request) (*http.Response, error) {
+			return response(test.status, "text/plain", strings.NewReader(test.shown)), nil
+		}), policy, cp, past, why)
+		if err == nil || errors.Is(err, errForked) != test.forked || !test.forked && !errors.Is(err, why) || !strings.Contains(err.Error(), test.mention) {
+			t.Errorf("it shows %s: %v", name, err)
+		}
+	}
+	if past.guard.highWater().Size != 3 {
+		t.Errorf("the guard now remembers %v", past.guard.highWater())
 	}
 }
