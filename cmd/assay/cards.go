@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -313,11 +314,12 @@ func (t *cardTest) pack(dir string, r *pack.Result) {
 	for _, c := range r.Asked {
 		t.claim(c)
 	}
-	for _, f := range r.Findings {
+	findings := slices.Concat(r.Findings, r.ExpectationFindings())
+	for _, f := range findings {
 		fmt.Fprintf(&t.text, "  finding  %s\n", cmd.Safe(f.String()))
 	}
 	t.add(&t.packs, code, jcs.M("path", jcsText(dir)), jcs.M("integrity", jcs.Str(string(r.Integrity))), jcs.M("claims", jcs.Str(string(claims))),
-		jcs.M("claim_results", claimObjects(r.Asked)), jcs.M("findings", findingsArray(r.Findings)))
+		jcs.M("claim_results", claimObjects(r.Asked)), jcs.M("findings", findingsArray(findings)))
 }
 
 func claimObjects(results []pack.ClaimResult) jcs.Value {

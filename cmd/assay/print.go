@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/Haserjian/assay-ledger/cmd"
@@ -73,7 +74,7 @@ func packObject(dir string, r *pack.Result) jcs.Value {
 		add("signer_pinned", jcs.Boolean(r.Pinned))
 	}
 	add("claim_results", claimObjects(r.ClaimResults))
-	add("findings", findingsArray(r.Findings))
+	add("findings", findingsArray(slices.Concat(r.Findings, r.ExpectationFindings())))
 	add("warnings", findingsArray(r.Warnings))
 	return v
 }

@@ -11,7 +11,9 @@ import (
 	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -162,6 +164,31 @@ func TestRootsAskForATimeAndTheLogIsAFactOfItsOwn(t *testing.T) {
 	}
 }
 
+func TestAnchorWithRootsWantsATime(t *testing.T) {
+	w := newWorld(t)
+	w.mustPack("a")
+	authority := mustDo(timestamp.NewAuthority(nil, time.Now()))(t)
+	w.write("roots", authority.RootPEM())
+	w.answer = func(rw http.ResponseWriter, r *http.Request) {
+		m, _ := pack.VerifyManifest(mustDo(io.ReadAll(r.Body))(t))
+		e := mustDo(pack.NewEntry(m, pack.Source{}, time.Now(), nil))(t)
+		p := w.log.Prove(w.log.Append(e.Leaf()), w.witness)
+		p.Extra = e.Leaf()
+		rw.WriteHeader(http.StatusCreated)
+		_, _ = rw.Write(p.Marshal())
+	}
+	code, out, talk := w.anchor("a", "--tsa-roots", "roots")
+	if code != 2 || !strings.Contains(out, "  log      PASS  entry 0") || !strings.Contains(out, "  time     FAIL  the entry has no timestamp token") {
+		t.Errorf("exit %d, %s, %s", code, out, talk)
+	}
+	if _, err := os.Stat(filepath.Join("a", proofPath)); err == nil {
+		t.Error("the proof was kept where verifiers look for it")
+	}
+	if code, out, talk := w.anchor("a", "--tsa-roots", "roots", "--timestamp", "optional"); code != 0 || !strings.Contains(out, "it has no timestamp") {
+		t.Errorf("optional: exit %d, %s, %s", code, out, talk)
+	}
+}
+
 // The commands that explain prints follow the verifier's rules: certificates are judged at the time that the token
 // names, and what stands in the roots file is trusted, whether it signed itself or not.
 func TestTheTimestampRecipeOfExplainHoldsForExpiredCertificatesAndIntermediates(t *testing.T) {
@@ -171,13 +198,12 @@ func TestTheTimestampRecipeOfExplainHoldsForExpiredCertificatesAndIntermediates(
 		}
 	}
 	w := newWorld(t)
-	authority, root, intermediate := chainOf(t, aged)
+	authority, _, intermediate := chainOf(t, aged)
 	_, stranger, strange := chainOf(t, aged)
 	w.write("intermediate", intermediate)
-	w.write("both", append(append([]byte{}, root...), intermediate...))
 	w.write("strangers", append(append([]byte{}, stranger...), strange...))
 	w.agedPack("pack", authority, aged.Add(time.Minute))
-	folders := map[string][2]string{"intermediate": {"pack", "policy"}, "both": {"pack", "policy"}}
+	folders := map[string][2]string{"intermediate": {"pack", "policy"}}
 	if findings, err := filepath.Abs(filepath.Join(sourceDir, sharedVectors, "findings")); err == nil {
 		if _, err := os.Stat(findings); err == nil {
 			folders[findings+"/expired_tsa/root.pem"] = [2]string{findings + "/expired_tsa/pack", findings + "/expired_tsa/policy"}

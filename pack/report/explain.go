@@ -96,6 +96,9 @@ func (r *Report) Proves() []Text {
 	if r.Lock != nil && r.Result.Lock == pack.Pass {
 		list = append(list, say("the pack declares the checks, and the form, that the lock demands"))
 	}
+	if r.Expectations == pack.Pass {
+		list = append(list, say("its signer says of it what you expected: that binds the signer, and nobody else"))
+	}
 	if logged(r.Result) {
 		list = append(list, say("the log %s holds this very manifest as entry %d, and cannot drop or change it unnoticed", r.Log.Origin, r.Logged.Index))
 	}
