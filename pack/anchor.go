@@ -124,18 +124,28 @@ func (v *verifier) checkToken(e Entry) (*timestamp.Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Who has the token had the manifest by then, and the manifest names its last receipt. A genTime may
-	// leave out the fraction of its second.
-	by := token.Time.Add(max(token.Accuracy, time.Second))
-	end, ok := parseSchemaTime(e.TimestampEnd)
-	contradiction := fmt.Sprintf("the timestamp %s contradicts the pack, whose own end is %s", token.Time.UTC().Format(time.RFC3339), e.TimestampEnd)
-	switch {
-	case !ok || end.After(by.Add(maxAhead)):
-		return nil, fmt.Errorf("%s, more than %s later", contradiction, maxAhead)
-	case end.After(by):
-		v.warned.add(wTime, tokenField, "%s: one of the two clocks is wrong", contradiction)
+	switch text, fails := contradiction(token, e.TimestampEnd); {
+	case fails:
+		return nil, errors.New(text)
+	case text != "":
+		v.warned.add(wTime, tokenField, "%s: one of the two clocks is wrong", text)
 	}
 	return token, nil
+}
+
+// contradiction compares a token with the last receipt of its pack: who had the token had the manifest by then,
+// which names that receipt. It is "" if they agree, and fails beyond what a clock may be wrong.
+func contradiction(token *timestamp.Token, timestampEnd string) (text string, fails bool) {
+	by := token.Time.Add(max(token.Accuracy, time.Second)) // genTime may leave out the fraction of its second
+	end, ok := parseSchemaTime(timestampEnd)
+	if ok && !end.After(by) {
+		return "", false
+	}
+	text = fmt.Sprintf("the timestamp %s contradicts the pack, whose own end is %s", token.Time.UTC().Format(time.RFC3339), timestampEnd)
+	if fails = !ok || end.After(by.Add(maxAhead)); fails {
+		text += fmt.Sprintf(", more than %s later", maxAhead)
+	}
+	return text, fails
 }
 
 // oneLine is an error's text as a message: printable ASCII, whatever it quotes.

@@ -232,6 +232,27 @@ func TestTheTimestampOfAnEntryIsBelievedOnlyUnderGivenRoots(t *testing.T) {
 	}
 }
 
+func TestATokenWithoutAccuracyIsGoodForItsSecond(t *testing.T) {
+	at := time.Date(2026, 1, 15, 10, 0, 1, 0, time.UTC)
+	for _, c := range []struct {
+		accuracy time.Duration
+		end      time.Time
+		told     bool
+		fails    bool
+	}{
+		{0, at, false, false}, {0, at.Add(time.Second), false, false}, {0, at.Add(time.Second + 1), true, false}, {time.Minute, at.Add(time.Minute), false, false},
+		{time.Minute, at.Add(time.Minute + 1), true, false}, {0, at.Add(maxAhead + time.Second), true, false}, {0, at.Add(maxAhead + time.Second + 1), true, true}, {0, time.Time{}, true, true},
+	} {
+		end := c.end.Format(time.RFC3339Nano)
+		if c.end.IsZero() {
+			end = "yesterday"
+		}
+		if text, fails := contradiction(&timestamp.Token{Time: at, Accuracy: c.accuracy}, end); (text != "") != c.told || fails != c.fails {
+			t.Errorf("%s, within %s: %q, %v", end, c.accuracy, text, fails)
+		}
+	}
+}
+
 func newAuthority(t *testing.T, now time.Time) (*timestamp.Authority, *x509.CertPool) {
 	t.Helper()
 	a, err := timestamp.NewAuthority(nil, now)

@@ -553,3 +553,11 @@ func TestWriteDirThenVerify(t *testing.T) {
 		t.Error("an existing directory was overwritten")
 	}
 }
+
+func TestReceiptsOfNextCenturyAreNotPacked(t *testing.T) {
+	s := smallSpec(t)
+	s.Now = s.Now.AddDate(-100, 0, 0)
+	if _, err := Build(s); err == nil || !strings.Contains(err.Error(), "E_TIMESTAMP_INVALID") {
+		t.Errorf("%v", err)
+	}
+}
