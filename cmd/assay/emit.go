@@ -15,6 +15,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/report"
 )
 
 const (
@@ -191,7 +192,10 @@ func (e *emission) tell(s cmd.Streams, receipts []jcs.Value) error {
 	default:
 		_, _ = io.WriteString(s.Err, lines.String()) // it is recorded, whoever listens
 	}
-	return err
+	if err != nil { // not unavailable, which would be safe to retry: there would be two of each
+		return cmd.Judged(cmd.ExitBadInput, cmd.BadInput("do not emit it again", "%s recorded, and not told: %w", report.Count(len(receipts), "receipt"), err))
+	}
+	return nil
 }
 
 // noteClosed tells a program that is late: a pack was made of its run already.
