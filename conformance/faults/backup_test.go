@@ -118,3 +118,28 @@ func TestAWitnessThatIsGoneIsTakenOutOfThePolicyAndThatIsLogged(t *testing.T) {
 		t.Error("the change is told at the next start too")
 	}
 }
+
+func TestEachStartSaysWhatTheOperatorHasNotSecured(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	const unwitnessed = "nobody would notice if this log were rolled back"
+	const inside = "the guard lies inside the ledger's directory: a backup takes it along"
+	for start := 1; start <= 2; start++ {
+		w.start("ledger")
+		w.stop("ledger")
+		if n := strings.Count(w.log("ledger"), unwitnessed); n != start {
+			t.Errorf("%d starts: %d times %q", start, n, unwitnessed)
+		}
+	}
+	if strings.Contains(w.log("ledger"), inside) {
+		t.Error("it warns of a guard that lies beside the directory")
+	}
+	w.guardInside()
+	for start := 1; start <= 2; start++ {
+		w.start("ledger")
+		w.stop("ledger")
+		if n := strings.Count(w.log("ledger"), inside); n != start {
+			t.Errorf("%d starts: %d times %q", start, n, inside)
+		}
+	}
+	w.run(0, "fsck", w.path("ledger")) // finds it there too
+}
