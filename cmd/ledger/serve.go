@@ -32,7 +32,8 @@ func serveCmd(s cmd.Streams) *cobra.Command {
 		Use:   "serve DIR",
 		Short: "Serve a ledger over HTTP",
 		Long: `serve opens the ledger in DIR, checks it against its guard and its witnesses, and answers
-HTTP until it is told to stop. It refuses to start on a log that was rolled back or damaged.
+HTTP until it is told to stop. It refuses to start on a log that was rolled back or damaged, and
+signs nothing new before enough witnesses were heard from to exclude that; it serves what it has.
 While it runs it reads every byte of the log and of its index again and again; it prints how long
 one pass takes. What is damaged is not served, and a damaged index is derived again.`,
 		Example: `  ledger serve ./myledger

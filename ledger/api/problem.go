@@ -112,7 +112,8 @@ func problemOf(method string, err error) problem {
 		return closing
 	case errors.As(err, &waiting):
 		p := unheard
-		p.reasons = []ledger.Reason{waiting.Reason()}
+		r := waiting.Reason()
+		p.detail, p.reasons = r.Public+" Send it again later.", []ledger.Reason{r}
 		return p
 	// A deadline may pass before or after the entry was stored; sending again is right for both.
 	case errors.Is(err, ledger.ErrUnpublished), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
