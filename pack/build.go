@@ -243,9 +243,6 @@ func (b *build) verify() (r *Result, err error) {
 		f := r.Findings[0]
 		return nil, fmt.Errorf("verifying the built pack: %s %s: %s", f.Code, f.Field, f.Message)
 	}
-	if r.unmet() { // receipts from the future
-		return nil, fmt.Errorf("verifying the built pack: %s", r.ExpectationFindings()[0])
-	}
 	if len(b.claims) > 0 && !r.ClaimsReexecuted && !slices.ContainsFunc(b.claims, func(c Claim) bool { return c.Check == coverageCheck }) {
 		return nil, errors.New("verifying the built pack: the claims could not be re-executed")
 	}
