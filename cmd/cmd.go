@@ -299,8 +299,9 @@ func SafeJSON(text []byte) []byte {
 // width, separating and private characters are not; nor is what Unicode has not assigned yet.
 func hidden(r rune) bool { return !unicode.IsPrint(r) }
 
-// ReadSecret reads a key file: regular, not a link, nobody else's to read, at most 64 KiB.
+// ReadSecret reads a key file: regular, not a link, nobody else's to read, at most 64 KiB. See HoldSecret.
 func ReadSecret(path string) ([]byte, error) {
+	HoldSecret()
 	info, err := os.Lstat(path)
 	switch {
 	case err != nil:

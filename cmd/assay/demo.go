@@ -90,7 +90,7 @@ func (d *demo) play(c *cobra.Command, tell func(*demo) error) (err error) {
 	if _, err := rand.Read(seed); err != nil {
 		return err
 	}
-	holdKey()
+	cmd.HoldSecret()
 	// The key is never in a file: nobody can sign with it when the demo is over.
 	if d.key, err = keystore.NewKey("demo", seed); err != nil {
 		return err

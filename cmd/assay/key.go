@@ -66,7 +66,7 @@ func keysOf(s cmd.Streams) (*keystore.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	holdKey()
+	cmd.HoldSecret()
 	noteUnchecked(s)
 	return openKeys(s, h), nil
 }

@@ -4,13 +4,7 @@ import (
 	"bytes"
 	"os"
 	"strconv"
-
-	"golang.org/x/sys/unix"
 )
-
-// holdKey is called before a secret key is read: from then on a crash of this process leaves no core
-// file, and others of the same user cannot read its memory. Programs that it starts are not affected.
-func holdKey() { _ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) } // a kernel that refuses has other guards
 
 // wipeVariable overwrites a variable in the block that the kernel shows as /proc/PID/environ: a program that
 // root runs could read it there. Go has its own copy of what it read. Whatever fails here, nothing is worse.

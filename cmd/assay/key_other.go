@@ -2,6 +2,4 @@
 
 package main
 
-func holdKey() {}
-
 func wipeVariable(string) {}

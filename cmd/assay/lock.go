@@ -110,7 +110,7 @@ func findSigner(s cmd.Streams, name string) (key [32]byte, err error) {
 	if err != nil {
 		return key, err
 	}
-	holdKey()
+	cmd.HoldSecret()
 	keys, err := h.keys().List()
 	if err != nil {
 		return key, err

@@ -27,6 +27,9 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, s cmd.Streams) int {
+	if s.Env(envKey) != "" { // a key that has been in our memory since we began
+		cmd.HoldSecret()
+	}
 	return cmd.Run(ctx, rootCmd(s), args, s)
 }
 

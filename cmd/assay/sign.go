@@ -50,7 +50,7 @@ func withoutKeys(environ []string) []string {
 // signingKey is the key that signs: the one that --signer or the environment names or gives, else the active
 // one of the store. An id that is not empty must be the key's. A first run makes a key unless that was forbidden.
 func signingKey(s cmd.Streams, h home, id string, generate bool) (pack.Signer, error) {
-	holdKey()
+	cmd.HoldSecret()
 	store := openKeys(s, h)
 	named := s.Env(envID)
 	if id != "" && named != "" && id != named {
@@ -219,7 +219,7 @@ func signerOrNil(key *keystore.Key, err error) (pack.Signer, error) {
 }
 
 func loadKey(store *keystore.Store, id string) (*keystore.Key, error) {
-	holdKey()
+	cmd.HoldSecret()
 	key, err := store.Load(id)
 	switch {
 	case errors.Is(err, keystore.ErrNotFound):

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"errors"
 	"io/fs"
 	"net"
@@ -153,6 +154,12 @@ func (c config) check() error {
 		return cmd.BadInput("", "%v", err)
 	}
 	return nil
+}
+
+// newKey makes a key.
+func newKey(name string, algorithm trust.Algorithm) (secret, vkey string, err error) {
+	cmd.HoldSecret()
+	return trust.GenerateKey(rand.Reader, name, algorithm)
 }
 
 // writeKey makes the key's directory and the key file; an existing key is never replaced.

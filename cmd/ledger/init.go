@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -110,7 +109,7 @@ func (o *initFlags) plan(d dir) (*newLedger, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n.secret, n.vkey, err = trust.GenerateKey(rand.Reader, o.origin, trust.Ed25519); err != nil {
+	if n.secret, n.vkey, err = newKey(o.origin, trust.Ed25519); err != nil {
 		return nil, cmd.BadInput("an origin is a name like ledger.example/2026: no spaces, no '+'", "origin: %v", err)
 	}
 	n.policyText = trust.FormatPolicy([]trust.PolicyLog{{Origin: o.origin, VKey: n.vkey, URL: o.url}}, witnesses, quorum)

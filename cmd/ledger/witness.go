@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -75,7 +74,7 @@ func witnessInitCmd(s cmd.Streams) *cobra.Command {
 				if o.algorithm != k.flag && o.algorithm != "both" {
 					continue
 				}
-				secret, vkey, err := trust.GenerateKey(rand.Reader, o.name, k.algorithm)
+				secret, vkey, err := newKey(o.name, k.algorithm)
 				if err != nil {
 					return cmd.BadInput("a name is like w1.example: no spaces, no '+'", "name: %v", err)
 				}
