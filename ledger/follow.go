@@ -84,6 +84,14 @@ func (f *follower) begin(ctx context.Context, size int64) error {
 	return f.catchUp(ctx)
 }
 
+// why is what keeps the index from following, nil if nothing does.
+func (f *follower) why() error {
+	if err := f.trouble.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
 // notify says that the tree may have grown. It never blocks.
 func (f *follower) notify() {
 	select {

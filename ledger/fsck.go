@@ -181,13 +181,26 @@ func (c *fscker) entry(ctx context.Context, path string, at int64, leaf []byte) 
 	return nil
 }
 
-// readIndexSize also notices an index that is ahead of the log.
+// readIndexSize also reads the index itself, and notices one that is damaged or ahead of the log.
 func (c *fscker) readIndexSize(ctx context.Context) (err error) {
 	if c.index == nil {
 		return nil
 	}
+	whole, err := c.index.Size(ctx)
+	if err != nil {
+		return err
+	}
+	_ = c.index.Check(ctx, func(ctx context.Context) error { return ctx.Err() }) // Lost has what it found
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if c.indexed, err = c.index.Size(ctx); err != nil {
 		return err
+	}
+	if lost := c.index.Lost(); lost != nil {
+		c.report(Damage{indexPath, c.indexed, max(whole, c.indexed+1), fmt.Errorf("%w: the next start derives it again", lost)})
+		c.index = nil // what is left of it proves nothing
+		return nil
 	}
 	now, err := c.store.treeState() // as it is by now
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -95,6 +96,20 @@ func TestFsckNamesTheDamagedEntry(t *testing.T) {
 		t.Errorf("%v", found)
 	}
 	w.write("tile/entries/000", bundle)
+	// The index, in a column and in its header.
+	runs, err := filepath.Glob(filepath.Join(w.dir, "index", "run-*"))
+	must(t, err)
+	for _, at := range []int{5 * 1024, 40} {
+		whole, err := os.ReadFile(runs[0])
+		must(t, err)
+		damaged := slices.Clone(whole)
+		damaged[at] ^= 1
+		must(t, os.WriteFile(runs[0], damaged, 0o600))
+		if found := w.fsck(); len(found) != 1 || found[0].Path != "index" || !strings.Contains(found[0].Err.Error(), filepath.Base(runs[0])) {
+			t.Errorf("byte %d of the index: %v", at, found)
+		}
+		must(t, os.WriteFile(runs[0], whole, 0o600))
+	}
 	// A damaged tile disagrees below and above.
 	w.flip("tile/0/000", 77*32)
 	if found := w.fsck(); len(found) != 2 || found[0].Start != 77 || found[1].Path != "tile/1/000.p/1" {

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -111,10 +112,10 @@ func (l *Log) Notes() []Reason {
 
 func (l *Log) indexReason() *Reason {
 	if err := l.cfg.Index.Complete(); err != nil {
-		return &Reason{"index", "The index is being derived from the log. Until it is whole nothing can be logged.", fmt.Errorf("%w: %w", ErrIndexing, err)}
+		return &Reason{"index", "The index is being derived from the log. Until it is whole nothing can be logged.", errors.Join(fmt.Errorf("%w: %w", ErrIndexing, err), l.follower.why())}
 	}
-	if err := l.follower.trouble.Load(); err != nil {
-		return &Reason{"index", "The index does not follow the log.", *err}
+	if err := l.follower.why(); err != nil {
+		return &Reason{"index", "The index does not follow the log.", err}
 	}
 	return nil
 }

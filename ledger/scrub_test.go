@@ -150,11 +150,19 @@ func (g *gatedIndex) Append(ctx context.Context, start int64, entries []pack.Log
 	return g.Index.Append(ctx, start, entries)
 }
 
+// gateIndex puts a closed gate before the index of an open log.
+func (w *world) gateIndex() *gatedIndex {
+	g := &gatedIndex{Index: w.cfg.Index}
+	g.gate.Lock()
+	w.log.follower.mu.Lock()
+	defer w.log.follower.mu.Unlock()
+	w.log.follower.index = g
+	return g
+}
+
 func TestWhileTheIndexIsDerivedAgainReadersAreServedAndNothingIsLogged(t *testing.T) {
 	w := openThreeHundred(t)
-	g := &gatedIndex{Index: w.cfg.Index}
-	w.log.follower.index = g
-	g.gate.Lock()
+	g := w.gateIndex()
 	w.cfg.Index.Reset(300, errors.New("a test"))
 	for _, i := range []int{3, 300} {
 		if a, err := w.log.Add(t.Context(), manifest(t, i), pack.Source{}); !errors.Is(err, ErrIndexing) {
@@ -201,9 +209,7 @@ func TestAClosedLogLeavesItsIndexWhole(t *testing.T) {
 	for range 5 {
 		w := newWorld(t, 0, 0)
 		w.open()
-		g := &gatedIndex{Index: w.cfg.Index}
-		w.log.follower.index = g
-		g.gate.Lock()
+		g := w.gateIndex()
 		w.addAll(0, 3)
 		closed := make(chan error)
 		l := w.log

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -182,8 +183,8 @@ func (d *damage) Unwrap() error { return d.err }
 func openRun(dir, name string) (*run, error) {
 	// O_NONBLOCK: a FIFO of that name is refused, not waited for.
 	f, err := os.OpenFile(filepath.Join(dir, name), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, syscall.ELOOP) {
-		return nil, &damage{&run{name: name}, errors.New("a symbolic link")}
+	if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.EIO) || errors.Is(err, fs.ErrPermission) {
+		return nil, &damage{&run{name: name}, err} // a symbolic link, or nothing that can be read here
 	}
 	if err != nil {
 		return nil, err
