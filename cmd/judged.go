@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"slices"
@@ -34,7 +35,11 @@ func Judged(code int, err error) error {
 	case err == nil:
 		return Verdict(code)
 	}
-	return &Error{Code: Graver(code, codeOf(err)), Err: err, Hint: hintOf(err), judged: true}
+	told := &Error{Code: Graver(code, codeOf(err)), Err: err, Hint: hintOf(err), judged: true}
+	if code == ExitTampered { // for whoever reads the sentence and not the number
+		told.Err = fmt.Errorf("the verdict is exit %d, tampered, and %w", code, err)
+	}
+	return told
 }
 
 // codeOf is the exit code of an error that is no Verdict.
