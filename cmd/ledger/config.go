@@ -65,6 +65,20 @@ func (d dir) guard(named string) string {
 	return filepath.Join(string(d), named)
 }
 
+// holds tells whether a path lies inside the directory, so that a backup takes it along.
+func (d dir) holds(path string) bool {
+	from, err := filepath.Abs(string(d))
+	if err != nil {
+		return true
+	}
+	to, err := filepath.Abs(path)
+	if err != nil {
+		return true
+	}
+	rel, err := filepath.Rel(from, to)
+	return err == nil && filepath.IsLocal(rel)
+}
+
 // config is ledger.json. Its reader accepts the members below, each at most once, and no other.
 type config struct {
 	Origin     string

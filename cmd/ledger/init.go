@@ -199,6 +199,10 @@ func nextSteps(s cmd.Streams, d dir, made *newLedger) {
 	if made.conf.Timestamps == ledger.TimestampsOff {
 		fmt.Fprintf(s.Err, "note: timestamps are off, so the times in this log are your own clock's\n")
 	}
-	fmt.Fprintf(s.Err, "guard: %s; leave it out of backups of %s: a log that is restored with its guard has forgotten what was signed since\n", d.guard(made.conf.Guard), string(d))
+	if guard := d.guard(made.conf.Guard); d.holds(guard) {
+		fmt.Fprintf(s.Err, "warning: the guard %s lies inside %s, so a backup takes it along: a log that is restored with its guard has forgotten what was signed since\n", guard, string(d))
+	} else {
+		fmt.Fprintf(s.Err, "guard: %s; leave it out of backups of %s: a log that is restored with its guard has forgotten what was signed since\n", guard, string(d))
+	}
 	fmt.Fprintf(s.Err, "back up %s and keep it secret\nnext: ledger serve %s\n", d.key(), string(d))
 }

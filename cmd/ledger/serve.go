@@ -75,7 +75,7 @@ func serve(ctx context.Context, s cmd.Streams, d dir, conf config, rate float64,
 	if logConfig.Appender, err = appender(s.Err); err != nil {
 		return err
 	}
-	if conf.Guard == "" {
+	if d.holds(logConfig.GuardDir) {
 		log.Warn("the guard lies inside the ledger's directory: a backup takes it along, and a log that is restored with its guard has forgotten what was signed since; move it to another path, and name that path as \"guard\" in ledger.json",
 			"guard", logConfig.GuardDir)
 	}
