@@ -877,9 +877,9 @@ func TestAtk_P23_ALyingClaimCheckIsFoundWhateverTheReportSays(t *testing.T) {
 	report = set(report, "claim_verification.passed", jcs.Boolean(true))
 	report = set(report, "claim_verification.n_passed", jcs.Int(3))
 	report = set(report, "claim_verification.n_failed", jcs.Int(0))
-	report = set(report, "claim_verdict", jcs.Str("PASS"))
 	manifest = set(manifest, "attestation.claim_check", jcs.Str("PASS"))
 	manifest = set(manifest, "attestation.discrepancy_fingerprint", fp)
+	report = rejudged(report, readAttestation(get(manifest, "attestation")))
 	files[reportName] = plain(report)
 	r := wantTampered(t, "forged claims", resign(t, files, manifest, testSigner))
 	if len(r.Findings) != 1 || r.Findings[0].Field != "claim_check" {
@@ -892,6 +892,18 @@ func TestAtk_P23_ALyingClaimCheckIsFoundWhateverTheReportSays(t *testing.T) {
 	if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Field == "claim_check" }) {
 		t.Errorf("findings %v, want claim_check", r.Findings)
 	}
+}
+
+// rejudged is the report with every verdict in it what the attestation says, as a liar must write it.
+func rejudged(report jcs.Value, a Attestation) jcs.Value {
+	j := judgementOf(a, "0") // another root: resign puts it in, and the report_id
+	for _, m := range j.members {
+		report = set(report, m.Name, m.Value)
+	}
+	report = set(report, "checks", jcs.Arr(strs("name", "claim_check", "verdict", claimWords[a.ClaimCheck])))
+	report = set(report, "summary.claim", jcs.Str(claimSentences[a.ClaimCheck]))
+	report = set(report, "scope.channels", j.ran)
+	return set(report, "scope.proves", texts(j.proves))
 }
 
 func TestAtk_P15_SpellingsOfTheSignatureAndKeyAreTampering(t *testing.T) {

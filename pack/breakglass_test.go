@@ -66,8 +66,8 @@ func attesting(t testing.TB, files memFS, change func(jcs.Value) jcs.Value) memF
 	report = set(report, "claim_verification.passed", jcs.Boolean(claimsPass(read)))
 	report = set(report, "claim_verification.n_passed", jcs.Int(passed))
 	report = set(report, "claim_verification.n_failed", jcs.Int(int64(len(read))-passed))
-	report = set(report, "claim_verdict", jcs.Str(claimWords[verdict.Text]))
 	manifest = set(set(manifest, "attestation.claim_check", verdict), "attestation.discrepancy_fingerprint", fp)
+	report = rejudged(report, readAttestation(get(manifest, "attestation")))
 	files[reportName] = plain(report)
 	return resign(t, files, manifest, testSigner)
 }

@@ -229,6 +229,8 @@ func TestWhatTheReferenceAttestsOfOddClaimsIsNoTampering(t *testing.T) {
 		{"posture_eligible", `{"required_posture":["x",1]}`, calls, "governance posture ['x', 1.0] (embedded in pack)", none, false},
 		{"field_value_matches", `{"receipt_type":"model_call","field_name":7,"expected_value":null}`, calls, "all 'model_call' receipts: 7=None", "0 mismatches out of 1", true},
 		{"field_value_matches", `{"receipt_type":"model_call","field_name":null,"expected_value":1}`, calls, "all 'model_call' receipts: None=1", "1 mismatches out of 1", false},
+		// Its releases before 1.18 do not know the check.
+		{"posture_eligible", `{}`, snapshot(`,"posture":"CLEAN"`), "check function 'posture_eligible' exists", unknownCheck, false},
 		// Python 3.11 does not know U+1FAE8 yet and escapes it.
 		{"field_value_matches", `{"receipt_type":"model_call","field_name":"x","expected_value":"\ud83e\udee8"}`, calls, `all 'model_call' receipts: x='\U0001fae8'`, "1 mismatches out of 1", false},
 		// It looks at a receipt before signatures and hashes are dropped from it.

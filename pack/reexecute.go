@@ -278,7 +278,9 @@ func (v *verifier) reexecute() {
 	run.inWordsOf(v.report.results, literal)
 	switch problem := v.contradiction(results); {
 	case problem == "":
+		v.checkEvidence(results)
 	case differs && v.contradiction(literal) == "":
+		v.checkEvidence(literal)
 		// The reference builds such packs honestly: to it a breakglass receipt by its admitted name is
 		// any receipt. That is no tampering, but the claim has failed if it fails in either reading.
 		v.warned.add(wBreakglass, "claim_check", "the builder did not take %s receipts for %s receipts: the claims were judged anew", BreakglassType, breakglass)
@@ -300,7 +302,7 @@ func (v *verifier) signersWord(results []ClaimResult) (again bool) {
 			continue
 		}
 		told := v.report.results[i]
-		check, known := predicateNamed(c.Check)
+		_, known := predicateNamed(c.Check)
 		switch {
 		case c.Check == coverageCheck:
 			again = v.coverageClaim(&results[i], told) && again
@@ -312,8 +314,9 @@ func (v *verifier) signersWord(results []ClaimResult) (again bool) {
 			// The reference asks its claims before it drops what is not packed (pack.md §1.4).
 			v.warned.add(wNotReexecuted, c.ID, "claim %s reads a member that no pack holds: its result is the signer's word", quote(c.ID))
 			results[i], again = told, false
-		case known && !check.Reference && told.Actual == unknownCheck && !told.Passed:
-			// So the reference builds packs with checks of ours: a claim that it cannot ask has failed.
+		case known && told.Actual == unknownCheck && !told.Passed:
+			// So the reference builds packs with checks of ours, and its older releases those with checks that
+			// came later: a claim that it cannot ask has failed.
 			v.warned.add(wNotReexecuted, c.ID, "the builder did not know the check of claim %s, which failed there", quote(c.ID))
 			results[i], again = told, false
 		}

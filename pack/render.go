@@ -21,47 +21,18 @@ var doesNotProve = []string{"output_correctness", "output_safety", "business_pol
 // writeReport writes verify_report.json and verify_transcript.md. They are hashed into the manifest,
 // so they are written before anything is signed, and say no more than what was checked by then.
 func (b *build) writeReport() error {
+	j := judgementOf(b.a, b.root)
 	claimWord := claimWords[b.a.ClaimCheck]
 	evaluated := len(b.results) > 0
-	required, optional := []string{"integrity"}, []string{"replay", "trust"}
-	proves := []string{"receipt_sequence_integrity"}
-	if evaluated {
-		required, proves = append(required, "claim"), append(proves, "claim_set_evaluated")
-	} else {
-		optional = append([]string{"claim"}, optional...)
-	}
-	overall, reason, blocking := "PASS", "required_channels_passed; optional_channels_not_evaluated="+strings.Join(optional, ","), jcs.Value{}
-	switch b.a.ClaimCheck {
-	case "FAIL":
-		overall, reason, blocking = "HONEST_FAIL", "claim_verdict=HONEST_FAIL", jcs.Str("claim")
-	case "PASS":
-		proves = append(proves, "claim_set_satisfied")
-	}
-	id, err := jcs.AppendPack(nil, strs(
-		"pack_root_sha256", b.root, "verified_at", b.now(), "integrity_verdict", "PASS", "claim_verdict", claimWord,
-		"replay_verdict", "NOT_RUN", "trust_verdict", "NOT_EVALUATED", "verifier_version", Version))
-	if err != nil {
-		return fmt.Errorf("report id: %w", err)
-	}
 	null := jcs.Value{}
 	members := []jcs.Member{
 		jcs.M("schema_version", jcs.Str(reportSchema)),
-		jcs.M("report_id", jcs.Str("vr_"+hexSum(id)[:20])),
+		jcs.M("report_id", jcs.Str(reportID(b.root, b.now(), claimWord, Version))),
 		jcs.M("pack_id", jcs.Str(b.PackID)),
 		jcs.M("run_id", jcs.Str(b.RunID)),
-		jcs.M("pack_root_sha256", jcs.Str(b.root)),
-		jcs.M("pack_manifest_sha256", null),
-		jcs.M("integrity_verdict", jcs.Str("PASS")),
-		jcs.M("claim_verdict", jcs.Str(claimWord)),
-		jcs.M("replay_verdict", jcs.Str("NOT_RUN")),
-		jcs.M("trust_verdict", jcs.Str("NOT_EVALUATED")),
-		jcs.M("evaluation_profile", jcs.Str(strings.Join(required, "_")+"_required")),
-		jcs.M("required_channels", texts(required)),
-		jcs.M("optional_channels", texts(optional)),
-		jcs.M("unevaluated_channels", texts(optional)),
-		jcs.M("overall_verdict", jcs.Str(overall)),
-		jcs.M("overall_reason", jcs.Str(reason)),
-		jcs.M("blocking_channel", blocking),
+	}
+	members = append(members, j.members...)
+	members = append(members,
 		jcs.M("verified_at", jcs.Str(b.now())),
 		jcs.M("verifier", strs("name", "assay", "version", Version, "policy_id", verifyPolicy)),
 		jcs.M("expectations", strs("policy_id", verifyPolicy, "policy_sha256", b.PolicyHash,
@@ -78,16 +49,16 @@ func (b *build) writeReport() error {
 		jcs.M("summary", strs(
 			"integrity", "The receipts were checked before they were packed. Hashes and signature are made after this report: only a verifier can check them.",
 			"claim", claimSentences[b.a.ClaimCheck], "replay", "Replay was not run.", "trust", "Trust in the signer was not evaluated.")),
-		jcs.M("scope", b.scope(evaluated, proves)),
+		jcs.M("scope", b.scope(j)),
 		jcs.M("errors", jcs.Arr()),
 		jcs.M("warnings", jcs.Arr()),
 		jcs.M("passed", jcs.Boolean(true)),
 		jcs.M("receipt_count", jcs.Int(b.a.NReceipts)),
-		jcs.M("head_hash", b.reportedHead()),
-	}
+		jcs.M("head_hash", b.reportedHead()))
 	if evaluated {
 		members = append(members, jcs.M("claim_verification", b.claimValue()))
 	}
+	var err error
 	if b.report, err = jcs.AppendPretty(nil, jcs.Obj(members...)); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
@@ -125,16 +96,13 @@ func (b *build) reportedHead() jcs.Value {
 	return jcs.Str(b.lines.head)
 }
 
-func (b *build) scope(evaluated bool, proves []string) jcs.Value {
-	claim := "not_evaluated"
-	if evaluated {
-		claim = "ran"
-	}
+func (b *build) scope(j judgement) jcs.Value {
 	return jcs.Obj(
 		jcs.M("schema", jcs.Str("assay.verify.scope.v1")),
-		jcs.M("channels", strs("integrity", "ran", "claim", claim, "replay", "not_run", "trust", "not_evaluated")),
+		jcs.M("channels", j.ran),
 		jcs.M("extensions", jcs.Obj()),
-		jcs.M("proves", texts(proves)),
+		// Hashes and signature are made after this report: it does not vouch for them.
+		jcs.M("proves", texts(j.proves[2:])),
 		jcs.M("does_not_prove", texts(doesNotProve)),
 		jcs.M("note", jcs.Str("Written by the builder before signing. Integrity of the pack and validity of the signature are for the reader to verify.")))
 }

@@ -54,6 +54,7 @@ const (
 	wNoTimestamp   = "W_NO_TIMESTAMP"
 	wTime          = "W_TIME_CONTRADICTION"
 	wBreakglass    = "W_BREAKGLASS"
+	wReport        = "W_REPORT"
 	wMore          = "W_MORE_FINDINGS"
 )
 

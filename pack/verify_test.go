@@ -70,8 +70,14 @@ func resign(t testing.TB, files memFS, manifest jcs.Value, key testKey, keep ...
 	replace("pack_root_sha256", jcs.Str(hexSum(attestation)))
 	// The report names the root too; it is written by the signer like everything else.
 	if report, err := jcs.Parse(files[reportName], jcs.Limits{}); err == nil {
-		if root, ok := report.Get("pack_root_sha256"); ok && root.Text != "x" {
-			files[reportName] = plain(set(report, "pack_root_sha256", jcs.Str(hexSum(attestation))))
+		if old, ok := report.Get("pack_root_sha256"); ok && old.Text != "x" && old.Text != hexSum(attestation) {
+			root := hexSum(attestation)
+			report = set(report, "pack_root_sha256", jcs.Str(root))
+			if _, ok := report.Get("verification_inputs_sha256"); ok {
+				report = set(report, "verification_inputs_sha256", jcs.Str(root))
+				report = set(report, "report_id", jcs.Str(reportID(root, str(report, "verified_at"), str(report, "claim_verdict"), str(get(report, "verifier"), "version"))))
+			}
+			files[reportName] = plain(report)
 		}
 	}
 	replace("files", jcs.Arr(fileValue(receiptsName, files[receiptsName]), fileValue(reportName, files[reportName]), fileValue(transcriptName, files[transcriptName])))

@@ -164,6 +164,7 @@ func (w *world) cases() {
 	w.fileSystem()
 	w.signatures()
 	w.contradictions()
+	w.reports()
 	w.times()
 	w.crashes()
 	w.bits()
@@ -499,6 +500,58 @@ func (w *world) contradictions() {
 	w.bad("p23_swapped", "P23", "two lines change places, signed", withLines(w.plain, second+"\n"+first+"\n"), tamper)
 }
 
+// check is a line of a report's checks.
+func check(name, verdict string) jcs.Value {
+	return jcs.Obj(jcs.M("name", jcs.Str(name)), jcs.M("verdict", jcs.Str(verdict)))
+}
+
+// reports is P23 in the report: it is signed, and says something else than the pack that it is in.
+func (w *world) reports() {
+	pass := jcs.Str("PASS")
+	for name, c := range inOrder(map[string]struct {
+		path string
+		to   jcs.Value
+	}{
+		"overall": {"overall_verdict", pass}, "reason": {"overall_reason", jcs.Str("required_channels_passed; optional_channels_not_evaluated=replay,trust")},
+		"blocking": {"blocking_channel", jcs.Value{}}, "profile": {"evaluation_profile", jcs.Str("integrity_claim_replay_trust_required")},
+		"required": {"required_channels", jcs.Arr(jcs.Str("integrity"))}, "unevaluated": {"unevaluated_channels", jcs.Arr()},
+		"trust": {"trust_verdict", pass}, "replay": {"replay_verdict", jcs.Str("MATCH")}, "id": {"report_id", jcs.Str("vr_00000000000000000000")},
+		"manifest": {"pack_manifest_sha256", jcs.Str(strings.Repeat("0", 64))}, "version": {"verifier.version", jcs.Str("9.9.9")},
+		"check_claim": {"checks", jcs.Arr(check("claim_check", "PASS"))}, "check_trust": {"checks", jcs.Arr(check("trust", "PASS"))},
+		"check_integrity": {"checks", jcs.Arr(check("receipt_pack_integrity", "TAMPERED"))},
+		"summary":         {"summary.claim", jcs.Str("Evidence satisfied the evaluated claim set.")}, "errors": {"errors", jcs.Arr(jcs.Str("x"))},
+	}) {
+		w.bad("p23_report_"+name, "P23", "claims fail, and "+c.path+" of the report contradicts the pack, signed", reported(w.lying, c.path, c.to), tamper)
+	}
+	scoped := func(proves, not []string) jcs.Value {
+		words := func(list []string) (v jcs.Value) {
+			v = jcs.Arr()
+			for _, s := range list {
+				v.Items = append(v.Items, jcs.Str(s))
+			}
+			return v
+		}
+		ran := jcs.Obj(jcs.M("integrity", jcs.Str("ran")), jcs.M("claim", jcs.Str("ran")), jcs.M("replay", jcs.Str("not_run")), jcs.M("trust", jcs.Str("not_evaluated")))
+		return jcs.Obj(jcs.M("schema", jcs.Str("assay.verify.scope.v1")), jcs.M("channels", ran), jcs.M("extensions", jcs.Obj()), jcs.M("proves", words(proves)), jcs.M("does_not_prove", words(not)))
+	}
+	never := []string{"output_correctness", "output_safety", "business_policy_fitness", "legal_compliance", "instrumentation_completeness", "signer_authority_beyond_configured_trust"}
+	with := func(scope jcs.Value) files {
+		r := w.lying.parsed(report)
+		r.Members = append(slices.Clone(r.Members), jcs.M("scope", scope))
+		return resigned(w.lying.with(report, pretty(r)), w.lying.parsed(manifest), signer)
+	}
+	w.add("scope_01", "", "honest failure: a scope that says what was evaluated", with(scoped([]string{"pack_integrity", "claim_set_evaluated"}, never)), honestFailure, gate)
+	w.bad("p23_scope_proves", "P23", "claims fail, and the scope says that they are satisfied, signed", with(scoped([]string{"claim_set_satisfied"}, never)), tamper)
+	w.bad("p23_scope_silent", "P23", "the scope leaves out what no pack proves, signed", with(scoped([]string{"claim_set_evaluated"}, never[:3])), tamper)
+	results := slices.Clone(get(w.lying.parsed(report), "claim_verification.results").Items)
+	for i := range results {
+		if len(get(results[i], "evidence_receipt_ids").Items) > 0 {
+			results[i] = set(results[i], "evidence_receipt_ids", jcs.Arr(jcs.Str("r_elsewhere")))
+		}
+	}
+	w.bad("p23_report_evidence", "P23", "the report names receipts as evidence that are not there, signed", reported(w.lying, "claim_verification.results", jcs.Arr(results...)), tamper)
+}
+
 // lie makes a pack of failing claims say that they pass, in every place where a signer can.
 func lie(f files) files {
 	r, m := f.parsed(report), f.parsed(manifest)
@@ -510,9 +563,12 @@ func lie(f files) files {
 	n := jcs.Int(int64(len(results)))
 	r = set(r, "claim_verification.results", jcs.Arr(results...))
 	for path, to := range inOrder(map[string]jcs.Value{"claim_verification.passed": jcs.Boolean(true), "claim_verification.n_passed": n,
-		"claim_verification.n_failed": jcs.Int(0), "claim_verification.discrepancy_fingerprint": sum, "claim_verdict": jcs.Str("PASS"), "overall_verdict": jcs.Str("PASS")}) {
+		"claim_verification.n_failed": jcs.Int(0), "claim_verification.discrepancy_fingerprint": sum, "claim_verdict": jcs.Str("PASS"), "overall_verdict": jcs.Str("PASS"),
+		"overall_reason": jcs.Str("required_channels_passed; optional_channels_not_evaluated=replay,trust"), "blocking_channel": {},
+		"checks": jcs.Arr(check("claim_check", "PASS"))}) {
 		r = set(r, path, to)
 	}
+	r = identified(r)
 	m = set(set(m, "attestation.claim_check", jcs.Str("PASS")), "attestation.discrepancy_fingerprint", sum)
 	return resigned(f.with(report, pretty(r)), m, signer)
 }

@@ -139,7 +139,7 @@ func pinnedReport(m, built jcs.Value) []byte {
 	if claims, ok := built.Get("claim_verification"); ok {
 		members = append(members, jcs.M("claim_verification", claims))
 	}
-	return pretty(jcs.Obj(members...))
+	return pretty(identified(jcs.Obj(members...)))
 }
 
 // resigned gives the files a manifest signed by the key, as whoever holds one can: hashes, root and
@@ -160,9 +160,8 @@ func resigned(f files, m jcs.Value, by key, keep ...string) files {
 	put("pack_root_sha256", root)
 	// The report names the root too; the signer writes it like everything else.
 	if r, err := jcs.Parse(f[report], jcs.Limits{}); err == nil {
-		if _, ok := r.Get("pack_root_sha256"); ok {
-			r = set(r, "pack_root_sha256", root)
-			f[report] = pretty(r)
+		if old, ok := r.Get("pack_root_sha256"); ok && old.Text != root.Text {
+			f[report] = pretty(identified(set(r, "pack_root_sha256", root)))
 		}
 	}
 	put("files", jcs.Arr(fileValue(f, receipts), fileValue(f, report), fileValue(f, transcript)))
@@ -197,7 +196,24 @@ func reported(f files, changes ...any) files {
 	for i := 0; i < len(changes); i += 2 {
 		r = set(r, changes[i].(string), changes[i+1].(jcs.Value))
 	}
-	return resigned(f.with(report, pretty(r)), f.parsed(manifest), signer)
+	return resigned(f.with(report, pretty(identified(r, changes...))), f.parsed(manifest), signer)
+}
+
+// identified is the report with the report_id of pack.md §3.8 that follows from it, unless that is among the changes.
+func identified(r jcs.Value, changes ...any) jcs.Value {
+	if slices.Contains(changes, any("report_id")) {
+		return r
+	}
+	seed := jcs.Obj()
+	for _, name := range []string{"pack_root_sha256", "verified_at", "integrity_verdict", "claim_verdict", "replay_verdict", "trust_verdict"} {
+		seed.Members = append(seed.Members, jcs.M(name, get(r, name)))
+	}
+	seed.Members = append(seed.Members, jcs.M("verifier_version", get(r, "verifier.version")))
+	text, err := jcs.AppendPack(nil, seed)
+	if err != nil {
+		panic(err)
+	}
+	return set(r, "report_id", jcs.Str("vr_"+hexSum(text)[:20]))
 }
 
 // withLines replaces the receipts, and makes everything agree with them that a signer can.
@@ -209,7 +225,10 @@ func withLines(f files, text string) files {
 		head = jcs.Str(hexSum(last))
 	}
 	f = f.with(receipts, []byte(text))
-	f = f.with(report, pretty(set(set(f.parsed(report), "receipt_count", n), "head_hash", head)))
+	r := set(set(f.parsed(report), "receipt_count", n), "head_hash", head)
+	refs := get(r, "evidence_refs").Items
+	r = set(r, "evidence_refs", jcs.Arr(refs[0], set(refs[1], "sha256", jcs.Str(hexSum(f[receipts])))))
+	f = f.with(report, pretty(r))
 	m := f.parsed(manifest)
 	for path, to := range map[string]jcs.Value{"receipt_count_expected": n, "attestation.n_receipts": n, "attestation.head_hash": head} {
 		m = set(m, path, to)

@@ -1,0 +1,114 @@
+package pack
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+// reporting is the pack with members of its report changed (path, value, path, value…), signed again, with a
+// report_id that follows from the rest unless it is changed itself.
+func reporting(t testing.TB, files memFS, changes ...any) memFS {
+	t.Helper()
+	report := mustParse(t, string(files[reportName]))
+	lied := false
+	for i := 0; i < len(changes); i += 2 {
+		report = set(report, changes[i].(string), changes[i+1].(jcs.Value))
+		lied = lied || changes[i] == "report_id"
+	}
+	if !lied {
+		seed := jcs.Obj()
+		for _, name := range []string{"pack_root_sha256", "verified_at", "integrity_verdict", "claim_verdict", "replay_verdict", "trust_verdict"} {
+			seed.Members = append(seed.Members, jcs.M(name, get(report, name)))
+		}
+		seed.Members = append(seed.Members, jcs.M("verifier_version", get(get(report, "verifier"), "version")))
+		report = set(report, "report_id", jcs.Str("vr_"+canonicalHash(seed)[:20]))
+	}
+	files = maps.Clone(files)
+	files[reportName] = plain(report)
+	return resign(t, files, mustParse(t, string(files[manifestName])), testSigner)
+}
+
+func words(list ...string) jcs.Value { return texts(list) }
+
+// A reader of the report alone must not learn another verdict than the pack's: each contradiction is
+// tampering, and names its member.
+func TestAReportThatContradictsItsPackIsTampering(t *testing.T) {
+	s := smallSpec(t)
+	s.Receipts = s.Receipts[1:] // no guardian verdict: one claim fails
+	failing := mustBuild(t, s).FS().(memFS)
+	s = smallSpec(t)
+	s.Cards = nil
+	plainPack := mustBuild(t, s).FS().(memFS)
+	result := get(get(mustParse(t, string(failing[reportName])), "claim_verification"), "results").Items
+	other := func(i int, name string, to jcs.Value) jcs.Value {
+		items := slices.Clone(result)
+		items[i] = set(items[i], name, to)
+		return jcs.Arr(items...)
+	}
+	named := slices.IndexFunc(result, func(v jcs.Value) bool { return len(get(v, "evidence_receipt_ids").Items) > 0 })
+	pass, zeros := jcs.Str("PASS"), jcs.Str(strings.Repeat("0", 64))
+	check := func(name, verdict string) jcs.Value { return jcs.Arr(strs("name", name, "verdict", verdict)) }
+	for _, c := range []struct {
+		files memFS
+		path  string
+		to    jcs.Value
+	}{
+		{failing, "pack_root_sha256", jcs.Str("x")}, {failing, "pack_manifest_sha256", zeros},
+		{failing, "integrity_verdict", jcs.Str("TAMPERED")}, {failing, "claim_verdict", pass}, {plainPack, "claim_verdict", pass},
+		{failing, "replay_verdict", jcs.Str("MATCH")}, {failing, "trust_verdict", pass},
+		{failing, "evaluation_profile", jcs.Str("integrity_claim_replay_trust_required")},
+		{failing, "required_channels", words("integrity")}, {failing, "optional_channels", words()}, {failing, "unevaluated_channels", words()},
+		{failing, "overall_verdict", pass}, {plainPack, "overall_verdict", jcs.Str("HONEST_FAIL")},
+		{failing, "overall_reason", jcs.Str("required_channels_passed")}, {failing, "blocking_channel", jcs.Value{}},
+		{failing, "report_id", jcs.Str("vr_00000000000000000000")}, {failing, "verifier.version", jcs.Str("9.9.9")},
+		{failing, "verification_inputs_sha256", zeros}, {failing, "provenance", strs("provider", "github_actions")},
+		{failing, "evidence_refs", jcs.Arr(strs("kind", "witness", "path", "x", "sha256", zeros.Text))},
+		{failing, "evidence_refs", jcs.Arr(strs("kind", "pack_manifest", "path", manifestName, "sha256", zeros.Text))},
+		{failing, "evidence_refs", jcs.Arr(strs("kind", "receipt_pack", "path", "../receipt_pack.jsonl", "sha256", zeros.Text))},
+		{failing, "checks", check("claim_check", "PASS")}, {failing, "checks", check("replay", "MATCH")}, {failing, "checks", check("trust", "PASS")},
+		{failing, "checks", check("receipt_pack_integrity", "TAMPERED")},
+		{failing, "summary.claim", jcs.Str("Evidence satisfied the evaluated claim set.")}, {failing, "summary.claim", jcs.Str("The receipts satisfy the claim set.")},
+		{failing, "summary.replay", jcs.Str("Replay matched prior trace.")}, {failing, "summary.trust", jcs.Str("Signer and policy trust checks passed.")},
+		{failing, "summary.integrity", jcs.Str("Evidence object integrity failed.")},
+		{failing, "scope.channels", strs("integrity", "ran", "claim", "ran", "replay", "ran", "trust", "ran")},
+		{failing, "scope.proves", words("claim_set_satisfied")}, {plainPack, "scope.proves", words("claim_set_evaluated")}, {failing, "scope.proves", words("output_correctness")},
+		{failing, "scope.does_not_prove", words("output_safety")},
+		{failing, "errors", words("x")}, {failing, "passed", jcs.Boolean(false)}, {failing, "receipt_count", jcs.Int(7)}, {failing, "head_hash", zeros},
+		{failing, "claim_verification.results", other(named, "evidence_receipt_ids", words("r_elsewhere"))},
+		{failing, "claim_verification.results", other(named, "evidence_receipt_ids", words())},
+		{failing, "claim_verification.results", jcs.Arr(result[2], result[0], result[1])},
+	} {
+		r := wantTampered(t, c.path, reporting(t, c.files, c.path, c.to))
+		top, _, _ := strings.Cut(c.path, ".")
+		if c.path == "pack_root_sha256" || strings.Contains(c.path, "results") {
+			top = c.path
+		}
+		if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return strings.HasPrefix(f.Field, "verify_report."+top) }) {
+			t.Errorf("%s: no finding names it: %v", c.path, r.Findings)
+		}
+	}
+}
+
+// What cannot be recomputed is the signer's word, and so are sentences of his own.
+func TestWhatAReportSaysBeyondItsPackIsTheSignersWord(t *testing.T) {
+	files := mustBuild(t, smallSpec(t)).FS().(memFS)
+	for path, to := range map[string]jcs.Value{
+		"verified_at": jcs.Str("2030-01-01T00:00:00+00:00"), "verifier.name": jcs.Str("mine"), "summary.claim": jcs.Str("All is well."),
+		"summary": jcs.Obj(), "warnings": words("x"), "schema_version": jcs.Str("v0.2"), "verifier_config_sha256": jcs.Str("x"),
+		"scope.note": jcs.Str("x"), "checks": jcs.Arr(strs("name", "mine", "verdict", "PASS")), "evidence_refs": jcs.Arr(),
+	} {
+		if r := mustVerify(t, reporting(t, files, path, to), Options{Now: builtAt, RequireClaims: true}); r.ExitCode() != 0 {
+			t.Errorf("%s: exit %d, %v", path, r.ExitCode(), r.Findings)
+		}
+	}
+	// The specification has honest packs like this: the hash of the receipts only warns.
+	refs := jcs.Arr(strs("kind", "receipt_pack", "path", receiptsName, "sha256", strings.Repeat("0", 64)))
+	r := mustVerify(t, reporting(t, files, "evidence_refs", refs), Options{Now: builtAt})
+	if r.ExitCode() != 0 || !slices.ContainsFunc(r.Warnings, func(f Finding) bool { return f.Code == wReport }) {
+		t.Errorf("evidence_refs: exit %d, %v", r.ExitCode(), r.Warnings)
+	}
+}
