@@ -271,3 +271,66 @@ func TestClientsCannotExhaustTheDescriptorsOfTheLog(t *testing.T) {
 		}
 	}
 }
+func TestALedgerStartsOnAReadOnlyDiskAndTakesEntriesWhenItIsWritable(t *testing.T) {
+	needsMounts(t)
+	w := newWorld(t, 2, 1)
+	ends := []func(string){w.stop, w.kill, func(name string) {
+		w.stop(name)
+		must(t, os.RemoveAll(w.path("ledger", "index"))) // as one does who wants the space back
+	}}
+	for _, end := range ends {
+		w.servers["ledger"].wrap = nil
+		w.start("ledger")
+		w.awaitReady()
+		for n := range 3 {
+			w.submit(n).wantEntry(int64(n))
+		}
+		end("ledger")
+		w.servers["ledger"].wrap = append([]string{"unshare", "-m", "sh", "-ec", `dirs="$1 $2"; shift 2; (set -- $dirs; ` + readOnly + `); exec "$@"`, "sh"}, w.ledgerDirs()...)
+		w.start("ledger")
+		w.awaitNotReady("storage")
+		w.wantReads(3)
+		w.submit(3).want(http.StatusInsufficientStorage)
+		w.submit(2).wantEntry(2)
+		w.inNamespace("ledger", `for d; do umount -l "$d"; done`, w.ledgerDirs()...)
+		w.awaitReady()
+		w.stop("ledger")
+	}
+	w.servers["ledger"].wrap = nil
+	w.start("ledger")
+	w.awaitReady()
+	w.submit(3).wantEntry(3)
+}
+
+func TestAFullDiskStopsOnlyWritesAlsoFromTheStart(t *testing.T) {
+	needsMounts(t)
+	w := newWorld(t, 2, 1)
+	w.start("ledger")
+	w.awaitReady()
+	for n := range 3 {
+		w.submit(n).wantEntry(int64(n))
+	}
+	w.stop("ledger")
+	// From here on it lives in a small file system, which a file fills to the last byte.
+	small := w.path("small")
+	must(t, os.Mkdir(small, 0o700))
+	w.servers["ledger"].wrap = []string{"unshare", "-m", "sh", "-ec", `mount -t tmpfs -o size=80m none "$1"; cp -a "$2" "$2.guard" "$1/"
+		for d in ledger ledger.guard; do mount --bind "$1/$d" "$2/../$d"; done
+		` + fill + `; shift 2; exec "$@"`, "sh", small, w.path("ledger")}
+	w.start("ledger")
+	for _, when := range []string{"from the start", "while it runs"} {
+		t.Log("full", when)
+		w.awaitNotReady("storage")
+		w.submit(100).want(http.StatusInsufficientStorage)
+		w.submit(100, "Prefer", "respond-async").want(http.StatusInsufficientStorage)
+		w.wantReads(3)
+		w.submit(2).wantEntry(2)
+		w.inNamespace("ledger", `rm "$1/filler"`, small)
+		w.awaitReady()
+		if when == "from the start" {
+			w.inNamespace("ledger", fill, small)
+		}
+	}
+	w.submit(3).wantEntry(3)
+	w.wantReads(4)
+}

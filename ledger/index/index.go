@@ -31,7 +31,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
 )
 
@@ -74,14 +73,12 @@ type Index struct {
 	trouble error         // of the last merge
 }
 
-// Open opens the index of one log in a directory, which it creates if it must. Damaged
-// and missing runs, and those after them, are left out: Size says how far it reaches.
+// Open opens the index of one log in a directory, which the first run creates: where storage
+// refuses writes, an index that was deleted lives in memory. Damaged and missing runs, and
+// those after them, are left out: Size says how far it reaches.
 func Open(dir, origin string) (*Index, error) {
 	if origin == "" || strings.Contains(origin, "\n") {
 		return nil, errors.New("index: no origin")
-	}
-	if err := durable.Mkdir(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("index: %w", err)
 	}
 	x := &Index{dir: dir, origin: origin, recent: map[key]int64{}}
 	x.ctx, x.cancel = context.WithCancel(context.Background())
@@ -99,7 +96,9 @@ func Open(dir, origin string) (*Index, error) {
 func (x *Index) openRuns() error {
 	for range 10 { // a merge in another process takes runs away while we look
 		files, err := os.ReadDir(x.dir)
-		if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		} else if err != nil {
 			return err
 		}
 		var names []string

@@ -373,6 +373,9 @@ func writeRun(ctx context.Context, dir string, h header, from []*run, rows []row
 	for i := range rows {
 		h.newest = max(h.newest, rows[i].submitted)
 	}
+	if err := durable.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
 	f, err := os.CreateTemp(dir, "new-*") // 0600
 	if err != nil {
 		return nil, err
