@@ -94,6 +94,9 @@ func (r *Report) channelObject() jcs.Value {
 	for _, c := range r.Channels() {
 		v.Members = append(v.Members, jcs.M(c.Name, jcs.Str(c.Word)))
 	}
+	if _, there := v.Get("expectations"); !there { // people are not told that nothing was expected
+		v.Members = append(v.Members, jcs.M("expectations", jcs.Str(string(r.Expectations))))
+	}
 	return v
 }
 

@@ -180,6 +180,17 @@ func TestAVerdictOfZeroNamesItsGaps(t *testing.T) {
 	}
 }
 
+func TestMachinesAreToldThatNothingWasExpected(t *testing.T) {
+	channels, _ := quiet().JSON("verify-pack").Get("channels")
+	if word, _ := channels.Get("expectations"); word.Text != "SKIPPED" {
+		t.Error(textOf(t, channels))
+	}
+	results, _ := quiet().JSON("verify-pack").Get("expectation_results")
+	if results.Kind != jcs.Array || len(results.Items) != 0 {
+		t.Error(textOf(t, results))
+	}
+}
+
 // What v0.1 closes stays closed: a reader of its word lists meets no word that it does not know.
 func TestANewChannelEntersNoWordListOfTheReport(t *testing.T) {
 	r := quiet()
