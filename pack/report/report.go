@@ -291,7 +291,9 @@ func (r *Report) gaps() (list []string) {
 	}
 	add(r.Claims == pack.Fail, Count(failed, "claim")+" failed and not required to pass (--require-claim-pass)")
 	add(r.Claims == pack.Pass && failed > 0, Count(failed, "failed warning"))
-	add(r.Expectation("expiry").Code != "", "expired")
+	expiry := r.Expectation("expiry")
+	add(expiry.Code != "", "expired")
+	add(expiry.Expected != "" && expiry.Verdict == pack.Skipped, "no valid_until to check") // null passes, pack.md §4.8
 	add(r.Expectation("superseded").Code != "", "superseded")
 	add(!r.Pinned, "signer unpinned")
 	add(r.Anchor == pack.Skipped, "not anchored")

@@ -160,6 +160,9 @@ func TestAVerdictOfZeroNamesItsGaps(t *testing.T) {
 		"expired": func(r *Report) {
 			r.ExpectationResults = []pack.Expectation{{Name: "expiry", Verdict: pack.Skipped, Code: "E_PACK_EXPIRED"}}
 		},
+		"no valid_until to check": func(r *Report) {
+			r.ExpectationResults = []pack.Expectation{{Name: "expiry", Verdict: pack.Skipped, Expected: "not expired"}}
+		},
 		"superseded": func(r *Report) {
 			r.ExpectationResults = []pack.Expectation{{Name: "superseded", Verdict: pack.Skipped, Code: "E_PACK_SUPERSEDED"}}
 		},
