@@ -231,8 +231,8 @@ func TestWhatAWitnessAnswersIsTakenForWhatItIs(t *testing.T) {
 			return answer, nil
 		})
 		r, err := e.ask(context.Background(), client, policy, cp, past)
-		if len(r.cosignatures) != test.cosigned || (err == nil) != (test.cosigned > 0) || asked != test.asked {
-			t.Errorf("%s: %d cosignatures, asked %d times, %v", name, len(r.cosignatures), asked, err)
+		if len(r.cosignatures) != test.cosigned || r.named || (err == nil) != (test.cosigned > 0) || asked != test.asked {
+			t.Errorf("%s: %d cosignatures, named %t, asked %d times, %v", name, len(r.cosignatures), r.named, asked, err)
 		}
 		for _, c := range r.cosignatures {
 			if !strings.HasPrefix(c.Witness, "here.") {
@@ -247,6 +247,57 @@ func TestWhatAWitnessAnswersIsTakenForWhatItIs(t *testing.T) {
 		}
 		if e.known != want {
 			t.Errorf("%s: it is thought to know size %d, want %d", name, e.known, want)
+		}
+	}
+}
+
+// What a witness says of its size is believed as far as it can be, and what fails says nothing of it.
+func TestAWitnessIsAskedFromTheSizeThatItNames(t *testing.T) {
+	past, policy, cp, witnesses, _ := answering(t)
+	type step struct {
+		old         int64 // that it is asked from
+		status      int
+		contentType string
+		body        string
+	}
+	size := func(old int64, size string) step { return step{old, 409, "text/x.tlog.size", size + "\n"} }
+	cosigned := string(witnesses[0].Cosign(cp.Signed))
+	for name, test := range map[string]struct {
+		known int64
+		steps []step
+		named bool
+		good  bool
+		then  int64 // the size it is thought to know
+	}{
+		"it knows less":                        {2, []step{size(2, "1"), {1, 200, "text/plain", cosigned}}, true, true, 3},
+		"it knows nothing":                     {2, []step{size(2, "0"), {0, 200, "text/plain", cosigned}}, true, true, 3},
+		"it knows more than we thought":        {0, []step{size(0, "2"), {2, 200, "text/plain", cosigned}}, true, true, 3},
+		"it knows this tree":                   {1, []step{size(1, "3"), {3, 200, "text/plain", cosigned}}, true, true, 3},
+		"we thought that it knew more":         {9, []step{{3, 200, "text/plain", cosigned}}, false, true, 3},
+		"its size moves once more":             {0, []step{size(0, "1"), size(1, "2"), {2, 200, "text/plain", cosigned}}, true, true, 3},
+		"its size moves for ever":              {0, []step{size(0, "1"), size(1, "2"), size(2, "1")}, false, false, 1},
+		"it names a size, and fails":           {2, []step{size(2, "1"), {1, 503, "text/plain", ""}}, true, false, 1},
+		"it names a size, and cosigns nothing": {2, []step{size(2, "1"), {1, 200, "text/plain", ""}}, true, false, 1},
+		"it fails":                             {2, []step{{2, 503, "text/plain", ""}}, false, false, 2},
+		"it answers with a page":               {2, []step{{2, 200, "text/html", "<html>\n"}}, false, false, 2},
+		"it answers with a size in a page":     {2, []step{{2, 409, "text/html", "1\n"}}, false, false, 2},
+	} {
+		e := &endpoint{url: "https://witness.example", witnesses: []string{"here.ed"}, known: test.known}
+		asked := 0
+		r, err := e.ask(context.Background(), clientOf(func(r *http.Request) (*http.Response, error) {
+			body, err := io.ReadAll(r.Body)
+			must(t, err)
+			q, err := witness.ParseRequest(body)
+			if err != nil || asked >= len(test.steps) || q.OldSize != test.steps[asked].old {
+				t.Errorf("%s: question %d is %q, %v", name, asked+1, body, err)
+				return nil, errors.New("no answer")
+			}
+			s := test.steps[asked]
+			asked++
+			return response(s.status, s.contentType, strings.NewReader(s.body)), nil
+		}), policy, cp, past)
+		if r.named != test.named || (err == nil) != test.good || test.good != (len(r.cosignatures) == 1) || e.known != test.then || asked != len(test.steps) {
+			t.Errorf("%s: named %t, %d cosignatures, thought to know %d, asked %d times, %v", name, r.named, len(r.cosignatures), e.known, asked, err)
 		}
 	}
 }
