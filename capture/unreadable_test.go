@@ -1,0 +1,163 @@
+package capture
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+// writeOnly is a file with text that cannot be read: every read of it is an error.
+func writeOnly(t *testing.T, text string) *os.File {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "trace.jsonl")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	return file
+}
+
+// What cannot be read is not empty: a number would be given out twice, or a receipt be glued to another.
+func TestWhatCannotBeReadIsAnError(t *testing.T) {
+	const lines = `{"seq": 0, "_store_seq": 7}` + "\n" + `{"seq": 1}` + "\n"
+	file := writeOnly(t, lines)
+	if n, err := wholeLines(file, int64(len(lines)), maxBack); err == nil {
+		t.Errorf("whole lines: %d", n)
+	}
+	if end, err := lastLine(file); err == nil {
+		t.Errorf("last line: %+v", end)
+	}
+	for _, last := range []string{"{}", `{"seq": 1}`, `{"_store_seq": 1}`} {
+		end := ending{size: int64(len(lines)), last: parsed(t, last)}
+		if seq, storeSeq, err := end.next(file); err == nil {
+			t.Errorf("after %s: %d, %d", last, seq, storeSeq)
+		}
+	}
+	if seq, storeSeq, err := (ending{size: int64(len(lines)), last: parsed(t, `{"seq": 1, "_store_seq": 4}`)}).next(file); err != nil || seq != 2 || storeSeq != 5 {
+		t.Errorf("what is known needs no reading: %d, %d, %v", seq, storeSeq, err)
+	}
+	if n, err := (&Store{Dir: t.TempDir()}).takeNumbers(file, 0, 1); err == nil {
+		t.Errorf("the counter: %d", n)
+	}
+	trouble := errors.New("input/output error")
+	for text, want := range map[string]int{"": 0, lines: 2} {
+		read := 0
+		_, err := eachLine(io.MultiReader(strings.NewReader(text), iotest.ErrReader(trouble)), func(int, []byte, error) error { read++; return nil })
+		if !errors.Is(err, trouble) || read != want {
+			t.Errorf("after %d lines: %d read, %v", want, read, err)
+		}
+		if highest, without, err := highestIn(io.MultiReader(strings.NewReader(text), iotest.ErrReader(trouble)), "seq"); !errors.Is(err, trouble) {
+			t.Errorf("the highest number: %d, %t, %v", highest, without, err)
+		}
+	}
+	for name, path := range map[string]string{"missing": filepath.Join(t.TempDir(), "x"), "a directory": t.TempDir()} {
+		if highest, _, err := highestOf(path, "seq"); err == nil {
+			t.Errorf("%s: %d", name, highest)
+		}
+	}
+}
+
+// Another program may cut a file between our look at its size and our read.
+func TestAFileThatShrinksIsReadAsFarAsItGoes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "trace.jsonl")
+	if err := os.WriteFile(path, []byte("a\nb\nc"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for size := int64(0); size < 20; size++ {
+		want := min(size/2*2, 4)
+		if n, err := wholeLines(file, size, maxBack); err != nil || n != want {
+			t.Errorf("size %d: %d, %v; want %d", size, n, err, want)
+		}
+	}
+}
+
+func TestAReaderOfATraceMayStop(t *testing.T) {
+	s := newStore(t)
+	for range 5 {
+		emit(t, s, "t1")
+	}
+	trace, err := s.Open("t1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trace.Close()
+	for stop := 1; stop <= 6; stop++ {
+		read := 0
+		for _, err := range trace.All() { // going on after that would panic
+			if err != nil {
+				t.Fatal(err)
+			}
+			if read++; read == stop {
+				break
+			}
+		}
+		if read != min(stop, 5) {
+			t.Errorf("%d read, want %d", read, min(stop, 5))
+		}
+	}
+}
+
+func TestTheErrorOfABatchSaysWhichReceipt(t *testing.T) {
+	s := newStore(t)
+	good, bad := Draft{Type: "model_call"}, Draft{Type: "no such type"}
+	if _, err := s.Emit("t1", bad.Type, jcs.Value{}); err == nil || strings.Contains(err.Error(), "receipt 1") {
+		t.Errorf("one alone: %v", err)
+	}
+	for drafts, want := range map[*[]Draft]string{{bad, good}: "receipt 1: ", {good, bad}: "receipt 2: ", {good, good, bad, bad}: "receipt 3: "} {
+		if receipts, err := s.EmitAll("t1", *drafts); err == nil || receipts != nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%d receipts, %v; want %q", len(receipts), err, want)
+		}
+	}
+	if receipts, err := s.EmitAll("t1", nil); err != nil || receipts != nil {
+		t.Errorf("an empty batch: %v, %v", receipts, err)
+	}
+	if _, err := os.Stat(s.Dir); err == nil {
+		t.Error("a refused batch made the store")
+	}
+}
+
+// A store that is no directory, or has something else where a trace or a day should be.
+func TestAStoreOfOtherThingsIsAnError(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, home := range map[string]string{"a file": file, "below a file": filepath.Join(file, "below")} {
+		s := &Store{Dir: home}
+		if _, err := s.Emit("t1", "model_call", jcs.Value{}); err == nil {
+			t.Errorf("%s: emitted", name)
+		}
+		if trace, err := s.Open("t1"); err == nil {
+			t.Errorf("%s: opened %v", name, trace.Path)
+		}
+	}
+	for name, occupied := range map[string]string{"the day": noon.Format(dayForm), "the trace": noon.Format(dayForm) + "/t1.jsonl/x"} {
+		s := newStore(t)
+		path := filepath.Join(s.Dir, occupied)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Emit("t1", "model_call", jcs.Value{}); err == nil {
+			t.Errorf("something else is %s: emitted", name)
+		}
+	}
+}
