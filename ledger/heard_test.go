@@ -1,11 +1,18 @@
 package ledger
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -269,5 +276,90 @@ func TestAGuardFromABackupLearnsFromAWitnessWhatTheLogContinues(t *testing.T) {
 				t.Errorf("index %d", a.Entry.Index)
 			}
 		})
+	}
+}
+
+// Backups of everything, the guard too, are taken and restored at random while witnesses come and go.
+// The witnesses are honest, and two quorums need have none in common. However it falls out, every tree
+// ever published is the beginning of the largest one.
+func TestNoRestoredBackupEverPublishesASecondHistory(t *testing.T) {
+	for _, test := range []struct{ witnesses, quorum int }{{2, 1}, {3, 1}, {4, 2}} {
+		t.Run(fmt.Sprintf("%d of %d", test.quorum, test.witnesses), func(t *testing.T) {
+			t.Parallel()
+			random := rand.New(rand.NewPCG(uint64(test.witnesses), uint64(test.quorum)))
+			first := newWorld(t, test.witnesses, test.quorum)
+			// Created and published once, so that the copies have something to disagree about.
+			first.open()
+			first.add(0)
+			first.close()
+			past := map[int64][]tlog.Hash{} // all that was ever published
+			now, newest, backup := first, first, first.copyTo(t)
+			var largest int64
+			next, restored, gone := 1, 0, 0
+			for range 40 {
+				up := 0
+				for _, tw := range first.witnesses {
+					if random.IntN(2) == 0 {
+						tw.behave(down)
+					} else {
+						tw.behave(nil)
+						up++
+					}
+				}
+				patience := 20 * time.Second
+				if up < test.quorum { // it cannot be published: leave it in the tree, for the next start
+					patience = 20 * time.Millisecond
+				}
+				if random.IntN(2) == 0 {
+					now = backup.copyTo(t)
+					restored++
+				}
+				l, err := now.tryOpen()
+				if errors.Is(err, ErrGuard) { // as its operator is told
+					gone++
+					now = newest
+					continue
+				}
+				must(t, err)
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				_, _ = l.Add(ctx, manifest(t, next), pack.Source{}) // what is published counts, not who was told
+				cancel()
+				next++
+				now.close()
+				cp, err := now.cfg.Policy.OpenCheckpoint(now.file("../guard/checkpoint"))
+				must(t, err)
+				past[cp.Size] = append(past[cp.Size], cp.Root)
+				if cp.Size > largest {
+					largest, newest = cp.Size, now
+				}
+				newest.mustContain(past)
+				if random.IntN(2) == 0 {
+					backup = now.copyTo(t)
+				}
+			}
+			if largest < 3 || restored == 0 {
+				t.Errorf("size %d after %d restored backups shows nothing", largest, restored)
+			}
+			t.Logf("size %d, %d restored backups, %d of them refused at once", largest, restored, gone)
+		})
+	}
+}
+
+// mustContain checks that the closed log begins with every tree of past.
+func (w *world) mustContain(past map[int64][]tlog.Hash) {
+	w.t.Helper()
+	s, err := openStore(w.cfg.Dir)
+	must(w.t, err)
+	defer s.close()
+	now, err := s.treeState()
+	must(w.t, err)
+	for size, roots := range past {
+		want, err := s.rootOf(size, now.Size)
+		must(w.t, err)
+		for _, root := range roots {
+			if root != want {
+				w.t.Fatalf("a second history of size %d is published", size)
+			}
+		}
 	}
 }
