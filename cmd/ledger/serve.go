@@ -124,7 +124,16 @@ func listen(ctx context.Context, s cmd.Streams, address string, h http.Handler, 
 		return cmd.BadInput("choose another with --listen", "%v", err)
 	}
 	fmt.Fprintf(s.Out, "listening on http://%s\n", ln.Addr())
+	if beyondLoopback(ln.Addr()) {
+		log.Warn("this is plain HTTP, and other machines can reach it: put a TLS terminator before it, or listen on 127.0.0.1", "address", ln.Addr().String())
+	}
 	return serve(ctx, ln, h, log)
+}
+
+// beyondLoopback: another machine may reach the address.
+func beyondLoopback(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return ok && !tcp.IP.IsLoopback()
 }
 
 // trustedRoots are the roots of the timestamp authorities; nil for none. A ledger that asks for no

@@ -3,9 +3,11 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -329,5 +332,23 @@ func wantEmpty(t *testing.T, dir string) {
 	}
 	for _, f := range left {
 		t.Errorf("%s is left behind", f.Name())
+	}
+}
+
+func TestAPlainListenerBeyondLoopbackIsTold(t *testing.T) {
+	for address, want := range map[string]bool{"127.0.0.1:80": false, "127.8.8.8:80": false, "[::1]:80": false, "0.0.0.0:80": true, "[::]:80": true, "192.0.2.1:80": true} {
+		a, err := net.ResolveTCPAddr("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if beyondLoopback(a) != want {
+			t.Errorf("%s: expected %v", address, want)
+		}
+	}
+	var log bytes.Buffer
+	err := listen(t.Context(), cmd.Streams{Out: io.Discard}, "0.0.0.0:0", nil, slog.New(slog.NewTextHandler(&log, nil)),
+		func(_ context.Context, ln net.Listener, _ http.Handler, _ *slog.Logger) error { return ln.Close() })
+	if err != nil || !strings.Contains(log.String(), "plain HTTP") {
+		t.Errorf("%v, %s", err, &log)
 	}
 }
