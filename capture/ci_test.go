@@ -168,3 +168,40 @@ func TestNothingButThePathOfAGitURLIsKept(t *testing.T) {
 		}
 	}
 }
+
+func TestAVariableOfAnotherSystemSaysNothing(t *testing.T) {
+	got, notes, err := ReadCI("auto", environment("GITLAB_CI=true", "CI_COMMIT_SHA="+sha, "GITHUB_EVENT_NAME=pull_request", "GITHUB_SHA="+other))
+	if err != nil || len(notes) != 0 || got == nil || got.CommitSHA != sha {
+		t.Errorf("%+v, %q, %v", got, notes, err)
+	}
+}
+
+// Half of a name of a workflow is none.
+func TestAGitLabConfigurationIsNamedWithItsPlaceOrAsItIs(t *testing.T) {
+	for vars, want := range map[string]string{
+		"": "",
+		"CI_PROJECT_PATH=a/b CI_COMMIT_BRANCH=main":                                 "",
+		"CI_CONFIG_PATH=ci.yml":                                                     "ci.yml",
+		"CI_CONFIG_PATH=ci.yml CI_PROJECT_PATH=a/b":                                 "ci.yml",
+		"CI_CONFIG_PATH=ci.yml CI_COMMIT_BRANCH=main":                               "ci.yml",
+		"CI_CONFIG_PATH=ci.yml CI_PROJECT_PATH=a/b CI_COMMIT_TAG=v1":                "a/b/ci.yml@refs/tags/v1",
+		"CI_CONFIG_PATH=ci.yml@x/y CI_PROJECT_PATH=a/b CI_COMMIT_BRANCH=main":       "ci.yml@x/y",
+		"CI_CONFIG_PATH=https://x.example/c CI_PROJECT_PATH=a/b CI_COMMIT_BRANCH=m": "https://x.example/c",
+	} {
+		got, _, err := ReadCI("auto", environment(append(strings.Fields(vars), "GITLAB_CI=true", "CI_COMMIT_SHA="+sha)...))
+		if err != nil || got == nil || got.WorkflowRef != want {
+			t.Errorf("%s: %+v, %v; want %q", vars, got, err, want)
+		}
+	}
+}
+
+func TestALongValueIsCutInANote(t *testing.T) {
+	for n, want := range map[int]string{0: `""`, 79: `"` + strings.Repeat("x", 79) + `"`, 80: `"` + strings.Repeat("x", 80) + `"`, 81: `"` + strings.Repeat("x", 80) + `"...`} {
+		if got := printable(strings.Repeat("x", n)); got != want {
+			t.Errorf("%d bytes: %s", n, got)
+		}
+	}
+	if got := printable("\x1b[2Jé"); got != `"\x1b[2J\u00e9"` {
+		t.Errorf("%s", got)
+	}
+}

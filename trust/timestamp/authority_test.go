@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"math/big"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -205,6 +206,10 @@ func TestParseAuthorityReadsExactlyWhatMarshalPEMWrites(t *testing.T) {
 	text, err := a.MarshalPEM()
 	if err != nil {
 		t.Fatal(err)
+	}
+	const certificate = `-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----\n`
+	if !regexp.MustCompile(`^` + certificate + certificate + `-----BEGIN PRIVATE KEY-----\n[A-Za-z0-9+/=\n]+-----END PRIVATE KEY-----\n$`).Match(text) {
+		t.Errorf("the file is not two certificates and a key in PEM")
 	}
 	again, err := ParseAuthority(text)
 	if err != nil {
