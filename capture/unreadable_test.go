@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -160,4 +161,46 @@ func TestAStoreOfOtherThingsIsAnError(t *testing.T) {
 			t.Errorf("something else is %s: emitted", name)
 		}
 	}
+}
+
+func TestALineHasABoundThatCostsNoMemory(t *testing.T) {
+	for n, good := range map[int]bool{maxLine - 1: true, maxLine: true, maxLine + 1: false} { // with its newline
+		line := strings.Repeat("x", n-1) + "\n"
+		for _, before := range []string{"", "a\n", strings.Repeat("y", 100_000) + "\n"} {
+			want := strings.Count(before, "\n") + 1
+			read := 0
+			torn, err := eachLine(strings.NewReader(before+line+"b\n"), func(number int, text []byte, err error) error {
+				if read++; number != read || (number == want) && (err == nil) != good {
+					t.Errorf("line of %d bytes, the %d. read, as number %d: %v", n, read, number, err)
+				}
+				if number == want && good && len(text) != n-1 {
+					t.Errorf("line of %d bytes: %d read", n, len(text))
+				}
+				return nil
+			})
+			if err != nil || torn != 0 || read != want+1 {
+				t.Errorf("line of %d bytes: %d lines read, %d bytes torn, %v", n, read, torn, err)
+			}
+		}
+	}
+	const length = 16 * maxLine
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	torn, err := eachLine(io.LimitReader(endless{}, length), func(int, []byte, error) error { return errors.New("there is no line") })
+	runtime.ReadMemStats(&after)
+	if err != nil || torn != length {
+		t.Errorf("%d bytes torn, %v", torn, err)
+	}
+	if cost := after.TotalAlloc - before.TotalAlloc; cost > 8*maxLine {
+		t.Errorf("a line of %d bytes took %d bytes of memory", length, cost)
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'x'
+	}
+	return len(p), nil
 }
