@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gofrs/flock"
+
+	"github.com/Haserjian/assay-ledger/ledger/index"
 	"github.com/Haserjian/assay-ledger/pack"
 )
 
@@ -61,6 +65,12 @@ func (c *children) count() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.list)
+}
+
+func (c *children) first() *exec.Cmd {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.list[0]
 }
 
 // kill kills the latest child that was started; Process is set once add has answered.
@@ -156,8 +166,12 @@ func TestAPanicOfTesseraEndsTheChildOnly(t *testing.T) {
 	lock := w.path(".state/treeState.lock")
 	must(t, os.Remove(lock))
 	must(t, os.Mkdir(lock, 0o700))
-	if _, err := l.Add(t.Context(), manifest(t, 1), pack.Source{}); !errors.Is(err, ErrStorage) {
+	_, err := l.Add(t.Context(), manifest(t, 1), pack.Source{})
+	if !errors.Is(err, ErrStorage) || !strings.Contains(err.Error(), "panic: ") || !strings.Contains(err.Error(), "treeState.lock") {
 		t.Errorf("add: %v", err)
+	}
+	if c.first().ProcessState == nil { // or it could write what was just called unknown
+		t.Error("the submitter heard of it before the child was gone")
 	}
 	eventually(t, "health says why", func() bool {
 		err := l.Health(t.Context())
@@ -225,13 +239,61 @@ func TestAKilledAppenderIsStartedAgainAndLogsNothingTwice(t *testing.T) {
 	}
 }
 
+func TestAChildHoldsItsLockAsLongAsItLives(t *testing.T) {
+	w := newWorld(t, 0, 0, inChild(&children{}))
+	a := w.newAppender()
+	if _, err := a.add([]byte("leaf")); err != nil {
+		t.Fatal(err)
+	}
+	lock := flock.New(w.path(appenderLock), flock.SetFlag(os.O_RDONLY))
+	if locked, err := lock.TryLock(); locked || err != nil {
+		t.Errorf("locked %v, %v", locked, err)
+	}
+	a.close()
+	if locked, err := lock.TryLock(); !locked || err != nil {
+		t.Errorf("after the end: locked %v, %v", locked, err)
+	}
+	// The next child waits for whoever holds it, and ends while it waits if it must.
+	b := w.newAppender()
+	ended := make(chan struct{})
+	go func() { b.close(); close(ended) }()
+	eventually(t, "a child that waits ends with its appender", func() bool {
+		select {
+		case <-ended:
+			return true
+		default:
+			return false
+		}
+	})
+	must(t, lock.Unlock())
+}
+
+// Who comes between two children waits for the next one.
+func TestADeathOfAChildThatWorkedRefusesNothing(t *testing.T) {
+	c := &children{}
+	w := newWorld(t, 0, 0, inChild(c))
+	a := w.newAppender()
+	defer a.close()
+	if _, err := a.add([]byte("leaf")); err != nil {
+		t.Fatal(err)
+	}
+	c.kill(t)
+	eventually(t, "another child adds", func() bool {
+		_, err := a.add([]byte("leaf"))
+		if errors.Is(err, errUntouched) {
+			t.Fatalf("refused: %v", err)
+		}
+		return err == nil && c.count() == 2
+	})
+}
+
 func TestACloseEndsTheChild(t *testing.T) {
 	c := &children{}
 	w := newWorld(t, 0, 0, inChild(c))
 	w.open()
 	w.add(0)
 	w.close()
-	if state := c.list[0].ProcessState; c.count() != 1 || state == nil || !state.Success() {
+	if state := c.first().ProcessState; c.count() != 1 || state == nil || !state.Success() {
 		t.Errorf("%d children, the first ended with %v", c.count(), state)
 	}
 	must(t, awaitNoAppender(t.Context(), w.cfg.Dir))
@@ -245,15 +307,17 @@ func TestALogWaitsForTheAppenderOfAKilledProcess(t *testing.T) {
 	w.close()
 	unlock, err := lockAppender(w.cfg.Dir) // as an orphan would that finishes its batch
 	must(t, err)
-	opened := make(chan error, 1)
-	go func() { opened <- awaitNoAppender(t.Context(), w.cfg.Dir) }()
-	select {
-	case err := <-opened:
-		t.Fatalf("it did not wait: %v", err)
-	case <-time.After(50 * time.Millisecond):
+	x, err := index.Open(filepath.Join(w.dir, "another index"), testOrigin)
+	must(t, err)
+	defer x.Close()
+	cfg := w.cfg
+	cfg.Index = x
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := Open(ctx, cfg); err == nil || !strings.Contains(err.Error(), "another process still writes") {
+		t.Errorf("while it lives: %v", err)
 	}
 	unlock()
-	must(t, <-opened)
 	w.open()
 	w.add(1)
 }
@@ -373,7 +437,7 @@ func TestAnAppenderThatDoesNotAnswerIsTrouble(t *testing.T) {
 	if _, err := a.add([]byte("leaf")); err != nil || a.trouble() != nil {
 		t.Fatal(err, a.trouble())
 	}
-	must(t, c.list[0].Process.Signal(syscall.SIGSTOP))
+	must(t, c.first().Process.Signal(syscall.SIGSTOP))
 	added := make(chan error, 1)
 	go func() { _, err := a.add([]byte("another")); added <- err }()
 	eventually(t, "it is given to the child", func() bool {
@@ -388,7 +452,7 @@ func TestAnAppenderThatDoesNotAnswerIsTrouble(t *testing.T) {
 	if err := a.trouble(); err == nil || !strings.Contains(err.Error(), "has not answered for 11s") {
 		t.Errorf("trouble: %v", err)
 	}
-	must(t, c.list[0].Process.Signal(syscall.SIGCONT))
+	must(t, c.first().Process.Signal(syscall.SIGCONT))
 	if err := <-added; err != nil || a.trouble() != nil {
 		t.Error(err, a.trouble())
 	}

@@ -313,9 +313,8 @@ func Open(ctx context.Context, cfg Config) (_ *Log, err error) {
 	if err := l.follower.begin(ctx, now.Size); err != nil && (ctx.Err() != nil || errors.Is(err, errDamaged)) {
 		return nil, fmt.Errorf("bringing the index to the log's size: %w", err)
 	} else if err != nil {
-		// What it has is served. As after a write that failed, nothing new is logged before it has
-		// the whole tree; the follower goes on trying.
-		l.failures++
+		// What it has is served. What it does not find is believed only when it has the whole tree, so
+		// nothing new is logged before; the follower goes on trying.
 		cfg.Log.Error("the index cannot be brought to the log's size", "size", now.Size, "indexed", l.follower.size.Load(), "err", err)
 	}
 	if err := l.spool.load(); err != nil {
