@@ -171,10 +171,11 @@ func (l *Lock) readCards(broken *LockError) {
 func lockedCard(entry jcs.Value) (Card, error) {
 	id, name := str(entry, "id"), str(entry, "name")
 	claims, own := entry.Get("claims")
+	if twin := lookalike(id); twin != "" {
+		return Card{}, fmt.Errorf("id %s looks like the built-in %s, and is another: name it otherwise", quote(id), twin)
+	}
 	for _, builtin := range BuiltinCards() {
 		switch {
-		case builtin.ID != id && strings.EqualFold(builtin.ID, id):
-			return Card{}, fmt.Errorf("id %s differs from the built-in %s only by case", quote(id), builtin.ID)
 		case builtin.ID != id:
 		case own:
 			return Card{}, fmt.Errorf("%s is built in and takes no claims from a lock", id)

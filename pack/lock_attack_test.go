@@ -71,7 +71,7 @@ func TestAtk_K04_ABuiltInCardCannotBeShadowed(t *testing.T) {
 	}
 	refuseLock(t, "other claims", forge("receipt_completeness", "Receipt Completeness", claims), "takes no claims from a lock")
 	refuseLock(t, "other hash", forge("receipt_completeness", "Receipt Completeness"), "have the hash")
-	refuseLock(t, "another case", forge("Receipt_Completeness", "Receipt Completeness", claims), "only by case")
+	refuseLock(t, "another case", forge("Receipt_Completeness", "Receipt Completeness", claims), "looks like the built-in receipt_completeness")
 	refuseLock(t, "a homoglyph", forge("r\u0435ceipt_completeness", "Receipt Completeness", claims), "printable ASCII")
 	refuseLock(t, "a zero width space", forge("receipt_completeness\u200b", "Receipt Completeness", claims), "printable ASCII")
 	refuseLock(t, "no definition", forge("acme.calls", "Calls"), "its claims are not in the lock")

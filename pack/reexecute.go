@@ -291,6 +291,7 @@ func (v *verifier) reexecute() {
 		v.found.add(eTamper, problem, "the claims give %s, and other results than those attested, which is %s", claimVerdict(results), v.m.Attestation.ClaimCheck)
 	}
 	v.r.ClaimResults, v.r.ClaimsReexecuted, v.r.Cards = results, again, v.claims.cards
+	v.nameSources(v.claims.cards)
 }
 
 // signersWord replaces the results that cannot be found again here by those of the report, and reports

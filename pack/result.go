@@ -55,6 +55,7 @@ const (
 	wTime          = "W_TIME_CONTRADICTION"
 	wBreakglass    = "W_BREAKGLASS"
 	wReport        = "W_REPORT"
+	wLookalike     = "W_CARD_LOOKALIKE"
 	wMore          = "W_MORE_FINDINGS"
 )
 
@@ -189,6 +190,7 @@ type Result struct {
 	ExpectationResults []Expectation     // those asked for, and what the pack says unasked of its expiry and successor
 	Coverage           *CoverageResult   // nil without Options.Contract, and for a pack that is not intact
 	Cards              []Card            // whose claims were executed again; nil if no definitions were found
+	Sources            []CardSource      // of Cards: whose each of them is
 	Log                *trust.Checkpoint // when the proof holds: Anchor is PASS then, unless the time that was asked for does not hold
 	Logged             *Logged           // likewise
 	Timed              Verdict           // whether a token that TSARoots believe says when; SKIPPED if nobody asked, or nothing is logged

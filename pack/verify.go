@@ -35,7 +35,7 @@ func Verify(fsys fs.FS, o Options) (*Result, error) {
 			r.Coverage = v.cover.result(o.MinCoverage)
 		}
 	} else {
-		r.ClaimResults, r.ClaimsReexecuted, r.Cards, r.Asked = nil, false, nil, nil
+		r.ClaimResults, r.ClaimsReexecuted, r.Cards, r.Sources, r.Asked = nil, false, nil, nil, nil
 	}
 	if v.m != nil {
 		v.expectations()

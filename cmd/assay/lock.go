@@ -325,12 +325,20 @@ func (f *lockFlags) told(s cmd.Streams, c *cobra.Command, l *pack.Lock) error {
 	if _, any := l.Signers(); any {
 		fmt.Fprintf(s.Err, "note: any key may sign; --signer-allowlist names those that may\n")
 	}
+	warnIdle(s, l)
 	if f.json {
 		members := append([]jcs.Member{jcs.M("output", jcsText(f.out))}, lockMembers(l)...)
 		return printJSON(s.Out, answer("lock "+c.Name(), "ok", cmd.ExitPass, members...))
 	}
 	_, err := io.WriteString(s.Out, "wrote   "+cmd.Safe(f.out)+"\n"+lockText(l))
 	return err
+}
+
+// warnIdle says that a lock demands claims which no pack can fail.
+func warnIdle(s cmd.Streams, l *pack.Lock) {
+	if !pack.CanFail(l.Cards()) {
+		fmt.Fprintf(s.Err, "warning: nothing in this lock can fail: every claim is a warning, so the claims of every pack pass; a claim of severity critical can fail\n")
+	}
 }
 
 // lockMembers is what a lock says, for a machine.
@@ -354,6 +362,7 @@ func lockMembers(l *pack.Lock) []jcs.Member {
 		jcs.M("claim_set_hash", jcs.Str(l.ClaimSetHash())),
 		jcs.M("signer_mode", jcs.Str(mode)),
 		jcs.M("allowed_fingerprints", keys),
+		jcs.M("claims_can_fail", jcs.Boolean(pack.CanFail(l.Cards()))),
 		jcs.M("lock_sha256", jcs.Str(fmt.Sprintf("%x", l.Digest()))),
 	}
 }
@@ -405,6 +414,7 @@ valid, 2 if it is not, and 3 if there is none.`,
 				s.HintFormat(path)
 				return cmd.Judged(cmd.ExitTampered, err)
 			}
+			warnIdle(s, l)
 			if asJSON {
 				members := append([]jcs.Member{jcs.M("path", jcsText(path)), jcs.M("issues", jcs.Arr())}, lockMembers(l)...)
 				return printJSON(s.Out, answer("lock check", "ok", cmd.ExitPass, members...))

@@ -239,6 +239,10 @@ func (w *world) shapes() {
 	c := run("custom_01", "allow", 1)
 	c.Cards = []pack.Card{custom}
 	w.add("custom_01", "", "a custom card travels with the pack and is executed again", honest(c), passes("PASS"), gate)
+	posing := run("custom_02", "", 1)
+	posing.Cards = []pack.Card{{ID: "guardian-enforcement", Name: "Guardian Enforcement", Claims: []pack.Claim{
+		{ID: "guardian_verdict_present", Check: "receipt_count_ge", Severity: "critical", Params: jcs.Obj(jcs.M("min_count", jcs.Int(0)))}}}}
+	w.add("custom_02", "K04", "the signer's own card, which cannot fail, under an id that reads like a built-in's: it passes, and that is told", honest(posing), passes("PASS", "W_CARD_LOOKALIKE"), gate)
 	breakglass := run("claimfail_03", "allow", 1)
 	breakglass.Receipts = append(breakglass.Receipts, line("claimfail_03", 2, pack.BreakglassType, `"reason":"on call"`))
 	w.add("claimfail_03", "", "honest failure: a breakglass receipt, and the card that forbids it",
@@ -705,6 +709,22 @@ func (w *world) locks() {
 	shadow.Members = append(slices.Clone(shadow.Members), jcs.M("claims", jcs.Arr(parse(`{"claim_id":"nothing","description":"","check":"receipt_count_ge","params":{"min_count":0},"severity":"warning"}`))))
 	with("k04_shadow.lock", anybody, "run_cards", jcs.Arr(shadow, entries[1]))
 	use("k04_shadow", "K04", "a built-in id with claims of its own", "k04_shadow.lock", refused)
+	posing := shadow
+	posing.Members = slices.Clone(posing.Members)
+	nothing := get(posing, "claims")
+	digest, err := jcs.AppendPack(nil, nothing)
+	if err != nil {
+		panic(err)
+	}
+	sum := jcs.Str(hexSum(digest))
+	composite, err := jcs.AppendPack(nil, jcs.Arr(sum))
+	if err != nil {
+		panic(err)
+	}
+	posing = set(set(posing, "id", jcs.Str("receipt-completeness")), "claim_set_hash", sum)
+	v := set(set(parse(string(anybody)), "run_cards", jcs.Arr(posing)), "claim_set_hash", sum)
+	with("k04_lookalike.lock", pretty(v), "run_cards_composite_hash", jcs.Str(hexSum(composite)))
+	use("k04_lookalike", "K04", "a card that cannot fail, under an id that reads like a built-in's", "k04_lookalike.lock", refused)
 	with("k04_hash.lock", anybody, "run_cards", jcs.Arr(set(entries[0], "claim_set_hash", jcs.Str(strings.Repeat("0", 64))), entries[1]))
 	use("k04_hash", "K04", "a card of another hash under the same id", "k04_hash.lock", refused)
 	with("k07.lock", anybody, "run_cards", jcs.Arr(parse(`{"id":"acme.coverage","name":"Coverage","claim_set_hash":"`+strings.Repeat("0", 64)+`",`+

@@ -101,7 +101,7 @@ func honest(s pack.Spec) files {
 		f[file.Name] = file.Data
 	}
 	delete(f, "_unsigned/PACK_SUMMARY.md")
-	if !slices.ContainsFunc(s.Cards, func(c pack.Card) bool { return strings.HasPrefix(c.ID, "acme.") }) {
+	if !slices.ContainsFunc(s.Cards, func(c pack.Card) bool { return !builtIn(c.ID) }) {
 		delete(f, "_unsigned/run_cards.json") // every verifier knows the built-in cards
 	}
 	m := f.parsed(manifest)
@@ -111,6 +111,10 @@ func honest(s pack.Spec) files {
 	f[report] = pinnedReport(m, f.parsed(report))
 	f[transcript] = []byte("# Conformance corpus\n\nThis transcript is covered by the signature. Nothing parses it.\n")
 	return resigned(f, m, s.Signer.(key))
+}
+
+func builtIn(id string) bool {
+	return slices.ContainsFunc(pack.BuiltinCards(), func(c pack.Card) bool { return c.ID == id })
 }
 
 // pinnedReport is a verify_report.json with the members that a verifier compares.

@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"strings"
+
+	"github.com/Haserjian/assay-ledger/pack"
 )
 
 // colours are those of cli.md §1.4.
@@ -28,11 +30,22 @@ func (r *Report) Badge() []byte {
 			continue
 		}
 		word := badgeWord(c)
+		if c.Name == "claims" && c.Verdict == wordPass {
+			switch {
+			case r.cannotFail():
+				word = "CANNOT FAIL"
+			case r.signersOwn() > 0:
+				word = "PASS OF OWN CHECKS"
+			}
+		}
 		if x > 0 {
 			x += 3 // between two channels, which are two verdicts
 		}
 		add(c.Name, "#484848")
 		add(word, colours[c.Verdict])
+		if c.Name == "claims" {
+			word += r.badgeCards()
+		}
 		words = append(words, c.Name+" "+word)
 	}
 	title := xmlText(strings.Join(words, " | "))
@@ -55,6 +68,27 @@ func (r *Report) Badge() []byte {
 	}
 	w.WriteString("  </g>\n</svg>\n")
 	return []byte(w.String())
+}
+
+// badgeCards names in the title the cards that are built in, pinned or given, and counts the signer's own: no
+// text of the pack is in a badge.
+func (r *Report) badgeCards() string {
+	if len(r.Cards) == 0 || !r.intact() {
+		return ""
+	}
+	var names []string
+	for i, c := range r.Cards {
+		if source := r.Sources[i]; source != pack.SourceSigner {
+			names = append(names, c.ID+" "+string(source))
+		}
+	}
+	if n := r.signersOwn(); n > 0 {
+		names = append(names, fmt.Sprintf("%d of the signer's own", n))
+	}
+	if r.cannotFail() {
+		names = append(names, "none can fail")
+	}
+	return " (" + strings.Join(names, ", ") + ")"
 }
 
 // badgeWord is the word of pack.md for the two channels that always stand there, in the plainest form.

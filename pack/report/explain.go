@@ -93,6 +93,12 @@ func (r *Report) Proves() []Text {
 		list = append(list, say("of %s that the pack declares, %d hold on these receipts: they were executed again here, not believed",
 			word(Count(len(r.ClaimResults), "check")), passed))
 	}
+	if n := r.signersOwn(); n > 0 {
+		list = append(list, say("of the cards of these checks %d came with the pack, unsigned: what they ask is what its signer chose to ask", n))
+	}
+	if r.cannotFail() {
+		list = append(list, say("the claims would pass whatever the receipts say: every declared check is a warning"))
+	}
 	if r.Lock != nil && r.Result.Lock == pack.Pass {
 		list = append(list, say("the pack declares the checks, and the form, that the lock demands"))
 	}
@@ -200,6 +206,9 @@ func (r *Report) Explain() []Section {
 	}
 	if !r.intact() {
 		happened = []Text{say("not told: this pack is not what somebody signed. Nothing in it can be relied on")}
+	}
+	for i, c := range r.Cards {
+		claims = append(claims, say("card %s, %s: %s", c.ID, word(r.Sources[i]), word(Count(len(c.Claims), "check"))))
 	}
 	for _, c := range r.ClaimResults {
 		claims = append(claims, claimLine(c))

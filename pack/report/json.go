@@ -453,6 +453,9 @@ func (r *Report) ours() []jcs.Member {
 		sum := m.Digest()
 		members = append(members, jcs.M("manifest_sha256", jcs.Str(hex.EncodeToString(sum[:]))))
 	}
+	if r.ClaimsReexecuted {
+		members = append(members, jcs.M("cards", r.cardObjects()), jcs.M("claims_can_fail", jcs.Boolean(!r.cannotFail())))
+	}
 	if r.MaxAgeHours > 0 {
 		members = append(members, jcs.M("max_age_hours", jcs.Float(r.MaxAgeHours)))
 	}
@@ -499,6 +502,18 @@ func (r *Report) expectationResults() jcs.Value {
 	}
 	return v
 }
+
+// cardObjects are the cards whose claims were executed again, and whose each of them is.
+func (r *Report) cardObjects() jcs.Value {
+	v := jcs.Arr()
+	for i, c := range r.Cards {
+		v.Items = append(v.Items, jcs.Obj(jcs.M("id", jcs.Str(c.ID)), jcs.M("name", jcs.Str(c.Name)), jcs.M("source", jcs.Str(sourceWords[r.Sources[i]])),
+			jcs.M("claim_set_hash", jcs.Str(pack.ClaimSetHash([]pack.Card{c}))), jcs.M("claims", jcs.Int(int64(len(c.Claims))))))
+	}
+	return v
+}
+
+var sourceWords = map[pack.CardSource]string{pack.SourceBuiltIn: "builtin", pack.SourceLock: "lock", pack.SourceGiven: "caller", pack.SourceSigner: "signer"}
 
 func (r *Report) signerObject() jcs.Value {
 	if r.Manifest == nil {
@@ -582,7 +597,7 @@ func (r *Report) allFindings() jcs.Value {
 
 func channelOfWarning(code string) string {
 	switch code {
-	case "W_CLAIMS_NOT_REEXECUTED", "W_RUN_CARDS_IGNORED", "W_BREAKGLASS":
+	case "W_CLAIMS_NOT_REEXECUTED", "W_RUN_CARDS_IGNORED", "W_BREAKGLASS", "W_CARD_LOOKALIKE":
 		return "claims"
 	case "W_ANCHOR_NOT_CHECKED", "W_NO_TIMESTAMP", "W_TIME_CONTRADICTION":
 		return "anchor"

@@ -178,7 +178,41 @@ func (r *Report) claimText() Text {
 	case !r.ClaimsReexecuted:
 		return say("says the signer; not executed again, because the definitions are not here (--run-card)")
 	}
-	return say("%d of %d checks hold, executed again", passed, len(r.ClaimResults))
+	text := say("%d of %d checks hold, executed again", passed, len(r.ClaimResults))
+	if len(r.Cards) > 0 {
+		text = say("%s; %s", text, r.cardsText())
+	}
+	if r.cannotFail() {
+		text = say("%s; none of them can fail the claims: all are warnings", text)
+	}
+	return text
+}
+
+// cannotFail reports that whatever the checks came to, the claims would pass.
+func (r *Report) cannotFail() bool { return len(r.Cards) > 0 && !pack.CanFail(r.Cards) }
+
+// cardsText names the cards that were executed, and whose each of them is.
+func (r *Report) cardsText() Text {
+	const most = 8
+	var names []Text
+	for i, c := range r.Cards {
+		if i == most {
+			names = append(names, say("%d more", len(r.Cards)-most))
+			break
+		}
+		names = append(names, say("%s (%s)", c.ID, word(r.Sources[i])))
+	}
+	return say("cards: %s", names)
+}
+
+// signersOwn is how many cards came with the pack, unsigned.
+func (r *Report) signersOwn() (n int) {
+	for _, s := range r.Sources {
+		if s == pack.SourceSigner {
+			n++
+		}
+	}
+	return n
 }
 
 // AnchorText says in one line what a log vouches for, and when.
@@ -300,6 +334,8 @@ func (r *Report) gaps() (list []string) {
 	add(r.Anchor == pack.Pass && r.Time == nil, "anchored without a time that was checked")
 	add(r.Claims == pack.Skipped, "no checks declared")
 	add(r.Claims == pack.Pass && !r.ClaimsReexecuted, "claims not executed here")
+	add(r.Claims == pack.Pass && r.cannotFail(), "no check that can fail")
+	add(r.signersOwn() > 0, Count(r.signersOwn(), "card")+" of the signer's own")
 	add(r.Evidence() == 0, Count(r.Evidence(), "receipt"))
 	return list
 }

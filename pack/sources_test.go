@@ -1,0 +1,102 @@
+package pack
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestIdsThatReadLikeABuiltInOnesAreFound(t *testing.T) {
+	for id, twin := range map[string]string{
+		"guardian_enforcement": "", "guardian-enforcement": "guardian_enforcement", "guardian_enforcement ": "guardian_enforcement",
+		" guardian enforcement": "guardian_enforcement", "Guardian_Enforcement": "guardian_enforcement", "guardian\u2010enforcement": "guardian_enforcement",
+		"gu\u0430rdian_enforcement": "guardian_enforcement", "guard1an_enforcement": "guardian_enforcement", "guardianenforcement": "guardian_enforcement",
+		"guardian_enforcment": "guardian_enforcement", "guardian_enforcements": "guardian_enforcement", "gaurdian_enforcement": "guardian_enforcement",
+		"guardian_enforcement\u200b": "guardian_enforcement", "\uff47uardian_enforcement": "guardian_enforcement", "no-breakglass": "no_breakglass", "n0_breakglass": "no_breakglass",
+		"acme.guardian_enforcement": "", "guardian": "", "acme.tokens": "", "my_card": "", "coverage": "", "guardian_enforcement_strict": "", "": "",
+	} {
+		if got := lookalike(id); got != twin {
+			t.Errorf("%q: %q, want %q", id, got, twin)
+		}
+	}
+	for _, card := range BuiltinCards() {
+		for i := range card.ID {
+			if id := card.ID[:i] + "q" + card.ID[i+1:]; card.ID[i] != '_' && lookalike(id) != card.ID {
+				t.Errorf("%q is not seen to look like %s", id, card.ID)
+			}
+		}
+	}
+}
+
+// always is a card that no run can fail, under an id.
+func always(t testing.TB, id, severity string) Card {
+	t.Helper()
+	card := oneCard(t, "receipt_count_ge", `{"min_count":0}`)
+	card.ID, card.Claims[0].Severity = id, severity
+	return card
+}
+
+func TestALockRefusesCardsThatReadLikeABuiltIn(t *testing.T) {
+	for _, id := range []string{"guardian-enforcement", "guardian_enforcement ", "Guardian_Enforcement", "receipt_completenes"} {
+		_, err := NewLock(LockSpec{Cards: []Card{always(t, id, "critical")}, At: builtAt})
+		if err == nil || !strings.Contains(err.Error(), "looks like the built-in ") {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+	if _, err := NewLock(LockSpec{Cards: []Card{always(t, "acme.guardian_enforcement", "critical")}, At: builtAt}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAResultSaysWhoseItsChecksAre(t *testing.T) {
+	s := smallSpec(t)
+	own := always(t, "guardian-enforcement", "critical")
+	s.Cards = []Card{builtin("receipt_completeness"), own}
+	files := mustBuild(t, s).FS()
+	lock, err := NewLock(LockSpec{Cards: []Card{always(t, "acme.always", "critical")}, At: builtAt})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pinned := smallSpec(t)
+	pinned.Cards = []Card{always(t, "acme.always", "critical")}
+	pinnedFiles := mustBuild(t, pinned).FS()
+	for name, c := range map[string]struct {
+		files memFS
+		o     Options
+		want  []CardSource
+		warns bool
+	}{
+		"alone":             {files.(memFS), Options{}, []CardSource{SourceBuiltIn, SourceSigner}, true},
+		"given":             {files.(memFS), Options{Cards: []Card{own}}, []CardSource{SourceBuiltIn, SourceGiven}, true},
+		"pinned":            {pinnedFiles.(memFS), Options{Lock: lock}, []CardSource{SourceLock}, false},
+		"unpinned":          {pinnedFiles.(memFS), Options{}, []CardSource{SourceSigner}, false},
+		"pinned and given":  {pinnedFiles.(memFS), Options{Lock: lock, Cards: pinned.Cards}, []CardSource{SourceLock}, false},
+		"another of the id": {files.(memFS), Options{Cards: []Card{always(t, "guardian-enforcement", "warning")}}, []CardSource{SourceBuiltIn, SourceSigner}, true},
+	} {
+		c.o.Now = builtAt
+		r := mustVerify(t, c.files, c.o)
+		warned := slices.ContainsFunc(r.Warnings, func(f Finding) bool { return f.Code == wLookalike })
+		if !slices.Equal(r.Sources, c.want) || warned != c.warns || r.Integrity != Pass {
+			t.Errorf("%s: %q, warned %t: %v", name, r.Sources, warned, r.Warnings)
+		}
+	}
+	broken := files.(memFS)
+	broken[transcriptName] = []byte("x")
+	if r := mustVerify(t, broken, Options{Now: builtAt}); r.Sources != nil || r.Cards != nil {
+		t.Errorf("of a pack that is not intact: %v", r.Sources)
+	}
+}
+
+func TestWarningsAloneCannotFail(t *testing.T) {
+	warning, odd := always(t, "a", "WARNING"), always(t, "c", "unheard")
+	for want, cards := range map[bool][][]Card{
+		false: {nil, {warning}, {builtin("schema_consistency"), warning}},
+		true:  {{always(t, "b", "critical")}, {warning, builtin("no_breakglass")}, {odd}},
+	} {
+		for _, list := range cards {
+			if CanFail(list) != want {
+				t.Errorf("%v can fail: %t", list, !want)
+			}
+		}
+	}
+}
