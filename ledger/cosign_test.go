@@ -339,6 +339,42 @@ func TestOnlyOurOwnSignatureIsEvidence(t *testing.T) {
 	}
 }
 
+// A size above ours is a claim. What the witness shows decides, as after a refusal.
+func TestALargerSizeThatAWitnessNamesIsAClaim(t *testing.T) {
+	past, policy, cp, _, world := answering(t)
+	larger, err := world.cfg.Signer.Sign(testOrigin, 4, cp.Root)
+	must(t, err)
+	for name, test := range map[string]struct {
+		size   string
+		shown  string
+		forked bool
+	}{
+		"one more, and shows nothing":           {"4", "", false},
+		"a huge one, and shows nothing":         {"9223372036854775807", "", false},
+		"one more, and shows our tree":          {"4", string(cp.Signed), false},
+		"one more, and shows our signature":     {"4", string(larger), true},
+		"another one, and shows our signature":  {"7", string(larger), true},
+		"one more, and what it shows is forged": {"4", strings.Replace(string(larger), "\n4\n", "\n5\n", 1), false},
+	} {
+		e := &endpoint{url: "https://witness.example", witnesses: []string{"here.ed"}, known: 2}
+		posted, fetched := 0, 0
+		r, err := e.ask(context.Background(), clientOf(func(r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodPost {
+				posted++
+				return response(409, "text/x.tlog.size", strings.NewReader(test.size+"\n")), nil
+			}
+			fetched++
+			return response(200, "text/plain", strings.NewReader(test.shown)), nil
+		}), policy, cp, past)
+		if err == nil || r.named || len(r.cosignatures) != 0 || errors.Is(err, errForked) != test.forked || posted != 1 || fetched != 1 || e.known != 2 {
+			t.Errorf("%s: named %t, asked %d times, looked %d times, thought to know %d: %v", name, r.named, posted, fetched, e.known, err)
+		}
+		if !test.forked && !strings.Contains(err.Error(), "it claims size "+test.size) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // A witness that refuses our tree may know better than we do, or lie: only what carries our own
 // signature says which.
 func TestARefusalIsEvidenceOnlyWithOurSignatureOfAnotherPast(t *testing.T) {
