@@ -107,7 +107,7 @@ func startTessera(cfg tesseraConfig, log *slog.Logger) (_ *tessera.Appender, sto
 		return nil, nil, err
 	}
 	options := tessera.NewAppendOptions().
-		WithCheckpointSigner(nobody(cfg.Origin)).
+		WithCheckpointSigner(throwawaySigner(cfg.Origin)).
 		WithBatching(cfg.BatchSize, cfg.BatchAge).
 		WithCheckpointInterval(tesseraInterval).
 		WithCheckpointRepublishInterval(0).
@@ -144,13 +144,13 @@ func removeCheckpoints(dir string) error {
 	return nil
 }
 
-// nobody signs Tessera's internal checkpoint file in the log's name with a signature
+// throwawaySigner signs Tessera's internal checkpoint file in the log's name with a signature
 // that no key verifies: should the file ever be served by mistake, nobody believes it.
-type nobody string
+type throwawaySigner string
 
-func (n nobody) Name() string                  { return string(n) }
-func (nobody) KeyHash() uint32                 { return 0 }
-func (nobody) Sign(msg []byte) ([]byte, error) { return []byte("internal to the ledger"), nil }
+func (s throwawaySigner) Name() string                  { return string(s) }
+func (throwawaySigner) KeyHash() uint32                 { return 0 }
+func (throwawaySigner) Sign(msg []byte) ([]byte, error) { return []byte("internal to the ledger"), nil }
 
 var tesseraLog sync.Once
 

@@ -59,10 +59,8 @@ func TestOperatingALedger(t *testing.T) {
 	})
 	t.Run("a deleted index is derived again", func(t *testing.T) {
 		restarted(t, func() {
-			for _, suffix := range []string{"", "-wal", "-shm"} {
-				if err := os.Remove(dir(ledgerDir).index() + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-					t.Fatal(err)
-				}
+			if err := os.RemoveAll(dir(ledgerDir).index()); err != nil {
+				t.Fatal(err)
 			}
 		})
 		if again := submit(t, d, 1); again != first {

@@ -29,6 +29,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack"
@@ -98,6 +99,8 @@ func (x *Index) openRuns() error {
 		files, err := os.ReadDir(x.dir)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
+		} else if errors.Is(err, syscall.ENOTDIR) {
+			return fmt.Errorf("a file is in its place: %w", err)
 		} else if err != nil {
 			return err
 		}
