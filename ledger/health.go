@@ -10,7 +10,7 @@ import (
 
 // Reason is one cause why a submission would fail now.
 type Reason struct {
-	About  string // one word for machines: closing, frozen, witnesses, publication, storage, timestamps, index
+	About  string // one word for machines: closing, frozen, witnesses, publication, storage, timestamps, index, damage
 	Public string // a sentence that anybody may read: no path, no address
 	Err    error  // the cause, for the operator; errors.Is and errors.As look into it
 }

@@ -114,6 +114,26 @@ func TestAForgedSubtreeIsNotServed(t *testing.T) {
 	}
 }
 
+// What is in memory is held to the tree like what is on disk.
+func TestATileInMemoryThatIsNotOfThisTreeIsNotUsed(t *testing.T) {
+	w := openThreeHundred(t)
+	full := tlog.Tile{H: 8, L: 0, N: 0, W: 256}
+	other := newHashTile(bytes.Repeat([]byte{7}, 256*32))
+	w.log.store.tiles.put(full, other)
+	r := newReader(w.log.store, w.log.publisher.current.Load())
+	got, err := r.tile(full)
+	must(t, err)
+	if !bytes.Equal(got.data(), w.file("tile/0/000")) {
+		t.Error("another tile was taken for this one")
+	}
+	for n := range int64(2 * maxCachedTiles) {
+		w.log.store.tiles.put(tlog.Tile{H: 8, L: 0, N: n, W: 256}, other)
+	}
+	if n := len(w.log.store.tiles.tiles); n > maxCachedTiles {
+		t.Errorf("%d tiles are kept", n)
+	}
+}
+
 // A partial tile of an earlier size is served as long as it lies there, from the one that is whole.
 func TestPartialTilesOfEarlierSizesAreServedWhole(t *testing.T) {
 	w := newWorld(t, 0, 0)

@@ -102,7 +102,7 @@ func serve(ctx context.Context, s cmd.Streams, d dir, conf config, rate float64,
 	} else if err != nil {
 		return &cmd.Error{Code: cmd.ExitBadInput, Err: err} // it says what to do, which --help does not
 	}
-	log.Info("every byte of the log and its index is read again and verified", "every", l.ScrubPeriod())
+	log.Info("every byte of the log and its index is read again and verified", "every", l.ScrubPeriod().String())
 	defer func() {
 		// The serving context has ended; closing gets a deadline of its own.
 		closing, cancel := context.WithTimeout(context.Background(), 30*time.Second)
