@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/Haserjian/assay-ledger/ledger/index"
 	"github.com/Haserjian/assay-ledger/pack"
 )
 
@@ -68,6 +69,11 @@ func TestTheScrubFindsDamageBeforeAReaderDoes(t *testing.T) {
 		whole := w.file(path)
 		w.flip(path, len(whole)/2)
 		eventually(t, path+" is named", func() bool { return strings.Contains(w.reasonsOf("damage"), path) })
+		for range 3 { // nor does a reader make a second line of it
+			if data, err := w.log.Tile(t.Context(), path); err == nil {
+				t.Errorf("%s is served: %d bytes", path, len(data))
+			}
+		}
 		w.write(path, whole)
 		eventually(t, path+" is mended", func() bool { return w.log.Health(t.Context()) == nil })
 		if n := log.count("file=" + path + " start="); n != 1 {
@@ -138,6 +144,57 @@ func TestADamagedIndexIsDerivedAgainAndNothingIsLoggedTwice(t *testing.T) {
 	}
 }
 
+// Nobody looks into the damaged part of the index; the scrub does.
+func TestTheScrubFindsDamageOfTheIndexBeforeALookupDoes(t *testing.T) {
+	log := &lines{}
+	w := newWorld(t, 0, 0, scrubbed(200*time.Millisecond, log))
+	w.open()
+	w.addAll(0, 10)
+	w.close()
+	w.open()
+	files, err := filepath.Glob(filepath.Join(w.dir, "index", "run-*"))
+	must(t, err)
+	data, err := os.ReadFile(files[0])
+	must(t, err)
+	f, err := os.OpenFile(files[0], os.O_WRONLY, 0)
+	must(t, err)
+	_, err = f.WriteAt([]byte{data[len(data)-100] ^ 1}, int64(len(data)-100)) // in the last column
+	must(t, errors.Join(err, f.Close()))
+	eventually(t, "the scrub has found it", func() bool { return log.count("a part of the index is lost") == 1 })
+	eventually(t, "the index is whole again", func() bool { return w.cfg.Index.Complete() == nil && w.log.Health(t.Context()) == nil })
+	if a := w.add(3); a.New {
+		t.Error("manifest 3 is new")
+	}
+}
+
+// An index that is whole and wrong: its last entry is that of the log, two before it are exchanged.
+func TestAnIndexThatPointsAtAnotherEntryIsDerivedAgain(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	w.open()
+	for i := range 5 {
+		w.add(i)
+	}
+	w.close()
+	must(t, os.RemoveAll(filepath.Join(w.dir, "index")))
+	x, err := index.Open(filepath.Join(w.dir, "index"), testOrigin)
+	must(t, err)
+	var list []pack.Logged
+	for i, manifest := range []int{1, 0, 2, 3, 4} {
+		list = append(list, pack.Logged{Index: int64(i), Entry: pack.Entry{ManifestSHA256: digestOf(t, manifest), SubmittedAt: testTime}})
+	}
+	must(t, errors.Join(x.Append(t.Context(), 0, list), x.Close()))
+	l := w.open()
+	if a, err := l.Add(t.Context(), manifest(t, 0), pack.Source{}); !errors.Is(err, ErrIndexing) {
+		t.Fatalf("%v, %v", a, err)
+	}
+	eventually(t, "the index is whole again", func() bool { return w.cfg.Index.Complete() == nil })
+	for i := range 5 {
+		if a := w.add(i); a.New || a.Entry.Index != int64(i) {
+			t.Errorf("manifest %d: new %v at %d", i, a.New, a.Entry.Index)
+		}
+	}
+}
+
 // gatedIndex lets Append through only while its gate is open.
 type gatedIndex struct {
 	Index
@@ -191,12 +248,17 @@ func TestWhileTheIndexIsDerivedAgainReadersAreServedAndNothingIsLogged(t *testin
 // A start is as long as what is new: a log whose index is far behind is open at once.
 func TestAnIndexThatIsFarBehindIsFilledAfterTheStart(t *testing.T) {
 	w := openThreeHundred(t)
-	x := w.cfg.Index
-	x.Reset(300, errors.New("a test"))
-	f := &follower{store: w.log.store, index: x, log: w.cfg.Log, grown: make(chan struct{}, 1)}
+	x, err := index.Open(filepath.Join(t.TempDir(), "index"), testOrigin)
+	must(t, err)
+	defer x.Close()
+	f, err := newFollower(t.Context(), w.log.store, x, tree{Size: 300}, w.cfg.Log)
+	must(t, err)
 	must(t, f.begin(t.Context(), startBatch+1))
 	if size, err := x.Size(t.Context()); size != 0 || err != nil || len(f.grown) != 1 {
 		t.Errorf("%d entries were indexed, %v", size, err)
+	}
+	if _, _, err := x.Find(t.Context(), digestOf(t, 7)); err == nil || x.Complete() == nil {
+		t.Errorf("a miss before the index is filled: %v, complete: %v", err, x.Complete())
 	}
 	must(t, f.begin(t.Context(), startBatch))
 	if size, err := x.Size(t.Context()); size != 300 || err != nil {

@@ -342,6 +342,76 @@ func TestAMissInAnIncompleteIndexIsNoAnswer(t *testing.T) {
 	}
 }
 
+// What was there at the start counts as expected, whether or not somebody said so.
+func TestWhatWasLostIsExpectedAgain(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "index")
+	x := open(t, dir)
+	fill(t, x, 100)
+	x.Close()
+	x = open(t, dir)
+	flip(t, runFiles(t, dir)[0], x.runs[0].header.columnAt(byClaim)*blockSize)
+	if err := x.Check(t.Context(), func(context.Context) error { return nil }); !errors.Is(err, ErrIncomplete) {
+		t.Errorf("check: %v", err)
+	}
+	if _, _, err := x.Find(t.Context(), entry(100).Entry.ManifestSHA256); !errors.Is(err, ErrIncomplete) || x.Complete() == nil {
+		t.Errorf("a miss: %v, complete: %v", err, x.Complete())
+	}
+}
+
+// A file of another index of the same log has its keys under another seed: it would find nothing.
+func TestFilesOfTwoIndexesAreNotMixed(t *testing.T) {
+	one, two := filepath.Join(t.TempDir(), "index"), filepath.Join(t.TempDir(), "index")
+	for _, dir := range []string{one, two} {
+		x := open(t, dir)
+		for _, size := range []int64{100, 130} {
+			fill(t, x, size)
+			if err := x.merge(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		x.Close()
+	}
+	from, to := runFiles(t, two), runFiles(t, one)
+	if len(from) != 2 || len(to) != 2 {
+		t.Fatal(from, to)
+	}
+	if err := os.Rename(from[1], to[1]); err != nil {
+		t.Fatal(err)
+	}
+	x := open(t, one)
+	if x.size() != 100 {
+		t.Errorf("it has %d entries", x.size())
+	}
+	x.Expect(130)
+	fill(t, x, 130)
+	if n := expectRight(t, x, 130); n != 0 {
+		t.Errorf("%d incomplete answers", n)
+	}
+	before := x.seed
+	if x.Reset(0, errors.New("a test")); x.seed == before {
+		t.Error("the next index would go on with the files of this one")
+	}
+}
+
+func TestAHeaderIsReadAsItIsWritten(t *testing.T) {
+	good := header{origin: origin, start: 3, end: 4096, newest: -5}
+	pad := func(text string) []byte { return append([]byte(text), make([]byte, contentSize-len(text))...) }
+	text := string(good.marshal())
+	if h, ok := parseHeader(pad(text)); !ok || h != good {
+		t.Fatalf("%+v, %v", h, ok)
+	}
+	for _, bad := range []string{
+		text + "x", text + "\n", strings.Replace(text, "entries 3", "entries 03", 1), strings.Replace(text, "entries 3 ", "entries 3  ", 1),
+		strings.Replace(text, "4096", "3", 1), strings.Replace(text, "4096", "2", 1), strings.Replace(text, "entries 3", "entries -3", 1),
+		strings.Replace(text, "run 1", "run 2", 1), strings.Replace(text, "4096", "9999999999999", 1), strings.Replace(text, "newest -5", "newest 5 ", 1),
+		strings.Replace(text, "seed 00", "seed 0", 1), strings.Replace(text, "seed 00", "seed AA", 1), "",
+	} {
+		if h, ok := parseHeader(pad(bad)); ok {
+			t.Errorf("%q is %+v", bad, h)
+		}
+	}
+}
+
 // Merges, searches, checks and damage at one time; the race detector looks on.
 func TestAnIndexGrowsThroughMergesAndDamageAndForgetsNothing(t *testing.T) {
 	size := int64(40000)
