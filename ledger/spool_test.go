@@ -68,12 +68,12 @@ func (w *world) logged(digest [32]byte) (int64, bool) {
 func TestAnAcceptedManifestIsLoggedWithItsSource(t *testing.T) {
 	w := newWorld(t, 1, 1)
 	l := w.open()
-	for i := range 300 {
+	for i := range 40 {
 		w.accept(i)
 	}
 	w.accept(7) // again
 	eventually(t, "the spool is empty", func() bool { return len(w.spooled()) == 0 })
-	for i := range 300 {
+	for i := range 40 {
 		if l.Accepted(digestOf(t, i)) {
 			t.Errorf("manifest %d is still waiting", i)
 		}
@@ -82,7 +82,7 @@ func TestAnAcceptedManifestIsLoggedWithItsSource(t *testing.T) {
 		}
 	}
 	w.accept(7) // and when it is logged
-	if len(w.spooled()) != 0 || l.spool.bytes != 0 || len(w.indexesOf()) != 300 {
+	if len(w.spooled()) != 0 || l.spool.bytes != 0 || len(w.indexesOf()) != 40 {
 		t.Errorf("%d files of %d bytes, %d entries", len(w.spooled()), l.spool.bytes, len(w.indexesOf()))
 	}
 }

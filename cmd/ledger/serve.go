@@ -34,6 +34,7 @@ func serveCmd(s cmd.Streams) *cobra.Command {
 		Long: `serve opens the ledger in DIR, checks it against its guard and its witnesses, and answers
 HTTP until it is told to stop. It refuses to start on a log that was rolled back or damaged, and
 signs nothing new before enough witnesses were heard from to exclude that; it serves what it has.
+Where storage refuses writes it serves what it has too, and takes entries again when it can.
 While it runs it reads every byte of the log and of its index again and again; it prints how long
 one pass takes. What is damaged is not served, and a damaged index is derived again.`,
 		Example: `  ledger serve ./myledger

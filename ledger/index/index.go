@@ -97,11 +97,12 @@ func Open(dir, origin string) (*Index, error) {
 func (x *Index) openRuns() error {
 	for range 10 { // a merge in another process takes runs away while we look
 		files, err := os.ReadDir(x.dir)
-		if errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
 			return nil
-		} else if errors.Is(err, syscall.ENOTDIR) {
-			return fmt.Errorf("a file is in its place: %w", err)
-		} else if err != nil {
+		case errors.Is(err, syscall.ENOTDIR):
+			return errors.New("a file is in its place: remove it, the index is derived again from the log")
+		case err != nil:
 			return err
 		}
 		var names []string
