@@ -102,6 +102,17 @@ func TestWhatWasAcceptedIsLoggedByTheNextProcess(t *testing.T) {
 	w.close()
 
 	l := killed.open()
+	var bytes int64
+	for _, name := range killed.spooled() {
+		info, err := os.Stat(killed.cfg.Dir + ".spool/" + name)
+		must(t, err)
+		bytes += info.Size()
+	}
+	l.spool.mu.Lock()
+	if l.spool.bytes != bytes || bytes == 0 {
+		t.Errorf("%d bytes are counted, %d are there", l.spool.bytes, bytes)
+	}
+	l.spool.mu.Unlock()
 	for i := range 20 {
 		if !l.Accepted(digestOf(t, i)) {
 			t.Errorf("manifest %d is forgotten", i)
