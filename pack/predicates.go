@@ -48,7 +48,7 @@ var (
 	callType  = Param{"receipt_type", `the type of the receipts; absent: "model_call"`, false}
 	fieldName = Param{"field_name", "a member at the root of the receipt", true}
 	allowNone = Param{"allow_none", "true: pass if there is no such receipt; absent: that fails", false}
-	allowMiss = Param{"allow_missing", "true: leave out receipts without the figure; absent: they fail the claim", false}
+	allowMiss = Param{"allow_missing", "true: leave out receipts without the figure, or with null for it; absent: they fail the claim, as a figure that is no number always does", false}
 )
 
 var predicates = []Predicate{
@@ -97,8 +97,10 @@ var predicates = []Predicate{
 	{Name: "latency_p95_le", Summary: "95 of 100 model calls take at most so many milliseconds (nearest rank)",
 		Params: []Param{{"max_ms", "a number", true}, {"field_name", `the member; absent: "latency_ms"`, false},
 			callType, allowMiss, allowNone}, ask: askLatency},
-	{Name: "error_rate_le", Summary: `no larger share of the receipts tells of an error (error, finish_reason "error", outcome "error", result_is_error)`,
+	{Name: "error_rate_le", Summary: `no larger share of the receipts tells of an error (error, error_message, exception, finish_reason, outcome or status "error" or "failed", result_is_error, success false, status_code from 400, in any spelling)`,
 		Params: []Param{{"max_rate", "0 to 1, taken as the decimal fraction that is written", true}, callType, allowNone}, ask: askErrors},
+	{Name: "timestamps_in_order", Summary: "the instants of the timestamps, RFC 3339 with an offset, do not go back from one receipt to the next",
+		Params: []Param{anyType, allowNone}, ask: askInOrder},
 	{Name: "no_gap_in_seq", Summary: "the sequence numbers leave out none; one number may come several times",
 		Params: []Param{{"field_name", `the member; absent: "seq"`, false}, {"start", "the first number, null: any; absent: 0", false}, anyType, allowNone}, ask: askGaps},
 	{Name: "ratio", Summary: "there are enough, or not too many, receipts of one type for those of another",

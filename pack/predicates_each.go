@@ -233,11 +233,12 @@ type tokens struct {
 	all                  string
 	allowMiss, allowNone bool
 
-	total                big.Int
-	scratch              big.Int
-	largest              int64
-	found, above, misses int
-	ids                  evidence
+	total        big.Int
+	scratch      big.Int
+	largest      int64
+	found, above int
+	misses       misses
+	ids          evidence
 }
 
 func askTokens(p *params) (check, []jcs.Value) {
@@ -255,10 +256,10 @@ func askTokens(p *params) (check, []jcs.Value) {
 
 func (c *tokens) add(r *seen) {
 	c.found++
-	n, ok := tokensOf(r.receipt)
+	n, is := tokensOf(r.receipt)
 	switch {
-	case !ok:
-		if c.misses++; !c.allowMiss {
+	case is != figureThere:
+		if c.misses.add(is); is == figureMalformed || !c.allowMiss {
 			c.ids.add(r.id)
 		}
 		return
@@ -270,8 +271,30 @@ func (c *tokens) add(r *seen) {
 	c.total.Add(&c.total, c.scratch.SetInt64(n))
 }
 
+// figure says whether a receipt has a figure. One that is there and cannot be read is not missing: whoever
+// is allowed to leave a figure out is not allowed to hide one behind quotes.
+type figure int
+
+const (
+	figureThere figure = iota
+	figureMissing
+	figureMalformed
+)
+
+// misses counts the receipts without a figure that can be used.
+type misses struct{ missing, malformed int }
+
+func (m *misses) add(is figure) {
+	switch is {
+	case figureMissing:
+		m.missing++
+	case figureMalformed:
+		m.malformed++
+	}
+}
+
 // tokensOf is what the call used. A total that is less than its parts is not believed.
-func tokensOf(receipt jcs.Value) (n int64, ok bool) {
+func tokensOf(receipt jcs.Value) (n int64, is figure) {
 	var total, in, out int64
 	var hasTotal, hasIn, hasOut bool
 	for i := range receipt.Members {
@@ -290,10 +313,13 @@ func tokensOf(receipt jcs.Value) (n int64, ok bool) {
 			continue
 		}
 		if *at, *has = m.Value.Int64(); !*has || *at < 0 || *at > maxWhole {
-			return 0, false
+			return 0, figureMalformed
 		}
 	}
-	return max(total, in+out), hasTotal || hasIn && hasOut
+	if !hasTotal && !(hasIn && hasOut) {
+		return 0, figureMissing
+	}
+	return max(total, in+out), figureThere
 }
 
 func (c *tokens) answer() ClaimResult {
@@ -310,16 +336,23 @@ func (c *tokens) answer() ClaimResult {
 	return settle(a, c.found, c.misses, c.allowMiss, c.allowNone)
 }
 
-// settle ends the answer of a check that needs a figure of each receipt: misses have none.
-func settle(a ClaimResult, found, misses int, allowMiss, allowNone bool) ClaimResult {
+// settle ends the answer of a check that needs a figure of each receipt.
+func settle(a ClaimResult, found int, m misses, allowMiss, allowNone bool) ClaimResult {
 	if found == 0 {
 		a.Passed, a.Actual = allowNone, ofNone
 		return a
 	}
-	if misses > 0 {
-		a.Actual += fmt.Sprintf(", %d without", misses)
-		a.Passed = a.Passed && allowMiss
+	without, malformed := m.missing, m.malformed
+	if !allowMiss {
+		without, malformed = without+malformed, 0
 	}
+	if without > 0 {
+		a.Actual += fmt.Sprintf(", %d without", without)
+	}
+	if malformed > 0 {
+		a.Actual += fmt.Sprintf(", %d malformed", malformed)
+	}
+	a.Passed = a.Passed && malformed == 0 && (without == 0 || allowMiss)
 	return a
 }
 
@@ -353,17 +386,49 @@ func (c *errorRate) add(r *seen) {
 	}
 }
 
-// tellsOfError knows how model_call and mcp_tool_call receipts say that a call failed (pack.md §1.2).
+// tellsOfError knows how model_call and mcp_tool_call receipts say that a call failed (pack.md §1.2), and how
+// other programs do. Names and words are taken in any case, with or without separators.
 func tellsOfError(name string, v *jcs.Value) bool {
-	switch name {
-	case "error":
+	if name == "error" {
 		return pyTruth(v)
-	case "finish_reason", "outcome":
-		return v.Kind == jcs.String && v.Text == "error"
-	case "result_is_error":
-		return v.Kind == jcs.Bool && v.Bool
+	}
+	var room, other [32]byte
+	switch string(plainWord(&room, name)) {
+	case "error", "errors", "errormessage", "errortype", "errorcode", "exception", "iserror", "haserror", "resultiserror", "failed":
+		return pyTruth(v) && !(v.Kind == jcs.String && saysNo[string(plainWord(&other, v.Text))])
+	case "finishreason", "outcome", "status":
+		return v.Kind == jcs.String && saysError[string(plainWord(&other, v.Text))]
+	case "success", "succeeded", "ok":
+		return v.Kind != jcs.Null && (!pyTruth(v) || v.Kind == jcs.String && saysNo[string(plainWord(&other, v.Text))])
+	case "statuscode", "httpstatus":
+		n, ok := v.Int64()
+		return ok && n >= 400
 	}
 	return false
+}
+
+var (
+	saysNo    = map[string]bool{"false": true, "no": true, "none": true, "null": true, "0": true}
+	saysError = map[string]bool{"error": true, "errors": true, "errored": true, "err": true, "failed": true, "failure": true, "fail": true,
+		"exception": true, "timeout": true, "timedout": true, "crashed": true, "aborted": true, "fatal": true}
+)
+
+// plainWord is a word without separators, in lower case, in room of the caller's: every member of every receipt
+// is asked. A text that is too long to be one is empty.
+func plainWord(room *[32]byte, text string) []byte {
+	word := room[:0]
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c == '_' || c == '-' || c == ' ' || c == '.':
+		case len(word) == len(room):
+			return nil
+		case 'A' <= c && c <= 'Z':
+			word = append(word, c-'A'+'a')
+		default:
+			word = append(word, c)
+		}
+	}
+	return word
 }
 
 func (c *errorRate) answer() ClaimResult {
@@ -372,5 +437,5 @@ func (c *errorRate) answer() ClaimResult {
 		Expected: "errors in at most " + c.text + " of the " + c.all,
 		Actual:   fmt.Sprintf("%d of %d", c.errors, c.found),
 		Evidence: c.ids,
-	}, int(c.found), 0, false, c.allowNone)
+	}, int(c.found), misses{}, false, c.allowNone)
 }

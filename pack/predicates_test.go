@@ -73,8 +73,8 @@ func TestPredicatesComeToWhatTheySay(t *testing.T) {
 		{"token_max", `{"max_tokens":9}`, `{"type":"model_call","receipt_id":"x","total_tokens":-1}`, false, "at most 9 tokens in all 'model_call' receipts", "0 tokens in 1, 1 without", "x"},
 
 		{"latency_p95_le", `{"max_ms":300}`, calls, false, "95th percentile of latency_ms in all 'model_call' receipts <= 300", "250.5 in 4, 2 without", "c d"},
-		{"latency_p95_le", `{"max_ms":250.5,"allow_missing":true}`, calls, true, "95th percentile of latency_ms in all 'model_call' receipts <= 250.5", "250.5 in 4, 2 without", "c d"},
-		{"latency_p95_le", `{"max_ms":250,"allow_missing":true}`, calls, false, "95th percentile of latency_ms in all 'model_call' receipts <= 250", "250.5 in 4, 2 without", "c d"},
+		{"latency_p95_le", `{"max_ms":250.5,"allow_missing":true}`, calls, false, "95th percentile of latency_ms in all 'model_call' receipts <= 250.5", "250.5 in 4, 2 malformed", "c d"},
+		{"latency_p95_le", `{"max_ms":250,"allow_missing":true}`, calls, false, "95th percentile of latency_ms in all 'model_call' receipts <= 250", "250.5 in 4, 2 malformed", "c d"},
 		{"latency_p95_le", `{"max_ms":1,"receipt_type":"guardian_verdict","allow_missing":true}`, calls, false, "95th percentile of latency_ms in all 'guardian_verdict' receipts <= 1", "none in 1, 1 without", "e"},
 
 		{"error_rate_le", `{"max_rate":0.25}`, calls, true, "errors in at most 0.25 of the 'model_call' receipts", "1 of 4", "b"},
@@ -479,7 +479,7 @@ func allPredicates(t testing.TB) (claims []Claim) {
 		"numeric_ge":    `{"field_name":"latency_ms","min":0}`, "numeric_le": `{"field_name":"latency_ms","max":60000}`,
 		"every_has":       `{"receipt_type":"model_call","has_type":"model_call","has_link_field":"provider"}`,
 		"model_allowlist": `{"allowed":["m","gpt-*"]}`, "token_max": `{"max_tokens":1000000000}`,
-		"latency_p95_le": `{"max_ms":1000}`, "error_rate_le": `{"max_rate":0.05}`, "no_gap_in_seq": `{}`,
+		"latency_p95_le": `{"max_ms":1000}`, "error_rate_le": `{"max_rate":0.05}`, "no_gap_in_seq": `{}`, "timestamps_in_order": `{}`,
 		"ratio":              `{"receipt_type":"guardian_verdict","of_type":"model_call","min_ratio":0}`,
 		"proxy_completeness": `{"counted_types":["model_call"]}`,
 	} {

@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
@@ -21,7 +22,8 @@ type latency struct {
 	field, all           string
 	allowMiss, allowNone bool
 	values               []float64
-	found, misses        int
+	found                int
+	misses               misses
 	ids                  evidence
 	effort               *effort
 	spent                bool
@@ -41,7 +43,11 @@ func (c *latency) add(r *seen) {
 	v, _ := r.receipt.Get(c.field)
 	f, ok := v.Float64()
 	if v.Kind != jcs.Number || !ok || f < 0 || f > maxWhole { // up to there a double holds every integer
-		c.misses++
+		is := figureMalformed
+		if v.Kind == jcs.Null {
+			is = figureMissing
+		}
+		c.misses.add(is)
 		c.ids.add(r.id)
 		return
 	}
@@ -142,7 +148,48 @@ func (c *gaps) answer() ClaimResult {
 	if count > 0 {
 		a.Actual = fmt.Sprintf("%d gaps in %d, the first before %d", count, c.found, first)
 	}
-	return settle(a, c.found, c.misses, false, c.allowNone)
+	return settle(a, c.found, misses{missing: c.misses}, false, c.allowNone)
+}
+
+// inOrder is timestamps_in_order: the instants that timestamps stand for, whatever their offsets, do not go
+// back. What is no RFC 3339 date-time with an offset stands for none.
+type inOrder struct {
+	all           string
+	allowNone     bool
+	last          time.Time
+	found, behind int
+	misses        int
+	ids           evidence
+}
+
+func askInOrder(p *params) (check, []jcs.Value) {
+	wants, all := p.types("")
+	return &inOrder{all: all, allowNone: p.flag("allow_none")}, wants
+}
+
+func (c *inOrder) add(r *seen) {
+	v, _ := r.receipt.Get("timestamp")
+	at, ok := parseSchemaTime(v.Text)
+	c.found++
+	switch {
+	case v.Kind != jcs.String || !ok:
+		c.misses++
+		c.ids.add(r.id)
+		return
+	case c.found > c.misses+1 && at.Before(c.last):
+		c.behind++
+		c.ids.add(r.id)
+	}
+	c.last = at
+}
+
+func (c *inOrder) answer() ClaimResult {
+	return settle(ClaimResult{
+		Passed:   c.behind == 0,
+		Expected: "timestamps of all " + c.all + " are instants that do not go back",
+		Actual:   fmt.Sprintf("%d go back in %d", c.behind, c.found),
+		Evidence: c.ids,
+	}, c.found, misses{missing: c.misses}, false, c.allowNone)
 }
 
 // linked is every_has. It keeps a 16-byte hash of what each receipt names, and the ids of the first
@@ -284,7 +331,7 @@ func (c *linked) answer() ClaimResult {
 	if c.spent {
 		return gaveUp(a, c.found)
 	}
-	return settle(a, c.found, 0, false, c.allowNone)
+	return settle(a, c.found, misses{}, false, c.allowNone)
 }
 
 // gaveUp is the answer of a check that could not keep what it needs to know.
