@@ -8,7 +8,7 @@ RACED     := ./capture/... ./pack/keystore/... ./ledger/... ./witness/... ./trus
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.3.0
 
-.PHONY: all build demo test fmt vet unit soak race interop bench fuzz fuzz-short mutants lint vuln clean
+.PHONY: all build demo test fmt vet unit soak race interop bench fuzz fuzz-short mutants lint vuln licences dist image-check clean
 all: build
 
 build:
@@ -88,5 +88,27 @@ lint:
 vuln:
 	$(GO) run $(GOVULNCHECK) ./...
 
+# The licences of all that the programs link; a test compares them.
+licences:
+	$(GO) run ./conformance/licences >THIRD_PARTY_LICENSES.txt
+
+# The archives of a release, with their checksums, in dist/. The same commit and Go give the same bytes.
+DOCS := LICENSE THIRD_PARTY_LICENSES.txt README.md CHANGELOG.md SECURITY.md docs
+dist:
+	@rm -rf dist && mkdir dist
+	@for target in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64; do \
+		os=$${target%/*}; name=assay-ledger_$(VERSION)_$${os}_$${target#*/}; mkdir dist/$$name && cp -R $(DOCS) dist/$$name || exit 1; \
+		programs=./cmd/assay; [ $$os != linux ] || programs="./cmd/assay ./cmd/ledger"; \
+		echo "dist/$$name.tar.gz"; \
+		GOOS=$$os GOARCH=$${target#*/} $(BUILD) -o dist/$$name/ $$programs && \
+		tar -C dist --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --mtime=@0 -cf - $$name | gzip -9n >dist/$$name.tar.gz && \
+		rm -r dist/$$name || exit 1; \
+	done
+	@cd dist && sha256sum *.tar.gz >SHA256SUMS
+
+# Builds the stages of the Dockerfile, with a builder made of the Go that is here, and runs what comes out.
+image-check:
+	bash conformance/image.sh
+
 clean:
-	rm -rf bin
+	rm -rf bin dist

@@ -223,6 +223,40 @@ func TestActionsArePinnedBySHA(t *testing.T) {
 	}
 }
 
+func TestTheBuilderOfTheImageIsPinnedByDigest(t *testing.T) {
+	text, err := os.ReadFile("Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := regexp.MustCompile(`(?m)^FROM .*$`).FindAllString(string(text), -1)
+	if len(from) != 2 || !regexp.MustCompile(`^FROM golang:1\.26\.\d+@sha256:[0-9a-f]{64} AS build$`).MatchString(from[0]) || from[1] != "FROM scratch" {
+		t.Errorf("the Dockerfile is built from %q", from)
+	}
+}
+
+// TestDependencyUpdatesHonourThePins compares what DEVELOPING.md pins with what updates leave alone.
+func TestDependencyUpdatesHonourThePins(t *testing.T) {
+	page, err := os.ReadFile("DEVELOPING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := os.ReadFile(".github/dependabot.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, pins, ok := strings.Cut(string(page), "**Pins.**")
+	pins, _, _ = strings.Cut(pins, "\n\n")
+	named := regexp.MustCompile("`([a-z0-9./]+)`").FindAllStringSubmatch(pins, -1)
+	if !ok || len(named) < 4 {
+		t.Fatalf("DEVELOPING.md pins %q", named)
+	}
+	for _, m := range named {
+		if path := strings.TrimPrefix(m[1], "digitorus/"); !regexp.MustCompile(`(?m)^ +- dependency-name: \S*` + regexp.QuoteMeta(path) + `$`).Match(config) {
+			t.Errorf("updates do not leave %s alone", m[1])
+		}
+	}
+}
+
 func eachSource(t *testing.T, check func(path string, text []byte)) {
 	t.Helper()
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
