@@ -255,6 +255,11 @@ func (w *world) shapes() {
 		{ID: "seven", Check: "field_value_matches", Severity: "critical", Params: jcs.Obj(jcs.M("receipt_type", jcs.Str("model_call")),
 			jcs.M("field_name", jcs.Int(7)), jcs.M("expected_value", jcs.Value{}))}}}}
 	w.add("claimfail_04", "", "honest failure: a posture that is null, and claims that nobody means", honest(odd), honestFailure, gate)
+	quoted := run("claimfail_05", "", 2)
+	quoted.Receipts[0] = set(quoted.Receipts[0], "total_tokens", jcs.Str("9999999"))
+	quoted.Cards = []pack.Card{{ID: "acme.budget", Name: "Token budget", Claims: []pack.Claim{{ID: "few", Check: "token_max", Severity: "critical",
+		Params: jcs.Obj(jcs.M("max_tokens", jcs.Int(1000)), jcs.M("allow_missing", jcs.Boolean(true)))}}}}
+	w.add("claimfail_05", "", "honest failure: a figure in quotes is not a missing one", honest(quoted), honestFailure, gate)
 	warn := run("claimwarn_01", "", 1)
 	warn.Receipts[0] = set(warn.Receipts[0], "schema_version", jcs.Str("2.0"))
 	w.add("claimwarn_01", "", "a failing warning is no failure", honest(spec{warn}.cards("schema_consistency").Spec), passes("PASS"), gate)
