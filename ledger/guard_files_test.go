@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -190,5 +191,39 @@ func TestTheGuardAdoptsOnlyALargerTreeThatContinues(t *testing.T) {
 	}
 	if note, err := g.sign(at, honest.consistency); !errors.Is(err, ErrGuard) || note != nil {
 		t.Errorf("signed a smaller tree than was adopted: %q, %v", note, err)
+	}
+}
+
+// A tree that is signed and cannot be published waits: nobody sees it before the guard holds it, Health
+// says so, and it is published as soon as that can be.
+func TestWhatTheGuardCannotKeepIsNotPublishedUntilItCan(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	l := w.open()
+	w.add(0)
+	before, err := l.Checkpoint(t.Context())
+	must(t, err)
+	note := filepath.Join(w.cfg.GuardDir, checkpointFile)
+	must(t, os.Remove(note))
+	must(t, os.MkdirAll(filepath.Join(note, "occupied"), 0o700)) // a file is not renamed over it
+	at := w.unpublished(1)
+	eventually(t, "Health says so", func() bool {
+		var not *NotReady
+		return errors.As(l.Health(t.Context()), &not) && slices.ContainsFunc(not.Reasons, func(r Reason) bool { return r.About == "publication" })
+	})
+	if cp, err := l.Checkpoint(t.Context()); err != nil || cp.Size != before.Size {
+		t.Errorf("published %+v, %v", cp, err)
+	}
+	if a, err := l.Prove(t.Context(), at); !errors.Is(err, ErrNotFound) {
+		t.Errorf("proved %+v, %v", a, err)
+	}
+	must(t, os.RemoveAll(note))
+	if a := w.add(1); a.New || a.Entry.Index != at {
+		t.Errorf("logged again: %+v", a.Entry)
+	}
+	eventually(t, "Health is good again", func() bool { return l.Health(t.Context()) == nil })
+	text, err := readSmall(w.cfg.GuardDir, checkpointFile)
+	must(t, err)
+	if cp, err := w.cfg.Policy.OpenCheckpoint(text); err != nil || cp.Size != before.Size+1 {
+		t.Errorf("the guard holds %q, %v", text, err)
 	}
 }
