@@ -128,6 +128,9 @@ func TestEquivalentsHaveANameAndAReason(t *testing.T) {
 // The whole way on a small module: a test that sees one mutant and not the other, one that hangs,
 // one that was judged, one that does not build.
 func TestSurvivorsAreTheMutantsThatNoTestSees(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a module a dozen times")
+	}
 	root := t.TempDir()
 	write := func(name, text string) {
 		t.Helper()
