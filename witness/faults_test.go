@@ -47,10 +47,11 @@ func TestAStoreThatKeepsNoEvidenceIsEnough(t *testing.T) {
 type faulty struct {
 	*witness.Memory
 	latest, origins, keep, swap error
-	swaps                       int
+	reads, swaps                int
 }
 
 func (f *faulty) Latest(ctx context.Context, origin string) ([]byte, error) {
+	f.reads++
 	if f.latest != nil {
 		return nil, f.latest
 	}
@@ -126,6 +127,50 @@ func TestAnEmptyTreeWithARootIsRefusedAndNoEvidence(t *testing.T) {
 	kept, err := w.store.(*witness.Memory).Evidence(t.Context(), origin)
 	if err != nil || len(kept) != 0 || strings.Contains(w.logged.String(), "does not extend") {
 		t.Errorf("kept %+v, %v; logged %s", kept, err, w.logged)
+	}
+}
+
+// What it cosigned itself a witness knows: a request that continues it costs one write and no read.
+func TestARequestThatContinuesReadsNothing(t *testing.T) {
+	store := &faulty{Memory: witness.NewMemory()}
+	w := newWorld(t, func(c *witness.Config) { c.Store = store })
+	w.mustAdd(t, request(w.log, 0, 2))
+	before := store.reads
+	for size := int64(2); size < 9; size++ {
+		if _, err := w.witness.AddCheckpoint(t.Context(), request(w.log, size, size+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if store.reads != before || store.swaps != 8 {
+		t.Errorf("%d reads and %d swaps for seven requests", store.reads-before, store.swaps-1)
+	}
+	// One that does not is judged by the store, which another process may have changed, and what it
+	// says is remembered.
+	w.mustRefuse(t, request(w.log, 3, 9), http.StatusConflict)
+	if store.reads == before {
+		t.Error("a conflict is told without a look at the store")
+	}
+	restarted := newWorld(t, func(c *witness.Config) { c.Store = store })
+	_, err := restarted.witness.AddCheckpoint(t.Context(), request(w.log, 9, 9))
+	before = store.reads
+	for range 3 {
+		_, again := restarted.witness.AddCheckpoint(t.Context(), request(w.log, 9, 9))
+		err = errors.Join(err, again)
+	}
+	if err != nil || store.reads != before {
+		t.Errorf("after a restart: %d reads, %v", store.reads-before, err)
+	}
+	// Also what was read for a request that is then refused.
+	refusing := newWorld(t, func(c *witness.Config) { c.Store = store })
+	before = store.reads
+	for range 3 {
+		_, err := refusing.witness.AddCheckpoint(t.Context(), request(fork(w.log, 2, 10), 9, 10))
+		if refusal, ok := errors.AsType[*witness.Refusal](err); !ok || refusal.Status != http.StatusUnprocessableEntity {
+			t.Errorf("a fork: %v", err)
+		}
+	}
+	if store.reads != before+1 {
+		t.Errorf("%d reads for three refusals", store.reads-before)
 	}
 }
 
