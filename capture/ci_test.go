@@ -205,3 +205,30 @@ func TestALongValueIsCutInANote(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 }
+
+// A repository is an owner and a name, a ref the first that is there; half of one is nothing.
+func TestPartsThatAreMissingAreNotMadeUp(t *testing.T) {
+	for vars, want := range map[string]pack.CIBinding{
+		"CIRCLECI=true CIRCLE_SHA1=SHA CIRCLE_PROJECT_USERNAME=acme":                        {Provider: "circleci"},
+		"CIRCLECI=true CIRCLE_SHA1=SHA CIRCLE_PROJECT_REPONAME=agent":                       {Provider: "circleci"},
+		"CIRCLECI=true CIRCLE_SHA1=SHA":                                                     {Provider: "circleci"},
+		"CIRCLECI=true CIRCLE_SHA1=SHA CIRCLE_TAG=v1 CIRCLE_BRANCH=main":                    {Provider: "circleci", Ref: "refs/tags/v1"},
+		"CIRCLECI=true CIRCLE_SHA1=SHA CIRCLE_PROJECT_USERNAME=a CIRCLE_PROJECT_REPONAME=b": {Provider: "circleci", Repo: "a/b"},
+		"JENKINS_URL=x GIT_COMMIT=SHA":                                                      {Provider: "jenkins"},
+		"JENKINS_URL=x GIT_COMMIT=SHA TAG_NAME=v1 BRANCH_NAME=main":                         {Provider: "jenkins", Ref: "refs/tags/v1"},
+		"JENKINS_URL=x GIT_COMMIT=SHA GIT_BRANCH=origin/main BUILD_USER_ID=ada":             {Provider: "jenkins", Ref: "refs/heads/main", Actor: "ada"},
+		"JENKINS_URL=x GIT_COMMIT=SHA BRANCH_NAME=dev GIT_BRANCH=origin/main":               {Provider: "jenkins", Ref: "refs/heads/dev"},
+		"GITLAB_CI=true CI_COMMIT_SHA=SHA":                                                  {Provider: "gitlab_ci"},
+		"GITLAB_CI=true CI_COMMIT_SHA=SHA CI_COMMIT_REF_NAME=x":                             {Provider: "gitlab_ci", Ref: "x"},
+		"GITLAB_CI=true CI_COMMIT_SHA=SHA CI_COMMIT_REF_NAME=x CI_COMMIT_BRANCH=b":          {Provider: "gitlab_ci", Ref: "refs/heads/b"},
+		"GITLAB_CI=true CI_COMMIT_SHA=SHA CI_COMMIT_BRANCH=b CI_COMMIT_TAG=t":               {Provider: "gitlab_ci", Ref: "refs/tags/t"},
+		"GITLAB_CI=true CI_COMMIT_SHA=SHA CI_MERGE_REQUEST_REF_PATH=r CI_COMMIT_TAG=t":      {Provider: "gitlab_ci", Ref: "r"},
+		"GITHUB_ACTIONS=true GITHUB_SHA=SHA":                                                {Provider: "github_actions"},
+	} {
+		want.CommitSHA = sha
+		got, notes, err := ReadCI("auto", environment(strings.Fields(strings.Replace(vars, "=SHA", "="+sha, 1))...))
+		if err != nil || len(notes) != 0 || got == nil || *got != want {
+			t.Errorf("%s: %+v, %q, %v; want %+v", vars, got, notes, err, want)
+		}
+	}
+}
