@@ -14,9 +14,10 @@ done
 
 work=$(mktemp -d)
 store() { buildah --storage-driver vfs --root "$work/root" --runroot "$work/run" "$@"; }
-server=
+server= proc=
 finish() {
-	[ -z "$server" ] || kill "$server" 2>/dev/null || true
+	[ -z "$server" ] || { kill "$server" && wait "$server"; } 2>/dev/null || true
+	[ -z "$proc" ] || umount "$proc" || umount -l "$proc"
 	store umount --all >/dev/null 2>&1 || true
 	store rm --all >/dev/null 2>&1 || true
 	chmod -R u+w "$work"
@@ -48,9 +49,13 @@ for want in '"User": "65532:65532"' '"/data": {}' '"/data.guard": {}' '"Healthch
 done
 made=$(store from --pull-never localhost/assay-ledger)
 root=$(store mount "$made")
+mkdir -p "$root/proc" # as every container has it
+mount -t proc proc "$root/proc"
+proc=$root/proc
 in_image() { chroot --userspec=65532:65532 "$root" /bin/"$@"; }
 for program in assay ledger; do
-	[ "$(in_image $program version | head -n 1)" = "$program $version" ] || fail "$program is not of this version"
+	says=$(in_image "$program" version) || fail "$program does not run"
+	[[ "$says" == "$program $version"* ]] || fail "$program says it is $says"
 done
 for file in LICENSE THIRD_PARTY_LICENSES.txt; do
 	cmp -s "$file" "$root/usr/share/doc/assay-ledger/$file" || fail "it does not carry $file"
