@@ -204,3 +204,45 @@ func (endless) Read(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+// What is no trace stands in no way of those that come after it in the directory.
+func TestALostCounterIsRecoveredPastFilesOfOthers(t *testing.T) {
+	s := newStore(t)
+	for range 3 {
+		emit(t, s, "middle")
+	}
+	day := filepath.Dir(read(t, s, "middle").Path)
+	for _, name := range []string{"a.torn", "b.txt", ".c", "zz.torn"} {
+		if err := os.WriteFile(filepath.Join(day, name), []byte(`{"_store_seq": 99}`+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"d", "e.jsonl"} {
+		if err := os.Mkdir(filepath.Join(day, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(s.Dir, "0000"), nil, 0o600); err != nil { // no day
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(s.Dir, counterFile)); err != nil {
+		t.Fatal(err)
+	}
+	if n := number(t, emit(t, s, "other"), "_store_seq"); n != 3 {
+		t.Errorf("the next number is %d, want 3", n)
+	}
+}
+
+func TestARunIDIsTheTraceIDAsText(t *testing.T) {
+	s := newStore(t)
+	for text, good := range map[string]bool{`{"run_id": "7"}`: true, `{"run_id": 7}`: false, `{"run_id": "8"}`: false, `{"run_id": null}`: false, `{"run_id": true}`: false, `{"run_id": ["7"]}`: false} {
+		if _, err := s.Emit("7", "model_call", parsed(t, text)); (err == nil) != good {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	for text, good := range map[string]bool{`{"parent_receipt_id": "r_1"}`: true, `{"parent_receipt_id": ""}`: false, `{"parent_receipt_id": 1}`: false, `{"parent_receipt_id": null}`: false} {
+		if _, err := s.Emit("7", "model_call", parsed(t, text)); (err == nil) != good {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
