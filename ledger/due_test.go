@@ -4,6 +4,9 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/trusttest"
 )
 
 func TestADueCheckpointWaitsForSubmissionsOnTheirWayButAtMostHalfAnInterval(t *testing.T) {
@@ -67,6 +70,25 @@ func TestATryThatDidNotPublishIsRepeatedWithinASecond(t *testing.T) {
 				if due := p.due(start.Add(want)); due != 0 {
 					t.Errorf("interval %s, published %t, trouble %t: not due after %s but %s later", interval, round.published, err != nil, want, due)
 				}
+			}
+		}
+	}
+}
+
+// A witness that answers slowly would never catch up with a tree that grows if each answer came to a
+// round that is over: while one is open, no other begins.
+func TestARoundDoesNotEndWhileAnAnswerIsOpen(t *testing.T) {
+	policy := trusttest.Policy(trusttest.NewLog(testOrigin), []*trusttest.Witness{trusttest.NewWitness("slow", trust.Ed25519Cosigner)}, 1)
+	for _, open := range []int{1, 3} {
+		p := &publisher{interval: 20 * time.Millisecond, policy: policy, grown: make(chan struct{}, 1)} // and no store to take a tree from
+		waiting := &round{cp: &trust.Checkpoint{Origin: testOrigin, Size: 1}, cosignatures: map[string]trust.Cosignature{}, failed: map[*endpoint]bool{}}
+		p.loop.round, p.loop.open, p.loop.dirty = waiting, open, true
+		p.grown <- struct{}{}
+		now := time.Now()
+		for _, draining := range []bool{false, true} {
+			p.loop.draining = draining
+			if wait, more := p.advance(now); wait <= 0 || !more || p.loop.round != waiting {
+				t.Errorf("%d answers open, draining %t: waits %s, goes on %t, the same round %t", open, draining, wait, more, p.loop.round == waiting)
 			}
 		}
 	}
