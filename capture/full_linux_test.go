@@ -194,3 +194,26 @@ func TestACounterThatCannotBeWrittenStopsTheEmit(t *testing.T) {
 		t.Errorf("%d receipts", len(trace.Receipts))
 	}
 }
+
+func TestATraceThatCannotBeOpenedLeavesNoFileOpen(t *testing.T) {
+	s, path, _ := tornStore(t, "torn")
+	if err := os.Mkdir(tornPath(path), 0o700); err != nil { // what was set aside cannot be counted
+		t.Fatal(err)
+	}
+	open := func() int {
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip(err)
+		}
+		return len(list)
+	}
+	before := open()
+	for range 50 {
+		if trace, err := s.Open("t1"); err == nil {
+			t.Fatalf("opened %v", trace.Path)
+		}
+	}
+	if after := open(); after >= before+50 {
+		t.Errorf("%d files are open, %d were", after, before)
+	}
+}
