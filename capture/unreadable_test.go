@@ -247,3 +247,46 @@ func TestARunIDIsTheTraceIDAsText(t *testing.T) {
 		}
 	}
 }
+
+// Numbers are those that every reader of JSON keeps exactly: below 2^53-1, so that the next one is, too.
+func TestNumbersEndWhereNotEveryReaderKnowsThem(t *testing.T) {
+	for text, want := range map[string]int64{
+		"0": 0, "7": 7, "9007199254740990": 9007199254740990, "9007199254740991": -1, "9007199254740992": -1, "9223372036854775808": -1,
+		"-1": -1, "1.0": -1, "1e3": -1, `"7"`: -1, "true": -1, "null": -1, "[7]": -1,
+	} {
+		if n := integer(parsed(t, `{"seq": `+text+`}`), "seq"); n != want {
+			t.Errorf("%s: %d, want %d", text, n, want)
+		}
+	}
+	s := newStore(t)
+	emit(t, s, "t1")
+	counter := filepath.Join(s.Dir, counterFile)
+	for text, next := range map[string]int64{"9007199254740988": 9007199254740988, "9007199254740989": 9007199254740989, "9007199254740990": -1, "9007199254740991": -1} {
+		if err := os.WriteFile(counter, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, err := s.Emit("t"+text, "model_call", jcs.Value{})
+		if (err == nil) != (next >= 0) || err == nil && number(t, r, "_store_seq") != next {
+			t.Errorf("the counter says %s: %v", text, err)
+		}
+		os.RemoveAll(filepath.Join(s.Dir, noon.Format(dayForm), "t"+text+".jsonl"))
+	}
+}
+
+func TestWhoeverReadsLinesMayStopAtAnyOfThem(t *testing.T) {
+	stop := errors.New("stop")
+	long := strings.Repeat("x", maxLine) + "\n"
+	text := "a\n" + long + "b\n" + long
+	for at := 1; at <= 4; at++ {
+		read := 0
+		_, err := eachLine(strings.NewReader(text), func(int, []byte, error) error {
+			if read++; read == at {
+				return stop
+			}
+			return nil
+		})
+		if err != stop || read != at {
+			t.Errorf("stopped at line %d: %d read, %v", at, read, err)
+		}
+	}
+}
