@@ -226,3 +226,15 @@ func TestAWitnessWithNewKeysContinuesAndReportsIt(t *testing.T) {
 		t.Errorf("logged %q", one.logged)
 	}
 }
+
+// A monitor is told apart whether a log is not followed or has nothing yet.
+func TestMonitoringTellsALogThatIsNotFollowedFromOneWithoutACheckpoint(t *testing.T) {
+	w := newWorld(t)
+	for hash, says := range map[string]string{hashOf(origin): "yet", hashOf("other.example/log"): "no such log", "": "no such log", hashOf(origin)[1:]: "no such log"} {
+		note, err := w.witness.Latest(t.Context(), hash)
+		refusal, ok := errors.AsType[*witness.Refusal](err)
+		if !ok || refusal.Status != http.StatusNotFound || note != nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %q, %v; want %q", hash, note, err, says)
+		}
+	}
+}
