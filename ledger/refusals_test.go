@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -276,5 +278,23 @@ func TestFsckOfWhatCannotBeReadIsAnError(t *testing.T) {
 	size, root, err := Fsck(t.Context(), w.cfg.Dir, w.cfg.GuardDir, nil, func(d Damage) { found = append(found, d.Path) })
 	if err != nil || size != 3 || root == trust.EmptyRoot || len(found) != 0 {
 		t.Errorf("a sound log: size %d, %s, %v", size, strings.Join(found, " "), err)
+	}
+}
+
+// What is not in the books of the spool is nobody's: its file stays, and nothing is said.
+func TestAFileThatTheSpoolDoesNotKnowIsLeftAlone(t *testing.T) {
+	var logged bytes.Buffer
+	s := newSpool(t.TempDir(), slog.New(slog.NewTextHandler(&logged, nil)))
+	digest := [32]byte{1}
+	must(t, os.WriteFile(s.path(digest), []byte("somebody's"), 0o600))
+	s.remove(digest)
+	s.setAside(digest, errors.New("a reason"))
+	s.remove([32]byte{2})
+	s.setAside([32]byte{2}, errors.New("a reason"))
+	if text, err := os.ReadFile(s.path(digest)); err != nil || string(text) != "somebody's" || logged.Len() != 0 {
+		t.Errorf("the file is %q, %v; logged %s", text, err, &logged)
+	}
+	if s.bytes != 0 || len(s.files) != 0 {
+		t.Errorf("the books say %d bytes in %d files", s.bytes, len(s.files))
 	}
 }
