@@ -174,3 +174,28 @@ func TestSequenceNumbersAreComparedExactly(t *testing.T) {
 		}
 	}
 }
+
+// A path is looked at only where it is one: elsewhere the word means something else.
+func TestOnlyACoverageContractIsAPath(t *testing.T) {
+	elsewhere := Claim{ID: "c", Check: "receipt_count_ge", Severity: "critical", Params: mustParse(t, `{"min_count": 1, "contract_path": "/etc/passwd"}`)}
+	if err := elsewhere.refuse(); err != nil {
+		t.Errorf("%s: %v", elsewhere.Check, err)
+	}
+	coverage := elsewhere
+	coverage.Check = coverageCheck
+	if err := coverage.refuse(); err == nil {
+		t.Error("a contract outside of the directory is read")
+	}
+}
+
+func TestAnIntegerThatIsTooLargeIsToldAsOne(t *testing.T) {
+	for text, says := range map[string]string{
+		"99999999999999999999": "outside", "-99999999999999999999": "outside", "9007199254740992": "outside", "-9007199254740992": "outside",
+		"9007199254740991": "", "-9007199254740991": "",
+	} {
+		err := CheckData(mustParse(t, `{"n": `+text+`}`))
+		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
