@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -197,5 +198,23 @@ func TestAnIntegerThatIsTooLargeIsToldAsOne(t *testing.T) {
 		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", text, err)
 		}
+	}
+}
+
+// Receipts after a line that cannot be read were not counted, so nobody says that some are missing.
+func TestReceiptsThatWereNotReadAreNotCalledMissing(t *testing.T) {
+	files := smallPack(t)
+	lines := strings.SplitAfter(string(files[receiptsName]), "\n")
+	for name, text := range map[string]string{"a first line that is none": "not JSON\n" + lines[1], "a second one": lines[0] + "not JSON\n", "a cut one": lines[0] + lines[1][:20]} {
+		changed := maps.Clone(files)
+		changed[receiptsName] = []byte(text)
+		if r := wantTampered(t, name, changed); finds(r, eOmission) {
+			t.Errorf("%s: %v", name, r.Findings)
+		}
+	}
+	changed := maps.Clone(files)
+	changed[receiptsName] = []byte(lines[0])
+	if r := wantTampered(t, "a line that is gone", changed); !finds(r, eOmission) {
+		t.Errorf("a line that is gone: %v", r.Findings)
 	}
 }
