@@ -35,7 +35,7 @@ vet:
 	$(GO) vet ./...
 
 unit:
-	$(GO) test -timeout 10m ./...
+	$(GO) test -timeout 20m ./...
 
 # What takes long, whole: every flipped bit, kills by the dozen.
 soak:
@@ -44,13 +44,13 @@ soak:
 race:
 	@if command -v $${CC:-cc} >/dev/null 2>&1; then \
 		echo "CGO_ENABLED=1 $(GO) test -race -short $(RACED)"; \
-		CGO_ENABLED=1 $(GO) test -race -short -timeout 10m $(RACED); \
+		CGO_ENABLED=1 $(GO) test -race -short -timeout 20m $(RACED); \
 	else echo "SKIP race detector: no C compiler"; fi
 
 # A module of its own, so that its peers never reach the product's go.mod. Its one package is not
 # named: go test hides what packages of a list say, and this one says what it skips.
 interop: build
-	cd conformance/interop && $(GO) test -timeout 20m
+	cd conformance/interop && $(GO) test -timeout 30m
 
 bench:
 	@$(GO) run ./conformance/bench
