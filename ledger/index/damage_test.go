@@ -359,6 +359,38 @@ func TestWhatWasLostIsExpectedAgain(t *testing.T) {
 }
 
 // A file of another index of the same log has its keys under another seed: it would find nothing.
+// Reset changes the seed under which keys are made. Entries that come at that moment are found under
+// the new one, or are still expected.
+func TestAnIndexThatIsResetDuringAnAppendDeniesNothing(t *testing.T) {
+	const size = 1500
+	list := entries(0, size)
+	for range 10 {
+		x := open(t, filepath.Join(t.TempDir(), "index"))
+		var wg sync.WaitGroup
+		started := make(chan struct{})
+		wg.Go(func() {
+			close(started)
+			if err := x.Append(t.Context(), 0, list); err != nil {
+				t.Error(err)
+			}
+		})
+		<-started
+		for range 3 {
+			x.Reset(size, errors.New("of another past"))
+		}
+		wg.Wait()
+		denied := 0
+		for _, l := range list {
+			if _, ok, err := x.Find(t.Context(), l.Entry.ManifestSHA256); !ok && !errors.Is(err, ErrIncomplete) {
+				denied++
+			}
+		}
+		if denied > 0 {
+			t.Errorf("%d of %d entries are denied", denied, size)
+		}
+	}
+}
+
 func TestFilesOfTwoIndexesAreNotMixed(t *testing.T) {
 	one, two := filepath.Join(t.TempDir(), "index"), filepath.Join(t.TempDir(), "index")
 	for _, dir := range []string{one, two} {

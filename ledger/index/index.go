@@ -57,12 +57,12 @@ var (
 type Index struct {
 	dir    string
 	origin string
-	seed   seed
 
 	ctx    context.Context // of merges
 	cancel context.CancelFunc
 
 	mu      sync.RWMutex
+	seed    seed   // of all keys of runs and rows; Reset draws another
 	runs    []*run // in the order of the log, without gaps; files are closed by Close or merge only
 	rows    []row  // of the entries that follow
 	recent  map[key]int64
@@ -273,15 +273,20 @@ func (x *Index) Append(ctx context.Context, start int64, entries []pack.Logged) 
 	if err := x.makeRoom(ctx); err != nil {
 		return err
 	}
-	rows := make([]row, len(entries))
 	for i, l := range entries {
 		if l.Index != start+int64(i) {
 			return fmt.Errorf("%w: entry %d where %d was expected", ErrOutOfOrder, l.Index, start+int64(i))
 		}
-		rows[i] = x.row(&l.Entry)
 	}
+	x.mu.RLock()
+	seed := x.seed
+	x.mu.RUnlock()
+	rows := seed.rows(entries) // without the lock: it takes longer than all else here
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if x.seed != seed { // Reset came between; under the old seed nobody would find them
+		rows = x.seed.rows(entries)
+	}
 	if size := x.size(); size != start {
 		return fmt.Errorf("%w: it holds %d, the entries start at %d", ErrOutOfOrder, size, start)
 	}
@@ -299,17 +304,22 @@ func (x *Index) Append(ctx context.Context, start int64, entries []pack.Logged) 
 	return nil
 }
 
-func (x *Index) row(e *pack.Entry) row {
-	return row{
-		keys: [columns]key{
-			byManifest: x.seed.key(byManifest, e.ManifestSHA256[:]),
-			byPackRoot: x.seed.key(byPackRoot, e.PackRootSHA256[:]),
-			bySigner:   x.seed.key(bySigner, e.SignerKeySHA256[:]),
-			byRepo:     x.seed.key(byRepo, []byte(e.Source.Repo)),
-			byClaim:    x.seed.key(byClaim, []byte(e.ClaimCheck)),
-		},
-		submitted: e.SubmittedAt.UnixMilli(),
+func (s seed) rows(entries []pack.Logged) []row {
+	rows := make([]row, len(entries))
+	for i := range entries {
+		e := &entries[i].Entry
+		rows[i] = row{
+			keys: [columns]key{
+				byManifest: s.key(byManifest, e.ManifestSHA256[:]),
+				byPackRoot: s.key(byPackRoot, e.PackRootSHA256[:]),
+				bySigner:   s.key(bySigner, e.SignerKeySHA256[:]),
+				byRepo:     s.key(byRepo, []byte(e.Source.Repo)),
+				byClaim:    s.key(byClaim, []byte(e.ClaimCheck)),
+			},
+			submitted: e.SubmittedAt.UnixMilli(),
+		}
 	}
+	return rows
 }
 
 // makeRoom waits while memory is full and a merge is under way; if merges fail it says why.
