@@ -187,8 +187,7 @@ func (l *Log) find(digest [32]byte) (pack.Logged, bool, error) {
 		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrStorage, err)
 	}
 	if index < 0 || index >= now.Size {
-		err := fmt.Errorf("it has manifest %x at %d, the log ends at %d", digest, index, now.Size)
-		l.cfg.Index.Reset(now.Size, err)
+		err := l.follower.reset(fmt.Errorf("it has manifest %x at %d, the log ends at %d", digest, index, now.Size))
 		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrIndexing, err)
 	}
 	entry, err := readEntry(l.store, now.Size, index)
@@ -196,8 +195,7 @@ func (l *Log) find(digest [32]byte) (pack.Logged, bool, error) {
 		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	if entry.Entry.ManifestSHA256 != digest {
-		err := fmt.Errorf("it has manifest %x at %d, the log has another there", digest, index)
-		l.cfg.Index.Reset(now.Size, err)
+		err := l.follower.reset(fmt.Errorf("it has manifest %x at %d, the log has another there", digest, index))
 		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrIndexing, err)
 	}
 	return entry, true, nil

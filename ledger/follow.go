@@ -21,7 +21,7 @@ type follower struct {
 	index   Index
 	log     *slog.Logger
 	freeze  func(error)
-	indexed func([]pack.Logged) // told after each batch that the index holds durably
+	indexed func([]pack.Logged) // told after each batch that the index holds: in memory perhaps, but the tree is durable
 
 	grown   chan struct{} // capacity 1
 	done    chan struct{}
@@ -177,6 +177,20 @@ func (f *follower) step(ctx context.Context, size int64) (more bool, err error) 
 		f.indexed(batch)
 	}
 	return true, nil
+}
+
+// reset forgets an index that has told a lie, and returns why. Nothing is indexed while it holds mu, so
+// the tree that it reads has every entry that the index ever held: each is expected again. With an
+// earlier size, one that left Log.pending since would be neither expected nor found, and logged twice.
+func (f *follower) reset(why error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now, err := f.store.treeState()
+	if err != nil {
+		return errors.Join(why, err) // whoever asks next finds the lie again
+	}
+	f.index.Reset(now.Size, why)
+	return why
 }
 
 // indexSize also tells when the index has shrunk.

@@ -128,11 +128,11 @@ func (x *lyingIndex) Reset(int64, error) { x.reset.Add(1) }
 // A hit of the index is read back from the log before anybody is told of it.
 func TestAPlaceThatTheIndexNamesIsComparedWithTheLog(t *testing.T) {
 	w := newWorld(t, 0, 0)
+	x := &lyingIndex{}
+	w.wrapIndex = func(real Index) Index { x.Index = real; return x }
 	l := w.open()
 	w.add(0)
 	w.add(1)
-	x := &lyingIndex{Index: l.cfg.Index}
-	l.cfg.Index = x
 	trouble := errors.New("input/output error")
 	for name, lie := range map[string]struct {
 		find  func() (int64, bool, error)
@@ -297,4 +297,69 @@ func TestAFileThatTheSpoolDoesNotKnowIsLeftAlone(t *testing.T) {
 	if s.bytes != 0 || len(s.files) != 0 {
 		t.Errorf("the books say %d bytes in %d files", s.bytes, len(s.files))
 	}
+}
+
+// When an index is reset, the log may have grown since the lie was told. What was logged meanwhile has left
+// pending, so an index that has not got it again must not deny it: it would be logged twice.
+func TestAResetExpectsWhatWasLoggedMeanwhile(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	x := &resetIndex{}
+	w.wrapIndex = func(real Index) Index { x.Index = real; return x }
+	l := w.open()
+	first := w.add(0)
+	meanwhile := make(chan error, 1)
+	holds := func() bool { _, ok, err := x.Index.Find(t.Context(), digestOf(t, 1)); return ok && err == nil }
+	x.before = func() {
+		go func() {
+			_, err := l.Add(context.Background(), manifest(t, 1), pack.Source{})
+			meanwhile <- err
+		}()
+		eventually(t, "manifest 1 is in the index, or in the tree and kept out of the index", func() bool {
+			now, err := l.store.treeState()
+			must(t, err)
+			if l.follower.mu.TryLock() {
+				l.follower.mu.Unlock()
+				return holds()
+			}
+			return now.Size == 2
+		})
+	}
+	x.after = func() { // the follower comes as far as entry 0
+		must(t, x.Index.Append(t.Context(), 0, []pack.Logged{first.Entry}))
+		a, err := l.Add(t.Context(), manifest(t, 1), pack.Source{})
+		if err != nil && !errors.Is(err, ErrIndexing) {
+			t.Error(err)
+		} else if err == nil && a.Entry.Index != 1 {
+			t.Errorf("manifest 1 is logged twice: at 1 and at %d", a.Entry.Index)
+		}
+	}
+	x.lies.Store(true)
+	if _, err := l.Add(t.Context(), manifest(t, 2), pack.Source{}); !errors.Is(err, ErrIndexing) {
+		t.Errorf("a lie of the index: %v", err)
+	}
+	must(t, <-meanwhile)
+	eventually(t, "the index is whole again", func() bool { return l.cfg.Index.Complete() == nil })
+	if a := w.add(1); a.New || a.Entry.Index != 1 {
+		t.Errorf("manifest 1 at the end: new %v at %d", a.New, a.Entry.Index)
+	}
+}
+
+// resetIndex lies once, and lets a test act around its Reset.
+type resetIndex struct {
+	Index
+	lies          atomic.Bool
+	before, after func()
+}
+
+func (x *resetIndex) Find(ctx context.Context, digest [32]byte) (int64, bool, error) {
+	if x.lies.CompareAndSwap(true, false) {
+		return 0, true, nil
+	}
+	return x.Index.Find(ctx, digest)
+}
+
+func (x *resetIndex) Reset(size int64, why error) {
+	x.before()
+	x.Index.Reset(size, why)
+	x.after()
 }

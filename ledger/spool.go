@@ -28,8 +28,9 @@ import (
 //	<the four fields of the source, a line each>
 //	<the manifest, as it came>
 //
-// A file is durable before anybody hears that its manifest was accepted, and is removed when the
-// index holds the entry durably. A crash between the two leaves a file whose manifest is logged:
+// A file is durable before anybody hears that its manifest was accepted, and is removed when the index
+// holds the entry. The index may lose it in a crash, and derives it again from the tree, which is durable
+// by then. A crash between the two leaves a file whose manifest is logged:
 // admitting it again finds the entry. The same holds for a spool that comes out of a backup.
 //
 // A file that cannot be what was accepted, or whose manifest is rejected, is renamed to
