@@ -20,6 +20,9 @@ const (
 	Pass    Verdict = "PASS"
 	Fail    Verdict = "FAIL"
 	Skipped Verdict = "SKIPPED"
+
+	// NotEvaluated is of claims alone: the signer says that they hold, and nobody found out here.
+	NotEvaluated Verdict = "NOT_EVALUATED"
 )
 
 // Finding codes, pack.md §4.4. The W_ codes are ours and only ever warn.
@@ -213,6 +216,15 @@ const (
 	StatusUncovered = "coverage_below_threshold" // too few call sites of the contract have receipts
 )
 
+// ClaimsHere is what the claims came to here, the word of every output: a signer who admits a failure is
+// believed, one who tells of success is not.
+func (r *Result) ClaimsHere() Verdict {
+	if r.Claims == Pass && !r.ClaimsReexecuted {
+		return NotEvaluated
+	}
+	return r.Claims
+}
+
 // Evidence is how many receipts tell of what a program did: those about the run itself do not.
 func (r *Result) Evidence() int { return r.Receipts - r.AboutRun }
 
@@ -230,7 +242,7 @@ func (r *Result) Status() string {
 	case r.unmet():
 		return StatusExpected
 	// A required claim holds only if it was executed here: the signer's word is not enough.
-	case r.require.RequireClaims && !(r.Claims == Pass && r.ClaimsReexecuted):
+	case r.require.RequireClaims && r.ClaimsHere() != Pass:
 		return StatusClaims
 	case r.require.Strict && !slices.ContainsFunc(r.ClaimResults, func(c ClaimResult) bool { return c.Passed }):
 		return StatusClaims

@@ -58,7 +58,7 @@ func packObject(dir string, r *pack.Result) jcs.Value {
 	v := jcs.Obj(
 		jcs.M("path", jcsText(dir)),
 		jcs.M("integrity", jcs.Str(string(r.Integrity))),
-		jcs.M("claims", jcs.Str(string(r.Claims))),
+		jcs.M("claims", jcs.Str(string(r.ClaimsHere()))),
 		jcs.M("anchor", jcs.Str(string(r.Anchor))),
 		jcs.M("n_receipts", jcs.Int(int64(r.Receipts))),
 	)

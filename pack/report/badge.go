@@ -97,6 +97,9 @@ func badgeWord(c Channel) string {
 	case wordHonestFail:
 		return "HONEST FAIL"
 	case wordInsufficient:
+		if c.Word == string(pack.NotEvaluated) {
+			return "NOT EVALUATED"
+		}
 		if c.Name == "claims" {
 			return "NOT JUDGED"
 		}

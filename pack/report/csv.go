@@ -17,7 +17,8 @@ type Row struct {
 }
 
 var columns = []string{"path", "exit_code", "status", "integrity", "claims", "anchor", "lock", "expectations", "signer", "signer_fingerprint",
-	"pack_id", "receipts", "from", "to", "expiry", "superseded_by", "manifest_sha256", "verified_at", "first_finding"}
+	"pack_id", "receipts", "from", "to", "expiry", "superseded_by", "manifest_sha256", "verified_at", "first_finding",
+	"cards", "verdict"}
 
 // CSV is one row a pack, under a header. What a spreadsheet would compute begins with a '.
 func CSV(rows []Row) []byte {
@@ -48,7 +49,7 @@ func (row Row) cells() []string {
 	}
 	set("status", r.Status())
 	set("integrity", string(r.Integrity))
-	set("claims", string(r.Claims))
+	set("claims", string(r.ClaimsHere()))
 	set("anchor", string(r.Anchor))
 	set("lock", string(r.Result.Lock))
 	set("expectations", string(r.Expectations))
@@ -66,6 +67,10 @@ func (row Row) cells() []string {
 		}
 	}
 	set("verified_at", r.At.UTC().Format(time.RFC3339))
+	if len(r.Cards) > 0 {
+		set("cards", r.cardsText().String())
+	}
+	set("verdict", r.Verdict())
 	if findings := slices.Concat(r.Findings, r.LockFindings, r.ExpectationFindings()); len(findings) > 0 {
 		set("first_finding", findings[0].String())
 	}

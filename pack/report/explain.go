@@ -211,7 +211,7 @@ func (r *Report) Explain() []Section {
 		claims = append(claims, say("card %s, %s: %s", c.ID, word(r.Sources[i]), word(Count(len(c.Claims), "check"))))
 	}
 	for _, c := range r.ClaimResults {
-		claims = append(claims, claimLine(c))
+		claims = append(claims, r.claimLine(c))
 	}
 	for _, l := range r.Limits() {
 		if l.Narrowed {
@@ -230,8 +230,11 @@ func (r *Report) Explain() []Section {
 		Section{Title: "how to check it without us", Lines: append(r.beyond(), say("It needs %s:", word(Needs))), Code: r.Script()})
 }
 
-func claimLine(c pack.ClaimResult) Text {
-	if c.Passed {
+func (r *Report) claimLine(c pack.ClaimResult) Text {
+	switch {
+	case c.Passed && !r.ClaimsReexecuted:
+		return say("NOT EVALUATED %s (%s): in the signer's words: expected %s; %s", c.ClaimID, c.Severity, c.Expected, c.Actual)
+	case c.Passed:
 		return say("PASS %s (%s): expected %s; %s", c.ClaimID, c.Severity, c.Expected, c.Actual)
 	}
 	return say("FAIL %s (%s): expected %s; %s", c.ClaimID, c.Severity, c.Expected, c.Actual)

@@ -95,10 +95,10 @@ func (r *Report) page() page {
 
 // pageWord is the reference's word for the two channels that it has, and ours for the others.
 func pageWord(c Channel) string {
-	if c.Name == "integrity" || c.Name == "claims" {
+	if c.Name == "integrity" || c.Name == "claims" && c.Word != string(pack.NotEvaluated) {
 		return strings.ReplaceAll(c.Verdict, "_", " ")
 	}
-	return c.Word
+	return strings.ReplaceAll(c.Word, "_", " ")
 }
 
 func (r *Report) shownClaim(c pack.ClaimResult) shownClaim {
@@ -107,7 +107,7 @@ func (r *Report) shownClaim(c pack.ClaimResult) shownClaim {
 	case !c.Passed:
 		word, verdict = "FAIL", wordHonestFail
 	case !r.ClaimsReexecuted:
-		word, verdict = "NOT CHECKED", wordInsufficient
+		word, verdict = "NOT EVALUATED", wordInsufficient
 	}
 	return shownClaim{visible(c.ClaimID), word, verdict, visible(c.Severity), visible(c.Expected), visible(c.Actual)}
 }

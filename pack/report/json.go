@@ -77,6 +77,7 @@ func (r *Report) JSON(command string) jcs.Value {
 		jcs.M("channels", r.channelObject()),
 		jcs.M("verdict", jcs.Str(r.verdict())),
 		jcs.M("claim_check", jcs.Str(r.claimCheck())),
+		jcs.M("claim_check_is", jcs.Str("attested")), // the signer's word; channels.claims is ours
 	)
 	v.Members = append(v.Members, r.judgement()...)
 	v.Members = append(v.Members, r.ours()...)
@@ -109,6 +110,8 @@ func (r *Report) verdict() string {
 		return wordInsufficient
 	case r.Claims == pack.Fail, r.Status() == pack.StatusReplaced:
 		return wordHonestFail
+	case r.ClaimsHere() == pack.NotEvaluated:
+		return wordInsufficient
 	}
 	return wordPass
 }
@@ -439,7 +442,7 @@ func (r *Report) claimVerification() jcs.Value {
 	}
 	n := len(r.ClaimResults)
 	return jcs.Obj(
-		jcs.M("passed", jcs.Boolean(r.Claims == pack.Pass)),
+		jcs.M("passed", jcs.Boolean(r.ClaimsHere() == pack.Pass)),
 		jcs.M("reexecuted", jcs.Boolean(r.ClaimsReexecuted)),
 		jcs.M("n_claims", jcs.Int(int64(n))), jcs.M("n_passed", jcs.Int(int64(passed))), jcs.M("n_failed", jcs.Int(int64(n-passed))),
 		jcs.M("discrepancy_fingerprint", orNull(r.Manifest.Attestation.DiscrepancyFingerprint)),

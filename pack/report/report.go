@@ -46,7 +46,7 @@ const (
 // Channel is one thing that was judged by itself.
 type Channel struct {
 	Name    string // integrity, claims, anchor, lock, expectations, coverage, signer
-	Word    string // PASS, FAIL, SKIPPED; of the signer PINNED, UNPINNED, UNTRUSTED
+	Word    string // PASS, FAIL, SKIPPED; of claims NOT_EVALUATED too; of the signer PINNED, UNPINNED, UNTRUSTED
 	Verdict string // PASS, HONEST_FAIL, TAMPERED, INSUFFICIENT_EVIDENCE or UNMET
 	Text    Text   // why, in one line
 	asked   bool   // it belongs on a badge
@@ -63,7 +63,7 @@ type Part struct {
 func (r *Report) Channels() []Channel {
 	list := []Channel{
 		{"integrity", string(r.Integrity), r.choose(r.Integrity, wordTampered), r.integrityText(), true, nil},
-		{"claims", string(r.Claims), r.claimVerdict(), r.claimText(), true, nil},
+		{"claims", string(r.ClaimsHere()), r.choose(r.ClaimsHere(), wordHonestFail), r.claimText(), true, nil},
 		{"anchor", string(r.Anchor), r.choose(r.Anchor, wordUnmet), AnchorText(r.Result), r.Anchor != pack.Skipped || r.Status() == pack.StatusWitness, r.anchorParts()},
 	}
 	if r.Lock != nil {
@@ -132,14 +132,6 @@ func (r *Report) choose(v pack.Verdict, fail string) string {
 	return wordInsufficient
 }
 
-// claimVerdict never says PASS of what was not executed here.
-func (r *Report) claimVerdict() string {
-	if r.Claims == pack.Pass && !r.ClaimsReexecuted {
-		return wordInsufficient
-	}
-	return r.choose(r.Claims, wordHonestFail)
-}
-
 func (r *Report) intact() bool { return r.Integrity == pack.Pass }
 
 // Title names the pack. One that is not intact has no name but its path.
@@ -175,6 +167,8 @@ func (r *Report) claimText() Text {
 		return say("not judged: the evidence is not intact")
 	case r.Claims == pack.Skipped:
 		return say("no checks were declared")
+	case r.ClaimsHere() == pack.NotEvaluated:
+		return say("that they hold is the signer's word; not executed again, because what that takes is not here (--run-card, --coverage-contract)")
 	case !r.ClaimsReexecuted:
 		return say("says the signer; not executed again, because the definitions are not here (--run-card)")
 	}
@@ -333,7 +327,7 @@ func (r *Report) gaps() (list []string) {
 	add(r.Anchor == pack.Skipped, "not anchored")
 	add(r.Anchor == pack.Pass && r.Time == nil, "anchored without a time that was checked")
 	add(r.Claims == pack.Skipped, "no checks declared")
-	add(r.Claims == pack.Pass && !r.ClaimsReexecuted, "claims not executed here")
+	add(r.ClaimsHere() == pack.NotEvaluated, "claims not executed here")
 	add(r.Claims == pack.Pass && r.cannotFail(), "no check that can fail")
 	add(r.signersOwn() > 0, Count(r.signersOwn(), "card")+" of the signer's own")
 	add(r.Evidence() == 0, Count(r.Evidence(), "receipt"))

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"encoding/csv"
 	"fmt"
 	"slices"
@@ -302,11 +303,66 @@ func TestAClaimThatWasNotExecutedIsNotShownAsPassed(t *testing.T) {
 	for _, test := range []struct {
 		passed, again bool
 		word          string
-	}{{true, true, "PASS"}, {true, false, "NOT CHECKED"}, {false, true, "FAIL"}, {false, false, "FAIL"}} {
+	}{{true, true, "PASS"}, {true, false, "NOT EVALUATED"}, {false, true, "FAIL"}, {false, false, "FAIL"}} {
 		r.ClaimsReexecuted = test.again
 		if got := r.shownClaim(pack.ClaimResult{Passed: test.passed}); got.Word != test.word {
 			t.Errorf("%+v: %s", test, got.Word)
 		}
+	}
+}
+
+// Who reads any one of the outputs must not learn that claims passed which nobody executed here.
+func TestNoOutputSaysPassOfClaimsThatWereNotExecuted(t *testing.T) {
+	r := quiet()
+	r.Claims, r.ClaimsReexecuted, r.ClaimResults = pack.Pass, false, []pack.ClaimResult{{ClaimID: "c0", Passed: true, Severity: "critical", Expected: "x", Actual: "0 mismatches"}}
+	r.Manifest.Attestation.ClaimCheck = "PASS"
+	table, err := csv.NewReader(bytes.NewReader(CSV([]Row{{Path: "p", Report: r}}))).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cell := func(name string) string { return table[1][slices.Index(table[0], name)] }
+	if cell("claims") != "NOT_EVALUATED" || !strings.Contains(cell("verdict"), "exit 0: intact; signer unpinned, not anchored, claims not executed here") {
+		t.Errorf("%q", table[1])
+	}
+	v := r.JSON("verify-pack")
+	get := func(path ...string) jcs.Value {
+		at := v
+		for _, name := range path {
+			at, _ = at.Get(name)
+		}
+		return at
+	}
+	for want, path := range map[string][]string{"NOT_EVALUATED": {"channels", "claims"}, "NOT_EVALUATED ": {"claim_verdict"}, "INSUFFICIENT_EVIDENCE": {"verdict"},
+		"PASS": {"claim_check"}, "attested": {"claim_check_is"}} {
+		if got := get(path...).Text; got != strings.TrimSpace(want) {
+			t.Errorf("%v is %s", path, got)
+		}
+	}
+	if get("claim_verification", "passed").Bool || get("claim_verification", "reexecuted").Bool {
+		t.Error(textOf(t, get("claim_verification")))
+	}
+	silent := quiet() // of which each PASS is that of integrity
+	for what, show := range map[string]func(*Report) string{
+		"explain": func(r *Report) string { return string(r.Markdown()) }, "badge": func(r *Report) string { return string(r.Badge()) },
+		"page": func(r *Report) string { page, _ := r.HTML(); return strings.ReplaceAll(string(page), pageStyle, "") },
+	} {
+		if n := strings.Count(show(r), "PASS"); n != strings.Count(show(silent), "PASS") || !strings.Contains(show(r), "NOT EVALUATED") {
+			t.Errorf("%s says %d times PASS: %s", what, n, show(r))
+		}
+	}
+	r.Claims, r.ClaimResults[0].Passed = pack.Fail, false // an admitted failure is believed
+	if c := r.Channels()[1]; c.Word != "FAIL" || r.claimLine(r.ClaimResults[0]).String()[:4] != "FAIL" {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestATableSaysWhoseTheCardsAre(t *testing.T) {
+	r := quiet()
+	r.Claims, r.ClaimsReexecuted = pack.Pass, true
+	r.Cards, r.Sources = []pack.Card{{ID: "own", Claims: []pack.Claim{{Severity: "critical"}}}}, []pack.CardSource{pack.SourceSigner}
+	table := string(CSV([]Row{{Path: "p", Report: r}}))
+	if !strings.Contains(table, "cards: own (the signer's own)") || !strings.Contains(table, "1 card of the signer's own") {
+		t.Error(table)
 	}
 }
 
