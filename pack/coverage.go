@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -54,6 +55,10 @@ func boolean(path string, v jcs.Value, report func(string)) {
 	}
 }
 
+// ErrContractAltered: a coverage contract, and its hash or count is not of the call sites that it has. Any
+// other error of ParseContract is of a file that is no contract at all.
+var ErrContractAltered = errors.New("the coverage contract was altered")
+
 // ParseContract reads a coverage contract. The hash over its call sites is always recomputed. Two calls
 // on one line have one id and count as one site.
 func ParseContract(text []byte) (*Contract, error) {
@@ -72,10 +77,10 @@ func ParseContract(text []byte) (*Contract, error) {
 	sites := get(v, "call_sites")
 	c := &Contract{hash: canonicalHash(sites)}
 	if c.hash != str(v, "contract_hash") {
-		return nil, fmt.Errorf("coverage contract: contract_hash is not the hash of the call_sites")
+		return nil, fmt.Errorf("%w: contract_hash is not the hash of the call_sites", ErrContractAltered)
 	}
 	if n, _ := readCount(get(get(v, "summary"), "total_sites")); n != int64(len(sites.Items)) {
-		return nil, fmt.Errorf("coverage contract: summary.total_sites is %d, there are %d call_sites", n, len(sites.Items))
+		return nil, fmt.Errorf("%w: summary.total_sites is %d, there are %d call_sites", ErrContractAltered, n, len(sites.Items))
 	}
 	for _, site := range sites.Items {
 		c.sites = append(c.sites, strings.Clone(str(site, "callsite_id")))

@@ -157,7 +157,11 @@ func TestALedgerThatLiesOrFailsLeavesNothingInThePack(t *testing.T) {
 					return
 				}
 			}
-		}, 2, ""},
+		}, 4, "it is larger than any honest one"},
+		{"a long page of a portal", func(rw http.ResponseWriter, _ *http.Request) {
+			rw.Header().Set("Content-Type", "text/plain")
+			_, _ = io.WriteString(rw, strings.Repeat("please sign in\n\n— the hotel\n", 320<<10/28))
+		}, 4, "the answer is none of a ledger"},
 		{"cosigned by a stranger", func(rw http.ResponseWriter, r *http.Request) {
 			p := w.proof(r)
 			other := w.log.Prove(p.Index, stranger)
@@ -174,7 +178,21 @@ func TestALedgerThatLiesOrFailsLeavesNothingInThePack(t *testing.T) {
 			p.Extra = e.Leaf()
 			_, _ = rw.Write(p.Marshal())
 		}, 2, "does not verify"},
-		{"rejected", status(422), 2, ""},
+		{"rejected", func(rw http.ResponseWriter, _ *http.Request) {
+			rw.Header().Set("Content-Type", "application/problem+json")
+			rw.WriteHeader(422)
+			_, _ = io.WriteString(rw, `{"type":"/problems/manifest-rejected","title":"The manifest does not verify"}`)
+		}, 2, "422 The manifest does not verify"},
+		{"rejected by nobody", status(422), 4, "without a ledger's words"},
+		{"rejected by a page", func(rw http.ResponseWriter, _ *http.Request) {
+			rw.Header().Set("Content-Type", "text/html; charset=utf-8")
+			rw.WriteHeader(422)
+			_, _ = io.WriteString(rw, "<html>blocked")
+		}, 4, "422 Unprocessable Entity with an HTML page: is there a portal"},
+		{"forbidden by a page", func(rw http.ResponseWriter, _ *http.Request) {
+			rw.WriteHeader(403)
+			_, _ = io.WriteString(rw, "<!DOCTYPE html>blocked")
+		}, 4, "403 Forbidden with an HTML page"},
 		{"bad request", status(400), 3, ""},
 		{"redirected", func(rw http.ResponseWriter, r *http.Request) {
 			http.Redirect(rw, r, w.url+"/elsewhere", http.StatusTemporaryRedirect)

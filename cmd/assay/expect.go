@@ -100,7 +100,7 @@ func (f *expectFlags) add(c *cobra.Command) {
 }
 
 // options reads everything that is named, once, before any pack is touched: a pack cannot change what
-// it is held to. An invalid lock or contract is governance drift, exit 2.
+// it is held to. An invalid lock or an altered contract is governance drift, exit 2.
 func (f *expectFlags) options(c *cobra.Command) (o pack.Options, err error) {
 	if err := f.check(c); err != nil {
 		return o, err
@@ -125,8 +125,10 @@ func (f *expectFlags) options(c *cobra.Command) (o pack.Options, err error) {
 		if err != nil {
 			return o, err
 		}
-		if o.Contract, err = pack.ParseContract(text); err != nil {
+		if o.Contract, err = pack.ParseContract(text); errors.Is(err, pack.ErrContractAltered) {
 			return o, &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("%s: %w", f.contract, err)}
+		} else if err != nil {
+			return o, cmd.BadInput("", "%s: %w", f.contract, err)
 		}
 	}
 	for _, name := range f.signers {

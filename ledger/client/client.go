@@ -96,7 +96,7 @@ func (c *Client) Add(ctx context.Context, manifest []byte, src pack.Source) (*pa
 // notAdmitted is the answer that the ledger would give, without asking it.
 func notAdmitted(findings []pack.Finding) *Problem {
 	return &Problem{
-		Type:     "/problems/manifest-rejected",
+		Type:     manifestRejected,
 		Title:    "The manifest does not verify",
 		Status:   http.StatusUnprocessableEntity,
 		Detail:   "Nothing was sent: verify the pack first.",

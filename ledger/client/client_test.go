@@ -157,7 +157,7 @@ var lies = map[string]struct {
 				return
 			}
 		}
-	}, ErrBadProof, false},
+	}, ErrUnavailable, false},
 	"redirect to an honest answer": {func(t *testing.T, h *honest, w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/honest") {
 			t.Error("the redirect was followed")

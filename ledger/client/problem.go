@@ -22,6 +22,7 @@ type Problem struct {
 	Detail   string
 	Findings []pack.Finding
 	Reasons  []string // of a ledger that is not ready
+	Page     bool     // the body was an HTML page, which no ledger sends
 }
 
 func (p *Problem) Error() string {
@@ -33,6 +34,12 @@ func (p *Problem) Error() string {
 	if p.Detail != "" {
 		b.WriteString(": " + p.Detail)
 	}
+	switch {
+	case p.Page:
+		b.WriteString(" with an HTML page: is there a portal or a proxy in between?")
+	case p.foreign():
+		b.WriteString(" without a ledger's words: is there a portal or a proxy in between?")
+	}
 	for _, r := range p.Reasons {
 		b.WriteString(" [" + r + "]")
 	}
@@ -42,10 +49,19 @@ func (p *Problem) Error() string {
 	return b.String()
 }
 
-// Is makes 429 and every 5xx an ErrUnavailable.
+// Is makes 429, every 5xx and the refusals of somebody in between an ErrUnavailable.
 func (p *Problem) Is(target error) bool {
-	return target == ErrUnavailable && (p.Status == http.StatusTooManyRequests || p.Status >= 500)
+	return target == ErrUnavailable && (p.Status == http.StatusTooManyRequests || p.Status >= 500 || p.foreign())
 }
+
+// foreign: that a manifest does not verify is a ledger's judgement, and told in its words only. A page is
+// nobody's judgement; with 404 the URL is the likelier mistake, and stores of tiles send pages with it too.
+func (p *Problem) foreign() bool {
+	return p.Status == http.StatusUnprocessableEntity && p.Type != manifestRejected || p.Page && p.Status != http.StatusNotFound
+}
+
+// manifestRejected is the type of a ledger's 422.
+const manifestRejected = "/problems/manifest-rejected"
 
 var errProblem = errors.New("body is no problem+json")
 
@@ -56,7 +72,7 @@ const (
 
 // problemOf makes a Problem of any refusal; what the body does not tell, the status does.
 func problemOf(status int, contentType string, body []byte) *Problem {
-	p := &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status}
+	p := &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Page: isHTML(body) || strings.HasPrefix(contentType, "text/html")}
 	if media, _, _ := strings.Cut(contentType, ";"); strings.TrimSpace(media) != "application/problem+json" {
 		return p
 	}

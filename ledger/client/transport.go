@@ -152,7 +152,7 @@ func (c *Client) once(ctx context.Context, u *url.URL, q request) (answer, failu
 	case strings.HasPrefix(res.Header.Get("Content-Type"), "text/html"):
 		return answer{}, failure{err: fmt.Errorf("%w: the answer is an HTML page: is there a portal or a proxy in between?", ErrUnavailable)}
 	case errors.Is(err, errHuge):
-		return answer{}, failure{err: &BadProof{"answer", body, err}}
+		return answer{}, failure{err: c.oversized(body, err)}
 	case err != nil:
 		return answer{}, failure{err: unavailable(err), retry: true}
 	}
@@ -186,6 +186,15 @@ func refusal(res *http.Response) failure {
 		return failure{err: p, retry: true, after: retryAfter(res.Header.Get("Retry-After"), time.Now())}
 	}
 	return failure{err: p}
+}
+
+// oversized accuses a ledger only by what pretends to be its own: a proof, or a note under a key of the policy.
+// Anything else that does not end, tiles too, may come from anybody in between.
+func (c *Client) oversized(body []byte, err error) error {
+	if isProof(body) || isNote(body) && c.otherLog(body) == nil {
+		return &BadProof{"answer", body, err}
+	}
+	return fmt.Errorf("%w: the answer is none of a ledger: %w", ErrUnavailable, err)
 }
 
 var errHuge = errors.New("it is larger than any honest one")
