@@ -12,7 +12,7 @@
 // First the package's own short tests run, then, for survivors, those of the packages that use it.
 // Survivors that were judged to be the same program (equivalents.txt) are left out of the score.
 //
-// Exit 0: every package scores at least -min; 1: one does not; 3: bad input.
+// Exit 0: every package scores at least -min; 1: one does not; 3: bad input, or nothing to judge.
 package main
 
 import (
@@ -32,16 +32,18 @@ import (
 )
 
 // watched are the packages whose score counts, with those whose tests look at survivors as well.
-var watched = []struct {
-	pkg        string
-	dependents []string
-}{
+var watched = []subject{
 	{"trust", []string{"witness", "pack", "ledger"}},
 	{"trust/timestamp", []string{"pack", "ledger", "conformance"}},
 	{"pack", []string{"conformance", "cmd/assay"}},
 	{"witness", []string{"ledger", "cmd/ledger"}},
 	{"ledger", []string{"ledger/api", "cmd/ledger"}},
 	{"capture", []string{"cmd/assay"}},
+}
+
+type subject struct {
+	pkg        string
+	dependents []string
 }
 
 type settings struct {
@@ -108,12 +110,14 @@ func judgeAll(ctx context.Context, s settings, stdout io.Writer) (bool, error) {
 	}
 	defer os.RemoveAll(scratch)
 	r := &runner{root: root, scratch: scratch}
-	good, judged := true, 0
+	if err := areWatched(s.pkgs); err != nil {
+		return false, err
+	}
+	good := true
 	for _, w := range watched {
 		if s.pkgs != nil && !slices.Contains(s.pkgs, w.pkg) {
 			continue
 		}
-		judged++
 		all, err := mutantsOf(root, w.pkg)
 		if err != nil {
 			return false, err
@@ -130,10 +134,17 @@ func judgeAll(ctx context.Context, s settings, stdout io.Writer) (bool, error) {
 		}
 		good = good && (p.score() >= s.min)
 	}
-	if judged == 0 {
-		return false, fmt.Errorf("none of %v is watched", s.pkgs)
-	}
 	return good, nil
+}
+
+// areWatched refuses a package that nobody would judge.
+func areWatched(pkgs []string) error {
+	for _, pkg := range pkgs {
+		if !slices.ContainsFunc(watched, func(w subject) bool { return w.pkg == pkg }) {
+			return fmt.Errorf("package %q is not watched", pkg)
+		}
+	}
+	return nil
 }
 
 // stale returns the judgements about a package that no longer name a mutant.
@@ -180,7 +191,10 @@ type pass struct {
 
 func (p *pass) judge(ctx context.Context, pkg string, all []*mutant) error {
 	sample := slices.DeleteFunc(drawn(all, p.seed), func(m *mutant) bool { return !strings.Contains(m.name(), p.only) })
-	p.count = map[outcome]int{}
+	p.count, p.equivalent = map[outcome]int{}, 0
+	if len(sample) == 0 {
+		return fmt.Errorf("none of %d mutants has %q in its name", len(all), p.only)
+	}
 	if p.list {
 		for _, m := range sample[:min(p.n, len(sample))] {
 			fmt.Fprintf(p.stdout, "line %d  %s\n", m.line, m.name())
@@ -191,6 +205,16 @@ func (p *pass) judge(ctx context.Context, pkg string, all []*mutant) error {
 	if err != nil {
 		return err
 	}
+	if err := p.all(ctx, sample, timeout); err != nil {
+		return err
+	}
+	fmt.Fprintf(p.stdout, "%s: %d of %d mutants judged (seed %s, %d more did not build): %d killed, %d hung, %d survived, %d the same program; score %.3f\n",
+		pkg, p.equivalent+p.count[killed]+p.count[timedOut]+p.count[survived], len(all), p.seed, p.count[doesNotBuild], p.count[killed], p.count[timedOut], p.count[survived], p.equivalent, p.score())
+	return nil
+}
+
+// all judges the first n of a sample that build.
+func (p *pass) all(ctx context.Context, sample []*mutant, timeout time.Duration) error {
 	tried := 0
 	for _, m := range sample {
 		if tried-p.count[doesNotBuild] == p.n {
@@ -201,8 +225,9 @@ func (p *pass) judge(ctx context.Context, pkg string, all []*mutant) error {
 			return err
 		}
 	}
-	fmt.Fprintf(p.stdout, "%s: %d of %d mutants judged (seed %s, %d more did not build): %d killed, %d hung, %d survived, %d the same program; score %.3f\n",
-		pkg, tried-p.count[doesNotBuild], len(all), p.seed, p.count[doesNotBuild], p.count[killed], p.count[timedOut], p.count[survived], p.equivalent, p.score())
+	if p.count[killed]+p.count[timedOut]+p.count[survived] == 0 {
+		return fmt.Errorf("no mutant of the sample could be judged: %d did not build, %d are the same program", p.count[doesNotBuild], p.equivalent)
+	}
 	return nil
 }
 
@@ -247,11 +272,8 @@ func (p *pass) one(ctx context.Context, m *mutant, timeout time.Duration) error 
 	return nil
 }
 
-// score is the part of the mutants that are another program which some test saw.
+// score is the part of the mutants that are another program which some test saw; judge refuses a sample without any.
 func (p *pass) score() float64 {
 	seen := p.count[killed] + p.count[timedOut]
-	if seen+p.count[survived] == 0 {
-		return 1
-	}
 	return float64(seen) / float64(seen+p.count[survived])
 }

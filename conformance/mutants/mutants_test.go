@@ -184,3 +184,24 @@ func TestSurvivorsAreTheMutantsThatNoTestSees(t *testing.T) {
 		t.Errorf("the tree was changed: %s, %v", before, err)
 	}
 }
+
+func TestASampleWithoutMutantsIsBadInput(t *testing.T) {
+	t.Chdir(filepath.Join("..", ".."))
+	for _, c := range []struct{ pkgs, only, want string }{
+		{"capture,nosuch", "Packed", `package "nosuch" is not watched`},
+		{"capture,", "Packed", `package "" is not watched`},
+		{"capture", "nosuchname", `capture: none of `},
+	} {
+		for _, list := range []string{"-list=true", "-list=false"} {
+			var out, talk bytes.Buffer
+			if code := run(t.Context(), []string{"-pkg", c.pkgs, "-only", c.only, list}, &out, &talk); code != 3 || !strings.Contains(talk.String(), c.want) {
+				t.Errorf("%+v %s: exit %d, %s%s", c, list, code, &out, &talk)
+			}
+		}
+	}
+	equivalent := &mutant{pkg: "p", file: "p.go", function: "F", weight: 1}
+	p := &pass{runner: &runner{}, settings: settings{n: 1}, equivalents: map[string]string{equivalent.name(): "judged"}, count: map[outcome]int{}}
+	if err := p.all(t.Context(), []*mutant{equivalent}, time.Second); err == nil || !strings.Contains(err.Error(), "1 are the same program") {
+		t.Errorf("a sample of equivalents alone: %v", err)
+	}
+}
