@@ -81,18 +81,15 @@ func readPacked(path string) (p Packed, err error) {
 // ignored is the .gitignore of a directory that holds receipts, and perhaps keys.
 const ignored = "# What programs said, and keys: nothing for a repository. What reviews need may be added by name.\n*\n!.gitignore\n!baseline.json\n"
 
-// KeepFromGit writes a .gitignore into dir, unless something of that name is there.
+// KeepFromGit writes a .gitignore into dir, whole or not at all, unless something of that name is there. Half of
+// one would hide nothing, for ever.
 func KeepFromGit(dir string) error {
 	path := filepath.Join(dir, ".gitignore")
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	} else if err != nil {
-		return err
+	if _, err := os.Lstat(path); err == nil {
+		return nil // the usual case, without an fsync
 	}
-	_, err = file.WriteString(ignored)
-	if err = errors.Join(err, file.Close()); err != nil {
-		return errors.Join(err, os.Remove(path)) // half of it would hide nothing
+	if err := durable.CreateFile(path, []byte(ignored), 0o600); !errors.Is(err, fs.ErrExist) {
+		return err
 	}
 	return nil
 }

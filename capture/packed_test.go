@@ -99,3 +99,29 @@ func TestReceiptsAndKeysAreKeptFromGitAndNobodysFileIsReplaced(t *testing.T) {
 		t.Error("no error where it cannot be written")
 	}
 }
+
+// What a reader sees at any moment is what a crash may leave.
+func TestTheFileThatKeepsReceiptsFromGitIsWholeOrNotThere(t *testing.T) {
+	path := filepath.Join(t.TempDir(), ".gitignore")
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		for i := 0; i < 300 && err == nil; i++ {
+			err = errors.Join(KeepFromGit(filepath.Dir(path)), os.Remove(path))
+		}
+		done <- err
+	}()
+	for {
+		if text, err := os.ReadFile(path); err == nil && string(text) != ignored {
+			t.Fatalf("half of it is there: %q", text)
+		}
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error(err)
+			}
+			return
+		default:
+		}
+	}
+}
