@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -299,27 +300,22 @@ func SafeJSON(text []byte) []byte {
 // width, separating and private characters are not; nor is what Unicode has not assigned yet.
 func hidden(r rune) bool { return !unicode.IsPrint(r) }
 
-// ReadSecret reads a key file: regular, not a link, nobody else's to read, at most 64 KiB. See HoldSecret.
+// ReadSecret reads a key file: regular, not a link, nobody else's to read, at most 64 KiB. See HoldSecret. All
+// of that is asked of the file that is open, whatever has its name by then.
 func ReadSecret(path string) ([]byte, error) {
 	HoldSecret()
-	info, err := os.Lstat(path)
-	switch {
-	case err != nil:
-		return nil, err
-	case info.IsDir():
-		return nil, BadInput("", "%s is a directory, want a file", path)
-	case !info.Mode().IsRegular():
-		return nil, BadInput("", "%s is not a regular file", path)
-	case info.Mode().Perm()&0o077 != 0:
-		return nil, BadInput("chmod 600 "+path, "%s is readable by others (mode %04o)", path, info.Mode().Perm())
-	}
-	return ReadFile(path, 64<<10)
+	return readFile(path, openNoFollow, 0o077, 64<<10)
 }
 
 // ReadFile reads a regular file of at most limit bytes; it never waits for a FIFO or a device.
-func ReadFile(path string, limit int64) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|openNonblock, 0)
-	if err != nil {
+func ReadFile(path string, limit int64) ([]byte, error) { return readFile(path, 0, 0, limit) }
+
+// readFile refuses a file with one of the bits of forbidden in its mode.
+func readFile(path string, flags int, forbidden fs.FileMode, limit int64) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|openNonblock|flags, 0)
+	if errors.Is(err, syscall.ELOOP) { // of O_NOFOLLOW
+		return nil, BadInput("", "%s is not a regular file", path)
+	} else if err != nil {
 		return nil, err
 	}
 	defer f.Close()
@@ -331,6 +327,8 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 		return nil, BadInput("", "%s is a directory, want a file", path)
 	case !info.Mode().IsRegular():
 		return nil, BadInput("", "%s is not a regular file", path)
+	case info.Mode()&forbidden != 0:
+		return nil, BadInput("chmod 600 "+path, "%s is readable by others (mode %04o)", path, info.Mode().Perm())
 	case info.Size() > limit:
 		return nil, BadInput("", "%s has %d bytes, at most %d are read", path, info.Size(), limit)
 	}

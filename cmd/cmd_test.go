@@ -277,3 +277,43 @@ func TestASecretThatOthersCanReadIsRefused(t *testing.T) {
 		t.Error("65 KiB is no key")
 	}
 }
+
+// The name is given to a link to a file of others again and again while it is read.
+func TestASecretIsJudgedByTheFileThatIsRead(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	for name, mode := range map[string]fs.FileMode{"mine": 0o600, "others": 0o644} {
+		if err := os.WriteFile(at(name), []byte(name), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Link(at("mine"), at("key")); err != nil {
+		t.Fatal(err)
+	}
+	stop, stopped := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				stopped <- nil
+				return
+			default:
+			}
+			if err := errors.Join(os.Symlink(at("others"), at("new")), os.Rename(at("new"), at("key")),
+				os.Link(at("mine"), at("new")), os.Rename(at("new"), at("key"))); err != nil {
+				stopped <- err
+				return
+			}
+		}
+	}()
+	for range 20000 {
+		if text, err := ReadSecret(at("key")); err == nil && string(text) != "mine" {
+			t.Errorf("read %q", text)
+			break
+		}
+	}
+	close(stop)
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}

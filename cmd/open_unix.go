@@ -7,6 +7,9 @@ import "syscall"
 // openNonblock lets open(2) of a FIFO return at once, so that it can be refused.
 const openNonblock = syscall.O_NONBLOCK
 
+// openNoFollow lets open(2) of a symbolic link fail.
+const openNoFollow = syscall.O_NOFOLLOW
+
 // enoughFiles refuses to begin where so few files may be open that the runtime of Go would abort on the
 // way, with many pages of its own state.
 func enoughFiles() error {
