@@ -61,3 +61,11 @@ func words(line string) (words []string) {
 	}
 	return words
 }
+
+func TestEveryCommandInTheDocumentsExists(t *testing.T) {
+	cmdtest.Documented(t, "assay", func(words ...string) string {
+		var out strings.Builder
+		run(t.Context(), append(words, "--help"), cmd.Streams{In: strings.NewReader(""), Out: &out, Err: io.Discard, Env: func(string) string { return "" }})
+		return out.String()
+	}, "../../README.md")
+}

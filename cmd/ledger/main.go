@@ -33,8 +33,9 @@ func run(ctx context.Context, args []string, s cmd.Streams) int {
 		Short:   "An append-only log of proof packs that witnesses cosign",
 		Version: version,
 		Long: `ledger keeps an append-only Merkle log of proof pack manifests. Every entry carries an
-RFC 3161 timestamp, every checkpoint is cosigned by independent witnesses before anyone
-sees it, and every answer is a proof that verifies offline for ever.`,
+RFC 3161 timestamp (unless timestamps are off, or preferred and no authority answered), every
+checkpoint is cosigned by the witnesses of the log's policy before anyone sees it, and every
+answer is a proof that verifies offline for ever.`,
 		Example: `  ledger demo
   ledger init /var/lib/ledger --origin ledger.example/2026
   ledger serve /var/lib/ledger`,

@@ -5,10 +5,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/cmdtest"
 )
 
@@ -44,4 +46,12 @@ func TestEveryExpectationOfTheDemoHolds(t *testing.T) {
 	if err := d.run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestEveryCommandInTheDocumentsExists(t *testing.T) {
+	cmdtest.Documented(t, "ledger", func(words ...string) string {
+		var out strings.Builder
+		run(t.Context(), append(words, "--help"), cmd.Streams{In: strings.NewReader(""), Out: &out, Err: io.Discard, Env: func(string) string { return "" }})
+		return out.String()
+	}, "../../README.md", "../../docs/RELIABILITY.md")
 }
