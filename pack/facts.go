@@ -17,6 +17,12 @@ type Facts struct {
 
 	Types, Providers, Models  []Tally // the most frequent first
 	InputTokens, OutputTokens int64   // of all receipts that give them
+	UnreadTokens              int     // receipts with a figure of tokens that is no count, or too large to be added
+
+	// Endings are how programs ended, in the words of the session receipts of assay run: "exit 0", "exit 3",
+	// "exit 137 (signal killed)". EndedBadly are those of them that are not "exit 0", Killed those by a signal.
+	Endings            []Tally
+	EndedBadly, Killed int
 }
 
 // Tally is how many receipts name one thing. The Name "" stands for all that are too many (more than
@@ -81,6 +87,9 @@ func (t *tally) sorted() []Tally {
 type census struct {
 	types, providers, models tally
 	input, output            int64
+	unread                   int
+	endings                  tally
+	endedBadly, killed       int
 }
 
 func (c *census) add(r *core) {
@@ -93,21 +102,36 @@ func (c *census) add(r *core) {
 	if r.model != "" {
 		c.models.add(r.model)
 	}
-	c.input, c.output = addTokens(c.input, r.input), addTokens(c.output, r.output)
+	in, out := addTokens(&c.input, r.input), addTokens(&c.output, r.output)
+	if !in || !out {
+		c.unread++
+	}
+	if text, well := r.ending(); text != "" {
+		c.endings.add(text)
+		if !well {
+			c.endedBadly++
+		}
+		if !well && text != unreadableEnding && r.signal != nil {
+			c.killed++
+		}
+	}
 }
 
-// addTokens leaves out what is no count, and a sum that no count can be.
-func addTokens(sum int64, v *jcs.Value) int64 {
+// addTokens leaves out, and reports false of, what is no count, and a sum that no count can be.
+func addTokens(sum *int64, v *jcs.Value) bool {
 	if v == nil {
-		return sum
+		return true
 	}
-	if n, ok := v.Int64(); ok && n > 0 && sum+n > sum {
-		return sum + n
+	n, ok := v.Int64()
+	if !ok || n < 0 || *sum+n < *sum {
+		return false
 	}
-	return sum
+	*sum += n
+	return true
 }
 
 func (c *census) settle(f *Facts) {
 	f.Types, f.Providers, f.Models = c.types.sorted(), c.providers.sorted(), c.models.sorted()
-	f.InputTokens, f.OutputTokens = c.input, c.output
+	f.InputTokens, f.OutputTokens, f.UnreadTokens = c.input, c.output, c.unread
+	f.Endings, f.EndedBadly, f.Killed = c.endings.sorted(), c.endedBadly, c.killed
 }

@@ -75,6 +75,49 @@ func TestOnlyCountsAreCounted(t *testing.T) {
 	}
 }
 
+// A figure that was not counted is not silently left out of the sum.
+func TestFiguresThatAreNotCountedAreNumbered(t *testing.T) {
+	f := factsOf(t,
+		modelCall(0, `"input_tokens":0,"output_tokens":"7",`),
+		modelCall(1, `"input_tokens":1.5,"output_tokens":null,`),
+		modelCall(2, `"input_tokens":3,"output_tokens":4,`),
+		modelCall(3, `"input_tokens":9223372036854775807,`),
+		modelCall(4, ""),
+	).Facts
+	if f.InputTokens != 3 || f.OutputTokens != 4 || f.UnreadTokens != 3 {
+		t.Errorf("facts %+v", f)
+	}
+}
+
+func TestHowAProgramEndedIsReadFromItsSessionReceiptAlone(t *testing.T) {
+	session := func(members string) string {
+		return fmt.Sprintf(`{%s"receipt_id":"r_000000","recorded_by":"assay run","schema_version":"3.0","seq":0,"timestamp":"2026-01-15T10:00:00.000000+00:00","type":"session_metadata"}`, members)
+	}
+	for members, want := range map[string]struct {
+		text        string
+		bad, killed int
+	}{
+		`"child_exit_code":0,`:                                   {"exit 0", 0, 0},
+		`"child_exit_code":3,`:                                   {"exit 3", 1, 0},
+		`"child_exit_code":137,"child_signal":"killed",`:         {"exit 137 (signal killed)", 1, 1},
+		`"child_exit_code":0,"child_signal":"killed",`:           {"exit 0 (signal killed)", 1, 1},
+		`"child_exit_code":0,"child_signal":"` + "\u202e" + `",`: {"exit 0 (signal \"\\u202e\")", 1, 1},
+		`"child_exit_code":0,"child_signal":null,`:               {unreadableEnding, 1, 0},
+		`"child_exit_code":"0",`:                                 {unreadableEnding, 1, 0},
+		`"child_exit_code":1.5,`:                                 {unreadableEnding, 1, 0},
+		``:                                                       {unreadableEnding, 1, 0},
+	} {
+		f := factsOf(t, session(members), modelCall(1, "")).Facts
+		if !slices.Equal(f.Endings, []Tally{{want.text, 1}}) || f.EndedBadly != want.bad || f.Killed != want.killed {
+			t.Errorf("%s: %+v", members, f)
+		}
+	}
+	other := strings.Replace(session(`"child_exit_code":3,`), "assay run", "agent", 1)
+	if f := factsOf(t, other, modelCall(1, "")).Facts; f.Endings != nil || f.EndedBadly != 0 {
+		t.Errorf("of receipts that assay run did not write: %+v", f)
+	}
+}
+
 // H11: with the right digest, only the length lies.
 func TestALengthThatTheFileHasNotIsTampering(t *testing.T) {
 	files := smallPack(t)

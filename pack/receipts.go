@@ -183,6 +183,7 @@ type core struct {
 	dropped         string     // a member that is not packed, "" if there is none
 	provider, model string     // as kind
 	input, output   *jcs.Value // tokens; nil if missing
+	exit, signal    *jcs.Value // how a program ended, see ending; nil if missing
 }
 
 func coreOf(v *jcs.Value) (c core) {
@@ -211,6 +212,10 @@ func coreOf(v *jcs.Value) (c core) {
 			c.input = &m.Value
 		case "output_tokens":
 			c.output = &m.Value
+		case "child_exit_code":
+			c.exit = &m.Value
+		case "child_signal":
+			c.signal = &m.Value
 		case "signatures", "signature", "cose_signature", "receipt_hash", "anchor":
 			c.dropped = m.Name
 		}

@@ -44,6 +44,9 @@ func channelLines(w *strings.Builder, r *report.Report) {
 			}
 		}
 	}
+	if word, text, there := r.EndedBadly(); there {
+		fmt.Fprintf(w, "%-10s %s  %s\n", "program", word, cmd.Safe(text.String()))
+	}
 	findings, warnings := r.Problems()
 	for _, f := range findings {
 		fmt.Fprintf(w, "  finding  %s\n", cmd.Safe(f.String()))

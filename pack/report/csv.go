@@ -18,7 +18,7 @@ type Row struct {
 
 var columns = []string{"path", "exit_code", "status", "integrity", "claims", "anchor", "lock", "expectations", "signer", "signer_fingerprint",
 	"pack_id", "receipts", "from", "to", "expiry", "superseded_by", "manifest_sha256", "verified_at", "first_finding",
-	"cards", "verdict"}
+	"cards", "verdict", "program_ended"}
 
 // CSV is one row a pack, under a header. What a spreadsheet would compute begins with a '.
 func CSV(rows []Row) []byte {
@@ -60,6 +60,7 @@ func (row Row) cells() []string {
 		if a := m.Attestation; r.intact() {
 			set("pack_id", a.PackID)
 			set("receipts", fmt.Sprint(r.Receipts))
+			set("program_ended", r.ended())
 			set("from", a.TimestampStart)
 			set("to", a.TimestampEnd)
 			set("expiry", r.expiryStatus())

@@ -488,6 +488,9 @@ func (r *Report) ours() []jcs.Member {
 	if by := r.Expectation("superseded").Actual; by != "" {
 		members = append(members, jcs.M("superseded_by", text(by)))
 	}
+	if f := r.Result.Facts; len(f.Endings) > 0 {
+		members = append(members, jcs.M("program_ended", tallyObject(f.Endings)), jcs.M("program_ended_badly", jcs.Int(int64(f.EndedBadly))))
+	}
 	members = append(members, jcs.M("expectation_results", r.expectationResults()))
 	return append(members, jcs.M("findings", r.allFindings()))
 }

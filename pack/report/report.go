@@ -331,6 +331,8 @@ func (r *Report) gaps() (list []string) {
 	add(r.Claims == pack.Pass && r.cannotFail(), "no check that can fail")
 	add(r.signersOwn() > 0, Count(r.signersOwn(), "card")+" of the signer's own")
 	add(r.Evidence() == 0, Count(r.Evidence(), "receipt"))
+	add(r.Result.Facts.Killed > 0, "the program was killed")
+	add(r.Result.Facts.Killed == 0 && r.Result.Facts.EndedBadly > 0, "the program failed")
 	return list
 }
 
@@ -434,8 +436,11 @@ func (r *Report) Facts() []Fact {
 		{"providers", tallyText(r.Result.Facts.Providers)},
 		{"models", tallyText(r.Result.Facts.Models)},
 	}
-	if in, out := r.Result.Facts.InputTokens, r.Result.Facts.OutputTokens; in+out > 0 {
-		facts = append(facts, Fact{"tokens", fmt.Sprintf("%d in, %d out", in, out)})
+	if tokens := r.tokens(); tokens != "" {
+		facts = append(facts, Fact{"tokens", tokens})
+	}
+	if ended := r.ended(); ended != "" {
+		facts = append(facts, Fact{"program ended", ended + " (in the signer's words)"})
 	}
 	facts = append(facts,
 		Fact{"from", a.TimestampStart}, Fact{"to", a.TimestampEnd},
@@ -453,6 +458,41 @@ func (r *Report) Facts() []Fact {
 	digest := r.Manifest.Digest()
 	facts = append(facts, Fact{"manifest SHA-256", hex.EncodeToString(digest[:])}, Fact{"pack root", hex.EncodeToString(r.Manifest.PackRoot[:])})
 	return slices.DeleteFunc(facts, func(f Fact) bool { return f.Value == "" })
+}
+
+// tokens leaves no figure out unsaid.
+func (r *Report) tokens() string {
+	f, text := r.Result.Facts, ""
+	if f.InputTokens > 0 || f.OutputTokens > 0 {
+		text = fmt.Sprintf("%d in, %d out", f.InputTokens, f.OutputTokens)
+	}
+	if f.UnreadTokens > 0 {
+		text = strings.TrimPrefix(fmt.Sprintf("%s, not counted: %s with a figure that cannot be read", text, Count(f.UnreadTokens, "receipt")), ", ")
+	}
+	return text
+}
+
+// ended is how the program ended, "" if no receipt tells; of several programs how many ended so.
+func (r *Report) ended() string {
+	if list := r.Result.Facts.Endings; len(list) == 1 && list[0].N == 1 {
+		return list[0].Name
+	}
+	return tallyText(r.Result.Facts.Endings)
+}
+
+// EndedBadly says how the program ended if it was killed or failed, in the words of a session receipt, which are
+// its signer's. There is false for a program that ended well, and where nothing is told.
+func (r *Report) EndedBadly() (word string, text Text, there bool) {
+	f := r.Result.Facts
+	switch {
+	case f.EndedBadly == 0:
+		return "", Text{}, false
+	case f.Killed > 0:
+		word = "KILLED"
+	default:
+		word = "FAILED"
+	}
+	return word, say("%s, in the signer's words", r.ended()), true
 }
 
 func modeText(mode string) string {

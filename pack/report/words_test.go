@@ -184,6 +184,46 @@ func TestAVerdictOfZeroNamesItsGaps(t *testing.T) {
 	}
 }
 
+func TestAProgramThatWasKilledOrFailedIsNamedInEveryFormat(t *testing.T) {
+	for _, test := range []struct {
+		ending      string
+		bad, killed int
+		word, gap   string
+	}{
+		{"exit 0", 0, 0, "", ""},
+		{"exit 3", 1, 0, "FAILED", "the program failed"},
+		{"exit 137 (signal killed)", 1, 1, "KILLED", "the program was killed"},
+	} {
+		r := quiet()
+		r.Result.Facts.Endings, r.Result.Facts.EndedBadly, r.Result.Facts.Killed = []pack.Tally{{Name: test.ending, N: 1}}, test.bad, test.killed
+		word, text, there := r.EndedBadly()
+		if word != test.word || there != (test.word != "") || there && text.String() != test.ending+", in the signer's words" {
+			t.Errorf("%s: %s %s", test.ending, word, text)
+		}
+		if got := r.Verdict(); strings.Contains(got, "the program") != there || !strings.HasSuffix(got, test.gap) {
+			t.Errorf("%s: %s", test.ending, got)
+		}
+		page, err := r.HTML()
+		rows, csvErr := csv.NewReader(strings.NewReader(string(CSV([]Row{{Path: "p", Report: r}})))).ReadAll()
+		if err != nil || csvErr != nil {
+			t.Fatal(err, csvErr)
+		}
+		ended, _ := r.JSON("verify-pack").Get("program_ended")
+		for format, got := range map[string]string{"HTML": string(page), "JSON": textOf(t, ended), "CSV": rows[1][slices.Index(rows[0], "program_ended")]} {
+			if !strings.Contains(got, test.ending) {
+				t.Errorf("%s does not say %q", format, test.ending)
+			}
+		}
+		var explained strings.Builder
+		for _, s := range r.Explain() {
+			explained.WriteString(lines(s.Lines))
+		}
+		if want := "program ended: " + test.ending + " (in the signer's words)"; !strings.Contains(explained.String(), want) {
+			t.Errorf("explain does not say %q", want)
+		}
+	}
+}
+
 func TestMachinesAreToldThatNothingWasExpected(t *testing.T) {
 	channels, _ := quiet().JSON("verify-pack").Get("channels")
 	if word, _ := channels.Get("expectations"); word.Text != "SKIPPED" {
@@ -373,6 +413,14 @@ func TestTokensOfOneKindAreToldAndRareKindsAreSummed(t *testing.T) {
 	facts := map[string]string{}
 	for _, f := range r.Facts() {
 		facts[f.Name] = f.Value
+	}
+	r.Result.Facts.UnreadTokens = 5
+	if got := r.tokens(); got != "0 in, 7 out, not counted: 5 receipts with a figure that cannot be read" {
+		t.Error(got)
+	}
+	r.Result.Facts.OutputTokens = 0
+	if got := r.tokens(); got != "not counted: 5 receipts with a figure that cannot be read" {
+		t.Error(got)
 	}
 	if facts["tokens"] != "0 in, 7 out" || facts["models"] != "2 gpt-4, 5 others" {
 		t.Errorf("%q, %q", facts["tokens"], facts["models"])
