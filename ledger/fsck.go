@@ -46,7 +46,9 @@ func Fsck(ctx context.Context, dir, guardDir string, x Index, report func(Damage
 	defer s.close()
 	// The guard first: the log may grow meanwhile, and it never falls behind the guard.
 	text, err := readSmall(guardDir, signedFile)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, tlog.Hash{}, noGuard(guardDir)
+	} else if err != nil {
 		return 0, tlog.Hash{}, fmt.Errorf("checking the log: reading the guard: %w", err)
 	}
 	signed, err := trust.ParseCheckpointText(text)

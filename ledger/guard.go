@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -81,11 +82,45 @@ func createGuard(dir string, signer *trust.LogSigner) error {
 	return nil
 }
 
+// RemakeGuard makes a guard in cfg.GuardDir for the log in cfg.Dir, whose guard was lost, and returns the size
+// of that log. The new guard knows of nothing that was signed, so only the witnesses can tell whether this copy
+// of the log is the newest: Open signs nothing before enough of them were heard from, learns from the checkpoint
+// that they show, and refuses a log that does not continue it. Where the policy names no witness that has to
+// cosign, nobody could tell, and RemakeGuard refuses unless unwitnessed says that this is accepted.
+//
+// A guard that is there is never replaced: it knows more than a new one.
+func RemakeGuard(ctx context.Context, cfg Config, unwitnessed bool) (size int64, err error) {
+	if cfg, err = cfg.withDefaults(); err != nil {
+		return 0, err
+	}
+	if cfg.Policy.Quorum(nil) && !unwitnessed {
+		return 0, fmt.Errorf("%w: the policy names no witness that has to cosign, so nobody could tell whether %s is the newest copy of the log; if it is not, a second history would be signed", ErrGuard, cfg.Dir)
+	}
+	s, err := openStore(cfg.Dir)
+	if err != nil {
+		return 0, fmt.Errorf("making a guard: opening the log: %w", err)
+	}
+	defer s.close()
+	if err := awaitNoAppender(ctx, cfg.Dir); err != nil { // a ledger whose guard was deleted below it still signs
+		return 0, fmt.Errorf("making a guard: %w", err)
+	}
+	now, err := s.treeState()
+	if err != nil {
+		return 0, fmt.Errorf("making a guard: reading the log: %w", err)
+	}
+	return now.Size, createGuard(cfg.GuardDir, cfg.Signer)
+}
+
+// noGuard is the error for a directory that holds no guard, whoever looks for one.
+func noGuard(dir string) error {
+	return fmt.Errorf("%w: there is no guard in %s: put it back from where it was; if it is lost, 'ledger guard init' makes one that learns from the witnesses; for a new log, 'ledger init' makes both", ErrGuard, dir)
+}
+
 // openGuard takes the lock and reads the guard of the signer's log.
 func openGuard(dir string, signer *trust.LogSigner, policy *trust.Policy) (_ *guard, err error) {
 	id, err := readSmall(dir, identityFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: there is no guard in %s: restore it from where it was, or, for a new log, create both with 'ledger init'", ErrGuard, dir)
+		return nil, noGuard(dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the guard: %w", err)

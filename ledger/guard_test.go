@@ -453,3 +453,77 @@ func TestABitFlippedUnderARunningLogFreezesIt(t *testing.T) {
 		t.Errorf("after a restart: %v", err)
 	}
 }
+
+func TestAGuardThatWasLostIsMadeAnewAndLearnsFromTheWitnesses(t *testing.T) {
+	w := newWorld(t, 2, 2)
+	w.open()
+	w.addAll(0, 3)
+	w.close()
+	old := w.copyTo(t)
+	w.open()
+	w.addAll(3, 7)
+	w.allCosigned()
+	w.close()
+
+	if _, err := RemakeGuard(t.Context(), w.cfg, false); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("a guard that is there was replaced: %v", err)
+	}
+	for _, x := range []*world{w, old} {
+		must(t, os.RemoveAll(x.cfg.GuardDir))
+	}
+	if _, err := w.tryOpen(); !errors.Is(err, ErrGuard) || !strings.Contains(err.Error(), "ledger guard init") {
+		t.Errorf("without a guard: %v", err)
+	}
+
+	size, err := RemakeGuard(t.Context(), old.cfg, false)
+	must(t, err)
+	if size != 3 {
+		t.Errorf("the older copy has size %d", size)
+	}
+	if _, err := old.tryOpen(); !errors.Is(err, ErrGuard) || !strings.Contains(err.Error(), "rolled back") {
+		t.Errorf("an older copy of the log with a new guard: %v", err)
+	}
+
+	size, err = RemakeGuard(t.Context(), w.cfg, false)
+	must(t, err)
+	if size != 7 {
+		t.Errorf("the newest copy has size %d", size)
+	}
+	for _, tw := range w.witnesses {
+		tw.behave(down)
+	}
+	l := w.open() // nobody can say what was signed: nothing is
+	if _, err := l.Add(t.Context(), manifest(t, 7), pack.Source{}); !errors.As(err, new(*Unheard)) {
+		t.Errorf("signed before any witness was heard: %v", err)
+	}
+	for _, tw := range w.witnesses {
+		tw.behave(nil)
+	}
+	w.heard()
+	if got := l.guard.highWater().Size; got != 7 {
+		t.Errorf("the new guard learned size %d", got)
+	}
+	if a := w.add(7); a.Entry.Index != 7 {
+		t.Errorf("index %d", a.Entry.Index)
+	}
+}
+
+func TestWithoutAWitnessAGuardIsMadeAnewOnlyIfTheRiskIsAccepted(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	w.open()
+	w.addAll(0, 2)
+	w.close()
+	must(t, os.RemoveAll(w.cfg.GuardDir))
+	if _, err := RemakeGuard(t.Context(), w.cfg, false); !errors.Is(err, ErrGuard) || !strings.Contains(err.Error(), "a second history") {
+		t.Errorf("refused with %v", err)
+	}
+	if _, err := os.Lstat(w.cfg.GuardDir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a guard is there: %v", err)
+	}
+	_, err := RemakeGuard(t.Context(), w.cfg, true)
+	must(t, err)
+	w.open()
+	if a := w.add(2); a.Entry.Index != 2 {
+		t.Errorf("index %d", a.Entry.Index)
+	}
+}
