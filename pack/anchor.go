@@ -128,15 +128,20 @@ func (v *verifier) checkToken(e Entry) (*timestamp.Token, error) {
 	case fails:
 		return nil, errors.New(text)
 	case text != "":
+		v.r.TimeContradicts = true
 		v.warned.add(wTime, tokenField, "%s: one of the two clocks is wrong", text)
 	}
 	return token, nil
 }
 
+// provenBy is the latest time at which what the token is about can have been made. genTime may leave out the
+// fraction of its second.
+func provenBy(t *timestamp.Token) time.Time { return t.Time.Add(max(t.Accuracy, time.Second)) }
+
 // contradiction compares a token with the last receipt of its pack: who had the token had the manifest by then,
 // which names that receipt. It is "" if they agree, and fails beyond what a clock may be wrong.
 func contradiction(token *timestamp.Token, timestampEnd string) (text string, fails bool) {
-	by := token.Time.Add(max(token.Accuracy, time.Second)) // genTime may leave out the fraction of its second
+	by := provenBy(token)
 	end, ok := parseSchemaTime(timestampEnd)
 	if ok && !end.After(by) {
 		return "", false

@@ -232,6 +232,35 @@ func TestTheTimestampOfAnEntryIsBelievedOnlyUnderGivenRoots(t *testing.T) {
 	}
 }
 
+// A signer who dates the receipts ahead makes the pack younger than it is; the token, if it is older, knows better.
+func TestAnAgeIsCountedFromTheTokenThatShowsThePackToBeOlder(t *testing.T) {
+	w := newAnchored(t)
+	end := time.Date(2026, 1, 15, 10, 0, 1, 0, time.UTC)
+	authority, roots := newAuthority(t, end.AddDate(-1, 0, 0))
+	for _, c := range []struct {
+		token, now, max time.Duration // token and now since the pack's own end
+		rooted          bool
+		verdict         Verdict
+		field           string
+	}{
+		{-24 * time.Hour, time.Hour, 2 * time.Hour, true, Fail, tokenField},
+		{-24 * time.Hour, time.Hour, 2 * time.Hour, false, Pass, "timestamp_end"}, // no token was checked
+		{-24 * time.Hour, time.Hour, 25 * time.Hour, true, Pass, tokenField},
+		{time.Hour, 3 * time.Hour, 150 * time.Minute, true, Fail, "timestamp_end"}, // the claim is the older one
+		{time.Hour, 3 * time.Hour, 4 * time.Hour, true, Pass, "timestamp_end"},
+	} {
+		proof := w.logEntry(mustEntry(t, w.m, Source{}, timestampOf(t, authority, w.m.Digest(), end.Add(c.token))))
+		o := Options{Now: end.Add(c.now), MaxAge: c.max, Policy: w.policy, Proof: proof}
+		if c.rooted {
+			o.TSARoots = roots
+		}
+		r := mustVerify(t, w.files, o)
+		if e := r.Expectation("age"); r.Anchor != Pass || e.Verdict != c.verdict || e.Field != c.field || (r.ExitCode() == 0) != (c.verdict == Pass) {
+			t.Errorf("%+v: anchor %s, exit %d, %+v", c, r.Anchor, r.ExitCode(), e)
+		}
+	}
+}
+
 func TestATokenWithoutAccuracyIsGoodForItsSecond(t *testing.T) {
 	at := time.Date(2026, 1, 15, 10, 0, 1, 0, time.UTC)
 	for _, c := range []struct {

@@ -103,10 +103,16 @@ func (v *verifier) expect(name string, asked bool, expected string, judge func()
 // maxAhead is how far the signer's clock may be ahead of ours.
 const maxAhead = 24 * time.Hour
 
-// age is pack.md §4.2 l and m, the guard against the future.
+// age is pack.md §4.2 l and m, the guard against the future. The end that the signer claims is not believed
+// against a token that shows the pack to be older.
 func (v *verifier) age() Expectation {
 	e := Expectation{Verdict: Fail, Field: "timestamp_end", Actual: v.m.Attestation.TimestampEnd}
 	end, ok := parseSchemaTime(e.Actual)
+	last, what := end, "timestamp_end "+quote(e.Actual)
+	if t := v.r.Time; t != nil && provenBy(t).Before(end) { // the log had it by then, whatever its signer says
+		last, what = provenBy(t), "the pack's timestamp "+t.Time.UTC().Format(time.RFC3339)
+		e.Field = tokenField
+	}
 	switch {
 	case v.o.MaxAge == 0 && v.o.Now.IsZero():
 		v.warned.add(wNoClock, "timestamp_end", "no time was given: whether the pack is from the future is not checked")
@@ -114,13 +120,14 @@ func (v *verifier) age() Expectation {
 	case v.o.Now.IsZero():
 		e.Code, e.Message = eStale, "an age was asked for, and no time was given to tell it by"
 	case !ok || end.After(v.o.Now.Add(maxAhead)):
+		e.Field = "timestamp_end"
 		e.Code, e.Message = eTimestamp, fmt.Sprintf("timestamp_end %s is more than %s in the future", quote(e.Actual), maxAhead)
 	case v.o.MaxAge == 0:
 		return Expectation{}
-	case v.o.Now.Sub(end) > v.o.MaxAge:
-		e.Code, e.Message = eStale, fmt.Sprintf("timestamp_end %s is more than %s ago", quote(e.Actual), v.o.MaxAge)
+	case v.o.Now.Sub(last) > v.o.MaxAge:
+		e.Code, e.Message = eStale, fmt.Sprintf("%s is more than %s ago", what, v.o.MaxAge)
 	default:
-		e.Verdict, e.Message = Pass, fmt.Sprintf("timestamp_end %s is not more than %s ago", quote(e.Actual), v.o.MaxAge)
+		e.Verdict, e.Message = Pass, fmt.Sprintf("%s is not more than %s ago", what, v.o.MaxAge)
 	}
 	return e
 }

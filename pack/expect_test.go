@@ -55,7 +55,7 @@ func TestAPackTooOldForItsReaderIsStale(t *testing.T) {
 func TestAnEndThatIsNoTimeIsOlderThanAnyAge(t *testing.T) {
 	m := &Manifest{Attestation: Attestation{TimestampEnd: "yesterday"}}
 	for _, age := range []time.Duration{1 << 62, 0} {
-		v := &verifier{m: m, o: Options{Now: time.Now(), MaxAge: age}}
+		v := &verifier{m: m, r: &Result{}, o: Options{Now: time.Now(), MaxAge: age}}
 		if e := v.age(); e.Verdict != Fail || e.Code != eTimestamp {
 			t.Errorf("at most %v: %+v", age, e)
 		}
@@ -410,6 +410,23 @@ func TestStrictLeavesNoGapOpen(t *testing.T) {
 		}
 		if r := mustVerify(t, p.FS(), o); r.Status() != c.status || r.ExitCode() != c.exit || r.Integrity != Pass {
 			t.Errorf("without %s: %s, exit %d; claims %s, anchor %s, time %s, %v", c.what, r.Status(), r.ExitCode(), r.Claims, r.Anchor, r.Timed, r.Findings)
+		}
+	}
+}
+
+func TestStrictRefusesATimestampThatContradictsThePack(t *testing.T) {
+	w := newAnchored(t)
+	end := time.Date(2026, 1, 15, 10, 0, 1, 0, time.UTC)
+	authority, roots := newAuthority(t, end.AddDate(-1, 0, 0))
+	for before, refused := range map[time.Duration]bool{0: false, time.Hour: true} {
+		proof := w.logEntry(mustEntry(t, w.m, Source{}, timestampOf(t, authority, w.m.Digest(), end.Add(-before))))
+		o := Options{Now: loggedAt, Policy: w.policy, TSARoots: roots, Proof: proof, TrustedSigners: [][32]byte{sha256.Sum256(testSigner.Public())}}
+		if r := mustVerify(t, w.files, o); r.ExitCode() != 0 || r.TimeContradicts != refused {
+			t.Errorf("%s before, unasked: exit %d, contradicts %v", before, r.ExitCode(), r.TimeContradicts)
+		}
+		o.Strict = true
+		if r := mustVerify(t, w.files, o); (r.ExitCode() == 2 && r.Status() == StatusWitness) != refused {
+			t.Errorf("%s before: exit %d, %s", before, r.ExitCode(), r.Status())
 		}
 	}
 }

@@ -153,7 +153,7 @@ type Options struct {
 	RequireClaims bool
 	RequireAnchor bool
 	RequirePinned bool // a lock's allowlist or TrustedSigners must name the key that signed
-	// Strict asks for all three, for a time in the anchor, for one claim at least that holds, for evidence, and
+	// Strict asks for all three, for a time in the anchor that does not contradict the pack, for one claim at least that holds, for evidence, and
 	// for a pack that is neither expired nor superseded: nothing that a verdict of 0 usually leaves open.
 	Strict bool
 
@@ -198,6 +198,7 @@ type Result struct {
 	Logged             *Logged           // likewise
 	Timed              Verdict           // whether a token that TSARoots believe says when; SKIPPED if nobody asked, or nothing is logged
 	Time               *timestamp.Token  // when Timed is PASS
+	TimeContradicts    bool              // Time is earlier than the pack's own end, by no more than a clock may be wrong
 	require            Options
 }
 
@@ -237,7 +238,7 @@ func (r *Result) Status() string {
 		return StatusLock
 	case len(r.LockFindings) > 0, r.require.RequirePinned && !r.Pinned:
 		return StatusSigner
-	case r.Anchor == Fail, r.require.RequireAnchor && r.Anchor != Pass, r.require.Strict && r.Timed != Pass:
+	case r.Anchor == Fail, r.require.RequireAnchor && r.Anchor != Pass, r.require.Strict && (r.Timed != Pass || r.TimeContradicts):
 		return StatusWitness
 	case r.unmet():
 		return StatusExpected

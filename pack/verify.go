@@ -37,11 +37,11 @@ func Verify(fsys fs.FS, o Options) (*Result, error) {
 	} else {
 		r.ClaimResults, r.ClaimsReexecuted, r.Cards, r.Sources, r.Asked = nil, false, nil, nil, nil
 	}
+	v.anchor()
 	if v.m != nil {
-		v.expectations()
+		v.expectations() // of the age what the anchor proves
 	}
 	v.drift()
-	v.anchor()
 	if v.fault != nil {
 		return nil, v.fault
 	}

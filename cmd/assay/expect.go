@@ -82,7 +82,7 @@ func (f *expectFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.lock, "lock", "", "lock `FILE` that the pack must agree with, else exit 2")
 	c.Flags().StringSliceVar(&f.signers, "trusted-signer", nil, "`KEY` that may sign, a fingerprint or a public key file (repeat, or a,b, for more); others exit 2")
 	c.Flags().BoolVar(&f.requirePinned, "require-pinned", false, "exit 2 unless a lock's allowlist or --trusted-signer names the key that signed")
-	c.Flags().BoolVar(&f.strict, "strict", false, "exit 2 unless the signer is pinned and the pack anchored with a time, exit 1 unless declared claims pass, there is a receipt, and the pack is neither expired nor superseded")
+	c.Flags().BoolVar(&f.strict, "strict", false, "exit 2 unless the signer is pinned and the pack anchored with a time that does not contradict it, exit 1 unless declared claims pass, there is a receipt, and the pack is neither expired nor superseded")
 	c.Flags().StringVar(&f.contract, "coverage-contract", "", "coverage contract `FILE` whose call sites the receipts must name, else exit 1")
 	c.Flags().Float64Var(&f.minCoverage, "min-coverage", 0.8, "`SHARE` of the contract's call sites, 0 to 1")
 	c.Flags().Float64Var(&f.maxAge, "max-age-hours", 0, "exit 2 if the last receipt is older than `HOURS`")

@@ -326,6 +326,7 @@ func (r *Report) gaps() (list []string) {
 	add(!r.Pinned, "signer unpinned")
 	add(r.Anchor == pack.Skipped, "not anchored")
 	add(r.Anchor == pack.Pass && r.Time == nil, "anchored without a time that was checked")
+	add(r.TimeContradicts, "its timestamp contradicts its own times")
 	add(r.Claims == pack.Skipped, "no checks declared")
 	add(r.ClaimsHere() == pack.NotEvaluated, "claims not executed here")
 	add(r.Claims == pack.Pass && r.cannotFail(), "no check that can fail")
@@ -376,6 +377,9 @@ func (r *Report) Sentence() string {
 		}
 		if r.Anchor == pack.Fail {
 			return "the pack is intact, but its proof of being logged does not hold"
+		}
+		if r.TimeContradicts {
+			return "the pack is intact and logged, but its timestamp contradicts its own times"
 		}
 		return "the pack is intact, but not proven to be logged, as required"
 	case pack.StatusExpected:

@@ -158,6 +158,7 @@ func TestAVerdictOfZeroNamesItsGaps(t *testing.T) {
 		"1 claim failed and not required to pass (--require-claim-pass)": func(r *Report) {
 			r.Claims, r.ClaimResults[0].Passed = pack.Fail, false
 		},
+		"its timestamp contradicts its own times": func(r *Report) { r.TimeContradicts = true },
 		"expired": func(r *Report) {
 			r.ExpectationResults = []pack.Expectation{{Name: "expiry", Verdict: pack.Skipped, Code: "E_PACK_EXPIRED"}}
 		},
