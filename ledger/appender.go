@@ -178,8 +178,8 @@ func writeAnswers(w *bufio.Writer, ready <-chan answered) (err error) {
 
 const appenderLock = "appender.lock"
 
-// lockAppender takes the lock that a child holds as long as it lives. It waits for one that a
-// killed parent left behind and that is finishing its batch.
+// lockAppender takes the lock that a child holds as long as it lives. It waits for one that a killed
+// parent left behind: on Linux the kernel is ending it, elsewhere it finishes its batch.
 func lockAppender(dir string) (unlock func(), err error) {
 	lock := flock.New(filepath.Join(dir, appenderLock), flock.SetFlag(os.O_RDONLY|os.O_CREATE), flock.SetPermissions(0o600))
 	if err := awaitLock(context.Background(), lock); err != nil {

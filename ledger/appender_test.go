@@ -408,7 +408,7 @@ func TestALogOpensForReadingWhereStorageRefusesWrites(t *testing.T) {
 		if _, err := l.Add(t.Context(), manifest(t, 1), pack.Source{}); !errors.Is(err, ErrStorage) {
 			t.Errorf("add: %v", err)
 		}
-		if _, err := l.Accept(manifest(t, 1), pack.Source{}); !errors.Is(err, ErrStorage) {
+		if _, err := l.Accept(t.Context(), manifest(t, 1), pack.Source{}); !errors.Is(err, ErrStorage) {
 			t.Errorf("accept: %v", err)
 		}
 		if a := w.add(0); a.New {

@@ -288,9 +288,9 @@ func TestAFileThatTheSpoolDoesNotKnowIsLeftAlone(t *testing.T) {
 	digest := [32]byte{1}
 	must(t, os.WriteFile(s.path(digest), []byte("somebody's"), 0o600))
 	s.remove(digest)
-	s.setAside(digest, errors.New("a reason"))
+	must(t, s.setAside(digest, errors.New("a reason")))
 	s.remove([32]byte{2})
-	s.setAside([32]byte{2}, errors.New("a reason"))
+	must(t, s.setAside([32]byte{2}, errors.New("a reason")))
 	if text, err := os.ReadFile(s.path(digest)); err != nil || string(text) != "somebody's" || logged.Len() != 0 {
 		t.Errorf("the file is %q, %v; logged %s", text, err, &logged)
 	}

@@ -53,19 +53,22 @@ type spooled struct {
 	size    int64
 	written chan struct{} // closed when err is set
 	err     error
+	logged  bool // guarded by the spool's mu; the index got the entry before the file was written
 }
 
 const (
-	spoolMagic  = "assay-ledger spool v1\n"
-	spoolAside  = ".aside"
-	spoolFiles  = 4096
-	spoolBytes  = 64 << 20 // as much as the probe keeps free
-	maxManifest = 64 << 10
+	spoolMagic = "assay-ledger spool v1\n"
+	spoolAside = ".aside"
+	spoolFiles = 4096
+	spoolBytes = 64 << 20 // as much as the probe keeps free
 
 	spoolAtOnce    = 256 // manifests that are being logged: a batch of Tessera
 	spoolRetry     = 200 * time.Millisecond
 	spoolLastRetry = 15 * time.Second
 )
+
+// MaxManifest is the largest manifest that may be submitted, in bytes.
+const MaxManifest = 64 << 10
 
 // errSpoiled: a file of the spool is not what was accepted.
 var errSpoiled = errors.New("not a file that this program wrote")
@@ -137,8 +140,10 @@ func (s *spool) put(digest [32]byte, manifest []byte, src pack.Source) (fresh bo
 	s.mu.Lock()
 	if f := s.files[digest]; f != nil {
 		s.mu.Unlock()
-		<-f.written
-		return false, f.err
+		if <-f.written; f.err != nil {
+			return false, f.err
+		}
+		return false, s.stillThere(digest)
 	}
 	if len(s.files) >= s.maxFiles || s.bytes+int64(len(text)) > s.maxBytes {
 		s.mu.Unlock()
@@ -149,7 +154,6 @@ func (s *spool) put(digest [32]byte, manifest []byte, src pack.Source) (fresh bo
 	s.bytes += f.size
 	s.mu.Unlock()
 
-	defer close(f.written)
 	if f.err = durable.Mkdir(s.dir, 0o700); f.err == nil {
 		// fsyncs the file before it has its name, and the directory after that.
 		f.err = durable.WriteFile(s.path(digest), text, 0o600)
@@ -159,43 +163,75 @@ func (s *spool) put(digest [32]byte, manifest []byte, src pack.Source) (fresh bo
 		_ = os.Remove(s.path(digest)) // it may stand there and not be durable
 		s.forget(digest)
 	}
+	s.mu.Lock()
+	close(f.written)
+	logged := f.logged
+	s.mu.Unlock()
+	if logged {
+		s.remove(digest)
+	}
 	return true, f.err
 }
 
-// forget takes a file out of the books.
-func (s *spool) forget(digest [32]byte) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f := s.files[digest]
-	if f == nil {
-		return false
+// stillThere is nil when an accepted manifest has its file, or is logged by now. It cannot be promised
+// again while its file is away.
+func (s *spool) stillThere(digest [32]byte) error {
+	if _, err := os.Lstat(s.path(digest)); err != nil && s.has(digest) {
+		return fmt.Errorf("%w: the file of an accepted manifest: %w", ErrStorage, err)
 	}
-	delete(s.files, digest)
-	s.bytes -= f.size
-	return true
+	return nil
 }
 
-// remove removes the file of a manifest that the index holds, if there is one. A file that comes
-// back after a power cut is one more that is admitted again.
+// forget takes a file out of the books.
+func (s *spool) forget(digest [32]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drop(digest)
+}
+
+// drop: the caller holds mu.
+func (s *spool) drop(digest [32]byte) {
+	if f := s.files[digest]; f != nil {
+		delete(s.files, digest)
+		s.bytes -= f.size
+	}
+}
+
+// remove removes the file of a manifest that the index holds, if there is one. One that is still being
+// written is removed by put, so that the follower waits for no disk. A file that comes back after a power
+// cut is one more that is admitted again.
 func (s *spool) remove(digest [32]byte) {
-	if !s.forget(digest) {
+	s.mu.Lock()
+	defer s.mu.Unlock() // until the file is gone, or it could be one that put has written anew
+	f := s.files[digest]
+	if f == nil {
 		return
 	}
+	select {
+	case <-f.written:
+	default:
+		f.logged = true
+		return
+	}
+	s.drop(digest)
 	if err := os.Remove(s.path(digest)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.log.Warn("the file of a logged manifest stays in the spool until the next start", "err", err)
 	}
 }
 
-// setAside keeps a file that cannot be logged, under a name that is not tried again.
-func (s *spool) setAside(digest [32]byte, why error) {
-	if !s.forget(digest) {
-		return
+// setAside keeps a file that cannot be logged, under a name that is not tried again. If it cannot be
+// renamed it stays in the books, and is tried again.
+func (s *spool) setAside(digest [32]byte, why error) error {
+	if !s.has(digest) {
+		return nil
 	}
 	path := s.path(digest)
-	s.log.Error("a manifest that was accepted cannot be logged; it is set aside", "file", path+spoolAside, "err", why)
 	if err := os.Rename(path, path+spoolAside); err != nil {
-		s.log.Error("setting an accepted manifest aside", "err", err)
+		return fmt.Errorf("setting an accepted manifest aside: %w (it cannot be logged: %w)", err, why)
 	}
+	s.forget(digest)
+	s.log.Error("a manifest that was accepted cannot be logged; it is set aside", "file", path+spoolAside, "err", why)
+	return nil
 }
 
 // report logs why accepted manifests wait, when that is not what was said before: all wait for the same.
@@ -208,7 +244,8 @@ func (s *spool) report(err error) {
 	}
 }
 
-// read returns what was accepted; errSpoiled and fs.ErrNotExist do not pass.
+// read returns what was accepted. errSpoiled does not pass; a file that is missing may come back, with
+// its directory or the file system that it is on.
 func (s *spool) read(digest [32]byte) (manifest []byte, src pack.Source, err error) {
 	text, err := readSmall(s.dir, filepath.Base(s.path(digest)))
 	if errors.Is(err, errDamaged) {
@@ -245,7 +282,9 @@ func parseSpooled(text []byte) (manifest []byte, src pack.Source, err error) {
 // Accept takes responsibility for a manifest without waiting until it is logged: when it returns
 // nil, the manifest is on disk or in the log, and will be logged whatever ends this process. One
 // that is logged already is accepted too. Errors: *Rejected, *Unheard, ErrBusy when too many wait, ErrStorage, ErrClosed.
-func (l *Log) Accept(manifest []byte, src pack.Source) (digest [32]byte, err error) {
+//
+// Like Add it waits at a start until the witnesses have answered once, as long as ctx lasts.
+func (l *Log) Accept(ctx context.Context, manifest []byte, src pack.Source) (digest [32]byte, err error) {
 	m, findings := pack.VerifyManifest(manifest)
 	if m == nil || len(findings) > 0 {
 		return digest, &Rejected{Findings: findings}
@@ -253,8 +292,8 @@ func (l *Log) Accept(manifest []byte, src pack.Source) (digest [32]byte, err err
 	if err := suits(m, src, l.cfg.Now()); err != nil {
 		return digest, err
 	}
-	if len(manifest) > maxManifest {
-		return digest, fmt.Errorf("a manifest of %d bytes, expected at most %d", len(manifest), maxManifest)
+	if len(manifest) > MaxManifest {
+		return digest, fmt.Errorf("a manifest of %d bytes, expected at most %d", len(manifest), MaxManifest)
 	}
 	digest = m.Digest()
 	if err := l.frozen(); err != nil {
@@ -266,7 +305,7 @@ func (l *Log) Accept(manifest []byte, src pack.Source) (digest [32]byte, err err
 	if _, logged, err := l.find(digest); err != nil || logged {
 		return digest, err
 	}
-	if err := l.publisher.awaitHeard(l.ctx); err != nil { // perhaps this log is not the one it was
+	if err := l.publisher.awaitHeard(ctx); err != nil { // perhaps this log is not the one it was
 		return digest, err
 	}
 	fresh, err := l.spool.put(digest, manifest, src)
@@ -322,22 +361,25 @@ func (l *Log) tryToLog(digest [32]byte) (err error) {
 		}
 	}()
 	manifest, src, err := l.spool.read(digest)
-	if errors.Is(err, errSpoiled) || errors.Is(err, fs.ErrNotExist) {
-		l.spool.setAside(digest, err)
-		return nil
-	} else if err != nil {
+	switch {
+	case errors.Is(err, errSpoiled):
+		return l.spool.setAside(digest, err)
+	case errors.Is(err, fs.ErrNotExist):
+		if !l.spool.has(digest) {
+			return nil // it was logged meanwhile
+		}
+		return err
+	case err != nil:
 		return err
 	}
 	if m, findings := pack.VerifyManifest(manifest); m != nil && len(findings) == 0 && m.Digest() != digest {
-		l.spool.setAside(digest, fmt.Errorf("%w: it holds the manifest %x", errSpoiled, m.Digest()))
-		return nil
+		return l.spool.setAside(digest, fmt.Errorf("%w: it holds the manifest %x", errSpoiled, m.Digest()))
 	}
 	a, _, err := l.arrive(context.WithoutCancel(l.ctx), manifest, src)
 	var rejected *Rejected
 	switch {
 	case errors.As(err, &rejected):
-		l.spool.setAside(digest, err)
-		return nil
+		return l.spool.setAside(digest, err)
 	case err != nil:
 		return err
 	case !a.fresh:

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,7 +39,7 @@ func spoolWorld(t *testing.T) (w *world, logs *logText, on *atomic.Bool) {
 
 func (w *world) accept(i int) [32]byte {
 	w.t.Helper()
-	digest, err := w.log.Accept(manifest(w.t, i), spoolSource)
+	digest, err := w.log.Accept(w.t.Context(), manifest(w.t, i), spoolSource)
 	must(w.t, err)
 	if digest != digestOf(w.t, i) {
 		w.t.Fatalf("manifest %d: digest %x", i, digest)
@@ -205,14 +207,14 @@ func TestAFullSpoolAcceptsNothingUntilSomethingIsLogged(t *testing.T) {
 	l.spool.mu.Lock()
 	l.spool.maxFiles = 2
 	l.spool.mu.Unlock()
-	if _, err := l.Accept(manifest(t, 2), pack.Source{}); !errors.Is(err, ErrBusy) || l.Accepted(digestOf(t, 2)) {
+	if _, err := l.Accept(t.Context(), manifest(t, 2), pack.Source{}); !errors.Is(err, ErrBusy) || l.Accepted(digestOf(t, 2)) {
 		t.Errorf("a third of two: %v", err)
 	}
 	w.accept(1) // is there
 	l.spool.mu.Lock()
 	l.spool.maxFiles, l.spool.maxBytes = 3, l.spool.bytes+10
 	l.spool.mu.Unlock()
-	if _, err := l.Accept(manifest(t, 2), pack.Source{}); !errors.Is(err, ErrBusy) {
+	if _, err := l.Accept(t.Context(), manifest(t, 2), pack.Source{}); !errors.Is(err, ErrBusy) {
 		t.Errorf("more bytes than fit: %v", err)
 	}
 	on.Store(true)
@@ -224,14 +226,14 @@ func TestWhatCannotBeKeptIsNotAccepted(t *testing.T) {
 	w := newWorld(t, 0, 0)
 	l := w.open()
 	var rejected *Rejected
-	if _, err := l.Accept([]byte("{}"), pack.Source{}); !errors.As(err, &rejected) {
+	if _, err := l.Accept(t.Context(), []byte("{}"), pack.Source{}); !errors.As(err, &rejected) {
 		t.Errorf("no manifest: %v", err)
 	}
-	if _, err := l.Accept(manifest(t, 0), pack.Source{Repo: "a/b\nc", Attestation: "self"}); !errors.As(err, &rejected) {
+	if _, err := l.Accept(t.Context(), manifest(t, 0), pack.Source{Repo: "a/b\nc", Attestation: "self"}); !errors.As(err, &rejected) {
 		t.Errorf("no source: %v", err)
 	}
 	must(t, os.WriteFile(w.cfg.Dir+".spool", nil, 0o600)) // root may write everywhere, but not into a file
-	if _, err := l.Accept(manifest(t, 0), pack.Source{}); !errors.Is(err, ErrStorage) || l.Accepted(digestOf(t, 0)) {
+	if _, err := l.Accept(t.Context(), manifest(t, 0), pack.Source{}); !errors.Is(err, ErrStorage) || l.Accepted(digestOf(t, 0)) {
 		t.Errorf("no directory: %v", err)
 	}
 	must(t, os.Remove(w.cfg.Dir+".spool"))
@@ -261,6 +263,76 @@ func TestTwoWhoSubmitOneManifestAreBothToldWhenItIsDurable(t *testing.T) {
 	wg.Wait()
 	if fresh.Load() != 1 {
 		t.Errorf("%d were the first", fresh.Load())
+	}
+}
+
+// The disk of the spool may be away for a while. What was accepted waits for it.
+func TestWhatWasAcceptedWaitsForItsDirectory(t *testing.T) {
+	w, logs, on := spoolWorld(t)
+	l := w.open()
+	digest, dir := w.accept(0), w.cfg.Dir+".spool"
+	must(t, os.Rename(dir, dir+".away"))
+	eventually(t, "the log says what is missing", func() bool { return strings.Contains(logs.String(), "no such file") })
+	if !l.Accepted(digest) || strings.Contains(logs.String(), "set aside") {
+		t.Errorf("it was dropped: %s", logs)
+	}
+	if _, err := l.Accept(t.Context(), manifest(t, 0), spoolSource); !errors.Is(err, ErrStorage) {
+		t.Errorf("it is promised again while it is away: %v", err)
+	}
+	must(t, os.Rename(dir+".away", dir))
+	on.Store(true)
+	eventually(t, "it is logged", func() bool { _, ok := w.logged(digest); return ok })
+	eventually(t, "the spool is empty", func() bool { return len(w.spooled()) == 0 && !l.Accepted(digest) })
+}
+
+func TestAFileThatCannotBeSetAsideStaysInTheBooks(t *testing.T) {
+	s := newSpool(t.TempDir(), slog.New(slog.DiscardHandler))
+	digest := digestOf(t, 0)
+	_, err := s.put(digest, manifest(t, 0), spoolSource)
+	must(t, err)
+	must(t, os.MkdirAll(s.path(digest)+spoolAside+"/in the way", 0o700))
+	if err := s.setAside(digest, errSpoiled); !errors.Is(err, errSpoiled) || !s.has(digest) {
+		t.Errorf("%v, in the books: %v", err, s.has(digest))
+	}
+}
+
+// Another request may log a manifest while its file is still being written.
+func TestAFileIsNotLeftWhenItsManifestIsLoggedWhileItIsWritten(t *testing.T) {
+	s := newSpool(t.TempDir(), slog.New(slog.DiscardHandler))
+	for i := range 30 {
+		digest := [32]byte{byte(i)}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := s.put(digest, manifest(t, 0), spoolSource); err != nil {
+				t.Error(err)
+			}
+		})
+		for !s.has(digest) {
+			runtime.Gosched()
+		}
+		s.remove(digest)
+		wg.Wait()
+	}
+	left, err := os.ReadDir(s.dir)
+	if err != nil || len(left) != 0 || len(s.files) != 0 || s.bytes != 0 {
+		t.Errorf("%d files are left; the books say %d with %d bytes; %v", len(left), len(s.files), s.bytes, err)
+	}
+}
+
+func TestWhoGivesUpWaitingForWitnessesIsNotAccepted(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	w.witnesses[0].behave(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			<-release
+		}
+	}))
+	l := w.open()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := l.Accept(ctx, manifest(t, 0), spoolSource); !errors.Is(err, context.Canceled) || len(w.spooled()) != 0 {
+		t.Errorf("%v, %d files", err, len(w.spooled()))
 	}
 }
 

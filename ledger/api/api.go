@@ -43,7 +43,7 @@ type Log interface {
 
 	// Accept is Add for those who do not wait: durable when it returns. Accepted tells whether a
 	// manifest is on its way.
-	Accept(manifest []byte, src pack.Source) (digest [32]byte, err error)
+	Accept(ctx context.Context, manifest []byte, src pack.Source) (digest [32]byte, err error)
 	Accepted(digest [32]byte) bool
 }
 

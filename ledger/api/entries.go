@@ -349,7 +349,7 @@ func (h *Handler) about(c echo.Context) error {
 		Root     []byte `json:"root"`
 		Limits   limits `json:"limits"`
 	}{h.origin, h.vkey, string(h.cfg.Policy.Text()), string(h.cfg.TSARoots.PEM()), cp.Size, cp.Root[:],
-		limits{maxManifest, maxPage, h.cfg.Wait.Seconds(), h.cfg.Rate}})
+		limits{ledger.MaxManifest, maxPage, h.cfg.Wait.Seconds(), h.cfg.Rate}})
 }
 
 func writeJSON(c echo.Context, status int, cache string, v any) error {

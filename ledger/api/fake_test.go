@@ -105,7 +105,7 @@ func (f *fakeLog) Tile(_ context.Context, path string) ([]byte, error) {
 func (f *fakeLog) Health(context.Context) error { return f.health }
 func (f *fakeLog) Notes() []ledger.Reason       { return f.notes }
 
-func (f *fakeLog) Accept(manifest []byte, src pack.Source) ([32]byte, error) {
+func (f *fakeLog) Accept(_ context.Context, manifest []byte, src pack.Source) ([32]byte, error) {
 	return f.accept(manifest, src)
 }
 
@@ -150,16 +150,16 @@ type broken struct{ err error }
 func (b broken) Add(context.Context, []byte, pack.Source) (*pack.Anchored, error) {
 	return nil, b.err
 }
-func (b broken) Checkpoint(context.Context) (*trust.Checkpoint, error)         { return nil, b.err }
-func (b broken) Prove(context.Context, int64) (*pack.Anchored, error)          { return nil, b.err }
-func (b broken) Tile(context.Context, string) ([]byte, error)                  { return nil, b.err }
-func (b broken) Accept([]byte, pack.Source) (d [32]byte, err error)            { return d, b.err }
-func (b broken) Accepted([32]byte) bool                                        { return false }
-func (b broken) Health(context.Context) error                                  { return b.err }
-func (b broken) Notes() []ledger.Reason                                        { return nil }
-func (b broken) Find(context.Context, [32]byte) (int64, bool, error)           { return 0, false, b.err }
-func (b broken) FindPackRoot(context.Context, [32]byte) ([]int64, error)       { return nil, b.err }
-func (b broken) Search(context.Context, index.Query) (found []int64, er error) { return nil, b.err }
+func (b broken) Checkpoint(context.Context) (*trust.Checkpoint, error)               { return nil, b.err }
+func (b broken) Prove(context.Context, int64) (*pack.Anchored, error)                { return nil, b.err }
+func (b broken) Tile(context.Context, string) ([]byte, error)                        { return nil, b.err }
+func (b broken) Accept(context.Context, []byte, pack.Source) (d [32]byte, err error) { return d, b.err }
+func (b broken) Accepted([32]byte) bool                                              { return false }
+func (b broken) Health(context.Context) error                                        { return b.err }
+func (b broken) Notes() []ledger.Reason                                              { return nil }
+func (b broken) Find(context.Context, [32]byte) (int64, bool, error)                 { return 0, false, b.err }
+func (b broken) FindPackRoot(context.Context, [32]byte) ([]int64, error)             { return nil, b.err }
+func (b broken) Search(context.Context, index.Query) (found []int64, er error)       { return nil, b.err }
 
 func testPolicy(t testing.TB) *trust.Policy {
 	t.Helper()

@@ -18,9 +18,6 @@ import (
 	"github.com/Haserjian/assay-ledger/pack"
 )
 
-// maxManifest is the largest body that a submission may have, in bytes.
-const maxManifest = 64 << 10
-
 // submit logs a manifest and answers with its proof.
 func (h *Handler) submit(c echo.Context) error {
 	r := c.Request()
@@ -63,7 +60,10 @@ func (h *Handler) submit(c echo.Context) error {
 
 // submitLater answers 202 when the manifest is verified and durable; the log goes on by itself.
 func (h *Handler) submitLater(c echo.Context, manifest []byte, src pack.Source) error {
-	digest, err := h.cfg.Log.Accept(manifest, src)
+	ctx, cancel := context.WithTimeout(c.Request().Context(), h.cfg.Wait)
+	defer cancel()
+	h.extend(c)
+	digest, err := h.cfg.Log.Accept(ctx, manifest, src)
 	if err != nil {
 		return err
 	}
@@ -138,13 +138,13 @@ func checkContent(header http.Header) error {
 	return refuse(badType, "")
 }
 
-// readBody reads at most maxManifest bytes; memory follows what has arrived, not what was announced.
+// readBody reads at most ledger.MaxManifest bytes; memory follows what has arrived, not what was announced.
 func readBody(c echo.Context) ([]byte, error) {
 	r := c.Request()
-	if r.ContentLength > maxManifest {
+	if r.ContentLength > ledger.MaxManifest {
 		return nil, refuse(tooLarge, "")
 	}
-	limited := http.MaxBytesReader(c.Response(), r.Body, maxManifest)
+	limited := http.MaxBytesReader(c.Response(), r.Body, ledger.MaxManifest)
 	body := make([]byte, 0, max(512, min(r.ContentLength+1, 8<<10)))
 	for {
 		n, err := limited.Read(body[len(body):cap(body)])

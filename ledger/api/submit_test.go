@@ -68,7 +68,7 @@ func TestSubmissionIsAnsweredAsJSONWhenAsked(t *testing.T) {
 func TestBodiesThatAreNoPlainManifestAreRefused(t *testing.T) {
 	log := &fakeLog{}
 	h := newHandler(t, log, nil)
-	full := strings.Repeat("x", maxManifest)
+	full := strings.Repeat("x", ledger.MaxManifest)
 	for name, c := range map[string]struct {
 		body    string
 		headers []string
