@@ -680,9 +680,9 @@ func TestALongTornLineIsSetAsideLikeAShortOne(t *testing.T) {
 }
 
 // A tail of gigabytes, such as a disk leaves that lost its journal, is neither read through nor copied while
-// every program that records waits. The file is sparse: what is asked for here is that nobody walks it.
+// every program that records waits. The file is sparse, and too large to be walked through in the time given.
 func TestAnEndlessTornTailHoldsNobodyUp(t *testing.T) {
-	for _, size := range []int64{maxBack + 1<<20, 5 << 30} {
+	for _, size := range []int64{maxBack + 1<<20, 1 << 40} {
 		s := newStore(t)
 		first := emit(t, s, "t1")
 		path := read(t, s, "t1").Path
@@ -696,7 +696,7 @@ func TestAnEndlessTornTailHoldsNobodyUp(t *testing.T) {
 		start := time.Now()
 		receipts := []jcs.Value{emit(t, s, "t1"), emit(t, s, "t1")}
 		other := emit(t, s, "t2")
-		if took := time.Since(start); took > 2*time.Second {
+		if took := time.Since(start); took > 30*time.Second {
 			t.Errorf("%d bytes: three receipts took %v", size, took)
 		}
 		// Nothing is lost, nothing is there twice, and the gap in seq tells of what nobody can count.
@@ -755,7 +755,7 @@ func TestAnEndlessLineHoldsNobodyUp(t *testing.T) {
 	s := newStore(t)
 	emit(t, s, "t1")
 	path := read(t, s, "t1").Path
-	const size = 5 << 30
+	const size = 1 << 40
 	if err := os.Truncate(path, size); err != nil {
 		t.Fatal(err)
 	}
@@ -771,7 +771,7 @@ func TestAnEndlessLineHoldsNobodyUp(t *testing.T) {
 	if seq := number(t, emit(t, s, "t1"), "seq"); seq != size+2 {
 		t.Errorf("seq %d", seq)
 	}
-	if took := time.Since(start); took > 2*time.Second {
+	if took := time.Since(start); took > 30*time.Second {
 		t.Errorf("took %v", took)
 	}
 }

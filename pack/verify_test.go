@@ -303,7 +303,7 @@ func TestReceiptsThatAnySignerPackedBadlyAreTampering(t *testing.T) {
 		if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Code == c.code }) {
 			t.Errorf("%s: no %s: %v", c.what, c.code, r.Findings)
 		}
-		if took := time.Since(began); took > 5*time.Second {
+		if took := time.Since(began); took > 30*time.Second {
 			t.Errorf("%s: took %s", c.what, took)
 		}
 	}

@@ -172,12 +172,6 @@ func (f *expectFlags) check(c *cobra.Command) error {
 	case given("expected-commit-sha") && !isHex(f.commit, 40) && !isHex(f.commit, 64):
 		return cmd.BadInput("it is what 'git rev-parse HEAD' prints", "--expected-commit-sha %q is not 40 or 64 lowercase hex digits", f.commit)
 	}
-	for _, name := range []string{"lock", "coverage-contract", "policy", "tsa-roots", "proof", "now", "expected-repo", "expected-ref", "expected-workflow", "expected-run"} {
-		// An empty variable in a script must not switch a check off.
-		if given(name) && c.Flags().Lookup(name).Value.String() == "" {
-			return cmd.BadInput("", "--%s is empty", name)
-		}
-	}
 	return nil
 }
 

@@ -54,17 +54,6 @@ func (f *lockFlags) add(c *cobra.Command) {
 // spec reads everything that is named, before anything is written. Cards stay as they are if the flag
 // was not given.
 func (f *lockFlags) spec(s cmd.Streams, spec pack.LockSpec) (pack.LockSpec, error) {
-	for _, list := range []struct {
-		flag  string
-		names []string
-	}{{"--cards", f.cards}, {"--signer-allowlist", f.signers}, {"--signer", f.alias}} {
-		if slices.Contains(list.names, "") {
-			return spec, cmd.BadInput("separate names by single commas", "%s has an empty name in it", list.flag)
-		}
-	}
-	if f.out == "" {
-		return spec, cmd.BadInput("name the file with --output", "the lock file has no name")
-	}
 	var err error
 	if len(f.cards) > 0 {
 		if spec.Cards, err = findCards(f.cards); err != nil {

@@ -29,10 +29,7 @@ func (f *expectFlags) mayWrite(c *cobra.Command, dirs []string, flags ...string)
 	written := map[string]string{}
 	for _, flag := range flags {
 		path := c.Flags().Lookup(flag).Value.String()
-		switch {
-		case path == "" && c.Flags().Changed(flag):
-			return cmd.BadInput("", "--%s is empty", flag)
-		case path == "":
+		if path == "" {
 			continue
 		}
 		parent, err := folderOf(path)

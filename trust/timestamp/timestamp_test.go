@@ -439,12 +439,13 @@ func TestAHugeRSAKeyCostsNoTime(t *testing.T) {
 	m := newMint(t, signer)
 	m.certificates = append(m.certificates, issuer)
 	token := m.token()
-	start := time.Now()
-	if _, err := Verify(token, testDigest, w.options()); err == nil || !strings.Contains(err.Error(), "unknown authority") {
+	_, err := Verify(token, testDigest, w.options())
+	if err == nil || !strings.Contains(err.Error(), "unknown authority") {
 		t.Errorf("want unknown authority, got %v", err)
 	}
-	if took := time.Since(start); took > time.Second {
-		t.Errorf("took %s", took)
+	// So says crypto/x509 of a key that it has tried: seconds each time, and no clock has to measure them.
+	if err != nil && strings.Contains(err.Error(), "crypto/rsa") {
+		t.Errorf("the key was tried: %v", err)
 	}
 }
 
