@@ -136,8 +136,28 @@ func (d *demo) say(format string, args ...any) {
 	fmt.Fprintf(d.out, "%2d  %s\n", d.steps, cmd.Safe(fmt.Sprintf(format, args...)))
 }
 
-// start runs a server of the ledger program and waits until it says where it listens.
+// portPatience bounds how long a server that was stopped is started again while its port is another's.
+const portPatience = 20 * time.Second
+
+// start runs a server of the ledger program and waits until it says where it listens. The port of a stopped one
+// is anybody's who asks the system for any; mostly that is a connection which ends soon.
 func (d *demo) start(ctx context.Context, name string, args ...string) error {
+	deadline := time.Now().Add(portPatience)
+	for {
+		err := d.startOnce(ctx, name, args...)
+		if !errors.Is(err, syscall.EADDRINUSE) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// startOnce is one try of start; syscall.EADDRINUSE if the port is taken.
+func (d *demo) startOnce(ctx context.Context, name string, args ...string) error {
 	address := "127.0.0.1:0"
 	if old := d.servers[name]; old != nil {
 		args, address = old.args, old.address // the same port again: the policy names it
@@ -168,8 +188,13 @@ func (d *demo) start(ctx context.Context, name string, args ...string) error {
 		}
 	}
 	if s.address == "" {
+		ended := c.Wait()
 		text, _ := os.ReadFile(d.path(name + ".log"))
-		return fmt.Errorf("%s did not start (%w): %s", name, c.Wait(), lastLines(text, 2))
+		last := lastLines(text, 2)
+		if strings.Contains(last, syscall.EADDRINUSE.Error()) {
+			ended = syscall.EADDRINUSE
+		}
+		return fmt.Errorf("%s did not start (%w): %s", name, ended, last)
 	}
 	d.servers[name] = s
 	return nil

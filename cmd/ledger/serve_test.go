@@ -118,6 +118,33 @@ func TestOperatingALedger(t *testing.T) {
 		}
 		submit(t, d, 3)
 	})
+	t.Run("a server whose port is somebody else's is started again until it is free", func(t *testing.T) {
+		if err := d.stop("tsa"); err != nil {
+			t.Fatal(err)
+		}
+		other, err := net.Listen("tcp", d.servers["tsa"].address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, err := os.ReadFile(d.path("tsa.log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tried := make(chan bool, 1)
+		go func() {
+			defer other.Close()
+			for deadline := time.Now().Add(portPatience / 2); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+				if text, err := os.ReadFile(d.path("tsa.log")); err == nil && bytes.Contains(text[len(before):], []byte(syscall.EADDRINUSE.Error())) {
+					tried <- true
+					return
+				}
+			}
+			tried <- false
+		}()
+		if err := d.start(ctx, "tsa"); err != nil || !<-tried {
+			t.Fatalf("while the port was taken: %v", err)
+		}
+	})
 	t.Run("SIGTERM while it starts ends it with 0", func(t *testing.T) {
 		if err := d.stop("ledger"); err != nil {
 			t.Fatal(err)

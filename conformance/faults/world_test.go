@@ -179,8 +179,18 @@ func (w *world) start(name string) {
 	}
 }
 
-// tryStart is start for a server that may refuse; the error has what it wrote.
+// tryStart is start for a server that may refuse; the error has what it wrote. The port of a stopped one is
+// anybody's who asks the system for any, tests beside this one too: it is tried until it is free again.
 func (w *world) tryStart(name string) error {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		err := w.startOnce(name)
+		if err == nil || !strings.Contains(err.Error(), syscall.EADDRINUSE.Error()) || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+func (w *world) startOnce(name string) error {
 	s := w.servers[name]
 	if s.cmd != nil {
 		return fmt.Errorf("%s runs already", name)
