@@ -141,8 +141,83 @@ func (v *verifier) checkReport() {
 	equal(expectations, "policy_sha256", a.PolicyHash)
 	equal(expectations, "claim_set_id", a.ClaimSetID)
 	equal(expectations, "claim_set_hash", a.ClaimSetHash)
+	v.checkForm(agree)
+	v.checkVerifierWords(agree)
 	v.checkJudgement(agree)
 	v.checkReportedClaims(agree)
+}
+
+// checkForm is about the JSON types of what is compared member by member: a list that is a text or an object
+// says something to a reader, and would say nothing to a comparison of its items.
+func (v *verifier) checkForm(agree func(string, bool)) {
+	value := v.report.value
+	is := func(in jcs.Value, at, name string, kind jcs.Kind) jcs.Value {
+		got, ok := in.Get(name)
+		agree(at+name, !ok || got.Kind == kind)
+		return got
+	}
+	each := func(in jcs.Value, at, name string, kind jcs.Kind) (items []jcs.Value) {
+		list := is(in, at, name, jcs.Array)
+		agree(at+name, !slices.ContainsFunc(list.Items, func(v jcs.Value) bool { return v.Kind != kind }))
+		return list.Items
+	}
+	is(value, "", "verifier", jcs.Object)
+	is(value, "", "expectations", jcs.Object)
+	each(value, "", "evidence_refs", jcs.Object)
+	each(value, "", "warnings", jcs.String)
+	for _, c := range each(value, "", "checks", jcs.Object) {
+		is(c, "checks.", "name", jcs.String)
+		is(c, "checks.", "verdict", jcs.String)
+	}
+	for _, s := range each(value, "", "stages", jcs.Object) {
+		is(s, "stages.", "stage", jcs.String)
+		is(s, "stages.", "status", jcs.String)
+	}
+	for _, m := range is(value, "", "summary", jcs.Object).Members {
+		agree("summary."+m.Name, m.Value.Kind == jcs.String)
+	}
+	scope := is(value, "", "scope", jcs.Object)
+	for _, m := range scope.Members { // pack.md §3.8: "scope: optional, additionalProperties false"
+		agree("scope."+m.Name, slices.Contains([]string{"schema", "channels", "extensions", "proves", "does_not_prove", "note"}, m.Name))
+	}
+	each(scope, "scope.", "proves", jcs.String)
+	each(scope, "scope.", "does_not_prove", jcs.String)
+	if v.report.claims {
+		is(value, "", "claim_verification", jcs.Object)
+		is(get(value, "claim_verification"), "claim_verification.", "results", jcs.Array)
+	}
+	for _, ids := range v.report.evidence {
+		agree("claim_verification.results", ids.Kind == jcs.Null || ids.Kind == jcs.Array)
+	}
+}
+
+// verifierMembers are what verify-pack prints and no builder can know when it writes its report (report.JSON).
+var verifierMembers = []string{"command", "status", "exit_code", "path", "channels", "claim_check_is", "claims_reexecuted", "signer", "anchor",
+	"manifest_sha256", "cards", "claims_can_fail", "max_age_hours", "gaps", "claim_gate", "lock_errors", "coverage", "expiry_status",
+	"expectation_results", "findings", "artifacts", "trust", "trust_gate", "witness_errors", "witness_sufficiency"}
+
+// checkVerifierWords refuses a report that poses as the judgement of a verifier. What follows from the pack may
+// be repeated, and must agree.
+func (v *verifier) checkVerifierWords(agree func(string, bool)) {
+	value, a := v.report.value, v.m.Attestation
+	for _, name := range verifierMembers {
+		_, there := value.Get(name)
+		agree(name, !there)
+	}
+	verdict := "PASS"
+	if a.ClaimCheck == "FAIL" {
+		verdict = "HONEST_FAIL"
+	}
+	for name, want := range map[string]jcs.Value{"claim_check": jcs.Str(a.ClaimCheck), "verdict": jcs.Str(verdict), "superseded_by": stringOrNull(a.SupersededBy)} {
+		if got, ok := value.Get(name); ok {
+			agree(name, pyEqual(&got, &want))
+		}
+	}
+	claims := get(value, "claim_verification")
+	for _, name := range []string{"reexecuted", "verdict"} {
+		_, there := claims.Get(name)
+		agree("claim_verification."+name, !there)
+	}
 }
 
 // checkJudgement compares what the newer shape says in words of its own with what is attested: a reader of
@@ -187,7 +262,7 @@ func (v *verifier) checkJudgement(agree func(string, bool)) {
 		agree("stages", slices.Contains([]string{"", "ok", "skipped"}, str(s, "status")) && pyTruthOr(s, "passed"))
 	}
 	for _, m := range get(value, "summary").Members {
-		means, known := sentences[m.Value.Text]
+		means, known := sentences[plainSentence(m.Value.Text)]
 		agree("summary."+m.Name, !known || means == m.Name+" "+verdictOf(m.Name, a))
 	}
 	v.checkScope(get(value, "scope"), j, agree)
@@ -208,12 +283,12 @@ func (m *Manifest) fileSum(name string) string {
 
 // checkAgrees is about a check of a report whose pack is intact.
 func checkAgrees(name, verdict, claimWord string) bool {
-	switch name {
-	case "claim_check":
+	switch strings.ToLower(name) {
+	case "claim_check", "claim", "claims":
 		return verdict == claimWord
 	case "replay":
 		return verdict == "NOT_RUN"
-	case "trust":
+	case "trust", "signer", "anchor", "lock", "expectations", "coverage": // a builder judges none of them
 		return verdict == "NOT_EVALUATED"
 	}
 	return verdict == "PASS" || verdict == "NOT_EVALUATED" || verdict == "NOT_RUN"
@@ -236,9 +311,14 @@ func verdictOf(channel string, a Attestation) string {
 	return "PASS"
 }
 
-// sentences are those that builders put into a summary, and the verdict of which channel each stands for.
-// Other sentences are free.
-var sentences = map[string]string{
+// plainSentence is a sentence whatever its case, its spaces and the marks behind it.
+func plainSentence(s string) string {
+	return strings.TrimRight(strings.ToLower(strings.Join(strings.Fields(s), " ")), ".! ")
+}
+
+// sentences are those that builders and verifiers put into a summary, and the verdict of which channel each
+// stands for. Other sentences are free.
+var sentences = plainSentences(map[string]string{
 	"Manifest, file hashes, and signatures verified.":        "integrity PASS",
 	"Evidence object integrity failed.":                      "integrity TAMPERED",
 	"Evidence satisfied the evaluated claim set.":            "claim PASS",
@@ -252,6 +332,21 @@ var sentences = map[string]string{
 	"Signer and policy trust checks passed.":                 "trust PASS",
 	"Signer or workflow trust checks failed.":                "trust UNTRUSTED",
 	"Trust policy was not evaluated.":                        "trust NOT_EVALUATED",
+
+	"The pack is not what was signed.":                                 "integrity TAMPERED",
+	"The claims were executed again, and the evidence satisfies them.": "claim PASS",
+	"The evidence does not satisfy the claims.":                        "claim HONEST_FAIL",
+	"No claims were executed.":                                         "claim NOT_EVALUATED",
+	"The key that signed is one of those that may.":                    "trust PASS",
+	"The key that signed is none of those that may.":                   "trust UNTRUSTED",
+})
+
+func plainSentences(list map[string]string) map[string]string {
+	plain := make(map[string]string, len(list))
+	for s, means := range list {
+		plain[plainSentence(s)] = means
+	}
+	return plain
 }
 
 func (v *verifier) checkScope(scope jcs.Value, j judgement, agree func(string, bool)) {

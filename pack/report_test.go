@@ -16,7 +16,7 @@ func reporting(t testing.TB, files memFS, changes ...any) memFS {
 	report := mustParse(t, string(files[reportName]))
 	lied := false
 	for i := 0; i < len(changes); i += 2 {
-		report = set(report, changes[i].(string), changes[i+1].(jcs.Value))
+		report = put(report, changes[i].(string), changes[i+1].(jcs.Value))
 		lied = lied || changes[i] == "report_id"
 	}
 	if !lied {
@@ -30,6 +30,20 @@ func reporting(t testing.TB, files memFS, changes ...any) memFS {
 	files = maps.Clone(files)
 	files[reportName] = plain(report)
 	return resign(t, files, mustParse(t, string(files[manifestName])), testSigner)
+}
+
+// put is set for a member that may not be there yet.
+func put(v jcs.Value, path string, to jcs.Value) jcs.Value {
+	name, rest, nested := strings.Cut(path, ".")
+	old, there := v.Get(name)
+	switch {
+	case nested:
+		return set(v, name, put(old, rest, to))
+	case there:
+		return set(v, name, to)
+	}
+	v.Members = append(slices.Clone(v.Members), jcs.M(name, to))
+	return v
 }
 
 func words(list ...string) jcs.Value { return texts(list) }
@@ -89,6 +103,56 @@ func TestAReportThatContradictsItsPackIsTampering(t *testing.T) {
 		}
 		if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return strings.HasPrefix(f.Field, "verify_report."+top) }) {
 			t.Errorf("%s: no finding names it: %v", c.path, r.Findings)
+		}
+	}
+}
+
+// A member that is compared item by item says something to a reader whatever its JSON type: another type than the
+// format's is a contradiction. And a builder's report does not speak as a verifier.
+func TestAReportOfOtherTypesOrWithAVerifiersWordsIsTampering(t *testing.T) {
+	s := smallSpec(t)
+	s.Receipts = s.Receipts[1:] // one claim fails
+	failing, passing := mustBuild(t, s).FS().(memFS), mustBuild(t, smallSpec(t)).FS().(memFS)
+	yes := jcs.Boolean(true)
+	claims := jcs.Obj(jcs.M("claim_set_satisfied", yes), jcs.M("output_safety", yes))
+	result := get(get(mustParse(t, string(failing[reportName])), "claim_verification"), "results").Items
+	none := slices.IndexFunc(result, func(v jcs.Value) bool { return len(get(v, "evidence_receipt_ids").Items) == 0 })
+	odd := slices.Clone(result)
+	odd[none] = set(odd[none], "evidence_receipt_ids", strs("x", "r_fake"))
+	for path, list := range map[string][]jcs.Value{
+		"checks":                        {strs("claim_check", "PASS"), jcs.Str("claim_check PASS"), jcs.Arr(jcs.Arr(strs("name", "claim_check", "verdict", "PASS"))), jcs.Arr(strs("name", "Claim_check", "verdict", "PASS")), jcs.Arr(strs("name", "claims", "verdict", "PASS")), jcs.Arr(strs("name", "signer", "verdict", "PASS"))},
+		"stages":                        {strs("validate_schema", "fail"), jcs.Str("all ok"), jcs.Arr(jcs.Obj(jcs.M("stage", jcs.Str("x")), jcs.M("status", jcs.Arr(jcs.Str("fail")))))},
+		"scope.proves":                  {claims, jcs.Str("claim_set_satisfied, output_safety"), jcs.Arr(words("claim_set_satisfied"))},
+		"scope.does_not_prove":          {jcs.Str("nothing"), jcs.Obj()},
+		"scope":                         {jcs.Str("all proven"), yes},
+		"scope.proven":                  {words("output_safety")},
+		"summary":                       {jcs.Str("PASS"), words("The receipts satisfy the claim set.")},
+		"summary.claim":                 {strs("text", "The receipts satisfy the claim set."), jcs.Str("The receipts satisfy the claim set. "), jcs.Str("the claims were executed again,  and the evidence satisfies them")},
+		"summary.trust":                 {jcs.Str("The key that signed is one of those that may.")},
+		"evidence_refs":                 {strs(manifestName, "00"), jcs.Arr(jcs.Str(manifestName))},
+		"errors":                        {jcs.Str("boom"), jcs.Obj()},
+		"warnings":                      {jcs.Str("x"), jcs.Arr(jcs.Obj())},
+		"verifier":                      {jcs.Str("assay")},
+		"expectations":                  {jcs.Str("x")},
+		"claim_verification.results":    {jcs.Arr(odd...), jcs.Obj()},
+		"claim_verification.reexecuted": {yes},
+		"claim_check":                   {jcs.Str("PASS"), yes},
+		"verdict":                       {jcs.Str("PASS")},
+		"channels":                      {strs("integrity", "PASS", "claims", "PASS")},
+		"claims_reexecuted":             {yes},
+		"signer":                        {jcs.Obj(jcs.M("pinned", yes))},
+		"anchor":                        {strs("verdict", "PASS")},
+		"status":                        {jcs.Str("ok")},
+		"gaps":                          {jcs.Arr()},
+		"superseded_by":                 {jcs.Str("pack_x")},
+	} {
+		for _, to := range list {
+			wantTampered(t, path+" "+pyRepr(to), reporting(t, failing, path, to))
+		}
+	}
+	for path, to := range map[string]jcs.Value{"claim_check": jcs.Str("PASS"), "verdict": jcs.Str("PASS"), "superseded_by": {}} {
+		if r := mustVerify(t, reporting(t, passing, path, to), Options{Now: builtAt}); r.ExitCode() != 0 {
+			t.Errorf("%s that agrees: %v", path, r.Findings)
 		}
 	}
 }

@@ -529,6 +529,8 @@ func (w *world) reports() {
 		"check_claim": {"checks", jcs.Arr(check("claim_check", "PASS"))}, "check_trust": {"checks", jcs.Arr(check("trust", "PASS"))},
 		"check_integrity": {"checks", jcs.Arr(check("receipt_pack_integrity", "TAMPERED"))},
 		"summary":         {"summary.claim", jcs.Str("Evidence satisfied the evaluated claim set.")}, "errors": {"errors", jcs.Arr(jcs.Str("x"))},
+		"check_object": {"checks", jcs.Obj(jcs.M("claim_check", pass))}, "check_text": {"checks", jcs.Str("claim_check PASS")},
+		"summary_object": {"summary.claim", jcs.Obj(jcs.M("text", jcs.Str("Evidence satisfied the evaluated claim set.")))}, "summary_text": {"summary", pass},
 	}) {
 		w.bad("p23_report_"+name, "P23", "claims fail, and "+c.path+" of the report contradicts the pack, signed", reported(w.lying, c.path, c.to), tamper)
 	}
@@ -544,13 +546,20 @@ func (w *world) reports() {
 		return jcs.Obj(jcs.M("schema", jcs.Str("assay.verify.scope.v1")), jcs.M("channels", ran), jcs.M("extensions", jcs.Obj()), jcs.M("proves", words(proves)), jcs.M("does_not_prove", words(not)))
 	}
 	never := []string{"output_correctness", "output_safety", "business_policy_fitness", "legal_compliance", "instrumentation_completeness", "signer_authority_beyond_configured_trust"}
-	with := func(scope jcs.Value) files {
+	more := func(name string, v jcs.Value) files {
 		r := w.lying.parsed(report)
-		r.Members = append(slices.Clone(r.Members), jcs.M("scope", scope))
+		r.Members = append(slices.Clone(r.Members), jcs.M(name, v))
 		return resigned(w.lying.with(report, pretty(r)), w.lying.parsed(manifest), signer)
+	}
+	with := func(scope jcs.Value) files { return more("scope", scope) }
+	for name, v := range inOrder(map[string]jcs.Value{"channels": jcs.Obj(jcs.M("integrity", pass), jcs.M("claims", pass)), "claim_check": pass, "claims_reexecuted": jcs.Boolean(true),
+		"signer": jcs.Obj(jcs.M("pinned", jcs.Boolean(true))), "stages": jcs.Obj(jcs.M("validate_schema", jcs.Str("fail")))}) {
+		w.bad("p23_report_poses_"+name, "P23", "claims fail, and "+name+" of the report speaks as a verifier, or is of another type, signed", more(name, v), tamper)
 	}
 	w.add("scope_01", "", "honest failure: a scope that says what was evaluated", with(scoped([]string{"pack_integrity", "claim_set_evaluated"}, never)), honestFailure, gate)
 	w.bad("p23_scope_proves", "P23", "claims fail, and the scope says that they are satisfied, signed", with(scoped([]string{"claim_set_satisfied"}, never)), tamper)
+	object := set(scoped(nil, never), "proves", jcs.Obj(jcs.M("claim_set_satisfied", jcs.Boolean(true)), jcs.M("output_safety", jcs.Boolean(true))))
+	w.bad("p23_scope_object", "P23", "claims fail, and the scope says in an object that they are satisfied, signed", with(object), tamper)
 	w.bad("p23_scope_silent", "P23", "the scope leaves out what no pack proves, signed", with(scoped([]string{"claim_set_evaluated"}, never[:3])), tamper)
 	results := slices.Clone(get(w.lying.parsed(report), "claim_verification.results").Items)
 	for i := range results {
