@@ -61,23 +61,43 @@ func identity(s *trust.LogSigner) []byte {
 	return []byte(guardVersion + "\n" + s.VKey() + "\n")
 }
 
-// createGuard makes the guard of an empty log.
-func createGuard(dir string, signer *trust.LogSigner) error {
-	if err := durable.Mkdir(dir, 0o700); err != nil {
-		return fmt.Errorf("creating the guard: %w", err)
+// createGuard makes the guard of an empty log. Of several that race for one directory exactly one wins, and
+// one that fails takes away what it made and nothing else.
+func createGuard(dir string, signer *trust.LogSigner) (err error) {
+	var made []string
+	defer func() {
+		if err != nil {
+			for _, path := range slices.Backward(made) {
+				_ = os.Remove(path) // a directory only if it is empty
+			}
+			err = fmt.Errorf("creating the guard: %w", err)
+		}
+	}()
+	switch err := durable.CreateDir(dir, 0o700); {
+	case err == nil:
+		made = append(made, dir)
+	case !errors.Is(err, fs.ErrExist):
+		return err
 	}
 	if left, err := os.ReadDir(dir); err != nil {
-		return fmt.Errorf("creating the guard: %w", err)
+		return err
 	} else if len(left) != 0 {
-		return fmt.Errorf("creating the guard: %s is not empty: %w", dir, fs.ErrExist)
+		return fmt.Errorf("%s is not empty: %w", dir, fs.ErrExist)
 	}
 	empty := trust.Checkpoint{Origin: signer.Origin(), Root: trust.EmptyRoot}
-	if err := durable.CreateFile(filepath.Join(dir, signedFile), empty.Text(), guardPerm); err != nil {
-		return fmt.Errorf("creating the guard: %w", err)
-	}
-	// Last: a guard without identity is none, and openGuard says so.
-	if err := durable.CreateFile(filepath.Join(dir, identityFile), identity(signer), guardPerm); err != nil {
-		return fmt.Errorf("creating the guard: %w", err)
+	// identity is last: a guard without it is none, and openGuard says so.
+	for _, f := range []struct {
+		name string
+		text []byte
+	}{{signedFile, empty.Text()}, {identityFile, identity(signer)}} {
+		path := filepath.Join(dir, f.name)
+		err := durable.CreateFile(path, f.text, guardPerm)
+		if !errors.Is(err, fs.ErrExist) {
+			made = append(made, path) // also if it is not known to be on disk
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -176,12 +176,44 @@ func newKey(name string, algorithm trust.Algorithm) (secret, vkey string, err er
 	return trust.GenerateKey(rand.Reader, name, algorithm)
 }
 
-// writeKey makes the key's directory and the key file; an existing key is never replaced.
-func writeKey(path, secret string) error {
-	if err := durable.Mkdir(filepath.Dir(path), 0o700); err != nil {
+// made lists what this process has put into a new directory, in that order. When it fails it takes that away
+// and nothing else: the same command must be possible again, and another process may have been faster.
+type made []string
+
+// claim makes dir and keys/ in it. Whoever made keys/ owns all that a new service writes into dir: of several
+// that race exactly one does.
+func (m *made) claim(dir string) error {
+	if err := m.dir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return durable.CreateFile(path, []byte(secret+"\n"), 0o600)
+	if err := m.dir(filepath.Join(dir, "keys"), 0o700); errors.Is(err, fs.ErrExist) {
+		return cmd.BadInput("choose a new directory", "%s is not empty: another init was faster", dir)
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+func (m *made) dir(path string, perm fs.FileMode) error {
+	return m.note(path, durable.CreateDir(path, perm))
+}
+
+func (m *made) file(path string, data []byte, perm fs.FileMode) error {
+	return m.note(path, durable.CreateFile(path, data, perm))
+}
+
+// note: what exists is another's; after any other error it may be ours, and there.
+func (m *made) note(path string, err error) error {
+	if !errors.Is(err, fs.ErrExist) {
+		*m = append(*m, path)
+	}
+	return err
+}
+
+func (m made) discard() {
+	for _, path := range slices.Backward(m) {
+		_ = os.Remove(path) // a directory only if it is empty
+	}
 }
 
 // readKey is the trimmed text of a key file that only its owner can read.

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
-	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
@@ -52,8 +51,6 @@ what was signed since, and only its witnesses could tell.`,
 				return err
 			}
 			if err := made.write(c.Context(), d); err != nil {
-				d.discard()
-				_ = os.RemoveAll(guard) // it was empty
 				return err
 			}
 			fmt.Fprintf(s.Out, "made ledger %s in %s\nlog vkey: %s\n", o.origin, string(d), made.vkey)
@@ -140,8 +137,19 @@ func (o *initFlags) quorumOf(witnesses int) (int, error) {
 	return o.quorum, nil
 }
 
-func (n *newLedger) write(ctx context.Context, d dir) error {
-	if err := writeKey(d.key(), n.secret); err != nil {
+// write makes the files. Of several inits of one directory exactly one gets beyond the claim; one that fails
+// leaves the directory as it was.
+func (n *newLedger) write(ctx context.Context, d dir) (err error) {
+	var m made
+	defer func() {
+		if err != nil {
+			m.discard()
+		}
+	}()
+	if err := m.claim(string(d)); err != nil {
+		return err
+	}
+	if err := m.file(d.key(), []byte(n.secret+"\n"), 0o600); err != nil {
 		return err
 	}
 	files := map[string][]byte{d.policy(): n.policyText, d.config(): n.confText}
@@ -149,7 +157,7 @@ func (n *newLedger) write(ctx context.Context, d dir) error {
 		files[d.roots()] = n.roots.PEM()
 	}
 	for path, text := range files {
-		if err := durable.CreateFile(path, text, 0o644); err != nil {
+		if err := m.file(path, text, 0o644); err != nil {
 			return err
 		}
 	}
@@ -157,17 +165,14 @@ func (n *newLedger) write(ctx context.Context, d dir) error {
 	if err != nil {
 		return err
 	}
-	return ledger.Create(ctx, logConfig)
-}
-
-// discard takes away what an init that failed has made in a directory that was empty: the same
-// init must be possible again. The key among it has signed nothing that anybody saw.
-func (d dir) discard() {
-	for _, path := range []string{d.key(), filepath.Dir(d.key()), d.policy(), d.config(), d.roots()} {
-		_ = os.Remove(path)
+	if err := m.dir(d.log(), 0o755); err != nil {
+		return err
 	}
-	_ = os.RemoveAll(d.log())
-	_ = os.Remove(string(d)) // unless something else is in it
+	if err := ledger.Create(ctx, logConfig); err != nil {
+		_ = os.RemoveAll(d.log()) // all in it is Tessera's; Create has taken away what it made of the guard
+		return err
+	}
+	return nil
 }
 
 // parseWitnesses reads --witness flags, which have the words of a policy line.

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
-	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/witness"
 )
@@ -41,11 +40,13 @@ func witnessCmd(s cmd.Streams) *cobra.Command {
 	return c
 }
 
+type witnessFlags struct {
+	name, algorithm string
+	logs            []string
+}
+
 func witnessInitCmd(s cmd.Streams) *cobra.Command {
-	var o struct {
-		name, algorithm string
-		logs            []string
-	}
+	var o witnessFlags
 	c := &cobra.Command{
 		Use:   "init DIR",
 		Short: "Make a new witness: its keys and the logs it cosigns",
@@ -69,32 +70,20 @@ func witnessInitCmd(s cmd.Streams) *cobra.Command {
 			if slices.ContainsFunc(policy.Logs(), func(l trust.PolicyLog) bool { return l.Origin == o.name }) {
 				return cmd.BadInput("choose a name of your own", "a witness cannot have the name of a log it cosigns, %q", o.name)
 			}
-			made := false
-			for _, k := range witnessKeys {
-				if o.algorithm != k.flag && o.algorithm != "both" {
-					continue
-				}
-				secret, vkey, err := newKey(o.name, k.algorithm)
-				if err != nil {
-					return cmd.BadInput("a name is like w1.example: no spaces, no '+'", "name: %v", err)
-				}
-				if err := writeKey(filepath.Join(args[0], "keys", k.file), secret); err != nil {
-					return err
-				}
-				fmt.Fprintf(s.Out, "%s vkey: %s\n", k.flag, vkey)
-				made = true
-			}
-			if !made {
-				return cmd.BadInput("", "algorithm %q is not ed25519, ml-dsa-44 or both", o.algorithm)
-			}
-			if err := durable.CreateFile(filepath.Join(args[0], "policy"), text, 0o644); err != nil {
+			keys, vkeys, err := o.keys()
+			if err != nil {
 				return err
 			}
-			if len(logs) == 0 {
-				fmt.Fprintf(s.Err, "note: no log yet; before you serve, put a line 'log VKEY' before 'quorum none' in %s\n", filepath.Join(args[0], "policy"))
+			if err := writeWitness(args[0], text, keys); err != nil {
+				return err
 			}
+			fmt.Fprint(s.Out, vkeys)
 			fmt.Fprintf(s.Err, "give the log's operator each vkey above and the URL where you will serve\n")
-			fmt.Fprintf(s.Err, "next: ledger witness serve %s\n", args[0])
+			if len(logs) == 0 {
+				fmt.Fprintf(s.Err, "next: put the line 'log VKEY' that 'ledger init' prints before 'quorum none' in %s, then ledger witness serve %s\n", filepath.Join(args[0], "policy"), args[0])
+			} else {
+				fmt.Fprintf(s.Err, "next: ledger witness serve %s\n", args[0])
+			}
 			return nil
 		},
 	}
@@ -103,6 +92,45 @@ func witnessInitCmd(s cmd.Streams) *cobra.Command {
 	c.Flags().StringArrayVar(&o.logs, "log", nil, "vkey of a log to cosign (repeat for more)")
 	_ = c.MarkFlagRequired("name")
 	return c
+}
+
+// keys makes the keys: what files of keys/ hold, and a line for each vkey.
+func (o *witnessFlags) keys() (files map[string]string, vkeys string, err error) {
+	files = map[string]string{}
+	for _, k := range witnessKeys {
+		if o.algorithm != k.flag && o.algorithm != "both" {
+			continue
+		}
+		secret, vkey, err := newKey(o.name, k.algorithm)
+		if err != nil {
+			return nil, "", cmd.BadInput("a name is like w1.example: no spaces, no '+'", "name: %v", err)
+		}
+		files[k.file] = secret
+		vkeys += fmt.Sprintf("%s vkey: %s\n", k.flag, vkey)
+	}
+	if len(files) == 0 {
+		return nil, "", cmd.BadInput("", "algorithm %q is not ed25519, ml-dsa-44 or both", o.algorithm)
+	}
+	return files, vkeys, nil
+}
+
+// writeWitness makes the files of a witness, or leaves dir as it was.
+func writeWitness(dir string, policy []byte, keys map[string]string) (err error) {
+	var m made
+	defer func() {
+		if err != nil {
+			m.discard()
+		}
+	}()
+	if err := m.claim(dir); err != nil {
+		return err
+	}
+	for name, secret := range keys {
+		if err := m.file(filepath.Join(dir, "keys", name), []byte(secret+"\n"), 0o600); err != nil {
+			return err
+		}
+	}
+	return m.file(filepath.Join(dir, "policy"), policy, 0o644)
 }
 
 func witnessServeCmd(s cmd.Streams) *cobra.Command {

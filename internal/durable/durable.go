@@ -112,6 +112,19 @@ func fill(f *os.File, data []byte, perm fs.FileMode) error {
 	return err
 }
 
+// CreateDir is Mkdir that fails with fs.ErrExist if path exists: of several that race for one path exactly
+// one wins.
+func CreateDir(path string, perm fs.FileMode) error {
+	parent := filepath.Dir(filepath.Clean(path))
+	if err := Mkdir(parent, perm); err != nil {
+		return err
+	}
+	if err := os.Mkdir(path, perm); err != nil {
+		return err
+	}
+	return syncName(path, parent)
+}
+
 // Mkdir makes a directory (and parents) and fsyncs each parent it changed. An existing directory is left
 // as it is. perm goes through the umask, as with os.MkdirAll.
 func Mkdir(path string, perm fs.FileMode) error {

@@ -209,6 +209,27 @@ func TestOfManyCreateFilesExactlyOneWins(t *testing.T) {
 	}
 }
 
+func TestOfManyCreateDirsExactlyOneWins(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "parent", "dir")
+	errs := make([]error, 16)
+	var racing sync.WaitGroup
+	for i := range errs {
+		racing.Go(func() { errs[i] = CreateDir(path, 0o700) })
+	}
+	racing.Wait()
+	won := 0
+	for _, err := range errs {
+		if err == nil {
+			won++
+		} else if !errors.Is(err, fs.ErrExist) {
+			t.Error(err)
+		}
+	}
+	if won != 1 {
+		t.Errorf("%d of %d made it", won, len(errs))
+	}
+}
+
 func TestReadersSeeOneVersionWhole(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	version := func(i int) []byte { return bytes.Repeat([]byte{byte('a' + i%26)}, 1+i%7*5000) }
