@@ -268,7 +268,7 @@ func Args(check cobra.PositionalArgs, want string) cobra.PositionalArgs {
 // spaces and broken UTF-8 are shown as \u{…}. The result has no byte below 0x20.
 func Safe(text string) string {
 	var b strings.Builder
-	for _, r := range strings.ToValidUTF8(text, "\ufffd") {
+	for _, r := range strings.ToValidUTF8(Redact(text), "\ufffd") {
 		if hidden(r) {
 			fmt.Fprintf(&b, "\\u{%x}", r)
 		} else {
@@ -282,7 +282,7 @@ func Safe(text string) string {
 // newlines between members stay.
 func SafeJSON(text []byte) []byte {
 	var out []byte
-	for _, r := range string(text) {
+	for _, r := range Redact(string(text)) {
 		switch {
 		case r == '\n' || !hidden(r):
 			out = utf8.AppendRune(out, r)

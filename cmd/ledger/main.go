@@ -21,7 +21,7 @@ var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stderr, nil))) // what Tessera says past its logger: one JSON line as the rest
+	slog.SetDefault(cmd.Logger(os.Stderr)) // what Tessera says past its logger: one JSON line as the rest
 	code := run(ctx, os.Args[1:], cmd.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv})
 	stop()
 	os.Exit(code)
@@ -56,4 +56,4 @@ func versionCmd(s cmd.Streams) *cobra.Command {
 	}
 }
 
-func logger(s cmd.Streams) *slog.Logger { return slog.New(slog.NewJSONHandler(s.Err, nil)) }
+func logger(s cmd.Streams) *slog.Logger { return cmd.Logger(s.Err) }
