@@ -26,6 +26,7 @@ func (v *verifier) anchor() {
 	case v.o.Policy == nil:
 		v.warned.add(wAnchor, proofName, "the proof was not checked: no policy says which logs are trusted")
 	case missing:
+		v.r.NoProof = true
 		v.warned.add(wAnchor, proofName, "there is no proof that the pack is logged")
 	case err == nil && len(text) > maxProof:
 		v.failAnchor(fmt.Errorf("the proof %w: at most %d bytes", errTooLarge, maxProof))

@@ -149,6 +149,21 @@ func TestProofsThatProveSomethingElseFail(t *testing.T) {
 	}
 }
 
+// Whoever deletes a bad proof turns a failure into nothing to check; the last line then says so.
+func TestAProofThatWasDeletedIsToldUnderAPolicy(t *testing.T) {
+	w := newAnchored(t)
+	if r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy}); !r.NoProof || r.Anchor != Skipped {
+		t.Errorf("anchor %s, no proof %v", r.Anchor, r.NoProof)
+	}
+	if r := mustVerify(t, w.files, Options{Now: builtAt}); r.NoProof {
+		t.Error("nobody asked for one")
+	}
+	w.files[proofName] = w.logEntry(mustEntry(t, w.m, Source{}, nil))
+	if r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy}); r.NoProof || r.Anchor != Pass {
+		t.Errorf("anchor %s, no proof %v", r.Anchor, r.NoProof)
+	}
+}
+
 func TestAnAnchorOfATamperedPackDoesNotSaveIt(t *testing.T) {
 	w := newAnchored(t)
 	w.files[proofName] = w.logEntry(mustEntry(t, w.m, Source{}, nil))

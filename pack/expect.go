@@ -140,7 +140,7 @@ func (v *verifier) expiry() Expectation {
 	case !v.o.CheckExpiry && (e.Actual == "" || v.o.Now.IsZero()):
 		return Expectation{}
 	case e.Actual == "":
-		e.Verdict, e.Message = Skipped, "the pack does not say until when it is valid"
+		e.Verdict, e.Message = Skipped, "no expiry date in the pack"
 	case v.o.Now.IsZero():
 		e.Code, e.Message = eExpired, "no time was given to tell whether the pack is still valid"
 	case !ok || v.o.Now.After(end):

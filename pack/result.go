@@ -198,6 +198,7 @@ type Result struct {
 	Logged             *Logged           // likewise
 	Timed              Verdict           // whether a token that TSARoots believe says when; SKIPPED if nobody asked, or nothing is logged
 	Time               *timestamp.Token  // when Timed is PASS
+	NoProof            bool              // Anchor is SKIPPED although there is a policy: there was no proof to check
 	TimeContradicts    bool              // Time is earlier than the pack's own end, by no more than a clock may be wrong
 	require            Options
 }

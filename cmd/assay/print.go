@@ -31,7 +31,7 @@ func printReport(out io.Writer, r *report.Report) error {
 func channelLines(w *strings.Builder, r *report.Report) {
 	fmt.Fprintf(w, "pack       %s\n", cmd.Safe(r.Title().String()))
 	for _, c := range r.Channels() {
-		fmt.Fprintf(w, "%-10s %s  %s\n", c.Name, c.Word, cmd.Safe(c.Text.String()))
+		fmt.Fprintf(w, "%-10s %s  %s\n", c.Label(), c.Word, cmd.Safe(c.Text.String()))
 		for _, p := range c.Parts {
 			fmt.Fprintf(w, "  %-8s %s  %s\n", p.Name, p.Word, cmd.Safe(p.Text.String()))
 		}

@@ -262,7 +262,7 @@ func (r *Report) Markdown() []byte {
 	w := new(strings.Builder)
 	fmt.Fprintf(w, "# Proof pack %s\n\n", r.Title().markdown())
 	for _, c := range r.Channels() {
-		fmt.Fprintf(w, "- **%s: %s** %s\n", c.Name, strings.ReplaceAll(c.Word, "_", " "), c.Text.markdown())
+		fmt.Fprintf(w, "- **%s: %s** %s\n", c.Label(), strings.ReplaceAll(c.Word, "_", " "), c.Text.markdown())
 		for _, p := range c.Parts {
 			fmt.Fprintf(w, "  - **%s: %s** %s\n", p.Name, p.Word, p.Text.markdown())
 		}

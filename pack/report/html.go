@@ -39,8 +39,8 @@ type page struct {
 }
 
 type shownChannel struct {
-	Name, Word, Verdict, Text string
-	Parts                     []string
+	Name, Label, Word, Verdict, Text string
+	Parts                            []string
 }
 type shownClaim struct{ ID, Word, Verdict, Severity, Expected, Actual string }
 type shownLimit struct {
@@ -75,7 +75,7 @@ func (r *Report) page() page {
 		At: r.At.UTC().Format(time.RFC3339), Version: r.Version,
 	}
 	for _, c := range r.Channels() {
-		row := shownChannel{c.Name, pageWord(c), c.Verdict, visible(c.Text.String()), nil}
+		row := shownChannel{c.Name, c.Label(), pageWord(c), c.Verdict, visible(c.Text.String()), nil}
 		for _, part := range c.Parts {
 			row.Parts = append(row.Parts, part.Name+" "+part.Word+": "+visible(part.Text.String()))
 		}

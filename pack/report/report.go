@@ -53,6 +53,14 @@ type Channel struct {
 	Parts   []Part // the facts that it comes from, where they do not all hold
 }
 
+// Label is the name as people read it, in every format for them; it fits the column of names.
+func (c Channel) Label() string {
+	if c.Name == "expectations" {
+		return "expected"
+	}
+	return c.Name
+}
+
 // Part is one fact of a channel, with a line of its own.
 type Part struct {
 	Name, Word string // PASS or FAIL
@@ -90,9 +98,9 @@ func (r *Report) expectations() (c Channel, there bool) {
 	for _, e := range r.ExpectationResults {
 		switch {
 		case e.Verdict == pack.Pass:
-			met = append(met, say("%s", word(e.Name)))
+			met = append(met, expectedWord(e.Name, "not "))
 		case e.Verdict == pack.Fail:
-			unmet = append(unmet, say("%s", word(e.Name)))
+			unmet = append(unmet, expectedWord(e.Name, ""))
 			if e.Name != "expiry" && e.Name != "superseded" {
 				fail = wordUnmet
 			}
@@ -122,6 +130,17 @@ func (r *Report) expectations() (c Channel, there bool) {
 	return c, there
 }
 
+// expectedWord names an expectation. Who expects the end of a pack expects that it has not come.
+func expectedWord(name, negated string) Text {
+	switch name {
+	case "expiry":
+		return say("%s", word(negated+"expired"))
+	case "superseded":
+		return say("%s", word(negated+"superseded"))
+	}
+	return say("%s", word(name))
+}
+
 func (r *Report) choose(v pack.Verdict, fail string) string {
 	switch v {
 	case pack.Pass:
@@ -148,6 +167,9 @@ func (r *Report) Title() Text {
 func (r *Report) integrityText() Text {
 	if !r.intact() {
 		return say("%s", word(Count(len(r.integrityFindings()), "finding")))
+	}
+	if r.AboutRun > 0 && r.Evidence() == 0 {
+		return say("%s, about the run itself, hashes and signature hold", word(Count(r.Receipts, "receipt")))
 	}
 	if r.AboutRun > 0 {
 		return say("%s, %d of them about the run itself, hashes and signature hold", word(Count(r.Receipts, "receipt")), r.AboutRun)
@@ -212,6 +234,8 @@ func (r *Report) signersOwn() (n int) {
 // AnchorText says in one line what a log vouches for, and when.
 func AnchorText(r *pack.Result) Text {
 	switch {
+	case r.Anchor == pack.Skipped && r.NoProof:
+		return say("there is no proof in the pack that a log holds it")
 	case r.Anchor == pack.Skipped:
 		return say("not checked against any log")
 	case r.Anchor != pack.Pass && logged(r):
@@ -321,10 +345,11 @@ func (r *Report) gaps() (list []string) {
 	add(r.Claims == pack.Pass && failed > 0, Count(failed, "failed warning"))
 	expiry := r.Expectation("expiry")
 	add(expiry.Code != "", "expired")
-	add(expiry.Expected != "" && expiry.Verdict == pack.Skipped, "no valid_until to check") // null passes, pack.md §4.8
+	add(expiry.Expected != "" && expiry.Verdict == pack.Skipped, "its signer set no expiry date") // null passes, pack.md §4.8
 	add(r.Expectation("superseded").Code != "", "superseded")
 	add(!r.Pinned, "signer unpinned")
-	add(r.Anchor == pack.Skipped, "not anchored")
+	add(r.Anchor == pack.Skipped && !r.NoProof, "not anchored")
+	add(r.Anchor == pack.Skipped && r.NoProof, "not anchored: there is no proof in it to check (--require-anchor)")
 	add(r.Anchor == pack.Pass && r.Time == nil, "anchored without a time that was checked")
 	add(r.TimeContradicts, "its timestamp contradicts its own times")
 	add(r.Claims == pack.Skipped, "no checks declared")
@@ -341,10 +366,14 @@ func (r *Report) gaps() (list []string) {
 func (r *Report) Sentence() string {
 	switch r.Status() {
 	case pack.StatusOK:
-		if gaps := r.gaps(); len(gaps) > 0 {
-			return "intact; " + strings.Join(gaps, ", ")
+		sentence := "intact"
+		if r.Pinned && r.Anchor == pack.Pass && r.Time != nil && r.Claims == pack.Pass && r.ClaimsReexecuted && r.Evidence() > 0 {
+			sentence += ", signer pinned, anchored with a time, claims hold, " + Count(r.Evidence(), "receipt")
 		}
-		return "intact, signer pinned, anchored with a time, claims hold, " + Count(r.Evidence(), "receipt")
+		if gaps := r.gaps(); len(gaps) > 0 {
+			sentence += "; " + strings.Join(gaps, ", ")
+		}
+		return sentence
 	case pack.StatusClaims:
 		switch r.Claims {
 		case pack.Skipped:
