@@ -33,7 +33,7 @@ const maxLeaf = 32 << 10
 //
 // Once a manifest has been admitted its way into the log no longer depends on ctx.
 // If ctx ends first the error is ErrUnpublished, and adding it again gives the proof.
-// Other errors: *Rejected, *Unheard, ErrBusy, ErrTimestamp, ErrIndexing, ErrUnreadable, ErrStorage, ErrClosed.
+// Other errors: *Rejected, *Unheard, ErrBusy, ErrTimestamp, ErrIndexing, ErrUnreadable, ErrStorage, ErrFrozen, ErrClosed.
 func (l *Log) Add(ctx context.Context, manifest []byte, src pack.Source) (*pack.Anchored, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -148,7 +148,7 @@ func (l *Log) admit(m *pack.Manifest, src pack.Source) (_ pack.Logged, fresh boo
 	if entry, ok, err := l.find(m.Digest()); err != nil || ok {
 		return entry, false, err
 	}
-	if err := l.publisher.awaitHeard(l.ctx); err != nil {
+	if err := l.awaitHeard(l.ctx); err != nil {
 		return pack.Logged{}, false, err
 	}
 	if err := suits(m, src, l.cfg.Now()); err != nil {
@@ -332,7 +332,7 @@ func (l *Log) awaitPublished(ctx context.Context, index int64) (*snapshot, error
 			return seen, nil
 		}
 		// Not an entry that an earlier process has logged, before enough witnesses were heard from.
-		if err := l.publisher.awaitHeard(ctx); err != nil {
+		if err := l.awaitHeard(ctx); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnpublished, err)
 		}
 		select {
@@ -343,9 +343,21 @@ func (l *Log) awaitPublished(ctx context.Context, index int64) (*snapshot, error
 			if seen = l.publisher.current.Load(); seen.size() > index {
 				return seen, nil
 			}
+			if err := l.frozen(); err != nil {
+				return nil, err
+			}
 			return nil, fmt.Errorf("%w: publication has ended", ErrUnpublished)
 		}
 	}
+}
+
+// awaitHeard waits like that of the publisher. A log that freezes meanwhile hears nobody any more.
+func (l *Log) awaitHeard(ctx context.Context) error {
+	err := l.publisher.awaitHeard(ctx)
+	if frozen := l.frozen(); err != nil && frozen != nil {
+		return frozen
+	}
+	return err
 }
 
 // proof builds the proof of a leaf against seen and verifies it before anybody gets

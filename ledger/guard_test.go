@@ -248,9 +248,7 @@ func TestARolledBackLogSignsNothingAndFreezesWhenAWitnessShowsWhy(t *testing.T) 
 		tw.behave(nil)
 	}
 	eventually(t, "the log is frozen", func() bool { return errors.Is(l.Health(t.Context()), ErrGuard) })
-	if _, err := l.Add(t.Context(), manifest(t, 30), pack.Source{}); !errors.Is(err, ErrStorage) {
-		t.Errorf("a frozen log admits: %v", err)
-	}
+	wantFrozen(t, l, manifest(t, 30))
 	old.close()
 	w.open()
 	if a := w.add(8); a.Entry.Index != 8 {
@@ -439,18 +437,33 @@ func TestABitFlippedUnderARunningLogFreezesIt(t *testing.T) {
 		t.Error("an entry over a damaged tile has a proof")
 	}
 	eventually(t, "the log is frozen", func() bool { return l.frozen() != nil })
-	if _, err := l.Add(t.Context(), manifest(t, 3), pack.Source{}); !errors.Is(err, ErrStorage) {
-		t.Errorf("the next entry: %v", err)
-	}
-	if err := l.Health(t.Context()); !errors.Is(err, ErrStorage) {
-		t.Errorf("health: %v", err)
-	}
+	wantFrozen(t, l, manifest(t, 3))
 	if cp, err := l.Checkpoint(t.Context()); err != nil || cp.Size != before.Size {
 		t.Errorf("%v, %v", cp, err)
 	}
 	w.close()
 	if _, err := w.tryOpen(); !errors.Is(err, ErrGuard) {
 		t.Errorf("after a restart: %v", err)
+	}
+}
+
+// wantFrozen: a frozen log says so and nothing else, not that storage refuses writes or that witnesses are awaited.
+func wantFrozen(t *testing.T, l *Log, manifest []byte) {
+	t.Helper()
+	if _, err := l.Add(t.Context(), manifest, pack.Source{}); !errors.Is(err, ErrFrozen) || errors.Is(err, ErrStorage) {
+		t.Errorf("a submission to a frozen log: %v", err)
+	}
+	if _, err := l.Accept(t.Context(), manifest, pack.Source{}); !errors.Is(err, ErrFrozen) || errors.Is(err, ErrStorage) {
+		t.Errorf("a submission to a frozen log with 202: %v", err)
+	}
+	var not *NotReady
+	if err := l.Health(t.Context()); !errors.As(err, &not) || not.Reasons[0].About != "frozen" || errors.Is(err, ErrStorage) {
+		t.Fatalf("health of a frozen log: %v", err)
+	}
+	for _, r := range not.Reasons {
+		if r.About == "witnesses" || r.About == "publication" {
+			t.Errorf("a frozen log waits for %s: %v", r.About, r.Err)
+		}
 	}
 }
 

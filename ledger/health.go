@@ -50,9 +50,10 @@ func (l *Log) Health(ctx context.Context) error {
 		l.storageReason(),
 		l.timestampReason(),
 		l.indexReason(),
-		l.publisher.witnessReason(time.Now()),
 		l.store.damages.reason(),
-		l.publisher.reason(),
+	}
+	if reasons[0] == nil { // a frozen log asks no witness any more: what they said last is no cause
+		reasons = append(reasons, l.publisher.witnessReason(time.Now()), l.publisher.reason())
 	}
 	var given []Reason
 	for _, r := range reasons {

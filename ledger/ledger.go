@@ -118,6 +118,7 @@ var (
 	ErrUnpublished = errors.New("logged but not yet cosigned by a quorum") // 503, retry gives the proof
 	ErrTimestamp   = errors.New("no timestamp authority answered")         // 503, retry
 	ErrStorage     = errors.New("storage refuses writes")                  // 507
+	ErrFrozen      = errors.New("the log is frozen")                       // 503; its operator has to look
 	ErrClosed      = errors.New("the ledger is closing")                   // 503
 	ErrUnreadable  = errors.New("this part of the log cannot be read")     // 503; with a Damage unless storage failed
 	ErrIndexing    = errors.New("the index is being derived from the log") // 503, retry
@@ -406,7 +407,7 @@ func (l *Log) freeze(err error) {
 
 func (l *Log) frozen() error {
 	if err := l.fatal.Load(); err != nil {
-		return fmt.Errorf("%w: the log is frozen: %w", ErrStorage, *err)
+		return fmt.Errorf("%w: %w", ErrFrozen, *err)
 	}
 	return nil
 }

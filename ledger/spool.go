@@ -281,7 +281,8 @@ func parseSpooled(text []byte) (manifest []byte, src pack.Source, err error) {
 
 // Accept takes responsibility for a manifest without waiting until it is logged: when it returns
 // nil, the manifest is on disk or in the log, and will be logged whatever ends this process. One
-// that is logged already is accepted too. Errors: *Rejected, *Unheard, ErrBusy when too many wait, ErrStorage, ErrClosed.
+// that is logged already is accepted too. Errors: *Rejected, *Unheard, ErrBusy when too many wait, ErrStorage,
+// ErrFrozen, ErrClosed.
 //
 // Like Add it waits at a start until the witnesses have answered once, as long as ctx lasts.
 func (l *Log) Accept(ctx context.Context, manifest []byte, src pack.Source) (digest [32]byte, err error) {
@@ -305,7 +306,7 @@ func (l *Log) Accept(ctx context.Context, manifest []byte, src pack.Source) (dig
 	if _, logged, err := l.find(digest); err != nil || logged {
 		return digest, err
 	}
-	if err := l.publisher.awaitHeard(ctx); err != nil { // perhaps this log is not the one it was
+	if err := l.awaitHeard(ctx); err != nil { // perhaps this log is not the one it was
 		return digest, err
 	}
 	fresh, err := l.spool.put(digest, manifest, src)

@@ -59,7 +59,8 @@ func TestALedgerRestoredFromABackupSignsNothingWhileTheWitnessThatKnowsMoreIsAwa
 	// The witness comes back with the evidence: the log freezes, and refuses to start again.
 	w.start("w1")
 	w.awaitNotReady(`"about":"frozen"`)
-	w.submit(7).want(http.StatusInsufficientStorage)
+	w.submit(7).want(http.StatusServiceUnavailable, "/problems/frozen")
+	w.submit(7, "Prefer", "respond-async").want(http.StatusServiceUnavailable, "/problems/frozen")
 	w.get("/v1/entries/0/proof").want(http.StatusOK)
 	w.stop("ledger")
 	if err := w.tryStart("ledger"); err == nil || !strings.Contains(err.Error(), "rolled back") {

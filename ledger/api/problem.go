@@ -47,6 +47,7 @@ var (
 	busy         = problem{name: "busy", status: 503, title: "The ledger is busy", detail: "Nothing was stored: wait as long as Retry-After says, then send it again.", retryAfter: 1}
 	unpublished  = problem{name: "unpublished", status: 503, title: "Not yet cosigned by a quorum", detail: "Ask again after Retry-After; a manifest that is sent again is not logged twice and gets its proof.", retryAfter: 1}
 	unheard      = problem{name: "witnesses-unheard", status: 503, title: "Witnesses have not been heard from since the start", detail: "Nothing new is signed before enough witnesses have said that they know of nothing newer: send it again later.", retryAfter: 5}
+	frozen       = problem{name: "frozen", status: 503, title: "The log is frozen", detail: "Its files or its witnesses say something else than what was signed, so nothing new is logged until its operator has looked: tell the operator. Proofs are still served.", retryAfter: 60}
 	noTimestamp  = problem{name: "timestamp-unavailable", status: 503, title: "No timestamp authority answered", detail: "Nothing was stored: send it again later.", retryAfter: 5}
 	closing      = problem{name: "closing", status: 503, title: "The ledger is closing", detail: "Send it again in a moment.", retryAfter: 5}
 	notReady     = problem{name: "not-ready", status: 503, title: "The ledger does not take entries now", detail: "Proofs and tiles are still served: submit later.", retryAfter: 5}
@@ -54,7 +55,7 @@ var (
 	unreadable   = problem{name: "unreadable", status: 503, title: "This part of the log cannot be served", detail: "What is stored here cannot be read, or does not belong to the published tree. Its operator has to restore it: ask again later, or another copy of the log.", retryAfter: 60}
 	storageFull  = problem{name: "storage", status: 507, title: "The ledger's storage refuses writes", detail: "Proofs are still served: tell the operator, and send it again later, it is never logged twice."}
 	problemTable = []problem{malformed, badSource, notFound, badMethod, several, tooLarge, badEncoding, badType, rejected,
-		rateLimited, internal, busy, unpublished, unheard, noTimestamp, closing, notReady, indexing, unreadable, storageFull}
+		rateLimited, internal, busy, unpublished, unheard, frozen, noTimestamp, closing, notReady, indexing, unreadable, storageFull}
 )
 
 // refusal is a problem on its way up as an error; cause goes to the log only.
@@ -96,6 +97,8 @@ func problemOf(method string, err error) problem {
 		return p
 	case errors.As(err, &big):
 		return tooLarge
+	case errors.Is(err, ledger.ErrFrozen): // it may be wrapped with how far the submission came
+		return frozen
 	case errors.Is(err, ledger.ErrNotFound):
 		return notFound
 	case errors.Is(err, ledger.ErrBusy):

@@ -142,6 +142,7 @@ func TestEveryErrorOfTheLogIsAProblem(t *testing.T) {
 		"unpublished":      {ledger.ErrUnpublished, unpublished, "1"},
 		"no timestamp":     {ledger.ErrTimestamp, noTimestamp, "5"},
 		"storage":          {ledger.ErrStorage, storageFull, ""},
+		"frozen":           {fmt.Errorf("%w: %w", ledger.ErrUnpublished, ledger.ErrFrozen), frozen, "60"},
 		"closed":           {ledger.ErrClosed, closing, "5"},
 		"not found":        {ledger.ErrNotFound, notFound, ""},
 		"too late":         {context.DeadlineExceeded, unpublished, "1"},
@@ -233,7 +234,7 @@ func TestAcceptedSubmissionsAreHandedToTheLogWithTheirSource(t *testing.T) {
 
 func TestWhatCannotBeAcceptedSaysWhy(t *testing.T) {
 	for err, want := range map[error]problem{
-		ledger.ErrBusy: busy, ledger.ErrStorage: storageFull, ledger.ErrClosed: closing, &ledger.Rejected{}: rejected,
+		ledger.ErrBusy: busy, ledger.ErrStorage: storageFull, ledger.ErrFrozen: frozen, ledger.ErrClosed: closing, &ledger.Rejected{}: rejected,
 	} {
 		h := newHandler(t, broken{fmt.Errorf("accepting: %w", err)}, nil)
 		w := ask(h, "POST", entriesURL, "m", "Prefer: respond-async")
