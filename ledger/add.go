@@ -206,7 +206,7 @@ func (l *Log) writable() error {
 	if err := l.probe.check(); err != nil {
 		return fmt.Errorf("%w: %w", ErrStorage, err)
 	}
-	if err := l.appender.trouble(); err != nil {
+	if err := l.appender.trouble(); err != nil && !errors.Is(err, errStarting) {
 		return fmt.Errorf("%w: %w", ErrStorage, err)
 	}
 	return nil

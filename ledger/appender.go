@@ -27,7 +27,7 @@ type appender interface {
 	// be in the tree; whether it is does not change any more, so the tree itself answers.
 	add(leaf []byte) (index int64, err error)
 
-	// trouble says why an add would fail now, without waiting; nil if nothing is known.
+	// trouble says why an add would fail now, or wait (errStarting), without waiting; nil if it is at work.
 	trouble() error
 
 	// close ends the appender. Every add must have returned.
@@ -44,7 +44,7 @@ func newAppender(cfg *Config) appender {
 	if cfg.Appender == nil {
 		return &tesseraAppender{cfg: t, log: cfg.Log}
 	}
-	return startChildren(cfg.Appender, t, cfg.Log)
+	return startChildren(cfg.Appender, t, cfg.Log, childStart)
 }
 
 // The two processes talk over the child's stdin and stdout in frames: a big-endian uint32

@@ -429,6 +429,44 @@ func TestALogOpensForReadingWhereStorageRefusesWrites(t *testing.T) {
 	})
 }
 
+func TestAnAppenderThatHangsAtItsStartIsTroubleFromTheBeginningAndGivenUp(t *testing.T) {
+	c := &children{}
+	w := newWorld(t, 0, 0)
+	hanging := func() *exec.Cmd { // it reads its configuration and says nothing
+		cmd := c.command()
+		cmd.Args = append(cmd.Args[:1], "-test.run=^TestSilentChild$")
+		return cmd
+	}
+	w.cfg.Appender = hanging
+	l := w.open()
+	if err := l.Health(t.Context()); !errors.Is(err, errStarting) || w.reasonsOf("storage") != "What writes the log is starting." {
+		t.Errorf("health: %v", err)
+	}
+	a := l.appender.(*childAppender)
+	a.mu.Lock()
+	a.began = a.began.Add(-childStuck - time.Second)
+	a.mu.Unlock()
+	if _, err := l.Add(t.Context(), manifest(t, 0), pack.Source{}); !errors.Is(err, ErrStorage) || !strings.Contains(err.Error(), "has not started for 1") {
+		t.Errorf("add: %v", err)
+	}
+	w.close()
+
+	a = startChildren(hanging, tesseraConfig{}, w.cfg.Log, 100*time.Millisecond)
+	defer a.close()
+	if _, err := a.add([]byte("leaf")); !errors.Is(err, errUntouched) || !strings.Contains(err.Error(), "did not open its storage within 100ms") {
+		t.Errorf("who waits for it: %v", err)
+	}
+}
+
+// TestSilentChild is an appender that never answers.
+func TestSilentChild(t *testing.T) {
+	if os.Getenv(appenderEnv) == "" {
+		t.Skip("only as a child")
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	os.Exit(0)
+}
+
 func TestAnAppenderThatDoesNotAnswerIsTrouble(t *testing.T) {
 	c := &children{}
 	w := newWorld(t, 0, 0, inChild(c))

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,7 +20,11 @@ const (
 	lastPause  = 2 * time.Second        // … doubling up to this
 	childGrace = 5 * time.Second        // for a child to end by itself at close
 	childStuck = 10 * time.Second       // an answer that is open for longer is trouble
+	childStart = 45 * time.Second       // for a child to open its storage: it waits 30 s for the lock of another
 )
+
+// errStarting: the first child has not said yet whether its storage is open. An add waits for that.
+var errStarting = errors.New("the appender is starting")
 
 // childAppender runs Tessera in a child process, and another one when that has died. Reading
 // the log does not depend on it.
@@ -27,13 +32,15 @@ type childAppender struct {
 	command func() *exec.Cmd
 	cfg     tesseraConfig
 	log     *slog.Logger
+	limit   time.Duration // of a start
 
 	requests chan *request // for the child that runs, or the next one
 	closing  chan struct{}
 	ended    chan struct{}
 
 	mu      sync.Mutex
-	why     error      // guarded by mu; why no child runs, nil if one does or is starting for the first time
+	why     error      // guarded by mu; why no child runs, errStarting before the first has answered, nil if one does
+	began   time.Time  // guarded by mu; the first start
 	waiting []*request // guarded by mu; given to the child and not answered, in that order
 }
 
@@ -44,8 +51,8 @@ type request struct {
 	done  chan answered
 }
 
-func startChildren(command func() *exec.Cmd, cfg tesseraConfig, log *slog.Logger) *childAppender {
-	a := &childAppender{command: command, cfg: cfg, log: log,
+func startChildren(command func() *exec.Cmd, cfg tesseraConfig, log *slog.Logger, limit time.Duration) *childAppender {
+	a := &childAppender{command: command, cfg: cfg, log: log, limit: limit, why: errStarting, began: time.Now(),
 		requests: make(chan *request, 256), closing: make(chan struct{}), ended: make(chan struct{})}
 	go a.run()
 	return a
@@ -65,6 +72,9 @@ func (a *childAppender) add(leaf []byte) (int64, error) {
 func (a *childAppender) trouble() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if age := time.Since(a.began); a.why == errStarting && age > childStuck {
+		return fmt.Errorf("the appender has not started for %v", age.Round(time.Second))
+	}
 	if a.why != nil {
 		return a.why
 	}
@@ -83,7 +93,7 @@ func (a *childAppender) say(why error) {
 	switch {
 	case why != nil && (a.why == nil || a.why.Error() != why.Error()):
 		a.log.Error("the appender has ended; it is started again", "err", why)
-	case why == nil && a.why != nil:
+	case why == nil && a.why != nil && a.why != errStarting:
 		a.log.Info("the appender runs again")
 	}
 	a.why = why
@@ -145,7 +155,7 @@ type child struct {
 	useful bool // it has logged something
 }
 
-// start starts a child and waits for its first answer.
+// start starts a child and waits for its first answer, at most for limit.
 func (a *childAppender) start() (*child, error) {
 	c := &child{cmd: a.command()}
 	c.words = &lastWords{pass: c.cmd.Stderr}
@@ -163,16 +173,23 @@ func (a *childAppender) start() (*child, error) {
 		return nil, fmt.Errorf("starting the appender: %w", err)
 	}
 	c.in, c.pipe, c.out = bufio.NewWriterSize(in, 1<<16), in, bufio.NewReaderSize(out, 1<<16)
+	var late atomic.Bool
 	opened := make(chan struct{})
 	go func() {
 		select {
 		case <-opened:
+		case <-time.After(a.limit):
+			late.Store(true)
+			_ = c.cmd.Process.Kill() // which ends open below, and so those who wait for it
 		case <-a.closing:
 			_ = c.cmd.Process.Kill()
 		}
 	}()
 	err = c.open(a.cfg)
 	close(opened)
+	if err != nil && late.Load() {
+		err = fmt.Errorf("it did not open its storage within %v", a.limit)
+	}
 	if err != nil {
 		_ = c.cmd.Process.Kill()
 		return nil, fmt.Errorf("starting the appender: %w", c.wait(err))

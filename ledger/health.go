@@ -81,7 +81,10 @@ func (l *Log) storageReason() *Reason {
 	if err := l.probe.check(); err != nil {
 		return &Reason{"storage", "Storage refuses writes.", fmt.Errorf("%w: %w", ErrStorage, err)}
 	}
-	if err := l.appender.trouble(); err != nil {
+	switch err := l.appender.trouble(); {
+	case errors.Is(err, errStarting):
+		return &Reason{"storage", "What writes the log is starting.", fmt.Errorf("%w: %w", ErrStorage, err)}
+	case err != nil:
 		return &Reason{"storage", "What writes the log has ended; it is started again until storage lets it.", fmt.Errorf("%w: %w", ErrStorage, err)}
 	}
 	return nil
