@@ -54,10 +54,11 @@ type Chain struct {
 	probes sync.WaitGroup // one for each authority, which Close waits for
 }
 
-// authority is one of a Chain, and what is known of it. Chain.mu guards all but the first three.
+// authority is one of a Chain, and what is known of it. Chain.mu guards all but the first four.
 type authority struct {
 	name   string // for people: its URL may hold a secret
 	client timestamp.Client
+	slots  chan struct{} // one for each connection to its host in use
 	wake   chan struct{} // holds one: whether or when it has to be probed has changed
 
 	failures int           // in a row; 0: it works, or was never asked
@@ -83,10 +84,16 @@ func NewChain(cfg Config) (*Chain, error) {
 		return nil, err
 	}
 	post := Post(cfg.HTTP)
+	slots := map[string]chan struct{}{}
 	for i, address := range cfg.URLs {
+		host := hostOf(address)
+		if slots[host] == nil {
+			slots[host] = make(chan struct{}, maxConnections)
+		}
 		c.authorities = append(c.authorities, &authority{
 			name:   nameOf(cfg.URLs, i),
 			client: timestamp.Client{URL: address, Options: cfg.Options, Now: cfg.Now, Post: post},
+			slots:  slots[host],
 			wake:   make(chan struct{}, 1),
 		})
 	}
@@ -98,18 +105,19 @@ func NewChain(cfg Config) (*Chain, error) {
 	return c, nil
 }
 
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
 // nameOf is the host of a URL, and its number among those given if they share it.
 func nameOf(urls []string, i int) string {
-	host := func(address string) string {
-		u, err := url.Parse(address)
-		if err != nil {
-			return ""
-		}
-		return u.Host
-	}
-	name := host(urls[i])
+	name := hostOf(urls[i])
 	for j, other := range urls {
-		if j != i && host(other) == name {
+		if j != i && hostOf(other) == name {
 			return fmt.Sprintf("%s (%d)", name, i+1)
 		}
 	}
@@ -127,11 +135,7 @@ func (c *Chain) Close() {
 func (c *Chain) Timestamp(ctx context.Context, digest [32]byte) (*timestamp.Token, error) {
 	var errs []error
 	for _, a := range c.authorities {
-		if err := c.failing(a); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		token, err := c.ask(ctx, a, digest)
+		token, err := c.ask(ctx, a, digest, false)
 		if err == nil {
 			return token, nil
 		}
@@ -162,14 +166,32 @@ func (c *Chain) failing(a *authority) error {
 	return fmt.Errorf("%w (asked %s ago)", a.err, time.Since(a.asked).Round(100*time.Millisecond))
 }
 
-func (c *Chain) ask(ctx context.Context, a *authority, digest [32]byte) (*timestamp.Token, error) {
+// ask asks one authority, as soon as one of the connections to it is free; one that fails by then only
+// if it is a probe. The wait for a connection is ours: nothing that it costs counts against the authority.
+func (c *Chain) ask(ctx context.Context, a *authority, digest [32]byte, probe bool) (*timestamp.Token, error) {
+	if err := c.failing(a); err != nil && !probe {
+		return nil, err // it is not waited for either
+	}
+	arrived := time.Now()
+	select {
+	case a.slots <- struct{}{}:
+		defer func() { <-a.slots }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("timestamp authority %s: all %d connections to it were in use: %w", a.name, maxConnections, ctx.Err())
+	}
+	if err := c.failing(a); err != nil && !probe {
+		return nil, err
+	}
 	began := time.Now()
 	token, err := a.client.Timestamp(ctx, digest)
 	if err != nil {
 		err = fmt.Errorf("timestamp authority %s: %w", a.name, err)
 	}
-	// Who is not waited for has not failed. Who used up the time that there was, has.
-	if err == nil || !errors.Is(ctx.Err(), context.Canceled) {
+	// Who is not waited for has not failed. Who used up the time that there was, has, unless the wait
+	// for a connection had left less than an exchange may take.
+	deadline, limited := ctx.Deadline()
+	ours := limited && deadline.Sub(began) < timeout && deadline.Sub(arrived) >= timeout
+	if err == nil || ctx.Err() == nil || !ours && !errors.Is(ctx.Err(), context.Canceled) {
 		c.report(a, began, err)
 	}
 	return token, err
@@ -213,7 +235,7 @@ func (c *Chain) probe(ctx context.Context, a *authority) {
 	for {
 		due, known := c.due(a)
 		if known && due <= 0 {
-			_, _ = c.ask(ctx, a, probeDigest) // report has the answer
+			_, _ = c.ask(ctx, a, probeDigest, true) // report has the answer
 			if ctx.Err() != nil {
 				return
 			}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,7 +29,8 @@ type tsaWorld struct {
 	log       bytes.Buffer // written under the Chain's lock, read when nobody runs
 
 	mu    sync.Mutex
-	mood  map[string]string      // by host: "" answers, "hangs", or another error
+	mood  map[string]string      // by host: "" answers, "hangs", "slow", or another error
+	open  chan struct{}          // one for each exchange of a slow one, which takes a second
 	asked map[string][]time.Time // when, by host
 }
 
@@ -42,7 +44,8 @@ func newTSAWorld(t *testing.T) *tsaWorld {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &tsaWorld{authority: authority, roots: roots, mood: map[string]string{}, asked: map[string][]time.Time{}}
+	return &tsaWorld{authority: authority, roots: roots, mood: map[string]string{}, asked: map[string][]time.Time{},
+		open: make(chan struct{}, maxConnections)}
 }
 
 func (w *tsaWorld) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -55,6 +58,18 @@ func (w *tsaWorld) RoundTrip(r *http.Request) (*http.Response, error) {
 	case "hangs":
 		<-r.Context().Done()
 		return nil, r.Context().Err()
+	case "slow":
+		select { // as net/http waits for a connection
+		case w.open <- struct{}{}:
+			defer func() { <-w.open }()
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
 	default:
 		return nil, errors.New(mood)
 	}
@@ -362,6 +377,61 @@ func TestAuthoritiesAreNamedWithoutWhatMayBeSecret(t *testing.T) {
 	if err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), host+" (1): TSA did not answer") || !strings.Contains(err.Error(), host+" (2)") {
 		t.Error(err)
 	}
+}
+
+// stampAll asks for n tokens at once, each at most for so long, and counts those that it got.
+func stampAll(t *testing.T, c *Chain, n int, limit time.Duration) (got int64) {
+	var answered atomic.Int64
+	var entries sync.WaitGroup
+	for range n {
+		entries.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			defer cancel()
+			if token, err := c.Timestamp(ctx, testDigest); err == nil && token != nil {
+				answered.Add(1)
+			}
+		})
+	}
+	entries.Wait()
+	return answered.Load()
+}
+
+// The wait for one of our connections is no silence of the authority.
+func TestABusyAuthorityIsNotAFailingOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTSAWorld(t)
+		c := w.chain(t, "busy.example")
+		defer c.Close()
+		synctest.Wait()
+		w.set("busy.example", "slow")
+		const entries = 8 * maxConnections // eight seconds of work
+		if got := stampAll(t, c, entries, 20*time.Second); got != entries {
+			t.Errorf("%d of %d entries got a token", got, entries)
+		}
+		// Those that are out of time when they get a connection, or before, accuse nobody.
+		if got := stampAll(t, c, entries, 5500*time.Millisecond); got != 5*maxConnections {
+			t.Errorf("%d entries got a token, want %d", got, 5*maxConnections)
+		}
+		if err := c.Health(); err != nil || w.lines() != 0 {
+			t.Errorf("health: %v; logged: %s", err, &w.log)
+		}
+	})
+}
+
+// Who waits for a connection to an authority that hangs goes on when the first have found that out.
+func TestEntriesThatWaitForAnAuthorityThatHangsDoNotTryItOneAfterAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTSAWorld(t)
+		c := w.chain(t, "first.example", "second.example")
+		defer c.Close()
+		synctest.Wait()
+		w.set("first.example", "hangs")
+		began := time.Now()
+		const entries = 4 * maxConnections
+		if got := stampAll(t, c, entries, 20*time.Second); got != entries || time.Since(began) > timeout+time.Second {
+			t.Errorf("%d of %d entries got a token after %v", got, entries, time.Since(began))
+		}
+	})
 }
 
 func TestManyEntriesShareFewConnections(t *testing.T) {

@@ -18,9 +18,10 @@ import (
 )
 
 const (
-	// timeout bounds one exchange, from dialling to the last byte, within what ctx leaves.
+	// timeout bounds one exchange, from dialling to the last byte, within what ctx leaves. (Of those who use
+	// Post without a Chain it bounds the wait for a connection too.)
 	timeout = 5 * time.Second
-	// maxConnections to one host, in use or kept for the next entry. Further entries wait for one.
+	// maxConnections to one host, in use or kept for the next entry. Further entries wait for one, in Chain.ask.
 	maxConnections = 32
 
 	maxURL = 2 << 10
