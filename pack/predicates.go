@@ -97,7 +97,7 @@ var predicates = []Predicate{
 	{Name: "latency_p95_le", Summary: "95 of 100 model calls take at most so many milliseconds (nearest rank)",
 		Params: []Param{{"max_ms", "a number", true}, {"field_name", `the member; absent: "latency_ms"`, false},
 			callType, allowMiss, allowNone}, ask: askLatency},
-	{Name: "error_rate_le", Summary: `no larger share of the receipts tells of an error (error, error_message, exception, finish_reason, outcome or status "error" or "failed", result_is_error, success false, status_code from 400, in any spelling)`,
+	{Name: "error_rate_le", Summary: `no larger share of the receipts tells of an error (error, error_message, exception, finish_reason, outcome or status "error" or "failed", result_is_error, success false, status or status_code from 400, in any spelling); what should say so and cannot be read fails the claim as malformed`,
 		Params: []Param{{"max_rate", "0 to 1, taken as the decimal fraction that is written", true}, callType, allowNone}, ask: askErrors},
 	{Name: "timestamps_in_order", Summary: "the instants of the timestamps, RFC 3339 with an offset, do not go back from one receipt to the next",
 		Params: []Param{anyType, allowNone}, ask: askInOrder},

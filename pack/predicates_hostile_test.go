@@ -52,8 +52,9 @@ func TestEveryCheckMeetsHostileValues(t *testing.T) {
 		{"latency_p95_le", `{"max_ms":100}`, "latency_ms", "model_call", []string{"-0", "0.5"}},
 		{"latency_p95_le", `{"max_ms":100,"allow_missing":true}`, "latency_ms", "model_call", []string{"-0", "0.5"}},
 		{"error_rate_le", `{"max_rate":0}`, "error", "model_call", []string{"missing", "null", `""`, "false", "-0", "[]", "{}"}},
-		{"error_rate_le", `{"max_rate":0}`, "outcome", "model_call", all()},
-		{"error_rate_le", `{"max_rate":0}`, "success", "model_call", all(`""`, "false", "-0", "[]", "{}")},
+		{"error_rate_le", `{"max_rate":0}`, "outcome", "model_call", all(`"NaN"`, `"Infinity"`, `"9999999"`, "false", "1e308", "9007199254740993", "123456789012345678901234567890", `{"a":1}`)},
+		{"error_rate_le", `{"max_rate":0}`, "status_code", "model_call", []string{"missing", "null", `"1"`, `" 1"`, `"0x1"`, "true", "-0", "0.5", "[]", "[1]", "{}"}},
+		{"error_rate_le", `{"max_rate":0}`, "success", "model_call", []string{"missing", "null", `"1"`, `" 1"`, "true", "0.5", "1e308", "9007199254740993", "123456789012345678901234567890"}},
 		{"no_gap_in_seq", `{}`, "seq", "model_call", []string{"-0"}},
 		{"every_has", `{"receipt_type":"model_call","has_type":"model_call","link_field":"x","has_link_field":"y"}`, "x", "model_call", nil},
 		{"ratio", `{"receipt_type":"model_call","of_type":"model_call","min_ratio":1,"field_name":"x","expected_value":true}`, "x", "model_call", []string{"true"}},
@@ -118,10 +119,28 @@ func TestErrorsAreFoundHoweverTheyAreSpelled(t *testing.T) {
 		`"finish_reason":"error"`: true, `"finish_reason":"ERROR"`: true, `"finishReason":"Error"`: true, `"finish_reason":"stop"`: false, `"finish_reason":"length"`: false,
 		`"outcome":"failed"`: true, `"outcome":"time_out"`: true, `"outcome":"Failure"`: true, `"outcome":"denied"`: false, `"outcome":"forwarded"`: false,
 		`"status":"error"`: true, `"status":"ok"`: false, `"success":false`: true, `"success":"no"`: true, `"success":true`: false, `"ok":0`: true, `"ok":null`: false,
-		`"status_code":500`: true, `"status_code":404`: true, `"status_code":200`: false, `"http_status":"500"`: false, `"failed":true`: true, `"note":"error"`: false,
+		`"status_code":500`: true, `"status_code":404`: true, `"status_code":200`: false, `"http_status":"500"`: true,
+		`"status":500`: true, `"status":"500"`: true, `"status_code":"500"`: true, `"status":"404 Not Found"`: true, `"status":"error: quota exceeded"`: true, `"status":"error\n"`: true,
+		`"status":"error\t"`: true, `"status":" ERROR "`: true, `"status":["error"]`: true, `"status":["stop"]`: false, `"success":"f"`: true, `"success":"off"`: true, `"success":"yes"`: false, `"success":"T"`: false,
+		`"status_code":1e300`: true, `"status_code":500.5`: true, `"statusCode":" 503 "`: true, `"status_code":"5e2"`: true, `"status_code":["200",500]`: true, `"status_code":"99999999999999999999"`: true,
+		`"status_code":null`: false, `"status_code":"200 OK"`: false, `"status_code":"200"`: false, `"status_code":204.0`: false, `"status":200`: false, `"status":"200 OK"`: false, `"status":"HTTP/1.1 500 x"`: true,
+		`"status":"HTTP 200"`: false, `"status":"[failed] x"`: true, `"status":"RateLimitError"`: true, `"status":"internal_server_error"`: true, `"status":"no_error"`: false, `"status":"not failed"`: false,
+		`"status":false`: true, `"status":true`: false, `"status":"completed"`: false, `"Status\n":"failed"`: true, `"finish_reason":["error"]`: true, `"finish_reason":"timeout: 30 s"`: true,
+		`"finish_reason":"content_filter"`: false, `"success":1`: false, `"success":"failed"`: true, `"http_status_code":418`: true, `"response_code":"Error"`: true, `"failed":true`: true, `"note":"error"`: false,
 	} {
 		r := judgeOne(t, "error_rate_le", `{"max_rate":0}`, `{"receipt_id":"r","type":"model_call",`+members+`}`)
-		if r.Passed == failed {
+		if r.Passed == failed || r.Actual != map[bool]string{true: "1 of 1", false: "0 of 1"}[failed] {
+			t.Errorf("%s: %+v", members, r)
+		}
+	}
+}
+
+// What should say how a call ended, and cannot be read, does not say that it went well.
+func TestAnOutcomeThatCannotBeReadIsMalformedAndNotFine(t *testing.T) {
+	for _, members := range []string{`"status_code":"many"`, `"status_code":{"code":200}`, `"status_code":-1`, `"status_code":""`, `"success":"perhaps"`, `"success":[1]`, `"success":{"x":1}`,
+		`"success":-1`, `"status":{"code":500}`, `"status":[[[[["x"]]]]]`, `"http_status":"\uff15\uff10\uff10"`} {
+		r := judgeOne(t, "error_rate_le", `{"max_rate":1}`, `{"receipt_id":"r","type":"model_call",`+members+`}`)
+		if r.Passed || r.Actual != "0 of 1, 1 malformed" || !slices.Equal(r.Evidence, []string{"r"}) {
 			t.Errorf("%s: %+v", members, r)
 		}
 	}
