@@ -25,8 +25,8 @@ import (
 // The exit codes: the one table. Verdicts come first; anything that is not a verdict is 3 or more.
 const (
 	ExitPass        = 0  // everything asked for holds
-	ExitHonestFail  = 1  // authentic evidence that a declared check failed
-	ExitTampered    = 2  // altered bytes, a bad proof or timestamp, governance drift
+	ExitHonestFail  = 1  // authentic evidence that a declared check failed, or that is expired, superseded or too little
+	ExitTampered    = 2  // altered bytes, a bad proof or timestamp, governance drift, not what was expected
 	ExitBadInput    = 3  // usage, missing file, nothing to verify
 	ExitUnavailable = 4  // network, TSA, ledger or witness did not answer: safe to retry
 	ExitInternal    = 70 // a bug of ours; never a verdict
@@ -38,8 +38,8 @@ var exitMeanings = []struct {
 	meaning string
 }{
 	{ExitPass, "everything asked for holds"},
-	{ExitHonestFail, "honest failure: authentic evidence that a declared check failed"},
-	{ExitTampered, "tampered, or governance drift"},
+	{ExitHonestFail, "honest failure: authentic evidence that a declared check failed, or that is expired, superseded or too little"},
+	{ExitTampered, "tampered, a bad proof or time, governance drift, or not as expected (too old, another commit or signer, not anchored)"},
 	{ExitBadInput, "bad input, or nothing to verify"},
 	{ExitUnavailable, "unavailable: safe to retry"},
 	{ExitInternal, "internal error; never a verdict"},

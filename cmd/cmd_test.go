@@ -152,6 +152,27 @@ func TestHelpShowsTheExitCodesOfTheCommand(t *testing.T) {
 	}
 }
 
+// One table, in the help and in the README.
+func TestTheReadmeHasTheExitTableOfTheHelp(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(string(readme), "**", "")
+	for _, e := range exitMeanings {
+		if row := fmt.Sprintf("\n| %d | %s |\n", e.code, e.meaning); !strings.Contains(text, row) {
+			t.Errorf("README has no row %q", row)
+		}
+	}
+	for code, words := range map[int][]string{ExitHonestFail: {"expired", "superseded"}, ExitTampered: {"tampered", "proof", "time", "not as expected", "drift"}} {
+		for _, word := range words {
+			if !strings.Contains(exitMeanings[code].meaning, word) {
+				t.Errorf("the help of exit %d does not say %q", code, word)
+			}
+		}
+	}
+}
+
 func TestALostSubcommandIsNoPass(t *testing.T) {
 	for _, args := range [][]string{{}, {"group"}, {"group", "nonsense"}, {"help", "nonsense"}, {"help", "judge", "more"}, {"completion"}, {"completion", "nonsense"}} {
 		if code, talk := runBody(t, args, func() error { return nil }); code != ExitBadInput || talk == "" {

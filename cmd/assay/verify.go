@@ -114,6 +114,9 @@ func (v *verifying) all(args []string) error {
 	if failed != nil {
 		worst = cmd.Graver(worst, v.s.Tell(v.c, failed).Code)
 	}
+	if !v.json && !v.quiet && (len(dirs) > 1 || failed != nil) {
+		shown = cmp.Or(shown, printClosing(v.s.Out, list, worst, failed))
+	}
 	if v.json {
 		shown = printJSON(v.s.Out, v.object(list, worst, failed))
 	}
