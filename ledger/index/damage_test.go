@@ -391,6 +391,29 @@ func TestAnIndexThatIsResetDuringAnAppendDeniesNothing(t *testing.T) {
 	}
 }
 
+// A run that took the place of the one that is being checked, and is shorter, is read from its beginning.
+func TestACheckFindsNothingWrongWithAnIndexThatShrinksMeanwhile(t *testing.T) {
+	x := open(t, filepath.Join(t.TempDir(), "index"))
+	fill(t, x, 3000)
+	if err := x.merge(); err != nil {
+		t.Fatal(err)
+	}
+	reason := errors.New("of another past")
+	steps := 0
+	err := x.Check(t.Context(), func(context.Context) error {
+		if steps++; steps != 3 { // it has read 128 blocks
+			return nil
+		}
+		x.Reset(10, reason)
+		fill(t, x, 10)
+		return x.merge()
+	})
+	if err != nil || x.Lost() != reason || x.Complete() != nil || steps < 4 {
+		t.Errorf("after %d steps: %v; lost: %v; %v", steps, err, x.Lost(), x.Complete())
+	}
+	expectRight(t, x, 10)
+}
+
 func TestFilesOfTwoIndexesAreNotMixed(t *testing.T) {
 	one, two := filepath.Join(t.TempDir(), "index"), filepath.Join(t.TempDir(), "index")
 	for _, dir := range []string{one, two} {

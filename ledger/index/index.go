@@ -619,7 +619,8 @@ func (s *searching) through(r *run, before int64) error {
 // error of pace. Runs that a merge writes meanwhile may have to wait for the next Check.
 func (x *Index) Check(ctx context.Context, pace func(context.Context) error) error {
 	buf := make([]byte, blockSize)
-	start, number := int64(0), int64(0) // the entry that the run begins with, the block
+	var last *run                       // what is being read
+	start, number := int64(0), int64(0) // the entry that it begins with, the block
 	for {
 		if err := pace(ctx); err != nil {
 			return err
@@ -631,8 +632,8 @@ func (x *Index) Check(ctx context.Context, pace func(context.Context) error) err
 			return nil
 		}
 		r := x.runs[n]
-		if r.start != start {
-			start, number = r.start, 0 // it was merged
+		if r != last { // the next one, or what has taken its place: merged, or derived again and shorter
+			last, start, number = r, r.start, 0
 		}
 		var err error
 		for range stepBlocks {
