@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -181,7 +182,10 @@ const appenderLock = "appender.lock"
 // lockAppender takes the lock that a child holds as long as it lives. It waits for one that a killed
 // parent left behind: on Linux the kernel is ending it, elsewhere it finishes its batch.
 func lockAppender(dir string) (unlock func(), err error) {
-	lock := flock.New(filepath.Join(dir, appenderLock), flock.SetFlag(os.O_RDONLY|os.O_CREATE), flock.SetPermissions(0o600))
+	lock, err := fileLock(filepath.Join(dir, appenderLock), os.O_CREATE)
+	if err != nil {
+		return nil, err
+	}
 	if err := awaitLock(context.Background(), lock); err != nil {
 		return nil, err
 	}
@@ -192,12 +196,26 @@ func lockAppender(dir string) (unlock func(), err error) {
 // come after the index was compared with the tree, and its manifests could be logged twice. Whoever
 // calls it has the guard's lock, so no other parent starts one.
 func awaitNoAppender(ctx context.Context, dir string) error {
-	lock := flock.New(filepath.Join(dir, appenderLock), flock.SetFlag(os.O_RDONLY))
-	err := awaitLock(ctx, lock)
+	lock, err := fileLock(filepath.Join(dir, appenderLock), 0)
+	if err != nil {
+		return err
+	}
+	err = awaitLock(ctx, lock)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // no child ever ran here
 	}
 	return errors.Join(err, lock.Unlock())
+}
+
+// fileLock is the flock of a file, which os.O_CREATE makes if there is none. It never waits for what
+// stands there: opening a FIFO would not end, and could not be stopped.
+func fileLock(path string, create int) (*flock.Flock, error) {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file: take it away", path)
+	}
+	// A FIFO that comes between the two does not block either.
+	flag := os.O_RDONLY | syscall.O_NONBLOCK | syscall.O_NOFOLLOW | create
+	return flock.New(path, flock.SetFlag(flag), flock.SetPermissions(guardPerm)), nil
 }
 
 func awaitLock(ctx context.Context, lock *flock.Flock) error {

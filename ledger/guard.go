@@ -149,7 +149,11 @@ func openGuard(dir string, signer *trust.LogSigner, policy *trust.Policy) (_ *gu
 		return nil, fmt.Errorf("%w: %s guards %s, the key given is %s: start with the key of this log",
 			ErrGuard, dir, guardedKey(id), signer.VKey())
 	}
-	g := &guard{dir: dir, signer: signer, lock: flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(guardPerm))}
+	lock, err := fileLock(filepath.Join(dir, lockFile), os.O_CREATE)
+	if err != nil {
+		return nil, fmt.Errorf("locking the guard: %w", err)
+	}
+	g := &guard{dir: dir, signer: signer, lock: lock}
 	locked, err := g.lock.TryLock()
 	if err != nil {
 		return nil, fmt.Errorf("locking the guard: %w", err)

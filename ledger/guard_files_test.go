@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -86,6 +87,38 @@ func TestEveryFileOfAGuardIsWholeAndItsOwnOrRefused(t *testing.T) {
 	}
 	w.open()
 	w.add(2)
+}
+
+// Opening a FIFO waits for ever, and no signal ends it: a lock that is one must be refused before.
+func TestALockThatIsNoRegularFileIsRefusedAndNotWaitedFor(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	w.open()
+	w.add(0)
+	w.close()
+	elsewhere := filepath.Join(t.TempDir(), "lock")
+	must(t, os.WriteFile(elsewhere, nil, 0o600))
+	for _, path := range []string{filepath.Join(w.cfg.GuardDir, lockFile), filepath.Join(w.cfg.Dir, appenderLock)} {
+		for what, put := range map[string]func() error{
+			"FIFO":      func() error { return syscall.Mkfifo(path, 0o600) },
+			"directory": func() error { return os.Mkdir(path, 0o700) },
+			"link":      func() error { return os.Symlink(elsewhere, path) },
+		} {
+			must(t, os.RemoveAll(path))
+			must(t, put())
+			if _, err := w.tryOpen(); err == nil || !strings.Contains(err.Error(), path+" is not a regular file") {
+				t.Errorf("a %s for %s: %v", what, path, err)
+			}
+			if filepath.Base(path) == appenderLock {
+				if unlock, err := lockAppender(w.cfg.Dir); err == nil {
+					unlock()
+					t.Errorf("a child takes a %s for its lock", what)
+				}
+			}
+			must(t, os.RemoveAll(path))
+		}
+	}
+	w.open()
+	w.add(1)
 }
 
 func newGuard(t *testing.T) (*guard, *trust.Policy) {

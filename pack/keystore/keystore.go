@@ -268,7 +268,11 @@ func (s *Store) locked(change func() error) error {
 	if err := checkDir(s.Dir); err != nil {
 		return err
 	}
-	lock := flock.New(filepath.Join(s.Dir, lockFile), flock.SetPermissions(0o600))
+	path := filepath.Join(s.Dir, lockFile)
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() { // opening a FIFO would never end
+		return fmt.Errorf("keys directory %s: %s is not a regular file: take it away", s.Dir, lockFile)
+	}
+	lock := flock.New(path, flock.SetPermissions(0o600))
 	ctx, stop := context.WithTimeout(context.Background(), lockPatience)
 	defer stop()
 	if ok, err := lock.TryLockContext(ctx, 5*time.Millisecond); err != nil || !ok {

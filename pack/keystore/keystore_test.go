@@ -15,6 +15,19 @@ import (
 	"testing"
 )
 
+func TestALockThatIsAFIFOIsRefusedAndNotWaitedFor(t *testing.T) {
+	s := &Store{Dir: t.TempDir()}
+	if err := os.Chmod(s.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(filepath.Join(s.Dir, lockFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.locked(func() error { return nil }); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("a FIFO for the lock: %v", err)
+	}
+}
+
 // generatorDir makes the test binary a process that generates keys there; see TestMain.
 const generatorDir = "KEYSTORE_TEST_GENERATE_IN"
 
