@@ -33,7 +33,7 @@ func TestHealthIsZeroForAReadyLedgerAndFourWithTheReasonOtherwise(t *testing.T) 
 		{"a portal", answer(200, "<html>ready</html>"), 4, "is this a ledger?"},
 		{"nothing", answer(200, ""), 4, "is this a ledger?"},
 		{"not found", answer(404, "ready\n"), 4, "it answers 404"},
-		{"redirected", http.RedirectHandler("http://127.0.0.1:1/", 302), 4, "it answers 302"},
+		{"redirected", http.RedirectHandler("http://127.0.0.1:1/", http.StatusFound), 4, "it answers 302"},
 		{"a mountain", answer(200, strings.Repeat("x", 1<<20)), 4, "is this a ledger?"},
 	} {
 		s := httptest.NewServer(tt.handler)
