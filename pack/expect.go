@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -222,7 +223,7 @@ func (v *verifier) compareLock(found *findings) {
 	// Both copies: the reference compares the manifest's only, so that a signer can split them.
 	for i, got := range []string{str(v.m.value, "claim_set_hash"), str(attestation, "claim_set_hash")} {
 		if name := []string{"claim_set_hash", "attestation.claim_set_hash"}[i]; got != l.ClaimSetHash() {
-			found.add(eLock, name, "the pack declares other claims than the lock: %s is %s, the lock says %s", name, got, l.ClaimSetHash())
+			found.add(eLock, name, "the pack declares other claims than the lock: %s; %s is %s, the lock says %s", v.otherCards(l.cards), name, got, l.ClaimSetHash())
 		}
 	}
 	signer := v.m.SignerFingerprint()
@@ -236,4 +237,57 @@ func (v *verifier) compareLock(found *findings) {
 	case v.o.Contract.Hash() != want:
 		found.add(eLock, "coverage_contract_hash", "the coverage contract given is %s, the lock pins %s", v.o.Contract.Hash(), want)
 	}
+}
+
+// otherCards says, by their names, what cards a lock demands that the pack does not declare, and the other way round.
+func (v *verifier) otherCards(demanded []Card) string {
+	declared := v.r.Cards
+	if declared == nil && v.m.Attestation.ClaimCheck == "N/A" {
+		return "it declares none, the lock demands " + cardNames(demanded)
+	} else if declared == nil {
+		return "what it declares is not known here, the lock demands " + cardNames(demanded)
+	}
+	missing := func(from, in []Card) (list []Card) {
+		for _, c := range from {
+			if !slices.ContainsFunc(in, func(other Card) bool { return other.ID == c.ID }) {
+				list = append(list, c)
+			}
+		}
+		return list
+	}
+	var parts []string
+	if more := missing(demanded, declared); len(more) > 0 {
+		parts = append(parts, "the lock also demands "+cardNames(more))
+	}
+	if more := missing(declared, demanded); len(more) > 0 {
+		parts = append(parts, "the lock does not know "+cardNames(more))
+	}
+	var changed []Card
+	for _, c := range demanded {
+		i := slices.IndexFunc(declared, func(other Card) bool { return other.ID == c.ID })
+		if i >= 0 && ClaimSetHash([]Card{declared[i]}) != ClaimSetHash([]Card{c}) {
+			changed = append(changed, c)
+		}
+	}
+	if len(changed) > 0 {
+		parts = append(parts, "the lock has other claims under "+cardNames(changed))
+	}
+	if len(parts) == 0 {
+		return "the cards of the lock in another order, or another number of times"
+	}
+	return strings.Join(parts, "; ")
+}
+
+// cardNames are the first few ids, printable.
+func cardNames(cards []Card) string {
+	const most = 8
+	var names []string
+	for i, c := range cards {
+		if i == most {
+			names = append(names, fmt.Sprintf("%d more", len(cards)-most))
+			break
+		}
+		names = append(names, printable(c.ID))
+	}
+	return strings.Join(names, ", ")
 }

@@ -280,6 +280,37 @@ func TestTheCardsOfALockAreExecutedAgain(t *testing.T) {
 	}
 }
 
+func TestDriftFromALockNamesTheCards(t *testing.T) {
+	s := smallSpec(t)
+	calls, whole, guardian := callsCard(t), builtin("receipt_completeness"), builtin("guardian_enforcement")
+	changed := callsCard(t)
+	changed.Claims = slices.Clone(changed.Claims)
+	changed.Claims[0].ID = "another"
+	for _, c := range []struct {
+		declared, locked []Card
+		unsigned         bool // the definitions do not travel with the pack
+		want             string
+	}{
+		{[]Card{whole}, []Card{whole, guardian}, true, "the lock also demands guardian_enforcement;"},
+		{[]Card{whole, guardian}, []Card{whole}, true, "the lock does not know guardian_enforcement;"},
+		{[]Card{whole}, []Card{guardian}, true, "the lock also demands guardian_enforcement; the lock does not know receipt_completeness;"},
+		{[]Card{calls}, []Card{changed}, false, "the lock has other claims under acme.calls;"},
+		{[]Card{whole, guardian}, []Card{guardian, whole}, true, "in another order, or another number of times;"},
+		{nil, []Card{whole}, true, "it declares none, the lock demands receipt_completeness;"},
+		{[]Card{calls}, []Card{whole}, true, "not known here, the lock demands receipt_completeness;"},
+	} {
+		s.Cards = c.declared
+		files := mustBuild(t, s).FS().(memFS)
+		if c.unsigned {
+			delete(files, cardsName)
+		}
+		r := mustVerify(t, files, Options{Now: builtAt, Lock: mustLock(t, LockSpec{Cards: c.locked})})
+		if len(r.LockFindings) == 0 || !strings.Contains(r.LockFindings[0].Message, c.want) || r.ExitCode() != 2 {
+			t.Errorf("exit %d, %v, want %q", r.ExitCode(), r.LockFindings, c.want)
+		}
+	}
+}
+
 func TestAPackWithoutClaimsIsNotWhatALockDemands(t *testing.T) {
 	s := smallSpec(t)
 	lock := mustLock(t, LockSpec{Cards: s.Cards})
