@@ -79,7 +79,7 @@ func (e Entry) describes(m *Manifest) error {
 	if string(want.marshal()) != string(withoutToken(e).marshal()) {
 		return errors.New("the entry does not agree with the manifest it names")
 	}
-	if e.Source.Attestation == "ci_binding" && e.Source != boundSource(m) {
+	if e.Source.Attestation == "ci_binding" && e.Source != m.BoundSource() {
 		return errors.New("the entry names a CI run that the manifest does not")
 	}
 	return nil

@@ -62,7 +62,7 @@ const (
 // unless it says "oidc": then the ledger verified it.
 func NewEntry(m *Manifest, src Source, at time.Time, token []byte) (Entry, error) {
 	e := entryOf(m)
-	bound := boundSource(m)
+	bound := m.BoundSource()
 	switch {
 	case src.Attestation == "oidc":
 		e.Source = src
@@ -98,9 +98,9 @@ func entryOf(m *Manifest) Entry {
 	}
 }
 
-// boundSource is what the signed attestation says of its CI run, zero if it names no repository
+// BoundSource is what the signed attestation says of its CI run, zero if it names no repository
 // that a ledger can show.
-func boundSource(m *Manifest) Source {
+func (m *Manifest) BoundSource() Source {
 	ci := m.Attestation.CIBinding
 	if ci == nil {
 		return Source{}
@@ -116,6 +116,9 @@ func boundSource(m *Manifest) Source {
 func ParseSource(repo, workflow, commit string) (Source, error) {
 	if repo == "" && workflow == "" && commit == "" {
 		return Source{}, nil
+	}
+	if repo == "" {
+		return Source{}, errors.New("a source workflow or commit says nothing without a source repository")
 	}
 	s := Source{repo, workflow, commit, "self"}
 	return s, s.check()

@@ -58,7 +58,7 @@ answer.`,
 			}
 			source, err := pack.ParseSource(o.repo, o.workflow, o.commit)
 			if err != nil {
-				return cmd.BadInput("", "%w", err)
+				return cmd.BadInput("name it with --source-repo OWNER/NAME", "%w", err)
 			}
 			options, err := o.options()
 			if err != nil {
@@ -82,9 +82,9 @@ answer.`,
 	o.add(c)
 	c.Flags().StringVar(&o.ledger, "ledger", "", "`URL` of the ledger (required)")
 	c.Flags().StringVarP(&o.output, "output", "o", "", "write the proof to `FILE` instead of into the pack")
-	c.Flags().StringVar(&o.repo, "source-repo", "", "`OWNER/NAME` that the pack comes from: your word, logged as such")
-	c.Flags().StringVar(&o.workflow, "source-workflow", "", "`WORKFLOW` that made it")
-	c.Flags().StringVar(&o.commit, "source-commit", "", "`COMMIT` it was made from (40 or 64 hex digits)")
+	c.Flags().StringVar(&o.repo, "source-repo", "", "`OWNER/NAME` that a pack without a CI binding comes from: your word, logged as such")
+	c.Flags().StringVar(&o.workflow, "source-workflow", "", "`WORKFLOW` that made it, with --source-repo")
+	c.Flags().StringVar(&o.commit, "source-commit", "", "`COMMIT` it was made from (40 or 64 hex digits), with --source-repo")
 	c.Flags().DurationVar(&o.timeout, "timeout", time.Minute, "how long to wait for each pack")
 	return c
 }
@@ -156,6 +156,10 @@ func (a *anchoring) prepare(dir string) (p prepared, err error) {
 	}
 	if before.ExitCode() == cmd.ExitTampered { // or from the future
 		return p, a.refuse(dir, before)
+	}
+	if bound := before.Manifest.BoundSource(); bound != (pack.Source{}) && a.source != (pack.Source{}) {
+		return p, cmd.BadInput("leave --source-repo, --source-workflow and --source-commit out: what is signed is logged, and nothing beside it",
+			"%s names where it comes from in its signed CI binding: %s", before.Manifest.PackID, bound.Repo)
 	}
 	p = prepared{dir: dir, id: before.Manifest.PackID}
 	if p.manifest, err = cmd.ReadFile(filepath.Join(dir, manifestName), maxManifest); err != nil {

@@ -30,6 +30,7 @@ type world struct {
 	answer  http.HandlerFunc
 	reads   map[string]http.HandlerFunc // instead of the honest answer to a GET of this path
 	url     string
+	env     map[string]string // besides ASSAY_HOME
 }
 
 func newWorld(t *testing.T) *world {
@@ -65,7 +66,10 @@ func (w *world) assay(args ...string) (code int, out, talk string) {
 	var stdout, stderr bytes.Buffer
 	home := filepath.Join(w.dir, "home")
 	code = run(w.t.Context(), args, cmd.Streams{In: strings.NewReader(""), Out: &stdout, Err: &stderr, Env: func(name string) string {
-		return map[string]string{"ASSAY_HOME": home}[name]
+		if name == "ASSAY_HOME" {
+			return home
+		}
+		return w.env[name]
 	}})
 	return code, stdout.String(), stderr.String()
 }
@@ -208,6 +212,34 @@ func TestALedgerThatLiesOrFailsLeavesNothingInThePack(t *testing.T) {
 		}
 		if _, err := os.Lstat(filepath.Join("a", proofPath)); err == nil {
 			t.Fatalf("%s: a proof was stored", test.name)
+		}
+	}
+}
+
+// What a signed CI binding says is logged, and nothing beside it: a source that is given is not dropped in silence.
+func TestASourceThatWouldNotBeLoggedIsRefused(t *testing.T) {
+	w := newWorld(t)
+	w.mustPack("plain")
+	w.env = map[string]string{"ASSAY_CI_COMMIT_SHA": strings.Repeat("ab", 20), "ASSAY_CI_REPO": "acme/app"}
+	w.mustPack("bound")
+	commit := strings.Repeat("cd", 20)
+	for _, c := range []struct {
+		pack string
+		args []string
+		code int
+		talk string
+	}{
+		{"bound", []string{"--source-repo", "acme/other"}, 3, "names where it comes from in its signed CI binding: acme/app"},
+		{"bound", []string{"--source-repo", "acme/app", "--source-commit", commit}, 3, "leave --source-repo"},
+		{"bound", nil, 0, ""},
+		{"plain", []string{"--source-commit", commit}, 3, "a source workflow or commit says nothing without a source repository\nhint: name it with --source-repo OWNER/NAME"},
+		{"plain", []string{"--source-workflow", "ci.yml"}, 3, "says nothing without a source repository"},
+		{"plain", []string{"--source-repo", "acme/app", "--source-commit", commit}, 0, ""},
+	} {
+		before := w.any.Load()
+		code, _, talk := w.anchor(append([]string{c.pack}, c.args...)...)
+		if code != c.code || !strings.Contains(talk, c.talk) || (code == 3) != (w.any.Load() == before) {
+			t.Errorf("%s %v: exit %d, %d requests, %q", c.pack, c.args, code, w.any.Load()-before, talk)
 		}
 	}
 }
