@@ -94,7 +94,7 @@ func (c *Client) do(ctx context.Context, q request) (answer, error) {
 			return a, nil
 		}
 		if ctx.Err() != nil && told != nil {
-			return answer{}, fmt.Errorf("%w; then no answer: %w", told, ctx.Err())
+			return answer{}, &outOfTime{told, ctx.Err()}
 		}
 		told = again.err
 		if !again.retry || attempts >= 0 && n+1 >= attempts || ctx.Err() != nil {
@@ -104,10 +104,23 @@ func (c *Client) do(ctx context.Context, q request) (answer, error) {
 			c.Waiting(told)
 		}
 		if err := pause(ctx, n, again.after); err != nil {
-			return answer{}, fmt.Errorf("%w; gave up waiting to retry: %w", told, err)
+			return answer{}, &outOfTime{told, err}
 		}
 	}
 }
+
+// outOfTime is the last failure that says more than that the time is up, and why there is no further try.
+type outOfTime struct{ told, end error }
+
+func (e *outOfTime) Error() string {
+	why := "; there was no time for another try"
+	if errors.Is(e.end, context.Canceled) {
+		why = "; then it was interrupted"
+	}
+	return strings.TrimSuffix(e.told.Error(), ".") + why
+}
+
+func (e *outOfTime) Unwrap() []error { return []error{e.told, e.end} }
 
 // failure is how an attempt ended, and whether another one makes sense.
 type failure struct {

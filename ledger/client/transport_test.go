@@ -167,7 +167,7 @@ func TestTheLastWordOfTheLedgerIsTold(t *testing.T) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}}}
-		if _, err := get(ctx, s, -1); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "the ledger answered 503") {
+		if _, err := get(ctx, s, -1); !errors.Is(err, ErrUnavailable) || err.Error() != "the ledger answered 503 Service Unavailable; there was no time for another try" {
 			t.Errorf("%v", err)
 		}
 	})
@@ -286,4 +286,16 @@ func FuzzProblem(f *testing.F) {
 			t.Errorf("status 422 became %+v", told)
 		}
 	})
+}
+
+func TestARefusalAndTheEndOfTheTimeAreOneSentence(t *testing.T) {
+	told := &Problem{Status: 503, Title: "Not yet", Detail: "Send it again later."}
+	for end, want := range map[error]string{
+		context.DeadlineExceeded: "the ledger answered 503 Not yet: Send it again later; there was no time for another try",
+		context.Canceled:         "the ledger answered 503 Not yet: Send it again later; then it was interrupted",
+	} {
+		if err := (&outOfTime{told, end}); err.Error() != want || !errors.Is(err, end) || !errors.Is(err, ErrUnavailable) {
+			t.Errorf("%v", err)
+		}
+	}
 }
