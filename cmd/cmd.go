@@ -81,7 +81,8 @@ type Error struct {
 	Err  error
 	Hint string
 
-	judged bool // Code is of a verdict as well, whatever Err is of
+	judged   bool // Code is of a verdict as well, whatever Err is of
+	unparsed bool // the flags behind the one that Err is about were not read
 }
 
 func (e *Error) Error() string { return e.Err.Error() }
@@ -164,7 +165,7 @@ func Run(ctx context.Context, root *cobra.Command, args []string, s Streams) (co
 		return int(verdict)
 	}
 	told := s.Tell(ran, err)
-	if f := ran.Flags().Lookup("json"); f != nil && f.Value.String() == "true" {
+	if wantsJSON(ran, err, args) {
 		told.printJSON(s.Out, ran)
 	}
 	return told.Code

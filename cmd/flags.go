@@ -78,7 +78,21 @@ func flagError(c *cobra.Command, err error) error {
 			hint = fmt.Sprintf("did you mean --%s? %s", best, hint)
 		}
 	}
-	return &Error{Code: ExitBadInput, Err: err, Hint: hint}
+	return &Error{Code: ExitBadInput, Err: err, Hint: hint, unparsed: true}
+}
+
+// wantsJSON reports whether a machine was promised one object on stdout: also by a --json behind the flag that err
+// is about.
+func wantsJSON(ran *cobra.Command, err error, args []string) bool {
+	f := ran.Flags().Lookup("json")
+	if f == nil || f.Value.String() == "true" {
+		return f != nil
+	}
+	if end := slices.Index(args, "--"); end >= 0 {
+		args = args[:end]
+	}
+	var told *Error
+	return errors.As(err, &told) && told.unparsed && (slices.Contains(args, "--json") || slices.Contains(args, "--json=true"))
 }
 
 // nearestFlag is the flag of c that is fewest edits from name, a third of its letters at most; failing that,
