@@ -55,6 +55,9 @@ the lockfile admits both keys from then on; one that admitted any key admits onl
 		if err != nil {
 			return err
 		}
+		if lock == "" {
+			noteStaleLock(s, done)
+		}
 		return reportRotation(s, asJSON, done, active, lock)
 	}
 	c.Flags().StringVar(&spec.Old, "signer", "", "`ID` of the old key (default: the active one)")
@@ -63,6 +66,23 @@ the lockfile admits both keys from then on; one that admitted any key admits onl
 	activeFlags(c, &setActive, &keepActive)
 	jsonFlag(c, &asJSON)
 	return c
+}
+
+// noteStaleLock tells that the lock of this directory admits the old key and not the new one. A lock that is not
+// there, or cannot be read, is not what was asked about.
+func noteStaleLock(s cmd.Streams, done *keystore.Rotated) {
+	lock, err := readLockFile(defaultLock)
+	if err != nil || done.Old == nil {
+		return
+	}
+	admits := func(key *keystore.Key) bool {
+		fingerprint, err := pack.KeyFingerprint(key.Public())
+		admitted, any := lock.Signers()
+		return err != nil || any || slices.Contains(admitted, fingerprint)
+	}
+	if admits(done.Old) && !admits(done.New) {
+		fmt.Fprintf(s.Err, "note: %s admits the old key and not the new one: packs that it signs are refused until 'assay lock write' names it with --signer-allowlist\n", defaultLock)
+	}
 }
 
 func first(texts ...string) string {
