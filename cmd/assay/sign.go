@@ -127,11 +127,27 @@ func environmentKey(s cmd.Streams, store *keystore.Store, source, id string) (pa
 		return nil, cmd.BadInput("put the text of ID.key.b64 there: assay key export ID --private", "%s: %w", source, err)
 	}
 	defer clear(seed)
+	if err := refusePublic(store, source, s.Env(source), seed); err != nil {
+		return nil, err
+	}
 	key, err := keystore.NewKey(id, seed)
 	if err != nil {
 		return nil, cmd.BadInput("", "%s: %w", envID, err)
 	}
 	return key, refuseRevoked(store, key)
+}
+
+// refusePublic refuses what everybody knows: any 32 bytes are a seed, those of a public key too.
+func refusePublic(store *keystore.Store, source, value string, seed []byte) error {
+	const hint = "put the text of ID.key.b64 there: assay key export ID --private"
+	if source == envKeyFile && (strings.HasSuffix(value, ".pub") || strings.HasSuffix(value, ".pub.b64")) {
+		return cmd.BadInput(hint, "%s: a file of that name holds a public key, which is no secret: nothing is signed with it", source)
+	}
+	id, err := store.FindPublic(seed)
+	if err == nil && id != "" {
+		err = cmd.BadInput(hint, "%s: that is the public key of %s, which is no secret: nothing is signed with it", source, id)
+	}
+	return err
 }
 
 func refuseRevoked(store *keystore.Store, key pack.Signer) error {

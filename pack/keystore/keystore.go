@@ -20,6 +20,7 @@
 package keystore
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	cryptorand "crypto/rand"
@@ -394,6 +395,17 @@ func (s *Store) Find(id string) (Info, error) {
 		return Info{}, fmt.Errorf("key %s: %w", id, ErrNotFound)
 	}
 	return infos[at], nil
+}
+
+// FindPublic is the id of the key whose public half is public, "" if there is none in the store.
+func (s *Store) FindPublic(public []byte) (id string, err error) {
+	ids, err := s.ids()
+	for _, id := range ids {
+		if bytes.Equal(s.describe(id).Public, public) {
+			return id, nil
+		}
+	}
+	return "", err
 }
 
 func (s *Store) describe(id string) Info {
