@@ -21,6 +21,7 @@ import (
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/keystore"
 	"github.com/Haserjian/assay-ledger/pack/report"
 )
 
@@ -95,6 +96,7 @@ type job struct {
 	home    home
 	trace   string
 	began   time.Time
+	built   bool      // the pack is there
 	own     bool      // run recorded why the glass was broken: evidence that is not the program's
 	spec    pack.Spec // without the receipts, and unless it is deterministic without the time and the id
 }
@@ -325,10 +327,15 @@ func (j *job) finish(child int) error {
 	return j.afterChild(child, j.packLater(j.packAndReport(child)))
 }
 
-// packLater tells how to pack the receipts that err left without a pack, and returns err.
+// packLater tells how to pack the receipts that err left without a pack, or where the pack is if only the telling
+// of it failed, and returns err.
 func (j *job) packLater(err error) error {
 	var done cmd.Verdict
-	if err == nil || errors.As(err, &done) {
+	switch {
+	case err == nil, errors.As(err, &done), !j.built && !mayWorkLater(err):
+		return err
+	case j.built:
+		fmt.Fprintf(j.s.Err, "note: the pack was made: %s\n", cmd.Safe(j.output))
 		return err
 	}
 	again := "assay proof-pack " + j.trace
@@ -337,6 +344,15 @@ func (j *job) packLater(err error) error {
 	}
 	fmt.Fprintf(j.s.Err, "note: what was recorded is under %s: '%s' packs it\n", cmd.Safe(j.trace), cmd.Safe(again))
 	return err
+}
+
+// mayWorkLater: what the file system or a helper refused now. Receipts and cards of which no pack can be made are
+// the same tomorrow.
+func mayWorkLater(err error) bool {
+	var path *fs.PathError
+	var link *os.LinkError
+	return errors.As(err, &path) || errors.As(err, &link) || errors.Is(err, fs.ErrExist) ||
+		errors.Is(err, keystore.ErrHelper) || cmd.StorageRefused(err)
 }
 
 // afterChild gives an error the program's exit code: if that is not 0 it wins, whatever goes wrong here.
@@ -444,6 +460,7 @@ func (j *job) build() (result *pack.Result, err error) {
 	if result, err = pack.BuildDir(j.output, spec); err != nil {
 		return nil, buildError(err)
 	}
+	j.built = true
 	return result, nil
 }
 

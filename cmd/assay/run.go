@@ -70,7 +70,7 @@ ASSAY_CI_COMMIT_SHA can name the head.`,
 	}
 	p.flags(c)
 	c.Flags().StringVar(&p.exitPolicy, "exit-policy", "merged", "`POLICY`: merged, or child for the program's exit code alone")
-	c.Flags().StringVar(&how.output, "child-output", "", "write the program's stdout to `FILE`")
+	c.Flags().StringVar(&how.output, "child-output", "", "write the program's stdout to `FILE`, which must be new or empty")
 	c.Flags().BoolVar(&how.noSession, "no-session", false, "record no session_metadata receipt of how the program ended")
 	c.Flags().SetInterspersed(false)
 	return c
@@ -86,9 +86,9 @@ func (j *job) run(how child, args []string) error {
 		stdout = j.s.Err
 	}
 	if how.output != "" {
-		f, err := os.OpenFile(how.output, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		f, err := openChildOutput(how.output)
 		if err != nil {
-			return fmt.Errorf("the program's output: %w", err)
+			return err
 		}
 		defer f.Close()
 		stdout = f
@@ -109,6 +109,19 @@ func (j *job) run(how child, args []string) error {
 		}
 	}
 	return j.finish(end.code)
+}
+
+// openChildOutput opens a file for what the program says. One that holds something is kept, as any output that
+// stands is: it may be a lock, or of a pack.
+func openChildOutput(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("the program's output: %w", err)
+	}
+	if info, err := f.Stat(); err != nil || info.Size() > 0 {
+		return nil, errors.Join(err, cmd.BadInput("name another with --child-output, or remove it", "%s is there and not empty", path), f.Close())
+	}
+	return f, nil
 }
 
 // session records the run itself. The arguments may hold secrets: of them there is a digest only.
