@@ -131,6 +131,70 @@ func RemakeGuard(ctx context.Context, cfg Config, unwitnessed bool) (size int64,
 	return now.Size, createGuard(cfg.GuardDir, cfg.Signer)
 }
 
+// apart refuses a guard and a log of which one lies inside the other: what restores one must not restore the other.
+func apart(log, guard string) error {
+	inside, err := Within(guard, log)
+	if err != nil {
+		return err
+	}
+	around, err := Within(log, guard)
+	switch {
+	case err != nil:
+		return err
+	case inside && around:
+		return fmt.Errorf("the guard %s and the log %s are the same directory: what restores one must not restore the other", guard, log)
+	case inside:
+		return fmt.Errorf("the guard %s lies inside the log %s: what restores one must not restore the other", guard, log)
+	case around:
+		return fmt.Errorf("the log %s lies inside the guard %s: what restores one must not restore the other", log, guard)
+	}
+	return nil
+}
+
+// Within tells whether path is dir or lies inside it, whatever links and mounts lead there. Neither
+// has to exist. An error says that it could not be told.
+func Within(path, dir string) (bool, error) {
+	path, err := resolve(path)
+	if err != nil {
+		return false, err
+	}
+	if dir, err = resolve(dir); err != nil {
+		return false, err
+	}
+	holder, holderErr := os.Stat(dir)
+	for {
+		if path == dir {
+			return true, nil
+		}
+		if here, err := os.Stat(path); err == nil && holderErr == nil && os.SameFile(here, holder) { // mounted twice
+			return true, nil
+		}
+		above := filepath.Dir(path)
+		if above == path {
+			return false, nil
+		}
+		path = above
+	}
+}
+
+// resolve is the absolute path without links of what is there or would be made there.
+func resolve(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	for rest := ""; ; {
+		real, err := filepath.EvalSymlinks(path)
+		if err == nil {
+			return filepath.Join(real, rest), nil
+		}
+		if _, there := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) || there == nil || filepath.Dir(path) == path {
+			return "", fmt.Errorf("following the links of %s: %w", path, err) // there: a link to nothing
+		}
+		path, rest = filepath.Dir(path), filepath.Join(filepath.Base(path), rest)
+	}
+}
+
 // noGuard is the error for a directory that holds no guard, whoever looks for one.
 func noGuard(dir string) error {
 	return fmt.Errorf("%w: there is no guard in %s: put it back from where it was; if it is lost, 'ledger guard init' makes one that learns from the witnesses; for a new log, 'ledger init' makes both", ErrGuard, dir)

@@ -121,6 +121,45 @@ func TestALockThatIsNoRegularFileIsRefusedAndNotWaitedFor(t *testing.T) {
 	w.add(1)
 }
 
+// A backup of the log takes along what lies inside it, whichever path leads there.
+func TestAGuardInsideTheLogIsRefusedWhateverLeadsThere(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	w.open()
+	w.add(0)
+	w.close()
+	guard, log := w.cfg.GuardDir, w.cfg.Dir
+	refused := func(says string) {
+		t.Helper()
+		if _, err := w.tryOpen(); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("opened, or another reason than %q: %v", says, err)
+			w.close()
+		}
+	}
+	inside := filepath.Join(log, "memory")
+	must(t, os.Rename(guard, inside))
+	must(t, os.Symlink(inside, guard))
+	refused("lies inside the log")
+	must(t, os.Remove(guard))
+	must(t, os.Rename(inside, guard))
+
+	link := filepath.Join(t.TempDir(), "link")
+	must(t, os.Symlink(log, link))
+	w.cfg.GuardDir = filepath.Join(link, "not", "there")
+	refused("lies inside the log")
+	w.cfg.GuardDir = link
+	refused("the same directory")
+	w.cfg.GuardDir = filepath.Dir(log)
+	refused("the log " + log + " lies inside the guard")
+	must(t, os.Remove(link))
+	must(t, os.Symlink(filepath.Join(t.TempDir(), "nothing"), link))
+	w.cfg.GuardDir = link
+	refused("following the links of " + link)
+
+	w.cfg.GuardDir = guard
+	w.open()
+	w.add(1)
+}
+
 func newGuard(t *testing.T) (*guard, *trust.Policy) {
 	t.Helper()
 	skey, vkey, err := trust.GenerateKey(seed("log"), testOrigin, trust.Ed25519)

@@ -181,8 +181,8 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.SpoolDir == "" {
 		cfg.SpoolDir = cfg.Dir + ".spool"
 	}
-	if rel, err := filepath.Rel(cfg.Dir, cfg.GuardDir); err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
-		return cfg, fmt.Errorf("ledger: the guard %s lies inside the log %s: what restores one must not restore the other", cfg.GuardDir, cfg.Dir)
+	if err := apart(cfg.Dir, cfg.GuardDir); err != nil {
+		return cfg, fmt.Errorf("ledger: %w", err)
 	}
 	switch cfg.Timestamps {
 	case "":

@@ -65,18 +65,11 @@ func (d dir) guard(named string) string {
 	return filepath.Join(string(d), named)
 }
 
-// holds tells whether a path lies inside the directory, so that a backup takes it along.
+// holds tells whether a path lies inside the directory, whatever links lead there, so that a backup takes
+// it along. What cannot be told counts as inside.
 func (d dir) holds(path string) bool {
-	from, err := filepath.Abs(string(d))
-	if err != nil {
-		return true
-	}
-	to, err := filepath.Abs(path)
-	if err != nil {
-		return true
-	}
-	rel, err := filepath.Rel(from, to)
-	return err == nil && filepath.IsLocal(rel)
+	inside, err := ledger.Within(path, string(d))
+	return err != nil || inside
 }
 
 // config is ledger.json. Its reader accepts the members below, each at most once, and no other.

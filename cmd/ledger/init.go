@@ -47,6 +47,12 @@ what was signed since, and only its witnesses could tell.`,
 				return err
 			}
 			guard := d.guard(made.conf.Guard)
+			if around, err := ledger.Within(string(d), guard); err != nil {
+				return err
+			} else if around {
+				return cmd.BadInput("name another directory with --guard, or none",
+					"the guard %s and the ledger %s would be the same directory, or one around it: what restores one must not restore the other", guard, string(d))
+			}
 			if err := emptyOrMissing(guard); err != nil {
 				return err
 			}
