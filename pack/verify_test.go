@@ -581,6 +581,37 @@ func TestConvertedLineEndsAreTamperingAndToldInWords(t *testing.T) {
 	}
 }
 
+// pack.md W8: what is signed and logged is the canonical form of the manifest.
+func TestTheManifestIsBoundByItsContentAndNotByItsSpelling(t *testing.T) {
+	files := mustBuild(t, smallSpec(t)).FS().(memFS)
+	text := files[manifestName]
+	v := mustParse(t, string(text))
+	turned := v
+	turned.Members = slices.Clone(v.Members)
+	slices.Reverse(turned.Members)
+	want := mustVerify(t, files, Options{Now: builtAt}).Manifest.Digest()
+	for what, data := range map[string][]byte{
+		"line ends":   bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n")),
+		"white space": append(bytes.ReplaceAll(text, []byte(":"), []byte(":")), '\n', ' '),
+		"order":       plain(turned),
+		"escapes":     bytes.Replace(text, []byte(`"attestation"`), []byte(`"\u0061ttestation"`), 1),
+	} {
+		spelled := maps.Clone(files)
+		spelled[manifestName] = data
+		if r := mustVerify(t, spelled, Options{Now: builtAt}); bytes.Equal(data, text) || r.Integrity != Pass || r.Manifest.Digest() != want {
+			t.Errorf("%s: %s, %v", what, r.Integrity, r.Findings)
+		}
+	}
+	for _, m := range v.Members {
+		changed := maps.Clone(files)
+		without := v
+		without.Members = slices.DeleteFunc(slices.Clone(v.Members), func(other jcs.Member) bool { return other.Name == m.Name })
+		if changed[manifestName] = plain(without); mustVerify(t, changed, Options{Now: builtAt}).ExitCode() != 2 {
+			t.Errorf("without %s: intact", m.Name)
+		}
+	}
+}
+
 // countingFS counts how often each file is opened.
 type countingFS struct {
 	memFS

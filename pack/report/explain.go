@@ -79,7 +79,7 @@ func (r *Report) Proves() []Text {
 		return []Text{say("nothing: these bytes are not what somebody signed, and nothing of them is told as fact")}
 	}
 	m := r.Manifest
-	list := []Text{say("whoever holds the key %x signed exactly these bytes, and they were not altered since", m.SignerFingerprint())}
+	list := []Text{say("whoever holds the key %x signed exactly what is in this pack, and none of it was altered since", m.SignerFingerprint())}
 	if r.Pinned {
 		list = append(list, say("that key is one that you named"))
 	}
@@ -202,7 +202,7 @@ type Section struct {
 func (r *Report) Explain() []Section {
 	var happened, limits, claims []Text
 	for _, f := range r.Facts() {
-		happened = append(happened, say("%s: %s", word(f.Name), f.Value))
+		happened = append(happened, say("%s: %s", word(f.Label()), f.Value))
 	}
 	if !r.intact() {
 		happened = []Text{say("not told: this pack is not what somebody signed. Nothing in it can be relied on")}

@@ -454,6 +454,16 @@ func (r *Report) unmet() string {
 // Fact is one thing that an intact pack says of itself.
 type Fact struct{ Name, Value string }
 
+// Label is the name as people read it. Machines get Name alone.
+func (f Fact) Label() string {
+	if f.Name == manifestFact { // of the canonical form: sha256sum of the file is another
+		return f.Name + " (canonical form, as logged)"
+	}
+	return f.Name
+}
+
+const manifestFact = "manifest SHA-256"
+
 // Facts are what happened, as the pack tells it; none of a pack that is not intact.
 func (r *Report) Facts() []Fact {
 	if !r.intact() {
@@ -489,7 +499,7 @@ func (r *Report) Facts() []Fact {
 		facts = append(facts, Fact{"superseded by", a.SupersededBy})
 	}
 	digest := r.Manifest.Digest()
-	facts = append(facts, Fact{"manifest SHA-256", hex.EncodeToString(digest[:])}, Fact{"pack root", hex.EncodeToString(r.Manifest.PackRoot[:])})
+	facts = append(facts, Fact{manifestFact, hex.EncodeToString(digest[:])}, Fact{"pack root", hex.EncodeToString(r.Manifest.PackRoot[:])})
 	return slices.DeleteFunc(facts, func(f Fact) bool { return f.Value == "" })
 }
 

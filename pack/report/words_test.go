@@ -261,6 +261,18 @@ func TestAPackOfWhichAllReceiptsAreAboutTheRunSaysSoOnce(t *testing.T) {
 	}
 }
 
+func TestTheDigestOfAManifestIsNotTakenForThatOfItsFile(t *testing.T) {
+	const label = "manifest SHA-256 (canonical form, as logged)"
+	page, err := quiet().HTML()
+	if err != nil || !strings.Contains(string(page), "<dt>"+label+"</dt>") || !strings.Contains(string(quiet().Markdown()), label+": ") {
+		t.Errorf("%v: %s", err, quiet().Markdown())
+	}
+	explained := textOf(t, quiet().ExplainJSON())
+	if !strings.Contains(explained, `"manifest_SHA-256": "`) {
+		t.Error("the member of the JSON has another name")
+	}
+}
+
 func TestMachinesAreToldThatNothingWasExpected(t *testing.T) {
 	channels, _ := quiet().JSON("verify-pack").Get("channels")
 	if word, _ := channels.Get("expectations"); word.Text != "SKIPPED" {
