@@ -174,6 +174,9 @@ func lockedCard(entry jcs.Value) (Card, error) {
 	if twin := lookalike(id); twin != "" {
 		return Card{}, fmt.Errorf("id %s looks like the built-in %s, and is another: name it otherwise", quote(id), twin)
 	}
+	if !plainID(id) {
+		return Card{}, fmt.Errorf("id %s: expected letters, digits, '.', '_' and '-'", quote(id))
+	}
 	for _, builtin := range BuiltinCards() {
 		switch {
 		case builtin.ID != id:

@@ -2,6 +2,7 @@ package pack
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -39,8 +40,25 @@ func (v *verifier) nameSources(cards []Card) {
 		v.r.Sources = append(v.r.Sources, v.sourceOf(card))
 		if twin := lookalike(card.ID); twin != "" {
 			v.warned.add(wLookalike, cardsName, "card %s looks like the built-in %s, and is another", quote(card.ID), twin)
+		} else if !plainID(card.ID) {
+			v.warned.add(wLookalike, cardsName, "the id of card %s is more than letters, digits, '.', '_' and '-'", quote(card.ID))
 		}
 	}
+}
+
+// plainID reports whether an id can be taken for nothing but one: it holds no words and no marks of ours.
+func plainID(id string) bool {
+	return id != "" && len(id) <= maxCardText && !strings.ContainsFunc(id, func(r rune) bool {
+		return r != '.' && r != '_' && r != '-' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	})
+}
+
+// Label is the id of the card as outputs for people show it: one that could hold words of ours is quoted.
+func (c Card) Label() string {
+	if plainID(c.ID) {
+		return c.ID
+	}
+	return strconv.QuoteToASCII(c.ID)
 }
 
 // CanFail reports whether a claim of the cards can make a pack's claims FAIL: warnings never do.
@@ -49,24 +67,35 @@ func CanFail(cards []Card) bool {
 }
 
 // lookalike is the built-in card that a reader may take id for, "" if there is none or id is it: other case,
-// other hyphens, spaces around it, letters of other scripts, one letter more, less or changed, or two swapped.
+// other hyphens, spaces around it, letters of other scripts, one letter more, less or changed, or two swapped; and
+// one with something before or behind it (receipt_completeness.v1), but for a namespace of somebody's own.
 func lookalike(id string) string {
 	plain := skeleton(id)
 	for _, card := range BuiltinCards() {
-		if card.ID == id {
+		twin := skeleton(card.ID)
+		switch at := strings.Index(plain, twin); {
+		case card.ID == id:
 			return ""
-		}
-		if oneEdit(plain, skeleton(card.ID)) {
+		case oneEdit(plain, twin), at >= 0 && !ownNamespace(plain[:at]):
 			return card.ID
 		}
 	}
 	return ""
 }
 
+// ownNamespace is about what stands before the name of a built-in card: acme.no_breakglass is somebody's own, and
+// nobody takes it for ours.
+func ownNamespace(before string) bool {
+	name, dotted := strings.CutSuffix(strings.ReplaceAll(before, "/", "."), ".")
+	return dotted && name != "" && !slices.ContainsFunc([]string{"assay", "builtin", "core", "standard", "default", "official", "system"}, func(ours string) bool {
+		return oneEdit(name, skeleton(ours))
+	})
+}
+
 // skeleton is what an id looks like: lower case, no separators, letters of other scripts as the Latin ones
 // that they are drawn like.
 func skeleton(id string) string {
-	return strings.Map(func(r rune) rune {
+	plain := strings.Map(func(r rune) rune {
 		switch {
 		case 'A' <= r && r <= 'Z':
 			return r - 'A' + 'a'
@@ -85,7 +114,11 @@ func skeleton(id string) string {
 		}
 		return -1 // a separator, or a mark
 	}, id)
+	return drawnTogether.Replace(plain)
 }
+
+// drawnTogether are pairs of letters that are drawn like one.
+var drawnTogether = strings.NewReplacer("rn", "m", "vv", "w", "cl", "d")
 
 // drawnLike are the letters and digits that are drawn like letters of the built-in ids.
 var drawnLike = map[rune]rune{

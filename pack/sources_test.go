@@ -13,7 +13,11 @@ func TestIdsThatReadLikeABuiltInOnesAreFound(t *testing.T) {
 		"gu\u0430rdian_enforcement": "guardian_enforcement", "guard1an_enforcement": "guardian_enforcement", "guardianenforcement": "guardian_enforcement",
 		"guardian_enforcment": "guardian_enforcement", "guardian_enforcements": "guardian_enforcement", "gaurdian_enforcement": "guardian_enforcement",
 		"guardian_enforcement\u200b": "guardian_enforcement", "\uff47uardian_enforcement": "guardian_enforcement", "no-breakglass": "no_breakglass", "n0_breakglass": "no_breakglass",
-		"acme.guardian_enforcement": "", "guardian": "", "acme.tokens": "", "my_card": "", "coverage": "", "guardian_enforcement_strict": "", "": "",
+		"acme.guardian_enforcement": "", "guardian": "", "acme.tokens": "", "my_card": "", "coverage": "", "": "",
+		"guardian_enforcernent": "guardian_enforcement", "receipt_cornpleteness": "receipt_completeness", "receipt_completeness.v1": "receipt_completeness",
+		"assay.receipt_completeness": "receipt_completeness", "Assay/receipt-completeness": "receipt_completeness", "guardian_enforcement_strict": "guardian_enforcement",
+		"my_no_breakglass": "no_breakglass", "built-in.no_breakglass": "no_breakglass", "acme.no_breakglass.v2": "", "acme/no_breakglass": "",
+		"receipt_completeness (built in), guardian_enforcement (built in), no_breakglass": "guardian_enforcement",
 	} {
 		if got := lookalike(id); got != twin {
 			t.Errorf("%q: %q, want %q", id, got, twin)
@@ -45,6 +49,29 @@ func TestALockRefusesCardsThatReadLikeABuiltIn(t *testing.T) {
 	}
 	if _, err := NewLock(LockSpec{Cards: []Card{always(t, "acme.guardian_enforcement", "critical")}, At: builtAt}); err != nil {
 		t.Error(err)
+	}
+}
+
+// An id must not speak in the words of the outputs that it stands in.
+func TestAnIDThatIsMoreThanAnIDIsQuotedWarnedAboutAndRefusedInLocks(t *testing.T) {
+	for _, id := range []string{"acme (built in), x", "acme, own", "a b", "caf\u00e9", "acme)", "x:y"} {
+		card := always(t, id, "critical")
+		if label := card.Label(); label == id || label[0] != '"' {
+			t.Errorf("%q is shown as %s", id, label)
+		}
+		if _, err := NewLock(LockSpec{Cards: []Card{card}, At: builtAt}); err == nil || !strings.Contains(err.Error(), "expected letters") && !strings.Contains(err.Error(), "not 1 to 256 printable ASCII") {
+			t.Errorf("%q in a lock: %v", id, err)
+		}
+		s := smallSpec(t)
+		s.Cards = []Card{card}
+		if r := mustVerify(t, mustBuild(t, s).FS(), Options{Now: builtAt}); r.Integrity != Pass || !slices.ContainsFunc(r.Warnings, func(f Finding) bool { return f.Code == wLookalike }) {
+			t.Errorf("%q: %v", id, r.Warnings)
+		}
+	}
+	for _, id := range []string{"acme.calls", "A-1_b.c"} {
+		if (Card{ID: id}).Label() != id {
+			t.Errorf("%q is quoted", id)
+		}
 	}
 }
 

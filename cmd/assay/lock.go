@@ -360,7 +360,7 @@ func lockMembers(l *pack.Lock) []jcs.Member {
 func lockText(l *pack.Lock) string {
 	w := new(strings.Builder)
 	for _, card := range l.Cards() {
-		fmt.Fprintf(w, "card    %s: %s\n", cmd.Safe(card.ID), report.Count(len(card.Claims), "claim"))
+		fmt.Fprintf(w, "card    %s: %s\n", cmd.Safe(card.Label()), report.Count(len(card.Claims), "claim"))
 	}
 	signers, any := l.Signers()
 	switch {

@@ -735,10 +735,13 @@ func (w *world) locks() {
 	if err != nil {
 		panic(err)
 	}
-	posing = set(set(posing, "id", jcs.Str("receipt-completeness")), "claim_set_hash", sum)
-	v := set(set(parse(string(anybody)), "run_cards", jcs.Arr(posing)), "claim_set_hash", sum)
-	with("k04_lookalike.lock", pretty(v), "run_cards_composite_hash", jcs.Str(hexSum(composite)))
-	use("k04_lookalike", "K04", "a card that cannot fail, under an id that reads like a built-in's", "k04_lookalike.lock", refused)
+	for name, id := range inOrder(map[string]string{"lookalike": "receipt-completeness", "drawn": "receipt_cornpleteness", "suffix": "receipt_completeness.v1",
+		"prefix": "assay.receipt_completeness", "words": "acme (built in), x"}) {
+		posing = set(set(posing, "id", jcs.Str(id)), "claim_set_hash", sum)
+		v := set(set(parse(string(anybody)), "run_cards", jcs.Arr(posing)), "claim_set_hash", sum)
+		with("k04_"+name+".lock", pretty(v), "run_cards_composite_hash", jcs.Str(hexSum(composite)))
+		use("k04_"+name, "K04", "a card that cannot fail, under an id that reads like a built-in's", "k04_"+name+".lock", refused)
+	}
 	with("k04_hash.lock", anybody, "run_cards", jcs.Arr(set(entries[0], "claim_set_hash", jcs.Str(strings.Repeat("0", 64))), entries[1]))
 	use("k04_hash", "K04", "a card of another hash under the same id", "k04_hash.lock", refused)
 	with("k07.lock", anybody, "run_cards", jcs.Arr(parse(`{"id":"acme.coverage","name":"Coverage","claim_set_hash":"`+strings.Repeat("0", 64)+`",`+

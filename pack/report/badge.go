@@ -79,7 +79,7 @@ func (r *Report) badgeCards() string {
 	var names []string
 	for i, c := range r.Cards {
 		if source := r.Sources[i]; source != pack.SourceSigner {
-			names = append(names, c.ID+" "+string(source))
+			names = append(names, c.Label()+" "+string(source))
 		}
 	}
 	if n := r.signersOwn(); n > 0 {

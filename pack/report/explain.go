@@ -208,7 +208,7 @@ func (r *Report) Explain() []Section {
 		happened = []Text{say("not told: this pack is not what somebody signed. Nothing in it can be relied on")}
 	}
 	for i, c := range r.Cards {
-		claims = append(claims, say("card %s, %s: %s", c.ID, word(r.Sources[i]), word(Count(len(c.Claims), "check"))))
+		claims = append(claims, say("card %s, %s: %s", c.Label(), word(r.Sources[i]), word(Count(len(c.Claims), "check"))))
 	}
 	for _, c := range r.ClaimResults {
 		claims = append(claims, r.claimLine(c))

@@ -216,7 +216,7 @@ func (r *Report) cardsText() Text {
 			names = append(names, say("%d more", len(r.Cards)-most))
 			break
 		}
-		names = append(names, say("%s (%s)", c.ID, word(r.Sources[i])))
+		names = append(names, say("%s (%s)", c.Label(), word(r.Sources[i])))
 	}
 	return say("cards: %s", names)
 }
