@@ -24,6 +24,15 @@ import (
 // be shown to be. The sentence in the error says what to do; retrying never helps.
 var ErrGuard = errors.New("the guard refuses")
 
+// ErrHistory: what lies in Dir is not the log that was signed: it was rolled back, forked or damaged. It is the
+// part of ErrGuard that is a verdict on the log; the rest is about the guard, the key and who has it open.
+var ErrHistory = errors.New("the log is not the one that was signed")
+
+type notSigned struct{ error }
+
+func (n notSigned) Unwrap() error      { return n.error }
+func (notSigned) Is(target error) bool { return target == ErrHistory }
+
 // guard keeps what must never be taken back, on another path than the log, so that
 // restoring the log from a backup cannot restore the guard with it. Its directory holds
 //

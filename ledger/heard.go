@@ -82,7 +82,18 @@ type history struct {
 
 // errForked: somebody shows our own signature of a tree that this log does not continue. It was
 // forked or rolled back, and whatever it signs next makes it worse.
-var errForked = errors.New("our signature of another past of this log is shown")
+var errForked = errors.New("the log does not continue a checkpoint that we signed")
+
+// forked is an errForked that says in its words which checkpoint that is.
+type forked string
+
+func (f forked) Error() string      { return string(f) }
+func (forked) Is(target error) bool { return target == errForked }
+
+// evidence is why a log is refused, or frozen, whose witness e shows what owns calls a fork.
+func evidence(e *endpoint, err error) error {
+	return notSigned{fmt.Errorf("%w: the witness %s shows %w; restore the log that was published", ErrGuard, e, err)}
+}
 
 // owns judges a checkpoint that carries our own signature, whoever shows it. It is nil if the log
 // continues that checkpoint; the guard then remembers it as signed, since it was. errForked is the
@@ -96,14 +107,14 @@ func (h history) owns(cp *trust.Checkpoint) error {
 		}
 	}
 	if cp.Size > base.Size {
-		return fmt.Errorf("%w: size %d, the log has %d: it was rolled back", errForked, cp.Size, base.Size)
+		return forked(fmt.Sprintf("a later checkpoint that we signed, of size %d; the log has size %d: it was rolled back", cp.Size, base.Size))
 	}
 	proof, err := h.store.consistency(cp.Size, base.Size)
 	if err != nil {
 		return fmt.Errorf("proving consistency from size %d: %w", cp.Size, err)
 	}
 	if err := trust.CheckConsistency(cp.Size, cp.Root, base.Size, base.Root, proof); err != nil {
-		return fmt.Errorf("%w: size %d (%w): this log is a fork", errForked, cp.Size, err)
+		return forked(fmt.Sprintf("a checkpoint that we signed, of size %d, which this log does not continue (%v): this log is a fork", cp.Size, err))
 	}
 	return h.guard.adopt(tree{cp.Size, cp.Root}, h.store.consistency)
 }
@@ -116,7 +127,7 @@ func (l *Log) askMonitors(ctx context.Context) error {
 	defer cancel()
 	client := witnessClient(l.cfg.HTTP)
 	list := endpoints(l.cfg.Policy, nil)
-	evidence := make([]error, len(list))
+	found := make([]error, len(list))
 	var asking sync.WaitGroup
 	for i, e := range list {
 		asking.Go(func() {
@@ -131,14 +142,14 @@ func (l *Log) askMonitors(ctx context.Context) error {
 			}
 			switch {
 			case errors.Is(err, errForked):
-				evidence[i] = fmt.Errorf("%w: by the witness %s %w; restore the log that was published, from a copy of %s that is not older", ErrGuard, e, err, l.cfg.Dir)
+				found[i] = fmt.Errorf("%w, from a copy of %s that is not older", evidence(e, err), l.cfg.Dir)
 			case err != nil:
 				l.cfg.Log.Info("a witness shows no checkpoint of this log", "witness", e.String(), "err", err)
 			}
 		})
 	}
 	asking.Wait()
-	return errors.Join(evidence...)
+	return errors.Join(found...)
 }
 
 // awaitHeard is nil when enough witnesses were heard from. At a start it waits until each has answered

@@ -368,21 +368,21 @@ func (l *Log) inspect(ctx context.Context) (tree, error) {
 		return tree{}, fmt.Errorf("%w: %s is missing, and size %d has been signed: restore the whole directory with its dot files",
 			ErrGuard, filepath.Join(l.cfg.Dir, treeStatePath), signed.Size)
 	case errors.Is(err, errDamaged):
-		return tree{}, fmt.Errorf("%w: %w: restore the newest copy of %s", ErrGuard, err, l.cfg.Dir)
+		return tree{}, notSigned{fmt.Errorf("%w: %w: restore the newest copy of %s", ErrGuard, err, l.cfg.Dir)}
 	case err != nil:
 		return tree{}, fmt.Errorf("opening the log: %w", err)
 	case now.Size < signed.Size:
-		return tree{}, fmt.Errorf("%w: the log has size %d, and %d has been signed: it was rolled back; restore a copy of %s that is not older",
-			ErrGuard, now.Size, signed.Size, l.cfg.Dir)
+		return tree{}, notSigned{fmt.Errorf("%w: the log has size %d, and %d has been signed: it was rolled back; restore a copy of %s that is not older",
+			ErrGuard, now.Size, signed.Size, l.cfg.Dir)}
 	}
 	if err := l.store.checkEdge(signed, now); errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist) {
-		return tree{}, fmt.Errorf("%w: %w: restore the newest copy of %s", ErrGuard, err, l.cfg.Dir)
+		return tree{}, notSigned{fmt.Errorf("%w: %w: restore the newest copy of %s", ErrGuard, err, l.cfg.Dir)}
 	} else if err != nil {
 		return tree{}, fmt.Errorf("opening the log: %w", err)
 	}
 	if p := l.guard.published; p != nil {
 		if err := l.contains(now, tree{p.Size, p.Root}); err != nil {
-			return tree{}, fmt.Errorf("%w: the published checkpoint of size %d is not of this log: %w", ErrGuard, p.Size, err)
+			return tree{}, notSigned{fmt.Errorf("%w: the published checkpoint of size %d is not of this log: %w", ErrGuard, p.Size, err)}
 		}
 	}
 	return now, l.askMonitors(ctx)

@@ -432,7 +432,7 @@ func (p *publisher) answered(now time.Time, a answer) {
 	p.remember(now, a)
 	if errors.Is(a.err, errForked) {
 		l.halted = true
-		p.freeze(fmt.Errorf("%w: by the witness %s %w; restore the log that was published", ErrGuard, e, a.err))
+		p.freeze(evidence(e, a.err))
 		return
 	}
 	if p.unheard.Load() != nil {

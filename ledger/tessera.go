@@ -157,5 +157,21 @@ var tesseraLog sync.Once
 // logTesseraTo is the one place that touches klog, which is global and may be set
 // only before anybody logs: the first log that is opened decides.
 func logTesseraTo(log *slog.Logger) {
-	tesseraLog.Do(func() { klog.SetSlogLogger(log.With("from", "tessera")) })
+	tesseraLog.Do(func() { klog.SetSlogLogger(slog.New(expected{log.With("from", "tessera").Handler()})) })
 }
+
+// expected leaves out the one thing that Tessera says at each start and that is no news: its own checkpoint file is
+// not there, because nothing here wants one.
+type expected struct{ slog.Handler }
+
+func (h expected) Handle(ctx context.Context, r slog.Record) error {
+	if strings.HasPrefix(r.Message, "Failed to fetch old checkpoint: ") && strings.HasSuffix(strings.TrimSpace(r.Message), fs.ErrNotExist.Error()) {
+		return nil
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h expected) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return expected{h.Handler.WithAttrs(attrs)}
+}
+func (h expected) WithGroup(name string) slog.Handler { return expected{h.Handler.WithGroup(name)} }

@@ -1,7 +1,9 @@
 package ledger
 
 import (
+	"log/slog"
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -20,5 +22,19 @@ func TestOpeningALogRemovesTheUnfinishedCheckpointsOfAFullDisk(t *testing.T) {
 		if _, err := os.Lstat(w.path(name)); err == nil {
 			t.Errorf("%s is still there", name)
 		}
+	}
+}
+
+func TestTesseraSaysNothingAtAStartThatIsNoNews(t *testing.T) {
+	var out strings.Builder
+	log := slog.New(expected{slog.NewTextHandler(&out, nil)}).With("from", "tessera")
+	log.Info("Failed to fetch old checkpoint: file does not exist")
+	if out.Len() > 0 {
+		t.Errorf("said %q", out.String())
+	}
+	log.Info("Failed to fetch old checkpoint: permission denied")
+	log.Info("Another thing: file does not exist")
+	if strings.Count(out.String(), "\n") != 2 {
+		t.Errorf("left something out: %q", out.String())
 	}
 }

@@ -102,7 +102,7 @@ func (c config) marshal() ([]byte, error) {
 func readConfig(d dir) (config, error) {
 	text, err := cmd.ReadFile(d.config(), 64<<10)
 	if errors.Is(err, fs.ErrNotExist) {
-		return config{}, cmd.BadInput("make one with 'ledger init "+string(d)+" --origin NAME'", "%s is no ledger directory: it has no ledger.json", string(d))
+		return config{}, noLedger(d)
 	} else if err != nil {
 		return config{}, err
 	}
@@ -141,6 +141,14 @@ func readConfig(d dir) (config, error) {
 		}
 	}
 	return c, c.check()
+}
+
+// noLedger is the error for a directory without ledger.json. A mistyped path is likelier than a new ledger.
+func noLedger(d dir) error {
+	if _, err := os.Lstat(string(d)); errors.Is(err, fs.ErrNotExist) {
+		return cmd.BadInput("check the path; 'ledger init' makes a new ledger", "%s does not exist", string(d))
+	}
+	return cmd.BadInput("check the path; 'ledger init' makes a new ledger", "%s is no ledger directory: it has no ledger.json", string(d))
 }
 
 func (c config) check() error {

@@ -18,7 +18,11 @@ func fsckCmd(s cmd.Streams) *cobra.Command {
 		Short: "Read a whole ledger and report every damaged range",
 		Long: `fsck compares every entry with its leaf hash, every tile with the tiles around it, the top
 with what the guard signed last, and the index with the entries. It changes nothing, and may
-run beside 'ledger serve'. It exits 2 if anything is damaged.`,
+run beside 'ledger serve'. It exits 2 if anything is damaged, and 3 if the guard, the key, the policy
+or a part of the log that nothing can be compared without is missing.
+
+It does not look at partial tiles of earlier sizes (tile/…/….p/N below the latest one), which nothing
+reads any more, nor at spool/.`,
 		Example: "  ledger fsck ./myledger",
 		Args:    cmd.Args(cobra.ExactArgs(1), "one directory"),
 		RunE: func(c *cobra.Command, args []string) (err error) {
@@ -27,6 +31,7 @@ run beside 'ledger serve'. It exits 2 if anything is damaged.`,
 			if err != nil {
 				return err
 			}
+			incomplete := d.startable(conf) // said in the end: the log is looked at all the same
 			guard := d.guard(conf.Guard)
 			x, err := index.Open(d.index(), conf.Origin)
 			if err != nil {
@@ -48,7 +53,18 @@ run beside 'ledger serve'. It exits 2 if anything is damaged.`,
 				return cmd.Judged(code, err)
 			}
 			say("%d entries, root %s, %d damaged\n", size, root, damaged)
-			return cmd.Judged(code, out)
+			return cmd.Judged(code, cmp.Or(out, incomplete))
 		},
 	}
+}
+
+// startable is nil if the key and the policy are there and fit each other: no entry depends on them, but a ledger
+// without them is not sound.
+func (d dir) startable(conf config) error {
+	signer, err := logSigner(d, conf)
+	if err != nil {
+		return err
+	}
+	_, err = ledgerPolicy(d, signer)
+	return err
 }

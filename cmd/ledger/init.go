@@ -195,6 +195,9 @@ func parseWitnesses(flags []string) ([]trust.PolicyWitness, error) {
 }
 
 func nextSteps(s cmd.Streams, d dir, made *newLedger) {
+	if strings.Contains(made.conf.Origin, "://") {
+		fmt.Fprintf(s.Err, "warning: an origin is a name and carries no scheme: ledger.example/2026, not %s; it cannot be changed later\n", made.conf.Origin)
+	}
 	for _, note := range ledger.PolicyNotes(made.policy) {
 		fmt.Fprintf(s.Err, "note: %s\n", note)
 	}

@@ -32,8 +32,9 @@ func serveCmd(s cmd.Streams) *cobra.Command {
 		Use:   "serve DIR",
 		Short: "Serve a ledger over HTTP",
 		Long: `serve opens the ledger in DIR, checks it against its guard and its witnesses, and answers
-HTTP until it is told to stop. It refuses to start on a log that was rolled back or damaged, and
-signs nothing new before enough witnesses were heard from to exclude that; it serves what it has.
+HTTP until it is told to stop. It refuses to start on a log that was rolled back or damaged (exit
+2, as fsck says of it), and signs nothing new before enough witnesses were heard from to exclude
+that; it serves what it has.
 Where storage refuses writes it serves what it has too, and takes entries again when it can.
 While it runs it reads every byte of the log and of its index again and again; it prints how long
 one pass takes. What is damaged is not served, and a damaged index is derived again.`,
@@ -100,6 +101,8 @@ func serve(ctx context.Context, s cmd.Streams, d dir, conf config, rate float64,
 	if err != nil && ctx.Err() != nil {
 		log.Info("stopped before it had started", "err", err)
 		return nil
+	} else if errors.Is(err, ledger.ErrHistory) { // the same fact has the same code as in fsck
+		return &cmd.Error{Code: cmd.ExitTampered, Err: err}
 	} else if err != nil {
 		return &cmd.Error{Code: cmd.ExitBadInput, Err: err} // it says what to do, which --help does not
 	}
@@ -160,16 +163,9 @@ func (d dir) noticeOldIndex(log *slog.Logger) {
 
 // openConfig is the ledger.Config of a directory.
 func openConfig(d dir, conf config, x *index.Index, log *slog.Logger) (ledger.Config, error) {
-	secret, err := readKey(d.key())
+	signer, err := logSigner(d, conf)
 	if err != nil {
 		return ledger.Config{}, err
-	}
-	signer, err := trust.NewLogSigner(secret)
-	if err != nil {
-		return ledger.Config{}, cmd.BadInput("", "%s: %v", d.key(), err)
-	}
-	if signer.Origin() != conf.Origin {
-		return ledger.Config{}, cmd.BadInput("", "the key is of %q, ledger.json says %q", signer.Origin(), conf.Origin)
 	}
 	policy, err := ledgerPolicy(d, signer)
 	if err != nil {
@@ -183,6 +179,24 @@ func openConfig(d dir, conf config, x *index.Index, log *slog.Logger) (ledger.Co
 		c.Index = x
 	}
 	return c, nil
+}
+
+// logSigner reads the key of a ledger, which is that of its origin.
+func logSigner(d dir, conf config) (*trust.LogSigner, error) {
+	secret, err := readKey(d.key())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, cmd.BadInput("put it back from its backup; a log whose key is lost for good cannot go on: start a new one under another origin", "%s is missing: the log's key", d.key())
+	} else if err != nil {
+		return nil, err
+	}
+	signer, err := trust.NewLogSigner(secret)
+	if err != nil {
+		return nil, cmd.BadInput("", "%s: %v", d.key(), err)
+	}
+	if signer.Origin() != conf.Origin {
+		return nil, cmd.BadInput("", "the key is of %q, ledger.json says %q", signer.Origin(), conf.Origin)
+	}
+	return signer, nil
 }
 
 // ledgerPolicy reads the policy of a ledger: it is published, and says one log and our key.

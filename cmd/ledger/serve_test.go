@@ -84,11 +84,11 @@ func TestOperatingALedger(t *testing.T) {
 		})
 		submit(t, d, 2)
 		restarted(t, func() { // so that the late witness has it too
-			refused(t, d, "it was rolled back", "serve", older, "--listen", "127.0.0.1:0")
+			refusedWith(t, d, cmd.ExitTampered, "it was rolled back", "serve", older, "--listen", "127.0.0.1:0")
 			if err := replaceIn(dir(older).config(), `"../older.guard"`, `"../ledger.guard"`); err != nil {
 				t.Fatal(err)
 			}
-			refused(t, d, "has been signed", "serve", older, "--listen", "127.0.0.1:0") // and by the guard that is not older
+			refusedWith(t, d, cmd.ExitTampered, "has been signed", "serve", older, "--listen", "127.0.0.1:0") // and by the guard that is not older
 		})
 		if err := os.RemoveAll(older); err != nil {
 			t.Fatal(err)
@@ -209,12 +209,17 @@ func submit(t *testing.T, d *demo, n int) int64 {
 // refused runs a server that must not start: exit 3, one sentence, nothing on stdout.
 func refused(t *testing.T, d *demo, want string, args ...string) {
 	t.Helper()
+	refusedWith(t, d, cmd.ExitBadInput, want, args...)
+}
+
+func refusedWith(t *testing.T, d *demo, exit int, want string, args ...string) {
+	t.Helper()
 	c := exec.CommandContext(t.Context(), d.self, args...)
 	var stdout, stderr bytes.Buffer
 	c.Stdout, c.Stderr = &stdout, &stderr
 	_ = c.Run()
-	if code := c.ProcessState.ExitCode(); code != 3 || stdout.Len() > 0 || !strings.Contains(stderr.String(), want) {
-		t.Errorf("%s: exit %d, want 3 and %q on stderr alone:\n%s%s", strings.Join(args, " "), code, want, &stdout, &stderr)
+	if code := c.ProcessState.ExitCode(); code != exit || stdout.Len() > 0 || !strings.Contains(stderr.String(), want) {
+		t.Errorf("%s: exit %d, want %d and %q on stderr alone:\n%s%s", strings.Join(args, " "), code, exit, want, &stdout, &stderr)
 	}
 }
 

@@ -203,7 +203,8 @@ type panicked struct {
 
 func (p *panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 
-// logRequest writes one line: no query, no header, no body, no field over 256 bytes.
+// logRequest writes one line: no query, no header, no body, no field over 256 bytes; an error has 2048, since it
+// is a sentence whose end says what to do.
 func (h *Handler) logRequest(c echo.Context, start time.Time, err error) {
 	r, res := c.Request(), c.Response()
 	level := slog.LevelInfo
@@ -222,7 +223,7 @@ func (h *Handler) logRequest(c echo.Context, start time.Time, err error) {
 		slog.Duration("took", h.cfg.Now().Sub(start)),
 		slog.String("client", clip(c.RealIP())))
 	if err != nil {
-		attrs = append(attrs, slog.String("err", clip(err.Error())))
+		attrs = append(attrs, slog.String("err", clipTo(2048, err.Error())))
 	}
 	var p *panicked
 	if errors.As(err, &p) {
@@ -246,12 +247,15 @@ func panicSite(stack []byte) string {
 }
 
 // clip keeps a log field to 256 bytes of valid UTF-8; the slog handler escapes the rest.
-func clip(s string) string {
-	const limit = 256
-	if len(s) > limit {
-		s = s[:limit]
+func clip(s string) string { return clipTo(256, s) }
+
+// clipTo ends what is longer than limit bytes with "…", so that nobody takes it for the whole.
+func clipTo(limit int, s string) string {
+	if len(s) <= limit {
+		return strings.ToValidUTF8(s, "?")
 	}
-	return strings.ToValidUTF8(s, "?")
+	const more = "…"
+	return strings.ToValidUTF8(s[:limit-len(more)], "") + more
 }
 
 func trustOnly(proxies []netip.Prefix) []echo.TrustOption {

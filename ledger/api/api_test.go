@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/Haserjian/assay-ledger/pack"
 )
@@ -257,5 +259,22 @@ func BenchmarkSubmitHandler(b *testing.B) {
 		if w.Code/100 != 2 {
 			b.Fatal(w.Code, w.Body)
 		}
+	}
+}
+
+func TestAnErrorInTheLogIsNotCutInMidSentence(t *testing.T) {
+	for size, whole := range map[int]bool{10: true, 700: true, 2048: true, 2049: false, 9000: false} {
+		text := strings.Repeat("ü", size/2) + strings.Repeat(".", size%2)
+		got := clipTo(2048, text)
+		if len(got) > 2048 || !utf8.ValidString(got) || (got == text) != whole || strings.HasSuffix(got, "…") == whole {
+			t.Errorf("%d bytes became %d: %q", size, len(got), got[max(0, len(got)-12):])
+		}
+	}
+	var out lines
+	why := strings.Repeat("a long reason; ", 40) + "restore the log"
+	h := newHandler(t, &fakeLog{health: errors.New(why)}, func(c *Config) { c.Logger = out.logger() })
+	ask(h, "GET", "/readyz", "")
+	if line := out.String(); !strings.Contains(line, "restore the log") {
+		t.Errorf("%s", line)
 	}
 }
