@@ -160,7 +160,7 @@ func (a *childAppender) start() (*child, error) {
 	c := &child{cmd: a.command()}
 	c.words = &lastWords{pass: c.cmd.Stderr}
 	c.cmd.Stderr = c.words
-	endWithParent(c.cmd)
+	killWithParent(c.cmd)
 	in, err := c.cmd.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("starting the appender: %w", err)

@@ -5,9 +5,10 @@ import (
 	"syscall"
 )
 
-// endWithParent has the kernel kill the child when this process ends, however it ends. (The kernel
-// looks at the thread that started the child; Go ends a thread only with a goroutine that locked it.)
-func endWithParent(c *exec.Cmd) {
+// killWithParent has the kernel kill the child at once when this process ends, however it ends; the
+// programs' cmd.EndWithParent lets a child end by itself. (The kernel looks at the thread that started
+// the child; Go ends a thread only with a goroutine that locked it.)
+func killWithParent(c *exec.Cmd) {
 	if c.SysProcAttr == nil {
 		c.SysProcAttr = &syscall.SysProcAttr{}
 	}

@@ -4,5 +4,5 @@ package ledger
 
 import "os/exec"
 
-// endWithParent does nothing here: the child ends when its stdin does.
-func endWithParent(*exec.Cmd) {}
+// killWithParent does nothing here: the child ends when its stdin does.
+func killWithParent(*exec.Cmd) {}
