@@ -223,7 +223,8 @@ func TestReadersSeeProblemsToo(t *testing.T) {
 	}
 }
 
-func TestReadyzNamesEveryReasonAndNoPath(t *testing.T) {
+// Which reasons there are and what they say is in TestReadyzNamesEveryReasonAndOnlyPublicPaths.
+func TestReadyzShowsTheReasonsOfTheLogAndNotTheirErrors(t *testing.T) {
 	l := filledLog(1)
 	h := newHandler(t, l, nil)
 	if w := ask(h, "GET", "/readyz", ""); w.Code != 200 || w.Body.String() != "ready\n" {

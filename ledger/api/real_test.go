@@ -13,7 +13,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -32,6 +34,7 @@ import (
 
 // world is a real ledger with a real witness behind the API, and a client that believes them.
 type world struct {
+	dir    string
 	url    string
 	policy *trust.Policy
 	client *client.Client
@@ -80,7 +83,7 @@ func newWorld(t testing.TB) *world {
 	transport := &http.Transport{MaxIdleConnsPerHost: 4096}
 	t.Cleanup(transport.CloseIdleConnections)
 	url := "http://" + ln.Addr().String()
-	return &world{url: url, policy: policy, stop: stop,
+	return &world{dir: dir, url: url, policy: policy, stop: stop,
 		client: &client.Client{URL: url, Policy: policy, HTTP: &http.Client{Transport: transport}}}
 }
 
@@ -164,6 +167,40 @@ func TestClientAndLedgerAgree(t *testing.T) {
 	var p *client.Problem
 	if !errors.As(err, &p) || p.Status != 404 {
 		t.Errorf("an unknown manifest: %v", err)
+	}
+}
+
+// Every reason is caused here, and none tells a stranger where anything lies on this machine.
+func TestReadyzNamesEveryReasonAndOnlyPublicPaths(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.client.Add(t.Context(), manifest(t, 0), pack.Source{})
+	must(t, err)
+	get := func(path string) (int, string) {
+		response, err := http.Get(w.url + path)
+		must(t, err)
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		must(t, err)
+		return response.StatusCode, string(body)
+	}
+	tile := filepath.Join(w.dir, "log", "tile", "0", "000.p", "1")
+	must(t, os.WriteFile(tile, make([]byte, 32), 0o600))
+	if status, _ := get("/tile/0/000.p/1"); status != http.StatusServiceUnavailable {
+		t.Fatalf("a damaged tile: %d", status)
+	}
+	for begin := time.Now(); os.Mkdir(filepath.Join(w.dir, "guard", ".probe"), 0o700) != nil; {
+		if time.Since(begin) > 20*time.Second {
+			t.Fatal("the guard refuses an obstacle")
+		}
+	}
+	var body string
+	for begin := time.Now(); !strings.Contains(body, "Storage refuses writes."); _, body = get("/readyz") {
+		if time.Since(begin) > 20*time.Second {
+			t.Fatalf("storage is no reason: %s", body)
+		}
+	}
+	if !strings.Contains(body, "entries 0 to 0 (tile/0/000.p/1)") || strings.Contains(body, w.dir) || strings.Contains(body, ".probe") {
+		t.Errorf("readyz says %s", body)
 	}
 }
 
