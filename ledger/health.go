@@ -11,7 +11,7 @@ import (
 // Reason is one cause why a submission would fail now.
 type Reason struct {
 	About  string // one word for machines: closing, frozen, witnesses, publication, storage, timestamps, index, damage
-	Public string // a sentence that anybody may read: no path, no address
+	Public string // a sentence that anybody may read: no address, and no path but those of damaged tiles in the log, which are public
 	Err    error  // the cause, for the operator; errors.Is and errors.As look into it
 }
 
@@ -78,7 +78,7 @@ func (l *Log) frozenReason() *Reason {
 }
 
 func (l *Log) storageReason() *Reason {
-	if err := l.probe.check(); err != nil {
+	if err := l.probe.known(); err != nil {
 		return &Reason{"storage", "Storage refuses writes.", fmt.Errorf("%w: %w", ErrStorage, err)}
 	}
 	switch err := l.appender.trouble(); {

@@ -331,7 +331,7 @@ func Open(ctx context.Context, cfg Config) (_ *Log, err error) {
 	return l, nil
 }
 
-// start sets the three loops going. From here on Close ends everything.
+// start sets the four loops going. From here on Close ends everything.
 func (l *Log) start(now tree) (err error) {
 	if l.publisher, err = newPublisher(history{l.store, l.guard}, &l.cfg, l.freeze); err != nil {
 		return err
@@ -340,7 +340,9 @@ func (l *Log) start(now tree) (err error) {
 	l.integrated, l.indexed = now.Size, l.follower.size.Load()
 	l.follower.freeze, l.follower.indexed = l.freeze, l.forget
 	l.follower.notify()
-	go l.follower.run(l.ctx) // finish waits for the three
+	l.probe.done = make(chan struct{})
+	go l.probe.run(l.ctx) // finish waits for the four
+	go l.follower.run(l.ctx)
 	go l.publisher.run()
 	go l.scrubber.run(l.ctx)
 	l.startSpool()
@@ -447,6 +449,7 @@ func (l *Log) finish() {
 	l.cancel()
 	<-l.follower.done
 	<-l.scrubber.done
+	<-l.probe.done
 	l.spooling.Wait()
 	// Only now, when every add has returned.
 	if err := l.release(); err != nil {

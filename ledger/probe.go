@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,7 +14,8 @@ import (
 )
 
 const (
-	probeEvery       = 200 * time.Millisecond
+	probeEvery       = 200 * time.Millisecond // at most, for submissions
+	probeIdle        = time.Second            // at least, in the background
 	probeStuck       = 5 * time.Second
 	spareDescriptors = 16
 	spareBytes       = 64 << 20 // on the file systems of the log and of the guard
@@ -29,6 +31,7 @@ type probe struct {
 	dirs  []string
 	spare uint64 // bytes
 	log   *slog.Logger
+	done  chan struct{} // closed when run has ended
 
 	mu      sync.Mutex
 	looking bool
@@ -36,20 +39,49 @@ type probe struct {
 	err     error     // what it found
 }
 
-// check returns what the last probe found, or probes again after probeEvery. While
-// somebody else probes it does not wait, so that Health answers over a dead disk.
+// run looks again and again, until ctx ends, so that known need not.
+func (p *probe) run(ctx context.Context) {
+	defer close(p.done)
+	ticker := time.NewTicker(probeIdle)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			_ = p.check() // known tells it
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// known returns what the last look found. It waits for nothing: a look that does not end is an
+// answer after probeStuck.
+func (p *probe) known() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.found()
+}
+
+// found: the caller holds mu.
+func (p *probe) found() error {
+	if age := time.Since(p.at); p.looking && age > probeStuck {
+		return fmt.Errorf("storage has not answered for %v", age.Round(time.Second))
+	}
+	return p.err
+}
+
+// check returns what the last look found, or looks again after probeEvery. While somebody else
+// looks it does not wait.
 func (p *probe) check() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch age := time.Since(p.at); {
-	case p.looking && age > probeStuck:
-		return fmt.Errorf("storage has not answered for %v", age.Round(time.Second))
-	case p.looking || !p.at.IsZero() && age < probeEvery:
-		return p.err
+	if p.looking || !p.at.IsZero() && time.Since(p.at) < probeEvery {
+		return p.found()
 	}
 	p.looking, p.at = true, time.Now()
+	spare := p.spare
 	p.mu.Unlock()
-	err := p.look()
+	err := p.look(spare)
 	p.mu.Lock()
 	p.report(err)
 	p.looking, p.at, p.err = false, time.Now(), err
@@ -66,7 +98,7 @@ func (p *probe) report(err error) {
 	}
 }
 
-func (p *probe) look() (err error) {
+func (p *probe) look(spare uint64) (err error) {
 	var held []*os.File
 	defer func() {
 		for _, f := range held {
@@ -88,8 +120,8 @@ func (p *probe) look() (err error) {
 		if err := unix.Statfs(dir, &fs); err != nil {
 			return fmt.Errorf("asking for the space left at %s: %w", dir, err)
 		}
-		if left := fs.Bavail * uint64(fs.Bsize); left < p.spare {
-			return fmt.Errorf("%d bytes are left at %s, %d are kept in reserve", left, dir, p.spare)
+		if left := fs.Bavail * uint64(fs.Bsize); left < spare {
+			return fmt.Errorf("%d bytes are left at %s, %d are kept in reserve", left, dir, spare)
 		}
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gofrs/flock"
 	"golang.org/x/mod/sumdb/tlog"
+	"golang.org/x/sys/unix"
 )
 
 func TestAProbeFindsWhatAWriteWouldMeet(t *testing.T) {
@@ -83,6 +84,31 @@ func TestAProbeIsAskedOftenAndLooksSeldom(t *testing.T) {
 	if err := p.check(); err == nil || err == trouble || !strings.Contains(err.Error(), "not answered") {
 		t.Errorf("while somebody looks for too long: %v", err)
 	}
+}
+
+// Health is asked while the background looks, and hangs.
+func TestHealthDoesNotWaitForADiskThatHangs(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	l := w.open()
+	eventually(t, "ready", func() bool { return l.Health(t.Context()) == nil })
+	fifo := filepath.Join(w.cfg.GuardDir, ".probe") // opening it for writing waits for a reader
+	eventually(t, "the disk hangs", func() bool { return unix.Mkfifo(fifo, 0o600) == nil })
+	looking := func() bool {
+		l.probe.mu.Lock()
+		defer l.probe.mu.Unlock()
+		return l.probe.looking && time.Since(l.probe.at) > probeEvery
+	}
+	eventually(t, "the background looks", looking)
+	l.probe.mu.Lock()
+	l.probe.at = l.probe.at.Add(-probeStuck)
+	l.probe.mu.Unlock()
+	if err := l.Health(t.Context()); !errors.Is(err, ErrStorage) || w.reasonsOf("storage") != "Storage refuses writes." {
+		t.Errorf("while it hangs: %v", err)
+	}
+	reader, err := os.OpenFile(fifo, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	must(t, err)
+	defer reader.Close()
+	eventually(t, "it is ready again", func() bool { return l.Health(t.Context()) == nil })
 }
 
 func TestALockThatAnotherHoldsIsWaitedForAndThenNamed(t *testing.T) {

@@ -58,7 +58,7 @@ type round struct {
 // an answer is open: a slow witness that the quorum needs would otherwise never
 // catch up with a tree that grows.
 //
-// All fields below loop belong to the goroutine run. It waits on the monotonic
+// The fields in loop belong to the goroutine run. It waits on the monotonic
 // clock only: a wall clock that steps back must not stop publication.
 type publisher struct {
 	history

@@ -238,6 +238,18 @@ func (w *world) close() {
 func (w *world) copyTo(t testing.TB) *world {
 	t.Helper()
 	c := &world{t: t, dir: tempDir(t), cfg: w.cfg, witnesses: w.witnesses}
+	if w.log != nil { // its probe makes and removes files
+		p := w.log.probe
+		eventually(t, "nobody probes", func() bool {
+			p.mu.Lock()
+			if !p.looking {
+				return true // and keeps the lock
+			}
+			p.mu.Unlock()
+			return false
+		})
+		defer p.mu.Unlock()
+	}
 	must(t, os.CopyFS(c.dir, os.DirFS(w.dir)))
 	c.cfg.Dir, c.cfg.GuardDir = filepath.Join(c.dir, "log"), filepath.Join(c.dir, "guard")
 	t.Cleanup(c.close)
