@@ -1,6 +1,6 @@
 // Package ledger is the log: admit an entry, publish it, return its proof.
 //
-// An entry goes through five hands:
+// An entry goes through five parts of it, in this order:
 //
 //	Add        verifies the manifest, finds out whether it is logged, gets a timestamp  add.go
 //	appender   has Tessera sequence it and integrate it into the tree, durably          appender.go, tessera.go, child.go
