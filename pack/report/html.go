@@ -6,7 +6,6 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"html/template"
-	"strings"
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack"
@@ -25,6 +24,7 @@ type page struct {
 	Style            template.CSS
 	Channels         []shownChannel
 	Code             int
+	Mark             string // of the verdict, for who sees no colours
 	Sentence         string
 	Facts            []Fact
 	Claims           []shownClaim
@@ -69,13 +69,13 @@ func (r *Report) page() page {
 	p := page{
 		PageTitle: "Proof pack " + visible(r.Title().String()), Title: visible(r.Title().String()),
 		StyleHash: template.HTML("sha256-" + base64.StdEncoding.EncodeToString(hash[:])), Style: template.CSS(pageStyle),
-		Code: r.ExitCode(), Sentence: r.Sentence(), Reexecuted: r.ClaimsReexecuted,
+		Code: r.ExitCode(), Mark: marks[r.ExitCode()], Sentence: r.Sentence(), Reexecuted: r.ClaimsReexecuted,
 		Proves: shown(r.Proves()), Never: shown(r.Never()), Findings: shown(findings), Warnings: shown(warnings),
 		Needs: Needs, Script: r.Script(), Beyond: shown(r.beyond()),
 		At: r.At.UTC().Format(time.RFC3339), Version: r.Version,
 	}
 	for _, c := range r.Channels() {
-		row := shownChannel{c.Name, c.Label(), pageWord(c), c.Verdict, visible(c.Text.String()), nil}
+		row := shownChannel{c.Name, c.Label(), c.Word, c.Verdict, visible(c.Text.String()), nil}
 		for _, part := range c.Parts {
 			row.Parts = append(row.Parts, part.Name+" "+part.Word+": "+visible(part.Text.String()))
 		}
@@ -93,13 +93,8 @@ func (r *Report) page() page {
 	return p
 }
 
-// pageWord is the reference's word for the two channels that it has, and ours for the others.
-func pageWord(c Channel) string {
-	if c.Name == "integrity" || c.Name == "claims" && c.Word != string(pack.NotEvaluated) {
-		return strings.ReplaceAll(c.Verdict, "_", " ")
-	}
-	return strings.ReplaceAll(c.Word, "_", " ")
-}
+// marks are by exit code, as the colours of the box of the verdict are.
+var marks = map[int]string{0: "✓", 1: "!", 2: "✗"}
 
 func (r *Report) shownClaim(c pack.ClaimResult) shownClaim {
 	word, verdict := "PASS", wordPass

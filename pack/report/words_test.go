@@ -273,6 +273,40 @@ func TestTheDigestOfAManifestIsNotTakenForThatOfItsFile(t *testing.T) {
 	}
 }
 
+func TestThePageSaysTheWordsOfTheText(t *testing.T) {
+	for _, test := range []struct {
+		change func(*Report)
+		mark   string
+		exit   int
+	}{
+		{func(*Report) {}, "✓", 0},
+		{func(r *Report) {
+			r.Expectations, r.ExpectationResults = pack.Fail, []pack.Expectation{{Name: "superseded", Verdict: pack.Fail, Expected: "not superseded", Code: "E_PACK_SUPERSEDED"}}
+		}, "!", 1},
+		{func(r *Report) { r.Integrity, r.Claims = pack.Fail, pack.Skipped }, "✗", 2},
+	} {
+		r := quiet()
+		test.change(r)
+		made, err := r.HTML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		page := string(made)
+		for _, c := range r.Channels() {
+			if want := `<div class="name">` + c.Label() + `</div><div class="word">` + c.Word + `</div>`; !strings.Contains(page, want) {
+				t.Errorf("exit %d: the page does not say %s %s", test.exit, c.Label(), c.Word)
+			}
+		}
+		box := fmt.Sprintf(`<p class="outcome exit%d"><span class="mark">%s</span><b>exit %d:</b> %s</p>`, test.exit, test.mark, test.exit, r.Sentence())
+		if !strings.Contains(page, box) || r.ExitCode() != test.exit || strings.Contains(page, "verified offline") || !strings.Contains(page, "judged offline") {
+			t.Errorf("exit %d: the page has no %s", r.ExitCode(), box)
+		}
+	}
+	if strings.Contains(pageStyle, "overflow-x: auto") || !strings.Contains(pageStyle, "white-space: pre-wrap") {
+		t.Error("long lines scroll out of view")
+	}
+}
+
 func TestMachinesAreToldThatNothingWasExpected(t *testing.T) {
 	channels, _ := quiet().JSON("verify-pack").Get("channels")
 	if word, _ := channels.Get("expectations"); word.Text != "SKIPPED" {
