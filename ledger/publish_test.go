@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -58,6 +59,22 @@ func TestWithoutAQuorumNothingIsPublishedAndNothingIsLost(t *testing.T) {
 		t.Errorf("new %v, index %d, was %d", a.New, a.Entry.Index, at)
 	}
 	eventually(t, "health is well again", func() bool { return l.Health(t.Context()) == nil })
+}
+
+func TestAGuardThatIsAwayIsLoggedOnceHoweverOftenItIsTried(t *testing.T) {
+	var lines strings.Builder
+	w := newWorld(t, 0, 0)
+	l := w.open()
+	w.add(0)
+	must(t, os.Rename(w.cfg.GuardDir, w.cfg.GuardDir+".away"))
+	p := &publisher{log: slog.New(slog.NewTextHandler(&lines, nil))}
+	for range 100 {
+		p.report(l.guard.publish(l.guard.published))
+	}
+	if n := strings.Count(lines.String(), "nothing is published"); n != 1 {
+		t.Errorf("%d lines: %.500s", n, lines.String())
+	}
+	must(t, os.Rename(w.cfg.GuardDir+".away", w.cfg.GuardDir))
 }
 
 func TestLateCosignaturesAreMergedIntoThePublishedCheckpoint(t *testing.T) {

@@ -72,9 +72,28 @@ func place(path string, data []byte, perm fs.FileMode, publish func(old, new str
 		err = removeErr
 	}
 	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
+		return fmt.Errorf("writing %s: %w", path, unnumbered(err))
 	}
 	return syncName(path, dir)
+}
+
+// unnumbered takes the random number of a temporary file out of an error, as the system returned it: the same
+// failure has the same text each time, so that whoever tries again and again can tell it from a new one.
+func unnumbered(err error) error {
+	prefix := strings.TrimSuffix(tempPattern, "*")
+	plain := func(path string) string {
+		if dir, name := filepath.Split(path); strings.HasPrefix(name, prefix) {
+			return dir + tempPattern
+		}
+		return path
+	}
+	switch e := err.(type) {
+	case *fs.PathError:
+		return &fs.PathError{Op: e.Op, Path: plain(e.Path), Err: e.Err}
+	case *os.LinkError:
+		return &os.LinkError{Op: e.Op, Old: plain(e.Old), New: plain(e.New), Err: e.Err}
+	}
+	return err
 }
 
 // syncName fsyncs the directory after a name in it appeared or changed.
@@ -88,10 +107,10 @@ func syncName(path, dir string) error {
 func writeTemp(dir string, data []byte, perm fs.FileMode) (path string, err error) {
 	f, err := os.CreateTemp(dir, tempPattern) // O_EXCL and mode 0600: nobody else has it open
 	if err != nil {
-		return "", err
+		return "", unnumbered(err)
 	}
 	if err := fill(f, data, perm); err != nil {
-		return "", errors.Join(err, os.Remove(f.Name()))
+		return "", errors.Join(unnumbered(err), unnumbered(os.Remove(f.Name())))
 	}
 	return f.Name(), nil
 }

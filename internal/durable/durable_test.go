@@ -76,6 +76,26 @@ func TestWriteFileReplacesContentAndMode(t *testing.T) {
 	expectListing(t, dir, "f -r-------- \"\"\n")
 }
 
+// Who logs a failure once, however often it is tried again, compares texts.
+func TestTheSameFailureHasTheSameTextEachTime(t *testing.T) {
+	top := t.TempDir()
+	there := filepath.Join(top, "there")
+	if err := os.WriteFile(there, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, try := range map[string]func() error{
+		"no directory":         func() error { return WriteFile(filepath.Join(top, "gone", "f"), nil, 0o600) },
+		"a file for directory": func() error { return WriteFile(filepath.Join(there, "f"), nil, 0o600) },
+		"a name that is taken": func() error { return CreateFile(there, nil, 0o600) },
+		"a name too long":      func() error { return WriteFile(filepath.Join(top, strings.Repeat("x", 300)), nil, 0o600) },
+	} {
+		first, second := try(), try()
+		if first == nil || second == nil || first.Error() != second.Error() {
+			t.Errorf("%s: %v, then %v", name, first, second)
+		}
+	}
+}
+
 func TestWriteFileInTheCurrentDirectory(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
