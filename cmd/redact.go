@@ -13,7 +13,7 @@ import (
 // Parsers quote what they do not understand, and what they are given by mistake may be a key. It ends before a
 // quote, escaped or not, so that JSON stays JSON.
 var secretText = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`PRIVATE\+KEY\+[^\s"'\\]*|-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?:\\+[nr]|[A-Za-z0-9+/=\s:;,-])*`)
+	return regexp.MustCompile(`PRIVATE\+KEY\+[^\s"'\\]+|-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?:\\+[nr]|[A-Za-z0-9+/=\s:;,-])*`)
 })
 
 const redacted = "(a secret key, which is not shown)"
