@@ -308,6 +308,11 @@ type receiptCount struct {
 
 func (c *receiptCount) add(*seen) { c.count++ }
 
+func (c *receiptCount) idle() bool {
+	zero := jcs.Int(0)
+	return pyNumber(&c.least).compare(pyNumber(&zero)) <= 0
+}
+
 func (c *receiptCount) answer() ClaimResult {
 	count := jcs.Int(c.count)
 	return phrased(c, pyNumber(&count).compare(pyNumber(&c.least)) >= 0, nil)
@@ -412,6 +417,8 @@ type coverage struct {
 }
 
 func (*coverage) add(*seen) {}
+
+func (c *coverage) idle() bool { return pyFloat(&c.least) <= 0 } // never true of a NaN
 
 func (c *coverage) answer() ClaimResult {
 	if c.cover == nil {

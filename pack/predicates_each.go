@@ -48,6 +48,8 @@ func (c *counted) add(r *seen) {
 	}
 }
 
+func (c *counted) idle() bool { return c.least == 0 && c.most >= maxReceipts }
+
 func (c *counted) answer() ClaimResult {
 	return ClaimResult{
 		Passed:   c.least <= c.count && c.count <= c.most,

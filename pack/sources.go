@@ -61,9 +61,19 @@ func (c Card) Label() string {
 	return strconv.QuoteToASCII(c.ID)
 }
 
-// CanFail reports whether a claim of the cards can make a pack's claims FAIL: warnings never do.
+// CanFail reports whether a claim of the cards can make a pack's claims FAIL: warnings never do, nor does what no
+// receipts can fail.
 func CanFail(cards []Card) bool {
-	return slices.ContainsFunc(claimsOfCards(cards), func(c Claim) bool { return severity(c.Severity) != "warning" })
+	return slices.ContainsFunc(claimsOfCards(cards), Claim.canFail)
+}
+
+// An idler is a check that some parameters make pass whatever the receipts are.
+type idler interface{ idle() bool }
+
+func (c Claim) canFail() bool {
+	ask, _ := newCheck(c.canonical(), new(effort))
+	i, ok := ask.(idler)
+	return severity(c.Severity) != "warning" && !(ok && i.idle())
 }
 
 // lookalike is the built-in card that a reader may take id for, "" if there is none or id is it: other case,

@@ -117,8 +117,10 @@ func TestAResultSaysWhoseItsChecksAre(t *testing.T) {
 func TestWarningsAloneCannotFail(t *testing.T) {
 	warning, odd := always(t, "a", "WARNING"), always(t, "c", "unheard")
 	for want, cards := range map[bool][][]Card{
-		false: {nil, {warning}, {builtin("schema_consistency"), warning}},
-		true:  {{always(t, "b", "critical")}, {warning, builtin("no_breakglass")}, {odd}},
+		false: {nil, {warning}, {builtin("schema_consistency"), warning}, {always(t, "b", "critical")},
+			{oneCard(t, "receipt_count_ge", `{"min_count":-1}`)}, {oneCard(t, "receipt_count_ge", `{"min_count":-0.0}`)}, {oneCard(t, "receipt_count_between", `{"min_count":0,"max_count":9007199254740991}`)},
+			{oneCard(t, "receipt_count_le", `{"max_count":9007199254740991}`)}, {oneCard(t, "coverage_contract", `{"min_coverage":0}`)}},
+		true: {{oneCard(t, "receipt_count_ge", `{"min_count":0.5}`)}, {oneCard(t, "receipt_count_le", `{"max_count":5}`)}, {oneCard(t, "receipt_count_ge", `{}`)}, {builtin("coverage_contract")}, {warning, builtin("no_breakglass")}, {odd}},
 	} {
 		for _, list := range cards {
 			if CanFail(list) != want {

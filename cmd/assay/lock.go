@@ -326,7 +326,7 @@ func (f *lockFlags) told(s cmd.Streams, c *cobra.Command, l *pack.Lock) error {
 // warnIdle says that a lock demands claims which no pack can fail.
 func warnIdle(s cmd.Streams, l *pack.Lock) {
 	if !pack.CanFail(l.Cards()) {
-		fmt.Fprintf(s.Err, "warning: nothing in this lock can fail: every claim is a warning, so the claims of every pack pass; a claim of severity critical can fail\n")
+		fmt.Fprintf(s.Err, "warning: nothing in this lock can fail: every claim is a warning or one that no receipts fail, so the claims of every pack pass; a critical claim that wants something can fail\n")
 	}
 }
 

@@ -97,7 +97,7 @@ func (r *Report) Proves() []Text {
 		list = append(list, say("of the cards of these checks %d came with the pack, unsigned: what they ask is what its signer chose to ask", n))
 	}
 	if r.cannotFail() {
-		list = append(list, say("the claims would pass whatever the receipts say: every declared check is a warning"))
+		list = append(list, say("the claims would pass whatever the receipts say: every declared check is a warning, or one that no receipts fail"))
 	}
 	if r.Lock != nil && r.Result.Lock == pack.Pass {
 		list = append(list, say("the pack declares the checks, and the form, that the lock demands"))

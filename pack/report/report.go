@@ -81,7 +81,9 @@ func (r *Report) Channels() []Channel {
 	if c, ok := r.expectations(); ok {
 		list = append(list, c)
 	}
-	if c := r.Coverage; c != nil {
+	if c := r.Coverage; c != nil && len(c.Covered)+len(c.Uncovered) == 0 {
+		list = append(list, Channel{"coverage", string(c.Verdict), r.choose(c.Verdict, wordHonestFail), say("the contract names no call sites: nothing was asked for"), c.Verdict == pack.Fail, nil})
+	} else if c != nil {
 		list = append(list, Channel{"coverage", string(c.Verdict), r.choose(c.Verdict, wordHonestFail), say("%d of %s in the contract have receipts (%.1f%%), at least %g%% asked for",
 			len(c.Covered), word(Count(len(c.Covered)+len(c.Uncovered), "call site")), 100*c.Share, 100*r.MinCoverage), c.Verdict == pack.Fail, nil})
 	}
@@ -199,7 +201,7 @@ func (r *Report) claimText() Text {
 		text = say("%s; %s", text, r.cardsText())
 	}
 	if r.cannotFail() {
-		text = say("%s; none of them can fail the claims: all are warnings", text)
+		text = say("%s; none of them can fail the claims", text)
 	}
 	return text
 }
@@ -355,6 +357,7 @@ func (r *Report) gaps() (list []string) {
 	add(r.Claims == pack.Skipped, "no checks declared")
 	add(r.ClaimsHere() == pack.NotEvaluated, "claims not executed here")
 	add(r.Claims == pack.Pass && r.cannotFail(), "no check that can fail")
+	add(r.Coverage != nil && len(r.Coverage.Covered)+len(r.Coverage.Uncovered) == 0, "a coverage contract without call sites")
 	add(r.signersOwn() > 0, Count(r.signersOwn(), "card")+" of the signer's own")
 	add(r.Evidence() == 0, Count(r.Evidence(), "receipt"))
 	add(r.Result.Facts.Killed > 0, "the program was killed")

@@ -479,6 +479,20 @@ func TestNoOutputSaysPassOfClaimsThatWereNotExecuted(t *testing.T) {
 	}
 }
 
+func TestACoverageContractWithoutCallSitesIsTold(t *testing.T) {
+	r := quiet()
+	r.Coverage = &pack.CoverageResult{Verdict: pack.Pass, Share: 1}
+	told := ""
+	for _, c := range r.Channels() {
+		if c.Name == "coverage" {
+			told = c.Text.String()
+		}
+	}
+	if told != "the contract names no call sites: nothing was asked for" || !strings.Contains(r.Verdict(), "a coverage contract without call sites") {
+		t.Errorf("%s; %s", told, r.Verdict())
+	}
+}
+
 func TestATableSaysWhoseTheCardsAre(t *testing.T) {
 	r := quiet()
 	r.Claims, r.ClaimsReexecuted = pack.Pass, true
