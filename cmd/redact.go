@@ -11,7 +11,7 @@ import (
 
 // secretText is what a secret key looks like where it should not be: in a policy, a flag, a file of another kind.
 // Parsers quote what they do not understand, and what they are given by mistake may be a key. It ends before a
-// quote, escaped or not, so that JSON stays JSON.
+// quote, escaped or not, so that JSON stays JSON. The prefix alone is none: an error names it as what was expected.
 var secretText = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`PRIVATE\+KEY\+[^\s"'\\]+|-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?:\\+[nr]|[A-Za-z0-9+/=\s:;,-])*`)
 })
