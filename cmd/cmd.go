@@ -149,8 +149,9 @@ func Run(ctx context.Context, root *cobra.Command, args []string, s Streams) (co
 	root.InitDefaultCompletionCmd(args...)
 	wantSubcommands(root)
 	onceEach(root)
+	const forGo = 16 // with fewer the runtime of Go would abort on the way, with many pages of its own state
 	root.PersistentPreRunE = func(ran *cobra.Command, _ []string) error {
-		if err := enoughFiles(); err != nil {
+		if err := EnoughFiles(forGo); err != nil {
 			return err
 		}
 		return noEmptyFlag(ran)

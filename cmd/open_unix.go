@@ -10,10 +10,8 @@ const openNonblock = syscall.O_NONBLOCK
 // openNoFollow lets open(2) of a symbolic link fail.
 const openNoFollow = syscall.O_NOFOLLOW
 
-// enoughFiles refuses to begin where so few files may be open that the runtime of Go would abort on the
-// way, with many pages of its own state.
-func enoughFiles() error {
-	const enough = 16
+// EnoughFiles refuses to begin where fewer files than that may be open at once.
+func EnoughFiles(enough uint64) error {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err == nil && limit.Cur < enough {
 		return BadInput("raise it: ulimit -n 256", "only %d files may be open at once, expected at least %d", limit.Cur, enough)

@@ -42,6 +42,10 @@ one pass takes. What is damaged is not served, and a damaged index is derived ag
   ledger serve ./myledger --listen 127.0.0.1:0`,
 		Args: cmd.Args(cobra.ExactArgs(1), "one directory"),
 		RunE: func(c *cobra.Command, args []string) error {
+			// The files and the spare ones that it keeps free for the appender: with fewer it would start and never take an entry.
+			if err := cmd.EnoughFiles(40); err != nil {
+				return err
+			}
 			d := dir(args[0])
 			conf, err := readConfig(d)
 			if err != nil {
