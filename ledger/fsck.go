@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,8 @@ import (
 
 // Damage is a range of entries for which two things that must agree do not. Which of
 // the two is right, the neighbours show: a damaged tile disagrees with what is below
-// it and with what is above it, a damaged bundle only with its tile.
+// it and with what is above it, a damaged bundle only with its tile. Path is the one that is wrong where
+// that can be told.
 type Damage struct {
 	Path       string // of the file, relative to Dir; "index" for the index
 	Start, End int64  // the entries it stands for: [Start, End)
@@ -59,7 +61,7 @@ func Fsck(ctx context.Context, dir, guardDir string, x Index, report func(Damage
 	if err != nil {
 		return 0, tlog.Hash{}, fmt.Errorf("checking the log: %w", err)
 	}
-	c := &fscker{store: s, size: now.Size, index: x, report: report}
+	c := &fscker{store: s, size: now.Size, root: now.Root, index: x, report: report}
 	if err := c.readIndexSize(ctx); err != nil {
 		return now.Size, now.Root, fmt.Errorf("checking the log: %w", err)
 	}
@@ -74,6 +76,7 @@ const indexPath = "index" // stands for it in a Damage
 type fscker struct {
 	store   *store
 	size    int64
+	root    tlog.Hash
 	index   Index
 	indexed int64 // its size before the walk
 	report  func(Damage)
@@ -146,6 +149,7 @@ func (c *fscker) bundle(ctx context.Context, above tlog.Tile, hashes []byte) err
 	if err != nil {
 		return err // data has parsed it before
 	}
+	hashes = c.blameTile(above, hashes, entries)
 	for i, leaf := range entries {
 		at := first + int64(i)
 		if tlog.RecordHash(leaf) != tlog.Hash(hashes[i*tlog.HashSize:][:tlog.HashSize]) {
@@ -155,6 +159,44 @@ func (c *fscker) bundle(ctx context.Context, above tlog.Tile, hashes []byte) err
 		}
 	}
 	return nil
+}
+
+// blameTile reports the hashes of a tile of level 0 that are not those of its entries, if the entries are what the
+// tree was built of: then it is the tile that is damaged, and what it should be is used from here on. It returns
+// the hashes to compare the entries with.
+func (c *fscker) blameTile(t tlog.Tile, hashes []byte, entries [][]byte) []byte {
+	want := make([]byte, 0, len(hashes))
+	for _, leaf := range entries {
+		hash := tlog.RecordHash(leaf)
+		want = append(want, hash[:]...)
+	}
+	if bytes.Equal(want, hashes) || !c.belongs(t, want) {
+		return hashes
+	}
+	for i := range entries {
+		if at := i * tlog.HashSize; !bytes.Equal(want[at:][:tlog.HashSize], hashes[at:][:tlog.HashSize]) {
+			n := t.N*tileWidth + int64(i)
+			c.report(Damage{tilePath(t), n, n + 1, errors.New("the hash is not that of the entry, which is the one that the tree was built of")})
+		}
+	}
+	if c.store.proven == nil {
+		c.store.proven = map[tlog.Tile][]byte{}
+	}
+	c.store.proven[t] = want
+	return want
+}
+
+// belongs tells whether a tile of level 0 with these hashes is part of the tree: its parent has the hash of a full
+// one, and only the root can tell of the last, partial one.
+func (c *fscker) belongs(t tlog.Tile, hashes []byte) bool {
+	if t.W == tileWidth {
+		parent := widest(tlog.Tile{H: tileHeight, L: 1, N: t.N / tileWidth}, c.size)
+		data, err := c.store.data(parent)
+		return err == nil && newHashTile(hashes).top() == tlog.Hash(data[t.N%tileWidth*tlog.HashSize:][:tlog.HashSize])
+	}
+	tried := &store{root: c.store.root, proven: map[tlog.Tile][]byte{t: hashes}}
+	root, err := tried.rootOf(c.size, c.size)
+	return err == nil && root == c.root
 }
 
 func (c *fscker) entry(ctx context.Context, path string, at int64, leaf []byte) error {

@@ -110,9 +110,9 @@ func TestFsckNamesTheDamagedEntry(t *testing.T) {
 		}
 		must(t, os.WriteFile(runs[0], whole, 0o600))
 	}
-	// A damaged tile disagrees below and above.
+	// A damaged tile disagrees below and above: it is named, and neither of them.
 	w.flip("tile/0/000", 77*32)
-	if found := w.fsck(); len(found) != 2 || found[0].Start != 77 || found[1].Path != "tile/1/000.p/1" {
+	if found := w.fsck(); len(found) != 1 || found[0].Start != 77 || found[0].Path != "tile/0/000" {
 		t.Errorf("%v", found)
 	}
 }
@@ -151,4 +151,17 @@ func BenchmarkFsck(b *testing.B) {
 		}
 	}
 	b.ReportMetric(300*float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+}
+
+func TestFsckNamesTheTileThatIsDamagedAndNotItsEntries(t *testing.T) {
+	w, _, _ := threeHundred(t)
+	for path, first := range map[string]int64{"tile/0/000": 0, "tile/0/001.p/44": 256} {
+		whole := w.file(path)
+		w.flip(path, 5*32)
+		found := w.fsck()
+		if len(found) != 1 || found[0].Path != path || found[0].Start != first+5 || found[0].End != first+6 {
+			t.Errorf("%s: %v", path, found)
+		}
+		w.write(path, whole)
+	}
 }

@@ -46,7 +46,8 @@ func (t tree) String() string { return fmt.Sprintf("size %d with root %v", t.Siz
 type store struct {
 	root    *os.Root
 	tiles   fullTiles
-	damages *damages // nil: nobody keeps them
+	damages *damages             // nil: nobody keeps them
+	proven  map[tlog.Tile][]byte // what damaged tiles should be, as Fsck has proven; nil for everybody else
 }
 
 func openStore(dir string) (*store, error) {
@@ -157,6 +158,9 @@ func widest(t tlog.Tile, size int64) tlog.Tile {
 // data reads a tile or bundle. A partial one that garbage collection has removed,
 // or that this size of the tree never had, is the beginning of the full one.
 func (s *store) data(t tlog.Tile) ([]byte, error) {
+	if data, ok := s.proven[t]; ok {
+		return data, nil
+	}
 	limit := int64(tileWidth * tlog.HashSize)
 	if t.L < 0 {
 		limit = maxBundle
