@@ -130,6 +130,9 @@ func TestARefusedFileOfAnotherFormatIsNamed(t *testing.T) {
 			t.Errorf("%v: %s", args, talk)
 		}
 	}
+	if _, talk := runBody(t, []string{"judge", "--", path}, refuse(ExitBadInput)); strings.Contains(talk, looks) {
+		t.Errorf("it is another program's: %s", talk)
+	}
 	if _, talk := runBody(t, []string{"judge", path}, refuse(ExitTampered)); strings.Contains(talk, looks) {
 		t.Errorf("evidence is judged, not guessed at: %s", talk)
 	}

@@ -78,7 +78,11 @@ func lookAtInputs(ran *cobra.Command, text string) (looks string) {
 			look(value)
 		}
 	})
-	for _, arg := range ran.Flags().Args() {
+	args := ran.Flags().Args()
+	if dash := ran.Flags().ArgsLenAtDash(); dash >= 0 {
+		args = args[:dash] // what follows is another program's
+	}
+	for _, arg := range args {
 		look(arg)
 	}
 	return looks
