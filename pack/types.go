@@ -30,9 +30,11 @@ func CheckData(data jcs.Value) error {
 	return nil
 }
 
-// SessionType and Recorder mark the receipt in which assay run says how the run went:
+// SessionType and Recorder mark the receipt in which assay run says how the run went, and Recorder the one in
+// which it says why the glass was broken:
 //
 //	{"type": "session_metadata", "recorded_by": "assay run", "child_exit_code": 0, …}
+//	{"type": "assay.breakglass/v1", "recorded_by": "assay run", "reason": "…"}
 const (
 	SessionType = "session_metadata"
 	Recorder    = "assay run"
@@ -67,4 +69,6 @@ func (c *core) ending() (text string, well bool) {
 
 const unreadableEnding = "in a way that cannot be read"
 
-func (c *core) aboutRun() bool { return c.kind == SessionType && c.recorder == Recorder }
+func (c *core) aboutRun() bool {
+	return c.recorder == Recorder && (c.kind == SessionType || c.kind == BreakglassType)
+}

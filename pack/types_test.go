@@ -56,11 +56,14 @@ func parsedDeep(t *testing.T, text string) jcs.Value {
 
 func TestOnlyWhatAssayRunWroteAboutTheRunIsNoEvidence(t *testing.T) {
 	for text, want := range map[string]bool{
-		`{"type":"session_metadata","recorded_by":"assay run"}`:   true,
-		`{"type":"session_metadata","recorded_by":"a proxy"}`:     false,
-		`{"type":"session_metadata","recorded_by":["assay run"]}`: false,
-		`{"type":"session_metadata"}`:                             false,
-		`{"type":"model_call","recorded_by":"assay run"}`:         false,
+		`{"type":"session_metadata","recorded_by":"assay run"}`:    true,
+		`{"type":"session_metadata","recorded_by":"a proxy"}`:      false,
+		`{"type":"assay.breakglass/v1","recorded_by":"assay run"}`: true,
+		`{"type":"assay.breakglass/v1","recorded_by":"ops"}`:       false,
+		`{"type":"assay.breakglass/v1","reason":"x"}`:              false,
+		`{"type":"session_metadata","recorded_by":["assay run"]}`:  false,
+		`{"type":"session_metadata"}`:                              false,
+		`{"type":"model_call","recorded_by":"assay run"}`:          false,
 		`{}`: false,
 	} {
 		v, err := jcs.Parse([]byte(text), jcs.Limits{})

@@ -97,7 +97,7 @@ type job struct {
 	trace   string
 	began   time.Time
 	built   bool      // the pack is there
-	own     bool      // run recorded why the glass was broken: evidence that is not the program's
+	own     bool      // we recorded why the glass was broken, which is about the run
 	spec    pack.Spec // without the receipts, and unless it is deterministic without the time and the id
 }
 
@@ -295,7 +295,8 @@ func (j *job) breakglass() error {
 		}
 		return cmd.BadInput("say why with --reason TEXT: it is recorded", "--mode breakglass wants a --reason: %s has no %s receipt", j.trace, pack.BreakglassType)
 	}
-	_, err := j.home.receipts().Emit(j.trace, pack.BreakglassType, jcs.Obj(jcs.M("reason", jcs.Str(j.reason))))
+	// It is about the run, as the session receipt is: that the glass was broken is no evidence of what the program did.
+	_, err := j.home.receipts().Emit(j.trace, pack.BreakglassType, jcs.Obj(jcs.M("recorded_by", jcs.Str(pack.Recorder)), jcs.M("reason", jcs.Str(j.reason))))
 	if err != nil {
 		return fmt.Errorf("recording the reason: %w", storeError(j.home, err))
 	}
@@ -384,7 +385,7 @@ func (j *job) packAndReport(child int) error {
 		}
 		j.spec.Stream = trace.All()
 	}
-	if !evidence && !j.allowEmpty {
+	if !evidence && j.mode != "breakglass" && !j.allowEmpty { // that the glass was broken is packed whatever the program did
 		return j.nothing(child, trace)
 	}
 	if trace != nil {
@@ -400,7 +401,7 @@ func (j *job) packAndReport(child int) error {
 		noteLosses(j.s, trace)
 		j.noteLate(trace, result)
 	}
-	if j.command.Name() == "run" && j.own && result.Evidence() <= 1 {
+	if j.command.Name() == "run" && j.own && result.Evidence() == 0 {
 		fmt.Fprintf(j.s.Err, "note: the program itself recorded nothing\n")
 		for _, fix := range j.diagnose(child, trace) {
 			fmt.Fprintf(j.s.Err, "hint: %s\n", cmd.Safe(fix))
