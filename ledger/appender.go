@@ -51,7 +51,7 @@ func newAppender(cfg *Config) appender {
 // The two processes talk over the child's stdin and stdout in frames: a big-endian uint32
 // length, then so many bytes.
 //
-//	parent → child   tesseraConfig as JSON, then leaves
+//	parent → child   tesseraConfig as JSON, then leaves; an empty one asks only for an answer
 //	child → parent   one answer to each, in the same order; that to the configuration says whether storage opened
 //
 // An answer is the byte 1 and the index of the leaf (big-endian uint64), or 0 and the error's text.
@@ -158,6 +158,10 @@ func ServeAppender(in io.Reader, out io.Writer, log *slog.Logger) error {
 				err = nil
 			}
 			return errors.Join(err, <-written)
+		}
+		if len(leaf) == 0 { // this process lives, whatever storage does
+			begun <- func() answered { return answered{} }
+			continue
 		}
 		begun <- t.begin(leaf)
 	}

@@ -467,6 +467,58 @@ func TestSilentChild(t *testing.T) {
 	os.Exit(0)
 }
 
+// Nobody submits anything: the ledger finds out by itself, says so, and starts another one.
+func TestAnIdleAppenderThatHangsIsNoticedSaidOnceKilledAndReplaced(t *testing.T) {
+	c := &children{}
+	w := newWorld(t, 0, 0, inChild(c))
+	lines := &logLines{}
+	w.cfg.Log = slog.New(slog.NewTextHandler(lines, nil))
+	l := w.open()
+	w.add(0)
+	a := l.appender.(*childAppender)
+	must(t, c.first().Process.Signal(syscall.SIGSTOP))
+	silentFor := func(age time.Duration) {
+		t.Helper()
+		eventually(t, "it is asked whether it answers", func() bool {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			if len(a.waiting) > 0 {
+				a.waiting[0].given = time.Now().Add(-age)
+			}
+			return len(a.waiting) > 0
+		})
+	}
+	silentFor(childStuck + time.Second)
+	if err := l.Health(t.Context()); !errors.Is(err, ErrStorage) || !strings.Contains(err.Error(), "has not answered for 11s") ||
+		w.reasonsOf("storage") != "What writes the log does not answer; if it stays so it is ended and started again." {
+		t.Errorf("health: %v", err)
+	}
+	silentFor(childGone + time.Second)
+	eventually(t, "another one runs", func() bool { return c.count() == 2 && l.Health(t.Context()) == nil })
+	w.add(1)
+	if said := lines.String(); strings.Count(said, "level=ERROR") != 1 || !strings.Contains(said, "the appender has not answered for 1") {
+		t.Errorf("it says: %s", said)
+	}
+}
+
+// logLines is what a log says, for a reader beside it.
+type logLines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logLines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 func TestAnAppenderThatDoesNotAnswerIsTrouble(t *testing.T) {
 	c := &children{}
 	w := newWorld(t, 0, 0, inChild(c))

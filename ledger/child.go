@@ -19,7 +19,9 @@ const (
 	firstPause = 100 * time.Millisecond // before a child is started again after it failed to start …
 	lastPause  = 2 * time.Second        // … doubling up to this
 	childGrace = 5 * time.Second        // for a child to end by itself at close
-	childStuck = 10 * time.Second       // an answer that is open for longer is trouble
+	childStuck = 10 * time.Second       // an answer that is open for longer is trouble …
+	childGone  = 15 * time.Second       // … and a child that is asked for nothing but an answer has none for longer is ended
+	pingEvery  = time.Second            // an idle child is asked whether it answers
 	childStart = 45 * time.Second       // for a child to open its storage: it waits 30 s for the lock of another
 )
 
@@ -44,9 +46,12 @@ type childAppender struct {
 	waiting []*request // guarded by mu; given to the child and not answered, in that order
 }
 
-// request is one add.
+// errSilent: the child runs and gives no answer.
+var errSilent = errors.New("the appender has not answered")
+
+// request is one add, or a ping, which asks for nothing but an answer.
 type request struct {
-	leaf  []byte
+	leaf  []byte    // empty: a ping
 	given time.Time // to the child
 	done  chan answered
 }
@@ -80,7 +85,7 @@ func (a *childAppender) trouble() error {
 	}
 	if len(a.waiting) > 0 {
 		if age := time.Since(a.waiting[0].given); age > childStuck {
-			return fmt.Errorf("the appender has not answered for %v", age.Round(time.Second))
+			return fmt.Errorf("%w for %v", errSilent, age.Round(time.Second))
 		}
 	}
 	return nil
@@ -152,7 +157,8 @@ type child struct {
 	pipe   io.Closer // of in
 	out    *bufio.Reader
 	words  *lastWords
-	useful bool // it has logged something
+	useful bool                  // it has logged something
+	silent atomic.Pointer[error] // why watch has killed it; nil: it has not
 }
 
 // start starts a child and waits for its first answer, at most for limit.
@@ -243,6 +249,9 @@ func (c *child) wait(err error) error {
 func (a *childAppender) serve(c *child) (err error) {
 	received := make(chan error, 1)
 	go func() { received <- a.receive(c) }()
+	over := make(chan struct{})
+	defer close(over)
+	go a.watch(c, over)
 	for err == nil {
 		select {
 		case r := <-a.requests:
@@ -260,6 +269,9 @@ func (a *childAppender) serve(c *child) (err error) {
 	}
 	_ = c.cmd.Process.Kill()
 	<-received // it has read every answer that the child gave
+	if why := c.silent.Load(); why != nil {
+		err = *why
+	}
 	// Only now, when the process is gone, does anybody hear of what was on its way: from here
 	// on the tree says for good which of these leaves it holds.
 	err = c.wait(err)
@@ -271,6 +283,43 @@ func (a *childAppender) serve(c *child) (err error) {
 		r.done <- answered{err: err}
 	}
 	return err
+}
+
+// watch pings an idle child, and kills one that has not answered for too long: a process that hangs ends
+// neither by itself nor by what is written to it, which may block. What storage takes long for gets as much
+// time as a start, since another child would not be faster.
+func (a *childAppender) watch(c *child, over <-chan struct{}) {
+	tick := time.NewTicker(pingEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-over:
+			return
+		case <-tick.C:
+		}
+		var age, patience time.Duration
+		a.mu.Lock()
+		idle := len(a.waiting) == 0
+		if !idle {
+			age, patience = time.Since(a.waiting[0].given), a.limit
+			if len(a.waiting[0].leaf) == 0 {
+				patience = childGone
+			}
+		}
+		a.mu.Unlock()
+		switch {
+		case idle:
+			select {
+			case a.requests <- &request{done: make(chan answered, 1)}:
+			default: // it is not idle any more
+			}
+		case age > patience:
+			why := fmt.Errorf("%w for %v, and was killed", errSilent, age.Round(time.Second))
+			c.silent.Store(&why)
+			_ = c.cmd.Process.Kill()
+			return
+		}
+	}
 }
 
 // give writes r and all that is asked by then, and flushes.
@@ -309,7 +358,7 @@ func (a *childAppender) receive(c *child) error {
 		r := a.waiting[0]
 		a.waiting[0], a.waiting = nil, a.waiting[1:]
 		a.mu.Unlock()
-		c.useful = c.useful || answer.err == nil
+		c.useful = c.useful || answer.err == nil && len(r.leaf) > 0
 		r.done <- answer
 	}
 }

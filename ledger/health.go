@@ -84,6 +84,8 @@ func (l *Log) storageReason() *Reason {
 	switch err := l.appender.trouble(); {
 	case errors.Is(err, errStarting):
 		return &Reason{"storage", "What writes the log is starting.", fmt.Errorf("%w: %w", ErrStorage, err)}
+	case errors.Is(err, errSilent):
+		return &Reason{"storage", "What writes the log does not answer; if it stays so it is ended and started again.", fmt.Errorf("%w: %w", ErrStorage, err)}
 	case err != nil:
 		return &Reason{"storage", "What writes the log has ended; it is started again until storage lets it.", fmt.Errorf("%w: %w", ErrStorage, err)}
 	}
