@@ -255,6 +255,13 @@ func (j *job) findInputs() (err error) {
 	if j.spec.Cards, err = findCards(j.cards); err != nil {
 		return err
 	}
+	for _, card := range j.spec.Cards {
+		// No pack holds a contract and no card reads a file: such a claim would be signed as failed, wherever the file is.
+		if slices.ContainsFunc(card.Claims, func(c pack.Claim) bool { return c.Check == "coverage_contract" }) {
+			return cmd.BadInput("give the contract to whoever verifies: 'assay verify-pack PACK --coverage-contract FILE'",
+				"card %s asks for coverage_contract, which cannot be judged when a pack is built", card.Label())
+		}
+	}
 	if j.home, err = openHome(j.s); err != nil {
 		return err
 	}
