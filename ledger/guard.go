@@ -270,7 +270,7 @@ func (g *guard) read(policy *trust.Policy) error {
 		return nil // nothing has been published yet; signed alone keeps the promise
 	}
 	if err != nil {
-		return fmt.Errorf("reading the guard: %w", err)
+		return fmt.Errorf("%w: %s cannot be read (%w): delete it, the next publication replaces it", ErrGuard, filepath.Join(g.dir, checkpointFile), err)
 	}
 	// Only the log's signature: the policy may have become stricter since, and then
 	// the note is not served but still binds.

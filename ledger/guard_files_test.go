@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -81,6 +82,8 @@ func TestEveryFileOfAGuardIsWholeAndItsOwnOrRefused(t *testing.T) {
 			w.close()
 		} else if strings.Contains(err.Error(), "another process") || strings.Contains(err.Error(), "there is no guard") {
 			t.Errorf("a directory for %s leads astray: %v", name, err)
+		} else if name == checkpointFile && !strings.Contains(err.Error(), "delete it, the next publication replaces it") {
+			t.Errorf("a directory for %s: no advice: %v", name, err)
 		}
 		must(t, os.Remove(guarded(name)))
 		must(t, os.WriteFile(guarded(name), []byte(whole[name]), 0o600))
@@ -158,6 +161,32 @@ func TestAGuardInsideTheLogIsRefusedWhateverLeadsThere(t *testing.T) {
 	w.cfg.GuardDir = guard
 	w.open()
 	w.add(1)
+}
+
+// Nobody accepted what is no regular file: it is named once, and neither counted nor tried.
+func TestWhatIsNoRegularFileInTheSpoolIsNotAnAcceptedManifest(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	w.open()
+	w.close()
+	dir := w.cfg.SpoolDir
+	if dir == "" {
+		dir = w.cfg.Dir + ".spool"
+	}
+	must(t, os.MkdirAll(dir, 0o700))
+	name := func(c string) string { return filepath.Join(dir, strings.Repeat(c, 64)) }
+	must(t, os.Mkdir(name("a"), 0o700))
+	must(t, syscall.Mkfifo(name("b"), 0o600))
+	must(t, os.Symlink("nowhere", name("c")))
+	lines := &logLines{}
+	w.cfg.Log = slog.New(slog.NewTextHandler(lines, nil))
+	l := w.open()
+	if n := len(l.spool.digests()); n != 0 {
+		t.Errorf("%d of them count as accepted", n)
+	}
+	w.add(0)
+	if said := lines.String(); strings.Count(said, "a file of the spool is not logged") != 3 || strings.Contains(said, "tried again") {
+		t.Errorf("it says: %s", said)
+	}
 }
 
 func newGuard(t *testing.T) (*guard, *trust.Policy) {

@@ -98,7 +98,7 @@ func (s *spool) load() error {
 		switch {
 		case strings.HasPrefix(name, ".assay_tmp_"): // of a write that a crash cut off: it was not accepted
 			_ = os.Remove(filepath.Join(s.dir, name))
-		case err != nil || len(digest) != sha256.Size || hex.EncodeToString(digest) != name:
+		case err != nil || len(digest) != sha256.Size || hex.EncodeToString(digest) != name || !f.Type().IsRegular():
 			s.log.Error("a file of the spool is not logged; look at it and remove it", "file", filepath.Join(s.dir, name))
 		default:
 			info, err := f.Info()
