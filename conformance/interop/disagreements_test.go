@@ -82,6 +82,8 @@ func listed() map[string]disagreement {
 	list("exit 0", "exit 1", glass, "python/breakglass --require-claim-pass")
 	list("exit 0", "exit 1", notHere, "python/custom card --require-claim-pass", "python/custom card with floats --require-claim-pass",
 		"python/claims that nobody means --require-claim-pass")
+	list("exit 0, ok PASS", "exit 0, ok INSUFFICIENT_EVIDENCE", "it repeats the attested verdict; no word of ours says PASS of claims that were not executed here",
+		"python/custom card", "python/custom card with floats", "python/claims that nobody means", "python/a claim about what is not packed")
 
 	// Bytes.
 	list("its own", "our own", "each names the program that built the pack", "bytes/attestation.verifier_version", "bytes/attestation.canon_impl", "bytes/attestation.canon_impl_version")
