@@ -57,7 +57,7 @@ nobody could tell that DIR is an old copy: then a guard is made only with --risk
 			case err != nil:
 				return err
 			}
-			fmt.Fprintf(s.Out, "made a guard for %s in %s; the log has %d entries\n", conf.Origin, logConfig.GuardDir, size)
+			fmt.Fprintf(s.Out, "made a guard for %s in %s; the log has size %d\n", conf.Origin, logConfig.GuardDir, size)
 			if logConfig.Policy.Quorum(nil) {
 				fmt.Fprintf(s.Err, "warning: no witness has to cosign: if %s is not the newest copy, a second history will be signed and nobody will notice\n", string(d))
 			} else {

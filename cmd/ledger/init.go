@@ -138,7 +138,7 @@ func (o *initFlags) quorumOf(witnesses int) (int, error) {
 	case o.quorum == 0 && witnesses > 0:
 		return witnesses/2 + 1, nil
 	case o.quorum < 0 || o.quorum > witnesses:
-		return 0, cmd.BadInput(`name each witness with --witness "NAME VKEY URL"`, "a quorum of %d cannot be met by %d witnesses", o.quorum, witnesses)
+		return 0, cmd.BadInput(`name each witness with --witness "NAME VKEY URL"`, "a quorum of %d cannot be met: the number of witnesses is %d", o.quorum, witnesses)
 	}
 	return o.quorum, nil
 }
