@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"maps"
 	"math/big"
 	"strings"
@@ -338,4 +339,18 @@ func FuzzVerifyProof(f *testing.F) {
 			t.Fatalf("another proof passes: %q", proof)
 		}
 	})
+}
+
+func TestALongErrorIsCutAndWrittenInOneLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"plain":                   "plain",
+		strings.Repeat("x", 300):  strings.Repeat("x", 300),
+		strings.Repeat("x", 301):  strings.Repeat("x", 300) + "...",
+		"two\nlines":              `"two\nlines"`,
+		strings.Repeat("\n", 301): `"` + strings.Repeat(`\n`, 300) + `..."`,
+	} {
+		if got := oneLine(errors.New(text)); got != want {
+			t.Errorf("%.40q: %q, want %q", text, got, want)
+		}
+	}
 }

@@ -118,8 +118,12 @@ func (d *dirFS) open(name string) (*os.File, error) {
 	if err := regular(before); err != nil {
 		return nil, err
 	}
-	// The file may have been swapped since Lstat: do not wait if it is a FIFO now,
-	// and go on only with the very file that was looked at.
+	return d.openSame(name, before)
+}
+
+// openSame opens the very file that was looked at. It may have been swapped since: do not wait if it is
+// a FIFO now, and do not read another.
+func (d *dirFS) openSame(name string, before fs.FileInfo) (*os.File, error) {
 	f, err := d.root.OpenFile(name, os.O_RDONLY|nonblock, 0)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -195,6 +196,52 @@ func TestAProofThatIsTooLargeOrOfNoManifestIsNone(t *testing.T) {
 	o.Proof = w.logEntry(mustEntry(t, w.m, Source{}, nil))
 	if r := mustVerify(t, memFS{signatureName: nil}, o); r.ExitCode() != 2 || r.Anchor != Fail || r.Logged != nil {
 		t.Errorf("no manifest: exit %d, anchor %s", r.ExitCode(), r.Anchor)
+	}
+}
+
+// Whoever writes to the directory may put another file in the place of one that was looked at.
+func TestAFileThatIsSwappedAfterTheLookIsNotRead(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	d := &dirFS{root}
+	for what, swap := range map[string]func() error{
+		"another file": func() error { return os.WriteFile(at("new"), []byte("x"), 0o600) },
+		"a FIFO":       func() error { return mkfifo(at("new")) },
+		"a directory":  func() error { return os.Mkdir(at("new"), 0o700) },
+	} {
+		if err := os.WriteFile(at("file"), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		before, err := d.lstat("file")
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := d.openSame("file", before)
+		if err != nil {
+			t.Fatalf("the same file: %v", err)
+		}
+		f.Close()
+		if err := swap(); err != nil {
+			t.Logf("%s: not made here: %v", what, err)
+			continue
+		}
+		if err := errors.Join(os.Rename(at("file"), at("old")), os.Rename(at("new"), at("file"))); err != nil {
+			t.Fatal(err)
+		}
+		if f, err := d.openSame("file", before); !errors.Is(err, errNotRegular) || f != nil {
+			t.Errorf("%s: opened, %v", what, err)
+		}
+		if err := errors.Join(os.Remove(at("file")), os.Remove(at("old"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f, err := d.openSame("file", nil); !errors.Is(err, fs.ErrNotExist) || f != nil {
+		t.Errorf("gone: %v", err)
 	}
 }
 
