@@ -343,11 +343,10 @@ func FuzzVerifyProof(f *testing.F) {
 
 func TestALongErrorIsCutAndWrittenInOneLine(t *testing.T) {
 	for text, want := range map[string]string{
-		"plain":                   "plain",
-		strings.Repeat("x", 300):  strings.Repeat("x", 300),
-		strings.Repeat("x", 301):  strings.Repeat("x", 300) + "...",
-		"two\nlines":              `"two\nlines"`,
-		strings.Repeat("\n", 301): `"` + strings.Repeat(`\n`, 300) + `..."`,
+		"plain":                  "plain",
+		strings.Repeat("x", 300): strings.Repeat("x", 300),
+		strings.Repeat("x", 301): strings.Repeat("x", 300) + "...",
+		"two\nlines":             `"two\nlines"`,
 	} {
 		if got := oneLine(errors.New(text)); got != want {
 			t.Errorf("%.40q: %q, want %q", text, got, want)
