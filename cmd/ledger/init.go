@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,7 +36,7 @@ does not take it along: a log that is restored from a backup together with its g
 what was signed since, and only its witnesses could tell.`,
 		Example: `  ledger init ./myledger --origin ledger.example/2026 --timestamps off
   ledger init ./myledger --origin ledger.example/2026 --tsa https://tsa.example/ --tsa-roots roots.pem \
-    --witness "w1 w1.example+5b2fd4a5+BEk… https://w1.example" --quorum 1`,
+    --witness w1.witness --witness "w2 w2.example+5b2fd4a5+BEk… https://w2.example" --quorum 2`,
 		Args: cmd.Args(cobra.ExactArgs(1), "one directory"),
 		RunE: func(c *cobra.Command, args []string) error {
 			d := dir(args[0])
@@ -60,6 +61,7 @@ what was signed since, and only its witnesses could tell.`,
 				return err
 			}
 			fmt.Fprintf(s.Out, "made ledger %s in %s\nlog vkey: %s\n", o.origin, string(d), made.vkey)
+			fmt.Fprintf(s.Err, "SHA-256 of the log vkey: %x; say it where people can compare it\n", sha256.Sum256([]byte(made.vkey)))
 			nextSteps(s, d, made)
 			return nil
 		},
@@ -68,7 +70,7 @@ what was signed since, and only its witnesses could tell.`,
 	f.StringVar(&o.origin, "origin", "", "name of the log, such as ledger.example/2026 (required)")
 	f.StringVar(&o.url, "url", "", "public URL of the log, written into the policy")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "address that 'ledger serve' listens on")
-	f.StringArrayVar(&o.witnesses, "witness", nil, `a witness as "NAME VKEY URL" (repeat for more)`)
+	f.StringArrayVar(&o.witnesses, "witness", nil, `a witness as "NAME VKEY URL", or the file that its 'ledger witness init --url' made (repeat for more)`)
 	f.IntVar(&o.quorum, "quorum", 0, "how many witnesses must cosign (default: the majority)")
 	f.StringVar(&o.timestamps, "timestamps", "require", "require, prefer or off")
 	f.StringArrayVar(&o.tsa, "tsa", nil, "URL of an RFC 3161 authority, tried in order (repeat for more)")
@@ -181,13 +183,21 @@ func (n *newLedger) write(ctx context.Context, d dir) (err error) {
 	return nil
 }
 
-// parseWitnesses reads --witness flags, which have the words of a policy line.
+// parseWitnesses reads --witness flags: the words of a policy line, or a file that holds one.
 func parseWitnesses(flags []string) ([]trust.PolicyWitness, error) {
 	var witnesses []trust.PolicyWitness
 	for _, flag := range flags {
 		words := strings.Fields(flag)
+		if _, err := os.Lstat(flag); err == nil || len(words) == 1 {
+			w, err := cmd.ReadAs(flag, maxWitnessLine, "it is what 'ledger witness init --url' makes: witness NAME VKEY URL", parseWitnessLine)
+			if err != nil {
+				return nil, err
+			}
+			witnesses = append(witnesses, w)
+			continue
+		}
 		if len(words) != 3 {
-			return nil, cmd.BadInput(`write --witness "NAME VKEY URL"`, "witness %q has %d words, not 3", flag, len(words))
+			return nil, cmd.BadInput(`write --witness "NAME VKEY URL", or name the file that 'ledger witness init --url' made`, "witness %q has %d words, not 3", flag, len(words))
 		}
 		witnesses = append(witnesses, trust.PolicyWitness{Name: words[0], VKey: words[1], URL: words[2]})
 	}
@@ -202,13 +212,13 @@ func nextSteps(s cmd.Streams, d dir, made *newLedger) {
 		fmt.Fprintf(s.Err, "note: %s\n", note)
 	}
 	if len(made.policy.Witnesses()) == 0 {
-		fmt.Fprintf(s.Err, `When a witness gives you its vkey and URL, write these lines into %s in place of "quorum none":
+		fmt.Fprintf(s.Err, `Witnesses that 'ledger init' is told of (--witness FILE) need no editing. When one gives you its vkey and URL later, write these lines into %s in place of "quorum none":
   witness w1 VKEY URL
   group witnesses 1 w1
   quorum witnesses
 `, d.policy())
 	} else {
-		fmt.Fprintf(s.Err, "give the log vkey to every witness: nothing is published before a quorum follows this log\n")
+		fmt.Fprintf(s.Err, "give %s to every witness, for 'ledger witness follow': nothing is published before a quorum follows this log\n", d.policy())
 	}
 	if made.conf.Timestamps == ledger.TimestampsOff {
 		fmt.Fprintf(s.Err, "note: timestamps are off, so the times in this log are your own clock's\n")

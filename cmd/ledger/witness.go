@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 
@@ -17,7 +18,8 @@ import (
 // A witness directory:
 //
 //	policy                 C2SP tlog-policy: its log lines are whom we cosign, quorum none
-//	keys/NAME.key          one key an algorithm (0600)
+//	keys/ALGORITHM.key     one key an algorithm (0600)
+//	ALGORITHM.witness      with --url: the line of a policy that says who we are, for the operators of logs
 //	witness.db             the latest cosigned checkpoint of each log; never restore it from a backup
 var witnessKeys = []struct {
 	flag, file string
@@ -31,18 +33,18 @@ func witnessCmd(s cmd.Streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "witness",
 		Short: "Cosign the checkpoints of logs (C2SP tlog-witness)",
-		Args:  cmd.Args(cobra.NoArgs, "a subcommand: init or serve"),
+		Args:  cmd.Args(cobra.NoArgs, "a subcommand: init, follow or serve"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return cmd.BadInput("run 'ledger witness --help'", "witness wants a subcommand: init or serve")
+			return cmd.BadInput("run 'ledger witness --help'", "witness wants a subcommand: init, follow or serve")
 		},
 	}
-	c.AddCommand(witnessInitCmd(s), witnessServeCmd(s))
+	c.AddCommand(witnessInitCmd(s), witnessFollowCmd(s), witnessServeCmd(s))
 	return c
 }
 
 type witnessFlags struct {
-	name, algorithm string
-	logs            []string
+	name, algorithm, url string
+	logs                 []string
 }
 
 func witnessInitCmd(s cmd.Streams) *cobra.Command {
@@ -50,7 +52,12 @@ func witnessInitCmd(s cmd.Streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "init DIR",
 		Short: "Make a new witness: its keys and the logs it cosigns",
-		Example: `  ledger witness init ./w1 --name w1.example --log "ledger.example/2026+d3a91c1f+ATc…"
+		Long: `init makes the keys of a witness and prints their vkeys, the public keys with their name. With --url it
+writes DIR/ALGORITHM.witness too, which says who the witness is and where it serves: give that file to the
+operator of a log, for 'ledger init --witness FILE'. With the policy that comes back, 'ledger witness follow'
+makes the witness cosign that log.`,
+		Example: `  ledger witness init ./w1 --name w1.example --url https://w1.example
+  ledger witness init ./w1 --name w1.example --log "ledger.example/2026+d3a91c1f+ATc…"
   ledger witness init ./w2 --name w2.example --algorithm ml-dsa-44`,
 		Args: cmd.Args(cobra.ExactArgs(1), "one directory"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -66,56 +73,68 @@ func witnessInitCmd(s cmd.Streams) *cobra.Command {
 			if err != nil {
 				return cmd.BadInput("--log takes the vkey that 'ledger init' printed", "%v", err)
 			}
-			// A log that signs under our name could pass its signatures off as our cosignatures.
 			if slices.ContainsFunc(policy.Logs(), func(l trust.PolicyLog) bool { return l.Origin == o.name }) {
-				return cmd.BadInput("choose a name of your own", "a witness cannot have the name of a log it cosigns, %q", o.name)
+				return sameName(o.name)
 			}
-			keys, vkeys, err := o.keys()
+			made, err := o.plan()
 			if err != nil {
 				return err
 			}
-			if err := writeWitness(args[0], text, keys); err != nil {
+			if err := made.write(args[0], text); err != nil {
 				return err
 			}
-			fmt.Fprint(s.Out, vkeys)
-			fmt.Fprintf(s.Err, "give the log's operator each vkey above and the URL where you will serve\n")
-			if len(logs) == 0 {
-				fmt.Fprintf(s.Err, "next: put the line 'log VKEY' that 'ledger init' prints before 'quorum none' in %s, then ledger witness serve %s\n", filepath.Join(args[0], "policy"), args[0])
-			} else {
-				fmt.Fprintf(s.Err, "next: ledger witness serve %s\n", args[0])
-			}
+			fmt.Fprint(s.Out, made.vkeys)
+			o.nextSteps(s, args[0], made)
 			return nil
 		},
 	}
 	c.Flags().StringVar(&o.name, "name", "", "name of the witness, such as w1.example (required)")
 	c.Flags().StringVar(&o.algorithm, "algorithm", "ed25519", "ed25519, ml-dsa-44 or both")
 	c.Flags().StringArrayVar(&o.logs, "log", nil, "vkey of a log to cosign (repeat for more)")
+	c.Flags().StringVar(&o.url, "url", "", "URL under which logs will reach the witness, for DIR/ALGORITHM.witness")
 	_ = c.MarkFlagRequired("name")
 	return c
 }
 
-// keys makes the keys: what files of keys/ hold, and a line for each vkey.
-func (o *witnessFlags) keys() (files map[string]string, vkeys string, err error) {
-	files = map[string]string{}
+// newWitness is what init is about to write.
+type newWitness struct {
+	secrets map[string]string // by file in keys/
+	lines   map[string]string // by file: the line of a policy
+	vkeys   string            // as they are printed
+}
+
+// plan makes the keys, and what the world gets to know of them.
+func (o *witnessFlags) plan() (*newWitness, error) {
+	made := &newWitness{secrets: map[string]string{}, lines: map[string]string{}}
 	for _, k := range witnessKeys {
 		if o.algorithm != k.flag && o.algorithm != "both" {
 			continue
 		}
 		secret, vkey, err := newKey(o.name, k.algorithm)
 		if err != nil {
-			return nil, "", cmd.BadInput("a name is like w1.example: no spaces, no '+'", "name: %v", err)
+			return nil, cmd.BadInput("a name is like w1.example: no spaces, no '+'", "name: %v", err)
 		}
-		files[k.file] = secret
-		vkeys += fmt.Sprintf("%s vkey: %s\n", k.flag, vkey)
+		made.secrets[k.file] = secret
+		made.vkeys += fmt.Sprintf("%s vkey: %s\n", k.flag, vkey)
+		if o.url == "" {
+			continue
+		}
+		name := o.name
+		if o.algorithm == "both" && k.algorithm != trust.Ed25519Cosigner {
+			name += "." + k.flag // a policy that has both lines wants two names
+		}
+		if made.lines[k.flag+".witness"], err = witnessLine(name, vkey, o.url); err != nil {
+			return nil, cmd.BadInput("such as https://w1.example", "--url: %v", err)
+		}
 	}
-	if len(files) == 0 {
-		return nil, "", cmd.BadInput("", "algorithm %q is not ed25519, ml-dsa-44 or both", o.algorithm)
+	if len(made.secrets) == 0 {
+		return nil, cmd.BadInput("", "algorithm %q is not ed25519, ml-dsa-44 or both", o.algorithm)
 	}
-	return files, vkeys, nil
+	return made, nil
 }
 
-// writeWitness makes the files of a witness, or leaves dir as it was.
-func writeWitness(dir string, policy []byte, keys map[string]string) (err error) {
+// write makes the files of a witness, or leaves dir as it was.
+func (n *newWitness) write(dir string, policy []byte) (err error) {
 	var m made
 	defer func() {
 		if err != nil {
@@ -125,12 +144,31 @@ func writeWitness(dir string, policy []byte, keys map[string]string) (err error)
 	if err := m.claim(dir); err != nil {
 		return err
 	}
-	for name, secret := range keys {
+	for name, secret := range n.secrets {
 		if err := m.file(filepath.Join(dir, "keys", name), []byte(secret+"\n"), 0o600); err != nil {
 			return err
 		}
 	}
+	for name, line := range n.lines {
+		if err := m.file(filepath.Join(dir, name), []byte(line), 0o644); err != nil {
+			return err
+		}
+	}
 	return m.file(filepath.Join(dir, "policy"), policy, 0o644)
+}
+
+func (o *witnessFlags) nextSteps(s cmd.Streams, dir string, made *newWitness) {
+	if len(made.lines) == 0 {
+		fmt.Fprintf(s.Err, "give the log's operator each vkey above and the URL where you will serve\n")
+	}
+	for _, name := range slices.Sorted(maps.Keys(made.lines)) {
+		fmt.Fprintf(s.Err, "give the log's operator %s, for 'ledger init --witness FILE'\n", filepath.Join(dir, name))
+	}
+	if len(o.logs) == 0 {
+		fmt.Fprintf(s.Err, "next, with the policy or the vkey that the log's operator gives you: ledger witness follow %s POLICY\n", dir)
+	} else {
+		fmt.Fprintf(s.Err, "next: ledger witness serve %s\n", dir)
+	}
 }
 
 func witnessServeCmd(s cmd.Streams) *cobra.Command {
@@ -146,7 +184,7 @@ func witnessServeCmd(s cmd.Streams) *cobra.Command {
 				return err
 			}
 			if len(policy.Logs()) == 0 {
-				return cmd.BadInput("put a line 'log VKEY' before 'quorum none' in it", "%s names no log to cosign", filepath.Join(args[0], "policy"))
+				return cmd.BadInput("name one: ledger witness follow "+args[0]+" POLICY", "%s names no log to cosign", filepath.Join(args[0], "policy"))
 			}
 			cosigners, err := readCosigners(filepath.Join(args[0], "keys"))
 			if err != nil {
