@@ -24,6 +24,7 @@ const module = "github.com/Haserjian/assay-ledger"
 var layout = map[string][]string{
 	// What a relying party uses. Pure: no network, no clock, no home directory.
 	"trust":           {},
+	"trust/tiles":     {},
 	"trust/timestamp": {},
 	"trust/trusttest": {"trust"},
 	"pack/jcs":        {},
@@ -38,11 +39,11 @@ var layout = map[string][]string{
 		"pack/report", "pack/schema", "trust", "trust/timestamp"},
 
 	// The log and its servers.
-	"ledger":        {"internal/durable", "pack", "trust", "trust/timestamp"},
+	"ledger":        {"internal/durable", "pack", "trust", "trust/tiles", "trust/timestamp"},
 	"ledger/index":  {"internal/durable", "pack"},
 	"ledger/tsa":    {"trust/timestamp"},
-	"ledger/api":    {"ledger", "ledger/index", "pack", "trust", "trust/timestamp"},
-	"ledger/client": {"pack", "pack/jcs", "trust"},
+	"ledger/api":    {"ledger", "ledger/index", "pack", "trust", "trust/tiles", "trust/timestamp"},
+	"ledger/client": {"pack", "pack/jcs", "trust", "trust/tiles"},
 	"witness":       {"trust"},
 	"cmd/ledger": {"cmd", "internal/durable", "ledger", "ledger/api", "ledger/index", "ledger/tsa",
 		"pack", "pack/jcs", "trust", "trust/timestamp", "witness"},

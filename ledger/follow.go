@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
 
 // follower feeds the index from the integrated tree, in order. The index thus knows
@@ -32,9 +33,9 @@ type follower struct {
 }
 
 const (
-	followBatch = 4 * tileWidth // entries in one step
-	followEvery = time.Second   // at least: damage makes the index shrink, and nobody calls
-	startBatch  = 1 << 14       // so many entries are indexed before the log is open, more of them after it
+	followBatch = 4 * tiles.Width // entries in one step
+	followEvery = time.Second     // at least: damage makes the index shrink, and nobody calls
+	startBatch  = 1 << 14         // so many entries are indexed before the log is open, more of them after it
 )
 
 // newFollower makes sure that the index can belong to the log as it is integrated: one that
@@ -159,7 +160,7 @@ func (f *follower) step(ctx context.Context, size int64) (more bool, err error) 
 	}
 	var batch []pack.Logged
 	for start := have; start < min(size, have+followBatch); {
-		end := min(size, (start/tileWidth+1)*tileWidth)
+		end := min(size, (start/tiles.Width+1)*tiles.Width)
 		entries, err := readEntries(f.store, size, start, end)
 		if err != nil {
 			return false, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
 
 // Damage is a range of entries for which two things that must agree do not. Which of
@@ -83,13 +84,12 @@ type fscker struct {
 }
 
 func (c *fscker) all(ctx context.Context, signed, now tree) error {
-	for level := 0; c.size>>(tileHeight*uint(level)) > 0; level++ {
-		hashes := c.size >> (tileHeight * uint(level))
-		for n := int64(0); n*tileWidth < hashes; n++ {
+	for level := 0; tiles.Count(level, c.size) > 0; level++ {
+		for n := int64(0); n*tiles.Width < tiles.Count(level, c.size); n++ {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			t := widest(tlog.Tile{H: tileHeight, L: level, N: n}, c.size)
+			t := tiles.Widest(level, n, c.size)
 			if err := c.tile(ctx, t); err != nil {
 				return err
 			}
@@ -112,24 +112,24 @@ func (c *fscker) all(ctx context.Context, signed, now tree) error {
 
 // tile compares the hashes of t with what lies below each.
 func (c *fscker) tile(ctx context.Context, t tlog.Tile) error {
-	span := int64(1) << (tileHeight * uint(t.L)) // entries under one hash
-	first := t.N * tileWidth * span
+	first, end := tiles.Span(t)
+	span := (end - first) / int64(t.W) // entries under one hash
 	data, err := c.store.data(t)
 	if err != nil {
-		c.report(Damage{tilePath(t), first, first + int64(t.W)*span, missing(err)})
+		c.report(Damage{tiles.Path(t), first, end, missing(err)})
 		return nil // what lies below was compared already, or is by now unprovable
 	}
 	if t.L == 0 {
 		return c.bundle(ctx, t, data)
 	}
 	for i := range int64(t.W) {
-		below := tlog.Tile{H: tileHeight, L: t.L - 1, N: t.N*tileWidth + i, W: tileWidth}
+		below := tlog.Tile{H: tiles.Height, L: t.L - 1, N: t.N*tiles.Width + i, W: tiles.Width}
 		lower, err := c.store.data(below)
 		if err != nil {
 			continue // reported one level down
 		}
 		if want := tlog.Hash(data[i*tlog.HashSize:][:tlog.HashSize]); newHashTile(lower).top() != want {
-			c.report(Damage{tilePath(t), first + i*span, first + (i+1)*span, fmt.Errorf("hash %d is not that of %s", i, tilePath(below))})
+			c.report(Damage{tiles.Path(t), first + i*span, first + (i+1)*span, fmt.Errorf("hash %d is not that of %s", i, tiles.Path(below))})
 		}
 	}
 	return nil
@@ -139,13 +139,13 @@ func (c *fscker) tile(ctx context.Context, t tlog.Tile) error {
 func (c *fscker) bundle(ctx context.Context, above tlog.Tile, hashes []byte) error {
 	t := above
 	t.L = -1
-	first := t.N * tileWidth
+	first, end := tiles.Span(t)
 	data, err := c.store.data(t)
 	if err != nil {
-		c.report(Damage{tilePath(t), first, first + int64(t.W), missing(err)})
+		c.report(Damage{tiles.Path(t), first, end, missing(err)})
 		return nil
 	}
-	entries, err := parseBundle(data, t.W)
+	entries, err := tiles.ParseBundle(data, t.W)
 	if err != nil {
 		return err // data has parsed it before
 	}
@@ -153,8 +153,8 @@ func (c *fscker) bundle(ctx context.Context, above tlog.Tile, hashes []byte) err
 	for i, leaf := range entries {
 		at := first + int64(i)
 		if tlog.RecordHash(leaf) != tlog.Hash(hashes[i*tlog.HashSize:][:tlog.HashSize]) {
-			c.report(Damage{tilePath(t), at, at + 1, fmt.Errorf("the entry does not hash to its leaf in %s", tilePath(above))})
-		} else if err := c.entry(ctx, tilePath(t), at, leaf); err != nil {
+			c.report(Damage{tiles.Path(t), at, at + 1, fmt.Errorf("the entry does not hash to its leaf in %s", tiles.Path(above))})
+		} else if err := c.entry(ctx, tiles.Path(t), at, leaf); err != nil {
 			return err
 		}
 	}
@@ -175,8 +175,8 @@ func (c *fscker) blameTile(t tlog.Tile, hashes []byte, entries [][]byte) []byte 
 	}
 	for i := range entries {
 		if at := i * tlog.HashSize; !bytes.Equal(want[at:][:tlog.HashSize], hashes[at:][:tlog.HashSize]) {
-			n := t.N*tileWidth + int64(i)
-			c.report(Damage{tilePath(t), n, n + 1, errors.New("the hash is not that of the entry, which is the one that the tree was built of")})
+			n := t.N*tiles.Width + int64(i)
+			c.report(Damage{tiles.Path(t), n, n + 1, errors.New("the hash is not that of the entry, which is the one that the tree was built of")})
 		}
 	}
 	if c.store.proven == nil {
@@ -189,10 +189,10 @@ func (c *fscker) blameTile(t tlog.Tile, hashes []byte, entries [][]byte) []byte 
 // belongs tells whether a tile of level 0 with these hashes is part of the tree: its parent has the hash of a full
 // one, and only the root can tell of the last, partial one.
 func (c *fscker) belongs(t tlog.Tile, hashes []byte) bool {
-	if t.W == tileWidth {
-		parent := widest(tlog.Tile{H: tileHeight, L: 1, N: t.N / tileWidth}, c.size)
+	if t.W == tiles.Width {
+		parent := tiles.Widest(1, t.N/tiles.Width, c.size)
 		data, err := c.store.data(parent)
-		return err == nil && newHashTile(hashes).top() == tlog.Hash(data[t.N%tileWidth*tlog.HashSize:][:tlog.HashSize])
+		return err == nil && newHashTile(hashes).top() == tlog.Hash(data[t.N%tiles.Width*tlog.HashSize:][:tlog.HashSize])
 	}
 	tried := &store{root: c.store.root, proven: map[tlog.Tile][]byte{t: hashes}}
 	root, err := tried.rootOf(c.size, c.size)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/Haserjian/assay-ledger/ledger/index"
+	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
 
 func (w *world) fsck() (found []Damage) {
@@ -84,7 +85,7 @@ func TestFsckFindsEveryDamageAndEndsAfterIt(t *testing.T) {
 func TestFsckNamesTheDamagedEntry(t *testing.T) {
 	w, _, _ := threeHundred(t)
 	bundle := w.file("tile/entries/000")
-	entries, err := parseBundle(bundle, 256)
+	entries, err := tiles.ParseBundle(bundle, 256)
 	must(t, err)
 	at := 0
 	for _, e := range entries[:77] {

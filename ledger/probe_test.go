@@ -14,6 +14,8 @@ import (
 	"github.com/gofrs/flock"
 	"golang.org/x/mod/sumdb/tlog"
 	"golang.org/x/sys/unix"
+
+	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
 
 func TestAProbeFindsWhatAWriteWouldMeet(t *testing.T) {
@@ -135,7 +137,7 @@ func TestALockThatAnotherHoldsIsWaitedForAndThenNamed(t *testing.T) {
 func TestTheCacheOfFullTilesIsBounded(t *testing.T) {
 	var c fullTiles
 	for n := range int64(3 * maxCachedTiles) {
-		at := tlog.Tile{H: tileHeight, N: n, W: tileWidth}
+		at := tlog.Tile{H: tiles.Height, N: n, W: tiles.Width}
 		tile := make(hashTile, 1)
 		c.put(at, tile)
 		if _, ok := c.get(at); !ok || len(c.tiles) > maxCachedTiles {
@@ -145,7 +147,7 @@ func TestTheCacheOfFullTilesIsBounded(t *testing.T) {
 	if len(c.tiles) != maxCachedTiles {
 		t.Errorf("holds %d", len(c.tiles))
 	}
-	if _, ok := c.get(tlog.Tile{H: tileHeight, L: 1, N: 1, W: tileWidth}); ok {
+	if _, ok := c.get(tlog.Tile{H: tiles.Height, L: 1, N: 1, W: tiles.Width}); ok {
 		t.Error("a tile that nobody put there")
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
 
 // reader reads the log as one published tree, and gives out nothing that does not belong
@@ -76,21 +77,14 @@ func (c *fullTiles) put(t tlog.Tile, tile hashTile) {
 	c.tiles[t] = tile
 }
 
-// span is the range of entries that t stands for.
-func span(t tlog.Tile) (start, end int64) {
-	under := int64(1) << (tileHeight * uint(max(t.L, 0))) // entries under one hash
-	start = t.N * tileWidth * under
-	return start, start + int64(t.W)*under
-}
-
 // damaged makes a Damage of what is wrong with the file of t, and reports it. A file that
 // the tree needs and that is missing is damage too.
 func (r *reader) damaged(t tlog.Tile, err error) error {
 	if !errors.Is(err, errDamaged) && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("reading %s: %w", tilePath(t), err)
+		return fmt.Errorf("reading %s: %w", tiles.Path(t), err)
 	}
-	start, end := span(t)
-	d := Damage{tilePath(t), start, end, missing(err)}
+	start, end := tiles.Span(t)
+	d := Damage{tiles.Path(t), start, end, missing(err)}
 	if !r.quiet {
 		r.store.damages.found(t, d)
 	}
@@ -104,13 +98,13 @@ func (r *reader) edgeTiles() ([]hashTile, error) {
 	if r.edge.tiles != nil {
 		return r.edge.tiles, nil
 	}
-	var tiles []hashTile
+	var levels []hashTile
 	var bottom tlog.Tile // the lowest of them; it stands for the rest in reports
-	for level := 0; r.tree.Size>>(tileHeight*uint(level)) > 0; level++ {
-		hashes := r.tree.Size >> (tileHeight * uint(level))
-		t := tlog.Tile{H: tileHeight, L: level, N: hashes / tileWidth, W: int(hashes % tileWidth)}
+	for level := 0; tiles.Count(level, r.tree.Size) > 0; level++ {
+		hashes := tiles.Count(level, r.tree.Size)
+		t := tlog.Tile{H: tiles.Height, L: level, N: hashes / tiles.Width, W: int(hashes % tiles.Width)}
 		if t.W == 0 {
-			tiles = append(tiles, nil)
+			levels = append(levels, nil)
 			continue
 		}
 		data, err := r.store.data(t)
@@ -120,7 +114,7 @@ func (r *reader) edgeTiles() ([]hashTile, error) {
 		if bottom.W == 0 {
 			bottom = t
 		}
-		tiles = append(tiles, newHashTile(data))
+		levels = append(levels, newHashTile(data))
 	}
 	root, err := tlog.TreeHash(r.tree.Size, tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		hashes := make([]tlog.Hash, len(indexes))
@@ -129,7 +123,7 @@ func (r *reader) edgeTiles() ([]hashTile, error) {
 			if err != nil {
 				return nil, err
 			}
-			hashes[i] = tiles[t.L].hash(t, index) // the subtrees that make up the root are all on the edge
+			hashes[i] = levels[t.L].hash(t, index) // the subtrees that make up the root are all on the edge
 		}
 		return hashes, nil
 	}))
@@ -139,13 +133,13 @@ func (r *reader) edgeTiles() ([]hashTile, error) {
 	if root != r.tree.Root {
 		return nil, r.damaged(bottom, fmt.Errorf("%w: it or a tile above it on the right edge does not hash to the root of size %d", errDamaged, r.tree.Size))
 	}
-	r.edge.tiles = tiles
-	return tiles, nil
+	r.edge.tiles = levels
+	return levels, nil
 }
 
 // tile returns a verified tile, which is given as wide as it is in the tree.
 func (r *reader) tile(t tlog.Tile) (hashTile, error) {
-	if t.W < tileWidth {
+	if t.W < tiles.Width {
 		edge, err := r.edgeTiles()
 		if err != nil {
 			return nil, err
@@ -168,16 +162,16 @@ func (r *reader) tile(t tlog.Tile) (hashTile, error) {
 
 // parentHash is the hash that the verified parent has of a full tile.
 func (r *reader) parentHash(t tlog.Tile) (tlog.Hash, error) {
-	parent, err := r.tile(widest(tlog.Tile{H: tileHeight, L: t.L + 1, N: t.N / tileWidth}, r.tree.Size))
+	parent, err := r.tile(tiles.Widest(t.L+1, t.N/tiles.Width, r.tree.Size))
 	if err != nil {
 		return tlog.Hash{}, err
 	}
-	return parent[0][t.N%tileWidth], nil
+	return parent[0][t.N%tiles.Width], nil
 }
 
 // readTile reads the file of a tile and verifies it, whatever is in memory.
 func (r *reader) readTile(t tlog.Tile) (hashTile, error) {
-	if t.W < tileWidth {
+	if t.W < tiles.Width {
 		edge, err := r.edgeTiles()
 		if err != nil {
 			return nil, err
@@ -217,14 +211,14 @@ func (r *reader) readBundle(t tlog.Tile, from, to int) (data []byte, entries [][
 	}
 	data, err = r.store.data(t)
 	if err == nil {
-		entries, err = parseBundle(data, t.W)
+		entries, err = tiles.ParseBundle(data, t.W)
 	}
 	if err != nil {
 		return nil, nil, r.damaged(t, err)
 	}
 	for i := from; i < to; i++ {
 		if tlog.RecordHash(entries[i]) != hashes[0][i] {
-			return nil, nil, r.damaged(t, fmt.Errorf("%w: entry %d does not hash to its leaf", errDamaged, t.N*tileWidth+int64(i)))
+			return nil, nil, r.damaged(t, fmt.Errorf("%w: entry %d does not hash to its leaf", errDamaged, t.N*tiles.Width+int64(i)))
 		}
 	}
 	return data, entries[from:to], nil
@@ -232,8 +226,8 @@ func (r *reader) readBundle(t tlog.Tile, from, to int) (data []byte, entries [][
 
 // entries returns the entries [start, end) of one bundle.
 func (r *reader) entries(start, end int64) ([]pack.Logged, error) {
-	t := widest(tlog.Tile{H: tileHeight, L: -1, N: start / tileWidth}, r.tree.Size)
-	first := t.N * tileWidth
+	t := tiles.Widest(-1, start/tiles.Width, r.tree.Size)
+	first := t.N * tiles.Width
 	if start < 0 || start >= end || end > first+int64(t.W) {
 		return nil, fmt.Errorf("entries %d to %d are not in one bundle of the tree of size %d", start, end, r.tree.Size)
 	}
@@ -268,14 +262,14 @@ func (r *reader) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 // one is available. Tessera collects a partial tile when the tree, published or
 // not, has filled it: until the full one is published, its beginning stands in.
 func (r *reader) serve(path string) ([]byte, error) {
-	t, ok := parseTilePath(path)
-	if !ok || !within(t, r.tree.Size) {
+	t, ok := tiles.ParsePath(path)
+	if !ok || !tiles.Within(t, r.tree.Size) {
 		return nil, ErrNotFound
 	}
-	wide := widest(t, r.tree.Size)
-	if t.W < wide.W && wide.W == tileWidth {
+	wide := tiles.Widest(t.L, t.N, r.tree.Size)
+	if t.W < wide.W && wide.W == tiles.Width {
 		// Only what still lies there; the client asks for the full one.
-		if _, err := r.store.root.Lstat(tilePath(t)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := r.store.root.Lstat(tiles.Path(t)); errors.Is(err, fs.ErrNotExist) {
 			return nil, ErrNotFound
 		}
 	}
@@ -286,15 +280,11 @@ func (r *reader) serve(path string) ([]byte, error) {
 		}
 		return tile.data()[:t.W*tlog.HashSize], nil
 	}
-	data, entries, err := r.readBundle(wide, 0, wide.W)
+	data, _, err := r.readBundle(wide, 0, wide.W)
 	if err != nil {
 		return nil, err
 	}
-	end := 0
-	for _, e := range entries[:t.W] {
-		end += 2 + len(e)
-	}
-	return data[:end], nil
+	return tiles.Prefix(data, wide, t.W)
 }
 
 // Checkpoint returns the published checkpoint, which the caller does not change. Its
@@ -321,7 +311,7 @@ func (l *Log) Entries(ctx context.Context, cp *trust.Checkpoint, start int64) it
 		}
 		r := &reader{store: l.store, tree: tree{cp.Size, cp.Root}, edge: &tileCache{}, quiet: true}
 		for start < cp.Size {
-			end := min(cp.Size, (start/tileWidth+1)*tileWidth)
+			end := min(cp.Size, (start/tiles.Width+1)*tiles.Width)
 			err := ctx.Err()
 			var entries []pack.Logged
 			if err == nil {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
 
 // damages is what was found in the log's files and has not been seen whole since.
@@ -51,7 +53,7 @@ func (d *damages) mended(t tlog.Tile) {
 	defer d.mu.Unlock()
 	if _, known := d.list[t]; known {
 		delete(d.list, t)
-		d.log.Info("a damaged file of the log is whole again", "file", tilePath(t))
+		d.log.Info("a damaged file of the log is whole again", "file", tiles.Path(t))
 	}
 }
 
@@ -61,7 +63,7 @@ func (d *damages) recheck(r *reader) {
 	known := slices.Collect(maps.Keys(d.list))
 	d.mu.Unlock()
 	for _, t := range known {
-		wide := widest(t, r.tree.Size)
+		wide := tiles.Widest(t.L, t.N, r.tree.Size)
 		look(r, wide)
 		if t != wide { // the tree has a wider one by now
 			d.mu.Lock()
@@ -116,7 +118,7 @@ type scrubber struct {
 
 func newScrubber(reader func() *reader, cfg *Config) *scrubber {
 	s := &scrubber{reader: reader, index: cfg.Index, every: cfg.Scrub, log: cfg.Log, done: make(chan struct{})}
-	s.period.Store(int64(s.planned((reader().tree.Size + tileWidth - 1) / tileWidth)))
+	s.period.Store(int64(s.planned((reader().tree.Size + tiles.Width - 1) / tiles.Width)))
 	return s
 }
 
@@ -145,12 +147,12 @@ func (s *scrubber) pass(ctx context.Context) (err error) {
 		}
 	}()
 	size := s.reader().tree.Size
-	s.begun, s.taken, s.steps = time.Now(), 0, (size+tileWidth-1)/tileWidth+s.index.Steps()+1
+	s.begun, s.taken, s.steps = time.Now(), 0, (size+tiles.Width-1)/tiles.Width+s.index.Steps()+1
 	s.period.Store(int64(s.planned(s.steps)))
 	if err := s.index.Check(ctx, s.pace); err != nil && ctx.Err() == nil {
 		s.log.Error("a part of the index is damaged and is derived again from the log", "err", err)
 	}
-	for n := int64(0); n*tileWidth < size; n++ {
+	for n := int64(0); n*tiles.Width < size; n++ {
 		if err := s.pace(ctx); err != nil {
 			return err
 		}
@@ -169,13 +171,13 @@ func (s *scrubber) planned(steps int64) time.Duration {
 
 // under lists the n-th bundle, the tile above it, and those above that whose last full tile it ends.
 func under(n, size int64) []tlog.Tile {
-	list := []tlog.Tile{widest(tlog.Tile{H: tileHeight, L: -1, N: n}, size)}
+	list := []tlog.Tile{tiles.Widest(-1, n, size)}
 	for level := 0; ; level++ {
-		list = append(list, widest(tlog.Tile{H: tileHeight, L: level, N: n}, size))
-		if full := size >> (tileHeight * uint(level+1)); (n+1)%tileWidth != 0 && n+1 != full || n >= full {
+		list = append(list, tiles.Widest(level, n, size))
+		if full := tiles.Count(level+1, size); (n+1)%tiles.Width != 0 && n+1 != full || n >= full {
 			return list
 		}
-		n /= tileWidth
+		n /= tiles.Width
 	}
 }
 

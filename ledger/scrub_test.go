@@ -16,6 +16,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/ledger/index"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
 
 // lines is a log that a test reads.
@@ -291,18 +292,18 @@ func TestAClosedLogLeavesItsIndexWhole(t *testing.T) {
 func TestAPassOfTheScrubReadsEveryTileOnce(t *testing.T) {
 	for _, size := range []int64{1, 255, 256, 257, 512, 65535, 65536, 65537, 131072, 140000} {
 		seen := map[tlog.Tile]int{}
-		for n := int64(0); n*tileWidth < size; n++ {
+		for n := int64(0); n*tiles.Width < size; n++ {
 			for _, tile := range under(n, size) {
 				seen[tile]++
 			}
 		}
 		want := 0
-		for level := -1; size>>(tileHeight*uint(max(level, 0))) > 0; level++ {
-			hashes := size >> (tileHeight * uint(max(level, 0)))
-			for n := int64(0); n*tileWidth < hashes; n++ {
+		for level := -1; tiles.Count(level, size) > 0; level++ {
+			hashes := tiles.Count(level, size)
+			for n := int64(0); n*tiles.Width < hashes; n++ {
 				want++
-				if tile := widest(tlog.Tile{H: 8, L: level, N: n}, size); seen[tile] != 1 {
-					t.Errorf("size %d: %s was read %d times", size, tilePath(tile), seen[tile])
+				if tile := tiles.Widest(level, n, size); seen[tile] != 1 {
+					t.Errorf("size %d: %s was read %d times", size, tiles.Path(tile), seen[tile])
 				}
 			}
 		}

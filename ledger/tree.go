@@ -8,19 +8,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
 	"syscall"
 
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/Haserjian/assay-ledger/trust"
-)
-
-const (
-	tileHeight = 8
-	tileWidth  = 1 << tileHeight
-
-	maxBundle = tileWidth * (2 + 1<<16 - 1) // bytes: 16-bit length and data, for each entry
+	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
 
 // errDamaged: what is on disk contradicts itself. No retry mends it; nothing may be signed over it.
@@ -111,65 +104,17 @@ func (s *store) treeState() (tree, error) {
 	return tree{int64(parsed.Size), tlog.Hash(parsed.Root)}, nil
 }
 
-// tilePath is the tlog-tiles path of a tile, level -1 standing for entry bundles.
-func tilePath(t tlog.Tile) string {
-	path := strings.TrimPrefix(t.Path(), "tile/8/")
-	if rest, ok := strings.CutPrefix(path, "data/"); ok {
-		path = "entries/" + rest
-	}
-	return "tile/" + path
-}
-
-// parseTilePath accepts exactly what tilePath writes.
-//
-// SPEC tlog-tiles: "/tile/<L>/<N>[.p/<W>]": L from 0 to 63, W from 1 to 255, no
-// leading zeros, N in groups of three digits, all but the last prefixed with x.
-func parseTilePath(path string) (tlog.Tile, bool) {
-	rest, ok := strings.CutPrefix(path, "tile/")
-	if !ok || len(path) > 64 || strings.HasPrefix(rest, "data/") {
-		return tlog.Tile{}, false
-	}
-	if n, ok := strings.CutPrefix(rest, "entries/"); ok {
-		rest = "data/" + n
-	}
-	t, err := tlog.ParseTilePath("tile/8/" + rest)
-	if err != nil || t.L > 63 || tilePath(t) != path {
-		return tlog.Tile{}, false
-	}
-	return t, true
-}
-
-// within tells whether every hash or entry of t belongs to the tree of the size.
-// A hash of level L stands for 256^L entries.
-func within(t tlog.Tile, size int64) bool {
-	level := max(t.L, 0) // entry bundles are as wide as the tiles above them
-	// The division keeps t.N*256 from overflowing. A shift by 64 or more gives 0.
-	hashes := size >> (tileHeight * uint(level))
-	return t.N <= hashes/tileWidth && t.N*tileWidth+int64(t.W) <= hashes
-}
-
-// widest returns t at its width in the tree of the size; W is 0 or less if it has no such tile.
-func widest(t tlog.Tile, size int64) tlog.Tile {
-	hashes := size >> (tileHeight * uint(max(t.L, 0)))
-	t.W = int(min(hashes-t.N*tileWidth, tileWidth))
-	return t
-}
-
 // data reads a tile or bundle. A partial one that garbage collection has removed,
 // or that this size of the tree never had, is the beginning of the full one.
 func (s *store) data(t tlog.Tile) ([]byte, error) {
 	if data, ok := s.proven[t]; ok {
 		return data, nil
 	}
-	limit := int64(tileWidth * tlog.HashSize)
-	if t.L < 0 {
-		limit = maxBundle
-	}
-	data, err := s.readFile(tilePath(t), limit)
-	if errors.Is(err, fs.ErrNotExist) && t.W < tileWidth {
+	data, err := s.readFile(tiles.Path(t), tiles.Limit(t))
+	if errors.Is(err, fs.ErrNotExist) && t.W < tiles.Width {
 		full := t
-		full.W = tileWidth
-		wide, fullErr := s.readFile(tilePath(full), limit)
+		full.W = tiles.Width
+		wide, fullErr := s.readFile(tiles.Path(full), tiles.Limit(full))
 		if errors.Is(fullErr, fs.ErrNotExist) {
 			return nil, fmt.Errorf("%w (and there is no full one)", err)
 		}
@@ -184,44 +129,13 @@ func (s *store) data(t tlog.Tile) ([]byte, error) {
 	return cut(data, t, t.W)
 }
 
-// cut checks that data is the tile t and returns its first width hashes or entries.
+// cut is tiles.Prefix for what was read here: data that is not t is damage.
 func cut(data []byte, t tlog.Tile, width int) ([]byte, error) {
-	if t.L >= 0 {
-		if len(data) != t.W*tlog.HashSize {
-			return nil, fmt.Errorf("%w: %s has %d bytes, not %d hashes", errDamaged, tilePath(t), len(data), t.W)
-		}
-		return data[:width*tlog.HashSize], nil
-	}
-	entries, err := parseBundle(data, t.W)
+	beginning, err := tiles.Prefix(data, t, width)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s %w", errDamaged, tilePath(t), err)
+		return nil, fmt.Errorf("%w: %s %w", errDamaged, tiles.Path(t), err)
 	}
-	end := 0
-	for _, e := range entries[:width] {
-		end += 2 + len(e)
-	}
-	return data[:end], nil
-}
-
-// parseBundle splits an entry bundle, which must hold exactly count entries.
-//
-// SPEC tlog-tiles: "a sequence of big-endian uint16 length-prefixed log entries".
-func parseBundle(data []byte, count int) ([][]byte, error) {
-	entries := make([][]byte, 0, count)
-	for len(data) > 0 && len(entries) < count {
-		if len(data) < 2 {
-			return nil, errors.New("ends inside a length")
-		}
-		n := int(data[0])<<8 | int(data[1])
-		if len(data) < 2+n {
-			return nil, errors.New("ends inside an entry")
-		}
-		entries, data = append(entries, data[2:2+n:2+n]), data[2+n:]
-	}
-	if len(entries) != count || len(data) != 0 {
-		return nil, fmt.Errorf("does not hold exactly %d entries", count)
-	}
-	return entries, nil
+	return beginning, nil
 }
 
 // hashes returns the hash reader of the tree of the size. What it reads is not
@@ -252,8 +166,8 @@ func (s *store) hashes(size int64) tlog.HashReader {
 
 // tileOf is the tile that holds a hash with a stored-hash index, as wide as it is in the tree of the size.
 func tileOf(index, size int64) (tlog.Tile, error) {
-	narrow := tlog.TileForIndex(tileHeight, index)
-	t := widest(narrow, size)
+	narrow := tlog.TileForIndex(tiles.Height, index)
+	t := tiles.Widest(narrow.L, narrow.N, size)
 	if t.W < narrow.W {
 		return t, fmt.Errorf("hash %d is beyond the tree of size %d", index, size)
 	}
@@ -290,7 +204,7 @@ func (h hashTile) hash(t tlog.Tile, index int64) tlog.Hash {
 }
 
 // top is the root over a full tile: the hash that its parent has of it.
-func (h hashTile) top() tlog.Hash { return h[tileHeight][0] }
+func (h hashTile) top() tlog.Hash { return h[tiles.Height][0] }
 
 // data is the tile's file.
 func (h hashTile) data() []byte {
@@ -321,8 +235,8 @@ func (s *store) consistency(old, size int64) ([]tlog.Hash, error) {
 // leaves returns the entries [start, end) of the tree of the size, which must lie
 // in one bundle, after comparing them with their hashes in the tile above.
 func (s *store) leaves(size, start, end int64) ([][]byte, error) {
-	bundle := widest(tlog.Tile{H: tileHeight, L: -1, N: start / tileWidth}, size)
-	first := bundle.N * tileWidth
+	bundle := tiles.Widest(-1, start/tiles.Width, size)
+	first := bundle.N * tiles.Width
 	if start < 0 || start >= end || end > first+int64(bundle.W) {
 		return nil, fmt.Errorf("entries %d to %d are not in one bundle of the tree of size %d", start, end, size)
 	}
@@ -330,9 +244,9 @@ func (s *store) leaves(size, start, end int64) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, err := parseBundle(data, bundle.W)
+	entries, err := tiles.ParseBundle(data, bundle.W)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s %w", errDamaged, tilePath(bundle), err)
+		return nil, fmt.Errorf("%w: %s %w", errDamaged, tiles.Path(bundle), err)
 	}
 	above := bundle
 	above.L = 0
@@ -342,7 +256,7 @@ func (s *store) leaves(size, start, end int64) ([][]byte, error) {
 	}
 	for i := start - first; i < end-first; i++ {
 		if want := hashes[i*tlog.HashSize:][:tlog.HashSize]; tlog.RecordHash(entries[i]) != tlog.Hash(want) {
-			return nil, fmt.Errorf("%w: entry %d does not hash to its leaf in %s", errDamaged, first+i, tilePath(above))
+			return nil, fmt.Errorf("%w: entry %d does not hash to its leaf in %s", errDamaged, first+i, tiles.Path(above))
 		}
 	}
 	return entries[start-first : end-first], nil
@@ -381,8 +295,8 @@ func (s *store) checkLeaves(from, size int64) error {
 	if size == 0 {
 		return nil
 	}
-	for start := min(from, size-1) / tileWidth * tileWidth; start < size; start += tileWidth {
-		if _, err := s.leaves(size, start, min(start+tileWidth, size)); err != nil {
+	for start := min(from, size-1) / tiles.Width * tiles.Width; start < size; start += tiles.Width {
+		if _, err := s.leaves(size, start, min(start+tiles.Width, size)); err != nil {
 			return err
 		}
 	}

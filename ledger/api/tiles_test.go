@@ -146,40 +146,6 @@ func TestNoPathLeadsOutOfTheTiles(t *testing.T) {
 	}
 }
 
-func FuzzTilePath(f *testing.F) {
-	for _, p := range hostilePaths {
-		f.Add(strings.TrimPrefix(p, "/"))
-	}
-	for p := range tileLog().tiles {
-		f.Add(p)
-	}
-	f.Add("tile/63/x009/x223/x372/x036/x854/x775/807.p/255")
-	f.Fuzz(func(t *testing.T, path string) {
-		if _, ok := parseTilePath(path); !ok {
-			return
-		}
-		for _, r := range path {
-			if !strings.ContainsRune("tileenrspx./0123456789", r) {
-				t.Fatalf("%q has %q", path, r)
-			}
-		}
-		if strings.Contains(path, "..") || strings.Contains(path, "//") || strings.Contains(path, "/.") || strings.HasSuffix(path, "/") {
-			t.Errorf("%q is accepted", path)
-		}
-	})
-}
-
-func TestTileNumbersRoundTrip(t *testing.T) {
-	for _, n := range []int64{0, 1, 999, 1000, 1234067, 999999, 1000000, 1<<63 - 1} {
-		if got, ok := parseTileNumber(tileNumber(n)); !ok || got != n {
-			t.Errorf("%d: %s is %d, %v", n, tileNumber(n), got, ok)
-		}
-	}
-	if got := tileNumber(1234067); got != "x001/x234/067" {
-		t.Errorf("1234067 is %s", got)
-	}
-}
-
 func BenchmarkTile(b *testing.B) {
 	h := newHandler(b, tileLog(), nil)
 	for _, c := range []struct{ name, path, encoding string }{

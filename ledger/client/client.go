@@ -58,7 +58,6 @@ func (e *BadProof) Unwrap() []error { return []error{ErrBadProof, e.Err} }
 const (
 	maxCheckpoint = 128 << 10
 	maxProof      = maxCheckpoint + 64<<10
-	maxBundle     = 256 * (2 + 65535)
 	maxProblem    = 64 << 10
 )
 

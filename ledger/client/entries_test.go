@@ -201,27 +201,6 @@ func TestTileCacheIsBounded(t *testing.T) {
 	}
 }
 
-func FuzzSplitBundle(f *testing.F) {
-	f.Add([]byte{0, 1, 'a', 0, 0}, 2)
-	f.Add([]byte{0xff, 0xff}, 1)
-	f.Fuzz(func(t *testing.T, data []byte, width int) {
-		if width < 0 || width > 256 {
-			return
-		}
-		leaves, err := splitBundle(data, width)
-		if err != nil {
-			return
-		}
-		size := 0
-		for _, l := range leaves {
-			size += 2 + len(l)
-		}
-		if len(leaves) != width || size > len(data) {
-			t.Errorf("%d leaves of %d bytes from %d", len(leaves), size, len(data))
-		}
-	})
-}
-
 func BenchmarkEntries(b *testing.B) {
 	h := newHonest()
 	h.fill(b, 2048)
