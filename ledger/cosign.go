@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -11,11 +10,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/Haserjian/assay-ledger/trust"
 )
@@ -24,7 +20,6 @@ const (
 	witnessTimeout  = 5 * time.Second // of one request
 	witnessAttempts = 3               // of one question: a conflict, its answer, and one more race
 	maxAnswer       = 64 << 10        // bytes; sixteen ML-DSA-44 cosignatures
-	maxProofLines   = 63
 )
 
 // endpoint is one submission prefix: one request asks for the cosignatures of all keys
@@ -108,11 +103,7 @@ func (e *endpoint) ask(ctx context.Context, client *http.Client, policy *trust.P
 		if err != nil {
 			return reply{}, fmt.Errorf("proving consistency from size %d: %w", old, err)
 		}
-		body, err := addCheckpointBody(old, proof, cp.Signed)
-		if err != nil {
-			return reply{}, err
-		}
-		answer, err := e.post(ctx, client, body)
+		answer, err := e.post(ctx, client, trust.AddCheckpoint{OldSize: old, Proof: proof, Checkpoint: cp.Signed}.Marshal())
 		if errors.Is(err, errUnprocessable) { // whatever size it named, it is not of this log
 			return reply{}, e.refused(ctx, client, policy, cp, past, err)
 		}
@@ -178,19 +169,6 @@ func (e *endpoint) accept(policy *trust.Policy, cp *trust.Checkpoint, lines []by
 	return theirs, nil
 }
 
-func addCheckpointBody(old int64, proof []tlog.Hash, note []byte) ([]byte, error) {
-	if len(proof) > maxProofLines {
-		return nil, fmt.Errorf("the consistency proof has %d hashes, more than %d", len(proof), maxProofLines)
-	}
-	body := fmt.Appendf(nil, "old %d\n", old)
-	for _, h := range proof {
-		body = base64.StdEncoding.AppendEncode(body, h[:])
-		body = append(body, '\n')
-	}
-	body = append(body, '\n')
-	return append(body, note...), nil
-}
-
 // witnessAnswer holds signature lines, or the size of a conflict; conflict is -1 for none.
 type witnessAnswer struct {
 	lines    []byte
@@ -230,8 +208,9 @@ func parseConflict(contentType string, text []byte) (int64, error) {
 	if contentType != "text/x.tlog.size" {
 		return 0, errors.New("it answers conflict without Content-Type text/x.tlog.size")
 	}
-	size, err := strconv.ParseInt(strings.TrimSuffix(string(text), "\n"), 10, 64)
-	if err != nil || size < 0 || string(text) != strconv.FormatInt(size, 10)+"\n" {
+	number, ended := strings.CutSuffix(string(text), "\n")
+	size, err := trust.ParseDecimal(number)
+	if err != nil || !ended {
 		return 0, errors.New("it answers conflict without a size")
 	}
 	return size, nil

@@ -15,7 +15,6 @@ import (
 
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/trusttest"
-	"github.com/Haserjian/assay-ledger/witness"
 )
 
 // wire answers requests without a network.
@@ -28,28 +27,6 @@ func response(status int, contentType string, body io.Reader) *http.Response {
 }
 
 func clientOf(f wire) *http.Client { return witnessClient(&http.Client{Transport: f}) }
-
-// The other half of this protocol writes the same bytes.
-func TestARequestToAWitnessIsWhatAWitnessReads(t *testing.T) {
-	note := []byte("ledger.example/2026\n3\n" + trust.EmptyRoot.String() + "\n\n— x AAAAAAA=\n")
-	// SPEC tlog-witness: "There MUST be at most 63 lines" of a proof.
-	hashes := make([]tlog.Hash, 64)
-	for i := range hashes {
-		hashes[i] = trust.LeafHash([]byte{byte(i)})
-	}
-	for _, n := range []int{0, 1, 2, 62, 63} {
-		for _, old := range []int64{0, 1, 1<<63 - 1} {
-			body, err := addCheckpointBody(old, hashes[:n], note)
-			want := witness.Request{OldSize: old, Proof: hashes[:n], Checkpoint: note}.Marshal()
-			if err != nil || !bytes.Equal(body, want) {
-				t.Errorf("%d hashes from %d: %q, %v; a witness reads %q", n, old, body, err, want)
-			}
-		}
-	}
-	if body, err := addCheckpointBody(1, hashes, note); err == nil {
-		t.Errorf("%d hashes make %q", len(hashes), body)
-	}
-}
 
 func TestAnAnswerIsReadWholeOrNotAtAll(t *testing.T) {
 	trouble := errors.New("connection reset")
@@ -222,7 +199,7 @@ func TestWhatAWitnessAnswersIsTakenForWhatItIs(t *testing.T) {
 			}
 			body, err := io.ReadAll(r.Body)
 			must(t, err)
-			q, err := witness.ParseRequest(body)
+			q, err := trust.ParseAddCheckpoint(body)
 			if err != nil || !bytes.Equal(q.Checkpoint, cp.Signed) || q.OldSize > cp.Size {
 				t.Errorf("%s: asked with %q, %v", name, body, err)
 			}
@@ -287,7 +264,7 @@ func TestAWitnessIsAskedFromTheSizeThatItNames(t *testing.T) {
 		r, err := e.ask(context.Background(), clientOf(func(r *http.Request) (*http.Response, error) {
 			body, err := io.ReadAll(r.Body)
 			must(t, err)
-			q, err := witness.ParseRequest(body)
+			q, err := trust.ParseAddCheckpoint(body)
 			if err != nil || asked >= len(test.steps) || q.OldSize != test.steps[asked].old {
 				t.Errorf("%s: question %d is %q, %v", name, asked+1, body, err)
 				return nil, errors.New("no answer")

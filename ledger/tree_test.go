@@ -1,18 +1,17 @@
 package ledger
 
 import (
-	"slices"
 	"bytes"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
+	"slices"
 	"testing"
 
 	"golang.org/x/mod/sumdb/tlog"
 
-	"github.com/Haserjian/assay-ledger/trust/trusttest"
 	"github.com/Haserjian/assay-ledger/trust/tiles"
+	"github.com/Haserjian/assay-ledger/trust/trusttest"
 )
 
 func TestTileServesPublishedTilesAndNothingElseInTheDirectory(t *testing.T) {

@@ -69,7 +69,7 @@ func ParseCheckpointText(text []byte) (*Checkpoint, error) {
 	var err error
 	// SPEC tlog-checkpoint: "the ASCII decimal representation of the number of leaves in the tree,
 	// with no leading zeroes"
-	if cp.Size, err = parseDecimal(lines[1]); err != nil {
+	if cp.Size, err = ParseDecimal(lines[1]); err != nil {
 		return nil, fmt.Errorf("%w checkpoint: size is %w", ErrMalformed, err)
 	}
 	if cp.Root, err = parseHash(lines[2]); err != nil {
@@ -86,7 +86,7 @@ func ParseCheckpointText(text []byte) (*Checkpoint, error) {
 
 // parseHash parses a SHA-256 hash in base64.
 func parseHash(encoded string) (tlog.Hash, error) {
-	b, err := decodeBase64(encoded)
+	b, err := DecodeBase64(encoded)
 	if err != nil {
 		return tlog.Hash{}, err
 	}

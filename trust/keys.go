@@ -89,7 +89,7 @@ func parseVKey(vkey string) (*publicKey, error) {
 	if !ok {
 		return nil, errors.New("vkey is not name+id+key")
 	}
-	blob, err := decodeBase64(encoded)
+	blob, err := DecodeBase64(encoded)
 	if err != nil {
 		return nil, fmt.Errorf("vkey: %w", err)
 	}
@@ -156,7 +156,7 @@ func parseSecretKey(skey string) (*secretKey, error) {
 	if !ok {
 		return nil, errors.New("secret key is not PRIVATE+KEY+name+id+seed")
 	}
-	blob, err := decodeBase64(encoded)
+	blob, err := DecodeBase64(encoded)
 	if err != nil || len(blob) == 0 {
 		return nil, errors.New("secret key: base64 is not canonical")
 	}

@@ -114,7 +114,7 @@ func parseSignature(line []byte) (signature, error) {
 	if err := checkKeyName(name); err != nil {
 		return signature{}, err
 	}
-	blob, err := decodeBase64(encoded)
+	blob, err := DecodeBase64(encoded)
 	if err != nil {
 		return signature{}, err
 	}
@@ -154,9 +154,9 @@ func checkKeyName(name string) error {
 	return nil
 }
 
-// decodeBase64 decodes standard base64 that has exactly one spelling: encoding/base64, even when
-// strict, skips newlines.
-func decodeBase64(encoded string) ([]byte, error) {
+// DecodeBase64 decodes standard base64 with its padding, in the one spelling that encoding/base64 writes.
+// Its decoder, even a strict one, skips newlines.
+func DecodeBase64(encoded string) ([]byte, error) {
 	b, err := base64.StdEncoding.Strict().DecodeString(encoded)
 	if err != nil || base64.StdEncoding.EncodeToString(b) != encoded {
 		return nil, errors.New("base64 is not canonical")
@@ -164,8 +164,8 @@ func decodeBase64(encoded string) ([]byte, error) {
 	return b, nil
 }
 
-// parseDecimal parses 0 … 2^63−1 in its one spelling: no sign, no leading zero.
-func parseDecimal(s string) (int64, error) {
+// ParseDecimal parses 0 … 2^63−1 in its one spelling: no sign, no leading zero, ASCII digits alone.
+func ParseDecimal(s string) (int64, error) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < 0 || strconv.FormatInt(n, 10) != s {
 		return 0, errors.New("not a plain decimal below 2^63")

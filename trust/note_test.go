@@ -114,11 +114,11 @@ func TestSignatureWithoutRoomForAKeyIDIsRefused(t *testing.T) {
 }
 
 func TestBase64HasOneSpelling(t *testing.T) {
-	if b, err := decodeBase64("AAECAwQ="); err != nil || !bytes.Equal(b, []byte{0, 1, 2, 3, 4}) {
+	if b, err := DecodeBase64("AAECAwQ="); err != nil || !bytes.Equal(b, []byte{0, 1, 2, 3, 4}) {
 		t.Errorf("%v, %v", b, err)
 	}
 	for _, s := range []string{"AAECAwQ", "AAECAwR=", "AAECAwQ==", "AAECAw\nQ=", "AAECAwQ=\n", "\rAAECAwQ=", "AAECAw-=", " AAECAwQ=", "AAECAwQ=AAEC", "="} {
-		if _, err := decodeBase64(s); err == nil {
+		if _, err := DecodeBase64(s); err == nil {
 			t.Errorf("%q decoded", s)
 		}
 	}
@@ -126,12 +126,12 @@ func TestBase64HasOneSpelling(t *testing.T) {
 
 func TestDecimalsHaveOneSpelling(t *testing.T) {
 	for s, want := range map[string]int64{"0": 0, "7": 7, "9223372036854775807": 1<<63 - 1} {
-		if n, err := parseDecimal(s); err != nil || n != want {
+		if n, err := ParseDecimal(s); err != nil || n != want {
 			t.Errorf("%q: %d, %v", s, n, err)
 		}
 	}
 	for _, s := range []string{"", "00", "07", "+7", "-0", "-7", " 7", "7 ", "7.0", "1e3", "0x7", "1_000", "٧", "9223372036854775808", "18446744073709551616"} {
-		if n, err := parseDecimal(s); err == nil {
+		if n, err := ParseDecimal(s); err == nil {
 			t.Errorf("%q: %d", s, n)
 		}
 	}

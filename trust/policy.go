@@ -254,7 +254,7 @@ func readThreshold(word string, members int) (int, error) {
 	case "any":
 		return 1, nil
 	}
-	k, err := parseDecimal(word)
+	k, err := ParseDecimal(word)
 	if err != nil {
 		return 0, fmt.Errorf("has the threshold %q, want all, any or a plain decimal", word)
 	}

@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	proofHeader    = "c2sp.org/tlog-proof@v1"
-	maxProofHashes = 63 // the depth of the largest tree
+	proofHeader = "c2sp.org/tlog-proof@v1"
+	// MaxProofHashes is the depth of the largest tree.
+	MaxProofHashes = 63
 )
 
 // EmptyRoot is the root hash of the tree of size 0: SHA-256 of nothing. It never changes.
@@ -101,7 +102,7 @@ func parseProofHead(lines []string) (*Proof, error) {
 	var err error
 	if len(lines) > 0 {
 		if encoded, ok := strings.CutPrefix(lines[0], "extra "); ok {
-			if p.Extra, err = decodeBase64(encoded); err != nil {
+			if p.Extra, err = DecodeBase64(encoded); err != nil {
 				return nil, fmt.Errorf("extra: %w", err)
 			}
 			lines = lines[1:]
@@ -115,12 +116,12 @@ func parseProofHead(lines []string) (*Proof, error) {
 		return nil, errors.New("no index line")
 	}
 	// SPEC tlog-proof: "an ASCII decimal with no leading zeroes (unless the index is `0`)"
-	if p.Index, err = parseDecimal(index); err != nil {
+	if p.Index, err = ParseDecimal(index); err != nil {
 		return nil, fmt.Errorf("index is %w", err)
 	}
 	lines = lines[1:]
-	if len(lines) > maxProofHashes {
-		return nil, fmt.Errorf("more than %d hashes", maxProofHashes)
+	if len(lines) > MaxProofHashes {
+		return nil, fmt.Errorf("more than %d hashes", MaxProofHashes)
 	}
 	for i, line := range lines {
 		h, err := parseHash(line)

@@ -26,7 +26,7 @@ func BenchmarkAddCheckpoint(b *testing.B) {
 
 func benchmark(b *testing.B, cosigners []*trust.Cosigner, n int) {
 	var lines []trust.PolicyLog
-	requests := make([][]witness.Request, n)
+	requests := make([][]trust.AddCheckpoint, n)
 	for i := range requests {
 		log := trusttest.NewLog(fmt.Sprintf("bench.example/%d", i))
 		lines = append(lines, trust.PolicyLog{VKey: log.Signer.VKey()})
@@ -59,15 +59,4 @@ func benchmark(b *testing.B, cosigners []*trust.Cosigner, n int) {
 	wg.Wait()
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "cosigned/s")
-}
-
-func BenchmarkParseRequest(b *testing.B) {
-	body := request(newLog(origin, 1000), 517, 1000).Marshal()
-	b.SetBytes(int64(len(body)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := witness.ParseRequest(body); err != nil {
-			b.Fatal(err)
-		}
-	}
 }

@@ -97,7 +97,7 @@ func TestAStoreThatCannotBeReadStopsTheWitness(t *testing.T) {
 	w := newWorld(t, func(c *witness.Config) { c.Store = store })
 	w.mustAdd(t, request(w.log, 0, 5))
 	store.latest = errDisk
-	for _, r := range []witness.Request{request(w.log, 0, 5), request(w.log, 4, 6)} { // what we remember does not answer these
+	for _, r := range []trust.AddCheckpoint{request(w.log, 0, 5), request(w.log, 4, 6)} { // what we remember does not answer these
 		_, err := w.witness.AddCheckpoint(t.Context(), r)
 		if refusal, ok := errors.AsType[*witness.Refusal](err); !ok || refusal.Status != http.StatusServiceUnavailable || strings.Contains(err.Error(), errDisk.Error()) {
 			t.Errorf("old size %d: %v", r.OldSize, err)
@@ -118,7 +118,7 @@ func TestAStoreThatCannotBeReadStopsTheWitness(t *testing.T) {
 func TestAnEmptyTreeWithARootIsRefusedAndNoEvidence(t *testing.T) {
 	w := newWorld(t)
 	text := fmt.Sprintf("%s\n0\n%s\n", origin, w.log.Root(5))
-	bad := witness.Request{Checkpoint: signText(t, w.log, text)}
+	bad := trust.AddCheckpoint{Checkpoint: signText(t, w.log, text)}
 	w.mustRefuse(t, bad, http.StatusUnprocessableEntity)
 	w.mustAdd(t, request(w.log, 0, 0))
 	w.mustRefuse(t, bad, http.StatusUnprocessableEntity)

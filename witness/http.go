@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/net/netutil"
+
+	"github.com/Haserjian/assay-ledger/trust"
 )
 
 const (
@@ -81,9 +83,9 @@ func (w *Witness) serveAddCheckpoint(out http.ResponseWriter, in *http.Request) 
 	if err != nil {
 		return err
 	}
-	request, err := ParseRequest(body)
+	request, err := trust.ParseAddCheckpoint(body)
 	if err != nil {
-		return err
+		return &Refusal{Status: http.StatusBadRequest, Err: err}
 	}
 	lines, err := w.AddCheckpoint(in.Context(), request)
 	if err != nil {

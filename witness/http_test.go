@@ -21,6 +21,8 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
+const hashLine = "PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw=\n"
+
 // answer is a response, read to its end.
 type answer struct {
 	status int
@@ -62,7 +64,7 @@ func TestStatusTable(t *testing.T) {
 		return "old " + old + "\n" + proof + "\n" + string(checkpoint)
 	}
 	proof := func(old, new int64) string {
-		marshalled := witness.Request{Proof: log.Consistency(old, new)}.Marshal()
+		marshalled := trust.AddCheckpoint{Proof: log.Consistency(old, new)}.Marshal()
 		return strings.TrimSuffix(strings.TrimPrefix(string(marshalled), "old 0\n"), "\n")
 	}
 	honest := func(old, new int64) string { return string(request(log, old, new).Marshal()) }
@@ -159,11 +161,11 @@ func TestStatusTable(t *testing.T) {
 				t.Fatalf("status %d (%s), want %d", got.status, strings.TrimSpace(got.body), row.want)
 			}
 			if row.want == 200 {
-				r, err := witness.ParseRequest([]byte(row.body))
+				r, err := trust.ParseAddCheckpoint([]byte(row.body))
 				if err != nil {
 					t.Fatal(err)
 				}
-				w.mustVerify(t, witness.Request{Checkpoint: log.CheckpointAt(w.sizeOf(t, r))}, []byte(got.body))
+				w.mustVerify(t, trust.AddCheckpoint{Checkpoint: log.CheckpointAt(w.sizeOf(t, r))}, []byte(got.body))
 				return
 			}
 			if after := w.stored(t); !bytes.Equal(before, after) {
@@ -179,7 +181,7 @@ func TestStatusTable(t *testing.T) {
 	}
 }
 
-func (w *world) sizeOf(t *testing.T, r witness.Request) int64 {
+func (w *world) sizeOf(t *testing.T, r trust.AddCheckpoint) int64 {
 	t.Helper()
 	cp, err := w.checks.OpenLogSignature(r.Checkpoint)
 	if err != nil {
@@ -451,7 +453,7 @@ func TestServeReportsAListenerThatFails(t *testing.T) {
 func FuzzHandler(f *testing.F) {
 	log := newLog(origin, 12)
 	other := fork(log, 3, 12)
-	for _, r := range []witness.Request{request(log, 4, 9), request(log, 4, 4), request(log, 0, 7), request(other, 4, 9), request(log, 3, 4)} {
+	for _, r := range []trust.AddCheckpoint{request(log, 4, 9), request(log, 4, 4), request(log, 0, 7), request(other, 4, 9), request(log, 3, 4)} {
 		f.Add("POST", "/add-checkpoint", r.Marshal())
 	}
 	f.Add("GET", "/"+hashOf(origin)+"/checkpoint", []byte(nil))
@@ -472,7 +474,7 @@ func FuzzHandler(f *testing.F) {
 		if path != "/add-checkpoint" || out.Code != 200 {
 			return
 		}
-		r, err := witness.ParseRequest(body)
+		r, err := trust.ParseAddCheckpoint(body)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/Haserjian/assay-ledger/witness"
+	"github.com/Haserjian/assay-ledger/trust"
 	"golang.org/x/mod/sumdb/tlog"
 )
 
@@ -23,6 +23,6 @@ func TestARequestMadeByHandHasTheLimitsOfTheWire(t *testing.T) {
 	w.mustRefuse(t, bad, http.StatusBadRequest)
 	bad.Proof = make([]tlog.Hash, 63)
 	w.mustRefuse(t, bad, http.StatusUnprocessableEntity)
-	w.mustRefuse(t, witness.Request{}, http.StatusBadRequest)
+	w.mustRefuse(t, trust.AddCheckpoint{}, http.StatusBadRequest)
 	w.mustAdd(t, good)
 }

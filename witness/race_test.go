@@ -101,7 +101,7 @@ type client struct {
 }
 
 // add sends the request and returns the status; 0 if no answer arrived.
-func (c *client) add(ctx context.Context, r witness.Request) (int, error) {
+func (c *client) add(ctx context.Context, r trust.AddCheckpoint) (int, error) {
 	req, err := http.NewRequestWithContext(ctx, "POST", c.url+"/add-checkpoint", bytes.NewReader(r.Marshal()))
 	if err != nil {
 		return 0, err

@@ -229,7 +229,7 @@ func (w *Witness) compareWithStore(ctx context.Context) error {
 //
 // A checkpoint with extension lines is refused with 422: the ML-DSA-44
 // cosignature would not cover them, and readers would think it does.
-func (w *Witness) AddCheckpoint(ctx context.Context, r Request) ([]byte, error) {
+func (w *Witness) AddCheckpoint(ctx context.Context, r trust.AddCheckpoint) ([]byte, error) {
 	cp, err := w.open(r)
 	if err != nil {
 		return nil, err
@@ -278,9 +278,9 @@ func (w *Witness) AddCheckpoint(ctx context.Context, r Request) ([]byte, error) 
 }
 
 // open is the part of the check that needs no state.
-func (w *Witness) open(r Request) (*trust.Checkpoint, error) {
-	if r.OldSize < 0 || len(r.Proof) > maxProof {
-		return nil, refuse(http.StatusBadRequest, "request wants an old size of at least 0 and at most %d hashes", maxProof)
+func (w *Witness) open(r trust.AddCheckpoint) (*trust.Checkpoint, error) {
+	if r.OldSize < 0 || len(r.Proof) > trust.MaxProofHashes {
+		return nil, refuse(http.StatusBadRequest, "request wants an old size of at least 0 and at most %d hashes", trust.MaxProofHashes)
 	}
 	cp, err := w.policy.OpenLogSignature(r.Checkpoint)
 	switch {
@@ -307,7 +307,7 @@ func (w *Witness) open(r Request) (*trust.Checkpoint, error) {
 }
 
 // check compares an authentic checkpoint with the state, in the order of the specification.
-func (w *Witness) check(ctx context.Context, st *state, cp *trust.Checkpoint, r Request) error {
+func (w *Witness) check(ctx context.Context, st *state, cp *trust.Checkpoint, r trust.AddCheckpoint) error {
 	fork := st.note != nil && cp.Size == st.size && cp.Root != st.root
 	if fork && cp.Signed != nil { // the log signed two trees of one size, whatever else the request says
 		w.keepEvidence(ctx, Fork, st, cp)

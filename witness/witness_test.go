@@ -80,8 +80,8 @@ func fork(log *trusttest.Log, at int64, size int) *trusttest.Log {
 	return other
 }
 
-func request(log *trusttest.Log, old, new int64) witness.Request {
-	return witness.Request{OldSize: old, Proof: log.Consistency(old, new), Checkpoint: log.CheckpointAt(new)}
+func request(log *trusttest.Log, old, new int64) trust.AddCheckpoint {
+	return trust.AddCheckpoint{OldSize: old, Proof: log.Consistency(old, new), Checkpoint: log.CheckpointAt(new)}
 }
 
 // signText signs what trusttest would not.
@@ -99,7 +99,7 @@ func signText(t testing.TB, log *trusttest.Log, text string, more ...note.Signer
 }
 
 // mustAdd cosigns and checks that both keys signed just that checkpoint.
-func (w *world) mustAdd(t testing.TB, r witness.Request) *trust.Checkpoint {
+func (w *world) mustAdd(t testing.TB, r trust.AddCheckpoint) *trust.Checkpoint {
 	t.Helper()
 	lines, err := w.witness.AddCheckpoint(t.Context(), r)
 	if err != nil {
@@ -108,7 +108,7 @@ func (w *world) mustAdd(t testing.TB, r witness.Request) *trust.Checkpoint {
 	return w.mustVerify(t, r, lines)
 }
 
-func (w *world) mustVerify(t testing.TB, r witness.Request, lines []byte) *trust.Checkpoint {
+func (w *world) mustVerify(t testing.TB, r trust.AddCheckpoint, lines []byte) *trust.Checkpoint {
 	t.Helper()
 	// SPEC tlog-witness: "the client MAY concatenate it to the checkpoint"
 	cp, err := w.checks.OpenCheckpoint(append(bytes.Clone(r.Checkpoint), lines...))
@@ -121,7 +121,7 @@ func (w *world) mustVerify(t testing.TB, r witness.Request, lines []byte) *trust
 	return cp
 }
 
-func (w *world) mustRefuse(t testing.TB, r witness.Request, status int) *witness.Refusal {
+func (w *world) mustRefuse(t testing.TB, r trust.AddCheckpoint, status int) *witness.Refusal {
 	t.Helper()
 	before := w.stored(t)
 	lines, err := w.witness.AddCheckpoint(t.Context(), r)
@@ -181,7 +181,7 @@ func TestWholeTreeOfSizesIsCosignedOnlyForwards(t *testing.T) {
 							t.Fatal(err)
 						}
 					}
-					r := witness.Request{OldSize: old, Checkpoint: from.CheckpointAt(size)}
+					r := trust.AddCheckpoint{OldSize: old, Checkpoint: from.CheckpointAt(size)}
 					if old <= size {
 						r.Proof = from.Consistency(old, size)
 					}
@@ -213,7 +213,7 @@ func TestNoChangedByteOfARequestIsCosigned(t *testing.T) {
 		for _, bit := range []byte{0x01, 0x20, 0x80} {
 			changed := bytes.Clone(body)
 			changed[i] ^= bit
-			r, err := witness.ParseRequest(changed)
+			r, err := trust.ParseAddCheckpoint(changed)
 			if err != nil {
 				continue
 			}
@@ -231,7 +231,7 @@ func TestHugeSizesEndAtOnce(t *testing.T) {
 	w.mustAdd(t, request(w.log, 0, 5))
 	root := w.log.Root(5)
 	text := fmt.Sprintf("%s\n%d\n%s\n", origin, int64(huge), root)
-	r := witness.Request{OldSize: 5, Proof: make([]tlog.Hash, 63), Checkpoint: signText(t, w.log, text)}
+	r := trust.AddCheckpoint{OldSize: 5, Proof: make([]tlog.Hash, 63), Checkpoint: signText(t, w.log, text)}
 	w.mustRefuse(t, r, http.StatusUnprocessableEntity)
 }
 
@@ -266,7 +266,7 @@ func TestTwoKeysOfOneOriginShareOneState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := witness.Request{OldSize: 5, Proof: w.log.Consistency(5, 7), Checkpoint: signed}
+	r := trust.AddCheckpoint{OldSize: 5, Proof: w.log.Consistency(5, 7), Checkpoint: signed}
 	lines, err := w.witness.AddCheckpoint(t.Context(), r)
 	if err != nil {
 		t.Fatal(err)
@@ -277,7 +277,7 @@ func TestTwoKeysOfOneOriginShareOneState(t *testing.T) {
 	}
 	// Both keys: both lines are kept.
 	text := fmt.Sprintf("%s\n8\n%s\n", origin, w.log.Root(8))
-	r = witness.Request{OldSize: 7, Proof: w.log.Consistency(7, 8), Checkpoint: signText(t, w.log, text, second.NoteSigner())}
+	r = trust.AddCheckpoint{OldSize: 7, Proof: w.log.Consistency(7, 8), Checkpoint: signText(t, w.log, text, second.NoteSigner())}
 	w.mustAdd(t, r)
 	if !bytes.HasPrefix(w.stored(t), r.Checkpoint) {
 		t.Errorf("stored %q without both signatures of %q", w.stored(t), r.Checkpoint)
@@ -311,7 +311,7 @@ func bothKeys(t *testing.T, log *trusttest.Log, second *trust.LogSigner) *trust.
 func TestTimeOfCosignaturesNeverDecreases(t *testing.T) {
 	now := trusttest.Time
 	w := newWorld(t, func(c *witness.Config) { c.Now = func() time.Time { return now } })
-	check := func(r witness.Request, want time.Time) {
+	check := func(r trust.AddCheckpoint, want time.Time) {
 		t.Helper()
 		for _, c := range w.mustAdd(t, r).Cosignatures {
 			if !c.Time.Equal(want) {
@@ -349,7 +349,7 @@ func TestClockBeforeTheBuildCosignsNothing(t *testing.T) {
 func TestExtensionLinesAreNotCosigned(t *testing.T) {
 	w := newWorld(t)
 	text := fmt.Sprintf("%s\n5\n%s\nfrozen\n", origin, w.log.Root(5))
-	w.mustRefuse(t, witness.Request{Checkpoint: signText(t, w.log, text)}, http.StatusUnprocessableEntity)
+	w.mustRefuse(t, trust.AddCheckpoint{Checkpoint: signText(t, w.log, text)}, http.StatusUnprocessableEntity)
 }
 
 // leaky is a store whose disk fails, with an error that quotes what it was given.
@@ -518,7 +518,7 @@ func TestARekeyedLogContinuesAndIsReported(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := rekeyed.witness.AddCheckpoint(t.Context(), witness.Request{OldSize: 7, Proof: w.log.Consistency(7, 8), Checkpoint: signed}); err != nil {
+	if _, err := rekeyed.witness.AddCheckpoint(t.Context(), trust.AddCheckpoint{OldSize: 7, Proof: w.log.Consistency(7, 8), Checkpoint: signed}); err != nil {
 		t.Error(err)
 	}
 }
@@ -556,7 +556,7 @@ func TestRateBoundsOneLogAndNotTheOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		w = newWorld(t, func(c *witness.Config) { c.Policy, c.Rate = policy, 10 })
-		add := func(r witness.Request) int {
+		add := func(r trust.AddCheckpoint) int {
 			_, err := w.witness.AddCheckpoint(t.Context(), r)
 			if refusal, ok := errors.AsType[*witness.Refusal](err); ok {
 				return refusal.Status

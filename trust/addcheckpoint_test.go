@@ -1,24 +1,26 @@
-package witness_test
+package trust_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
-	"net/http"
+	"fmt"
 	"strings"
 	"testing"
 
-	"github.com/Haserjian/assay-ledger/witness"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/Haserjian/assay-ledger/trust"
 )
 
 const hashLine = "PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw=\n"
 
 func TestRequestsRoundTrip(t *testing.T) {
-	for _, r := range []witness.Request{
+	for _, r := range []trust.AddCheckpoint{
 		{Checkpoint: []byte("x")},
 		{OldSize: 1<<63 - 1, Proof: make([]tlog.Hash, 63), Checkpoint: []byte("\n\nnot looked at")},
 	} {
-		got, err := witness.ParseRequest(r.Marshal())
+		got, err := trust.ParseAddCheckpoint(r.Marshal())
 		if err != nil || got.OldSize != r.OldSize || len(got.Proof) != len(r.Proof) || !bytes.Equal(got.Checkpoint, r.Checkpoint) {
 			t.Errorf("%q became %+v, %v", r.Marshal(), got, err)
 		}
@@ -45,10 +47,31 @@ func TestRequestsInAnyOtherFormAreRefused(t *testing.T) {
 		"old 1\n" + hashLine[:len(hashLine)-1] + hashLine + "\nx",      // two on a line
 		"\xef\xbb\xbfold 1\n\nx", "old 1\x00\n\nx", "old 1\n\x00\n\nx", // BOM, NUL
 	} {
-		_, err := witness.ParseRequest([]byte(body))
-		if refusal, ok := errors.AsType[*witness.Refusal](err); !ok || refusal.Status != http.StatusBadRequest {
-			t.Errorf("%.80q: got %v, want 400", body, err)
+		_, err := trust.ParseAddCheckpoint([]byte(body))
+		if !errors.Is(err, trust.ErrMalformed) {
+			t.Errorf("%.80q: got %v", body, err)
 		}
+	}
+}
+
+// The bytes are those of the specification, whatever the other half of the protocol reads.
+func TestARequestToAWitnessIsWhatAWitnessReads(t *testing.T) {
+	note := "ledger.example/2026\n3\n" + trust.EmptyRoot.String() + "\n\n— x AAAAAAA=\n"
+	hashes := make([]tlog.Hash, 64)
+	lines := ""
+	for n := range hashes {
+		for _, old := range []int64{0, 1, 1<<63 - 1} {
+			want := fmt.Sprintf("old %d\n%s\n%s", old, lines, note)
+			if body := (trust.AddCheckpoint{OldSize: old, Proof: hashes[:n], Checkpoint: []byte(note)}).Marshal(); string(body) != want {
+				t.Errorf("%d hashes from %d: %q, want %q", n, old, body, want)
+			}
+		}
+		hashes[n] = trust.LeafHash([]byte{byte(n)})
+		lines += base64.StdEncoding.EncodeToString(hashes[n][:]) + "\n"
+	}
+	// SPEC tlog-witness: "There MUST be at most 63 lines" of a proof.
+	if r, err := trust.ParseAddCheckpoint(trust.AddCheckpoint{Proof: hashes, Checkpoint: []byte(note)}.Marshal()); err == nil {
+		t.Errorf("%d hashes are read as %v", len(hashes), r)
 	}
 }
 
@@ -57,10 +80,10 @@ func FuzzParseRequest(f *testing.F) {
 	f.Add([]byte("old 20852014\n" + hashLine + hashLine + "\nexample.com/behind-the-sofa\n20852163\n" + hashLine + "\n— example.com/behind-the-sofa Az3grlgt\n"))
 	f.Add([]byte("old 007\n" + hashLine + "\n"))
 	f.Add([]byte("old 1\r\n" + hashLine + "\r\nx"))
-	log := newLog(origin, 9)
-	f.Add(request(log, 5, 9).Marshal())
+	log := grow(9)
+	f.Add(trust.AddCheckpoint{OldSize: 5, Proof: log.Consistency(5, 9), Checkpoint: log.CheckpointAt(9)}.Marshal())
 	f.Fuzz(func(t *testing.T, body []byte) {
-		r, err := witness.ParseRequest(body)
+		r, err := trust.ParseAddCheckpoint(body)
 		if err == nil && !bytes.Equal(r.Marshal(), body) {
 			t.Errorf("%q was accepted and written as %q", body, r.Marshal())
 		}
@@ -68,4 +91,16 @@ func FuzzParseRequest(f *testing.F) {
 			t.Errorf("%d hashes accepted", len(r.Proof))
 		}
 	})
+}
+
+func BenchmarkParseRequest(b *testing.B) {
+	log := grow(1000)
+	body := trust.AddCheckpoint{OldSize: 517, Proof: log.Consistency(517, 1000), Checkpoint: log.CheckpointAt(1000)}.Marshal()
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := trust.ParseAddCheckpoint(body); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
