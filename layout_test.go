@@ -30,13 +30,19 @@ var layout = map[string][]string{
 	"pack/jcs":        {},
 	"pack/schema":     {},
 	"pack":            {"pack/jcs", "trust", "trust/timestamp", "internal/durable"},
-	"pack/report":     {"pack", "pack/jcs", "trust/timestamp"},
+	"pack/report":     {"cmd", "pack", "pack/jcs", "trust/timestamp"},
 
 	// The evidence tool.
 	"pack/keystore": {"internal/durable", "pack/jcs", "trust"},
 	"capture":       {"pack", "pack/jcs", "internal/durable"},
-	"cmd/assay": {"capture", "cmd", "conformance", "internal/durable", "ledger/client", "pack", "pack/jcs", "pack/keystore",
-		"pack/report", "pack/schema", "trust", "trust/timestamp"},
+
+	// Its commands, a room for each verb. Rooms share home (what the user who runs it has) and expect (what a pack is
+	// held to), and never import each other: judge holds no key, because it does not import home, and opens no
+	// connection (walls).
+	"cmd/assay/home":   {"capture", "cmd", "pack", "pack/keystore"},
+	"cmd/assay/expect": {"cmd", "pack", "pack/report", "trust", "trust/timestamp"},
+	"cmd/assay": {"capture", "cmd", "cmd/assay/expect", "cmd/assay/home", "conformance", "internal/durable",
+		"ledger/client", "pack", "pack/jcs", "pack/keystore", "pack/report", "pack/schema", "trust"},
 
 	// The log and its servers.
 	"ledger":        {"internal/durable", "pack", "trust", "trust/tiles", "trust/timestamp"},
@@ -52,7 +58,7 @@ var layout = map[string][]string{
 	"conformance": {"pack/jcs"},
 
 	// What the two programs share, and what runs them in tests.
-	"cmd":         {},
+	"cmd":         {"pack/jcs"},
 	"cmd/cmdtest": {},
 
 	"internal/durable": {},
@@ -65,10 +71,13 @@ var walls = map[string][]string{
 	"github.com/transparency-dev/tessera": {"ledger", "ledger/api", "cmd/ledger"},
 	"github.com/labstack/echo/v4":         {"ledger/api", "cmd/ledger"},
 	"modernc.org/sqlite":                  {"witness", "cmd/ledger"},
-	"github.com/spf13/cobra":              {"cmd", "cmd/assay", "cmd/ledger"},
-	"filippo.io/age":                      {"pack/keystore", "cmd/assay"},
-	"net/http": {"ledger", "ledger/api", "ledger/client", "ledger/tsa", "witness",
-		"cmd/assay", "cmd/ledger"},
+	"github.com/spf13/cobra":              {"cmd", "pack/report", "cmd/assay/home", "cmd/assay/expect", "cmd/assay", "cmd/ledger"},
+	"filippo.io/age":                      {"pack/keystore", "cmd/assay/home", "cmd/assay"},
+	"net/http":                            {"ledger", "ledger/api", "ledger/client", "ledger/tsa", "witness", "cmd/assay", "cmd/ledger"},
+
+	// Of our own: who knows keys, and who speaks to a ledger.
+	module + "/pack/keystore": {"cmd/assay/home", "cmd/assay"},
+	module + "/ledger/client": {"cmd/assay"},
 }
 
 type listedPackage struct {

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/ledger/client"
 	"github.com/Haserjian/assay-ledger/pack"
@@ -26,7 +27,7 @@ import (
 
 func anchorCmd(s cmd.Streams) *cobra.Command {
 	var o struct {
-		anchorFlags
+		expect.AnchorFlags
 		ledger, output, repo, workflow, commit string
 		timeout                                time.Duration
 	}
@@ -49,7 +50,7 @@ answer.`,
 			switch {
 			case o.ledger == "":
 				return cmd.BadInput("name the ledger with --ledger URL", "there is no ledger to send it to")
-			case o.policy == "":
+			case o.Policy == "":
 				return cmd.BadInput("the ledger's operator publishes it; check it, then pass --policy FILE", "a proof can only be checked under a policy")
 			case o.output != "" && len(args) > 1:
 				return cmd.BadInput("", "--output is for one pack, not %d", len(args))
@@ -60,14 +61,14 @@ answer.`,
 			if err != nil {
 				return cmd.BadInput("name it with --source-repo OWNER/NAME", "%w", err)
 			}
-			options, err := o.options()
+			options, err := o.Options()
 			if err != nil {
 				return err
 			}
 			if o.output != "" {
-				if parent, err := folderOf(o.output); err != nil {
+				if parent, err := cmd.FolderOf(o.output); err != nil {
 					return err
-				} else if within(args[0], parent) {
+				} else if cmd.Within(args[0], parent) {
 					return cmd.BadInput("without --output the proof goes where verifiers look for it", "--output %s is inside the pack", o.output)
 				}
 			}
@@ -79,7 +80,7 @@ answer.`,
 			return a.all(ctx, c, args)
 		},
 	}
-	o.add(c)
+	o.Add(c)
 	c.Flags().StringVar(&o.ledger, "ledger", "", "`URL` of the ledger (required)")
 	c.Flags().StringVarP(&o.output, "output", "o", "", "write the proof to `FILE` instead of into the pack")
 	c.Flags().StringVar(&o.repo, "source-repo", "", "`OWNER/NAME` that a pack without a CI binding comes from: your word, logged as such")
@@ -150,7 +151,7 @@ type prepared struct {
 
 func (a *anchoring) prepare(dir string) (p prepared, err error) {
 	// What does not verify is not sent: a public log is for ever.
-	before, err := verifyDir(dir, pack.Options{Now: time.Now()})
+	before, err := expect.VerifyDir(dir, pack.Options{Now: time.Now()})
 	if err != nil {
 		return p, err
 	}
@@ -162,14 +163,14 @@ func (a *anchoring) prepare(dir string) (p prepared, err error) {
 			"%s names where it comes from in its signed CI binding: %s", before.Manifest.PackID, bound.Repo)
 	}
 	p = prepared{dir: dir, id: before.Manifest.PackID}
-	if p.manifest, err = cmd.ReadFile(filepath.Join(dir, manifestName), maxManifest); err != nil {
+	if p.manifest, err = cmd.ReadFile(filepath.Join(dir, expect.ManifestName), expect.MaxManifest); err != nil {
 		return p, err
 	}
 	folder := filepath.Dir(a.proofPath(dir))
 	if _, err := os.Lstat(folder); errors.Is(err, fs.ErrNotExist) {
 		folder = dir
 	}
-	if err := writable(folder); err != nil {
+	if err := cmd.Writable(folder); err != nil {
 		return p, fmt.Errorf("a proof could not be kept, so nothing is sent: %w", err)
 	}
 	if info, err := os.Lstat(a.output); a.output != "" && err == nil && !info.Mode().IsRegular() {
@@ -203,7 +204,7 @@ func (a *anchoring) one(ctx context.Context, p prepared) error {
 	o := a.options
 	o.Proof, o.Now = proof, time.Now()
 	// All of it again: the ledger was slow, and the proof goes into the pack that is there now.
-	after, err := verifyDir(p.dir, o)
+	after, err := expect.VerifyDir(p.dir, o)
 	if err != nil {
 		return a.accuse(p.dir, &client.BadProof{What: "proof", Answer: proof, Err: err})
 	}
@@ -248,7 +249,7 @@ func (a *anchoring) whyNot(ctx context.Context, err error) error {
 }
 
 func (a *anchoring) refuse(dir string, r *pack.Result) error {
-	return cmd.Judged(cmd.ExitTampered, printResult(a.s.Out, dir, r))
+	return cmd.Judged(cmd.ExitTampered, report.PrintResult(a.s.Out, dir, r))
 }
 
 // keep writes the proof. Verify has just refused an _unsigned that is a link out of the pack, and

@@ -2,7 +2,12 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"fmt"
 	"io"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,7 +20,9 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/timestamp"
 	"github.com/Haserjian/assay-ledger/trust/trusttest"
 )
 
@@ -117,6 +124,27 @@ func (w *world) proof(r *http.Request) *trust.Proof {
 	return p
 }
 
+// agedPack writes an anchored pack whose last receipt is of the time aged, and whose entry was stamped at genTime;
+// authority nil: it has no token.
+func (w *world) agedPack(dir string, authority *timestamp.Authority, genTime time.Time) {
+	w.t.Helper()
+	stamp := aged.Format(pack.TimeForm)
+	receipt := mustDo(jcs.Parse(fmt.Appendf(nil, `{"receipt_id":"r_1","type":"model_call","timestamp":%q,"schema_version":"3.0","seq":0}`, stamp), jcs.Limits{}))(w.t)
+	built := mustDo(pack.Build(pack.Spec{RunID: dir, Now: aged, Receipts: []jcs.Value{receipt}, Signer: agedSigner{ed25519.NewKeyFromSeed(make([]byte, 32))}}))(w.t)
+	if err := built.WriteDir(dir); err != nil {
+		w.t.Fatal(err)
+	}
+	var token []byte
+	if authority != nil {
+		request := mustDo(timestamp.Request(built.Manifest.Digest(), big.NewInt(7)))(w.t)
+		token = mustDo(timestamp.ParseResponse(authority.Respond(request, genTime)))(w.t)
+	}
+	e := mustDo(pack.NewEntry(built.Manifest, pack.Source{}, genTime, token))(w.t)
+	p := w.log.Prove(w.log.Append(e.Leaf()), w.witness)
+	p.Extra = e.Leaf()
+	w.write(filepath.Join(dir, proofPath), p.Marshal())
+}
+
 const proofPath = "_unsigned/anchor.tlog-proof"
 
 func TestAnchorKeepsAProofThatVerifiesOffline(t *testing.T) {
@@ -213,6 +241,16 @@ func TestALedgerThatLiesOrFailsLeavesNothingInThePack(t *testing.T) {
 		if _, err := os.Lstat(filepath.Join("a", proofPath)); err == nil {
 			t.Fatalf("%s: a proof was stored", test.name)
 		}
+	}
+}
+
+func (w *world) write(path string, text []byte) {
+	w.t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		w.t.Fatal(err)
 	}
 }
 
@@ -432,6 +470,45 @@ func TestALedgerThatDoesNotAnswerIsUnavailable(t *testing.T) {
 	closed.Close()
 	if code, _, talk := w.assay("anchor", "a", "--ledger", closed.URL, "--policy", "policy", "--timeout", "50ms"); code != 4 {
 		t.Errorf("unreachable: exit %d, %q", code, talk)
+	}
+}
+
+// timestamped logs the manifest of a pack with a token of an authority of its own, and keeps the proof.
+func (w *world) timestamped(dir string) {
+	w.t.Helper()
+	now := time.Now() // after the receipts
+	authority, err := timestamp.NewAuthority(nil, now)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(authority.RootPEM())
+	client := timestamp.Client{URL: "tsa", Options: timestamp.Options{Roots: roots}, Now: func() time.Time { return now },
+		Post: func(_ context.Context, _ string, request []byte) ([]byte, error) {
+			return authority.Respond(request, now), nil
+		}}
+	text, err := os.ReadFile(filepath.Join(dir, "pack_manifest.json"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	m, findings := pack.VerifyManifest(text)
+	if len(findings) > 0 {
+		w.t.Fatal(findings)
+	}
+	token, err := client.Timestamp(w.t.Context(), m.Digest())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	entry, err := pack.NewEntry(m, pack.Source{}, now, token.DER)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	proof := w.log.Prove(w.log.Append(entry.Leaf()), w.witness)
+	proof.Extra = entry.Leaf()
+	for path, data := range map[string][]byte{filepath.Join(dir, proofPath): proof.Marshal(), "roots.pem": authority.RootPEM()} {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			w.t.Fatal(err)
+		}
 	}
 }
 

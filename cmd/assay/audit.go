@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -39,7 +40,7 @@ func auditCmd(s cmd.Streams) *cobra.Command {
 
 // bundling is one run of audit bundle.
 type bundling struct {
-	expectFlags
+	expect.Flags
 	s      cmd.Streams
 	output string
 	json   bool
@@ -62,14 +63,14 @@ tool knows go in, and a --proof.`,
   assay audit bundle ./pack --lock assay.lock --policy policy --tsa-roots roots.pem -o evidence.tar.gz`,
 		Args: cmd.Args(cobra.ExactArgs(1), "one pack directory"),
 		RunE: func(c *cobra.Command, args []string) error {
-			o, err := f.options(c)
+			o, err := f.Options(c)
 			if err != nil {
 				return err
 			}
 			return f.bundle(args[0], o)
 		},
 	}
-	f.add(c)
+	f.Add(c)
 	c.Flags().StringVarP(&f.output, "output", "o", "", "the `FILE` to write (default: audit_bundle_ID.tar.gz)")
 	c.Flags().BoolVar(&f.json, "json", false, "one JSON object on stdout")
 	return c
@@ -84,22 +85,22 @@ const maxUnsigned = 64 << 20
 // bundle verifies the pack where it is, copies it to a place that is ours alone, verifies the copy and
 // bundles that: what is in the bundle is what was judged, whoever writes to the pack meanwhile.
 func (f *bundling) bundle(dir string, o pack.Options) (err error) {
-	r, err := verifyDir(dir, o)
+	r, err := expect.VerifyDir(dir, o)
 	if err != nil {
 		return err
 	}
 	if r.ExitCode() == cmd.ExitTampered {
 		fmt.Fprintf(f.s.Err, "no bundle was written: nobody should rely on this pack\n")
-		return cmd.Judged(r.ExitCode(), f.show(f.report(dir, r, o), nil))
+		return cmd.Judged(r.ExitCode(), f.show(f.Report(dir, r, o), nil))
 	}
 	name := "audit_bundle_" + fileName(r.Manifest.PackID)
 	output := f.output
 	if output == "" {
 		output = name + ".tar.gz"
 	}
-	if parent, err := folderOf(output); err != nil {
+	if parent, err := cmd.FolderOf(output); err != nil {
 		return err
-	} else if within(dir, parent) {
+	} else if cmd.Within(dir, parent) {
 		return cmd.BadInput("name a file elsewhere with -o FILE", "%s is inside the pack", output)
 	}
 	if _, err := os.Lstat(output); err == nil {
@@ -114,14 +115,14 @@ func (f *bundling) bundle(dir string, o pack.Options) (err error) {
 	if err := copyPack(dir, copied); err != nil {
 		return err
 	}
-	again, err := verifyDir(copied, o)
+	again, err := expect.VerifyDir(copied, o)
 	if err != nil {
 		return err
 	}
 	if again.ExitCode() != r.ExitCode() || again.Manifest.Digest() != r.Manifest.Digest() {
 		return &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("%s changed while it was bundled", dir)}
 	}
-	pages, err := bundlePages(f.report("pack", again, o))
+	pages, err := bundlePages(f.Report("pack", again, o))
 	if err != nil {
 		return err
 	}
@@ -136,7 +137,7 @@ func (f *bundling) bundle(dir string, o pack.Options) (err error) {
 	if err := durable.Link(path, output); err != nil {
 		return err
 	}
-	return cmd.Judged(again.ExitCode(), f.show(f.report(dir, r, o), []string{output, digest}))
+	return cmd.Judged(again.ExitCode(), f.show(f.Report(dir, r, o), []string{output, digest}))
 }
 
 // show prints the judgement, and the bundle's path and SHA-256 if there is one.
@@ -144,11 +145,11 @@ func (f *bundling) show(r *report.Report, bundle []string) error {
 	if f.json {
 		v := r.JSON("audit bundle")
 		if bundle != nil {
-			v.Members = append(v.Members, jcs.M("bundle", jcsText(bundle[0])), jcs.M("bundle_sha256", jcs.Str(bundle[1])))
+			v.Members = append(v.Members, jcs.M("bundle", jcs.Loose(bundle[0])), jcs.M("bundle_sha256", jcs.Str(bundle[1])))
 		}
-		return printJSON(f.s.Out, v)
+		return cmd.PrintJSON(f.s.Out, v)
 	}
-	if err := printReport(f.s.Out, r); err != nil || bundle == nil {
+	if err := report.Print(f.s.Out, r); err != nil || bundle == nil {
 		return err
 	}
 	_, err := fmt.Fprintf(f.s.Out, "bundle     %s\nsha256     %s\n", cmd.Safe(bundle[0]), bundle[1])

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/report"
 )
@@ -30,7 +31,7 @@ func TestADemoThatShowsSomethingElseFails(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return d.act("only", dir, dir, expect{pack.Pass, pack.Pass, cmd.ExitPass}) // it has no claims
+			return d.act("only", dir, dir, promise{pack.Pass, pack.Pass, cmd.ExitPass}) // it has no claims
 		})
 		var args []string
 		if asJSON {
@@ -76,7 +77,7 @@ func TestInstructionsWithoutThisToolTellGoodFromTampered(t *testing.T) {
 	if code := cmd.Run(t.Context(), demoChallengeCmd(s), []string{"-o", dir}, s); code != 0 {
 		t.Fatalf("exit %d\n%s", code, &out)
 	}
-	r, err := verifyDir(filepath.Join(dir, "good"), pack.Options{Now: time.Now()})
+	r, err := expect.VerifyDir(filepath.Join(dir, "good"), pack.Options{Now: time.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}

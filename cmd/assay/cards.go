@@ -14,9 +14,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/report"
 )
 
 func cardsCmd(s cmd.Streams) *cobra.Command {
@@ -67,7 +69,7 @@ func cardsShowCmd(s cmd.Streams) *cobra.Command {
 		Example: "  assay cards show no_breakglass\n  assay cards show approved_models.json --json",
 		Args:    cmd.Args(cobra.ExactArgs(1), "one built-in id or card file"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			cards, err := findCards(args)
+			cards, err := expect.FindCards(args)
 			if err != nil {
 				return err
 			}
@@ -172,7 +174,7 @@ anything. 'assay cards test' runs the fixtures.`,
 			for _, path := range args {
 				var card pack.Card
 				var problems []string
-				object := jcs.Obj(jcs.M("path", jcsText(path)))
+				object := jcs.Obj(jcs.M("path", jcs.Loose(path)))
 				text, err := cmd.ReadFile(path, 1<<20)
 				if err == nil {
 					card, err = pack.ParseCard(text)
@@ -187,7 +189,7 @@ anything. 'assay cards test' runs the fixtures.`,
 				said := jcs.Arr()
 				for _, p := range problems {
 					fmt.Fprintf(w, "problem    %s: %s\n", cmd.Safe(path), cmd.Safe(p))
-					said.Items = append(said.Items, jcsText(p))
+					said.Items = append(said.Items, jcs.Loose(p))
 					code = cmd.ExitBadInput
 				}
 				if len(problems) == 0 {
@@ -220,7 +222,7 @@ is not intact, 1 if a critical claim fails on it.`,
 		Example: "  assay cards test approved_models.json\n  assay cards test no_breakglass --pack ./pack",
 		Args:    cmd.Args(cobra.ExactArgs(1), "one built-in id or card file"),
 		RunE: func(c *cobra.Command, args []string) error {
-			cards, err := findCards(args)
+			cards, err := expect.FindCards(args)
 			if err != nil {
 				return err
 			}
@@ -232,10 +234,10 @@ is not intact, 1 if a critical claim fails on it.`,
 				t.fixture(r)
 			}
 			for _, dir := range o.packs {
-				r, err := verifyDir(dir, pack.Options{Ask: cards, Cards: cards, Now: time.Now()})
+				r, err := expect.VerifyDir(dir, pack.Options{Ask: cards, Cards: cards, Now: time.Now()})
 				if err != nil {
 					err := s.Tell(c, err)
-					t.add(&t.packs, err.Code, jcs.M("path", jcsText(dir)), jcs.M("error", jcsText(err.Error())))
+					t.add(&t.packs, err.Code, jcs.M("path", jcs.Loose(dir)), jcs.M("error", jcs.Loose(err.Error())))
 					continue
 				}
 				t.pack(dir, r)
@@ -277,7 +279,7 @@ func (t *cardTest) fixture(r pack.FixtureResult) {
 	fmt.Fprintf(&t.text, "fixture    %s, to %s: %s\n", cmd.Safe(r.Name), should, word)
 	if r.Err != nil {
 		code = cmd.ExitBadInput
-		members = append(members, jcs.M("error", jcsText(r.Err.Error())))
+		members = append(members, jcs.M("error", jcs.Loose(r.Err.Error())))
 		fmt.Fprintf(&t.text, "           %s\n", cmd.Safe(r.Err.Error()))
 	}
 	wrong := jcs.Arr()
@@ -289,7 +291,7 @@ func (t *cardTest) fixture(r pack.FixtureResult) {
 			}
 		}
 	}
-	t.add(&t.fixtures, code, append(members, jcs.M("wrong", wrong), jcs.M("claim_results", claimObjects(r.Results)))...)
+	t.add(&t.fixtures, code, append(members, jcs.M("wrong", wrong), jcs.M("claim_results", report.ClaimObjects(r.Results)))...)
 }
 
 func (t *cardTest) claim(c pack.ClaimResult) {
@@ -318,26 +320,8 @@ func (t *cardTest) pack(dir string, r *pack.Result) {
 	for _, f := range findings {
 		fmt.Fprintf(&t.text, "  finding  %s\n", cmd.Safe(f.String()))
 	}
-	t.add(&t.packs, code, jcs.M("path", jcsText(dir)), jcs.M("integrity", jcs.Str(string(r.Integrity))), jcs.M("claims", jcs.Str(string(claims))),
-		jcs.M("claim_results", claimObjects(r.Asked)), jcs.M("findings", findingsArray(findings)))
-}
-
-func claimObjects(results []pack.ClaimResult) jcs.Value {
-	list := jcs.Arr()
-	for _, c := range results {
-		ids := jcs.Arr()
-		for _, id := range c.Evidence {
-			ids.Items = append(ids.Items, jcsText(id))
-		}
-		list.Items = append(list.Items, jcs.Obj(
-			jcs.M("claim_id", jcs.Str(c.ClaimID)),
-			jcs.M("passed", jcs.Boolean(c.Passed)),
-			jcs.M("expected", jcs.Str(c.Expected)),
-			jcs.M("actual", jcs.Str(c.Actual)),
-			jcs.M("severity", jcs.Str(c.Severity)),
-			jcs.M("evidence_receipt_ids", ids)))
-	}
-	return list
+	t.add(&t.packs, code, jcs.M("path", jcs.Loose(dir)), jcs.M("integrity", jcs.Str(string(r.Integrity))), jcs.M("claims", jcs.Str(string(claims))),
+		jcs.M("claim_results", report.ClaimObjects(r.Asked)), jcs.M("findings", report.FindingsArray(findings)))
 }
 
 func cardsPredicatesCmd(s cmd.Streams) *cobra.Command {
@@ -382,41 +366,10 @@ func printCards(s cmd.Streams, command string, code int, members ...jcs.Member) 
 	if status == "" {
 		status = "failed"
 	}
-	return cmd.Judged(code, printJSON(s.Out, answer("cards "+command, status, code, members...)))
+	return cmd.Judged(code, cmd.PrintJSON(s.Out, cmd.Answer("cards "+command, status, code, members...)))
 }
 
 func printText(s cmd.Streams, w *strings.Builder, code int) error {
 	_, err := io.WriteString(s.Out, w.String())
 	return cmd.Judged(code, err)
-}
-
-// findCards resolves each name: a built-in id first, so that no file can shadow one, then a file.
-func findCards(names []string) ([]pack.Card, error) {
-	var cards []pack.Card
-	builtin := pack.BuiltinCards()
-next:
-	for _, name := range names {
-		for _, card := range builtin {
-			if card.ID == name {
-				cards = append(cards, card)
-				continue next
-			}
-		}
-		text, err := cmd.ReadFile(name, 1<<20)
-		if errors.Is(err, fs.ErrNotExist) {
-			ids := make([]string, len(builtin))
-			for i, card := range builtin {
-				ids[i] = card.ID
-			}
-			return nil, cmd.BadInput("built in are "+strings.Join(ids, ", "), "no card %q, built in or as a file", name)
-		} else if err != nil {
-			return nil, err
-		}
-		card, err := pack.ParseCard(text)
-		if err != nil {
-			return nil, cmd.BadInput("'assay cards new' writes one to start from", "card %s: %v", name, err)
-		}
-		cards = append(cards, card)
-	}
-	return cards, nil
 }

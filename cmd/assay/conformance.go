@@ -20,22 +20,23 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/conformance"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
-func conformanceCmd(s cmd.Streams) *cobra.Command {
+func conformanceCmd(s cmd.Streams, program func(context.Context, []string, cmd.Streams) int) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "conformance",
 		Short: "Run a verifier over the corpus of packs that all must judge alike",
 		Example: `  assay conformance run conformance/corpus
   assay conformance run conformance/corpus --command 'python verify.py {pack}'`,
 	}
-	c.AddCommand(cmd.Judges(conformanceRunCmd(s), cmd.ExitHonestFail))
+	c.AddCommand(cmd.Judges(conformanceRunCmd(s, program), cmd.ExitHonestFail))
 	return c
 }
 
-func conformanceRunCmd(s cmd.Streams) *cobra.Command {
+func conformanceRunCmd(s cmd.Streams, program func(context.Context, []string, cmd.Streams) int) *cobra.Command {
 	var o struct {
 		command, filter              string
 		json, extensions, strictJSON bool
@@ -70,7 +71,7 @@ Exit 0: all agree. Exit 1: some differ. Exit 3: the corpus is bad.`,
 			} else if err != nil {
 				return cmd.BadInput("", "bad corpus: %v", err)
 			}
-			options := conformance.Options{Judge: ourselves, Extensions: true}
+			options := conformance.Options{Judge: ourselves(program), Extensions: true}
 			if o.command != "" {
 				words := strings.Fields(o.command)
 				if len(words) == 0 {
@@ -104,26 +105,28 @@ Exit 0: all agree. Exit 1: some differ. Exit 3: the corpus is bad.`,
 	return c
 }
 
-// ourselves judges as the command line would, in text and in JSON.
-func ourselves(ctx context.Context, pack string, args []string) (conformance.Answer, error) {
-	ask := func(more ...string) (int, []byte) {
-		var out bytes.Buffer
-		world := cmd.Streams{In: strings.NewReader(""), Out: &out, Err: io.Discard, Env: func(string) string { return "" }}
-		return run(ctx, slices.Concat([]string{"verify-pack", pack}, args, more), world), out.Bytes()
-	}
-	code, text := ask()
-	jsonCode, object := ask("--json")
-	answer := conformance.Answer{Exit: code, Output: object}
-	if code != jsonCode {
-		return answer, fmt.Errorf("exit %d in text, %d with --json", code, jsonCode)
-	}
-	for _, output := range [][]byte{text, object} {
-		// A pack must not write on the terminal of who verifies it (threats.md P24).
-		if i := bytes.IndexFunc(output, isControl); i >= 0 {
-			return answer, fmt.Errorf("byte %d of the output is a control character", i)
+// ourselves judges as the command line of program would, in text and in JSON.
+func ourselves(program func(context.Context, []string, cmd.Streams) int) conformance.Judge {
+	return func(ctx context.Context, pack string, args []string) (conformance.Answer, error) {
+		ask := func(more ...string) (int, []byte) {
+			var out bytes.Buffer
+			world := cmd.Streams{In: strings.NewReader(""), Out: &out, Err: io.Discard, Env: func(string) string { return "" }}
+			return program(ctx, slices.Concat([]string{"verify-pack", pack}, args, more), world), out.Bytes()
 		}
+		code, text := ask()
+		jsonCode, object := ask("--json")
+		answer := conformance.Answer{Exit: code, Output: object}
+		if code != jsonCode {
+			return answer, fmt.Errorf("exit %d in text, %d with --json", code, jsonCode)
+		}
+		for _, output := range [][]byte{text, object} {
+			// A pack must not write on the terminal of who verifies it (threats.md P24).
+			if i := bytes.IndexFunc(output, isControl); i >= 0 {
+				return answer, fmt.Errorf("byte %d of the output is a control character", i)
+			}
+		}
+		return answer, nil
 	}
-	return answer, nil
 }
 
 func isControl(r rune) bool { return r < 0x20 && r != '\n' || r >= 0x7f && r < 0xa0 }
@@ -152,15 +155,15 @@ func foreign(words []string, timeout time.Duration) conformance.Judge {
 			argv = append(argv, args...)
 		}
 		program := exec.CommandContext(ctx, argv[0], argv[1:]...)
-		program.Env = withoutKeys(os.Environ())
+		program.Env = home.WithoutKeys(os.Environ())
 		var out limited
 		program.Stdout, program.WaitDelay = &out, time.Second
 		// A group of its own, so that what the program started ends with it, in time or not.
-		ownGroup(program)
-		program.Cancel = func() error { return endGroup(program.Process) }
+		cmd.OwnGroup(program)
+		program.Cancel = func() error { return cmd.EndGroup(program.Process) }
 		err := program.Run()
 		if program.Process != nil {
-			_ = endGroup(program.Process) // mostly there is nobody left; an orphan keeps its group's number
+			_ = cmd.EndGroup(program.Process) // mostly there is nobody left; an orphan keeps its group's number
 		}
 		answer := conformance.Answer{Exit: program.ProcessState.ExitCode(), Output: out.kept}
 		var exited *exec.ExitError
@@ -236,7 +239,7 @@ func outcomeJSON(out io.Writer, dir, command string, outcomes []conformance.Outc
 	words := func(list []string) jcs.Value {
 		v := jcs.Arr()
 		for _, s := range list {
-			v.Items = append(v.Items, jcsText(s))
+			v.Items = append(v.Items, jcs.Loose(s))
 		}
 		return v
 	}
@@ -251,13 +254,13 @@ func outcomeJSON(out io.Writer, dir, command string, outcomes []conformance.Outc
 			c.Members = append(c.Members, jcs.M("exit", jcs.Int(int64(o.Answer.Exit))), jcs.M("codes", words(o.Codes)))
 		}
 		if o.Problem != "" {
-			c.Members = append(c.Members, jcs.M("problem", jcsText(o.Problem)))
+			c.Members = append(c.Members, jcs.M("problem", jcs.Loose(o.Problem)))
 		}
 		cases.Items = append(cases.Items, c)
 	}
-	return printJSON(out, answer("conformance run", status, code,
-		jcs.M("corpus", jcsText(dir)),
-		jcs.M("verifier", jcsText(command)),
+	return cmd.PrintJSON(out, cmd.Answer("conformance run", status, code,
+		jcs.M("corpus", jcs.Loose(dir)),
+		jcs.M("verifier", jcs.Loose(command)),
 		jcs.M("agree", jcs.Int(counts[conformance.Agrees])),
 		jcs.M("differ", jcs.Int(counts[conformance.Disagrees])),
 		jcs.M("go_test", jcs.Int(counts[conformance.Carried])),

@@ -25,7 +25,7 @@ func TestEveryCaseOfTheCorpusIsJudgedAsItSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	outcomes, err := corpus.Run(t.Context(), conformance.Options{Judge: ourselves, Extensions: true})
+	outcomes, err := corpus.Run(t.Context(), conformance.Options{Judge: ourselves(run), Extensions: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/capture"
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -111,7 +112,7 @@ func (d *demo) end(c *cobra.Command) error {
 		status, code = "failed", cmd.ExitInternal
 	}
 	if d.json { // one object only; the reason is in it
-		return cmd.Judged(code, printJSON(d.out, answer(c.Name(), status, code, append(d.members, jcs.M("acts", d.acts))...)))
+		return cmd.Judged(code, cmd.PrintJSON(d.out, cmd.Answer(c.Name(), status, code, append(d.members, jcs.M("acts", d.acts))...)))
 	}
 	if code == cmd.ExitPass {
 		return nil
@@ -167,25 +168,25 @@ func (d *demo) pack(name string, run recorded, cards []pack.Card) (string, error
 	return dir, built.WriteDir(dir)
 }
 
-// expect is what an act must show.
-type expect struct {
+// promise is what an act must show.
+type promise struct {
 	integrity, claims pack.Verdict
 	exit              int
 }
 
 // act verifies a pack as verify-pack --require-claim-pass does, shows the verdict and compares it with
 // what was promised. shown is the path that a reader may type.
-func (d *demo) act(name, shown, dir string, want expect) error {
-	r, err := verifyDir(dir, pack.Options{Now: time.Now(), RequireClaims: true})
+func (d *demo) act(name, shown, dir string, want promise) error {
+	r, err := expect.VerifyDir(dir, pack.Options{Now: time.Now(), RequireClaims: true})
 	if err != nil {
 		return err
 	}
-	got := expect{r.Integrity, r.Claims, r.ExitCode()}
+	got := promise{r.Integrity, r.Claims, r.ExitCode()}
 	if got != want {
 		d.failed = append(d.failed, fmt.Sprintf("%s shows %v, expected %v", name, got, want))
 	}
 	if d.json {
-		act := packObject(shown, r)
+		act := report.PackObject(shown, r)
 		act.Members = append([]jcs.Member{jcs.M("act", jcs.Str(name)), jcs.M("as_promised", jcs.Boolean(got == want)), jcs.M("exit_code", jcs.Int(int64(got.exit)))},
 			slices.DeleteFunc(act.Members, func(m jcs.Member) bool { return m.Name == "exit_code" })...)
 		d.acts.Items = append(d.acts.Items, act)
@@ -194,7 +195,7 @@ func (d *demo) act(name, shown, dir string, want expect) error {
 	if err := d.say("$ assay verify-pack %s --require-claim-pass\n", cmd.Safe(shown)); err != nil {
 		return err
 	}
-	if err := printResult(d.out, shown, r); err != nil {
+	if err := report.PrintResult(d.out, shown, r); err != nil {
 		return err
 	}
 	return d.say("\n")
@@ -246,7 +247,7 @@ and time ran forwards.
 `); err != nil {
 		return err
 	}
-	if err := d.act("A", "A", a, expect{pack.Pass, pack.Pass, cmd.ExitPass}); err != nil {
+	if err := d.act("A", "A", a, promise{pack.Pass, pack.Pass, cmd.ExitPass}); err != nil {
 		return err
 	}
 	if err := d.say(`Pack B holds the same receipts and declares one check more: at least 100 of them.
@@ -254,7 +255,7 @@ and time ran forwards.
 `); err != nil {
 		return err
 	}
-	if err := d.act("B", "B", b, expect{pack.Pass, pack.Fail, cmd.ExitHonestFail}); err != nil {
+	if err := d.act("B", "B", b, promise{pack.Pass, pack.Fail, cmd.ExitHonestFail}); err != nil {
 		return err
 	}
 	return d.say(`Both packs are authentic. B also says, and its signer cannot take that back, that a check does not
@@ -296,7 +297,7 @@ Act 1, Monday: two calls to gpt-4, and the guardian was asked.
 `); err != nil {
 		return err
 	}
-	if err := d.act("monday", "monday", monday, expect{pack.Pass, pack.Pass, cmd.ExitPass}); err != nil {
+	if err := d.act("monday", "monday", monday, promise{pack.Pass, pack.Pass, cmd.ExitPass}); err != nil {
 		return err
 	}
 	if err := d.say(`Act 2, Tuesday: somebody switched to a cheaper model and left the guardian out. Same policy.
@@ -304,7 +305,7 @@ Act 1, Monday: two calls to gpt-4, and the guardian was asked.
 `); err != nil {
 		return err
 	}
-	if err := d.act("tuesday", "tuesday", tuesday, expect{pack.Pass, pack.Fail, cmd.ExitHonestFail}); err != nil {
+	if err := d.act("tuesday", "tuesday", tuesday, promise{pack.Pass, pack.Fail, cmd.ExitHonestFail}); err != nil {
 		return err
 	}
 	return d.say(`Nobody tampered with Tuesday's evidence, and it names what changed. A failed check in authentic
@@ -353,7 +354,7 @@ func (d *demo) challenge(output string) error {
 	}
 	receipts := files["good/receipt_pack.jsonl"]
 	files["tampered/receipt_pack.jsonl"] = bytes.Replace(receipts, []byte(`"gpt-4"`), []byte(`"gpt-5"`), 1)
-	r, err := verifyDir(good, pack.Options{Now: d.now})
+	r, err := expect.VerifyDir(good, pack.Options{Now: d.now})
 	if err != nil {
 		return err
 	}
@@ -363,7 +364,7 @@ func (d *demo) challenge(output string) error {
 	if err := replaceChallenge(output, files); err != nil {
 		return err
 	}
-	d.members = append(d.members, jcs.M("output", jcsText(output)))
+	d.members = append(d.members, jcs.M("output", jcs.Loose(output)))
 	if err := d.say(`Two packs of one run are in %s. In one of them a single character was changed after it
 was signed: a model's name, in the first receipt.
 
@@ -372,10 +373,10 @@ was signed: a model's name, in the first receipt.
 	}
 	for _, act := range []struct {
 		name string
-		want expect
+		want promise
 	}{
-		{"good", expect{pack.Pass, pack.Pass, cmd.ExitPass}},
-		{"tampered", expect{pack.Fail, pack.Skipped, cmd.ExitTampered}},
+		{"good", promise{pack.Pass, pack.Pass, cmd.ExitPass}},
+		{"tampered", promise{pack.Fail, pack.Skipped, cmd.ExitTampered}},
 	} {
 		path := filepath.Join(output, act.name)
 		if err := d.act(act.name, path, path, act.want); err != nil {

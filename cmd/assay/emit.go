@@ -13,6 +13,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/capture"
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/report"
@@ -151,11 +152,11 @@ func (e *emission) record(s cmd.Streams, drafts []capture.Draft) error {
 			drafts[i].Type, renamed = pack.BreakglassType, true
 		}
 	}
-	h, err := openHome(s)
+	h, err := home.Open(s)
 	if err != nil {
 		return err
 	}
-	store := h.receipts()
+	store := h.Receipts()
 	switch env := s.Env("ASSAY_SYNC"); env {
 	case "", "0", "1":
 		store.Sync = e.sync || env == "1"
@@ -164,7 +165,7 @@ func (e *emission) record(s cmd.Streams, drafts []capture.Draft) error {
 	}
 	receipts, err := store.EmitAll(e.trace, drafts)
 	if err != nil {
-		return storeError(h, err)
+		return home.StoreError(h, err)
 	}
 	if renamed {
 		fmt.Fprintf(s.Err, "note: breakglass is recorded as %s, which verifiers admit\n", pack.BreakglassType)
@@ -186,7 +187,7 @@ func (e *emission) tell(s cmd.Streams, receipts []jcs.Value) error {
 	var err error
 	switch {
 	case e.json:
-		err = printJSON(s.Out, answer("emit", "ok", cmd.ExitPass, jcs.M("trace_id", jcs.Str(e.trace)), jcs.M("receipt_ids", list)))
+		err = cmd.PrintJSON(s.Out, cmd.Answer("emit", "ok", cmd.ExitPass, jcs.M("trace_id", jcs.Str(e.trace)), jcs.M("receipt_ids", list)))
 	case e.ids:
 		_, err = io.WriteString(s.Out, lines.String())
 	default:
@@ -217,14 +218,6 @@ func noteLeftOut(s cmd.Streams, drafts []capture.Draft) {
 			fmt.Fprintf(s.Err, "note: packs leave out a member named %s\n", name)
 		}
 	}
-}
-
-// storeError adds the next step where there is one.
-func storeError(h home, err error) error {
-	if errors.Is(err, capture.ErrUnnumbered) {
-		return cmd.BadInput("number them with 'python -m assay.store_seq_migration "+string(h)+"', or set ASSAY_HOME to another directory", "%w", err)
-	}
-	return err
 }
 
 // readInput reads stdin for -, a file for @FILE, else the text is what was given. Of more than limit

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/report"
@@ -15,7 +16,7 @@ import (
 
 func explainCmd(s cmd.Streams) *cobra.Command {
 	var o struct {
-		expectFlags
+		expect.Flags
 		format, output string
 		json           bool
 	}
@@ -37,18 +38,18 @@ is narrowed only by evidence that was verified just now.`,
 			if o.format != "text" && o.format != "md" && o.format != "json" || o.json && o.format != "json" {
 				return cmd.BadInput("the formats are text, md and json", "--format %q is none of them, or not what --json says", o.format)
 			}
-			options, err := o.options(c)
+			options, err := o.Options(c)
 			if err != nil {
 				return err
 			}
-			if err := o.mayWrite(c, args, "output"); err != nil {
+			if err := o.MayWrite(c, args, "output"); err != nil {
 				return err
 			}
-			r, err := verifyDir(args[0], options)
+			r, err := expect.VerifyDir(args[0], options)
 			if err != nil {
 				return err
 			}
-			text, err := explanation(o.report(args[0], r, options), o.format)
+			text, err := explanation(o.Report(args[0], r, options), o.format)
 			if err != nil {
 				return err
 			}
@@ -60,7 +61,7 @@ is narrowed only by evidence that was verified just now.`,
 			return cmd.Judged(r.ExitCode(), err)
 		},
 	}
-	o.add(c)
+	o.Add(c)
 	c.Flags().StringVarP(&o.format, "format", "f", "text", "`text, md or json`")
 	c.Flags().StringVarP(&o.output, "output", "o", "", "write it to `FILE`")
 	c.Flags().BoolVar(&o.json, "json", false, "the same as --format json")
@@ -76,7 +77,7 @@ func explanation(r *report.Report, format string) ([]byte, error) {
 		return cmd.SafeJSON(append(text, '\n')), err
 	}
 	w := new(strings.Builder)
-	channelLines(w, r)
+	report.ChannelLines(w, r)
 	for _, section := range r.Explain() {
 		fmt.Fprintf(w, "\n%s\n", section.Title)
 		for _, line := range section.Lines {

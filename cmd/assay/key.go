@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
@@ -53,7 +54,7 @@ func keyAnswer(s cmd.Streams, asJSON bool, command, text string, members ...jcs.
 		_, err := io.WriteString(s.Out, text)
 		return err
 	}
-	return printJSON(s.Out, answer("key "+command, "ok", cmd.ExitPass, members...))
+	return cmd.PrintJSON(s.Out, cmd.Answer("key "+command, "ok", cmd.ExitPass, members...))
 }
 
 func jsonFlag(c *cobra.Command, asJSON *bool) {
@@ -62,13 +63,13 @@ func jsonFlag(c *cobra.Command, asJSON *bool) {
 
 // keysOf opens the key store for a key command.
 func keysOf(s cmd.Streams) (*keystore.Store, error) {
-	h, err := openHome(s)
+	h, err := home.Open(s)
 	if err != nil {
 		return nil, err
 	}
 	cmd.HoldSecret()
 	noteUnchecked(s)
-	return openKeys(s, h), nil
+	return home.OpenKeys(s, h), nil
 }
 
 func noteUnchecked(s cmd.Streams) {
@@ -92,7 +93,7 @@ func keyError(store *keystore.Store, id string, err error) error {
 	case errors.Is(err, keystore.ErrPublicOnly):
 		return cmd.BadInput("import its other half: assay key import ID.pub.b64 --private ID.key.b64", "%w", err)
 	}
-	return lockedHint(err)
+	return home.LockedHint(err)
 }
 
 func keyGenerateCmd(s cmd.Streams) *cobra.Command {
@@ -164,7 +165,7 @@ func keyListCmd(s cmd.Streams) *cobra.Command {
 		}
 		keys, err := store.List()
 		if err != nil {
-			return lockedHint(err)
+			return home.LockedHint(err)
 		}
 		if len(keys) == 0 {
 			fmt.Fprintf(s.Err, "no key yet; 'assay key generate' makes one\n")
@@ -215,7 +216,7 @@ func keyMembers(store *keystore.Store, k keystore.Info) []jcs.Member {
 		if value == "" {
 			return null
 		}
-		return jcsText(value)
+		return jcs.Loose(value)
 	}
 	path := map[string]string{}
 	for _, p := range store.Paths(k.ID) {
@@ -236,13 +237,13 @@ func keyMembers(store *keystore.Store, k keystore.Info) []jcs.Member {
 	if k.Revoked != nil {
 		m = append(m, revocationMembers(*k.Revoked)...)
 	} else if k.Err != nil {
-		m = append(m, jcs.M("error", jcsText(k.Err.Error())))
+		m = append(m, jcs.M("error", jcs.Loose(k.Err.Error())))
 	}
 	return m
 }
 
 func revocationMembers(r keystore.Revocation) []jcs.Member {
-	return []jcs.Member{jcs.M("revoked_at", jcs.Str(revokedOn(r))), jcs.M("reason", jcsText(r.Reason))}
+	return []jcs.Member{jcs.M("revoked_at", jcs.Str(revokedOn(r))), jcs.M("reason", jcs.Loose(r.Reason))}
 }
 
 func keyInfoCmd(s cmd.Streams) *cobra.Command {
@@ -260,9 +261,9 @@ func keyInfoCmd(s cmd.Streams) *cobra.Command {
 		}
 		id, err := store.Active()
 		if err != nil {
-			return lockedHint(err)
+			return home.LockedHint(err)
 		}
-		if source, err := onlyOne(s, envKey, envKeyFile, envSigner, envID); err != nil || source != "" {
+		if source, err := home.OnlyOne(s, home.EnvKey, home.EnvKeyFile, home.EnvSigner, home.EnvID); err != nil || source != "" {
 			fmt.Fprintf(s.Err, "note: the environment names another key (%s): packs are signed with that one\n", first(source, "several ways"))
 		}
 		if len(args) == 1 {
@@ -275,7 +276,7 @@ func keyInfoCmd(s cmd.Streams) *cobra.Command {
 			return err
 		}
 		if k.Err != nil && k.Revoked == nil {
-			return lockedHint(fmt.Errorf("key %s: %w", id, k.Err))
+			return home.LockedHint(fmt.Errorf("key %s: %w", id, k.Err))
 		}
 		var text strings.Builder
 		fmt.Fprintf(&text, "id          %s\nalgorithm   ed25519\npublic key  %x\nfingerprint %s\nkept        %s\nactive      %v\n",

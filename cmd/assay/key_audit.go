@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
@@ -44,7 +44,7 @@ Encrypted keys are not opened.`,
 			code = cmd.ExitHonestFail
 		}
 		if asJSON {
-			err = printJSON(s.Out, auditObject(store, a, code))
+			err = cmd.PrintJSON(s.Out, auditObject(store, a, code))
 		} else {
 			_, err = fmt.Fprint(s.Out, auditText(a))
 		}
@@ -99,10 +99,10 @@ func auditObject(store *keystore.Store, a *keystore.Audited, code int) jcs.Value
 			jcs.M("fingerprint", jcs.Str(r.Fingerprint)), jcs.M("signer_id", jcs.Str(r.SignerID))}, revocationMembers(r)...)...))
 	}
 	for _, f := range a.Findings {
-		findings.Items = append(findings.Items, jcs.Obj(jcs.M("code", jcs.Str(f.Code)), jcs.M("name", jcsText(f.Name)),
-			jcs.M("serious", jcs.Boolean(f.Serious)), jcs.M("message", jcsText(f.Text))))
+		findings.Items = append(findings.Items, jcs.Obj(jcs.M("code", jcs.Str(f.Code)), jcs.M("name", jcs.Loose(f.Name)),
+			jcs.M("serious", jcs.Boolean(f.Serious)), jcs.M("message", jcs.Loose(f.Text))))
 	}
-	return answer("key audit", status, code,
+	return cmd.Answer("key audit", status, code,
 		jcs.M("active_signer", jcs.Str(a.Active)), jcs.M("permissions_checked", jcs.Boolean(keystore.PermissionsChecked)),
 		jcs.M("signers", keys), jcs.M("rotations", rotations), jcs.M("revocations", revocations), jcs.M("findings", findings))
 }
@@ -116,14 +116,14 @@ func ciSteps(provider, id, fingerprint, lock string) (commands []string, job str
 	commands = []string{"assay key export " + id + " --private"}
 	switch provider {
 	case "github":
-		commands = append(commands, "gh secret set "+envKey+" < "+secret)
-		job = "env:\n  " + envKey + ": ${{ secrets." + envKey + " }}\n  " + envID + ": " + id + "\n"
+		commands = append(commands, "gh secret set "+home.EnvKey+" < "+secret)
+		job = "env:\n  " + home.EnvKey + ": ${{ secrets." + home.EnvKey + " }}\n  " + home.EnvID + ": " + id + "\n"
 	case "gitlab":
-		commands = append(commands, `tr -d '\n' < `+secret+" | glab variable set "+envKey+" --masked --protected")
-		job = "variables:\n  " + envID + ": " + id + "\n# " + envKey + " comes from the project's CI/CD variables: masked, protected\n"
+		commands = append(commands, `tr -d '\n' < `+secret+" | glab variable set "+home.EnvKey+" --masked --protected")
+		job = "variables:\n  " + home.EnvID + ": " + id + "\n# " + home.EnvKey + " comes from the project's CI/CD variables: masked, protected\n"
 	default:
-		commands = append(commands, "# store the text of "+secret+" as the secret "+envKey)
-		job = "# in the environment of the job that runs assay:\n#   " + envKey + "  the secret\n#   " + envID + "    " + id + "\n"
+		commands = append(commands, "# store the text of "+secret+" as the secret "+home.EnvKey)
+		job = "# in the environment of the job that runs assay:\n#   " + home.EnvKey + "  the secret\n#   " + home.EnvID + "    " + id + "\n"
 	}
 	return append(commands, "rm -r "+id+"-export",
 		"assay lock write --cards receipt_completeness --signer-allowlist "+fingerprint+" -o "+lock), job
@@ -151,7 +151,7 @@ unless it is unset.`,
 		if err != nil {
 			return err
 		}
-		id := ciKeyID
+		id := home.CIKeyID
 		if len(args) == 1 {
 			id = args[0]
 		}
@@ -159,14 +159,14 @@ unless it is unset.`,
 		if err != nil {
 			return keyError(store, id, err)
 		}
-		commands, job := ciSteps(provider, id, k.Fingerprint, shellWord(cmd.Safe(lock)))
+		commands, job := ciSteps(provider, id, k.Fingerprint, cmd.ShellWord(cmd.Safe(lock)))
 		list := jcs.Arr()
 		for _, command := range commands {
 			list.Items = append(list.Items, jcs.Str(command))
 		}
 		text := fmt.Sprintf("%s  %s\n\n# bring it to CI, then delete the export\n%s\n\n# in the job\n%s", id, k.Fingerprint, strings.Join(commands, "\n"), job)
 		return keyAnswer(s, asJSON, "ci-setup", text, jcs.M("signer_id", jcs.Str(id)), jcs.M("fingerprint", jcs.Str(k.Fingerprint)),
-			jcs.M("generated", jcs.Boolean(made)), jcs.M("provider", jcs.Str(provider)), jcs.M("secret_name", jcs.Str(envKey)),
+			jcs.M("generated", jcs.Boolean(made)), jcs.M("provider", jcs.Str(provider)), jcs.M("secret_name", jcs.Str(home.EnvKey)),
 			jcs.M("commands", list), jcs.M("job", jcs.Str(job)))
 	}
 	c.Flags().StringVar(&provider, "provider", "github", "CI `SYSTEM`: github, gitlab or generic")
@@ -243,30 +243,20 @@ func keyRunbookCmd(s cmd.Streams) *cobra.Command {
 			}
 			text = cmd.Safe(output) + "\n"
 		}
-		return keyAnswer(s, asJSON, "runbook", text, jcs.M("active_signer", jcs.Str(active)), jcs.M("runbook", jcsText(text)))
+		return keyAnswer(s, asJSON, "runbook", text, jcs.M("active_signer", jcs.Str(active)), jcs.M("runbook", jcs.Loose(text)))
 	}
 	c.Flags().StringVarP(&output, "output", "o", "", "`FILE` to make (default: stdout)")
 	c.Flags().StringVar(&lock, "lock", "assay.lock", "lockfile `FILE` of the repository")
-	c.Flags().StringVar(&ci, "ci-key", ciKeyID, "`ID` of the key of CI")
+	c.Flags().StringVar(&ci, "ci-key", home.CIKeyID, "`ID` of the key of CI")
 	jsonFlag(c, &asJSON)
 	return c
 }
-
-// shellWord quotes what a shell would take apart.
-func shellWord(text string) string {
-	if plainWord.MatchString(text) {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
-}
-
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./][A-Za-z0-9_./-]*$`)
 
 func runbook(keys []keystore.Info, active, ci, lock string, now time.Time) string {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	// The name of a file is shown as code: no Markdown in it counts.
-	lock = shellWord(strings.ReplaceAll(cmd.Safe(lock), "`", "?"))
+	lock = cmd.ShellWord(strings.ReplaceAll(cmd.Safe(lock), "`", "?"))
 	p("# Signing keys: rotation runbook\n")
 	p("Rotate every quarter, and whenever somebody who could read a key leaves. Each step can be repeated.\n")
 	p("| Key | Fingerprint | State |\n|---|---|---|")

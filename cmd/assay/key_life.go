@@ -15,6 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -41,7 +43,7 @@ the lockfile admits both keys from then on; one that admitted any key admits onl
 			return err
 		}
 		if lock != "" { // what is wrong with the lock is found before a key is made
-			if _, err := readLockFile(lock); err != nil {
+			if _, err := expect.ReadLockToReplace(lock); err != nil {
 				return err
 			}
 			spec.Publish = func(old, new ed25519.PublicKey) error { return admit(s, lock, old, new) }
@@ -71,7 +73,7 @@ the lockfile admits both keys from then on; one that admitted any key admits onl
 // noteStaleLock tells that the lock of this directory admits the old key and not the new one. A lock that is not
 // there, or cannot be read, is not what was asked about.
 func noteStaleLock(s cmd.Streams, done *keystore.Rotated) {
-	lock, err := readLockFile(defaultLock)
+	lock, err := expect.ReadLockToReplace(expect.DefaultLock)
 	if err != nil || done.Old == nil {
 		return
 	}
@@ -81,7 +83,7 @@ func noteStaleLock(s cmd.Streams, done *keystore.Rotated) {
 		return err != nil || any || slices.Contains(admitted, fingerprint)
 	}
 	if admits(done.Old) && !admits(done.New) {
-		fmt.Fprintf(s.Err, "note: %s admits the old key and not the new one: packs that it signs are refused until 'assay lock write' names it with --signer-allowlist\n", defaultLock)
+		fmt.Fprintf(s.Err, "note: %s admits the old key and not the new one: packs that it signs are refused until 'assay lock write' names it with --signer-allowlist\n", expect.DefaultLock)
 	}
 }
 
@@ -109,7 +111,7 @@ func reportRotation(s cmd.Streams, asJSON bool, done *keystore.Rotated, active, 
 	}
 	fmt.Fprintf(&text, "new    %s  %s\nactive %s\n", done.New.ID(), done.New.Fingerprint(), active)
 	if lock != "" {
-		lockPath = jcsText(lock)
+		lockPath = jcs.Loose(lock)
 		fmt.Fprintf(&text, "lock   %s\n", cmd.Safe(lock))
 	}
 	return keyAnswer(s, asJSON, "rotate", text.String(),
@@ -119,17 +121,9 @@ func reportRotation(s cmd.Streams, asJSON bool, done *keystore.Rotated, active, 
 		jcs.M("lock_updated", jcs.Boolean(lock != "")), jcs.M("lock_path", lockPath))
 }
 
-// readLockFile reads a lock that will be replaced: no link, which would be written through.
-func readLockFile(path string) (*pack.Lock, error) {
-	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, cmd.BadInput("", "%s is not a regular file", path)
-	}
-	return readLock(path)
-}
-
 // editAllowlist reads the lock again, now that no other rotation runs, and writes it with another list.
 func editAllowlist(path string, edit func(list [][32]byte, any bool) ([][32]byte, error)) error {
-	lock, err := readLockFile(path)
+	lock, err := expect.ReadLockToReplace(path)
 	if err != nil {
 		return err
 	}
@@ -195,7 +189,7 @@ key dates back.`,
 		}
 		removed := false
 		if lock != "" {
-			if l, err := readLockFile(lock); err != nil {
+			if l, err := expect.ReadLockToReplace(lock); err != nil {
 				return err
 			} else if _, any := l.Signers(); any {
 				return cmd.BadInput("name those that it admits with 'assay lock write --signer-allowlist'; or revoke without --lock", "%s admits every signer: there is no list to take this key off", lock)
@@ -296,7 +290,7 @@ directory is refused.`,
 		list, text := jcs.Arr(), ""
 		for _, name := range names {
 			path := filepath.Join(output, name)
-			list.Items = append(list.Items, jcsText(path))
+			list.Items = append(list.Items, jcs.Loose(path))
 			text += cmd.Safe(path) + "\n"
 		}
 		if private {
@@ -322,7 +316,7 @@ func exported(store *keystore.Store, id string, private bool) (keystore.Info, []
 	}
 	files := [][]byte{keystore.Base64(k.Public), []byte(k.Fingerprint + "\n")}
 	if private {
-		key, err := loadKey(store, id)
+		key, err := home.LoadKey(store, id)
 		if err != nil {
 			return k, nil, err
 		}

@@ -14,14 +14,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
-	"github.com/Haserjian/assay-ledger/pack/keystore"
 	"github.com/Haserjian/assay-ledger/pack/report"
 )
-
-const defaultLock = "assay.lock"
 
 func lockCmd(s cmd.Streams) *cobra.Command {
 	c := &cobra.Command{
@@ -47,7 +46,7 @@ func (f *lockFlags) add(c *cobra.Command) {
 	c.Flags().StringSliceVar(&f.signers, "signer-allowlist", nil, "`KEYS` that may sign: key ids, fingerprints or public key files")
 	c.Flags().StringSliceVar(&f.alias, "signer", nil, "the same as --signer-allowlist")
 	c.Flags().StringVar(&f.contract, "coverage-contract", "", "coverage contract `FILE` that every verification must be given")
-	c.Flags().StringVarP(&f.out, "output", "o", defaultLock, "the lock `FILE`")
+	c.Flags().StringVarP(&f.out, "output", "o", expect.DefaultLock, "the lock `FILE`")
 	c.Flags().BoolVar(&f.json, "json", false, "one JSON object on stdout")
 }
 
@@ -56,17 +55,13 @@ func (f *lockFlags) add(c *cobra.Command) {
 func (f *lockFlags) spec(s cmd.Streams, spec pack.LockSpec) (pack.LockSpec, error) {
 	var err error
 	if len(f.cards) > 0 {
-		if spec.Cards, err = findCards(f.cards); err != nil {
+		if spec.Cards, err = expect.FindCards(f.cards); err != nil {
 			return spec, err
 		}
 	}
 	if f.contract != "" {
-		text, err := cmd.ReadFile(f.contract, 64<<20)
-		if err != nil {
+		if spec.Contract, err = expect.ReadContract(f.contract); err != nil {
 			return spec, err
-		}
-		if spec.Contract, err = pack.ParseContract(text); err != nil {
-			return spec, cmd.BadInput("", "%s: %v", f.contract, err)
 		}
 	}
 	for _, name := range slices.Concat(f.signers, f.alias) {
@@ -84,23 +79,23 @@ func (f *lockFlags) spec(s cmd.Streams, spec pack.LockSpec) (pack.LockSpec, erro
 // findSigner is the fingerprint that name stands for: itself, of a public key file, or of a key of this
 // user, in this order.
 func findSigner(s cmd.Streams, name string) (key [32]byte, err error) {
-	if key, is, err := parseFingerprint(name); is {
+	if key, is, err := expect.ParseFingerprint(name); is {
 		return key, err
 	}
 	if strings.ContainsAny(name, "/.") {
 		text, err := cmd.ReadFile(name, 4<<10)
 		if err == nil {
-			return fileFingerprint(name, text)
+			return expect.FileFingerprint(name, text)
 		} else if strings.Contains(name, "/") || !errors.Is(err, fs.ErrNotExist) {
 			return key, err
 		}
 	}
-	h, err := openHome(s)
+	h, err := home.Open(s)
 	if err != nil {
 		return key, err
 	}
 	cmd.HoldSecret()
-	keys, err := h.keys().List()
+	keys, err := h.Keys().List()
 	if err != nil {
 		return key, err
 	}
@@ -115,32 +110,6 @@ func findSigner(s cmd.Streams, name string) (key [32]byte, err error) {
 		return key, err
 	}
 	return key, cmd.BadInput("a signer is a key id of 'assay key list', a fingerprint of 64 hex digits or a public key file", "no signer %q", name)
-}
-
-// parseFingerprint reads the 64 hex digits of a fingerprint; is says that name is one, in whatever case.
-func parseFingerprint(name string) (key [32]byte, is bool, err error) {
-	if len(name) != hex.EncodedLen(len(key)) {
-		return key, false, nil
-	}
-	if _, err := hex.Decode(key[:], []byte(name)); err != nil {
-		return key, false, nil
-	}
-	if lower := strings.ToLower(name); name != lower {
-		return key, true, cmd.BadInput("write it as "+lower, "fingerprint %s is not in lowercase", name)
-	}
-	return key, true, nil
-}
-
-// fileFingerprint is the fingerprint of the public key in a file, as the key store writes or exports it.
-func fileFingerprint(path string, text []byte) (key [32]byte, err error) {
-	public, err := keystore.ParsePublic(text)
-	if err != nil {
-		return key, cmd.BadInput("", "%s is not a public key: expected 32 bytes, or those in base64", path)
-	}
-	if key, err = pack.KeyFingerprint(public); err != nil {
-		return key, cmd.BadInput("nobody's key generator makes such a key; do not trust who gave it to you", "%s: %v", path, err)
-	}
-	return key, nil
 }
 
 func lockWriteCmd(s cmd.Streams) *cobra.Command {
@@ -187,7 +156,7 @@ func mayReplace(s cmd.Streams, path string, l *pack.Lock, force bool) error {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	old, err := readLockFile(path)
+	old, err := expect.ReadLockToReplace(path)
 	var broken *pack.LockError
 	if errors.As(err, &broken) && force {
 		fmt.Fprintf(s.Err, "note: %s was no valid lock\n", cmd.Safe(path))
@@ -259,7 +228,7 @@ files that it may have used). --pin-signer admits the key that signed the pack, 
 
 // specFromPack puts the cards of a pack into spec, and on request its signer.
 func specFromPack(s cmd.Streams, spec *pack.LockSpec, dir string, pin bool) error {
-	r, err := verifyDir(dir, pack.Options{Cards: spec.Cards, Contract: spec.Contract, Now: time.Now()})
+	r, err := expect.VerifyDir(dir, pack.Options{Cards: spec.Cards, Contract: spec.Contract, Now: time.Now()})
 	if err != nil {
 		return err
 	}
@@ -293,22 +262,6 @@ func newLock(spec pack.LockSpec) (*pack.Lock, error) {
 	return l, nil
 }
 
-// readLock reads a lock once: what is checked is what is used. One that is invalid is governance
-// drift, exit 2; one that is not there is bad input.
-func readLock(path string) (*pack.Lock, error) {
-	text, err := cmd.ReadFile(path, 16<<20)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, cmd.BadInput("make one with 'assay lock init'", "no lockfile at %s", path)
-	} else if err != nil {
-		return nil, err
-	}
-	l, err := pack.ParseLock(text)
-	if err != nil {
-		return nil, &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("%s: %w", path, err), Hint: "see all of it with 'assay lock check " + path + "'"}
-	}
-	return l, nil
-}
-
 // told says what was written.
 func (f *lockFlags) told(s cmd.Streams, c *cobra.Command, l *pack.Lock) error {
 	if _, any := l.Signers(); any {
@@ -316,8 +269,8 @@ func (f *lockFlags) told(s cmd.Streams, c *cobra.Command, l *pack.Lock) error {
 	}
 	warnIdle(s, l)
 	if f.json {
-		members := append([]jcs.Member{jcs.M("output", jcsText(f.out))}, lockMembers(l)...)
-		return printJSON(s.Out, answer("lock "+c.Name(), "ok", cmd.ExitPass, members...))
+		members := append([]jcs.Member{jcs.M("output", jcs.Loose(f.out))}, lockMembers(l)...)
+		return cmd.PrintJSON(s.Out, cmd.Answer("lock "+c.Name(), "ok", cmd.ExitPass, members...))
 	}
 	_, err := io.WriteString(s.Out, "wrote   "+cmd.Safe(f.out)+"\n"+lockText(l))
 	return err
@@ -389,11 +342,11 @@ valid, 2 if it is not, and 3 if there is none.`,
 		Example: "  assay lock check assay.lock --json",
 		Args:    cmd.Args(cobra.MaximumNArgs(1), "at most one lock file"),
 		RunE: func(c *cobra.Command, args []string) error {
-			path := defaultLock
+			path := expect.DefaultLock
 			if len(args) == 1 {
 				path = args[0]
 			}
-			l, err := readLock(path)
+			l, err := expect.ReadLock(path)
 			var broken *pack.LockError
 			if err != nil && !errors.As(err, &broken) {
 				return err
@@ -405,8 +358,8 @@ valid, 2 if it is not, and 3 if there is none.`,
 			}
 			warnIdle(s, l)
 			if asJSON {
-				members := append([]jcs.Member{jcs.M("path", jcsText(path)), jcs.M("issues", jcs.Arr())}, lockMembers(l)...)
-				return printJSON(s.Out, answer("lock check", "ok", cmd.ExitPass, members...))
+				members := append([]jcs.Member{jcs.M("path", jcs.Loose(path)), jcs.M("issues", jcs.Arr())}, lockMembers(l)...)
+				return cmd.PrintJSON(s.Out, cmd.Answer("lock check", "ok", cmd.ExitPass, members...))
 			}
 			_, err = io.WriteString(s.Out, "valid   "+cmd.Safe(path)+"\n"+lockText(l))
 			return err
@@ -422,7 +375,7 @@ func tellBroken(s cmd.Streams, path string, broken *pack.LockError, asJSON bool)
 		for _, issue := range broken.Issues {
 			issues.Items = append(issues.Items, jcs.Str(issue))
 		}
-		return printJSON(s.Out, answer("lock check", "lockfile_invalid", cmd.ExitTampered, jcs.M("path", jcsText(path)), jcs.M("issues", issues)))
+		return cmd.PrintJSON(s.Out, cmd.Answer("lock check", "lockfile_invalid", cmd.ExitTampered, jcs.M("path", jcs.Loose(path)), jcs.M("issues", issues)))
 	}
 	w := new(strings.Builder)
 	fmt.Fprintf(w, "invalid %s\n", cmd.Safe(path))
@@ -444,11 +397,11 @@ not there. In a pull request compare the lock of the base branch with the propos
 		Example: "  assay lock diff base.lock assay.lock",
 		Args:    cmd.Args(cobra.ExactArgs(2), "an old and a new lock file"),
 		RunE: func(c *cobra.Command, args []string) error {
-			old, err := readLock(args[0])
+			old, err := expect.ReadLock(args[0])
 			if err != nil {
 				return err
 			}
-			l, err := readLock(args[1])
+			l, err := expect.ReadLock(args[1])
 			if err != nil {
 				return err
 			}
@@ -476,7 +429,7 @@ func tellDiff(s cmd.Streams, changes []pack.LockChange, identical, asJSON bool) 
 		list.Items = append(list.Items, jcs.Obj(jcs.M("effect", jcs.Str(string(change.Effect))), jcs.M("message", jcs.Str(change.Message))))
 	}
 	if asJSON {
-		return cmd.Judged(code, printJSON(s.Out, answer("lock diff", status, code, jcs.M("changes", list))))
+		return cmd.Judged(code, cmd.PrintJSON(s.Out, cmd.Answer("lock diff", status, code, jcs.M("changes", list))))
 	}
 	fmt.Fprintf(w, "verdict  exit %d: %s\n", code, words)
 	_, err := io.WriteString(s.Out, w.String())

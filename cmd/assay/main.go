@@ -8,13 +8,11 @@ package main
 import (
 	"context"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/capture"
 	"github.com/Haserjian/assay-ledger/cmd"
-	"github.com/Haserjian/assay-ledger/pack/keystore"
+	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 )
 
 // version is set by the linker.
@@ -27,7 +25,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, s cmd.Streams) int {
-	if s.Env(envKey) != "" { // a key that has been in our memory since we began
+	if s.Env(home.EnvKey) != "" { // a key that has been in our memory since we began
 		cmd.HoldSecret()
 	}
 	return cmd.Run(ctx, rootCmd(s), args, s)
@@ -45,27 +43,66 @@ checks?) are two verdicts and are never merged.`,
   assay verify-pack ./proof_pack_trace_20260115T100000_5f2c9a01 --require-claim-pass
   assay anchor ./proof_pack_* --ledger https://ledger.example --policy policy`,
 	}
-	for _, c := range []*cobra.Command{runCmd(s), proofPackCmd(s), verifyPackCmd(s), explainCmd(s), anchorCmd(s)} {
-		root.AddCommand(cmd.Judges(c, cmd.ExitHonestFail, cmd.ExitTampered))
+	for _, room := range []struct {
+		verb, title string
+		commands    []*cobra.Command
+	}{
+		{"record", "Record what a program did:", recordCommands(s)},
+		{"judge", "Judge packs, offline:", judgeCommands(s)},
+		{"publish", "Publish packs in a ledger:", publishCommands(s)},
+		{"govern", "Govern what packs declare and who signs them:", governCommands(s)},
+		{"sign", "Sign with keys of your own:", signCommands(s)},
+		{"check", "Check verifiers and documents:", checkCommands(s, run)},
+		{"demo", "See how it works:", demoCommands(s)},
+	} {
+		root.AddGroup(&cobra.Group{ID: room.verb, Title: room.title})
+		for _, c := range room.commands {
+			c.GroupID = room.verb
+			root.AddCommand(c)
+		}
 	}
-	root.AddCommand(
-		emitCmd(s), lockCmd(s), cardsCmd(s), keyCmd(s),
-		demoPackCmd(s), demoIncidentCmd(s), demoChallengeCmd(s), auditCmd(s),
-		conformanceCmd(s), schemaCmd(s), versionCmd(s),
-	)
+	root.AddCommand(versionCmd(s))
 	return root
 }
 
-// home is where keys and receipts of this user live.
-type home string
-
-func openHome(s cmd.Streams) (home, error) {
-	path, err := capture.Home(s.Env)
-	if err != nil {
-		return "", cmd.BadInput("keys and receipts live there: set ASSAY_HOME=/some/directory", "%w", err)
+// recordCommands make receipts, and packs of them.
+func recordCommands(s cmd.Streams) []*cobra.Command {
+	return []*cobra.Command{
+		cmd.Judges(runCmd(s), cmd.ExitHonestFail, cmd.ExitTampered),
+		cmd.Judges(proofPackCmd(s), cmd.ExitHonestFail, cmd.ExitTampered),
+		emitCmd(s),
 	}
-	return home(path), nil
 }
 
-func (h home) keys() *keystore.Store    { return &keystore.Store{Dir: filepath.Join(string(h), "keys")} }
-func (h home) receipts() *capture.Store { return &capture.Store{Dir: string(h)} }
+// judgeCommands say what a pack proves.
+func judgeCommands(s cmd.Streams) []*cobra.Command {
+	return []*cobra.Command{
+		cmd.Judges(verifyPackCmd(s), cmd.ExitHonestFail, cmd.ExitTampered),
+		cmd.Judges(explainCmd(s), cmd.ExitHonestFail, cmd.ExitTampered),
+		auditCmd(s),
+	}
+}
+
+// publishCommands bring packs into a ledger.
+func publishCommands(s cmd.Streams) []*cobra.Command {
+	return []*cobra.Command{cmd.Judges(anchorCmd(s), cmd.ExitHonestFail, cmd.ExitTampered)}
+}
+
+// governCommands look after what packs are held to.
+func governCommands(s cmd.Streams) []*cobra.Command {
+	return []*cobra.Command{lockCmd(s), cardsCmd(s)}
+}
+
+// signCommands look after signing keys.
+func signCommands(s cmd.Streams) []*cobra.Command { return []*cobra.Command{keyCmd(s)} }
+
+// checkCommands hold other programs, and this one, to what is written down. program runs a whole command line of
+// this program.
+func checkCommands(s cmd.Streams, program func(context.Context, []string, cmd.Streams) int) []*cobra.Command {
+	return []*cobra.Command{conformanceCmd(s, program), schemaCmd(s)}
+}
+
+// demoCommands show on packs of their own what the others do.
+func demoCommands(s cmd.Streams) []*cobra.Command {
+	return []*cobra.Command{demoPackCmd(s), demoIncidentCmd(s), demoChallengeCmd(s)}
+}

@@ -2,12 +2,14 @@ package main
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -18,6 +20,8 @@ import (
 
 	"github.com/Haserjian/assay-ledger/capture"
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -88,12 +92,47 @@ CI binding unless --ci asks for one.`,
 	return c
 }
 
+// run runs the program, and packs.
+func (j *job) run(how child, args []string) error {
+	if _, err := exec.LookPath(args[0]); err != nil { // before anything is recorded of it
+		return startError(err)
+	}
+	stdout := j.s.Out
+	if j.json {
+		stdout = j.s.Err
+	}
+	if how.output != "" {
+		f, err := openChildOutput(how.output)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		stdout = f
+	}
+	signals, stop := catchSignals()
+	defer stop()
+	if err := j.breakglass(); err != nil {
+		return err
+	}
+	began := time.Now()
+	end, err := runChild(j, stdout, args, signals)
+	if err != nil {
+		return err
+	}
+	if !how.noSession {
+		if err := j.session(args, began, end); err != nil {
+			return j.afterChild(end.code, j.packLater(err))
+		}
+	}
+	return j.finish(end.code)
+}
+
 // job is a packing whose inputs were all found good.
 type job struct {
 	packing
 	s       cmd.Streams
 	command *cobra.Command
-	home    home
+	home    home.Home
 	trace   string
 	began   time.Time
 	built   bool      // the pack is there
@@ -109,6 +148,37 @@ func (p packing) prepare(s cmd.Streams, c *cobra.Command, trace string) (*job, e
 		}
 	}
 	return j, nil
+}
+
+// session records the run itself. The arguments may hold secrets: of them there is a digest only.
+func (j *job) session(args []string, began time.Time, end ending) error {
+	argv := sha256.New()
+	for _, arg := range args {
+		io.WriteString(argv, arg+"\x00")
+	}
+	ended := time.Now()
+	data := jcs.Obj(
+		jcs.M("recorded_by", jcs.Str(pack.Recorder)),
+		jcs.M("argv_sha256", jcs.Str(fmt.Sprintf("sha256:%x", argv.Sum(nil)))),
+		jcs.M("started_at", jcs.Str(began.UTC().Format(pack.TimeForm))),
+		jcs.M("ended_at", jcs.Str(ended.UTC().Format(pack.TimeForm))),
+		jcs.M("duration_ms", jcs.Int(ended.Sub(began).Milliseconds())),
+		jcs.M("child_exit_code", jcs.Int(int64(end.code))),
+	)
+	if end.signal != "" {
+		data.Members = append(data.Members, jcs.M("child_signal", jcs.Str(end.signal)))
+	}
+	if len(end.passedOn) > 0 {
+		list := jcs.Arr()
+		for _, name := range end.passedOn {
+			list.Items = append(list.Items, jcs.Str(name))
+		}
+		data.Members = append(data.Members, jcs.M("signals_passed_on", list))
+	}
+	if _, err := j.home.Receipts().Emit(j.trace, pack.SessionType, data); err != nil {
+		return fmt.Errorf("recording the session: %w", home.StoreError(j.home, err))
+	}
+	return nil
 }
 
 func (j *job) checkMode() error {
@@ -244,7 +314,7 @@ func (j *job) checkOutput() error {
 	if _, err := os.Lstat(j.output); err == nil {
 		return cmd.BadInput("name another with --output", "%s exists", j.output)
 	}
-	if err := writable(filepath.Dir(filepath.Clean(j.output))); err != nil {
+	if err := cmd.Writable(filepath.Dir(filepath.Clean(j.output))); err != nil {
 		return cmd.BadInput("name another with --output", "no pack can be made at %s: %w", j.output, err)
 	}
 	return nil
@@ -252,7 +322,7 @@ func (j *job) checkOutput() error {
 
 // findInputs finds the cards, the home and the key, and tries whether receipts can be stored.
 func (j *job) findInputs() (err error) {
-	if j.spec.Cards, err = findCards(j.cards); err != nil {
+	if j.spec.Cards, err = expect.FindCards(j.cards); err != nil {
 		return err
 	}
 	for _, card := range j.spec.Cards {
@@ -262,32 +332,23 @@ func (j *job) findInputs() (err error) {
 				"card %s asks for coverage_contract, which cannot be judged when a pack is built", card.Label())
 		}
 	}
-	if j.home, err = openHome(j.s); err != nil {
+	if j.home, err = home.Open(j.s); err != nil {
 		return err
 	}
-	if j.spec.Signer, err = signingKey(j.s, j.home, j.signer, !j.noGenerate); err != nil {
+	if j.spec.Signer, err = home.SigningKey(j.s, j.home, j.signer, !j.noGenerate); err != nil {
 		return err
 	}
 	// A key from the environment has not made it.
 	if err := durable.Mkdir(string(j.home), 0o700); err != nil {
-		return storeError(j.home, err)
+		return home.StoreError(j.home, err)
 	}
 	if err := capture.KeepFromGit(string(j.home)); err != nil {
-		return storeError(j.home, err)
+		return home.StoreError(j.home, err)
 	}
-	if err := writable(string(j.home)); err != nil {
+	if err := cmd.Writable(string(j.home)); err != nil {
 		return cmd.BadInput("receipts live there: set ASSAY_HOME=/some/directory", "no receipts can be stored: %w", err)
 	}
 	return nil
-}
-
-// writable tries it: what the modes say is not all.
-func writable(dir string) error {
-	f, err := os.CreateTemp(dir, ".assay_tmp_*")
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 // breakglass records why the glass was broken, if it was. proof-pack may find it recorded already.
@@ -303,16 +364,16 @@ func (j *job) breakglass() error {
 		return cmd.BadInput("say why with --reason TEXT: it is recorded", "--mode breakglass wants a --reason: %s has no %s receipt", j.trace, pack.BreakglassType)
 	}
 	// It is about the run, as the session receipt is: that the glass was broken is no evidence of what the program did.
-	_, err := j.home.receipts().Emit(j.trace, pack.BreakglassType, jcs.Obj(jcs.M("recorded_by", jcs.Str(pack.Recorder)), jcs.M("reason", jcs.Str(j.reason))))
+	_, err := j.home.Receipts().Emit(j.trace, pack.BreakglassType, jcs.Obj(jcs.M("recorded_by", jcs.Str(pack.Recorder)), jcs.M("reason", jcs.Str(j.reason))))
 	if err != nil {
-		return fmt.Errorf("recording the reason: %w", storeError(j.home, err))
+		return fmt.Errorf("recording the reason: %w", home.StoreError(j.home, err))
 	}
 	j.own = true
 	return nil
 }
 
 func (j *job) hasBreakglass() (bool, error) {
-	trace, err := j.home.receipts().Open(j.trace)
+	trace, err := j.home.Receipts().Open(j.trace)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	} else if err != nil {
@@ -348,7 +409,7 @@ func (j *job) packLater(err error) error {
 	}
 	again := "assay proof-pack " + j.trace
 	for _, card := range j.cards {
-		again += " -c " + shellWord(card)
+		again += " -c " + cmd.ShellWord(card)
 	}
 	fmt.Fprintf(j.s.Err, "note: what was recorded is under %s: '%s' packs it\n", cmd.Safe(j.trace), cmd.Safe(again))
 	return err
@@ -377,7 +438,7 @@ func (j *job) afterChild(child int, err error) error {
 }
 
 func (j *job) packAndReport(child int) error {
-	trace, err := j.home.receipts().Open(j.trace)
+	trace, err := j.home.Receipts().Open(j.trace)
 	if errors.Is(err, fs.ErrNotExist) {
 		trace, err = nil, nil
 	}
@@ -500,15 +561,15 @@ func (j *job) nothing(child int, trace *capture.Trace) error {
 	list := jcs.Arr()
 	for _, fix := range fixes {
 		fmt.Fprintf(j.s.Err, "hint: %s\n", cmd.Safe(fix))
-		list.Items = append(list.Items, jcsText(fix))
+		list.Items = append(list.Items, jcs.Loose(fix))
 	}
 	var err error
 	if j.json {
-		err = printJSON(j.s.Out, answer(j.command.Name(), "error", code,
+		err = cmd.PrintJSON(j.s.Out, cmd.Answer(j.command.Name(), "error", code,
 			jcs.M("exit_code_source", jcs.Str(source)),
 			jcs.M("child_exit_code", jcs.Int(int64(child))),
-			jcs.M("trace_id", jcsText(j.trace)),
-			jcs.M("error", jcsText(text)),
+			jcs.M("trace_id", jcs.Loose(j.trace)),
+			jcs.M("error", jcs.Loose(text)),
 			jcs.M("fixes", list),
 		))
 	}
@@ -535,7 +596,7 @@ func (j *job) diagnose(child int, trace *capture.Trace) (fixes []string) {
 	}
 	if j.command.Name() != "run" {
 		add("is that the id, and is this the ASSAY_HOME, of the run?")
-		if ids := j.home.receipts().Recent(time.Time{}, 3); len(ids) > 0 {
+		if ids := j.home.Receipts().Recent(time.Time{}, 3); len(ids) > 0 {
 			add("the latest runs in %s are %s", string(j.home), strings.Join(ids, ", "))
 		}
 		return fixes
@@ -544,7 +605,7 @@ func (j *job) diagnose(child int, trace *capture.Trace) (fixes []string) {
 		add("the program ended with %d: its own output may say why", child)
 	}
 	// The clock of the file system is the coarser one.
-	ids := j.home.receipts().Recent(j.began.Add(-10*time.Millisecond), 4)
+	ids := j.home.Receipts().Recent(j.began.Add(-10*time.Millisecond), 4)
 	if ids = slices.DeleteFunc(ids, func(id string) bool { return id == j.trace }); len(ids) > 0 {
 		add("meanwhile receipts were recorded under %s: does the program keep ASSAY_TRACE_ID?", strings.Join(ids, ", "))
 	}
@@ -557,9 +618,9 @@ func (j *job) diagnose(child int, trace *capture.Trace) (fixes []string) {
 
 // keepTrace leaves a copy of the receipts in the project: ./.assay/receipts/TRACE.jsonl. Not in the store:
 // the Python tool reads all that is in there, and writes no more once it has seen a number twice.
-func keepTrace(h home, trace *capture.Trace) error {
+func keepTrace(h home.Home, trace *capture.Trace) error {
 	dir := filepath.Join(".assay", "receipts")
-	if here, err := folderOf("."); err == nil && within(string(h), filepath.Join(here, dir)) {
+	if here, err := cmd.FolderOf("."); err == nil && cmd.Within(string(h), filepath.Join(here, dir)) {
 		return nil
 	}
 	// The project may be somebody else's: its .assay must not lead our receipts out of it.
@@ -595,13 +656,13 @@ func (j *job) report(child int, trace *capture.Trace, r *pack.Result) error {
 	}
 	var err error
 	if j.json {
-		err = printJSON(j.s.Out, j.object(code, source, child, trace, r))
+		err = cmd.PrintJSON(j.s.Out, j.object(code, source, child, trace, r))
 	} else {
 		out := j.s.Out
 		if j.command.Name() == "run" { // whose stdout is the program's
 			out = j.s.Err
 		}
-		err = printResult(out, j.output, r)
+		err = report.PrintResult(out, j.output, r)
 		switch {
 		case child != 0:
 			fmt.Fprintf(j.s.Err, "the program failed: exit code %d is its own\n", child)
@@ -626,18 +687,18 @@ func (j *job) object(code int, source string, child int, trace *capture.Trace, r
 	if r.Claims == pack.Skipped {
 		claims = "N/A" // as packs spell it
 	}
-	m := answer(j.command.Name(), status, code,
+	m := cmd.Answer(j.command.Name(), status, code,
 		jcs.M("exit_code_source", jcs.Str(source)),
 		jcs.M("child_exit_code", jcs.Int(int64(child))),
 		jcs.M("trace_id", jcs.Str(j.trace)),
-		jcs.M("output_dir", jcsText(j.output)),
+		jcs.M("output_dir", jcs.Loose(j.output)),
 		jcs.M("mode", jcs.Str(j.mode)),
 		jcs.M("torn_lines", jcs.Int(int64(torn))),
 		jcs.M("bad_lines", jcs.Int(int64(bad))),
 		jcs.M("receipt_integrity", jcs.Str(string(r.Integrity))),
 		jcs.M("claim_check", jcs.Str(claims)),
 	)
-	for _, member := range packObject(j.output, r).Members {
+	for _, member := range report.PackObject(j.output, r).Members {
 		if _, ours := m.Get(member.Name); !ours {
 			m.Members = append(m.Members, member)
 		}

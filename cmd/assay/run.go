@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -17,8 +16,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/capture"
 	"github.com/Haserjian/assay-ledger/cmd"
-	"github.com/Haserjian/assay-ledger/pack"
-	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 )
 
 // child is how run treats its program.
@@ -76,41 +74,6 @@ ASSAY_CI_COMMIT_SHA can name the head.`,
 	return c
 }
 
-// run runs the program, and packs.
-func (j *job) run(how child, args []string) error {
-	if _, err := exec.LookPath(args[0]); err != nil { // before anything is recorded of it
-		return startError(err)
-	}
-	stdout := j.s.Out
-	if j.json {
-		stdout = j.s.Err
-	}
-	if how.output != "" {
-		f, err := openChildOutput(how.output)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		stdout = f
-	}
-	signals, stop := catchSignals()
-	defer stop()
-	if err := j.breakglass(); err != nil {
-		return err
-	}
-	began := time.Now()
-	end, err := runChild(j, stdout, args, signals)
-	if err != nil {
-		return err
-	}
-	if !how.noSession {
-		if err := j.session(args, began, end); err != nil {
-			return j.afterChild(end.code, j.packLater(err))
-		}
-	}
-	return j.finish(end.code)
-}
-
 // openChildOutput opens a file for what the program says. One that holds something is kept, as any output that
 // stands is: it may be a lock, or of a pack.
 func openChildOutput(path string) (*os.File, error) {
@@ -122,37 +85,6 @@ func openChildOutput(path string) (*os.File, error) {
 		return nil, errors.Join(err, cmd.BadInput("name another with --child-output, or remove it", "%s is there and not empty", path), f.Close())
 	}
 	return f, nil
-}
-
-// session records the run itself. The arguments may hold secrets: of them there is a digest only.
-func (j *job) session(args []string, began time.Time, end ending) error {
-	argv := sha256.New()
-	for _, arg := range args {
-		io.WriteString(argv, arg+"\x00")
-	}
-	ended := time.Now()
-	data := jcs.Obj(
-		jcs.M("recorded_by", jcs.Str(pack.Recorder)),
-		jcs.M("argv_sha256", jcs.Str(fmt.Sprintf("sha256:%x", argv.Sum(nil)))),
-		jcs.M("started_at", jcs.Str(began.UTC().Format(pack.TimeForm))),
-		jcs.M("ended_at", jcs.Str(ended.UTC().Format(pack.TimeForm))),
-		jcs.M("duration_ms", jcs.Int(ended.Sub(began).Milliseconds())),
-		jcs.M("child_exit_code", jcs.Int(int64(end.code))),
-	)
-	if end.signal != "" {
-		data.Members = append(data.Members, jcs.M("child_signal", jcs.Str(end.signal)))
-	}
-	if len(end.passedOn) > 0 {
-		list := jcs.Arr()
-		for _, name := range end.passedOn {
-			list.Items = append(list.Items, jcs.Str(name))
-		}
-		data.Members = append(data.Members, jcs.M("signals_passed_on", list))
-	}
-	if _, err := j.home.receipts().Emit(j.trace, pack.SessionType, data); err != nil {
-		return fmt.Errorf("recording the session: %w", storeError(j.home, err))
-	}
-	return nil
 }
 
 // catchSignals keeps signals from ending us until stop is called: not while the program runs, to
@@ -184,12 +116,12 @@ const maxPassedOn = 16 // signals that are named
 // finish and its receipts are packed all the same; how long it takes is between it and the sender.
 func runChild(j *job, stdout io.Writer, args []string, signals <-chan os.Signal) (end ending, err error) {
 	c := exec.Command(args[0], args[1:]...)
-	c.Env = append(withoutKeys(os.Environ()), "ASSAY_TRACE_ID="+j.trace, "ASSAY_HOME="+string(j.home))
+	c.Env = append(home.WithoutKeys(os.Environ()), "ASSAY_TRACE_ID="+j.trace, "ASSAY_HOME="+string(j.home))
 	c.Stdin, c.Stdout, c.Stderr = j.s.In, stdout, j.s.Err
 	// A group in the background could not read from the terminal, which signals both of us anyway.
 	grouped := !onTerminal(j.s.In)
 	if grouped {
-		ownGroup(c)
+		cmd.OwnGroup(c)
 	}
 	if err := c.Start(); err != nil {
 		return end, startError(err)

@@ -5,7 +5,6 @@ package main
 import (
 	"io"
 	"os"
-	"os/exec"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -19,17 +18,6 @@ func onTerminal(in io.Reader) bool {
 	}
 	_, err := unix.IoctlGetInt(int(f.Fd()), unix.TIOCGPGRP)
 	return err == nil
-}
-
-// ownGroup puts the program in a process group of its own: a signal to the group reaches all it started.
-func ownGroup(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
-
-// endGroup kills a program with all that it started and that did not leave its group.
-func endGroup(p *os.Process) error {
-	if p.Pid <= 1 { // released: -1 would be everybody
-		return os.ErrProcessDone
-	}
-	return syscall.Kill(-p.Pid, syscall.SIGKILL)
 }
 
 func passOn(p *os.Process, sig os.Signal, grouped bool) {

@@ -43,7 +43,7 @@ func schemaListCmd(s cmd.Streams) *cobra.Command {
 				list.Items = append(list.Items, jcs.Obj(jcs.M("name", jcs.Str(name)), jcs.M("title", jcs.Str(title))))
 			}
 			if asJSON {
-				return printJSON(s.Out, answer("schema list", "ok", cmd.ExitPass, jcs.M("schemas", list)))
+				return cmd.PrintJSON(s.Out, cmd.Answer("schema list", "ok", cmd.ExitPass, jcs.M("schemas", list)))
 			}
 			w := new(strings.Builder)
 			for _, item := range list.Items {

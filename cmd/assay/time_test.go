@@ -22,7 +22,6 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack"
-	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
@@ -31,12 +30,16 @@ var aged = time.Date(2012, 3, 4, 5, 6, 7, 0, time.UTC)
 
 type agedSigner struct{ key ed25519.PrivateKey }
 
-func (s agedSigner) ID() string                          { return "aged" }
-func (s agedSigner) Public() ed25519.PublicKey           { return s.key.Public().(ed25519.PublicKey) }
+func (s agedSigner) ID() string { return "aged" }
+
+func (s agedSigner) Public() ed25519.PublicKey { return s.key.Public().(ed25519.PublicKey) }
+
 func (s agedSigner) Sign(message []byte) ([]byte, error) { return ed25519.Sign(s.key, message), nil }
+
 func certificatePEM(der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
+
 func certificate(t *testing.T, der []byte) *x509.Certificate {
 	return mustDo(x509.ParseCertificate(der))(t)
 }
@@ -74,37 +77,6 @@ func chainOf(t *testing.T, at time.Time) (authority *timestamp.Authority, root, 
 	secret := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: mustDo(x509.MarshalPKCS8PrivateKey(leafKey))(t)})
 	root, intermediate = certificatePEM(rootDER), certificatePEM(middleDER)
 	return mustDo(timestamp.ParseAuthority([]byte(string(intermediate) + string(certificatePEM(leafDER)) + string(secret))))(t), root, intermediate
-}
-
-// agedPack writes an anchored pack whose last receipt is of the time aged, and whose entry was stamped at genTime;
-// authority nil: it has no token.
-func (w *world) agedPack(dir string, authority *timestamp.Authority, genTime time.Time) {
-	w.t.Helper()
-	stamp := aged.Format(pack.TimeForm)
-	receipt := mustDo(jcs.Parse(fmt.Appendf(nil, `{"receipt_id":"r_1","type":"model_call","timestamp":%q,"schema_version":"3.0","seq":0}`, stamp), jcs.Limits{}))(w.t)
-	built := mustDo(pack.Build(pack.Spec{RunID: dir, Now: aged, Receipts: []jcs.Value{receipt}, Signer: agedSigner{ed25519.NewKeyFromSeed(make([]byte, 32))}}))(w.t)
-	if err := built.WriteDir(dir); err != nil {
-		w.t.Fatal(err)
-	}
-	var token []byte
-	if authority != nil {
-		request := mustDo(timestamp.Request(built.Manifest.Digest(), big.NewInt(7)))(w.t)
-		token = mustDo(timestamp.ParseResponse(authority.Respond(request, genTime)))(w.t)
-	}
-	e := mustDo(pack.NewEntry(built.Manifest, pack.Source{}, genTime, token))(w.t)
-	p := w.log.Prove(w.log.Append(e.Leaf()), w.witness)
-	p.Extra = e.Leaf()
-	w.write(filepath.Join(dir, proofPath), p.Marshal())
-}
-
-func (w *world) write(path string, text []byte) {
-	w.t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		w.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, text, 0o644); err != nil {
-		w.t.Fatal(err)
-	}
 }
 
 func TestRootsAskForATimeAndTheLogIsAFactOfItsOwn(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -44,7 +45,7 @@ manifest is missing, damaged or unreadable counts as the newest: move it away to
 			return v.all(args)
 		},
 	}
-	v.add(c)
+	v.Add(c)
 	c.Flags().BoolVar(&v.latest, "latest", false, "judge only the newest pack of each directory")
 	c.Flags().StringVar(&v.html, "html", "", "write a page about the one pack to `FILE`")
 	c.Flags().StringVar(&v.badge, "badge", "", "write an SVG badge of the one pack to `FILE`")
@@ -57,7 +58,7 @@ manifest is missing, damaged or unreadable counts as the newest: move it away to
 
 // verifying is one run of verify-pack.
 type verifying struct {
-	expectFlags
+	expect.Flags
 	s                     cmd.Streams
 	c                     *cobra.Command
 	html, badge, out, csv string
@@ -77,7 +78,7 @@ func (v *verifying) all(args []string) error {
 	if v.json && v.quiet {
 		return cmd.BadInput("", "--json and --quiet exclude each other")
 	}
-	options, err := v.options(v.c)
+	options, err := v.Options(v.c)
 	if err != nil {
 		return err
 	}
@@ -92,7 +93,7 @@ func (v *verifying) all(args []string) error {
 	worst := cmd.ExitPass
 	var shown error // of the first verdict that could not be written; the others are judged all the same
 	for i, dir := range dirs {
-		r, err := verifyDir(dir, options)
+		r, err := expect.VerifyDir(dir, options)
 		if err != nil && len(dirs) == 1 {
 			return err
 		}
@@ -101,10 +102,10 @@ func (v *verifying) all(args []string) error {
 			list[i].err = v.s.Tell(v.c, err)
 			list[i].code = list[i].err.Code
 		} else {
-			list[i].report = v.report(dir, r, options)
+			list[i].report = v.Report(dir, r, options)
 			list[i].code = r.ExitCode()
 			if !v.json && !v.quiet {
-				shown = cmp.Or(shown, printReport(v.s.Out, list[i].report))
+				shown = cmp.Or(shown, report.Print(v.s.Out, list[i].report))
 			}
 		}
 		worst = cmd.Graver(worst, list[i].code)
@@ -118,7 +119,7 @@ func (v *verifying) all(args []string) error {
 		shown = cmp.Or(shown, printClosing(v.s.Out, list, worst, failed))
 	}
 	if v.json {
-		shown = printJSON(v.s.Out, v.object(list, worst, failed))
+		shown = cmd.PrintJSON(v.s.Out, v.object(list, worst, failed))
 	}
 	return cmd.Judged(worst, shown)
 }
@@ -134,8 +135,8 @@ func (v *verifying) object(list []judged, worst int, failed error) jcs.Value {
 			if j.err == nil {
 				packs.Items = append(packs.Items, j.report.JSON(v.c.Name()))
 			} else {
-				packs.Items = append(packs.Items, answer(v.c.Name(), "error", j.code,
-					jcs.M("path", jcsText(j.dir)), jcs.M("error", jcsText(j.err.Error()))))
+				packs.Items = append(packs.Items, cmd.Answer(v.c.Name(), "error", j.code,
+					jcs.M("path", jcs.Loose(j.dir)), jcs.M("error", jcs.Loose(j.err.Error()))))
 			}
 			if j.code == worst && worst != cmd.ExitPass {
 				if status = "failed"; j.err != nil {
@@ -143,7 +144,7 @@ func (v *verifying) object(list []judged, worst int, failed error) jcs.Value {
 				}
 			}
 		}
-		object = answer(v.c.Name(), status, worst,
+		object = cmd.Answer(v.c.Name(), status, worst,
 			jcs.M("verifier", jcs.Obj(jcs.M("name", jcs.Str("assay verify-pack")), jcs.M("version", jcs.Str(pack.Version)))),
 			jcs.M("packs", packs))
 	}
@@ -156,7 +157,7 @@ func (v *verifying) object(list []judged, worst int, failed error) jcs.Value {
 				m.Value = jcs.Str("error")
 			}
 		}
-		object.Members = append(object.Members, jcs.M("error", jcsText(failed.Error())))
+		object.Members = append(object.Members, jcs.M("error", jcs.Loose(failed.Error())))
 	} else if written := v.artifacts(); len(written.Members) > 0 {
 		object.Members = append(object.Members, jcs.M("artifacts", written))
 	}
@@ -167,7 +168,7 @@ func (v *verifying) artifacts() jcs.Value {
 	o := jcs.Obj()
 	for _, a := range []struct{ name, path string }{{"html", v.html}, {"badge", v.badge}, {"verify_report", v.out}, {"csv", v.csv}} {
 		if a.path != "" {
-			o.Members = append(o.Members, jcs.M(a.name, jcsText(a.path)))
+			o.Members = append(o.Members, jcs.M(a.name, jcs.Loose(a.path)))
 		}
 	}
 	return o

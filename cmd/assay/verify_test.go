@@ -2,8 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -20,7 +18,6 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/report"
-	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
 const sharedVectors = "../../../shared/vectors"
@@ -374,7 +371,7 @@ func TestNoTextOfAPackForgesALineOfText(t *testing.T) {
 			ClaimResults: []pack.ClaimResult{{ClaimID: text, Expected: text, Actual: text, Severity: text}},
 			Facts:        pack.Facts{Types: []pack.Tally{{Name: "t" + text, N: 1}}}}}
 		var b bytes.Buffer
-		if err := printReport(&b, r); err != nil {
+		if err := report.Print(&b, r); err != nil {
 			t.Fatal(err)
 		}
 		explained, err := explanation(r, "text")
@@ -405,45 +402,6 @@ func TestNoTextOfAPackForgesALineOfText(t *testing.T) {
 			}); i >= 0 || !utf8.ValidString(pair[0]) {
 				t.Errorf("%q: holds something hidden at %d", text, i)
 			}
-		}
-	}
-}
-
-// timestamped logs the manifest of a pack with a token of an authority of its own, and keeps the proof.
-func (w *world) timestamped(dir string) {
-	w.t.Helper()
-	now := time.Now() // after the receipts
-	authority, err := timestamp.NewAuthority(nil, now)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(authority.RootPEM())
-	client := timestamp.Client{URL: "tsa", Options: timestamp.Options{Roots: roots}, Now: func() time.Time { return now },
-		Post: func(_ context.Context, _ string, request []byte) ([]byte, error) {
-			return authority.Respond(request, now), nil
-		}}
-	text, err := os.ReadFile(filepath.Join(dir, "pack_manifest.json"))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	m, findings := pack.VerifyManifest(text)
-	if len(findings) > 0 {
-		w.t.Fatal(findings)
-	}
-	token, err := client.Timestamp(w.t.Context(), m.Digest())
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	entry, err := pack.NewEntry(m, pack.Source{}, now, token.DER)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	proof := w.log.Prove(w.log.Append(entry.Leaf()), w.witness)
-	proof.Extra = entry.Leaf()
-	for path, data := range map[string][]byte{filepath.Join(dir, proofPath): proof.Marshal(), "roots.pem": authority.RootPEM()} {
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			w.t.Fatal(err)
 		}
 	}
 }

@@ -49,7 +49,7 @@ func checkLine(program, line string, help func(words ...string) string) error {
 	words := strings.Fields(line)[1:]
 	page, path := help(), []string(nil)
 	for _, word := range words {
-		if !strings.Contains(page, "\nAvailable Commands:\n") {
+		if !strings.Contains(page, " [command]\n") {
 			break
 		}
 		if !commandWord.MatchString(word) {

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // Kind says which of the JSON types a Value is.
@@ -220,6 +221,10 @@ func (v Value) Float64() (float64, bool) {
 
 // Str makes a string.
 func Str(s string) Value { return Value{Kind: String, Text: s} }
+
+// Loose makes a string of text that need not be UTF-8, such as the name of a file: each run of bytes that are none
+// becomes U+FFFD.
+func Loose(s string) Value { return Str(strings.ToValidUTF8(s, "\ufffd")) }
 
 // Int makes an integer.
 func Int(n int64) Value { return Value{Kind: Number, Text: strconv.FormatInt(n, 10)} }

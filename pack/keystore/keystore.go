@@ -168,20 +168,6 @@ func parseBase64(text []byte) ([]byte, error) {
 	return data[:n], nil
 }
 
-// ParsePublic reads a public key as this package writes it: the 32 bytes of ID.pub, or the base64 of
-// ID.pub.b64 with or without its newline. Whether it is a point that signatures can be made for it leaves
-// to trust.CheckEd25519Key.
-func ParsePublic(text []byte) (ed25519.PublicKey, error) {
-	if len(text) == ed25519.PublicKeySize {
-		return slices.Clone(text), nil
-	}
-	public, err := parseBase64(text)
-	if err != nil {
-		return nil, fmt.Errorf("not a public key: %w", err)
-	}
-	return public, nil
-}
-
 // Base64 is half a key, of 32 bytes, as ID.pub.b64 and ID.key.b64 hold it: with a newline.
 func Base64(half []byte) []byte {
 	return append(base64.StdEncoding.AppendEncode(nil, half), '\n')

@@ -299,14 +299,14 @@ func (r *Report) ExplainJSON() jcs.Value {
 	v := r.JSON("explain")
 	happened, limits := jcs.Obj(), jcs.Arr()
 	for _, f := range r.Facts() {
-		happened.Members = append(happened.Members, jcs.M(strings.ReplaceAll(f.Name, " ", "_"), text(f.Value)))
+		happened.Members = append(happened.Members, jcs.M(strings.ReplaceAll(f.Name, " ", "_"), jcs.Loose(f.Value)))
 	}
 	if r.intact() {
 		happened.Members = append(happened.Members, jcs.M("receipts_by_type", tallyObject(r.Result.Facts.Types)),
 			jcs.M("receipts_by_provider", tallyObject(r.Result.Facts.Providers)), jcs.M("receipts_by_model", tallyObject(r.Result.Facts.Models)))
 	}
 	for _, l := range r.Limits() {
-		limits.Items = append(limits.Items, jcs.Obj(jcs.M("limit", jcs.Str(l.Name)), jcs.M("narrowed", jcs.Boolean(l.Narrowed)), jcs.M("text", text(l.Text.String()))))
+		limits.Items = append(limits.Items, jcs.Obj(jcs.M("limit", jcs.Str(l.Name)), jcs.M("narrowed", jcs.Boolean(l.Narrowed)), jcs.M("text", jcs.Loose(l.Text.String()))))
 	}
 	v.Members = append(v.Members, jcs.M("explanation", jcs.Obj(
 		jcs.M("what_happened", happened),
@@ -320,7 +320,7 @@ func (r *Report) ExplainJSON() jcs.Value {
 func texts(lines []Text) jcs.Value {
 	v := jcs.Arr()
 	for _, line := range lines {
-		v.Items = append(v.Items, text(line.String()))
+		v.Items = append(v.Items, jcs.Loose(line.String()))
 	}
 	return v
 }
@@ -331,7 +331,7 @@ func tallyObject(list []pack.Tally) jcs.Value {
 	for _, t := range list {
 		kind := jcs.Value{} // null: all others
 		if t.Name != "" {
-			kind = text(t.Name)
+			kind = jcs.Loose(t.Name)
 		}
 		v.Items = append(v.Items, jcs.Obj(jcs.M("name", kind), jcs.M("count", jcs.Int(int64(t.N)))))
 	}

@@ -73,7 +73,7 @@ func (r *Report) JSON(command string) jcs.Value {
 		jcs.M("command", jcs.Str(command)),
 		jcs.M("status", jcs.Str(r.Status())),
 		jcs.M("exit_code", jcs.Int(int64(r.ExitCode()))),
-		jcs.M("path", text(r.Path)),
+		jcs.M("path", jcs.Loose(r.Path)),
 		jcs.M("channels", r.channelObject()),
 		jcs.M("verdict", jcs.Str(r.verdict())),
 		jcs.M("claim_check", jcs.Str(r.claimCheck())),
@@ -486,7 +486,7 @@ func (r *Report) ours() []jcs.Member {
 		members = append(members, jcs.M("expiry_status", jcs.Str(status)))
 	}
 	if by := r.Expectation("superseded").Actual; by != "" {
-		members = append(members, jcs.M("superseded_by", text(by)))
+		members = append(members, jcs.M("superseded_by", jcs.Loose(by)))
 	}
 	if f := r.Result.Facts; len(f.Endings) > 0 {
 		members = append(members, jcs.M("program_ended", tallyObject(f.Endings)), jcs.M("program_ended_badly", jcs.Int(int64(f.EndedBadly))))
@@ -567,7 +567,7 @@ func (r *Report) anchorObject() jcs.Value {
 			accuracy = jcs.Str(t.Accuracy.String())
 		}
 		v.Members = append(v.Members, jcs.M("timestamp", jcs.Obj(jcs.M("time", jcs.Str(t.Time.UTC().Format(time.RFC3339Nano))),
-			jcs.M("accuracy", accuracy), jcs.M("authority", text(t.Signer)))))
+			jcs.M("accuracy", accuracy), jcs.M("authority", jcs.Loose(t.Signer)))))
 	} else {
 		v.Members = append(v.Members, jcs.M("timestamp", jcs.Value{}))
 	}
@@ -632,7 +632,7 @@ func ciObject(b *pack.CIBinding) jcs.Value {
 func object(pairs ...string) jcs.Value {
 	v := jcs.Obj()
 	for i := 0; i+1 < len(pairs); i += 2 {
-		v.Members = append(v.Members, jcs.M(pairs[i], text(pairs[i+1])))
+		v.Members = append(v.Members, jcs.M(pairs[i], jcs.Loose(pairs[i+1])))
 	}
 	return v
 }
@@ -640,14 +640,12 @@ func object(pairs ...string) jcs.Value {
 func list(texts []string) jcs.Value {
 	v := jcs.Arr()
 	for _, s := range texts {
-		v.Items = append(v.Items, text(s))
+		v.Items = append(v.Items, jcs.Loose(s))
 	}
 	return v
 }
 
 // text is a string that need not be UTF-8, such as a path.
-func text(s string) jcs.Value { return jcs.Str(strings.ToValidUTF8(s, "\ufffd")) }
-
 func orNull(s string) jcs.Value {
 	if s == "" {
 		return jcs.Value{}

@@ -1,8 +1,10 @@
 //go:build unix
 
-package main
+package home
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+)
 
 // inherited says whether a descriptor came from who started us, and keeps it from programs that we start.
 // What this process opened itself is marked close-on-exec from the start.

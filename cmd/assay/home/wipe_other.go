@@ -1,5 +1,5 @@
 //go:build !linux
 
-package main
+package home
 
 func wipeVariable(string) {}

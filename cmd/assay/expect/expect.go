@@ -1,4 +1,7 @@
-package main
+// Package expect is what a pack is held to, and what else is read to judge it: policy, roots, lock, cards, contract,
+// signers, and the pack itself. Each kind of file has one reader, so that the same file ends every command with the
+// same exit code. All of it is somebody's word about others: no secret is read here, and no connection opened.
+package expect
 
 import (
 	"errors"
@@ -6,6 +9,8 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,56 +19,11 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/report"
-	"github.com/Haserjian/assay-ledger/trust"
-	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
-// anchorFlags say whom to believe about a proof.
-type anchorFlags struct{ policy, roots, proof, timestamp string }
-
-func (f *anchorFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.policy, "policy", "", "C2SP tlog-policy `FILE`: the logs, witnesses and quorum you trust")
-	c.Flags().StringVar(&f.roots, "tsa-roots", "", "PEM `FILE` with the roots of the timestamp authorities you trust: an entry without their time is not anchored")
-	c.Flags().StringVar(&f.timestamp, "timestamp", "", "with --tsa-roots, whether an entry must have a timestamp: `required` (the default) or optional")
-}
-
-// options reads the files once, before any pack is touched.
-func (f *anchorFlags) options() (o pack.Options, err error) {
-	// What is given to be checked is checked, or refused: never passed over.
-	for _, given := range []struct{ flag, file string }{{"--proof", f.proof}, {"--tsa-roots", f.roots}} {
-		if given.file != "" && f.policy == "" {
-			return o, cmd.BadInput("name the logs and witnesses you trust with --policy FILE", "%s says nothing without a policy", given.flag)
-		}
-	}
-	switch o.TimeOptional = f.timestamp == "optional"; {
-	case f.timestamp != "" && f.timestamp != "required" && !o.TimeOptional:
-		return o, cmd.BadInput("", "--timestamp %q is neither required nor optional", f.timestamp)
-	case f.timestamp != "" && f.roots == "":
-		return o, cmd.BadInput("name the authorities that you trust with --tsa-roots FILE", "--timestamp %s says nothing without roots", f.timestamp)
-	}
-	if f.policy != "" {
-		if o.Policy, err = cmd.ReadAs(f.policy, trust.MaxSize, "see c2sp.org/tlog-policy", trust.ParsePolicy); err != nil {
-			return o, err
-		}
-	}
-	if f.roots != "" {
-		roots, err := cmd.ReadAs(f.roots, timestamp.MaxRoots, "--tsa-roots takes the certificates of authorities, and nothing else in PEM", timestamp.ParseRoots)
-		if err != nil {
-			return o, err
-		}
-		o.TSARoots = roots.Pool()
-	}
-	if f.proof != "" {
-		if o.Proof, err = cmd.ReadFile(f.proof, 1<<20); err != nil {
-			return o, err
-		}
-	}
-	return o, nil
-}
-
-// expectFlags are what verify-pack and explain may be told to expect of a pack.
-type expectFlags struct {
-	anchorFlags
+// Flags are what verify-pack and explain may be told to expect of a pack.
+type Flags struct {
+	AnchorFlags
 	lock, contract, now                                string
 	cards, signers                                     []string
 	minCoverage, maxAge                                float64
@@ -73,9 +33,10 @@ type expectFlags struct {
 	selfWitness, strict                                bool
 }
 
-func (f *expectFlags) add(c *cobra.Command) {
-	f.anchorFlags.add(c)
-	c.Flags().StringVar(&f.proof, "proof", "", "tlog-proof `FILE` (default: _unsigned/anchor.tlog-proof in the pack)")
+// Add adds the flags to c.
+func (f *Flags) Add(c *cobra.Command) {
+	f.AnchorFlags.Add(c)
+	c.Flags().StringVar(&f.Proof, "proof", "", "tlog-proof `FILE` (default: _unsigned/anchor.tlog-proof in the pack)")
 	c.Flags().BoolVar(&f.requireClaims, "require-claim-pass", false, "exit 1 unless the claims pass")
 	c.Flags().BoolVar(&f.requireAnchor, "require-anchor", false, "exit 2 unless the pack is proven to be logged under --policy")
 	c.Flags().StringSliceVarP(&f.cards, "run-card", "c", nil, "`CARD` file whose claims the pack may have declared (repeat, or a,b, for more)")
@@ -99,13 +60,13 @@ func (f *expectFlags) add(c *cobra.Command) {
 	_ = c.Flags().MarkHidden("require-witness") // it exists
 }
 
-// options reads everything that is named, once, before any pack is touched: a pack cannot change what
+// Options reads everything that is named, once, before any pack is touched: a pack cannot change what
 // it is held to. An invalid lock or an altered contract is governance drift, exit 2.
-func (f *expectFlags) options(c *cobra.Command) (o pack.Options, err error) {
+func (f *Flags) Options(c *cobra.Command) (o pack.Options, err error) {
 	if err := f.check(c); err != nil {
 		return o, err
 	}
-	if o, err = f.anchorFlags.options(); err != nil {
+	if o, err = f.AnchorFlags.Options(); err != nil {
 		return o, err
 	}
 	if f.lock != "" {
@@ -113,22 +74,16 @@ func (f *expectFlags) options(c *cobra.Command) (o pack.Options, err error) {
 			// pack.md §4.7: "lock file missing | 2": whoever takes the lock away does not get past it.
 			return o, &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("no lockfile at %s", f.lock), Hint: "make one with 'assay lock init'"}
 		}
-		if o.Lock, err = readLock(f.lock); err != nil {
+		if o.Lock, err = ReadLock(f.lock); err != nil {
 			return o, err
 		}
 	}
-	if o.Cards, err = findCards(f.cards); err != nil {
+	if o.Cards, err = FindCards(f.cards); err != nil {
 		return o, err
 	}
 	if f.contract != "" {
-		text, err := cmd.ReadFile(f.contract, 64<<20)
-		if err != nil {
+		if o.Contract, err = ReadContract(f.contract); err != nil {
 			return o, err
-		}
-		if o.Contract, err = pack.ParseContract(text); errors.Is(err, pack.ErrContractAltered) {
-			return o, &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("%s: %w", f.contract, err)}
-		} else if err != nil {
-			return o, cmd.BadInput("", "%s: %w", f.contract, err)
 		}
 	}
 	for _, name := range f.signers {
@@ -152,14 +107,14 @@ func (f *expectFlags) options(c *cobra.Command) (o pack.Options, err error) {
 	return o, nil
 }
 
-func (f *expectFlags) check(c *cobra.Command) error {
+func (f *Flags) check(c *cobra.Command) error {
 	given := c.Flags().Changed
 	switch {
 	case f.selfWitness:
 		return cmd.BadInput("--require-anchor with --policy and --tsa-roots checks what others vouch for", "--require-witness would believe an authority that the pack itself brings")
-	case f.requireAnchor && f.policy == "":
+	case f.requireAnchor && f.Policy == "":
 		return cmd.BadInput("name the logs and witnesses you trust with --policy FILE", "--require-anchor needs a policy")
-	case f.strict && (f.policy == "" || f.roots == "" || f.timestamp == "optional"):
+	case f.strict && (f.Policy == "" || f.roots == "" || f.timestamp == "optional"):
 		return cmd.BadInput("name whom you trust with --policy FILE and --tsa-roots FILE", "--strict needs a policy and the roots of a time that is not optional")
 	case f.strict && f.lock == "" && len(f.signers) == 0:
 		return cmd.BadInput("name the key that may sign with --trusted-signer, or a lock with --lock", "--strict needs somebody who may sign")
@@ -191,22 +146,39 @@ func isHex(s string, n int) bool {
 	return len(s) == n && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// trustedSigner is the fingerprint that name is, or of the public key file that it names. Unlike a lock's
-// author, who verifies has no keys: nothing is looked up in a home directory.
-func trustedSigner(name string) (key [32]byte, err error) {
-	if key, is, err := parseFingerprint(name); is {
-		return key, err
+// MayWrite refuses a file named by one of the flags that is in a pack, or one that the judgement rests on, or
+// another's.
+func (f *Flags) MayWrite(c *cobra.Command, dirs []string, flags ...string) error {
+	written := map[string]string{}
+	for _, flag := range flags {
+		path := c.Flags().Lookup(flag).Value.String()
+		if path == "" {
+			continue
+		}
+		parent, err := cmd.FolderOf(path)
+		if err != nil {
+			return err
+		}
+		for _, dir := range dirs {
+			if cmd.Within(dir, parent) {
+				return cmd.BadInput("write it elsewhere", "--%s %s is inside the pack", flag, path)
+			}
+		}
+		for _, input := range slices.Concat([]string{f.lock, f.contract, f.Policy, f.roots, f.Proof}, f.cards, f.signers) {
+			if cmd.SameFile(input, path) {
+				return cmd.BadInput("write it elsewhere", "--%s %s is what the pack is held to", flag, path)
+			}
+		}
+		whole := filepath.Join(parent, filepath.Base(path))
+		if other, ok := written[whole]; ok {
+			return cmd.BadInput("", "--%s and --%s name one file", other, flag)
+		}
+		written[whole] = flag
 	}
-	text, err := cmd.ReadFile(name, 4<<10)
-	if errors.Is(err, fs.ErrNotExist) {
-		return key, cmd.BadInput("a trusted signer is a fingerprint of 64 hex digits or a public key file", "no key file at %s", name)
-	} else if err != nil {
-		return key, err
-	}
-	return fileFingerprint(name, text)
+	return nil
 }
 
-// report is a judgement as it is shown, with what was asked for.
-func (f *expectFlags) report(dir string, r *pack.Result, o pack.Options) *report.Report {
+// Report is a judgement as it is shown, with what was asked for.
+func (f *Flags) Report(dir string, r *pack.Result, o pack.Options) *report.Report {
 	return &report.Report{Result: r, Path: dir, At: o.Now, Version: pack.Version, Lock: o.Lock, MaxAgeHours: f.maxAge, MinCoverage: f.minCoverage}
 }

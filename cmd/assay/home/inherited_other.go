@@ -1,6 +1,6 @@
 //go:build !unix
 
-package main
+package home
 
 // inherited: descriptors have no numbers here.
 func inherited(int) bool { return false }

@@ -1,0 +1,41 @@
+package expect
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/pack"
+)
+
+// FindCards resolves each name: a built-in id first, so that no file can shadow one, then a file.
+func FindCards(names []string) ([]pack.Card, error) {
+	var cards []pack.Card
+	builtin := pack.BuiltinCards()
+next:
+	for _, name := range names {
+		for _, card := range builtin {
+			if card.ID == name {
+				cards = append(cards, card)
+				continue next
+			}
+		}
+		text, err := cmd.ReadFile(name, 1<<20)
+		if errors.Is(err, fs.ErrNotExist) {
+			ids := make([]string, len(builtin))
+			for i, card := range builtin {
+				ids[i] = card.ID
+			}
+			return nil, cmd.BadInput("built in are "+strings.Join(ids, ", "), "no card %q, built in or as a file", name)
+		} else if err != nil {
+			return nil, err
+		}
+		card, err := pack.ParseCard(text)
+		if err != nil {
+			return nil, cmd.BadInput("'assay cards new' writes one to start from", "card %s: %v", name, err)
+		}
+		cards = append(cards, card)
+	}
+	return cards, nil
+}

@@ -1,0 +1,96 @@
+package expect
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/Haserjian/assay-ledger/pack"
+)
+
+// A lock that is checked and then read again could be two locks: who swaps the file in between gets
+// what was never checked.
+func TestAtk_K03_ALockIsReadOnce(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, signers [][32]byte) string {
+		l, err := pack.NewLock(pack.LockSpec{Cards: pack.BuiltinCards()[:1], Signers: signers, At: time.Unix(1<<30, 0)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, name)
+		text := l.Marshal()
+		if signers == nil {
+			text = bytes.Replace(text, []byte(`"any"`), []byte(`"evil"`), 1)
+		}
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good, bad, path := write("good", [][32]byte{{1}}), write("bad", nil), filepath.Join(dir, "assay.lock")
+	if err := os.Link(good, path); err != nil {
+		t.Fatal(err)
+	}
+	stop, done := make(chan struct{}), make(chan error)
+	go func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				done <- nil
+				return
+			default:
+			}
+			tmp := filepath.Join(dir, "tmp")
+			if err := errors.Join(os.Link([]string{good, bad}[i%2], tmp), os.Rename(tmp, path), ignoreMissing(os.Remove(tmp))); err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
+	accepted, refused := 0, 0
+	for range 3000 {
+		l, err := ReadLock(path)
+		if err != nil {
+			var broken *pack.LockError
+			if !errors.As(err, &broken) || len(broken.Issues) != 1 {
+				t.Fatal(err)
+			}
+			refused++
+			continue
+		}
+		accepted++
+		if signers, any := l.Signers(); any || len(signers) != 1 || l.Digest() != [32]byte(sum(t, good)) {
+			t.Fatalf("%s", l.Marshal())
+		}
+	}
+	close(stop)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d accepted, %d refused", accepted, refused)
+}
+
+// ignoreMissing is for a rename onto another name of the same file, which leaves both.
+func ignoreMissing(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func sum(t *testing.T, path string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := pack.ParseLock(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := l.Digest()
+	return digest[:]
+}

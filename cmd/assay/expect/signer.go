@@ -1,0 +1,66 @@
+package expect
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"strings"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/pack"
+)
+
+// trustedSigner is the fingerprint that name is, or of the public key file that it names. Unlike a lock's
+// author, who verifies has no keys: nothing is looked up in a home directory.
+func trustedSigner(name string) (key [32]byte, err error) {
+	if key, is, err := ParseFingerprint(name); is {
+		return key, err
+	}
+	text, err := cmd.ReadFile(name, 4<<10)
+	if errors.Is(err, fs.ErrNotExist) {
+		return key, cmd.BadInput("a trusted signer is a fingerprint of 64 hex digits or a public key file", "no key file at %s", name)
+	} else if err != nil {
+		return key, err
+	}
+	return FileFingerprint(name, text)
+}
+
+// ParseFingerprint reads the 64 hex digits of a fingerprint; is says that name is one, in whatever case.
+func ParseFingerprint(name string) (key [32]byte, is bool, err error) {
+	if len(name) != hex.EncodedLen(len(key)) {
+		return key, false, nil
+	}
+	if _, err := hex.Decode(key[:], []byte(name)); err != nil {
+		return key, false, nil
+	}
+	if lower := strings.ToLower(name); name != lower {
+		return key, true, cmd.BadInput("write it as "+lower, "fingerprint %s is not in lowercase", name)
+	}
+	return key, true, nil
+}
+
+// FileFingerprint is the fingerprint of the public key in a file, as the key store writes or exports it.
+func FileFingerprint(path string, text []byte) (key [32]byte, err error) {
+	public, ok := parsePublic(text)
+	if !ok {
+		return key, cmd.BadInput("", "%s is not a public key: expected 32 bytes, or those in base64", path)
+	}
+	if key, err = pack.KeyFingerprint(public); err != nil {
+		return key, cmd.BadInput("nobody's key generator makes such a key; do not trust who gave it to you", "%s: %v", path, err)
+	}
+	return key, nil
+}
+
+// parsePublic reads a public key as the key store writes it: the 32 bytes of ID.pub, or the base64 of ID.pub.b64
+// with or without its newline. Here and not in the key store, because who verifies links no store of keys.
+func parsePublic(text []byte) (key ed25519.PublicKey, ok bool) {
+	if len(text) == ed25519.PublicKeySize {
+		return text, true
+	}
+	line := strings.TrimSuffix(string(text), "\n")
+	key, err := base64.StdEncoding.Strict().DecodeString(line)
+	// The decoder reads over newlines; 44 characters that are 32 bytes hold none.
+	return key, err == nil && len(line) == 44 && len(key) == ed25519.PublicKeySize
+}
