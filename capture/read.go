@@ -348,7 +348,7 @@ var errEndless = errors.New("its last line has no beginning near its end")
 
 // wholeLines is the size up to the last newline, errEndless if that is not among the last limit bytes and
 // not the beginning of the file.
-func wholeLines(file *os.File, size, limit int64) (int64, error) {
+func wholeLines(file io.ReaderAt, size, limit int64) (int64, error) {
 	text := make([]byte, 1) // nearly always a newline
 	for least := size - limit; size > 0; {
 		if size <= least {
@@ -375,13 +375,18 @@ func lastLine(file *os.File) (ending, error) {
 	if err != nil {
 		return ending{}, err
 	}
-	whole, err := wholeLines(file, info.Size(), maxBack)
+	return endOf(file, info.Size())
+}
+
+// endOf is lastLine of so many bytes.
+func endOf(file io.ReaderAt, size int64) (ending, error) {
+	whole, err := wholeLines(file, size, maxBack)
 	if errors.Is(err, errEndless) {
-		return ending{size: info.Size(), over: true, bad: true}, nil
+		return ending{size: size, over: true, bad: true}, nil
 	} else if err != nil {
 		return ending{}, err
 	}
-	end := ending{size: info.Size(), torn: info.Size() - whole}
+	end := ending{size: size, torn: size - whole}
 	for window := int64(4 << 10); ; window *= 4 {
 		window = min(window, whole)
 		text := make([]byte, window)

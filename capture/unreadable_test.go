@@ -69,6 +69,42 @@ func TestWhatCannotBeReadIsAnError(t *testing.T) {
 	}
 }
 
+// failing is text of which the n-th read, from 0, fails.
+type failing struct {
+	io.ReaderAt
+	n   int
+	err error
+}
+
+func (f *failing) ReadAt(p []byte, off int64) (int, error) {
+	f.n--
+	if f.n == -1 {
+		return 0, f.err
+	}
+	return f.ReaderAt.ReadAt(p, off)
+}
+
+// A disk may give the last byte of a file and not the line before it; and what another program cut off
+// meanwhile is no error.
+func TestALastLineThatCannotBeReadIsAnErrorAndOneThatIsGoneIsNone(t *testing.T) {
+	text := `{"seq": 0}` + "\n" + `{"seq": 1, "text": "` + strings.Repeat("x", 9<<10) + `"}` + "\n"
+	size := int64(len(text))
+	trouble := errors.New("input/output error")
+	for n := range 5 {
+		end, err := endOf(&failing{strings.NewReader(text), n, trouble}, size)
+		if n < 3 && (!errors.Is(err, trouble) || end.size != 0) {
+			t.Errorf("read %d fails: %d bytes, %v", n, end.size, err)
+		}
+		if seq := integer(end.last, "seq"); n >= 3 && (err != nil || seq != 1) {
+			t.Errorf("no read fails: seq %d, %v", seq, err)
+		}
+	}
+	end, err := endOf(&failing{strings.NewReader(text), 1, io.EOF}, size)
+	if err != nil || end.size != size {
+		t.Errorf("a file that ends earlier: %d bytes, %v", end.size, err)
+	}
+}
+
 // Another program may cut a file between our look at its size and our read.
 func TestAFileThatShrinksIsReadAsFarAsItGoes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "trace.jsonl")

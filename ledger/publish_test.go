@@ -77,6 +77,31 @@ func TestAGuardThatIsAwayIsLoggedOnceHoweverOftenItIsTried(t *testing.T) {
 	must(t, os.Rename(w.cfg.GuardDir+".away", w.cfg.GuardDir))
 }
 
+// An operator who looks for warnings sees a witness that fails, once, and none that is well again.
+func TestAWitnessThatFailsIsAWarningAndOneThatIsBackIsNone(t *testing.T) {
+	var lines strings.Builder
+	p := &publisher{log: slog.New(slog.NewTextHandler(&lines, nil))}
+	e := &endpoint{url: "http://w1.example"}
+	for _, step := range []struct {
+		err         error
+		level, says string
+	}{
+		{nil, "", ""},
+		{errors.New("down"), "WARN", "does not cosign"},
+		{errors.New("down"), "", ""},
+		{errors.New("a smaller tree"), "WARN", "a smaller tree"},
+		{nil, "INFO", "cosigns again"},
+		{nil, "", ""},
+	} {
+		lines.Reset()
+		p.complain(answer{endpoint: e, round: &round{cp: &trust.Checkpoint{Size: 7}}, err: step.err})
+		got := lines.String()
+		if step.says == "" && got != "" || !strings.Contains(got, step.says) || !strings.Contains(got, "level="+step.level) && step.level != "" {
+			t.Errorf("%v: %q, want %s %q", step.err, got, step.level, step.says)
+		}
+	}
+}
+
 func TestLateCosignaturesAreMergedIntoThePublishedCheckpoint(t *testing.T) {
 	w := newWorld(t, 3, 2)
 	l := w.open()

@@ -218,6 +218,39 @@ func (w *world) gateIndex() *gatedIndex {
 	return g
 }
 
+// shrinkingIndex loses its last entries when told to.
+type shrinkingIndex struct {
+	Index
+	lost int64
+}
+
+func (x *shrinkingIndex) Size(ctx context.Context) (int64, error) {
+	size, err := x.Index.Size(ctx)
+	return size - x.lost, err
+}
+
+// What the index lost is said with its numbers, also when it is lost as soon as it was written.
+func TestAnIndexThatLosesWhatItJustTookIsNoticed(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	l := w.open()
+	for i := range 3 {
+		w.add(i)
+	}
+	x, err := index.Open(filepath.Join(t.TempDir(), "index"), testOrigin)
+	must(t, err)
+	defer x.Close()
+	shrinking, said := &shrinkingIndex{Index: x}, &lines{}
+	f, err := newFollower(t.Context(), l.store, shrinking, tree{Size: 3}, slog.New(slog.NewTextHandler(said, nil)))
+	must(t, err)
+	f.indexed = func([]pack.Logged) { shrinking.lost = 2 }
+	if more, err := f.step(t.Context(), 3); err != nil || !more {
+		t.Fatalf("a step: %t, %v", more, err)
+	}
+	if size, err := f.indexSize(t.Context()); size != 1 || err != nil || said.count("from=1 to=3") != 1 {
+		t.Errorf("size %d, %v; said %s", size, err, said.text.String())
+	}
+}
+
 func TestWhileTheIndexIsDerivedAgainReadersAreServedAndNothingIsLogged(t *testing.T) {
 	w := openThreeHundred(t)
 	g := w.gateIndex()
