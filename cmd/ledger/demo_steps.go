@@ -17,17 +17,10 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/trust"
 )
-
-// agent is the "AI program" of the demo: it does its work and says so, as real ones do
-// through an SDK. "$ASSAY emit" finds the run by ASSAY_TRACE_ID.
-const agent = `set -eu
-"$ASSAY" emit model_call --data '{"provider":"demo","model_id":"demo-1","input_tokens":12,"output_tokens":7,"total_tokens":19}'
-"$ASSAY" emit capability_use --data '{"capability":"read_file","target":"invoice.txt"}'
-"$ASSAY" emit model_call --data '{"provider":"demo","model_id":"demo-1","input_tokens":40,"output_tokens":9,"total_tokens":49,"note":"'"$1"'"}'
-`
 
 // run is the script. Every step returns an error if anything is not as it must be.
 func (d *demo) run(ctx context.Context) error {
@@ -45,65 +38,19 @@ func (d *demo) run(ctx context.Context) error {
 }
 
 func (d *demo) startServers(ctx context.Context) error {
-	if err := d.start(ctx, "tsa", "tsa", "serve", d.path("tsa")); err != nil {
-		return err
-	}
-	out, err := d.program(ctx, 0, d.self, "init", d.path("ledger"), "--origin", "demo.example/ledger",
-		"--listen", "127.0.0.1:0", "--tsa", d.url("tsa"), "--tsa-roots", d.path("tsa", "root.pem"))
-	if err != nil {
-		return err
-	}
-	_, logKey, ok := strings.Cut(out, "log vkey: ")
-	if !ok {
-		return fmt.Errorf("ledger init printed no vkey: %s", out)
-	}
-	logKey = strings.TrimSpace(logKey)
-
-	// Witnesses and log name each other: the operators exchange vkeys and URLs.
-	var witnesses []trust.PolicyWitness
-	for _, w := range [][2]string{{"w1", "ed25519"}, {"w2", "ed25519"}, {"w3", "ml-dsa-44"}} {
-		name, algorithm := w[0], w[1]
-		out, err := d.program(ctx, 0, d.self, "witness", "init", d.path(name), "--name", name+".demo.example", "--algorithm", algorithm, "--log", logKey)
-		if err != nil {
-			return err
-		}
-		if err := d.start(ctx, name, "witness", "serve", d.path(name)); err != nil {
-			return err
-		}
-		_, vkey, _ := strings.Cut(strings.TrimSpace(out), "vkey: ")
-		witnesses = append(witnesses, trust.PolicyWitness{Name: name, VKey: vkey, URL: d.url(name)})
-	}
-	policy := trust.FormatPolicy([]trust.PolicyLog{{VKey: logKey}}, witnesses, 2)
-	if err := os.WriteFile(dir(d.path("ledger")).policy(), policy, 0o644); err != nil {
-		return err
-	}
-	if err := d.start(ctx, "ledger", "serve", d.path("ledger")); err != nil {
+	if err := d.build(ctx); err != nil {
 		return err
 	}
 	d.say("started: a ledger, a development TSA, witnesses w1 and w2 (Ed25519) and w3 (ML-DSA-44); two of three must cosign")
 	return nil
 }
 
-// record runs the agent under assay run and returns the pack directory.
-func (d *demo) record(ctx context.Context, exit int, name, card string) (string, error) {
-	packDir := d.path(name)
-	_, err := d.program(ctx, exit, d.assay, "run", "-c", card, "-o", packDir, "--", "sh", "-c", agent, "agent", name)
-	return packDir, err
-}
-
-func (d *demo) anchorPack(ctx context.Context, exit int, packDir string, more ...string) error {
-	args := append([]string{"anchor", packDir, "--ledger", d.url("ledger"), "--policy", d.policy()}, more...)
-	_, err := d.program(ctx, exit, d.assay, args...)
-	return err
-}
-
-func (d *demo) policy() string        { return dir(d.path("ledger")).policy() }
 func (d *demo) proof(p string) string { return filepath.Join(p, "_unsigned", "anchor.tlog-proof") }
 
 // verify judges a pack with all that a stranger can ask for, offline.
 func (d *demo) verify(ctx context.Context, exit int, packDir string) (string, error) {
 	return d.program(ctx, exit, d.assay, "verify-pack", packDir, "--require-claim-pass",
-		"--policy", d.policy(), "--require-anchor", "--tsa-roots", d.path("tsa", "root.pem"))
+		"--policy", d.policy(), "--require-anchor", "--tsa-roots", d.roots())
 }
 
 func (d *demo) recordAndPack(ctx context.Context) error {
@@ -145,7 +92,7 @@ func (d *demo) verifyOffline(ctx context.Context) error {
 		return err
 	}
 	d.say("every server stopped; assay verify-pack, offline, exit 0: %s", channels(out))
-	for _, name := range []string{"tsa", "w1", "w2", "w3", "ledger"} {
+	for _, name := range serverNames {
 		if err := d.start(ctx, name); err != nil {
 			return err
 		}
@@ -440,5 +387,5 @@ func replaceIn(path, old, new string) error {
 	if !bytes.Contains(text, []byte(old)) {
 		return errors.New(path + " does not hold " + old)
 	}
-	return os.WriteFile(path, bytes.Replace(text, []byte(old), []byte(new), 1), 0o644)
+	return durable.WriteFile(path, bytes.Replace(text, []byte(old), []byte(new), 1), 0o644)
 }

@@ -40,7 +40,7 @@ answer is a proof that verifies offline for ever.`,
   ledger init /var/lib/ledger --origin ledger.example/2026
   ledger serve /var/lib/ledger`,
 	}
-	root.AddCommand(initCmd(s), cmd.Judges(serveCmd(s), cmd.ExitTampered), witnessCmd(s), tsaCmd(s), cmd.Judges(fsckCmd(s), cmd.ExitTampered), guardCmd(s), healthCmd(s), demoCmd(s), versionCmd(s), appenderCmd(s))
+	root.AddCommand(initCmd(s), cmd.Judges(serveCmd(s), cmd.ExitTampered), witnessCmd(s), tsaCmd(s), cmd.Judges(fsckCmd(s), cmd.ExitTampered), guardCmd(s), healthCmd(s), demoCmd(s), testnetCmd(s), versionCmd(s), appenderCmd(s))
 	return cmd.Run(ctx, root, args, s)
 }
 

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -15,25 +17,48 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"ledger": main})
+	testscript.Main(builder{m}, map[string]func(){"ledger": main})
+}
+
+// builder takes away what the tests have built, at their end.
+type builder struct{ *testing.M }
+
+func (b builder) Run() int {
+	code := b.M.Run()
+	if built != "" {
+		_ = os.RemoveAll(built)
+	}
+	return code
 }
 
 func TestScripts(t *testing.T) { cmdtest.Scripts(t) }
 
-// programs builds both programs as a user would, and returns a demo that runs them.
-func programs(t *testing.T) *demo {
-	t.Helper()
-	bin := t.TempDir()
-	build := exec.Command("go", "build", "-o", bin, "../assay", ".")
+// built is where both programs are, as a user would build them; empty: no test has wanted them.
+var built string
+
+var buildOnce = sync.OnceValue(func() (err error) {
+	if built, err = os.MkdirTemp("", "ledger-test-"); err != nil {
+		return err
+	}
+	build := exec.Command("go", "build", "-o", built, "../assay", ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+		return fmt.Errorf("go build: %w: %s", err, out)
 	}
-	d, err := newDemo(io.Discard, t.TempDir(), filepath.Join(bin, "assay"))
+	return nil
+})
+
+// programs returns a demo that runs both programs.
+func programs(t *testing.T) *demo {
+	t.Helper()
+	if err := buildOnce(); err != nil {
+		t.Fatal(err)
+	}
+	d, err := newDemo(io.Discard, t.TempDir(), filepath.Join(built, "assay"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.self = filepath.Join(bin, "ledger")
+	d.self = filepath.Join(built, "ledger")
 	t.Cleanup(d.stopAll)
 	return d
 }

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+)
+
+// testnetRun runs 'ledger testnet ARGS', insists on the exit code and returns what it prints.
+func testnetRun(t *testing.T, d *demo, exit int, args ...string) (stdout, stderr string) {
+	t.Helper()
+	c := exec.Command(d.self, append([]string{"testnet"}, args...)...) // also while the test ends
+	var out, errs bytes.Buffer
+	c.Stdout, c.Stderr = &out, &errs
+	_ = c.Run()
+	if code := c.ProcessState.ExitCode(); code != exit {
+		t.Fatalf("testnet %s: exit %d, want %d: %s%s", strings.Join(args, " "), code, exit, &out, &errs)
+	}
+	return out.String(), errs.String()
+}
+
+// testnetFiles are what must stay the same as long as the directory lives.
+func testnetFiles(t *testing.T, path string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	for _, name := range []string{"servers", "policy", "roots.pem", "env", "ledger/keys/log.key", "w1/keys/ed25519.key", "w3.witness", "sample/assay.lock"} {
+		text, err := os.ReadFile(filepath.Join(path, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = string(text)
+	}
+	return files
+}
+
+func sameFiles(t *testing.T, before, after map[string]string) {
+	t.Helper()
+	for name := range before {
+		if before[name] != after[name] {
+			t.Errorf("%s was\n%s\nand is\n%s", name, before[name], after[name])
+		}
+	}
+}
+
+func killAll(t *testing.T, path string) {
+	t.Helper()
+	for _, name := range serverNames {
+		p, err := readPID(filepath.Join(path, name+".pid"))
+		if err != nil || p == nil {
+			t.Fatalf("%s: %v, %v", name, p, err)
+		}
+		if err := p.process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.end(endPatience); err != nil { // waits
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestATestnetGoesOnWhereItWasEnded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts five servers")
+	}
+	d := programs(t)
+	path := filepath.Join(t.TempDir(), "it's a net")
+	t.Cleanup(func() { testnetRun(t, d, 0, "down", path) })
+	up := func() string {
+		out, _ := testnetRun(t, d, 0, "up", path, "--assay", d.assay)
+		return out
+	}
+	first := up()
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the directory: %v, %v", info, err)
+	}
+	before := testnetFiles(t, path)
+
+	t.Run("what it prints can be pasted", func(t *testing.T) {
+		_, lines, _ := strings.Cut(first, "\n\n")
+		verify, _, _ := strings.Cut(lines, "\n")
+		c := exec.Command("sh", "-euc", verify+"\n"+`. "$0"; test "$POLICY" -ef "$1"`, filepath.Join(path, "env"), filepath.Join(path, "policy"))
+		c.Env = append(os.Environ(), "PATH="+filepath.Dir(d.self)+":"+os.Getenv("PATH"))
+		if out, err := c.CombinedOutput(); err != nil || !strings.Contains(string(out), "verdict    exit 0") {
+			t.Errorf("%s: %v: %s", verify, err, out)
+		}
+	})
+	t.Run("up of one that runs changes nothing", func(t *testing.T) {
+		if again := up(); again != first {
+			t.Errorf("it printed\n%s\nand then\n%s", first, again)
+		}
+		sameFiles(t, before, testnetFiles(t, path))
+	})
+	t.Run("status exits 4 when one is away, and up brings it back", func(t *testing.T) {
+		if out, _ := testnetRun(t, d, 0, "status", path); strings.Count(out, "answers (process") != 4 || !strings.Contains(out, "takes entries (process") {
+			t.Errorf("status: %s", out)
+		}
+		p, err := readPID(filepath.Join(path, "w2.pid"))
+		if err != nil || p == nil {
+			t.Fatal(p, err)
+		}
+		if err := p.process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.end(endPatience); err != nil {
+			t.Fatal(err)
+		}
+		if out, errs := testnetRun(t, d, cmd.ExitUnavailable, "status", path); !strings.Contains(out, "away") || !strings.Contains(errs, "w2") {
+			t.Errorf("status: %s%s", out, errs)
+		}
+		if again := up(); again != first {
+			t.Errorf("it printed\n%s", again)
+		}
+	})
+	t.Run("after down and after kill -9 it has the same keys, log and ports", func(t *testing.T) {
+		for _, end := range []func(){
+			func() { testnetRun(t, d, 0, "down", path) },
+			func() { killAll(t, path) },
+		} {
+			end()
+			testnetRun(t, d, cmd.ExitUnavailable, "status", path)
+			up()
+			sameFiles(t, before, testnetFiles(t, path))
+		}
+		if out, _ := testnetRun(t, d, 0, "down", path); strings.Count(out, "ended ") != 5 {
+			t.Errorf("down: %s", out)
+		}
+		if out, _ := testnetRun(t, d, 0, "down", path); out != "nothing was running\n" {
+			t.Errorf("a second down: %s", out)
+		}
+	})
+	t.Run("a port that is somebody else's is given up, and everybody told", func(t *testing.T) {
+		known, err := readServers(filepath.Join(path, "servers"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"w1", "tsa"} {
+			taken, err := net.Listen("tcp", known[name].address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer taken.Close()
+		}
+		up()
+		after := testnetFiles(t, path)
+		if strings.Contains(after["policy"], known["w1"].address+"\n") || strings.Contains(after["servers"], known["w1"].address+"\n") || strings.Contains(after["env"], known["tsa"].address+"'") {
+			t.Errorf("the old addresses are still there: %s%s", after["policy"], after["env"])
+		}
+		if !strings.Contains(after["servers"], "ledger "+known["ledger"].address+"\n") {
+			t.Errorf("the ledger moved too: %s", after["servers"])
+		}
+		testnetRun(t, d, 0, "status", path)
+	})
+}
+
+// A pid file outlives its process, and the number is given to somebody else.
+func TestDownEndsNoStranger(t *testing.T) {
+	path := t.TempDir()
+	if err := os.Chmod(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	stranger := exec.Command("sleep", "600")
+	if err := stranger.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stranger.Process.Kill(); _ = stranger.Wait() }()
+	n := &network{dir: path}
+	pid := n.path("w1.pid")
+	if err := notePID(pid, stranger.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := readPID(pid); err != nil || p == nil {
+		t.Fatalf("its own identity is not known: %v", err)
+	}
+	for name, text := range map[string]string{
+		"another beginning": fmt.Sprintf("%d b9a3f2de-5c0f-4a56-9f37-6d2b1f3f6f4e/190284\n", stranger.Process.Pid),
+		"no process":        "4194304999 x\n",
+	} {
+		if err := os.WriteFile(pid, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if ended, err := n.down(); err != nil || len(ended) > 0 {
+			t.Errorf("%s: ended %q, %v", name, ended, err)
+		}
+		if _, err := os.Stat(pid); err == nil {
+			t.Errorf("%s: the file is still there", name)
+		}
+	}
+	for _, text := range []string{"", "1 x\n", "0 x\n", "-1 x\n", fmt.Sprintf("%d\n", stranger.Process.Pid), "all\n"} {
+		if err := os.WriteFile(pid, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if ended, err := n.down(); err == nil || len(ended) > 0 {
+			t.Errorf("%q: ended %q, %v", text, ended, err)
+		}
+	}
+	if identity, err := processIdentity(stranger.Process.Pid); err != nil || identity == "" {
+		t.Errorf("the stranger was ended: %v", err)
+	}
+}
+
+func TestTwoUpsAtOnceMakeOneTestnet(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts five servers")
+	}
+	d := programs(t)
+	path := filepath.Join(t.TempDir(), "net")
+	t.Cleanup(func() { testnetRun(t, d, 0, "down", path) })
+	var outs [3]string
+	var racing sync.WaitGroup
+	for i := range outs {
+		racing.Go(func() { outs[i], _ = testnetRun(t, d, 0, "up", path, "--assay", d.assay) })
+	}
+	racing.Wait()
+	if outs[0] == "" || outs[0] != outs[1] || outs[0] != outs[2] {
+		t.Errorf("they printed\n%s", strings.Join(outs[:], "\n"))
+	}
+}
+
+// An up that was interrupted has told nobody of its keys: the next one makes everything anew.
+func TestATestnetThatWasNotFinishedIsMadeAnew(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts five servers")
+	}
+	d := programs(t)
+	path := filepath.Join(t.TempDir(), "net")
+	t.Cleanup(func() { testnetRun(t, d, 0, "down", path) })
+	if _, errs := testnetRun(t, d, cmd.ExitInternal, "up", path, "--assay", fakeAssay(t, "exit 9")); !strings.Contains(errs, "exited with 9") {
+		t.Errorf("with an assay that does nothing: %s", errs)
+	}
+	if left, err := filepath.Glob(filepath.Join(path, "*.pid")); err != nil || len(left) > 0 {
+		t.Errorf("%q are still there, %v", left, err)
+	}
+	testnetRun(t, d, cmd.ExitBadInput, "status", path)
+	out, _ := testnetRun(t, d, 0, "up", path, "--assay", d.assay)
+	_, url, _ := strings.Cut(out, "ledger  ")
+	url, _, _ = strings.Cut(url, "\n")
+	answer, err := http.Get(url + "/readyz")
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %v, %v", url, answer, err)
+	}
+	answer.Body.Close()
+}
