@@ -18,6 +18,7 @@ import (
 	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/ledger/index"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/trust"
 )
 
 const (
@@ -59,8 +60,8 @@ func parseKey(text string) (key, bool) {
 		digest, ok := parseDigest(text)
 		return key{text: text, digest: digest, hashed: true}, ok
 	}
-	n, ok := parseDecimal(text)
-	return key{text: text, index: n}, ok
+	n, err := trust.ParseDecimal(text)
+	return key{text: text, index: n}, err == nil
 }
 
 // matches reports whether the log holds under this key what the index said.
@@ -261,12 +262,12 @@ func parseSearch(v url.Values) (index.Query, error) {
 			ok = err == nil
 			q.Since = t
 		case "cursor":
-			n, good := parseDecimal(s)
-			ok = good && n > 0
+			n, err := trust.ParseDecimal(s)
+			ok = err == nil && n > 0
 			q.Before = n
 		case "limit":
-			n, good := parseDecimal(s)
-			ok = good && n >= 1 && n <= maxPage
+			n, err := trust.ParseDecimal(s)
+			ok = err == nil && n >= 1 && n <= maxPage
 			q.Limit = int(n)
 		}
 		if !ok {
@@ -321,7 +322,7 @@ func writeAnchored(c echo.Context, status int, cache string, a *pack.Anchored) e
 func noteSize(signed []byte) int64 {
 	_, rest, _ := bytes.Cut(signed, []byte("\n"))
 	size, _, _ := bytes.Cut(rest, []byte("\n"))
-	n, _ := parseDecimal(string(size))
+	n, _ := trust.ParseDecimal(string(size))
 	return n
 }
 
@@ -387,10 +388,4 @@ func parseDigest(s string) (d [32]byte, ok bool) {
 		return d, false
 	}
 	return d, hexDigest(d) == s
-}
-
-// parseDecimal accepts 0 to 2^63-1 without sign or leading zero.
-func parseDecimal(s string) (int64, bool) {
-	n, err := strconv.ParseInt(s, 10, 64)
-	return n, err == nil && n >= 0 && strconv.FormatInt(n, 10) == s
 }

@@ -182,8 +182,8 @@ func (l *limited) Write(p []byte) (int, error) {
 }
 
 func strictBase64(text string, size int) ([]byte, error) {
-	data, err := base64.StdEncoding.Strict().DecodeString(text)
-	if err != nil || len(data) != size || base64.StdEncoding.EncodeToString(data) != text {
+	data, err := trust.DecodeBase64(text)
+	if err != nil || len(data) != size {
 		return nil, fmt.Errorf("expected %d bytes in standard base64", size)
 	}
 	return data, nil

@@ -127,7 +127,7 @@ func ParseRotation(text []byte) (Rotation, error) {
 	r = Rotation{OldID: member(v, "old_signer_id"), NewID: member(v, "new_signer_id")}
 	old, errOld := parseBase64([]byte(member(v, "old_public_key")))
 	new, errNew := parseBase64([]byte(member(v, "new_public_key")))
-	signature, errSignature := base64.StdEncoding.Strict().DecodeString(member(v, "signature"))
+	signature, errSignature := trust.DecodeBase64(member(v, "signature"))
 	at, errAt := time.Parse(stampForm, member(v, "at"))
 	if err := errors.Join(errOld, errNew, errSignature, errAt, checkID(r.OldID), checkID(r.NewID)); err != nil {
 		return r, errors.New("rotation: expected two signer ids, two public keys, a signature and a time")
