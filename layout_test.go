@@ -51,7 +51,7 @@ var layout = map[string][]string{
 	"ledger/api":    {"ledger", "ledger/index", "pack", "trust", "trust/tiles", "trust/timestamp"},
 	"ledger/client": {"pack", "pack/jcs", "trust", "trust/tiles"},
 	"witness":       {"trust"},
-	"cmd/ledger": {"cmd", "internal/durable", "ledger", "ledger/api", "ledger/index", "ledger/tsa",
+	"cmd/ledger": {"cmd", "internal/durable", "internal/serve", "ledger", "ledger/api", "ledger/index", "ledger/tsa",
 		"pack", "pack/jcs", "trust", "trust/timestamp", "witness"},
 
 	// The packs that every verifier must judge alike, and what runs them.
@@ -62,6 +62,7 @@ var layout = map[string][]string{
 	"cmd/cmdtest": {},
 
 	"internal/durable": {},
+	"internal/serve":   {},
 }
 
 // walls are packages that only the named rooms may link, directly or through others.
@@ -73,7 +74,7 @@ var walls = map[string][]string{
 	"modernc.org/sqlite":                  {"witness", "cmd/ledger"},
 	"github.com/spf13/cobra":              {"cmd", "pack/report", "cmd/assay/home", "cmd/assay/expect", "cmd/assay", "cmd/ledger"},
 	"filippo.io/age":                      {"pack/keystore", "cmd/assay/home", "cmd/assay"},
-	"net/http":                            {"ledger", "ledger/api", "ledger/client", "ledger/tsa", "witness", "cmd/assay", "cmd/ledger"},
+	"net/http":                            {"internal/serve", "ledger", "ledger/api", "ledger/client", "ledger/tsa", "witness", "cmd/assay", "cmd/ledger"},
 
 	// Of our own: who knows keys, and who speaks to a ledger.
 	module + "/pack/keystore": {"cmd/assay/home", "cmd/assay"},

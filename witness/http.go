@@ -2,19 +2,13 @@ package witness
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
-
-	"golang.org/x/net/netutil"
 
 	"github.com/Haserjian/assay-ledger/trust"
 )
@@ -193,51 +187,4 @@ Verifier keys:
 	slices.Sort(logs)
 	page.WriteString(strings.Join(logs, ""))
 	return []byte(page.String())
-}
-
-const (
-	maxConnections = 1024
-	// drainTime is how long requests under way may take after ctx ended.
-	drainTime = 10 * time.Second
-)
-
-// Serve serves handler on ln with time and size limits, until ctx ends; then
-// it finishes the requests under way and returns nil. It closes ln.
-func Serve(ctx context.Context, ln net.Listener, handler http.Handler, logger *slog.Logger) error {
-	if logger == nil {
-		logger = slog.New(slog.DiscardHandler)
-	}
-	server := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       120 * time.Second,
-		MaxHeaderBytes:    8 << 10,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug), // clients that hang up
-	}
-	served := make(chan error, 1)
-	go func() { // ends when Shutdown or Close below closes the listener
-		defer func() {
-			if p := recover(); p != nil {
-				served <- fmt.Errorf("accepting connections panicked: %v", p)
-			}
-		}()
-		served <- server.Serve(netutil.LimitListener(ln, maxConnections))
-	}()
-	select {
-	case err := <-served:
-		server.Close()
-		return fmt.Errorf("serving on %s: %w", ln.Addr(), err)
-	case <-ctx.Done():
-	}
-	// ctx is over; what is under way gets time of its own.
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-	defer cancel()
-	err := server.Shutdown(drain)
-	if err != nil {
-		err = fmt.Errorf("draining %s: %w", ln.Addr(), errors.Join(err, server.Close()))
-	}
-	<-served
-	return err
 }

@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/internal/serve"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/trusttest"
 	"github.com/Haserjian/assay-ledger/witness"
@@ -312,7 +313,7 @@ func serveUntilKilled(path string) error {
 		return err
 	}
 	fmt.Println(ln.Addr())
-	return witness.Serve(ctx, ln, w.Handler(), nil)
+	return serve.HTTP(ctx, ln, w.Handler(), nil, serve.Limits{})
 }
 
 // TestNothingCosignedIsForgottenWhenKilled kills the process under load, and

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/serve"
 	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/ledger/api"
 	"github.com/Haserjian/assay-ledger/ledger/index"
@@ -54,7 +55,7 @@ one pass takes. What is damaged is not served, and a damaged index is derived ag
 			if listen != "" {
 				conf.Listen = listen
 			}
-			return serve(c.Context(), s, d, conf, rate, scrub)
+			return serveLedger(c.Context(), s, d, conf, rate, scrub)
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "", "address to listen on (default: that of ledger.json)")
@@ -63,7 +64,7 @@ one pass takes. What is damaged is not served, and a damaged index is derived ag
 	return c
 }
 
-func serve(ctx context.Context, s cmd.Streams, d dir, conf config, rate float64, scrub time.Duration) (err error) {
+func serveLedger(ctx context.Context, s cmd.Streams, d dir, conf config, rate float64, scrub time.Duration) (err error) {
 	log := logger(s)
 	x, err := index.Open(d.index(), conf.Origin)
 	if err != nil {
@@ -121,12 +122,11 @@ func serve(ctx context.Context, s cmd.Streams, d dir, conf config, rate float64,
 	if err != nil {
 		return err
 	}
-	return listen(ctx, s, conf.Listen, handler, log, api.Serve)
+	return listen(ctx, s, conf.Listen, handler, log, serve.Ledger)
 }
 
-// listen binds address, says where on stdout, and runs serve until ctx ends.
-func listen(ctx context.Context, s cmd.Streams, address string, h http.Handler, log *slog.Logger,
-	serve func(context.Context, net.Listener, http.Handler, *slog.Logger) error) error {
+// listen binds address, says where on stdout, and serves until ctx ends.
+func listen(ctx context.Context, s cmd.Streams, address string, h http.Handler, log *slog.Logger, limits serve.Limits) error {
 	ln, err := net.Listen("tcp", address)
 	if err != nil {
 		return cmd.BadInput("choose another with --listen", "%v", err)
@@ -135,7 +135,7 @@ func listen(ctx context.Context, s cmd.Streams, address string, h http.Handler, 
 	if beyondLoopback(ln.Addr()) {
 		log.Warn("this is plain HTTP, and other machines can reach it: put a TLS terminator before it, or listen on 127.0.0.1", "address", ln.Addr().String())
 	}
-	return serve(ctx, ln, h, log)
+	return serve.HTTP(ctx, ln, h, log, limits)
 }
 
 // beyondLoopback: another machine may reach the address.

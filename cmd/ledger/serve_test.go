@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/serve"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -376,8 +377,9 @@ func TestAPlainListenerBeyondLoopbackIsTold(t *testing.T) {
 		}
 	}
 	var log bytes.Buffer
-	err := listen(t.Context(), cmd.Streams{Out: io.Discard}, "0.0.0.0:0", nil, slog.New(slog.NewTextHandler(&log, nil)),
-		func(_ context.Context, ln net.Listener, _ http.Handler, _ *slog.Logger) error { return ln.Close() })
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // it listens, and ends
+	err := listen(ctx, cmd.Streams{Out: io.Discard}, "0.0.0.0:0", nil, slog.New(slog.NewTextHandler(&log, nil)), serve.Limits{})
 	if err != nil || !strings.Contains(log.String(), "plain HTTP") {
 		t.Errorf("%v, %s", err, &log)
 	}

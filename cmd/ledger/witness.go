@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/serve"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/witness"
 )
@@ -200,7 +201,7 @@ func witnessServeCmd(s cmd.Streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return listen(c.Context(), s, address, w.Handler(), log, witness.Serve)
+			return listen(c.Context(), s, address, w.Handler(), log, serve.Limits{})
 		},
 	}
 	c.Flags().StringVar(&address, "listen", "127.0.0.1:8081", "address to listen on")

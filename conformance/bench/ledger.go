@@ -22,6 +22,7 @@ import (
 	"github.com/transparency-dev/tessera/storage/posix"
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/Haserjian/assay-ledger/internal/serve"
 	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/ledger/api"
 	"github.com/Haserjian/assay-ledger/ledger/index"
@@ -74,7 +75,7 @@ func newWorld(ctx context.Context, timestamps ledger.TimestampMode, inProcess bo
 	if err != nil {
 		return nil, err
 	}
-	tsaURL, err := w.serve(ctx, tsa.Handler(authority, time.Now), witness.Serve)
+	tsaURL, err := w.serve(ctx, tsa.Handler(authority, time.Now), serve.Limits{})
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +126,7 @@ func newWorld(ctx context.Context, timestamps ledger.TimestampMode, inProcess bo
 	if err != nil {
 		return nil, err
 	}
-	w.url, err = w.serve(ctx, handler, api.Serve)
+	w.url, err = w.serve(ctx, handler, serve.Ledger)
 	return w, err
 }
 
@@ -153,18 +154,18 @@ func (w *world) witness(ctx context.Context, name string, algorithm trust.Algori
 		return line, err
 	}
 	line.VKey = vkey
-	line.URL, err = w.serve(ctx, wit.Handler(), witness.Serve)
+	line.URL, err = w.serve(ctx, wit.Handler(), serve.Limits{})
 	return line, err
 }
 
-func (w *world) serve(ctx context.Context, h http.Handler, run func(context.Context, net.Listener, http.Handler, *slog.Logger) error) (string, error) {
+func (w *world) serve(ctx context.Context, h http.Handler, limits serve.Limits) (string, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, ln, h, slog.New(slog.DiscardHandler)) }()
+	go func() { done <- serve.HTTP(ctx, ln, h, nil, limits) }()
 	w.closer = append(w.closer, func() error { cancel(); return <-done })
 	return "http://" + ln.Addr().String(), nil
 }

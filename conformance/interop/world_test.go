@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/internal/serve"
 	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/ledger/api"
 	"github.com/Haserjian/assay-ledger/ledger/index"
@@ -45,8 +46,8 @@ func newWorld(t *testing.T) *world {
 
 	secret, logKey := must2(trust.GenerateKey(rand.Reader, origin, trust.Ed25519))(t)
 	authority := must(timestamp.NewAuthority(rand.Reader, time.Now()))(t)
-	tsaURL := serve(t, ctx, func(ctx context.Context, ln net.Listener) error {
-		return witness.Serve(ctx, ln, tsa.Handler(authority, time.Now), quiet)
+	tsaURL := listen(t, ctx, func(ctx context.Context, ln net.Listener) error {
+		return serve.HTTP(ctx, ln, tsa.Handler(authority, time.Now), quiet, serve.Limits{})
 	})
 
 	var witnesses []trust.PolicyWitness
@@ -61,8 +62,8 @@ func newWorld(t *testing.T) *world {
 			Cosigners: []*trust.Cosigner{must(trust.NewCosigner(skey))(t)},
 			Store:     store, Log: quiet,
 		}))(t)
-		url := serve(t, ctx, func(ctx context.Context, ln net.Listener) error {
-			return witness.Serve(ctx, ln, w.Handler(), quiet)
+		url := listen(t, ctx, func(ctx context.Context, ln net.Listener) error {
+			return serve.HTTP(ctx, ln, w.Handler(), quiet, serve.Limits{})
 		})
 		witnesses = append(witnesses, trust.PolicyWitness{Name: name, VKey: vkey, URL: url})
 	}
@@ -91,14 +92,14 @@ func newWorld(t *testing.T) *world {
 		}
 	})
 	handler := must(api.New(api.Config{Log: l, Index: x, Policy: w.policy, TSARoots: must(timestamp.ParseRoots(w.rootPEM))(t), Logger: quiet}))(t)
-	w.ledgerURL = serve(t, ctx, func(ctx context.Context, ln net.Listener) error {
-		return api.Serve(ctx, ln, handler, quiet)
+	w.ledgerURL = listen(t, ctx, func(ctx context.Context, ln net.Listener) error {
+		return serve.HTTP(ctx, ln, handler, quiet, serve.Ledger)
 	})
 	return w
 }
 
-// serve runs a server on a free port until the test ends, and waits for it.
-func serve(t *testing.T, ctx context.Context, run func(context.Context, net.Listener) error) string {
+// listen runs a server on a free port until the test ends, and waits for it.
+func listen(t *testing.T, ctx context.Context, run func(context.Context, net.Listener) error) string {
 	t.Helper()
 	ln := must(net.Listen("tcp", "127.0.0.1:0"))(t)
 	ctx, cancel := context.WithCancel(ctx)

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/internal/serve"
 	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/ledger/api"
 	"github.com/Haserjian/assay-ledger/ledger/client"
@@ -67,7 +68,7 @@ func newWorld(t testing.TB) *world {
 	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() { served <- api.Serve(ctx, ln, h, nil) }()
+	go func() { served <- serve.HTTP(ctx, ln, h, nil, serve.Ledger) }()
 	stop := sync.OnceFunc(func() {
 		cancel()
 		if err := <-served; err != nil {

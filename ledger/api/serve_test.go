@@ -14,15 +14,16 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/Haserjian/assay-ledger/internal/serve"
 	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/pack"
 )
 
-var shortTimeouts = timeouts{header: 100 * time.Millisecond, read: 200 * time.Millisecond, write: 300 * time.Millisecond,
-	idle: 200 * time.Millisecond, drain: 5 * time.Second}
+var shortTimeouts = serve.Limits{Header: 100 * time.Millisecond, Read: 200 * time.Millisecond, Write: 300 * time.Millisecond,
+	Idle: 200 * time.Millisecond, Drain: 5 * time.Second}
 
-// start serves h; stop ends it and returns what serve returned.
-func start(t *testing.T, h http.Handler, limits timeouts) (addr string, stop func() error) {
+// start serves h; stop ends it and returns what serve.HTTP returned.
+func start(t *testing.T, h http.Handler, limits serve.Limits) (addr string, stop func() error) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -30,7 +31,7 @@ func start(t *testing.T, h http.Handler, limits timeouts) (addr string, stop fun
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- serve(ctx, ln, h, nil, limits) }()
+	go func() { done <- serve.HTTP(ctx, ln, h, nil, limits) }()
 	t.Cleanup(cancel)
 	return ln.Addr().String(), func() error { cancel(); return <-done }
 }
@@ -81,7 +82,7 @@ func isTimeout(err error) bool {
 }
 
 func TestHugeHeadersAreRefused(t *testing.T) {
-	addr, _ := start(t, newHandler(t, &fakeLog{}, nil), serverTimeouts)
+	addr, _ := start(t, newHandler(t, &fakeLog{}, nil), serve.Ledger)
 	for size, want := range map[int]int{6 << 10: 200, 10 << 10: 431} {
 		r, _ := http.NewRequest("GET", "http://"+addr+"/healthz", nil)
 		r.Header.Set("X-Big", strings.Repeat("x", size))
@@ -102,7 +103,7 @@ func TestSubmissionOutlivesReadAndWriteTimeouts(t *testing.T) {
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-time.After(2 * shortTimeouts.write): // past read and write timeouts
+		case <-time.After(2 * shortTimeouts.Write): // past read and write timeouts
 		}
 		return log.append([32]byte{1}, [32]byte{2}, src), nil
 	}
@@ -118,7 +119,7 @@ func TestSubmissionOutlivesReadAndWriteTimeouts(t *testing.T) {
 }
 
 func TestConnectionIsKeptAfterProblems(t *testing.T) {
-	addr, _ := start(t, newHandler(t, broken{ledger.ErrBusy}, nil), serverTimeouts)
+	addr, _ := start(t, newHandler(t, broken{ledger.ErrBusy}, nil), serve.Ledger)
 	conn := dial(t, addr)
 	answers := bufio.NewReader(conn)
 	for n := range 3 {
@@ -147,7 +148,7 @@ func TestShutdownAnswersWhatHasBegun(t *testing.T) {
 		return log.append([32]byte{1}, [32]byte{2}, src), nil
 	}
 	h := newHandler(t, log, nil)
-	addr, stop := start(t, h, serverTimeouts)
+	addr, stop := start(t, h, serve.Ledger)
 	status := make(chan int, 1)
 	go func() {
 		res, err := http.Post("http://"+addr+entriesURL, "application/json", strings.NewReader("m"))
@@ -178,17 +179,6 @@ func TestShutdownAnswersWhatHasBegun(t *testing.T) {
 	}
 }
 
-func TestServeReportsAListenerThatFails(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln.Close()
-	if err := Serve(t.Context(), ln, newHandler(t, &fakeLog{}, nil), nil); err == nil {
-		t.Error("no error")
-	}
-}
-
 func TestPanicInTheMiddleOfAnAnswerDropsTheConnection(t *testing.T) {
 	h := newHandler(t, &fakeLog{}, nil)
 	h.echo.GET("/half", func(c echo.Context) error {
@@ -196,7 +186,7 @@ func TestPanicInTheMiddleOfAnAnswerDropsTheConnection(t *testing.T) {
 		_, _ = c.Response().Write([]byte("half"))
 		panic("boom")
 	})
-	addr, _ := start(t, h, serverTimeouts)
+	addr, _ := start(t, h, serve.Ledger)
 	res, err := http.Get("http://" + addr + "/half")
 	if err == nil {
 		_, err = io.ReadAll(res.Body)

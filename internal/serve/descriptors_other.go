@@ -1,6 +1,6 @@
 //go:build !unix
 
-package api
+package serve
 
 // descriptorLimit is a guess where the system has no RLIMIT_NOFILE.
 func descriptorLimit() int { return 1024 }
