@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"os"
@@ -278,5 +279,46 @@ func TestSQLiteLeavesFilesOfOtherProgramsAsTheyAre(t *testing.T) {
 			t.Errorf("%s: %d tables of ours in it, %v", name, ours, err)
 		}
 		db.Close()
+	}
+}
+
+// unclosable is a database of which nothing can be closed; each error says what.
+type unclosable struct{ what string }
+
+func (u unclosable) Connect(context.Context) (driver.Conn, error) { return u, nil }
+func (u unclosable) Driver() driver.Driver                        { return nil }
+func (u unclosable) Prepare(query string) (driver.Stmt, error)    { return unclosable{query}, nil }
+func (u unclosable) Begin() (driver.Tx, error)                    { return nil, driver.ErrSkip }
+func (u unclosable) NumInput() int                                { return 0 }
+func (u unclosable) Exec([]driver.Value) (driver.Result, error)   { return nil, driver.ErrSkip }
+func (u unclosable) Query([]driver.Value) (driver.Rows, error)    { return nil, driver.ErrSkip }
+func (u unclosable) Close() error                                 { return errors.New("cannot close " + u.what) }
+
+// SQLite writes its file when it is closed, too: whoever closes a store hears of all that failed.
+func TestWhatCannotBeClosedIsSaid(t *testing.T) {
+	s := &SQLite{quit: make(chan struct{}), stopped: make(chan struct{}), write: sql.OpenDB(unclosable{"writer"}), read: sql.OpenDB(unclosable{"reader"})}
+	var err error
+	if s.conn, err = s.write.Conn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for name, stmt := range map[string]**sql.Stmt{"update": &s.update, "insert": &s.insert, "evidence": &s.evidence} {
+		if *stmt, err = s.conn.PrepareContext(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(s.stopped)
+	err = s.Close()
+	for _, want := range []string{"update", "insert", "evidence", "reader", "writer"} {
+		if err == nil || !strings.Contains(err.Error(), "cannot close "+want) {
+			t.Errorf("the error does not say %s: %v", want, err)
+		}
+	}
+	if again := s.Close(); again == nil || again.Error() != err.Error() {
+		t.Errorf("closed again: %v", again)
+	}
+	s = openAt(t, filepath.Join(t.TempDir(), "witness.db"))
+	s.conn.Close()
+	if err := s.Close(); !errors.Is(err, sql.ErrConnDone) {
+		t.Errorf("a connection that is closed already: %v", err)
 	}
 }
