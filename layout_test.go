@@ -63,6 +63,9 @@ var layout = map[string][]string{
 
 	"internal/durable": {},
 	"internal/serve":   {},
+
+	// Which tests the race detector need not run.
+	"internal/racetest": {},
 }
 
 // walls are packages that only the named rooms may link, directly or through others.

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/internal/racetest"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -494,6 +495,7 @@ func TestReceiptsOfOtherProgramsAreReadAsTheyAre(t *testing.T) {
 }
 
 func TestABadLineIsReportedAndStopsNobody(t *testing.T) {
+	racetest.OneGoroutine(t)
 	s := newStore(t)
 	if err := os.MkdirAll(filepath.Join(s.Dir, "2026-01-15"), 0o700); err != nil {
 		t.Fatal(err)
@@ -682,6 +684,7 @@ func TestALongTornLineIsSetAsideLikeAShortOne(t *testing.T) {
 // A tail of gigabytes, such as a disk leaves that lost its journal, is neither read through nor copied while
 // every program that records waits. The file is sparse, and too large to be walked through in the time given.
 func TestAnEndlessTornTailHoldsNobodyUp(t *testing.T) {
+	racetest.OneGoroutine(t)
 	for _, size := range []int64{maxBack + 1<<20, 1 << 40} {
 		s := newStore(t)
 		first := emit(t, s, "t1")
@@ -735,6 +738,7 @@ func TestAnEndlessTornTailHoldsNobodyUp(t *testing.T) {
 
 // The same of a tail that nobody has ended yet: who reads it does not keep others from recording.
 func TestAnEndlessTornTailIsLeftOut(t *testing.T) {
+	racetest.OneGoroutine(t)
 	s := newStore(t)
 	emit(t, s, "t1")
 	path := read(t, s, "t1").Path

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/Haserjian/assay-ledger/internal/racetest"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -201,6 +202,7 @@ func TestAStoreOfOtherThingsIsAnError(t *testing.T) {
 }
 
 func TestALineHasABoundThatCostsNoMemory(t *testing.T) {
+	racetest.OneGoroutine(t)
 	for n, good := range map[int]bool{maxLine - 1: true, maxLine: true, maxLine + 1: false} { // with its newline
 		line := strings.Repeat("x", n-1) + "\n"
 		for _, before := range []string{"", "a\n", strings.Repeat("y", 100_000) + "\n"} {
@@ -310,6 +312,7 @@ func TestNumbersEndWhereNotEveryReaderKnowsThem(t *testing.T) {
 }
 
 func TestWhoeverReadsLinesMayStopAtAnyOfThem(t *testing.T) {
+	racetest.OneGoroutine(t)
 	stop := errors.New("stop")
 	long := strings.Repeat("x", maxLine) + "\n"
 	text := "a\n" + long + "b\n" + long

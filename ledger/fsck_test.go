@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/internal/racetest"
 	"github.com/Haserjian/assay-ledger/ledger/index"
 	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
@@ -28,6 +29,7 @@ func (w *world) fsck() (found []Damage) {
 // Every file that makes up the log, with one bit flipped at its beginning, in its
 // middle and at its end, cut short, and gone.
 func TestFsckFindsEveryDamageAndEndsAfterIt(t *testing.T) {
+	racetest.OneGoroutine(t)
 	w, old, _ := threeHundred(t)
 	if found := w.fsck(); len(found) != 0 {
 		t.Fatalf("a sound log: %v", found)
@@ -83,6 +85,7 @@ func TestFsckFindsEveryDamageAndEndsAfterIt(t *testing.T) {
 }
 
 func TestFsckNamesTheDamagedEntry(t *testing.T) {
+	racetest.OneGoroutine(t)
 	w, _, _ := threeHundred(t)
 	bundle := w.file("tile/entries/000")
 	entries, err := tiles.ParseBundle(bundle, 256)
@@ -155,6 +158,7 @@ func BenchmarkFsck(b *testing.B) {
 }
 
 func TestFsckNamesTheTileThatIsDamagedAndNotItsEntries(t *testing.T) {
+	racetest.OneGoroutine(t)
 	w, _, _ := threeHundred(t)
 	for path, first := range map[string]int64{"tile/0/000": 0, "tile/0/001.p/44": 256} {
 		whole := w.file(path)

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/Haserjian/assay-ledger/internal/racetest"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/trust"
 )
@@ -202,6 +203,7 @@ func TestEveryFaultBelowTheLogIsRefusedOrRepaired(t *testing.T) {
 
 // A flipped bit left of the edge is for fsck to find. It must not become a proof.
 func TestADamagedFullTileOrBundleGivesNoProof(t *testing.T) {
+	racetest.OneGoroutine(t)
 	base, _, _ := threeHundred(t)
 	for _, name := range []string{"tile/0/000", "tile/entries/000"} {
 		w := base.copyTo(t)

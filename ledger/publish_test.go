@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/internal/racetest"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/trust"
 )
@@ -384,6 +385,7 @@ func TestAStricterPolicyIsMetBeforeAnythingIsServedAgain(t *testing.T) {
 
 // Tessera collects partial tiles that the tree, published or not, has filled.
 func TestPublishedPartialTilesOutliveGarbageCollection(t *testing.T) {
+	racetest.OneGoroutine(t)
 	w := newWorld(t, 1, 1)
 	l := w.open()
 	w.addAll(0, 250)

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/Haserjian/assay-ledger/internal/racetest"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
@@ -41,6 +42,7 @@ var harms = map[string]func(w *world, path string, whole []byte){
 }
 
 func TestWhatIsDamagedIsNotServedAndEverythingElseIs(t *testing.T) {
+	racetest.OneGoroutine(t)
 	w := openThreeHundred(t)
 	must(t, os.RemoveAll(w.path("tile/0/000.p"))) // as Tessera collects them
 	must(t, os.RemoveAll(w.path("tile/entries/000.p")))
@@ -82,6 +84,7 @@ func TestWhatIsDamagedIsNotServedAndEverythingElseIs(t *testing.T) {
 
 // Files that agree with each other, all the way up, and are not the log: nothing of them is served.
 func TestAForgedSubtreeIsNotServed(t *testing.T) {
+	racetest.OneGoroutine(t)
 	w := openThreeHundred(t)
 	cp, err := w.log.Checkpoint(t.Context())
 	must(t, err)
@@ -117,6 +120,7 @@ func TestAForgedSubtreeIsNotServed(t *testing.T) {
 
 // What is in memory is held to the tree like what is on disk.
 func TestATileInMemoryThatIsNotOfThisTreeIsNotUsed(t *testing.T) {
+	racetest.OneGoroutine(t)
 	w := openThreeHundred(t)
 	full := tlog.Tile{H: 8, L: 0, N: 0, W: 256}
 	other := newHashTile(bytes.Repeat([]byte{7}, 256*32))
@@ -137,6 +141,7 @@ func TestATileInMemoryThatIsNotOfThisTreeIsNotUsed(t *testing.T) {
 
 // A partial tile of an earlier size is served as long as it lies there, from the one that is whole.
 func TestPartialTilesOfEarlierSizesAreServedWhole(t *testing.T) {
+	racetest.OneGoroutine(t)
 	w := newWorld(t, 0, 0)
 	w.open()
 	w.addAll(0, 20)
@@ -167,6 +172,7 @@ func TestPartialTilesOfEarlierSizesAreServedWhole(t *testing.T) {
 // Every size from 1 to 512: every tile and bundle that the tree has belongs to it, and with any
 // one hash of the tree changed no tile on its way to the root does.
 func TestEveryTileOfSmallTreesIsVerified(t *testing.T) {
+	racetest.OneGoroutine(t)
 	w := openThreeHundred(t)
 	w.addAll(300, 512)
 	at := func(size int64) *reader {
@@ -202,6 +208,7 @@ func TestEveryTileOfSmallTreesIsVerified(t *testing.T) {
 }
 
 func TestATileThatStorageCannotReadIsNoDamage(t *testing.T) {
+	racetest.OneGoroutine(t)
 	w := openThreeHundred(t)
 	must(t, os.Remove(w.path("tile/0/000")))
 	must(t, os.Symlink("/dev/null", w.path("tile/0/000")))

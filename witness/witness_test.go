@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/internal/racetest"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/trusttest"
 	"github.com/Haserjian/assay-ledger/witness"
@@ -168,6 +169,7 @@ func (b *lockedBuffer) String() string {
 }
 
 func TestWholeTreeOfSizesIsCosignedOnlyForwards(t *testing.T) {
+	racetest.OneGoroutine(t)
 	const n = 9
 	log := newLog(origin, n)
 	other := fork(log, 5, n)
@@ -592,9 +594,10 @@ func TestRateBoundsOneLogAndNotTheOthers(t *testing.T) {
 }
 
 func TestANegativeRateBoundsNothing(t *testing.T) {
+	racetest.OneGoroutine(t)
 	w := newWorld(t, func(c *witness.Config) { c.Rate = -1 })
 	w.mustAdd(t, request(w.log, 0, 2))
-	for range 3000 { // more than the default's burst
+	for range 2100 { // more than the default's burst
 		if _, err := w.witness.AddCheckpoint(t.Context(), request(w.log, 2, 2)); err != nil {
 			t.Fatal(err)
 		}

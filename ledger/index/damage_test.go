@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/Haserjian/assay-ledger/internal/racetest"
 )
 
 // fill appends entries up to size, as a follower does that finds the index shrunk.
@@ -116,6 +118,7 @@ func regions(r *run) map[string][]int64 {
 // the entries have come again all is as it was. Flipped while the index is closed, and while
 // it is open.
 func TestAFlippedByteChangesNoAnswerAndIsFoundAndMended(t *testing.T) {
+	racetest.OneGoroutine(t)
 	const size = 400
 	dir := filepath.Join(t.TempDir(), "index")
 	x := open(t, dir)
@@ -198,6 +201,7 @@ func TestAFlippedByteChangesNoAnswerAndIsFoundAndMended(t *testing.T) {
 
 // A run that is cut short, longer, empty, gone, in another's place or no file at all.
 func TestAFileThatIsNotTheOneThatWasWrittenIsLeftOut(t *testing.T) {
+	racetest.OneGoroutine(t)
 	const size = 400
 	dir := filepath.Join(t.TempDir(), "index")
 	x := open(t, dir)
@@ -524,6 +528,7 @@ func TestAnIndexGrowsThroughMergesAndDamageAndForgetsNothing(t *testing.T) {
 
 // Whoever cannot write the index must not grow without bound, and goes on when it can.
 func TestAnIndexThatCannotBeWrittenSaysSo(t *testing.T) {
+	racetest.OneGoroutine(t)
 	dir := filepath.Join(t.TempDir(), "index")
 	x := open(t, dir)
 	if err := os.WriteFile(dir, nil, 0o600); err != nil { // in the way of the directory

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/internal/racetest"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -91,6 +92,7 @@ func helper(t *testing.T, how string) *Helper {
 }
 
 func TestAHelperSigns(t *testing.T) {
+	racetest.OneGoroutine(t)
 	for _, how := range []string{"good", "complain"} {
 		key, err := helper(t, how).Key()
 		if err != nil {
@@ -110,6 +112,7 @@ func TestAHelperSigns(t *testing.T) {
 }
 
 func TestAHelperThatMisbehavesIsAnError(t *testing.T) {
+	racetest.OneGoroutine(t)
 	for how, says := range map[string]string{
 		"exit": "exit status 9", "flood": "more than", "silent": "not a JSON object", "extra": "not a JSON object",
 		"bad id": "signer id", "small order": "small order", "short key": "expected 32 bytes", "number": "not a JSON object",
