@@ -20,13 +20,20 @@ demo: build
 	./bin/ledger demo
 
 # Every part runs, whatever the ones before it found; the last lines name what failed and which peers ran.
-PARTS := fmt vet unit race interop
+# The race detector and the peers run beside the tests, since all three wait as often as they compute;
+# what they print comes after them, whole.
+ALONE  := fmt vet
+BESIDE := race interop
 test: build
-	@failed=; export ASSAY_PEERS=$$(mktemp); \
-	for part in $(PARTS); do $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; done; \
-	[ -s $$ASSAY_PEERS ] || echo "peers: none was asked" >$$ASSAY_PEERS; \
-	[ -z "$$failed" ] || echo "failed:$$failed"; \
-	cat $$ASSAY_PEERS; rm -f $$ASSAY_PEERS; [ -z "$$failed" ]
+	@dir=$$(mktemp -d) && export ASSAY_PEERS=$$dir/peers; trap 'rm -rf '$$dir EXIT; \
+	part() { $(MAKE) --no-print-directory $$1 || echo $$1 >>$$dir/failed; }; \
+	for p in $(ALONE); do part $$p; done; \
+	for p in $(BESIDE); do part $$p >$$dir/$$p 2>&1 & done; \
+	part unit; wait; \
+	for p in $(BESIDE); do cat $$dir/$$p; done; \
+	[ -s $$dir/peers ] || echo "peers: none was asked" >$$dir/peers; \
+	[ ! -e $$dir/failed ] || echo "failed:" $$(cat $$dir/failed); \
+	cat $$dir/peers; [ ! -e $$dir/failed ]
 
 fmt:
 	@test -z "$$(gofmt -l .)" || { echo "gofmt wants:"; gofmt -l .; exit 1; }
