@@ -25,7 +25,7 @@ type admission struct {
 
 const timestampTimeout = 20 * time.Second
 
-// maxLeaf is the largest entry, in bytes (design: "at most 32 KiB").
+// maxLeaf is the largest entry, in bytes (ENT-5).
 const maxLeaf = 32 << 10
 
 // Add admits a pack_manifest.json and returns when its entry is public and cosigned.
@@ -148,7 +148,7 @@ func (l *Log) admit(m *pack.Manifest, src pack.Source) (_ pack.Logged, fresh boo
 	if entry, ok, err := l.find(m.Digest()); err != nil || ok {
 		return entry, false, err
 	}
-	if err := l.awaitHeard(l.ctx); err != nil {
+	if err := l.awaitHeard(l.ctx); err != nil { // STO-15
 		return pack.Logged{}, false, err
 	}
 	if err := suits(m, src, l.cfg.Now()); err != nil {
@@ -172,7 +172,7 @@ func suits(m *pack.Manifest, src pack.Source, now time.Time) error {
 	return nil
 }
 
-// find looks the manifest up in the index and reads the entry back from the log: the
+// find (STO-20) looks the manifest up in the index and reads the entry back from the log: the
 // index is a cache, and a hit that is not there must not become a proof.
 func (l *Log) find(digest [32]byte) (pack.Logged, bool, error) {
 	index, ok, err := l.cfg.Index.Find(l.ctx, digest)
@@ -260,7 +260,7 @@ func (l *Log) queue(m *pack.Manifest, src pack.Source) (entry pack.Logged, err e
 	return entry, nil
 }
 
-// settleFailures answers, after a write that failed, which entries are in the tree
+// settleFailures (STO-21) answers, after a write that failed, which entries are in the tree
 // nevertheless: storage can report an error for a batch that a later read shows. It
 // brings the index to the tree as it is now, before anything is looked up in it.
 func (l *Log) settleFailures() error {

@@ -31,6 +31,7 @@ func (w *world) slowDown() (release func()) {
 	return func() { close(slow.hold) }
 }
 
+// STO-20
 func TestAManifestThatTheIndexDoesNotKnowYetIsNotLoggedTwice(t *testing.T) {
 	w := newWorld(t, 1, 1)
 	w.open()
@@ -75,6 +76,7 @@ func TestATokenThatDoesNotFitIntoAnEntryEndsInAnError(t *testing.T) {
 }
 
 // A panic leaves open how far an entry came: here it had come into the tree.
+// STO-21
 func TestAnEntryWhoseAdmissionPanickedIsFoundInTheTree(t *testing.T) {
 	w := newWorld(t, 1, 1)
 	l := w.open()
@@ -118,6 +120,7 @@ func (x *brokenIndex) Append(ctx context.Context, start int64, entries []pack.Lo
 	return x.Index.Append(ctx, start, entries)
 }
 
+// STO-33
 func TestALogWhoseIndexCannotBeWrittenServesWhatItHasAndLogsNothing(t *testing.T) {
 	w := newWorld(t, 1, 1)
 	w.open()

@@ -158,6 +158,7 @@ func TestAnAppenderWhoseStorageCannotBeOpenedSaysSoAndComesBack(t *testing.T) {
 }
 
 // Tessera's panic in the middle of its life, which ends the process that it is in.
+// STO-34
 func TestAPanicOfTesseraEndsTheChildOnly(t *testing.T) {
 	c := &children{}
 	w := newWorld(t, 1, 1, inChild(c))
@@ -192,6 +193,7 @@ func TestAPanicOfTesseraEndsTheChildOnly(t *testing.T) {
 
 // Whatever the moment, an entry that was acknowledged stays where it is, and one that was not is
 // logged at most once.
+// STO-34
 func TestAKilledAppenderIsStartedAgainAndLogsNothingTwice(t *testing.T) {
 	c := &children{}
 	w := newWorld(t, 1, 1, inChild(c))
@@ -299,6 +301,7 @@ func TestACloseEndsTheChild(t *testing.T) {
 	must(t, awaitNoAppender(t.Context(), w.cfg.Dir))
 }
 
+// STO-35
 func TestALogWaitsForTheAppenderOfAKilledProcess(t *testing.T) {
 	c := &children{}
 	w := newWorld(t, 0, 0, inChild(c))
@@ -389,6 +392,7 @@ func BenchmarkAppender(b *testing.B) {
 	}
 }
 
+// STO-33
 func TestALogOpensForReadingWhereStorageRefusesWrites(t *testing.T) {
 	eachAppender(t, func(t *testing.T, change func(*Config)) {
 		w := newWorld(t, 1, 1, change)

@@ -130,7 +130,7 @@ func (e *endpoint) ask(ctx context.Context, client *http.Client, policy *trust.P
 // errUnprocessable: the witness finds that our tree does not continue what it has cosigned.
 var errUnprocessable = errors.New("it answers 422: this tree does not continue the last one")
 
-// refused judges a refusal that says that our log is not what it was. Words prove nothing, and
+// refused (WIT-36) judges a refusal that says that our log is not what it was. Words prove nothing, and
 // one witness must not be able to stop a running log with them; our own signature, in the witness's
 // monitoring copy, does.
 func (e *endpoint) refused(ctx context.Context, client *http.Client, policy *trust.Policy, cp *trust.Checkpoint, past history, why error) error {

@@ -28,6 +28,7 @@ func response(status int, contentType string, body io.Reader) *http.Response {
 
 func clientOf(f wire) *http.Client { return witnessClient(&http.Client{Transport: f}) }
 
+// WIT-35
 func TestAnAnswerIsReadWholeOrNotAtAll(t *testing.T) {
 	trouble := errors.New("connection reset")
 	const max = 100
@@ -78,6 +79,7 @@ func (b broken) Read([]byte) (int, error) { return 0, b.err }
 
 // A witness of which the policy has an Ed25519 and an ML-DSA-44 key, one of another place, and one
 // that cannot be asked.
+// WIT-32
 func TestEndpointsAreTheURLsOfThePolicy(t *testing.T) {
 	log := trusttest.NewLog(testOrigin)
 	log.Append([]byte("leaf"))
@@ -139,6 +141,7 @@ func answering(t *testing.T) (past history, policy *trust.Policy, cp *trust.Chec
 	return history{s, g}, policy, cp, witnesses, w
 }
 
+// WIT-33, WIT-34, WIT-35
 func TestWhatAWitnessAnswersIsTakenForWhatItIs(t *testing.T) {
 	past, policy, cp, witnesses, world := answering(t)
 	ed, ml, elsewhere := witnesses[0], witnesses[1], witnesses[2]
@@ -229,6 +232,7 @@ func TestWhatAWitnessAnswersIsTakenForWhatItIs(t *testing.T) {
 }
 
 // What a witness says of its size is believed as far as it can be, and what fails says nothing of it.
+// WIT-33
 func TestAWitnessIsAskedFromTheSizeThatItNames(t *testing.T) {
 	past, policy, cp, witnesses, _ := answering(t)
 	type step struct {
@@ -280,6 +284,7 @@ func TestAWitnessIsAskedFromTheSizeThatItNames(t *testing.T) {
 }
 
 // What a witness shows as evidence is our own signature or nothing.
+// WIT-36
 func TestOnlyOurOwnSignatureIsEvidence(t *testing.T) {
 	_, policy, cp, _, world := answering(t)
 	other := trusttest.NewLog("other.example/log")
@@ -317,6 +322,7 @@ func TestOnlyOurOwnSignatureIsEvidence(t *testing.T) {
 }
 
 // A size above ours is a claim. What the witness shows decides, as after a refusal.
+// WIT-36
 func TestALargerSizeThatAWitnessNamesIsAClaim(t *testing.T) {
 	past, policy, cp, _, world := answering(t)
 	larger, err := world.cfg.Signer.Sign(testOrigin, 4, cp.Root)
@@ -354,6 +360,7 @@ func TestALargerSizeThatAWitnessNamesIsAClaim(t *testing.T) {
 
 // A witness that refuses our tree may know better than we do, or lie: only what carries our own
 // signature says which.
+// WIT-36
 func TestARefusalIsEvidenceOnlyWithOurSignatureOfAnotherPast(t *testing.T) {
 	past, policy, cp, _, world := answering(t)
 	sign := func(size int64, root tlog.Hash) string {

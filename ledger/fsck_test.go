@@ -28,6 +28,7 @@ func (w *world) fsck() (found []Damage) {
 
 // Every file that makes up the log, with one bit flipped at its beginning, in its
 // middle and at its end, cut short, and gone.
+// STO-37
 func TestFsckFindsEveryDamageAndEndsAfterIt(t *testing.T) {
 	racetest.OneGoroutine(t)
 	w, old, _ := threeHundred(t)
@@ -84,6 +85,7 @@ func TestFsckFindsEveryDamageAndEndsAfterIt(t *testing.T) {
 	}
 }
 
+// STO-37
 func TestFsckNamesTheDamagedEntry(t *testing.T) {
 	racetest.OneGoroutine(t)
 	w, _, _ := threeHundred(t)
@@ -121,6 +123,7 @@ func TestFsckNamesTheDamagedEntry(t *testing.T) {
 	}
 }
 
+// STO-37
 func TestFsckRunsBesideAnOpenLog(t *testing.T) {
 	w := newWorld(t, 0, 0)
 	l := w.open()

@@ -346,6 +346,7 @@ func (g *guard) highWater() tree {
 func (g *guard) sign(t tree, consistency func(old, size int64) ([]tlog.Hash, error)) ([]byte, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	// STO-8: what was signed never goes back.
 	if t.Size < g.signed.Size {
 		return nil, fmt.Errorf("%w: the tree has size %d, below %d which has been signed", ErrGuard, t.Size, g.signed.Size)
 	}
@@ -377,7 +378,7 @@ func (g *guard) advance(t tree, consistency func(old, size int64) ([]tlog.Hash, 
 		return fmt.Errorf("%w: the tree of %v does not continue the signed one of %v: %w", ErrGuard, t, g.signed, err)
 	}
 	cp := trust.Checkpoint{Origin: g.signer.Origin(), Size: t.Size, Root: t.Root}
-	// If this fails the file holds the old tree or the new one; memory stays with the
+	// STO-8: durable before the signature leaves. If this fails the file holds the old tree or the new one; memory stays with the
 	// old, and the next try is at least as large as either.
 	if err := durable.WriteFile(filepath.Join(g.dir, signedFile), cp.Text(), guardPerm); err != nil {
 		return fmt.Errorf("writing the guard: %w", err)
@@ -397,6 +398,7 @@ func (g *guard) publish(cp *trust.Checkpoint) error {
 	if p := g.published; p != nil && (cp.Size < p.Size || cp.Size == p.Size && cp.Root != p.Root) {
 		return fmt.Errorf("%w: size %d does not continue the published %d", ErrGuard, cp.Size, p.Size)
 	}
+	// STO-9: durable before anybody sees it.
 	if err := durable.WriteFile(filepath.Join(g.dir, checkpointFile), cp.Signed, guardPerm); err != nil {
 		return fmt.Errorf("writing the guard: %w", err)
 	}

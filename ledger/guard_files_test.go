@@ -18,6 +18,7 @@ import (
 
 // Whatever stands in a file of the guard: it is what this guard wrote, or the log does not open and
 // says which file it is about. Nothing is repaired, and nobody is harmed by the look.
+// STO-10
 func TestEveryFileOfAGuardIsWholeAndItsOwnOrRefused(t *testing.T) {
 	w := newWorld(t, 0, 0)
 	w.open()
@@ -125,6 +126,7 @@ func TestALockThatIsNoRegularFileIsRefusedAndNotWaitedFor(t *testing.T) {
 }
 
 // A backup of the log takes along what lies inside it, whichever path leads there.
+// STO-2
 func TestAGuardInsideTheLogIsRefusedWhateverLeadsThere(t *testing.T) {
 	w := newWorld(t, 0, 0)
 	w.open()
@@ -206,6 +208,7 @@ func newGuard(t *testing.T) (*guard, *trust.Policy) {
 }
 
 // What is published is served for ever: it was signed, and it never shrinks or becomes another.
+// STO-9
 func TestTheGuardPublishesOnlyWhatWasSignedAndContinues(t *testing.T) {
 	honest, forked := hashesOf(t, 8, -1), hashesOf(t, 8, 0)
 	note := func(g *guard, of testTree, size int64) *trust.Checkpoint {
@@ -297,6 +300,7 @@ func TestTheGuardAdoptsOnlyALargerTreeThatContinues(t *testing.T) {
 
 // A tree that is signed and cannot be published waits: nobody sees it before the guard holds it, Health
 // says so, and it is published as soon as that can be.
+// STO-9
 func TestWhatTheGuardCannotKeepIsNotPublishedUntilItCan(t *testing.T) {
 	w := newWorld(t, 1, 1)
 	l := w.open()

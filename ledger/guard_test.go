@@ -155,6 +155,7 @@ func threeHundred(t *testing.T) (w, old, fork *world) {
 	return w, old, fork
 }
 
+// STO-5, STO-12
 func TestEveryFaultBelowTheLogIsRefusedOrRepaired(t *testing.T) {
 	base, old, fork := threeHundred(t)
 	published, err := base.cfg.Policy.OpenCheckpoint(base.file("../guard/checkpoint"))
@@ -222,6 +223,7 @@ func TestADamagedFullTileOrBundleGivesNoProof(t *testing.T) {
 	}
 }
 
+// STO-18
 func TestARolledBackLogSignsNothingAndFreezesWhenAWitnessShowsWhy(t *testing.T) {
 	w := newWorld(t, 2, 1)
 	w.open()
@@ -259,6 +261,7 @@ func TestARolledBackLogSignsNothingAndFreezesWhenAWitnessShowsWhy(t *testing.T) 
 }
 
 // A fork that is as large as the original, and another one that is larger.
+// STO-12
 func TestAForkedLogIsRefusedByOurOwnSignatureOfTheOther(t *testing.T) {
 	for _, more := range []int{3, 4} {
 		w := newWorld(t, 1, 1)
@@ -283,6 +286,7 @@ func TestAForkedLogIsRefusedByOurOwnSignatureOfTheOther(t *testing.T) {
 	}
 }
 
+// STO-10
 func TestASecondOpenIsRefusedWhileTheFirstLives(t *testing.T) {
 	w := newWorld(t, 0, 0)
 	l := w.open()
@@ -299,6 +303,7 @@ func TestASecondOpenIsRefusedWhileTheFirstLives(t *testing.T) {
 	w.open()
 }
 
+// STO-10
 func TestAnotherKeyIsRefused(t *testing.T) {
 	w := newWorld(t, 0, 0)
 	w.open()
@@ -317,6 +322,7 @@ func TestAnotherKeyIsRefused(t *testing.T) {
 
 // All trees to size 20, every pair of them, and every wrong root: the guard signs
 // exactly what continues what it signed.
+// STO-7, STO-8
 func TestTheGuardSignsOnlyWhatContinues(t *testing.T) {
 	skey, vkey, err := trust.GenerateKey(seed("log"), testOrigin, trust.Ed25519)
 	must(t, err)
@@ -427,6 +433,7 @@ func (h testTree) consistency(old, size int64) ([]tlog.Hash, error) {
 
 // A bit that flips while the log is open is caught before the next signature, and
 // ends the log: what Tessera built on it cannot be unbuilt.
+// STO-7, STO-18
 func TestABitFlippedUnderARunningLogFreezesIt(t *testing.T) {
 	w := newWorld(t, 0, 0)
 	l := w.open()
@@ -469,6 +476,7 @@ func wantFrozen(t *testing.T, l *Log, manifest []byte) {
 	}
 }
 
+// STO-11
 func TestAGuardThatWasLostIsMadeAnewAndLearnsFromTheWitnesses(t *testing.T) {
 	w := newWorld(t, 2, 2)
 	w.open()
@@ -523,6 +531,7 @@ func TestAGuardThatWasLostIsMadeAnewAndLearnsFromTheWitnesses(t *testing.T) {
 	}
 }
 
+// STO-11
 func TestWithoutAWitnessAGuardIsMadeAnewOnlyIfTheRiskIsAccepted(t *testing.T) {
 	w := newWorld(t, 0, 0)
 	w.open()

@@ -42,7 +42,7 @@ func (u *Unheard) Reason() Reason {
 }
 
 // unheardOf is nil when the witnesses that are not in heard (policy names) could not form a quorum by
-// themselves. A policy that wants no cosignature names nobody who could be asked: it is nil too.
+// themselves (STO-13). A policy that wants no cosignature names nobody who could be asked: it is nil too.
 func unheardOf(policy *trust.Policy, heard map[string]bool) *Unheard {
 	if policy.Quorum(nil) {
 		return nil

@@ -54,6 +54,7 @@ func smallPolicies(t *testing.T) map[string]*trust.Policy {
 	return policies
 }
 
+// STO-13
 func TestALogGoesOnOnlyWhenEveryPossibleQuorumHasAWitnessThatWasHeard(t *testing.T) {
 	for name, policy := range smallPolicies(t) {
 		witnesses := policy.Witnesses()
@@ -125,6 +126,7 @@ func TestThePolicySaysAloudWhatItsQuorumDoesNotGive(t *testing.T) {
 }
 
 // A witness that can never be asked can never be heard from.
+// STO-3
 func TestAPolicyWhoseUnaskableWitnessesFormAQuorumIsRefused(t *testing.T) {
 	w := newWorld(t, 0, 0)
 	for lines, refused := range map[string]bool{
@@ -143,6 +145,7 @@ func TestAPolicyWhoseUnaskableWitnessesFormAQuorumIsRefused(t *testing.T) {
 
 // Every answer at a start, and whether the log may go on after it. The log has two entries, and its
 // guard knows that the witness has cosigned them.
+// STO-14
 func TestWhatCountsAsHeardFrom(t *testing.T) {
 	conflict := func(w http.ResponseWriter, size int) {
 		w.Header().Set("Content-Type", "text/x.tlog.size")
@@ -215,6 +218,7 @@ func status(code int) http.HandlerFunc {
 
 // The first start of a log asks the witnesses too: a directory that init made anew, after the log was
 // lost with its guard, looks like this one.
+// STO-13
 func TestANewLogIsNotSignedBeforeItsWitnessesAreHeard(t *testing.T) {
 	w := newWorld(t, 2, 1)
 	w.witnesses[1].behave(down)
@@ -227,6 +231,7 @@ func TestANewLogIsNotSignedBeforeItsWitnessesAreHeard(t *testing.T) {
 }
 
 // An entry that is in the tree and was not published before the restart.
+// API-13, STO-15
 func TestAnEntryThatWasNotPublishedWaitsUntilWitnessesAreHeard(t *testing.T) {
 	w := newWorld(t, 2, 1)
 	w.open()
@@ -248,6 +253,7 @@ func TestAnEntryThatWasNotPublishedWaitsUntilWitnessesAreHeard(t *testing.T) {
 }
 
 // The guard is older than the log, which happens when only the guard's disk was restored.
+// STO-16
 func TestAGuardFromABackupLearnsFromAWitnessWhatTheLogContinues(t *testing.T) {
 	for name, hidden := range map[string]bool{"at the start": false, "later": true} {
 		t.Run(name, func(t *testing.T) {
@@ -282,6 +288,7 @@ func TestAGuardFromABackupLearnsFromAWitnessWhatTheLogContinues(t *testing.T) {
 // Backups of everything, the guard too, are taken and restored at random while witnesses come and go.
 // The witnesses are honest, and two quorums need have none in common. However it falls out, every tree
 // ever published is the beginning of the largest one.
+// STO-13
 func TestNoRestoredBackupEverPublishesASecondHistory(t *testing.T) {
 	for _, test := range []struct{ witnesses, quorum int }{{2, 1}, {3, 1}, {4, 2}} {
 		t.Run(fmt.Sprintf("%d of %d", test.quorum, test.witnesses), func(t *testing.T) {

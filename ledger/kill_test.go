@@ -77,6 +77,7 @@ func quietConfig(t *testing.T, dir string) Config {
 		Timestamps: TimestampsOff, Interval: 5 * time.Millisecond, BatchAge: time.Millisecond}
 }
 
+// STO-36
 func TestKilledAtAnyMomentTheLogKeepsWhatItPromised(t *testing.T) {
 	kills := 12
 	if testing.Short() {

@@ -23,6 +23,7 @@ import (
 
 var _ Index = (*index.Index)(nil)
 
+// ENT-44, API-9
 func TestAddReturnsAProofThatVerifiesOffline(t *testing.T) {
 	w := newWorld(t, 3, 2)
 	l := w.open()
@@ -69,6 +70,7 @@ func TestTheEmptyLogHasACosignedCheckpoint(t *testing.T) {
 	}
 }
 
+// API-8
 func TestOneManifestIsOneLeafForEver(t *testing.T) {
 	w := newWorld(t, 1, 1)
 	w.open()
@@ -117,6 +119,7 @@ func TestOneManifestIsOneLeafForEver(t *testing.T) {
 	}
 }
 
+// ENT-6, API-8
 func TestAReformattedManifestIsTheSameEntry(t *testing.T) {
 	w := newWorld(t, 0, 0)
 	l := w.open()
@@ -131,6 +134,7 @@ func TestAReformattedManifestIsTheSameEntry(t *testing.T) {
 	}
 }
 
+// API-7
 func TestWhatDoesNotVerifyIsNotStored(t *testing.T) {
 	w := newWorld(t, 0, 0)
 	l := w.open()
@@ -156,6 +160,7 @@ func TestWhatDoesNotVerifyIsNotStored(t *testing.T) {
 	}
 }
 
+// API-7
 func TestASourceThatIsNoneIsRejectedBeforeATimestampIsAskedFor(t *testing.T) {
 	asked := false
 	w := newWorld(t, 0, 0, func(c *Config) {
@@ -280,6 +285,7 @@ func TestEntriesWithoutATimestampAreLoggedOnce(t *testing.T) {
 	}
 }
 
+// API-11
 func TestACancelledSubmissionLosesNothingAndDuplicatesNothing(t *testing.T) {
 	w := newWorld(t, 1, 1, func(c *Config) { c.BatchAge = 50 * time.Millisecond })
 	l := w.open()
@@ -365,6 +371,7 @@ func TestAFloodIsRefusedAndLeavesNoGoroutineBehind(t *testing.T) {
 	eventually(t, "the goroutines are gone", func() bool { return runtime.NumGoroutine() <= before+4 })
 }
 
+// STO-32
 func TestStorageThatCannotTakeAnEntryRefusesBeforeTesseraSeesIt(t *testing.T) {
 	w := newWorld(t, 0, 0)
 	l := w.open()
@@ -437,6 +444,7 @@ func TestADirectoryThatCannotBeWrittenIsNoticed(t *testing.T) {
 	w.add(1)
 }
 
+// STO-21
 func TestAWriteReportedAsFailedIsFoundWhenItHappenedAllTheSame(t *testing.T) {
 	w := newWorld(t, 1, 1)
 	l := w.open()
@@ -534,6 +542,7 @@ func TestTheClockMayStepBack(t *testing.T) {
 	w.add(3)
 }
 
+// STO-3
 func TestABadConfigurationIsRefused(t *testing.T) {
 	w := newWorld(t, 2, 2)
 	other, _, err := trust.GenerateKey(seed("another"), testOrigin, trust.Ed25519)

@@ -18,6 +18,7 @@ import (
 	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
 
+// STO-32
 func TestAProbeFindsWhatAWriteWouldMeet(t *testing.T) {
 	good, other := t.TempDir(), t.TempDir()
 	file := filepath.Join(other, "file")
@@ -89,6 +90,7 @@ func TestAProbeIsAskedOftenAndLooksSeldom(t *testing.T) {
 }
 
 // Health is asked while the background looks, and hangs.
+// STO-32
 func TestHealthDoesNotWaitForADiskThatHangs(t *testing.T) {
 	w := newWorld(t, 0, 0)
 	l := w.open()

@@ -32,6 +32,7 @@ func onlySubmissions(real http.Handler) http.Handler {
 	})
 }
 
+// API-9, STO-22
 func TestWithoutAQuorumNothingIsPublishedAndNothingIsLost(t *testing.T) {
 	w := newWorld(t, 3, 2)
 	l := w.open()
@@ -103,6 +104,7 @@ func TestAWitnessThatFailsIsAWarningAndOneThatIsBackIsNone(t *testing.T) {
 	}
 }
 
+// API-21, STO-23
 func TestLateCosignaturesAreMergedIntoThePublishedCheckpoint(t *testing.T) {
 	w := newWorld(t, 3, 2)
 	l := w.open()
@@ -144,6 +146,7 @@ func TestLateCosignaturesAreMergedIntoThePublishedCheckpoint(t *testing.T) {
 	w.add(2)
 }
 
+// WIT-32
 func TestAWitnessIsNeverAskedTwiceAtOnce(t *testing.T) {
 	w := newWorld(t, 2, 1)
 	w.open()
@@ -173,6 +176,7 @@ func TestAWitnessIsNeverAskedTwiceAtOnce(t *testing.T) {
 	})
 }
 
+// STO-19
 func TestAWitnessThatOnlyClaimsALargerTreeCannotStopTheLog(t *testing.T) {
 	ahead := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/x.tlog.size")
@@ -200,6 +204,7 @@ func TestAWitnessThatOnlyClaimsALargerTreeCannotStopTheLog(t *testing.T) {
 	}
 }
 
+// WIT-32
 func TestTwoKeysOfOneWitnessAreOneQuestion(t *testing.T) {
 	w := newWorld(t, 0, 0)
 	logs := w.cfg.Policy
@@ -227,6 +232,7 @@ func TestTwoKeysOfOneWitnessAreOneQuestion(t *testing.T) {
 
 // What a witness may answer instead of cosigning. None of it counts, and the
 // witness is welcome again afterwards.
+// WIT-34
 func TestAnswersThatAreNoCosignatureCountForNothing(t *testing.T) {
 	w := newWorld(t, 1, 1)
 	l := w.open()
@@ -284,6 +290,7 @@ func TestAnswersThatAreNoCosignatureCountForNothing(t *testing.T) {
 
 // Witnesses come and go at random while entries arrive. Whatever is published has a
 // quorum, never shrinks, and continues what was published before.
+// STO-22
 func TestEveryPublishedCheckpointHasAQuorumAndContinuesTheLast(t *testing.T) {
 	w := newWorld(t, 3, 2)
 	l := w.open()
@@ -363,6 +370,7 @@ func (d discarded) Header() http.Header         { return d.header }
 func (d discarded) Write(p []byte) (int, error) { return len(p), nil }
 func (d discarded) WriteHeader(int)             {}
 
+// STO-10
 func TestAStricterPolicyIsMetBeforeAnythingIsServedAgain(t *testing.T) {
 	w := newWorld(t, 2, 1)
 	w.open()
@@ -384,6 +392,7 @@ func TestAStricterPolicyIsMetBeforeAnythingIsServedAgain(t *testing.T) {
 }
 
 // Tessera collects partial tiles that the tree, published or not, has filled.
+// API-23
 func TestPublishedPartialTilesOutliveGarbageCollection(t *testing.T) {
 	racetest.OneGoroutine(t)
 	w := newWorld(t, 1, 1)

@@ -41,6 +41,7 @@ var harms = map[string]func(w *world, path string, whole []byte){
 	"a directory": func(w *world, path string, whole []byte) { w.remove(path); must(w.t, os.Mkdir(w.path(path), 0o755)) },
 }
 
+// API-24
 func TestWhatIsDamagedIsNotServedAndEverythingElseIs(t *testing.T) {
 	racetest.OneGoroutine(t)
 	w := openThreeHundred(t)
@@ -83,6 +84,7 @@ func TestWhatIsDamagedIsNotServedAndEverythingElseIs(t *testing.T) {
 }
 
 // Files that agree with each other, all the way up, and are not the log: nothing of them is served.
+// API-24
 func TestAForgedSubtreeIsNotServed(t *testing.T) {
 	racetest.OneGoroutine(t)
 	w := openThreeHundred(t)
@@ -140,6 +142,7 @@ func TestATileInMemoryThatIsNotOfThisTreeIsNotUsed(t *testing.T) {
 }
 
 // A partial tile of an earlier size is served as long as it lies there, from the one that is whole.
+// API-23
 func TestPartialTilesOfEarlierSizesAreServedWhole(t *testing.T) {
 	racetest.OneGoroutine(t)
 	w := newWorld(t, 0, 0)
@@ -171,6 +174,7 @@ func TestPartialTilesOfEarlierSizesAreServedWhole(t *testing.T) {
 
 // Every size from 1 to 512: every tile and bundle that the tree has belongs to it, and with any
 // one hash of the tree changed no tile on its way to the root does.
+// API-24
 func TestEveryTileOfSmallTreesIsVerified(t *testing.T) {
 	racetest.OneGoroutine(t)
 	w := openThreeHundred(t)
@@ -222,6 +226,7 @@ func TestATileThatStorageCannotReadIsNoDamage(t *testing.T) {
 	}
 }
 
+// STO-24
 func TestAddNeverAnswersWithoutAProof(t *testing.T) {
 	w := newWorld(t, 0, 0)
 	w.open()

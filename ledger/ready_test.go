@@ -144,6 +144,7 @@ func TestHealthKnowsWithinHalfAMinuteThatAQuorumIsGoneAndThatItIsBack(t *testing
 }
 
 // Not even the timeout of a request ends the question.
+// API-34
 func TestAnAnswerThatIsTooOldCountsAsNone(t *testing.T) {
 	startPublisher(t, 1, 1, nil, func(p *publisher, net network) {
 		becomes(t, p, ready, 0)
@@ -175,6 +176,7 @@ func TestAWitnessThatCosignsIsAskedFourTimesAMinuteAndOneThatFailsNotMuchMore(t 
 }
 
 // At a start it is the same sentence as that of a submission, for as long as it takes.
+// STO-15
 func TestHealthNamesTheWitnessesThatWereNotHeardFrom(t *testing.T) {
 	startPublisher(t, 2, 1, []string{"w2"}, func(p *publisher, net network) {
 		unheard := func(r *Reason) bool {

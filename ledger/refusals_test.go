@@ -126,6 +126,7 @@ func (x *lyingIndex) Find(ctx context.Context, digest [32]byte) (int64, bool, er
 func (x *lyingIndex) Reset(int64, error) { x.reset.Add(1) }
 
 // A hit of the index is read back from the log before anybody is told of it.
+// STO-20
 func TestAPlaceThatTheIndexNamesIsComparedWithTheLog(t *testing.T) {
 	w := newWorld(t, 0, 0)
 	x := &lyingIndex{}

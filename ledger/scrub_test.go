@@ -60,6 +60,7 @@ func (w *world) reasonsOf(about string) (public string) {
 
 // Nobody asks for the file; the scrub finds it within its period, tells it once, and notices
 // when it is whole again.
+// STO-31
 func TestTheScrubFindsDamageBeforeAReaderDoes(t *testing.T) {
 	log := &lines{}
 	w := openThreeHundred(t, scrubbed(300*time.Millisecond, log))
@@ -146,6 +147,7 @@ func TestADamagedIndexIsDerivedAgainAndNothingIsLoggedTwice(t *testing.T) {
 }
 
 // Nobody looks into the damaged part of the index; the scrub does.
+// STO-31
 func TestTheScrubFindsDamageOfTheIndexBeforeALookupDoes(t *testing.T) {
 	log := &lines{}
 	w := newWorld(t, 0, 0, scrubbed(200*time.Millisecond, log))
@@ -251,6 +253,7 @@ func TestAnIndexThatLosesWhatItJustTookIsNoticed(t *testing.T) {
 	}
 }
 
+// STO-30
 func TestWhileTheIndexIsDerivedAgainReadersAreServedAndNothingIsLogged(t *testing.T) {
 	w := openThreeHundred(t)
 	g := w.gateIndex()
@@ -322,6 +325,7 @@ func TestAClosedLogLeavesItsIndexWhole(t *testing.T) {
 	}
 }
 
+// STO-31
 func TestAPassOfTheScrubReadsEveryTileOnce(t *testing.T) {
 	for _, size := range []int64{1, 255, 256, 257, 512, 65535, 65536, 65537, 131072, 140000} {
 		seen := map[tlog.Tile]int{}
@@ -346,6 +350,7 @@ func TestAPassOfTheScrubReadsEveryTileOnce(t *testing.T) {
 	}
 }
 
+// STO-31
 func TestALargeLogIsScrubbedAtABoundedRate(t *testing.T) {
 	s := &scrubber{every: 10 * time.Minute}
 	if got := s.planned(100); got != 10*time.Minute {

@@ -155,7 +155,7 @@ func (s *spool) put(digest [32]byte, manifest []byte, src pack.Source) (fresh bo
 	s.mu.Unlock()
 
 	if f.err = durable.Mkdir(s.dir, 0o700); f.err == nil {
-		// fsyncs the file before it has its name, and the directory after that.
+		// STO-25: fsyncs the file before it has its name, and the directory after that.
 		f.err = durable.WriteFile(s.path(digest), text, 0o600)
 	}
 	if f.err != nil {

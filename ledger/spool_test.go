@@ -89,6 +89,7 @@ func TestAnAcceptedManifestIsLoggedWithItsSource(t *testing.T) {
 	}
 }
 
+// STO-25, STO-26
 func TestWhatWasAcceptedIsLoggedByTheNextProcess(t *testing.T) {
 	w, logs, on := spoolWorld(t)
 	w.open()
@@ -132,6 +133,7 @@ func TestWhatWasAcceptedIsLoggedByTheNextProcess(t *testing.T) {
 	}
 }
 
+// STO-26
 func TestALoggedManifestThatComesBackIntoTheSpoolIsNoSecondEntry(t *testing.T) {
 	w, _, on := spoolWorld(t)
 	w.open()
@@ -151,6 +153,7 @@ func TestALoggedManifestThatComesBackIntoTheSpoolIsNoSecondEntry(t *testing.T) {
 	}
 }
 
+// STO-27
 func TestADamagedFileOfTheSpoolIsSetAsideAndSaidAloud(t *testing.T) {
 	w, logs, on := spoolWorld(t)
 	w.open()
@@ -199,6 +202,7 @@ func TestADamagedFileOfTheSpoolIsSetAsideAndSaidAloud(t *testing.T) {
 	eventually(t, "the good one is logged", func() bool { _, ok := w.logged(digestOf(t, 0)); return ok })
 }
 
+// STO-28
 func TestAFullSpoolAcceptsNothingUntilSomethingIsLogged(t *testing.T) {
 	w, _, on := spoolWorld(t)
 	l := w.open()
@@ -222,6 +226,7 @@ func TestAFullSpoolAcceptsNothingUntilSomethingIsLogged(t *testing.T) {
 	w.accept(2)
 }
 
+// STO-25, STO-28
 func TestWhatCannotBeKeptIsNotAccepted(t *testing.T) {
 	w := newWorld(t, 0, 0)
 	l := w.open()
@@ -241,6 +246,7 @@ func TestWhatCannotBeKeptIsNotAccepted(t *testing.T) {
 }
 
 // Whoever is told that a manifest is accepted may rely on it, also if another request is writing it.
+// STO-25
 func TestTwoWhoSubmitOneManifestAreBothToldWhenItIsDurable(t *testing.T) {
 	s := newSpool(filepath.Join(t.TempDir(), "spool"), slog.New(slog.DiscardHandler))
 	digest := digestOf(t, 0)
@@ -267,6 +273,7 @@ func TestTwoWhoSubmitOneManifestAreBothToldWhenItIsDurable(t *testing.T) {
 }
 
 // The disk of the spool may be away for a while. What was accepted waits for it.
+// STO-27
 func TestWhatWasAcceptedWaitsForItsDirectory(t *testing.T) {
 	w, logs, on := spoolWorld(t)
 	l := w.open()
@@ -319,6 +326,7 @@ func TestAFileIsNotLeftWhenItsManifestIsLoggedWhileItIsWritten(t *testing.T) {
 	}
 }
 
+// API-13
 func TestWhoGivesUpWaitingForWitnessesIsNotAccepted(t *testing.T) {
 	w := newWorld(t, 1, 1)
 	release := make(chan struct{})

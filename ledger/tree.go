@@ -97,6 +97,7 @@ func (s *store) treeState() (tree, error) {
 	if err := json.Unmarshal(text, &parsed); err != nil {
 		return tree{}, fmt.Errorf("%w: %s is not what Tessera writes: %w", errDamaged, treeStatePath, err)
 	}
+	// STO-5
 	want := fmt.Sprintf(`{"size":%d,"root":"%s"}`, parsed.Size, base64.StdEncoding.EncodeToString(parsed.Root))
 	if string(text) != want || len(parsed.Root) != tlog.HashSize || int64(parsed.Size) < 0 {
 		return tree{}, fmt.Errorf("%w: %s is not what Tessera writes", errDamaged, treeStatePath)

@@ -14,6 +14,7 @@ import (
 	"github.com/Haserjian/assay-ledger/trust/trusttest"
 )
 
+// API-22, STO-6
 func TestTileServesPublishedTilesAndNothingElseInTheDirectory(t *testing.T) {
 	w := newWorld(t, 0, 0)
 	l := w.open()

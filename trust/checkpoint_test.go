@@ -126,6 +126,7 @@ func wantError(t *testing.T, what string, err, want error) {
 	}
 }
 
+// ENT-41
 func TestCheckpointOpensWithEachQuorumItMeets(t *testing.T) {
 	w := newWorld()
 	signed := w.log.Checkpoint(w.w3, w.w2)
@@ -150,7 +151,7 @@ func TestCheckpointOpensWithEachQuorumItMeets(t *testing.T) {
 	}
 }
 
-// SN-5, CP-8
+// ENT-24
 func TestLinesOfUnknownKeysAreIgnored(t *testing.T) {
 	w := newWorld()
 	policy := w.policy(2)
@@ -182,7 +183,7 @@ func TestLinesOfUnknownKeysAreIgnored(t *testing.T) {
 	wantError(t, "signed by a stranger alone", err, trust.ErrSignature)
 }
 
-// SN-6
+// ENT-25
 func TestForgedLogSignatureLineRejectsTheNote(t *testing.T) {
 	w := newWorld()
 	other := trusttest.NewLog("example.com/other")
@@ -230,7 +231,7 @@ func pqLog(t *testing.T) (*trust.Policy, *trusttest.Witness) {
 
 // The same under the other algorithm, whose signatures begin with a time.
 //
-// SN-6, CS-2
+// ENT-25
 func TestForgedLogSignatureLineUnderMLDSARejectsTheNote(t *testing.T) {
 	w := newWorld()
 	policy, key := pqLog(t)
@@ -275,6 +276,7 @@ func TestForgedLogSignatureLineUnderMLDSARejectsTheNote(t *testing.T) {
 }
 
 // An Ed25519 log signs text, an ML-DSA-44 log a tree: no tree, no signature, whatever stands in the line.
+// ENT-27
 func TestTextThatIsNoCheckpointHasNoMLDSASignature(t *testing.T) {
 	w := newWorld()
 	policy, key := pqLog(t)
@@ -293,7 +295,8 @@ func TestTextThatIsNoCheckpointHasNoMLDSASignature(t *testing.T) {
 	}
 }
 
-// SN-6, as we apply it to witnesses.
+// What a failing log line does to a note, a failing witness line does not.
+// ENT-31
 func TestForgedCosignatureLineIsIgnored(t *testing.T) {
 	w := newWorld()
 	policy := w.policy(2)
@@ -326,6 +329,7 @@ func TestForgedCosignatureLineIsIgnored(t *testing.T) {
 	}
 }
 
+// ENT-32
 func TestTwoLinesOfOneWitnessCountOnce(t *testing.T) {
 	w := newWorld()
 	signed := w.log.Checkpoint(w.w1, w.w1)
@@ -347,7 +351,7 @@ func TestTwoLinesOfOneWitnessCountOnce(t *testing.T) {
 	}
 }
 
-// SN-7
+// ENT-26
 func TestNothingOfAnUnsignedTextIsSaid(t *testing.T) {
 	w := newWorld()
 	stranger := trusttest.NewLog("example.org/stranger")
@@ -366,7 +370,7 @@ func TestNothingOfAnUnsignedTextIsSaid(t *testing.T) {
 	}
 }
 
-// SN-11
+// ENT-14
 func TestOneKeyUnderTwoTypesHasTwoIDs(t *testing.T) {
 	ids := map[uint32]bool{}
 	for _, alg := range []trust.Algorithm{trust.Ed25519, trust.Ed25519Cosigner, trust.MLDSA44Cosigner} {
@@ -381,7 +385,7 @@ func TestOneKeyUnderTwoTypesHasTwoIDs(t *testing.T) {
 	}
 }
 
-// CP-1, CP-2, CP-3, CP-4
+// ENT-20
 func TestCheckpointTextHasOneSpelling(t *testing.T) {
 	root := trust.LeafHash([]byte("x"))
 	b64 := root.String()
@@ -436,7 +440,7 @@ func TestCheckpointTextHasOneSpelling(t *testing.T) {
 	}
 }
 
-// CP-4
+// ENT-27
 func TestExtensionLinesAreKeptAndSigned(t *testing.T) {
 	w := newWorld()
 	text := w.text() + "first\nsecond line\n"
@@ -456,7 +460,7 @@ func TestExtensionLinesAreKeptAndSigned(t *testing.T) {
 	}
 }
 
-// CP-6
+// ENT-22
 func TestLogSignsOnlyForItsOwnName(t *testing.T) {
 	w := newWorld()
 	root := w.log.Root(3)
@@ -481,7 +485,7 @@ func TestLogSignsOnlyForItsOwnName(t *testing.T) {
 	}
 }
 
-// CP-6
+// ENT-26
 func TestALogWithTwoKeysKeepsBothLines(t *testing.T) {
 	w := newWorld()
 	// The log's second key is ML-DSA-44, under the same name.
@@ -517,7 +521,7 @@ func TestALogWithTwoKeysKeepsBothLines(t *testing.T) {
 	wantError(t, "one of two fails", err, trust.ErrSignature)
 }
 
-// CP-7
+// ENT-11, ENT-21
 func TestSizeZeroHasTheEmptyRoot(t *testing.T) {
 	log := trusttest.NewLog("example.com/log")
 	policy := trusttest.Policy(log, nil, 0)
@@ -533,6 +537,7 @@ func TestSizeZeroHasTheEmptyRoot(t *testing.T) {
 	}
 }
 
+// ENT-23
 func TestUnknownOriginIsToldApart(t *testing.T) {
 	w := newWorld()
 	stranger := trusttest.NewLog("example.org/stranger")
@@ -551,6 +556,7 @@ func TestUnknownOriginIsToldApart(t *testing.T) {
 	wantError(t, "nothing", err, trust.ErrMalformed)
 }
 
+// ENT-20
 func TestSignedButMalformedCheckpointIsRefused(t *testing.T) {
 	w := newWorld()
 	for _, text := range []string{"example.com/log\n", "example.com/log\n03\n" + w.log.Root(3).String() + "\n", "example.com/log\n3\n\n"} {
@@ -607,7 +613,7 @@ func TestEveryFlippedByteOfACheckpointFails(t *testing.T) {
 	}
 }
 
-// CS-1, CS-10
+// ENT-14
 func TestCosignerKeysHaveTheSpecifiedIDs(t *testing.T) {
 	w := newWorld()
 	for _, witness := range w.witnesses {
@@ -623,7 +629,7 @@ func TestCosignerKeysHaveTheSpecifiedIDs(t *testing.T) {
 	}
 }
 
-// CS-2
+// ENT-28
 func TestCosignatureOfAnotherLengthIsIgnored(t *testing.T) {
 	w := newWorld()
 	policy := w.policy(1)
@@ -651,7 +657,7 @@ func TestCosignatureOfAnotherLengthIsIgnored(t *testing.T) {
 	}
 }
 
-// CS-3, PR-7
+// ENT-28, ENT-33
 func TestTimestampsAreBoundedReportedAndNotJudged(t *testing.T) {
 	w := newWorld()
 	policy := w.policy(1)
@@ -685,7 +691,7 @@ func TestTimestampsAreBoundedReportedAndNotJudged(t *testing.T) {
 	}
 }
 
-// CS-4
+// ENT-29
 func TestEd25519CosignatureCoversTimeAndTheWholeText(t *testing.T) {
 	w := newWorld()
 	if got, want := string(w.w1.Cosign(w.log.Checkpoint())), cosignLine(t, w.w1, w.text(), uint64(trusttest.Time.Unix())); got != want {
@@ -704,7 +710,7 @@ func TestEd25519CosignatureCoversTimeAndTheWholeText(t *testing.T) {
 	wantError(t, "cosignature of the text without its extension line", err, trust.ErrQuorum)
 }
 
-// CS-5
+// ENT-30
 func TestMLDSACosignatureIsTheSpecifiedStructure(t *testing.T) {
 	w := newWorld()
 	policy := w.policy(1)
@@ -749,7 +755,7 @@ func TestMLDSACosignatureIsTheSpecifiedStructure(t *testing.T) {
 	}
 }
 
-// CS-5
+// ENT-15, ENT-30
 func TestNamesOver255BytesAreNotSignedWithMLDSA(t *testing.T) {
 	long := strings.Repeat("n", 256)
 	if _, _, err := trust.GenerateKey(nil, long, trust.MLDSA44Cosigner); err == nil {
@@ -774,7 +780,7 @@ func TestNamesOver255BytesAreNotSignedWithMLDSA(t *testing.T) {
 	}
 }
 
-// CS-6
+// ENT-30
 func TestCosignatureOfASubtreeIsNoneOfTheCheckpoint(t *testing.T) {
 	w := newWorld()
 	for _, line := range []string{
@@ -787,9 +793,9 @@ func TestCosignatureOfASubtreeIsNoneOfTheCheckpoint(t *testing.T) {
 	}
 }
 
-// What CS-7 asks of a witness, package witness does. The signer refuses what no log can have signed.
+// What it may cosign after what, package witness knows. The signer refuses what no log can have signed.
 //
-// CS-7
+// ENT-20
 func TestCosignerRefusesWhatIsNoCheckpoint(t *testing.T) {
 	w := newWorld()
 	root := w.log.Root(3)
@@ -812,7 +818,7 @@ func TestCosignerRefusesWhatIsNoCheckpoint(t *testing.T) {
 	}
 }
 
-// CS-11
+// ENT-27
 func TestMLDSACosignatureDoesNotCoverExtensionLines(t *testing.T) {
 	w := newWorld()
 	text := w.text() + "an extension line\n"

@@ -22,7 +22,7 @@ func rawKeyID(name string, typeAndKey []byte) uint32 {
 	return binary.BigEndian.Uint32(sum[:4])
 }
 
-// SN-9
+// ENT-14
 func TestOtherImplementationsTakeOurKeys(t *testing.T) {
 	skey, vkey, err := trust.GenerateKey(nil, "example.com/log", trust.Ed25519)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
-// SN-2, SN-3: no note could carry a key name with a control character.
+// ENT-15, ENT-18: no note could carry a key name with a control character.
 func TestNoKeyIsMadeForANameThatNoNoteCarries(t *testing.T) {
 	for _, alg := range []trust.Algorithm{trust.Ed25519, trust.Ed25519Cosigner, trust.MLDSA44Cosigner} {
 		for c := range rune(0x20) {
@@ -19,6 +19,7 @@ func TestNoKeyIsMadeForANameThatNoNoteCarries(t *testing.T) {
 	}
 }
 
+// ENT-40
 func TestAPolicyMayBeAsLargeAsItsLimit(t *testing.T) {
 	text := "quorum none\n"
 	text += "#" + strings.Repeat("x", trust.MaxSize-len(text)-2) + "\n"
@@ -30,6 +31,7 @@ func TestAPolicyMayBeAsLargeAsItsLimit(t *testing.T) {
 	}
 }
 
+// ENT-43
 func TestAProofMayBeAsLargeAsItsLimit(t *testing.T) {
 	w := newWorld()
 	p := w.log.Prove(1)

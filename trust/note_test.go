@@ -22,7 +22,7 @@ func line(name string, blob []byte) string {
 
 var blob = []byte("\x01\x02\x03\x04signature")
 
-// SN-1
+// ENT-19
 func TestNoteIsSplitAtTheLastBlankLine(t *testing.T) {
 	sig := line("example.com/log", blob)
 	for _, test := range []struct{ note, text string }{
@@ -65,7 +65,7 @@ func TestNoteIsSplitAtTheLastBlankLine(t *testing.T) {
 	}
 }
 
-// SN-2
+// ENT-18
 func TestControlCharactersAndBadUTF8AreRefusedAnywhere(t *testing.T) {
 	note := "text\n\n" + line("example.com/log", blob)
 	if _, _, err := splitNote([]byte(note)); err != nil {
@@ -86,7 +86,7 @@ func TestControlCharactersAndBadUTF8AreRefusedAnywhere(t *testing.T) {
 	}
 }
 
-// SN-3
+// ENT-15
 func TestKeyNamesHaveNoSpaceAndNoPlus(t *testing.T) {
 	for _, name := range []string{"example.com/log", "x", "ключ", "a=b", "—", "oid/1.2.3"} {
 		if _, _, err := splitNote([]byte("text\n\n" + line(name, blob))); err != nil {
@@ -103,7 +103,7 @@ func TestKeyNamesHaveNoSpaceAndNoPlus(t *testing.T) {
 	}
 }
 
-// SN-4
+// ENT-19
 func TestSignatureWithoutRoomForAKeyIDIsRefused(t *testing.T) {
 	for n := range 10 {
 		_, _, err := splitNote([]byte("text\n\n" + line("example.com/log", make([]byte, n))))
@@ -113,6 +113,7 @@ func TestSignatureWithoutRoomForAKeyIDIsRefused(t *testing.T) {
 	}
 }
 
+// ENT-1
 func TestBase64HasOneSpelling(t *testing.T) {
 	if b, err := DecodeBase64("AAECAwQ="); err != nil || !bytes.Equal(b, []byte{0, 1, 2, 3, 4}) {
 		t.Errorf("%v, %v", b, err)
@@ -124,6 +125,7 @@ func TestBase64HasOneSpelling(t *testing.T) {
 	}
 }
 
+// ENT-2
 func TestDecimalsHaveOneSpelling(t *testing.T) {
 	for s, want := range map[string]int64{"0": 0, "7": 7, "9223372036854775807": 1<<63 - 1} {
 		if n, err := ParseDecimal(s); err != nil || n != want {
@@ -137,7 +139,7 @@ func TestDecimalsHaveOneSpelling(t *testing.T) {
 	}
 }
 
-// SN-8
+// ENT-19
 func TestSixteenPostQuantumSignaturesFitAndThereIsABound(t *testing.T) {
 	var lines strings.Builder
 	for i := range MaxSignatureLines {
@@ -163,7 +165,7 @@ func TestSixteenPostQuantumSignaturesFitAndThereIsABound(t *testing.T) {
 
 // The specification's own example, made by another implementation.
 //
-// SN-9, SN-10
+// ENT-14
 func TestExampleOfTheSpecificationVerifies(t *testing.T) {
 	key, err := parseVKey("example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k")
 	if err != nil {

@@ -44,7 +44,7 @@ func policyKeys(t testing.TB) *strings.Replacer {
 	)
 }
 
-// PO-1 to PO-9
+// ENT-34
 func TestPoliciesThatAreAccepted(t *testing.T) {
 	keys := policyKeys(t)
 	for name, text := range map[string]string{
@@ -93,6 +93,7 @@ func withoutComments(text string) string {
 	return plain.String()
 }
 
+// ENT-42
 func TestWhatAPolicysKeeperNotedIsNotInItsText(t *testing.T) {
 	keys := policyKeys(t)
 	policy, err := trust.ParsePolicy([]byte(keys.Replace("# the pager is 555-0100\n\n  log\tLOG1   https://log.example\n#PRIVATE+KEY+log\nquorum none\n")))
@@ -104,83 +105,83 @@ func TestWhatAPolicysKeeperNotedIsNotInItsText(t *testing.T) {
 	}
 }
 
-// PO-1 to PO-9
+// ENT-34, ENT-35, ENT-36, ENT-37, ENT-38, ENT-39
 func TestPoliciesThatAreRefused(t *testing.T) {
 	keys := policyKeys(t)
 	for _, test := range []struct{ check, text, want string }{
-		{"PO-1", "quorum none", `line 1: no newline at the end`},
-		{"PO-1", "log LOG1\nquorum none # comment\n", `line 2: quorum takes one name`},
-		{"PO-1", "log LOG1 # comment\nquorum none\n", `line 1: log takes`},
-		{"PO-1", "log LOG1 #comment\nquorum none\n", `line 1: URL`},
-		{"PO-1", "quorum\u00a0none\n", `line 1: unknown keyword "quorum\u00a0none"`},
-		{"PO-1", "quorum\u2003none\n", `line 1: unknown keyword`},
-		{"PO-2", "quorum none\r\n", `line 1: control character 0x0d`},
-		{"PO-2", "\ufeffquorum none\n", `line 1: unknown keyword`},
-		{"PO-2", "# bell \x07\nquorum none\n", `line 1: control character 0x07`},
-		{"PO-2", "quorum none\n\x00\n", `line 2: control character 0x00`},
-		{"PO-2", "quorum\vnone\n", `line 1: control character 0x0b`},
-		{"PO-2", "quorum\fnone\n", `line 1: control character 0x0c`},
-		{"PO-2", "# \x7f\nquorum none\n", `line 1: control character 0x7f`},
-		{"PO-3", "logs LOG1\nquorum none\n", `line 1: unknown keyword "logs"`},
-		{"PO-3", "Log LOG1\nquorum none\n", `line 1: unknown keyword "Log"`},
-		{"PO-3", "log\nquorum none\n", `line 1: log takes`},
-		{"PO-3", "log LOG1 https://a.example https://b.example\nquorum none\n", `line 1: log takes`},
-		{"PO-3", "witness a\nquorum none\n", `line 1: witness takes`},
-		{"PO-3", "witness a W1 https://a.example x\nquorum none\n", `line 1: witness takes`},
-		{"PO-3", "witness W1\nquorum none\n", `line 1: witness takes`},
-		{"PO-3", "quorum\n", `line 1: quorum takes`},
-		{"PO-3", "witness a W1\nwitness b W2\nquorum a b\n", `line 3: quorum takes`},
-		{"PO-4", "", `no quorum line`},
-		{"PO-4", "log LOG1\n", `no quorum line`},
-		{"PO-4", "quorum none\nquorum none\n", `line 2: a second quorum line`},
-		{"PO-4", "witness a W1\nquorum a\nquorum none\n", `line 3: a second quorum line`},
-		{"PO-4", "witness none W1\nquorum none\n", `line 1: the name "none" is taken`},
-		{"PO-4", "witness a W1\ngroup none all a\nquorum none\n", `line 2: the name "none" is taken`},
-		{"PO-4", "witness a W1\ngroup g any a none\nquorum g\n", `line 2: group "g": none cannot be a member`},
-		{"PO-5", "quorum a\nwitness a W1\n", `line 1: quorum "a" is not defined above`},
-		{"PO-5", "witness a W1\ngroup g all a b\nwitness b W2\nquorum g\n", `line 2: group "g": member "b" is not defined above`},
-		{"PO-5", "witness a W1\ngroup g all g\nquorum g\n", `line 2: group "g": member "g" is not defined above`},
-		{"PO-5", "witness a W1\ngroup g all h\ngroup h all g\nquorum g\n", `line 2: group "g": member "h"`},
-		{"PO-5", "witness a W1\nwitness a W2\nquorum a\n", `line 2: the name "a" is taken`},
-		{"PO-5", "witness a W1\ngroup a all a\nquorum a\n", `line 2: the name "a" is taken`},
-		{"PO-5", "witness a W1\nwitness b W2\ngroup g all a\ngroup g all b\nquorum g\n", `line 4: the name "g" is taken`},
-		{"PO-5", "log LOG1\nquorum example.com/log1\n", `line 2: quorum "example.com/log1" is not defined above`},
-		{"PO-5", "witness a W1\nquorum A\n", `line 2: quorum "A" is not defined above`},
-		{"PO-6", "group g all\nquorum g\n", `line 1: group takes`},
-		{"PO-6", "group g 0\nquorum g\n", `line 1: group takes`},
-		{"PO-6", "witness a W1\ngroup g 0 a\nquorum g\n", `line 2: group "g" wants 0 of 1 members`},
-		{"PO-6", "witness a W1\nwitness b W2\ngroup eu 3 a b\nquorum eu\n", `policy line 3: group "eu" wants 3 of 2 members`},
-		{"PO-6", "witness a W1\ngroup g 01 a\nquorum g\n", `line 2: group "g" has the threshold "01"`},
-		{"PO-6", "witness a W1\ngroup g +1 a\nquorum g\n", `line 2: group "g" has the threshold "+1"`},
-		{"PO-6", "witness a W1\ngroup g -1 a\nquorum g\n", `line 2: group "g" has the threshold "-1"`},
-		{"PO-6", "witness a W1\ngroup g 0x1 a\nquorum g\n", `line 2: group "g" has the threshold`},
-		{"PO-6", "witness a W1\ngroup g ALL a\nquorum g\n", `line 2: group "g" has the threshold`},
-		{"PO-6", "witness a W1\ngroup g 18446744073709551617 a\nquorum g\n", `line 2: group "g" has the threshold`},
-		{"PO-6", "witness a W1\ngroup g 2 a a\nquorum g\n", `line 2: group "g": "a" is a member already`},
-		{"PO-6", "witness a W1\ngroup g all a\ngroup h all a\nquorum g\n", `line 3: group "h": "a" is a member already`},
-		{"PO-6", "witness a W1\ngroup g all a\ngroup h all g\ngroup i all g\nquorum g\n", `line 4: group "i": "g" is a member already`},
-		{"PO-7", "log LOG1\nlog LOG1\nquorum none\n", `line 2: another log has the public key`},
-		{"PO-7", "log LOG1\nlog SAMEASLOG1\nquorum none\n", `line 2: another log has the public key of "example.com/another"`},
-		{"PO-7", "witness a W1\nwitness b W1\nquorum a\n", `line 2: another witness has the public key`},
-		{"PO-7", "witness a W1\nwitness b SAMEASW1\nquorum a\n", `line 2: another witness has the public key of "another.example"`},
-		{"PO-7", "witness a PQ\nwitness b SAMEASPQ\nquorum a\n", `line 2: another witness has the public key`},
-		{"PO-8", "log W1\nquorum none\n", `line 1: a log key is of type 0x01 or 0x06, not 0x04`},
-		{"PO-8", "witness a LOG1\nquorum a\n", `line 1: a witness key is of type 0x04 or 0x06, not 0x01`},
-		{"", "log PQ\nwitness a PQ\nquorum a\n", `line 2: another key has the name "pq.example" and the ID`},
-		{"", "witness a PQ\nlog PQ\nquorum a\n", `line 2: another key has the name "pq.example" and the ID`},
-		{"", "log LOG1 log.example.com\nquorum none\n", `line 1: URL is not`},
-		{"", "log LOG1 /prefix\nquorum none\n", `line 1: URL is not`},
-		{"", "log LOG1 //log.example.com\nquorum none\n", `line 1: URL is not`},
-		{"", "log LOG1 ftp://log.example.com\nquorum none\n", `line 1: URL is not`},
-		{"", "log LOG1 file:///etc\nquorum none\n", `line 1: URL is not`},
-		{"", "log LOG1 https:///path\nquorum none\n", `line 1: URL is not`},
-		{"", "log LOG1 https://:80/path\nquorum none\n", `line 1: URL is not`},
-		{"", "log LOG1 https:log.example.com\nquorum none\n", `line 1: URL is not`},
-		{"", "log LOG1 https://log.example.com?\nquorum none\n", `line 1: URL is not`},
-		{"", "log LOG1 https://log.example.com/?a=b\nquorum none\n", `line 1: URL is not`},
-		{"", "log LOG1 https://log.example.com/#\nquorum none\n", `line 1: URL is not`},
-		{"", "log LOG1 https://user:secret@log.example.com/\nquorum none\n", `line 1: URL is not`},
-		{"", "witness a W1 https://%zz\nquorum a\n", `line 1: URL is not`},
+		{"ENT-34", "quorum none", `line 1: no newline at the end`},
+		{"ENT-34", "log LOG1\nquorum none # comment\n", `line 2: quorum takes one name`},
+		{"ENT-34", "log LOG1 # comment\nquorum none\n", `line 1: log takes`},
+		{"ENT-34", "log LOG1 #comment\nquorum none\n", `line 1: URL`},
+		{"ENT-34", "quorum\u00a0none\n", `line 1: unknown keyword "quorum\u00a0none"`},
+		{"ENT-34", "quorum\u2003none\n", `line 1: unknown keyword`},
+		{"ENT-34", "quorum none\r\n", `line 1: control character 0x0d`},
+		{"ENT-34", "\ufeffquorum none\n", `line 1: unknown keyword`},
+		{"ENT-34", "# bell \x07\nquorum none\n", `line 1: control character 0x07`},
+		{"ENT-34", "quorum none\n\x00\n", `line 2: control character 0x00`},
+		{"ENT-34", "quorum\vnone\n", `line 1: control character 0x0b`},
+		{"ENT-34", "quorum\fnone\n", `line 1: control character 0x0c`},
+		{"ENT-34", "# \x7f\nquorum none\n", `line 1: control character 0x7f`},
+		{"ENT-35", "logs LOG1\nquorum none\n", `line 1: unknown keyword "logs"`},
+		{"ENT-35", "Log LOG1\nquorum none\n", `line 1: unknown keyword "Log"`},
+		{"ENT-35", "log\nquorum none\n", `line 1: log takes`},
+		{"ENT-35", "log LOG1 https://a.example https://b.example\nquorum none\n", `line 1: log takes`},
+		{"ENT-35", "witness a\nquorum none\n", `line 1: witness takes`},
+		{"ENT-35", "witness a W1 https://a.example x\nquorum none\n", `line 1: witness takes`},
+		{"ENT-35", "witness W1\nquorum none\n", `line 1: witness takes`},
+		{"ENT-35", "quorum\n", `line 1: quorum takes`},
+		{"ENT-35", "witness a W1\nwitness b W2\nquorum a b\n", `line 3: quorum takes`},
+		{"ENT-35", "", `no quorum line`},
+		{"ENT-35", "log LOG1\n", `no quorum line`},
+		{"ENT-35", "quorum none\nquorum none\n", `line 2: a second quorum line`},
+		{"ENT-35", "witness a W1\nquorum a\nquorum none\n", `line 3: a second quorum line`},
+		{"ENT-36", "witness none W1\nquorum none\n", `line 1: the name "none" is taken`},
+		{"ENT-36", "witness a W1\ngroup none all a\nquorum none\n", `line 2: the name "none" is taken`},
+		{"ENT-36", "witness a W1\ngroup g any a none\nquorum g\n", `line 2: group "g": none cannot be a member`},
+		{"ENT-36", "quorum a\nwitness a W1\n", `line 1: quorum "a" is not defined above`},
+		{"ENT-36", "witness a W1\ngroup g all a b\nwitness b W2\nquorum g\n", `line 2: group "g": member "b" is not defined above`},
+		{"ENT-36", "witness a W1\ngroup g all g\nquorum g\n", `line 2: group "g": member "g" is not defined above`},
+		{"ENT-36", "witness a W1\ngroup g all h\ngroup h all g\nquorum g\n", `line 2: group "g": member "h"`},
+		{"ENT-36", "witness a W1\nwitness a W2\nquorum a\n", `line 2: the name "a" is taken`},
+		{"ENT-36", "witness a W1\ngroup a all a\nquorum a\n", `line 2: the name "a" is taken`},
+		{"ENT-36", "witness a W1\nwitness b W2\ngroup g all a\ngroup g all b\nquorum g\n", `line 4: the name "g" is taken`},
+		{"ENT-36", "log LOG1\nquorum example.com/log1\n", `line 2: quorum "example.com/log1" is not defined above`},
+		{"ENT-36", "witness a W1\nquorum A\n", `line 2: quorum "A" is not defined above`},
+		{"ENT-37", "group g all\nquorum g\n", `line 1: group takes`},
+		{"ENT-37", "group g 0\nquorum g\n", `line 1: group takes`},
+		{"ENT-37", "witness a W1\ngroup g 0 a\nquorum g\n", `line 2: group "g" wants 0 of 1 members`},
+		{"ENT-37", "witness a W1\nwitness b W2\ngroup eu 3 a b\nquorum eu\n", `policy line 3: group "eu" wants 3 of 2 members`},
+		{"ENT-37", "witness a W1\ngroup g 01 a\nquorum g\n", `line 2: group "g" has the threshold "01"`},
+		{"ENT-37", "witness a W1\ngroup g +1 a\nquorum g\n", `line 2: group "g" has the threshold "+1"`},
+		{"ENT-37", "witness a W1\ngroup g -1 a\nquorum g\n", `line 2: group "g" has the threshold "-1"`},
+		{"ENT-37", "witness a W1\ngroup g 0x1 a\nquorum g\n", `line 2: group "g" has the threshold`},
+		{"ENT-37", "witness a W1\ngroup g ALL a\nquorum g\n", `line 2: group "g" has the threshold`},
+		{"ENT-37", "witness a W1\ngroup g 18446744073709551617 a\nquorum g\n", `line 2: group "g" has the threshold`},
+		{"ENT-37", "witness a W1\ngroup g 2 a a\nquorum g\n", `line 2: group "g": "a" is a member already`},
+		{"ENT-37", "witness a W1\ngroup g all a\ngroup h all a\nquorum g\n", `line 3: group "h": "a" is a member already`},
+		{"ENT-37", "witness a W1\ngroup g all a\ngroup h all g\ngroup i all g\nquorum g\n", `line 4: group "i": "g" is a member already`},
+		{"ENT-38", "log LOG1\nlog LOG1\nquorum none\n", `line 2: another log has the public key`},
+		{"ENT-38", "log LOG1\nlog SAMEASLOG1\nquorum none\n", `line 2: another log has the public key of "example.com/another"`},
+		{"ENT-38", "witness a W1\nwitness b W1\nquorum a\n", `line 2: another witness has the public key`},
+		{"ENT-38", "witness a W1\nwitness b SAMEASW1\nquorum a\n", `line 2: another witness has the public key of "another.example"`},
+		{"ENT-38", "witness a PQ\nwitness b SAMEASPQ\nquorum a\n", `line 2: another witness has the public key`},
+		{"ENT-38", "log W1\nquorum none\n", `line 1: a log key is of type 0x01 or 0x06, not 0x04`},
+		{"ENT-38", "witness a LOG1\nquorum a\n", `line 1: a witness key is of type 0x04 or 0x06, not 0x01`},
+		{"ENT-38", "log PQ\nwitness a PQ\nquorum a\n", `line 2: another key has the name "pq.example" and the ID`},
+		{"ENT-38", "witness a PQ\nlog PQ\nquorum a\n", `line 2: another key has the name "pq.example" and the ID`},
+		{"ENT-39", "log LOG1 log.example.com\nquorum none\n", `line 1: URL is not`},
+		{"ENT-39", "log LOG1 /prefix\nquorum none\n", `line 1: URL is not`},
+		{"ENT-39", "log LOG1 //log.example.com\nquorum none\n", `line 1: URL is not`},
+		{"ENT-39", "log LOG1 ftp://log.example.com\nquorum none\n", `line 1: URL is not`},
+		{"ENT-39", "log LOG1 file:///etc\nquorum none\n", `line 1: URL is not`},
+		{"ENT-39", "log LOG1 https:///path\nquorum none\n", `line 1: URL is not`},
+		{"ENT-39", "log LOG1 https://:80/path\nquorum none\n", `line 1: URL is not`},
+		{"ENT-39", "log LOG1 https:log.example.com\nquorum none\n", `line 1: URL is not`},
+		{"ENT-39", "log LOG1 https://log.example.com?\nquorum none\n", `line 1: URL is not`},
+		{"ENT-39", "log LOG1 https://log.example.com/?a=b\nquorum none\n", `line 1: URL is not`},
+		{"ENT-39", "log LOG1 https://log.example.com/#\nquorum none\n", `line 1: URL is not`},
+		{"ENT-39", "log LOG1 https://user:secret@log.example.com/\nquorum none\n", `line 1: URL is not`},
+		{"ENT-39", "witness a W1 https://%zz\nquorum a\n", `line 1: URL is not`},
 	} {
 		_, err := trust.ParsePolicy([]byte(keys.Replace(test.text)))
 		if err == nil {
@@ -191,7 +192,7 @@ func TestPoliciesThatAreRefused(t *testing.T) {
 	}
 }
 
-// SN-10, SN-12, PO-8, threats.md §3.5
+// ENT-14, ENT-38
 func TestVKeysThatAreRefused(t *testing.T) {
 	good := vkey(t, "example.com/log", trust.Ed25519, 1)
 	parts := strings.SplitN(good, "+", 3)
@@ -262,7 +263,7 @@ func vkeyLong(t testing.TB) string {
 	return vkey(t, strings.Repeat("n", 255), trust.MLDSA44Cosigner, 1)
 }
 
-// PO-8
+// ENT-23, ENT-38
 func TestOriginIsTheNameOfTheLogKey(t *testing.T) {
 	keys := policyKeys(t)
 	policy, err := trust.ParsePolicy([]byte(keys.Replace("log LOG1 https://log.example\nwitness a W1\nlog LOG2\nwitness b PQ https://pq.example\nquorum none\n")))
@@ -280,7 +281,7 @@ func TestOriginIsTheNameOfTheLogKey(t *testing.T) {
 	}
 }
 
-// PO-10
+// ENT-41
 func TestAnyListedLogIsEnough(t *testing.T) {
 	a, b, c := trusttest.NewLog("example.com/a"), trusttest.NewLog("example.com/b"), trusttest.NewLog("example.com/c")
 	policy, err := trust.ParsePolicy(trust.FormatPolicy([]trust.PolicyLog{{VKey: a.Signer.VKey()}, {VKey: b.Signer.VKey()}}, nil, 0))
@@ -316,7 +317,7 @@ func (g *group) holds(cosigned map[string]bool) bool {
 	return n >= g.need
 }
 
-// PO-10
+// ENT-41
 func TestQuorumAgreesWithBruteForceOnRandomGroups(t *testing.T) {
 	const witnesses = 6
 	var keys [witnesses]string
@@ -387,6 +388,7 @@ func TestQuorumAgreesWithBruteForceOnRandomGroups(t *testing.T) {
 	}
 }
 
+// ENT-36
 func TestQuorumNoneHoldsAlways(t *testing.T) {
 	policy, err := trust.ParsePolicy([]byte("quorum none\n"))
 	if err != nil || !policy.Quorum(nil) || !policy.Quorum(map[string]bool{"a": true}) {
@@ -397,7 +399,7 @@ func TestQuorumNoneHoldsAlways(t *testing.T) {
 	}
 }
 
-// PO-11
+// ENT-40
 func TestLargePoliciesAreAcceptedUpToTheBound(t *testing.T) {
 	text := func(logs, witnesses, groups int) []byte {
 		var b bytes.Buffer

@@ -25,7 +25,7 @@ func grow(n int64) *trusttest.Log {
 	return log
 }
 
-// PR-6
+// ENT-11, ENT-12
 func TestEveryLeafOfEverySmallTreeIsProvedAndNothingElse(t *testing.T) {
 	log := grow(trees)
 	policy := trusttest.Policy(log, nil, 0)
@@ -72,6 +72,7 @@ func TestEveryLeafOfEverySmallTreeIsProvedAndNothingElse(t *testing.T) {
 }
 
 // Read as unsigned numbers, -2 and -1 are a leaf and a size that a chain of 63 hashes can be made for.
+// ENT-12, ENT-13
 func TestNegativeNumbersHaveNoProof(t *testing.T) {
 	hash := trust.LeafHash(leaf(0))
 	root, hashes := hash, make([]tlog.Hash, 63)
@@ -88,6 +89,7 @@ func TestNegativeNumbersHaveNoProof(t *testing.T) {
 	}
 }
 
+// ENT-13
 func TestEveryPairOfSmallTreesIsConsistentAndNothingElse(t *testing.T) {
 	log := grow(trees)
 	roots := make([]tlog.Hash, trees+1)
@@ -131,7 +133,7 @@ func TestEveryPairOfSmallTreesIsConsistentAndNothingElse(t *testing.T) {
 	}
 }
 
-// CP-5
+// ENT-13
 func TestAForkIsNotConsistent(t *testing.T) {
 	log := grow(8)
 	for at := range int64(8) {
@@ -146,7 +148,7 @@ func TestAForkIsNotConsistent(t *testing.T) {
 	}
 }
 
-// PR-6
+// ENT-45
 func TestCheckProofTellsWhichStepFailed(t *testing.T) {
 	w := newWorld()
 	policy := w.policy(2)
@@ -181,7 +183,7 @@ func TestCheckProofTellsWhichStepFailed(t *testing.T) {
 	}
 }
 
-// PR-2
+// ENT-44
 func TestExtraIsNotBelieved(t *testing.T) {
 	w := newWorld()
 	proof := w.log.Prove(1, w.w1)
@@ -193,7 +195,7 @@ func TestExtraIsNotBelieved(t *testing.T) {
 	wantError(t, "extra as the leaf", err, trust.ErrInclusion)
 }
 
-// PR-1, PR-2, PR-3, PR-4
+// ENT-43
 func TestProofTextHasOneSpelling(t *testing.T) {
 	w := newWorld()
 	for _, extra := range [][]byte{nil, {}, []byte("x"), bytes.Repeat([]byte{0}, 32<<10)} {
@@ -273,7 +275,7 @@ func TestProofTextHasOneSpelling(t *testing.T) {
 	}
 }
 
-// PR-8
+// ENT-43, ENT-45
 func TestEveryMutationOfOneByteOfAProofFails(t *testing.T) {
 	w := newWorld()
 	for name, witnesses := range map[string][]*trusttest.Witness{"Ed25519": {w.w1, w.w3}, "ML-DSA-44": {w.w2}} {
@@ -314,6 +316,7 @@ func TestEveryMutationOfOneByteOfAProofFails(t *testing.T) {
 	}
 }
 
+// ENT-11
 func TestEveryFlippedBitOfALeafFails(t *testing.T) {
 	log := trusttest.NewLog("example.com/log")
 	entry := []byte(`{"manifest_sha256":"00","schema_version":2}`)
@@ -332,7 +335,7 @@ func TestEveryFlippedBitOfALeafFails(t *testing.T) {
 	}
 }
 
-// PR-8
+// ENT-43
 func TestAnotherImplementationReadsOurProofs(t *testing.T) {
 	w := newWorld()
 	for _, extra := range [][]byte{nil, []byte("entry")} {

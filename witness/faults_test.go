@@ -83,6 +83,7 @@ func (f *faulty) Swap(ctx context.Context, origin string, old, new []byte) error
 var errDisk = errors.New("input/output error")
 
 // A witness that cannot read what it cosigned does not know what it may cosign.
+// WIT-24
 func TestAStoreThatCannotBeReadStopsTheWitness(t *testing.T) {
 	for name, store := range map[string]*faulty{
 		"a checkpoint": {Memory: witness.NewMemory(), latest: errDisk},
@@ -115,6 +116,7 @@ func TestAStoreThatCannotBeReadStopsTheWitness(t *testing.T) {
 }
 
 // An empty tree with another root is no tree: there is no note of it that could accuse anybody.
+// WIT-13
 func TestAnEmptyTreeWithARootIsRefusedAndNoEvidence(t *testing.T) {
 	w := newWorld(t)
 	text := fmt.Sprintf("%s\n0\n%s\n", origin, w.log.Root(5))
@@ -174,6 +176,7 @@ func TestARequestThatContinuesReadsNothing(t *testing.T) {
 	}
 }
 
+// WIT-28
 func TestEvidenceThatCannotBeKeptIsReportedAndChangesNoAnswer(t *testing.T) {
 	store := &faulty{Memory: witness.NewMemory(), keep: errDisk}
 	w := newWorld(t, func(c *witness.Config) { c.Store = store })
@@ -184,6 +187,7 @@ func TestEvidenceThatCannotBeKeptIsReportedAndChangesNoAnswer(t *testing.T) {
 	}
 }
 
+// WIT-23
 func TestAStateThatKeepsChangingEndsTheRequest(t *testing.T) {
 	store := &faulty{Memory: witness.NewMemory(), swap: witness.ErrConflict}
 	w := newWorld(t, func(c *witness.Config) { c.Store = store })
@@ -228,6 +232,7 @@ func TestAWitnessWithNewKeysContinuesAndReportsIt(t *testing.T) {
 }
 
 // A monitor is told apart whether a log is not followed or has nothing yet.
+// WIT-29
 func TestMonitoringTellsALogThatIsNotFollowedFromOneWithoutACheckpoint(t *testing.T) {
 	w := newWorld(t)
 	for hash, says := range map[string]string{hashOf(origin): "yet", hashOf("other.example/log"): "no such log", "": "no such log", hashOf(origin)[1:]: "no such log"} {

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// maxBody leaves room for 63 hashes and a note with 16 post-quantum signatures of 5 kB each (WI-18).
+	// maxBody leaves room for 63 hashes and a note with 16 post-quantum signatures of 5 kB each (WIT-6).
 	maxBody = 128 << 10
 	// plainText is the type of everything but a size.
 	plainText = "text/plain; charset=utf-8"
@@ -24,8 +24,8 @@ const (
 
 // Handler serves, below whatever prefix the caller strips:
 //
-//	POST /add-checkpoint                       cosign (WI-1)
-//	GET  /<hex sha256(origin)>/checkpoint      the last cosigned checkpoint (WI-15)
+//	POST /add-checkpoint                       cosign
+//	GET  /<hex sha256(origin)>/checkpoint      the last cosigned checkpoint
 //	GET  /                                     who we are and what we state, for people
 func (w *Witness) Handler() http.Handler {
 	return http.HandlerFunc(func(out http.ResponseWriter, in *http.Request) {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// WI-2, WI-5: the same limits hold for requests that no body was parsed for.
+// WIT-5, WIT-11: the same limits hold for requests that no body was parsed for.
 func TestARequestMadeByHandHasTheLimitsOfTheWire(t *testing.T) {
 	w := newWorld(t)
 	w.mustAdd(t, request(w.log, 0, 3))

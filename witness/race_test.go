@@ -37,7 +37,7 @@ type success struct {
 	at       time.Time
 }
 
-// checkHistory is the judge of every test below (threats W02): successes form
+// checkHistory is the judge of every test below (WIT-18): successes form
 // one chain. With gaps, some answers never arrived, and the chain may miss links.
 func checkHistory(history []success, gaps bool) error {
 	roots := map[int64]tlog.Hash{}
@@ -132,6 +132,7 @@ func (c *client) add(ctx context.Context, r trust.AddCheckpoint) (int, error) {
 	return resp.StatusCode, nil
 }
 
+// WIT-18
 func TestOf32RacingUpdatesOneIsCosigned(t *testing.T) {
 	for name, open := range stores {
 		for _, processes := range []int{1, 2} {
@@ -186,6 +187,7 @@ func TestOf32RacingUpdatesOneIsCosigned(t *testing.T) {
 }
 
 // Honest, forking and stale clients at once, over two witnesses on one store.
+// WIT-18
 func TestWhatIsCosignedIsOneChainWhateverTheClientsDo(t *testing.T) {
 	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
@@ -317,7 +319,8 @@ func serveUntilKilled(path string) error {
 }
 
 // TestNothingCosignedIsForgottenWhenKilled kills the process under load, and
-// looks after each restart for every signature that was received (threats W13).
+// looks after each restart for every signature that was received (WIT-22).
+// WIT-22
 func TestNothingCosignedIsForgottenWhenKilled(t *testing.T) {
 	kills := 10
 	if testing.Short() {

@@ -64,6 +64,7 @@ func queue(s *SQLite, changes ...func() error) (answers []error, wait func()) {
 	return answers, wg.Wait
 }
 
+// WIT-22
 func TestASwapThatAnsweredNilIsThereAfterClose(t *testing.T) {
 	dir := t.TempDir()
 	refused := 0
@@ -217,6 +218,7 @@ func damageFile(t *testing.T, path string, at, size int64, how func(page []byte)
 
 // A row that is not found means a log that was never cosigned, and so any history of it would be
 // cosigned: what finds rows is checked before it is believed.
+// WIT-24
 func TestAStoreWithADamagedIndexDoesNotOpen(t *testing.T) {
 	for name, how := range damage {
 		path, at, size := storeWithIndex(t)
@@ -231,6 +233,7 @@ func TestAStoreWithADamagedIndexDoesNotOpen(t *testing.T) {
 	}
 }
 
+// WIT-24
 func TestAnIndexThatIsDamagedLaterForgetsNoCheckpoint(t *testing.T) {
 	for name, how := range damage {
 		path, at, size := storeWithIndex(t)

@@ -24,6 +24,7 @@ type fullStore interface {
 }
 
 // TestStoreContract runs on every implementation.
+// WIT-23
 func TestStoreContract(t *testing.T) {
 	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
@@ -148,6 +149,7 @@ func TestSwapsOfOneGroupAreJudgedOneByOne(t *testing.T) {
 	}
 }
 
+// WIT-28
 func TestEvidenceIsBoundedAndLeadsDoNotCrowdOutProofs(t *testing.T) {
 	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {

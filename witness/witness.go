@@ -1,7 +1,7 @@
 // Package witness is a C2SP tlog-witness: it follows logs, and cosigns a
 // checkpoint only if that checkpoint extends the last one it cosigned for the
 // same origin. It implements c2sp.org/tlog-witness without the optional
-// sign-subtree call; see transparency.md WI-1 to WI-18.
+// sign-subtree call.
 //
 // A request and its answer:
 //
@@ -445,7 +445,7 @@ func (w *Witness) load(ctx context.Context, l *logTurn) (*state, error) {
 
 // Latest returns the last cosigned checkpoint of the log whose origin has this
 // SHA-256 (lower-case hex), with the log signatures that were verified and our
-// cosignatures; a *Refusal with status 404 if there is none (WI-15).
+// cosignatures; a *Refusal with status 404 if there is none.
 func (w *Witness) Latest(ctx context.Context, originHash string) ([]byte, error) {
 	origin, ok := w.byHash[originHash]
 	if !ok {

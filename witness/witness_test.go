@@ -168,6 +168,7 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
+// WIT-11, WIT-12, WIT-16
 func TestWholeTreeOfSizesIsCosignedOnlyForwards(t *testing.T) {
 	racetest.OneGoroutine(t)
 	const n = 9
@@ -207,6 +208,7 @@ func TestWholeTreeOfSizesIsCosignedOnlyForwards(t *testing.T) {
 	}
 }
 
+// WIT-17
 func TestNoChangedByteOfARequestIsCosigned(t *testing.T) {
 	w := newWorld(t)
 	w.mustAdd(t, request(w.log, 0, 5))
@@ -227,6 +229,7 @@ func TestNoChangedByteOfARequestIsCosigned(t *testing.T) {
 	w.mustAdd(t, request(w.log, 5, 10))
 }
 
+// WIT-16
 func TestHugeSizesEndAtOnce(t *testing.T) {
 	const huge = 1<<63 - 1
 	w := newWorld(t)
@@ -237,6 +240,7 @@ func TestHugeSizesEndAtOnce(t *testing.T) {
 	w.mustRefuse(t, r, http.StatusUnprocessableEntity)
 }
 
+// WIT-9, WIT-25
 func TestOnlyVerifiedLinesAreStored(t *testing.T) {
 	w := newWorld(t)
 	first := w.mustAdd(t, request(w.log, 0, 5))
@@ -258,6 +262,7 @@ func TestOnlyVerifiedLinesAreStored(t *testing.T) {
 	}
 }
 
+// WIT-1
 func TestTwoKeysOfOneOriginShareOneState(t *testing.T) {
 	w := newWorld(t)
 	second := secondKey(t)
@@ -310,6 +315,7 @@ func bothKeys(t *testing.T, log *trusttest.Log, second *trust.LogSigner) *trust.
 	return policy
 }
 
+// WIT-20
 func TestTimeOfCosignaturesNeverDecreases(t *testing.T) {
 	now := trusttest.Time
 	w := newWorld(t, func(c *witness.Config) { c.Now = func() time.Time { return now } })
@@ -341,6 +347,7 @@ func TestTimeOfCosignaturesNeverDecreases(t *testing.T) {
 	}
 }
 
+// WIT-21
 func TestClockBeforeTheBuildCosignsNothing(t *testing.T) {
 	for _, now := range []time.Time{{}, time.Unix(0, 0), time.Date(2024, 12, 31, 23, 59, 59, 999, time.UTC)} {
 		w := newWorld(t, func(c *witness.Config) { c.Now = func() time.Time { return now } })
@@ -348,6 +355,7 @@ func TestClockBeforeTheBuildCosignsNothing(t *testing.T) {
 	}
 }
 
+// WIT-10
 func TestExtensionLinesAreNotCosigned(t *testing.T) {
 	w := newWorld(t)
 	text := fmt.Sprintf("%s\n5\n%s\nfrozen\n", origin, w.log.Root(5))
@@ -371,6 +379,7 @@ func (s *leaky) Swap(ctx context.Context, origin string, old, new []byte) error 
 	return fmt.Errorf("disk full while writing %s", new)
 }
 
+// WIT-22
 func TestAFailedSwapShowsNothingOfTheCosignature(t *testing.T) {
 	for _, stores := range []bool{false, true} {
 		disk := &leaky{Store: witness.NewMemory(), stores: stores}
@@ -397,6 +406,7 @@ func TestAFailedSwapShowsNothingOfTheCosignature(t *testing.T) {
 	}
 }
 
+// WIT-23
 func TestAWitnessThatSharesItsStoreSeesTheOthersState(t *testing.T) {
 	here := newWorld(t)
 	there := newWorld(t, func(c *witness.Config) {
@@ -420,6 +430,7 @@ func TestAWitnessThatSharesItsStoreSeesTheOthersState(t *testing.T) {
 	}
 }
 
+// WIT-26, WIT-27
 func TestForksAreKeptAsEvidence(t *testing.T) {
 	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
@@ -456,6 +467,7 @@ func TestForksAreKeptAsEvidence(t *testing.T) {
 	}
 }
 
+// WIT-2
 func TestNewRefusesWhatCannotBeTrusted(t *testing.T) {
 	log := newLog(origin, 1)
 	good := witness.Config{Policy: trusttest.Policy(log, nil, 0), Cosigners: []*trust.Cosigner{edKey.Cosigner}, Store: witness.NewMemory()}
@@ -485,6 +497,7 @@ func TestNewRefusesWhatCannotBeTrusted(t *testing.T) {
 	}
 }
 
+// WIT-4
 func TestALogThatLeavesAndComesBackContinuesWhereItStopped(t *testing.T) {
 	w := newWorld(t)
 	w.mustAdd(t, request(w.log, 0, 7))
@@ -503,6 +516,7 @@ func TestALogThatLeavesAndComesBackContinuesWhereItStopped(t *testing.T) {
 	}
 }
 
+// WIT-4
 func TestARekeyedLogContinuesAndIsReported(t *testing.T) {
 	w := newWorld(t)
 	w.mustAdd(t, request(w.log, 0, 7))
@@ -525,6 +539,7 @@ func TestARekeyedLogContinuesAndIsReported(t *testing.T) {
 	}
 }
 
+// WIT-2, WIT-24
 func TestADamagedStoreStopsTheWitness(t *testing.T) {
 	w := newWorld(t)
 	w.mustAdd(t, request(w.log, 0, 7))
@@ -549,6 +564,7 @@ func TestADamagedStoreStopsTheWitness(t *testing.T) {
 	}
 }
 
+// WIT-30
 func TestRateBoundsOneLogAndNotTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

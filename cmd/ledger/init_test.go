@@ -32,6 +32,7 @@ func filesBelow(t *testing.T, dir string) map[string]string {
 }
 
 // Both have found the directories empty before either writes.
+// STO-1
 func TestAnInitThatComesSecondTakesNothingAway(t *testing.T) {
 	for name, second := range map[string]string{"the same directory": "led", "another directory with the same guard": "other"} {
 		t.Run(name, func(t *testing.T) {
@@ -63,6 +64,7 @@ func TestAnInitThatComesSecondTakesNothingAway(t *testing.T) {
 	}
 }
 
+// STO-1
 func TestOfManyInitsOfOneDirectoryExactlyOneWins(t *testing.T) {
 	for _, args := range [][]string{{"init", "--origin", "a.example", "--timestamps", "off"}, {"witness", "init", "--name", "w.example", "--algorithm", "both"}} {
 		t.Run(args[0], func(t *testing.T) {

@@ -38,6 +38,7 @@ type acked struct {
 // The ledger is killed with kill -9 at random moments under load and started again by the same
 // command. Then: every acknowledged entry is in the tree at its index with its bytes, no
 // manifest is there twice, and every checkpoint ever published is a prefix of the last one.
+// STO-36
 func TestAKilledLedgerLosesNoAcknowledgedEntry(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills a ledger for half a minute")

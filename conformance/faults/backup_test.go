@@ -95,6 +95,7 @@ func TestALedgerGoesOnByItselfWhenItsWitnessesComeBack(t *testing.T) {
 }
 
 // The way out of a witness that is gone for good.
+// STO-17
 func TestAWitnessThatIsGoneIsTakenOutOfThePolicyAndThatIsLogged(t *testing.T) {
 	w := newWorld(t, 2, 1)
 	w.start("ledger")

@@ -242,6 +242,7 @@ func TestASIGTERMToEveryProcessCutsNothingShort(t *testing.T) {
 	w.stop("ledger")
 }
 
+// API-39
 func TestClientsCannotExhaustTheDescriptorsOfTheLog(t *testing.T) {
 	w := newWorld(t, 2, 1)
 	w.servers["ledger"].wrap = []string{"sh", "-c", `ulimit -n 48; exec "$@"`, "sh"}

@@ -21,6 +21,7 @@ func location(t *testing.T, n int) string {
 	return "/v1/entries/" + hex.EncodeToString(digest[:sha256.Size])
 }
 
+// STO-25
 func TestWhatWasAcceptedWith202IsLoggedAfterAKill(t *testing.T) {
 	w := newTimestampedWorld(t, 2, 1)
 	w.start("ledger")

@@ -32,6 +32,7 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
+// API-3
 func TestEveryAnswerCarriesTheSecurityHeaders(t *testing.T) {
 	h := newHandler(t, filledLog(1), nil)
 	for _, c := range []struct{ method, path string }{
@@ -53,6 +54,7 @@ func TestEveryAnswerCarriesTheSecurityHeaders(t *testing.T) {
 	}
 }
 
+// API-1
 func TestWrongAddressesAndMethodsAreProblems(t *testing.T) {
 	h := newHandler(t, filledLog(1), nil)
 	for _, path := range []string{"/", "/v1", "/v1/", "/v1/nothing", "/v1/entries/0/proof/x", "/v2/entries", "/metrics", "/favicon.ico", "/problems/none", "/problems/"} {
@@ -70,6 +72,7 @@ func TestWrongAddressesAndMethodsAreProblems(t *testing.T) {
 	wantProblem(t, ask(h, "POST", "/checkpoint", "x"), badMethod)
 }
 
+// API-4
 func TestEveryProblemTypeCanBeRead(t *testing.T) {
 	h := newHandler(t, &fakeLog{}, nil)
 	seen := map[string]bool{}
@@ -106,6 +109,7 @@ func TestPanicIsAProblemAndOneLogLine(t *testing.T) {
 	}
 }
 
+// API-40
 func TestHostileRequestsAreOneShortLogLineEach(t *testing.T) {
 	hostile := []string{"/a%0aINFO%20fake", "/%1b[2J", "/" + strings.Repeat("x", 3000), "/%00", "/%e2%80%ae", "/%ff%fe", "/\"quote\"", "/=cmd()", "/%0d%0a%0d%0a",
 		"/v1/entries?source_repo=secret%0aquery", "/%7f", "/%c2%85", "/%e2%80%a8"}
@@ -132,6 +136,7 @@ func TestHostileRequestsAreOneShortLogLineEach(t *testing.T) {
 	}
 }
 
+// API-35
 func TestRateIsPerNetwork(t *testing.T) {
 	now := time.Unix(1000, 0)
 	log := filledLog(1)
@@ -191,6 +196,7 @@ func TestRateIsPerNetwork(t *testing.T) {
 	}
 }
 
+// API-36
 func TestOnlyATrustedProxyNamesTheClient(t *testing.T) {
 	h := newHandler(t, filledLog(1), func(c *Config) {
 		c.Rate, c.Burst = 0.001, 1
@@ -215,6 +221,7 @@ func TestOnlyATrustedProxyNamesTheClient(t *testing.T) {
 	}
 }
 
+// API-35
 func TestLimiterForgetsAndStaysBounded(t *testing.T) {
 	l := newLimiter(1, 1)
 	now := time.Unix(1000, 0)
@@ -262,6 +269,7 @@ func BenchmarkSubmitHandler(b *testing.B) {
 	}
 }
 
+// API-40
 func TestAnErrorInTheLogIsNotCutInMidSentence(t *testing.T) {
 	for size, whole := range map[int]bool{10: true, 700: true, 2048: true, 2049: false, 9000: false} {
 		text := strings.Repeat("ü", size/2) + strings.Repeat(".", size%2)

@@ -37,6 +37,7 @@ func hexOf(b ...byte) string {
 	return hex.EncodeToString(d[:])
 }
 
+// API-14
 func TestEntryIsFoundByManifestPackRootAndIndex(t *testing.T) {
 	h := newHandler(t, filledLog(9), nil)
 	for _, id := range []string{hexOf(1, 5), hexOf(2, 5), "5"} {
@@ -55,6 +56,7 @@ func TestEntryIsFoundByManifestPackRootAndIndex(t *testing.T) {
 	}
 }
 
+// API-17, API-18
 func TestManifestsThatShareAPackRootAreFlagged(t *testing.T) {
 	log := filledLog(3)
 	log.append([32]byte{1, 99}, [32]byte{2, 1}, pack.Source{})
@@ -77,6 +79,7 @@ func TestManifestsThatShareAPackRootAreFlagged(t *testing.T) {
 	}
 }
 
+// API-14
 func TestManifestDigestIsPreferredToPackRoot(t *testing.T) {
 	log := filledLog(1)
 	log.append([32]byte{7}, [32]byte{1, 0}, pack.Source{}) // its pack root is the manifest digest of entry 0
@@ -86,6 +89,7 @@ func TestManifestDigestIsPreferredToPackRoot(t *testing.T) {
 	}
 }
 
+// API-14
 func TestKeysThatNameNothingAre404(t *testing.T) {
 	h := newHandler(t, filledLog(3), nil)
 	for _, id := range []string{
@@ -98,6 +102,7 @@ func TestKeysThatNameNothingAre404(t *testing.T) {
 	}
 }
 
+// API-15, API-20
 func TestIndexedButUnpublishedEntriesAreNotShown(t *testing.T) {
 	log := filledLog(3)
 	log.hidden = 1
@@ -120,6 +125,7 @@ type lyingIndex struct{ *fakeLog }
 
 func (lyingIndex) Find(context.Context, [32]byte) (int64, bool, error) { return 0, true, nil }
 
+// API-16
 func TestWrongIndexIsNoticed(t *testing.T) {
 	log := filledLog(3)
 	h := newHandler(t, log, func(c *Config) { c.Index = lyingIndex{log} })
@@ -127,6 +133,7 @@ func TestWrongIndexIsNoticed(t *testing.T) {
 	wantProblem(t, ask(h, "GET", "/v1/entries/"+hexOf(1, 2)+"/proof", ""), internal)
 }
 
+// API-20
 func TestPagesCoverTheLogOnceNewestFirst(t *testing.T) {
 	for _, size := range []int{0, 1, 2, 6, 7, 8, 20} {
 		h := newHandler(t, filledLog(size), nil)
@@ -154,6 +161,7 @@ func TestPagesCoverTheLogOnceNewestFirst(t *testing.T) {
 	}
 }
 
+// API-19
 func TestFiltersReachTheIndex(t *testing.T) {
 	h := newHandler(t, filledLog(10), nil)
 	if got := decode[pageJSON](t, ask(h, "GET", "/v1/entries?source_repo=acme/app1", "")); len(got.Entries) != 5 || got.Entries[0].Index != 9 {
@@ -165,6 +173,7 @@ func TestFiltersReachTheIndex(t *testing.T) {
 	}
 }
 
+// API-2, API-19
 func TestQueryAbuseIsRefused(t *testing.T) {
 	h := newHandler(t, broken{errTest}, nil) // reaching the index would be a 500
 	hostile := []string{
@@ -206,6 +215,7 @@ func TestLogTellsWhatAVerifierNeeds(t *testing.T) {
 	}
 }
 
+// API-4, API-31
 func TestReadersSeeProblemsToo(t *testing.T) {
 	for _, err := range []error{errTest, ledger.ErrClosed, ledger.ErrStorage} {
 		h := newHandler(t, broken{fmt.Errorf("reading: %w", err)}, nil)
@@ -224,6 +234,7 @@ func TestReadersSeeProblemsToo(t *testing.T) {
 }
 
 // Which reasons there are and what they say is in TestReadyzNamesEveryReasonAndOnlyPublicPaths.
+// API-32, API-33
 func TestReadyzShowsTheReasonsOfTheLogAndNotTheirErrors(t *testing.T) {
 	l := filledLog(1)
 	h := newHandler(t, l, nil)

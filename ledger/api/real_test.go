@@ -172,6 +172,7 @@ func TestClientAndLedgerAgree(t *testing.T) {
 }
 
 // Every reason is caused here, and none tells a stranger where anything lies on this machine.
+// API-32, API-33
 func TestReadyzNamesEveryReasonAndOnlyPublicPaths(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.client.Add(t.Context(), manifest(t, 0), pack.Source{})
@@ -205,6 +206,7 @@ func TestReadyzNamesEveryReasonAndOnlyPublicPaths(t *testing.T) {
 	}
 }
 
+// API-8
 func TestThousandClientsWithOneManifestMakeOneEntry(t *testing.T) {
 	w := newWorld(t)
 	text := manifest(t, 1)
@@ -228,6 +230,7 @@ func TestThousandClientsWithOneManifestMakeOneEntry(t *testing.T) {
 	}
 }
 
+// API-7
 func TestManifestChangedOnTheWayIsRejectedWithItsFindings(t *testing.T) {
 	w := newWorld(t)
 	text := manifest(t, 1)
@@ -261,6 +264,7 @@ func TestManifestChangedOnTheWayIsRejectedWithItsFindings(t *testing.T) {
 	}
 }
 
+// API-12
 func TestAsynchronousSubmissionIsFoundAtItsLocation(t *testing.T) {
 	w := newWorld(t)
 	r, err := http.NewRequest("POST", w.url+"/v1/entries", bytes.NewReader(manifest(t, 1)))

@@ -27,6 +27,7 @@ type anchoredJSON struct {
 	Proof          string `json:"proof"`
 }
 
+// API-9
 func TestSubmissionIsAnsweredWithItsProof(t *testing.T) {
 	log := &fakeLog{}
 	h := newHandler(t, log, nil)
@@ -50,6 +51,7 @@ func TestSubmissionIsAnsweredWithItsProof(t *testing.T) {
 	}
 }
 
+// API-10
 func TestSubmissionIsAnsweredAsJSONWhenAsked(t *testing.T) {
 	h := newHandler(t, &fakeLog{}, nil)
 	ask(h, "POST", entriesURL, "manifest zero")
@@ -65,6 +67,7 @@ func TestSubmissionIsAnsweredAsJSONWhenAsked(t *testing.T) {
 	}
 }
 
+// API-6
 func TestBodiesThatAreNoPlainManifestAreRefused(t *testing.T) {
 	log := &fakeLog{}
 	h := newHandler(t, log, nil)
@@ -106,6 +109,7 @@ func TestBodiesThatAreNoPlainManifestAreRefused(t *testing.T) {
 	}
 }
 
+// API-2
 func TestSubmissionsWithAQueryThatNobodyReadsAreRefused(t *testing.T) {
 	log := &fakeLog{}
 	h := newHandler(t, log, nil)
@@ -129,6 +133,7 @@ func TestSubmissionsWithAQueryThatNobodyReadsAreRefused(t *testing.T) {
 	}
 }
 
+// API-4, API-13
 func TestEveryErrorOfTheLogIsAProblem(t *testing.T) {
 	rejection := &ledger.Rejected{Findings: []pack.Finding{{Code: "E_MANIFEST_SIGNATURE", Field: "signature", Message: "<b>bad</b>\x1b"}}}
 	for name, c := range map[string]struct {
@@ -166,6 +171,7 @@ func TestEveryErrorOfTheLogIsAProblem(t *testing.T) {
 	}
 }
 
+// API-4
 func TestFloodOfFindingsIsCutShort(t *testing.T) {
 	long := &ledger.Rejected{}
 	for range 1000 {
@@ -177,6 +183,7 @@ func TestFloodOfFindingsIsCutShort(t *testing.T) {
 	}
 }
 
+// API-37
 func TestSubmissionsBeyondTheBoundAreToldToComeBack(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
 	log := &fakeLog{add: func(context.Context, []byte, pack.Source) (*pack.Anchored, error) {
@@ -197,6 +204,7 @@ func TestSubmissionsBeyondTheBoundAreToldToComeBack(t *testing.T) {
 	wantProblem(t, <-done, unpublished)
 }
 
+// API-11
 func TestSubmissionWaitsNoLongerThanItMay(t *testing.T) {
 	log := &fakeLog{add: func(ctx context.Context, _ []byte, _ pack.Source) (*pack.Anchored, error) {
 		<-ctx.Done()
@@ -206,6 +214,7 @@ func TestSubmissionWaitsNoLongerThanItMay(t *testing.T) {
 	wantProblem(t, ask(h, "POST", entriesURL, "m"), unpublished)
 }
 
+// API-12
 func TestAcceptedSubmissionsAreHandedToTheLogWithTheirSource(t *testing.T) {
 	digest := [32]byte{0xab}
 	log := &fakeLog{accept: func(manifest []byte, src pack.Source) ([32]byte, error) {
@@ -248,6 +257,7 @@ func TestWhatCannotBeAcceptedSaysWhy(t *testing.T) {
 	}
 }
 
+// API-12
 func TestPreferIsReadAsAList(t *testing.T) {
 	for value, want := range map[string]bool{
 		"respond-async": true, "Respond-Async": true, "wait=10, respond-async": true, "respond-async; x=y": true,
@@ -259,6 +269,7 @@ func TestPreferIsReadAsAList(t *testing.T) {
 	}
 }
 
+// API-10
 func TestAcceptChoosesJSONOnlyByName(t *testing.T) {
 	for value, want := range map[string]bool{
 		"*/*": false, "": false, "text/plain": false, "application/*": false, "application/json": true,

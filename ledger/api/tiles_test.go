@@ -20,6 +20,7 @@ func tileLog() *fakeLog {
 	}}
 }
 
+// API-1, API-25, API-26
 func TestTilesAreServedAsTheSpecSays(t *testing.T) {
 	log := tileLog()
 	h := newHandler(t, log, nil)
@@ -41,6 +42,7 @@ func TestTilesAreServedAsTheSpecSays(t *testing.T) {
 	}
 }
 
+// API-26
 func TestBundlesAreCompressedForThoseWhoAsk(t *testing.T) {
 	log := tileLog()
 	h := newHandler(t, log, nil)
@@ -70,6 +72,7 @@ func TestBundlesAreCompressedForThoseWhoAsk(t *testing.T) {
 	}
 }
 
+// API-21
 func TestCheckpointIsCachedForAMoment(t *testing.T) {
 	h := newHandler(t, filledLog(2), nil)
 	w := ask(h, "GET", "/checkpoint", "")
@@ -97,6 +100,7 @@ var hostilePaths = []string{
 	"/v1/../tile/0/000", "/TILE/0/000", "/Checkpoint",
 }
 
+// API-22
 func TestNoPathLeadsOutOfTheTiles(t *testing.T) {
 	if len(hostilePaths) < 60 {
 		t.Fatalf("%d paths", len(hostilePaths))

@@ -202,6 +202,7 @@ func status(code int) lie {
 	}
 }
 
+// API-41, API-44, API-46
 func TestNoLieIsAccepted(t *testing.T) {
 	manifest := testManifest(t, "run-1")
 	for name, c := range lies {
@@ -244,6 +245,7 @@ func post(manifest []byte) *http.Request {
 	return httptest.NewRequest("POST", "/v1/entries", bytes.NewReader(manifest))
 }
 
+// API-41
 func TestEveryFlippedByteOfAProofIsNoticed(t *testing.T) {
 	h := newHonest()
 	h.fill(t, 5)
@@ -263,6 +265,7 @@ func TestEveryFlippedByteOfAProofIsNoticed(t *testing.T) {
 	}
 }
 
+// API-41, API-44
 func TestLyingCheckpointsAreRefused(t *testing.T) {
 	h := newHonest()
 	h.fill(t, 5)
@@ -279,6 +282,7 @@ func TestLyingCheckpointsAreRefused(t *testing.T) {
 }
 
 // Nobody is accused by what no log key pretends to have signed.
+// API-46
 func TestAnswersOfOthersAreNoEvidence(t *testing.T) {
 	h := newHonest()
 	h.fill(t, 5)
@@ -319,6 +323,7 @@ func TestABadProofIsKeptAsItCame(t *testing.T) {
 	}
 }
 
+// API-43
 func TestOnlySafeURLsAreAsked(t *testing.T) {
 	for url, ok := range map[string]bool{
 		"https://ledger.example": true, "https://ledger.example/2026/": true, "http://127.0.0.1:8080": true, "http://127.9.9.9": true,

@@ -92,6 +92,7 @@ func TestEntriesStopsWhenTheCallerDoes(t *testing.T) {
 	}
 }
 
+// API-42
 func TestEntriesBelievesNoCheckpointThatWasNotSigned(t *testing.T) {
 	h := newHonest()
 	h.fill(t, 10)
@@ -131,6 +132,7 @@ func edited(h *honest, path string, edit func([]byte) []byte) http.Handler {
 	})
 }
 
+// API-42
 func TestLyingTilesAndBundlesAreNoticed(t *testing.T) {
 	h := newHonest()
 	h.fill(t, 600)
@@ -160,6 +162,7 @@ func TestLyingTilesAndBundlesAreNoticed(t *testing.T) {
 	}
 }
 
+// API-42
 func TestMissingTilesAreNoLie(t *testing.T) {
 	h := newHonest()
 	h.fill(t, 600)

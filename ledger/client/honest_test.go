@@ -24,7 +24,7 @@ import (
 
 const testOrigin = "ledger.example/test"
 
-// honest is a ledger in memory, written from design/ledger.md apart from package api.
+// honest is a ledger in memory, written from docs/spec/http.md apart from package api.
 type honest struct {
 	log     *trusttest.Log
 	witness *trusttest.Witness

@@ -45,6 +45,7 @@ func get(ctx context.Context, s *scripted, attempts int) (answer, error) {
 	return c.do(ctx, request{method: "GET", path: "x", limit: 10})
 }
 
+// API-45
 func TestRefusalsThatPassAreRetried(t *testing.T) {
 	for name, step := range map[string]func() (*http.Response, error){
 		"429": answers(429), "502": answers(502), "503": answers(503), "504": answers(504),
@@ -72,6 +73,7 @@ func TestRefusalsThatPassAreRetried(t *testing.T) {
 }
 
 // A 422 without a ledger's words, as here, is nobody's judgement.
+// API-45
 func TestRefusalsThatStayAreNotRetried(t *testing.T) {
 	for name, step := range map[string]func() (*http.Response, error){
 		"400": answers(400, "Retry-After", "1"), "401": answers(401), "404": answers(404), "409": answers(409), "413": answers(413), "415": answers(415), "422": answers(422),
@@ -90,6 +92,7 @@ func TestRefusalsThatStayAreNotRetried(t *testing.T) {
 	}
 }
 
+// API-45
 func TestRetryAfterIsHonoured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &scripted{steps: []func() (*http.Response, error){answers(503, "Retry-After", "7"), answers(200)}}
@@ -173,6 +176,7 @@ func TestTheLastWordOfTheLedgerIsTold(t *testing.T) {
 	})
 }
 
+// API-45
 func TestPausesAreRandomAndGrow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seen := map[time.Duration]bool{}
@@ -195,6 +199,7 @@ func TestPausesAreRandomAndGrow(t *testing.T) {
 	})
 }
 
+// API-43
 func TestAnswersOnlyTheGivenHTTPClientWouldFollowAreNotFollowed(t *testing.T) {
 	followed := false
 	mine := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { followed = true; return nil }}
@@ -209,6 +214,7 @@ func TestAnswersOnlyTheGivenHTTPClientWouldFollowAreNotFollowed(t *testing.T) {
 	}
 }
 
+// API-47
 func TestProblemsAreTold(t *testing.T) {
 	body := `{"type":"/problems/manifest-rejected","title":"The manifest does not verify","status":200,"detail":"Nothing was stored.","extra":{"x":[1]},
 		"findings":[{"code":"E_MANIFEST_SIGNATURE","field":"signature","message":"wrong"},{"code":"E_X","field":7},"junk",null]}`
@@ -228,6 +234,7 @@ func TestProblemsAreTold(t *testing.T) {
 	}
 }
 
+// API-46
 func TestRefusalsWithoutAProblemAreProblemsToo(t *testing.T) {
 	for _, c := range []struct{ contentType, body string }{
 		{"text/html", "<html>"}, {"application/problem+json", ""}, {"application/problem+json", "[]"}, {"application/problem+json", `{"title":"a","title":"b"}`},
@@ -240,6 +247,7 @@ func TestRefusalsWithoutAProblemAreProblemsToo(t *testing.T) {
 	}
 }
 
+// API-47
 func TestTextsOfProblemsCannotActOnATerminal(t *testing.T) {
 	for _, s := range []string{"\x1b]0;title\x07", "\x1b[2K", "a\nVERIFICATION PASSED", "\u202egnp", "\u2028", "\u009b31m", "\r", "\x00", "\u200b"} {
 		got := printable(s)

@@ -117,6 +117,7 @@ func regions(r *run) map[string][]int64 {
 // Every region of every file: a flipped byte changes no answer, Check finds it, and after
 // the entries have come again all is as it was. Flipped while the index is closed, and while
 // it is open.
+// STO-29
 func TestAFlippedByteChangesNoAnswerAndIsFoundAndMended(t *testing.T) {
 	racetest.OneGoroutine(t)
 	const size = 400
@@ -200,6 +201,7 @@ func TestAFlippedByteChangesNoAnswerAndIsFoundAndMended(t *testing.T) {
 }
 
 // A run that is cut short, longer, empty, gone, in another's place or no file at all.
+// STO-29
 func TestAFileThatIsNotTheOneThatWasWrittenIsLeftOut(t *testing.T) {
 	racetest.OneGoroutine(t)
 	const size = 400
@@ -314,6 +316,7 @@ func TestWhatACrashLeavesIsSweptByTheNextMerge(t *testing.T) {
 }
 
 // Until all entries are there a miss is no answer, whatever was lost.
+// STO-30
 func TestAMissInAnIncompleteIndexIsNoAnswer(t *testing.T) {
 	ctx := t.Context()
 	x := open(t, filepath.Join(t.TempDir(), "index"))

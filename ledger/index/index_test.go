@@ -166,6 +166,7 @@ func TestConcurrentAppendsFormOneSequence(t *testing.T) {
 	}
 }
 
+// API-19
 func TestSearchIsNewestFirstAndCombinesItsFields(t *testing.T) {
 	ctx := t.Context()
 	x := open(t, filepath.Join(t.TempDir(), "index"))

@@ -121,6 +121,7 @@ func stamp(t *testing.T, c *Chain) (took time.Duration, err error) {
 	return time.Since(start), err
 }
 
+// API-30
 func TestAnAuthorityThatHangsCostsTheFirstEntriesOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTSAWorld(t)
@@ -154,6 +155,7 @@ func TestAnAuthorityThatHangsCostsTheFirstEntriesOnly(t *testing.T) {
 	})
 }
 
+// API-30
 func TestWhileEveryAuthorityFailsAnEntryIsToldAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTSAWorld(t)
@@ -231,6 +233,7 @@ func TestAFailureThatBeganBeforeARecoveryIsNoNews(t *testing.T) {
 	})
 }
 
+// API-30
 func TestPausesGrowToTheirBoundAndJitterShortensThem(t *testing.T) {
 	for _, jitter := range []float64{0, 0.5} {
 		synctest.Test(t, func(t *testing.T) {
@@ -282,6 +285,7 @@ func TestHealthSaysWhatAnEntryWouldMeetThoughNobodySubmits(t *testing.T) {
 	})
 }
 
+// API-34
 func TestAnAnswerThatIsOldCountsAsNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTSAWorld(t).chain(t, "one.example")

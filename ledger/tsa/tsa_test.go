@@ -79,6 +79,7 @@ func TestAClientGetsATokenOverTLS(t *testing.T) {
 	}
 }
 
+// API-27
 func TestPostSendsWhatRFC3161Asks(t *testing.T) {
 	s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -98,6 +99,7 @@ func TestPostSendsWhatRFC3161Asks(t *testing.T) {
 	}
 }
 
+// API-28
 func TestPostRefusesAnswersThatAreNotTimestampReplies(t *testing.T) {
 	reply := func(status int, contentType string, size int) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -136,6 +138,7 @@ func TestPostRefusesAnswersThatAreNotTimestampReplies(t *testing.T) {
 	}
 }
 
+// API-28
 func TestPostFollowsNoRedirect(t *testing.T) {
 	var asked atomic.Int32
 	target := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked.Add(1) }))
@@ -201,6 +204,7 @@ func (hangs) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
+// API-28
 func TestPostGivesUpAfterFiveSecondsOrWhenTheContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		post := Post(&http.Client{Transport: hangs{}})

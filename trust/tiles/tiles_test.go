@@ -57,6 +57,7 @@ func TestTileNumbersRoundTrip(t *testing.T) {
 }
 
 // Within is compared with its definition on small trees, and must not overflow on large ones.
+// API-23
 func TestATileIsPublicWhenAllItsEntriesAre(t *testing.T) {
 	for _, size := range []int64{0, 1, 255, 256, 257, 511, 512, 65535, 65536, 65537, 1 << 17} {
 		for level := -1; level <= 3; level++ {

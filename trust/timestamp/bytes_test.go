@@ -83,8 +83,9 @@ func wellTrodden(t testing.TB, bySubjectKey bool) []byte {
 	return token
 }
 
-// dependencies.md §5.4: DER only, no trailing bytes. Each element of a token, a TSTInfo, a response and a
+// DER only, no trailing bytes. Each element of a token, a TSTInfo, a response and a
 // request is given one more element, another tag, or taken out. The parsers see that before any signature.
+// ENT-47
 func TestNoPartOfATokenTakesOneMoreElement(t *testing.T) {
 	extension := mustMarshal(t, pkix.Extension{Id: testPolicy, Value: []byte{1}}, "")
 	info := mustMarshal(t, struct {
@@ -166,6 +167,7 @@ func TestNoPartOfATokenTakesOneMoreElement(t *testing.T) {
 func tokenError(der []byte) error { _, err := parseSignedData(der); return err }
 
 // RFC 5652 §11: content-type and message-digest stand in the signed attributes once.
+// ENT-49
 func TestAnAttributeThatStandsTwiceIsRefused(t *testing.T) {
 	w := newWorld(t)
 	for i, name := range []string{"content-type", "message-digest"} {
@@ -178,6 +180,7 @@ func TestAnAttributeThatStandsTwiceIsRefused(t *testing.T) {
 }
 
 // SPEC RFC 5652 §5.3: version 1 goes with issuerAndSerialNumber, 3 with subjectKeyIdentifier.
+// ENT-48
 func TestTheVersionOfASignerGoesWithItsIdentifier(t *testing.T) {
 	for bySubjectKey, want := range map[bool]byte{false: 1, true: 3} {
 		root := parseNodes(t, wellTrodden(t, bySubjectKey))[0]
@@ -219,6 +222,7 @@ func TestFlagsAndParametersHaveOneForm(t *testing.T) {
 }
 
 // A buffer from elsewhere often has room behind its end, which hides a read beyond it: these have none.
+// ENT-47
 func TestAnElementThatSaysItIsLongerThanTheBytesIsNone(t *testing.T) {
 	for length := range 0x100 {
 		for _, fill := range []byte{0, 1, 0x7f, 0x80, 0xff} {

@@ -38,6 +38,7 @@ func newTestAuthority(t testing.TB) *Authority {
 	return a
 }
 
+// API-29
 func TestClientBelievesGoodTokensOnly(t *testing.T) {
 	a, stranger := newTestAuthority(t), newTestAuthority(t)
 	replayed := a.Respond(must(Request(testDigest, testNonce)), testTime)
@@ -84,6 +85,7 @@ func must(b []byte, err error) []byte {
 	return b
 }
 
+// API-29
 func TestClientHoldsGenTimeToItsWindow(t *testing.T) {
 	a := newTestAuthority(t)
 	for _, tt := range []struct {

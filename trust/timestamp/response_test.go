@@ -11,6 +11,7 @@ import (
 	digitorus "github.com/digitorus/timestamp"
 )
 
+// ENT-46, API-27
 func TestRequestIsWhatAnotherImplementationReads(t *testing.T) {
 	for _, nonce := range []*big.Int{nil, new(big.Int), big.NewInt(1), testNonce, new(big.Int).SetUint64(1<<64 - 1)} {
 		der, err := Request(testDigest, nonce)
@@ -35,6 +36,7 @@ func TestRequestIsWhatAnotherImplementationReads(t *testing.T) {
 	}
 }
 
+// API-28
 func TestParseResponseKnowsEveryStatus(t *testing.T) {
 	token := []byte{tagSequence, 2, tagNull, 0}
 	answer := func(status int, token []byte) []byte {

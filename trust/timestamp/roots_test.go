@@ -21,6 +21,7 @@ func authorities(t testing.TB, n int) []string {
 	return list
 }
 
+// ENT-56
 func TestRootsAreReadWholeOrNotAtAll(t *testing.T) {
 	list := authorities(t, 3)
 	a, b, c := list[0], list[1], list[2]
@@ -105,6 +106,7 @@ func TestRootsAreReadWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
+// ENT-57
 func TestRootsWrittenAnewAreTheCertificatesAlone(t *testing.T) {
 	list := authorities(t, 2)
 	roots, err := ParseRoots([]byte("the password is hunter2\r\n" + list[0] + "call me: 555\n" + list[1]))

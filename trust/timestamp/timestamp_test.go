@@ -248,6 +248,7 @@ func (a attack) token(t testing.TB, w *tsaWorld) ([]byte, Options) {
 	return token, o
 }
 
+// ENT-46, ENT-48, ENT-49, ENT-50, ENT-52, ENT-53, ENT-54
 func TestOnlyTheGoodTokenIsBelieved(t *testing.T) {
 	w := newWorld(t)
 	token, err := Verify(newMint(t, w.tsa).token(), testDigest, w.options())
@@ -275,6 +276,7 @@ func TestOnlyTheGoodTokenIsBelieved(t *testing.T) {
 }
 
 // Variations that honest TSAs use.
+// ENT-49, ENT-50, ENT-54
 func TestGoodTokensOfEveryKindAreBelieved(t *testing.T) {
 	w := newWorld(t)
 	tsa := asTSA(t)
@@ -381,6 +383,7 @@ func TestZeroOptionsOtherThanRootsAskNothing(t *testing.T) {
 // data, which tells the reader which syntax to expect and nothing else; in a token that brings the
 // root along, that copy of it, which the pinned one outranks; and unsigned attributes and CRLs,
 // which nobody reads.
+// ENT-47
 func TestAFlippedBitIsRefusedOrChangesNothing(t *testing.T) {
 	w := newWorld(t)
 	full := newMint(t, w.tsa)
@@ -423,6 +426,7 @@ func TestAFlippedBitIsRefusedOrChangesNothing(t *testing.T) {
 	}
 }
 
+// ENT-47
 func TestEveryPrefixIsRefused(t *testing.T) {
 	w := newWorld(t)
 	token := newMint(t, w.tsa).token()
@@ -433,6 +437,7 @@ func TestEveryPrefixIsRefused(t *testing.T) {
 	}
 }
 
+// ENT-53
 func TestAHugeRSAKeyCostsNoTime(t *testing.T) {
 	w := newWorld(t)
 	signer, issuer := slowChain(t)
@@ -449,6 +454,7 @@ func TestAHugeRSAKeyCostsNoTime(t *testing.T) {
 	}
 }
 
+// ENT-51
 func TestGenTimeIsDERInUTC(t *testing.T) {
 	for text, ok := range map[string]bool{
 		"20260314150926Z":            true,
@@ -479,6 +485,7 @@ func TestGenTimeIsDERInUTC(t *testing.T) {
 	}
 }
 
+// ENT-51
 func TestAccuracyAddsUpSecondsMillisAndMicros(t *testing.T) {
 	for _, tt := range []struct {
 		der  string
@@ -510,6 +517,7 @@ func TestAccuracyAddsUpSecondsMillisAndMicros(t *testing.T) {
 	}
 }
 
+// ENT-47
 func TestLengthsAreInTheirShortestForm(t *testing.T) {
 	body := bytes.Repeat([]byte{7}, 300)
 	for _, tt := range []struct {
@@ -569,6 +577,7 @@ func BenchmarkVerifyRSA2048WithIntermediate(b *testing.B) {
 
 // RFC 5652: the certificates are a set. The signer's may stand anywhere in it, and others may lack what
 // a signer info can name.
+// ENT-52
 func TestTheSignersCertificateIsFoundWhereverItStands(t *testing.T) {
 	w := newWorld(t)
 	bare := certify(t, w.root, "bare", newP256(t), func(c *x509.Certificate) { asTSA(t)(c); c.SubjectKeyId = nil })
