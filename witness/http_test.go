@@ -49,6 +49,7 @@ func send(t testing.TB, client *http.Client, method, url string, body io.Reader)
 
 // TestStatusTable is tlog-witness as a table. Each row starts with a witness
 // that has cosigned size `stored` (-1: nothing), and runs through real HTTP.
+// WIT-3, WIT-5, WIT-6, WIT-8, WIT-9, WIT-10, WIT-11, WIT-12, WIT-13, WIT-14, WIT-15, WIT-16, WIT-17
 func TestStatusTable(t *testing.T) {
 	log := newLog(origin, 10)
 	other := fork(log, 3, 10)
@@ -195,6 +196,7 @@ func lineOf(log *trusttest.Log) []byte {
 	return signed[bytes.LastIndex(signed, []byte("\n\n"))+2:]
 }
 
+// WIT-7
 func TestOtherMethodsAndPathsAreRefused(t *testing.T) {
 	w := newWorld(t)
 	server := httptest.NewServer(w.witness.Handler())
@@ -231,6 +233,7 @@ func TestOtherMethodsAndPathsAreRefused(t *testing.T) {
 	w.mustAdd(t, request(w.log, 5, 6)) // none of them did it
 }
 
+// WIT-29
 func TestMonitoringServesWhatWasCosigned(t *testing.T) {
 	w := newWorld(t)
 	server := httptest.NewServer(w.witness.Handler())
@@ -276,6 +279,7 @@ func TestIndexNamesTheKeysAndWhatTheyState(t *testing.T) {
 	}
 }
 
+// WIT-31
 func TestConnectionsOutliveRefusals(t *testing.T) {
 	w := newWorld(t)
 	server := httptest.NewServer(w.witness.Handler())
@@ -312,6 +316,7 @@ func TestConnectionsOutliveRefusals(t *testing.T) {
 	}
 }
 
+// WIT-6
 func TestChunkedBodyOverTheLimitIsRefused(t *testing.T) {
 	w := newWorld(t)
 	server := httptest.NewServer(w.witness.Handler())
@@ -332,6 +337,7 @@ type panicky struct{ witness.Store }
 
 func (panicky) Swap(context.Context, string, []byte, []byte) error { panic("a bug") }
 
+// WIT-19
 func TestAPanicIsOneAnswerAndNotTheEnd(t *testing.T) {
 	w := newWorld(t, func(c *witness.Config) { c.Store = panicky{c.Store} })
 	server := httptest.NewServer(w.witness.Handler())

@@ -11,6 +11,7 @@ import (
 	"github.com/Haserjian/assay-ledger/internal/serve"
 )
 
+// WIT-31
 func TestServeFinishesWhatIsUnderWay(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -49,6 +49,7 @@ func dial(t *testing.T, addr string) net.Conn {
 	return conn
 }
 
+// API-38
 func TestHalfOpenConnectionsAreDropped(t *testing.T) {
 	addr, stop := start(t, newHandler(t, &fakeLog{}, nil), shortTimeouts)
 	var conns []net.Conn
@@ -81,6 +82,7 @@ func isTimeout(err error) bool {
 	return errors.As(err, &ne) && ne.Timeout()
 }
 
+// API-38
 func TestHugeHeadersAreRefused(t *testing.T) {
 	addr, _ := start(t, newHandler(t, &fakeLog{}, nil), serve.Ledger)
 	for size, want := range map[int]int{6 << 10: 200, 10 << 10: 431} {
@@ -97,6 +99,7 @@ func TestHugeHeadersAreRefused(t *testing.T) {
 	}
 }
 
+// API-38
 func TestSubmissionOutlivesReadAndWriteTimeouts(t *testing.T) {
 	log := &fakeLog{}
 	log.add = func(ctx context.Context, m []byte, src pack.Source) (*pack.Anchored, error) {
@@ -179,6 +182,7 @@ func TestShutdownAnswersWhatHasBegun(t *testing.T) {
 	}
 }
 
+// API-5
 func TestPanicInTheMiddleOfAnAnswerDropsTheConnection(t *testing.T) {
 	h := newHandler(t, &fakeLog{}, nil)
 	h.echo.GET("/half", func(c echo.Context) error {
