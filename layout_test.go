@@ -42,7 +42,7 @@ var layout = map[string][]string{
 	"cmd/assay/home":   {"capture", "cmd", "pack", "pack/keystore"},
 	"cmd/assay/expect": {"cmd", "pack", "pack/report", "trust", "trust/timestamp"},
 	"cmd/assay": {"capture", "cmd", "cmd/assay/expect", "cmd/assay/home", "conformance", "internal/durable",
-		"ledger/client", "pack", "pack/jcs", "pack/keystore", "pack/report", "pack/schema", "trust"},
+		"ledger/client", "pack", "pack/jcs", "pack/keystore", "pack/report", "pack/schema", "trust", "trust/timestamp"},
 
 	// The log and its servers.
 	"ledger":        {"internal/durable", "pack", "trust", "trust/tiles", "trust/timestamp"},

@@ -1,7 +1,7 @@
 // Program assay turns a run of an AI program into a proof pack and verifies proof packs.
 //
-// Results go to stdout, talk to stderr. The exit codes are those of package cmd. Only anchor
-// opens a connection; verify-pack reads the pack and the files it is given, nothing else.
+// Results go to stdout, talk to stderr. The exit codes are those of package cmd. Only anchor and policy fetch
+// open a connection; verify-pack reads the pack and the files it is given, nothing else.
 // A result that cannot be written is an error: an exit code that nobody can read up on is no verdict.
 package main
 
@@ -79,7 +79,7 @@ func judgeCommands(s cmd.Streams) []*cobra.Command {
 	return []*cobra.Command{
 		cmd.Judges(verifyPackCmd(s), cmd.ExitHonestFail, cmd.ExitTampered),
 		cmd.Judges(explainCmd(s), cmd.ExitHonestFail, cmd.ExitTampered),
-		auditCmd(s),
+		auditCmd(s), policyCmd(s),
 	}
 }
 

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -159,6 +161,10 @@ func (n *newWitness) write(dir string, policy []byte) (err error) {
 }
 
 func (o *witnessFlags) nextSteps(s cmd.Streams, dir string, made *newWitness) {
+	for line := range strings.Lines(made.vkeys) {
+		_, vkey, _ := strings.Cut(strings.TrimSpace(line), " vkey: ")
+		fmt.Fprintf(s.Err, "SHA-256 of the vkey: %x; say it where people can compare it\n", sha256.Sum256([]byte(vkey)))
+	}
 	if len(made.lines) == 0 {
 		fmt.Fprintf(s.Err, "give the log's operator each vkey above and the URL where you will serve\n")
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -167,6 +168,9 @@ func (r *Roots) Pool() *x509.CertPool {
 	}
 	return pool
 }
+
+// Certificates are the roots in the order given.
+func (r *Roots) Certificates() []*x509.Certificate { return slices.Clone(r.certificates) }
 
 // PEM is the certificates written anew: nothing of the text that they were read from, which may say
 // things that are nobody's business. No roots (nil) are an empty text.

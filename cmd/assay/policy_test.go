@@ -1,0 +1,129 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/timestamp"
+	"github.com/Haserjian/assay-ledger/trust/trusttest"
+)
+
+// introduced is a ledger that says who it is, and a way to change what it says.
+func introduced(t *testing.T) (url string, said map[string]any, checkpoint *[]byte) {
+	t.Helper()
+	log, w := trusttest.NewLog("ledger.example/2026"), trusttest.NewWitness("w1", trust.Ed25519Cosigner)
+	log.Append([]byte("entry"))
+	policy := trusttest.Policy(log, []*trusttest.Witness{w}, 1)
+	authority, err := timestamp.NewAuthority(rand.Reader, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	said = map[string]any{"origin": "ledger.example/2026", "vkey": policy.Logs()[0].VKey, "policy": string(policy.Text()), "tsa_roots": string(authority.RootPEM())}
+	note := log.Checkpoint(w)
+	said["uncosigned"] = string(log.Checkpoint())
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/v1/log":
+			_ = json.NewEncoder(rw).Encode(said)
+		case "/checkpoint":
+			_, _ = rw.Write(note)
+		default:
+			http.NotFound(rw, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, said, &note
+}
+
+func fetchPolicy(t *testing.T, want int, args ...string) (stdout, stderr string) {
+	t.Helper()
+	var out, errs strings.Builder
+	code := run(t.Context(), append([]string{"policy", "fetch"}, args...), cmd.Streams{Out: &out, Err: &errs, Env: func(string) string { return "" }})
+	if code != want {
+		t.Errorf("policy fetch %q: exit %d, want %d: %s%s", args, code, want, &out, &errs)
+	}
+	return out.String(), errs.String()
+}
+
+func TestAFetchedPolicyIsWrittenAndSaidToProveNothing(t *testing.T) {
+	t.Chdir(t.TempDir())
+	url, said, _ := introduced(t)
+	out, _ := fetchPolicy(t, cmd.ExitPass, url)
+	for _, want := range []string{"its own word, which proves nothing yet", "origin      ledger.example/2026", said["vkey"].(string),
+		"witness     w1, ", "SHA-256 of the vkey ", "group       witnesses 1 w1", "quorum      witnesses", "SHA-256 of the certificate ",
+		"a tree of 1, cosigned by w1", "Until then do not trust these files."} {
+		if !strings.Contains(out, want) {
+			t.Errorf("it does not say %q:\n%s", want, out)
+		}
+	}
+	for name, member := range map[string]string{"policy": "policy", "roots.pem": "tsa_roots"} {
+		if text, err := os.ReadFile(name); err != nil || string(text) != said[member] {
+			t.Errorf("%s: %v: %s", name, err, text)
+		}
+	}
+	if again, _ := fetchPolicy(t, cmd.ExitPass, url); !strings.Contains(again, "policy (it held the same) and roots.pem (it held the same)") {
+		t.Errorf("again: %s", again)
+	}
+}
+
+func TestAFetchedPolicyReplacesNothingUnlessItIsForced(t *testing.T) {
+	for _, mine := range []string{"policy", "roots.pem"} {
+		t.Chdir(t.TempDir())
+		url, _, _ := introduced(t)
+		if err := os.WriteFile(mine, []byte("mine\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, errs := fetchPolicy(t, cmd.ExitBadInput, url); !strings.Contains(errs, mine+" is there and holds something else") {
+			t.Errorf("%s: %s", mine, errs)
+		}
+		if files, err := os.ReadDir("."); err != nil || len(files) != 1 {
+			t.Errorf("%s: there are %v, %v", mine, files, err)
+		}
+		if text, err := os.ReadFile(mine); err != nil || string(text) != "mine\n" {
+			t.Errorf("%s became %q, %v", mine, text, err)
+		}
+		fetchPolicy(t, cmd.ExitPass, url, "--force")
+		if text, err := os.ReadFile(mine); err != nil || string(text) == "mine\n" {
+			t.Errorf("%s is still %q, %v", mine, text, err)
+		}
+	}
+}
+
+func TestAnInconsistentLedgerGivesNoPolicy(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, c := range map[string]struct {
+		spoil func(said map[string]any, checkpoint *[]byte)
+		exit  int
+		want  string
+	}{
+		"another origin":      {func(said map[string]any, _ *[]byte) { said["origin"] = "evil.example" }, cmd.ExitBadInput, "evil.example"},
+		"roots that are none": {func(said map[string]any, _ *[]byte) { said["tsa_roots"] = "x" }, cmd.ExitBadInput, "roots of its timestamps"},
+		"another checkpoint": {func(_ map[string]any, note *[]byte) { *note = trusttest.NewLog("other.example").Checkpoint() },
+			cmd.ExitBadInput, "under the ledger's own policy"},
+		"too few cosignatures": {func(said map[string]any, note *[]byte) { *note = []byte(said["uncosigned"].(string)) },
+			cmd.ExitUnavailable, "under the ledger's own policy"},
+		"a portal": {func(_ map[string]any, note *[]byte) { *note = []byte("<html>") }, cmd.ExitUnavailable, "portal"},
+	} {
+		url, said, note := introduced(t)
+		c.spoil(said, note)
+		if _, errs := fetchPolicy(t, c.exit, url); !strings.Contains(errs, c.want) || !strings.Contains(errs, "nothing was written") {
+			t.Errorf("%s: %s", name, errs)
+		}
+	}
+	fetchPolicy(t, cmd.ExitUnavailable, "http://127.0.0.1:1", "--timeout", "1s")
+	fetchPolicy(t, cmd.ExitBadInput, "http://ledger.example")
+	fetchPolicy(t, cmd.ExitBadInput, "https://u:p@ledger.example")
+	url, _, _ := introduced(t)
+	fetchPolicy(t, cmd.ExitBadInput, url, "-o", "one", "--roots-output", "one")
+	if files, err := os.ReadDir("."); err != nil || len(files) != 0 {
+		t.Errorf("there are %v, %v", files, err)
+	}
+}
