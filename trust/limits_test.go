@@ -9,7 +9,6 @@ import (
 )
 
 // ENT-15, ENT-18: no note could carry a key name with a control character.
-// ENT-15
 func TestNoKeyIsMadeForANameThatNoNoteCarries(t *testing.T) {
 	for _, alg := range []trust.Algorithm{trust.Ed25519, trust.Ed25519Cosigner, trust.MLDSA44Cosigner} {
 		for c := range rune(0x20) {

@@ -9,7 +9,6 @@ import (
 )
 
 // WIT-5, WIT-11: the same limits hold for requests that no body was parsed for.
-// WIT-5, WIT-11
 func TestARequestMadeByHandHasTheLimitsOfTheWire(t *testing.T) {
 	w := newWorld(t)
 	w.mustAdd(t, request(w.log, 0, 3))
