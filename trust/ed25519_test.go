@@ -64,7 +64,7 @@ func TestHonestKeysAndSignaturesVerify(t *testing.T) {
 	}
 }
 
-// ENT-16
+// VFY-53
 func TestLowOrderKeysAreRefused(t *testing.T) {
 	for _, encoded := range lowOrderPoints {
 		pub := fromHex(t, encoded)
@@ -80,7 +80,7 @@ func TestLowOrderKeysAreRefused(t *testing.T) {
 }
 
 // y and y+p are the same coordinate; below 2^255 that leaves y from 0 to 18.
-// ENT-16
+// VFY-52
 func TestSecondEncodingsOfPointsAreRefused(t *testing.T) {
 	decoded := 0
 	for y := range byte(19) {
@@ -103,7 +103,7 @@ func TestSecondEncodingsOfPointsAreRefused(t *testing.T) {
 	}
 }
 
-// ENT-16
+// VFY-53
 func TestMixedOrderKeysAreRefused(t *testing.T) {
 	honest, err := new(edwards25519.Point).SetBytes(edKey("a").Public().(ed25519.PublicKey))
 	if err != nil {
@@ -129,7 +129,7 @@ func TestMixedOrderKeysAreRefused(t *testing.T) {
 	}
 }
 
-// ENT-17
+// VFY-55
 func TestSignaturesWithAMalleableHalfAreRefused(t *testing.T) {
 	key := edKey("a")
 	pub := key.Public().(ed25519.PublicKey)
@@ -154,7 +154,7 @@ func TestSignaturesWithAMalleableHalfAreRefused(t *testing.T) {
 }
 
 // A signer can make R of small order: with nonce 0, R is the identity and S = k·a.
-// ENT-17
+// VFY-54
 func TestSmallOrderRIsRefusedEvenFromTheSigner(t *testing.T) {
 	key := edKey("a")
 	pub := key.Public().(ed25519.PublicKey)
@@ -179,7 +179,6 @@ func TestSmallOrderRIsRefusedEvenFromTheSigner(t *testing.T) {
 	}
 }
 
-// ENT-16
 func TestWrongLengthsAreFalseAndDoNotPanic(t *testing.T) {
 	key := edKey("a")
 	pub := key.Public().(ed25519.PublicKey)
@@ -227,7 +226,7 @@ func TestKeysAreCheckedConcurrently(t *testing.T) {
 	wg.Wait()
 }
 
-// ENT-17
+// VFY-52 to VFY-56
 func TestOfTheEdgeCaseVectorsOnlyTheHonestOneVerifies(t *testing.T) {
 	text, err := os.ReadFile("../../shared/vectors/third-party/ed25519-cctv/ed25519vectors.json")
 	if err != nil {

@@ -202,7 +202,7 @@ func status(code int) lie {
 	}
 }
 
-// API-41, API-44, API-46
+// ENT-62, API-41, API-44, API-46
 func TestNoLieIsAccepted(t *testing.T) {
 	manifest := testManifest(t, "run-1")
 	for name, c := range lies {
