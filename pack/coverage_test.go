@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -76,6 +77,41 @@ func TestEveryMemberOfAContractDeletedNulledDoubledOrAlteredIsRefused(t *testing
 		strings.Replace(contractText, `"f2886071f1ca4452c37c18e6457f7c3899cca8f7af9c69d67a9afd48095d3ef1"`, `""`, 1)} {
 		if _, err := ParseContract([]byte(text)); err == nil {
 			t.Errorf("%.60q is accepted", text)
+		}
+	}
+}
+
+// Whoever alters a call site can write its hash anew.
+func TestAMalformedCallSiteUnderItsOwnHashIsNoContract(t *testing.T) {
+	site := get(mustParse(t, contractText), "call_sites").Items[0]
+	contract := func(site jcs.Value) []byte {
+		list := jcs.Arr(site)
+		v := set(set(mustParse(t, contractText), "call_sites", list), "contract_hash", jcs.Str(canonicalHash(list)))
+		return plain(set(v, "summary.total_sites", jcs.Int(1)))
+	}
+	if _, err := ParseContract(contract(site)); err != nil {
+		t.Fatal(err)
+	}
+	for name, values := range map[string][]jcs.Value{
+		"callsite_id":  {{}, jcs.Int(1), jcs.Str(""), jcs.Str("a\nb")},
+		"path":         {{}, jcs.Int(1)},
+		"line":         {{}, jcs.Str("1"), jcs.Int(-1), {Kind: jcs.Number, Text: "1.5"}},
+		"call":         {{}, jcs.Int(1)},
+		"confidence":   {{}, jcs.Int(1), jcs.Str("certain")},
+		"instrumented": {{}, jcs.Int(1), jcs.Str("false")},
+		"framework":    {jcs.Int(1)},
+		"x":            {jcs.Int(1)},
+	} {
+		for _, v := range values {
+			altered := site
+			if altered.Members = slices.Clone(site.Members); name == "x" {
+				altered.Members = append(altered.Members, jcs.M(name, v))
+			} else {
+				altered = set(site, name, v)
+			}
+			if _, err := ParseContract(contract(altered)); err == nil || errors.Is(err, ErrContractAltered) || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s = %s: %v", name, plain(v), err)
+			}
 		}
 	}
 }
