@@ -282,6 +282,45 @@ func TestFsckOfWhatCannotBeReadIsAnError(t *testing.T) {
 	}
 }
 
+// givenUpIndex is one whose reader gives up while it is checked, and which then says that it is damaged.
+type givenUpIndex struct {
+	Index
+	giveUp context.CancelFunc
+}
+
+func (x givenUpIndex) Size(context.Context) (int64, error) { return 2, nil }
+func (x givenUpIndex) Lost() error                         { return errors.New("read halfway") }
+
+func (x givenUpIndex) Check(ctx context.Context, pace func(context.Context) error) error {
+	x.giveUp()
+	return pace(ctx)
+}
+
+func TestFsckThatIsGivenUpAccusesNobody(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	w.open()
+	w.addAll(0, 3)
+	w.close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, _, err := Fsck(ctx, w.cfg.Dir, w.cfg.GuardDir, givenUpIndex{giveUp: cancel}, func(d Damage) { t.Errorf("reported %v", d) })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("given up: %v", err)
+	}
+}
+
+func TestAClosedLogHoldsItsDirectoryNoMore(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	l := w.open()
+	if _, err := l.store.root.Stat("."); err != nil {
+		t.Fatal(err)
+	}
+	w.close()
+	if _, err := l.store.root.Stat("."); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("still open: %v", err)
+	}
+}
+
 // What is not in the books of the spool is nobody's: its file stays, and nothing is said.
 func TestAFileThatTheSpoolDoesNotKnowIsLeftAlone(t *testing.T) {
 	var logged bytes.Buffer

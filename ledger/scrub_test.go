@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -195,6 +196,29 @@ func TestAnIndexThatPointsAtAnotherEntryIsDerivedAgain(t *testing.T) {
 		if a := w.add(i); a.New || a.Entry.Index != int64(i) {
 			t.Errorf("manifest %d: new %v at %d", i, a.New, a.Entry.Index)
 		}
+	}
+}
+
+func TestTheFirstDamagesAreNamedInTheirOrderAndTheOthersCounted(t *testing.T) {
+	var none *damages
+	if r := none.reason(); r != nil {
+		t.Errorf("nobody looked: %v", r)
+	}
+	d := newDamages(slog.New(slog.DiscardHandler))
+	if r := d.reason(); r != nil {
+		t.Errorf("nothing found: %v", r)
+	}
+	for n := int64(6); n >= 0; n-- {
+		d.list[tlog.Tile{H: 8, L: -1, N: n, W: 256}] = Damage{Path: fmt.Sprintf("f%d", n), Start: 256 * n, End: 256*n + 256, Err: errDamaged}
+	}
+	const head = "The log is damaged, and what is damaged is not served: entries 0 to 255 (f0); entries 256 to 511 (f1); " +
+		"entries 512 to 767 (f2); entries 768 to 1023 (f3); entries 1024 to 1279 (f4)"
+	for _, tail := range []string{" and 2 more.", " and 1 more.", "."} {
+		r := d.reason()
+		if r == nil || r.About != "damage" || r.Public != head+tail || !errors.Is(r.Err, ErrUnreadable) || !errors.Is(r.Err, errDamaged) {
+			t.Errorf("%d damages: %+v", len(d.list), r)
+		}
+		delete(d.list, tlog.Tile{H: 8, L: -1, N: int64(len(d.list)) - 1, W: 256})
 	}
 }
 

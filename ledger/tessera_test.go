@@ -3,6 +3,7 @@ package ledger
 import (
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -22,6 +23,30 @@ func TestOpeningALogRemovesTheUnfinishedCheckpointsOfAFullDisk(t *testing.T) {
 		if _, err := os.Lstat(w.path(name)); err == nil {
 			t.Errorf("%s is still there", name)
 		}
+	}
+}
+
+// A torn checkpoint that stays would be Tessera's for ever, so a log does not start on it.
+func TestACheckpointThatCannotBeRemovedIsAnError(t *testing.T) {
+	dir := t.TempDir()
+	if err := removeCheckpoints(filepath.Join(dir, "missing")); err != nil {
+		t.Errorf("a new log: %v", err)
+	}
+	must(t, os.WriteFile(filepath.Join(dir, "other"), nil, 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, "checkpoint"), nil, 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, "checkpoint1"), nil, 0o600))
+	if err := removeCheckpoints(dir); err != nil {
+		t.Error(err)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 || files[0].Name() != "other" {
+		t.Errorf("left: %v, %v", files, err)
+	}
+	if err := removeCheckpoints(filepath.Join(dir, "other")); err == nil {
+		t.Error("no directory, and no error")
+	}
+	must(t, os.MkdirAll(filepath.Join(dir, "checkpoint2", "x"), 0o700))
+	if err := removeCheckpoints(dir); err == nil {
+		t.Error("one that stays, and no error")
 	}
 }
 
