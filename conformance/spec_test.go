@@ -1,0 +1,508 @@
+package conformance_test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/keystore"
+	"github.com/Haserjian/assay-ledger/trust"
+)
+
+// example is a fenced block of a page of docs/spec: what it is an example of stands last in its info string.
+type example struct {
+	page string
+	line int // of the fence
+	kind string
+	text string // the last newline included
+}
+
+func (e example) String() string { return fmt.Sprintf("%s:%d (%s)", e.page, e.line, e.kind) }
+
+// examplesOf takes the blocks out of a page. One without a language, and text without a kind, is an illustration.
+func examplesOf(t *testing.T, page string) (list []example) {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var open *example
+	line := 0
+	for l := range strings.Lines(string(text)) {
+		line++
+		info, fence := strings.CutPrefix(l, "```")
+		switch {
+		case fence && open == nil:
+			language, kind, _ := strings.Cut(strings.TrimSpace(info), " ")
+			open = &example{page: filepath.Base(page), line: line, kind: kind}
+			if kind == "" && language != "" && language != "text" {
+				t.Errorf("%s: %s of no kind", open, language)
+			}
+		case fence:
+			if open.kind != "" {
+				list = append(list, *open)
+			}
+			open = nil
+		case open != nil:
+			open.text += l
+		}
+	}
+	if open != nil {
+		t.Errorf("%s: the block does not end", open)
+	}
+	return list
+}
+
+// reader gives the examples of a page to the code that they are about.
+type reader struct {
+	t      *testing.T
+	before example           // the one before on the same page, for what comes in pairs
+	policy *trust.Policy     // of ledger.md: notes on all pages are of its log and witnesses
+	asked  *trust.Checkpoint // in the request before to a witness
+	checks map[string]bool   // that claims were shown of
+}
+
+// kinds is what is done with an example of each kind.
+var kinds = map[string]func(r *reader, e example){
+	"jcs-in": (*reader).paired, "jcs-out": (*reader).canonical,
+	"receipts": (*reader).receipts, "manifest": (*reader).manifest, "verdicts": (*reader).verdicts,
+	"claim": (*reader).claim, "card": (*reader).card, "cards": (*reader).cards, "claim-set-hashes": (*reader).claimSetHashes,
+	"claims": (*reader).claims, "claim-results": (*reader).claimResults, "contract": (*reader).contract,
+	"lock": (*reader).lock, "lock-refused": (*reader).paired, "lock-issues": (*reader).lockIssues, "small-order-keys": (*reader).smallOrderKeys,
+	"revocation": (*reader).revocation, "rotation": (*reader).rotation,
+	"entry": (*reader).entry, "policy": (*reader).policyText, "proof": (*reader).proof,
+	"checkpoint": (*reader).checkpoint, "checkpoint-text": (*reader).checkpointText, "tree-state": (*reader).treeState,
+	"request": (*reader).request, "response": (*reader).response,
+}
+
+// TestTheExamplesOfTheSpecificationAreWhatTheProgramsReadAndWrite takes the examples out of docs/spec and gives
+// each to the code that its kind is about. What another implementer reads there is so.
+func TestTheExamplesOfTheSpecificationAreWhatTheProgramsReadAndWrite(t *testing.T) {
+	pages, err := filepath.Glob("../docs/spec/*.md")
+	if err != nil || len(pages) < 10 {
+		t.Fatalf("%d pages, %v", len(pages), err)
+	}
+	r := &reader{t: t, checks: map[string]bool{}}
+	for _, e := range examplesOf(t, "../docs/spec/ledger.md") {
+		if e.kind == "policy" {
+			r.policyText(e)
+		}
+	}
+	used := map[string]bool{}
+	for _, page := range pages {
+		examples := examplesOf(t, page)
+		if name := filepath.Base(page); len(examples) == 0 && name != "README.md" && name != "threats.md" {
+			t.Errorf("%s shows no example", name)
+		}
+		r.before = example{}
+		for i, e := range examples {
+			read, known := kinds[e.kind]
+			if !known {
+				t.Errorf("%s: of a kind that nobody reads", e)
+				continue
+			}
+			if second := pairs[e.kind]; second != "" && (i+1 == len(examples) || examples[i+1].kind != second) {
+				t.Errorf("%s: no %s follows", e, second)
+			}
+			used[e.kind] = true
+			read(r, e)
+			r.before = e
+		}
+	}
+	for kind := range kinds {
+		if !used[kind] {
+			t.Errorf("no example of kind %s: delete its reader", kind)
+		}
+	}
+	for _, p := range pack.Predicates() {
+		if !r.checks[p.Name] {
+			t.Errorf("claims.md has no example of the check %s", p.Name)
+		}
+	}
+}
+
+// pairs says which kind must follow which.
+var pairs = map[string]string{"jcs-in": "jcs-out", "lock-refused": "lock-issues"}
+
+// paired is the first of a pair; the second is read with it.
+func (r *reader) paired(example) {}
+
+func (r *reader) fail(e example, format string, args ...any) {
+	r.t.Helper()
+	r.t.Errorf("%s: %s", e, fmt.Sprintf(format, args...))
+}
+
+// value reads JSON as the programs do.
+func (r *reader) value(e example, text string) jcs.Value {
+	r.t.Helper()
+	v, err := jcs.Parse([]byte(text), jcs.Limits{})
+	if err != nil {
+		r.fail(e, "%v", err)
+	}
+	return v
+}
+
+func canonical(t *testing.T, v jcs.Value) string {
+	t.Helper()
+	text, err := jcs.AppendPack(nil, v)
+	if err != nil {
+		t.Error(err)
+	}
+	return string(text)
+}
+
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+func member(v jcs.Value, name string) jcs.Value { m, _ := v.Get(name); return m }
+
+func (r *reader) canonical(e example) {
+	if got := canonical(r.t, r.value(e, r.before.text)); got+"\n" != e.text {
+		r.fail(e, "the canonical form of the example before is\n%s", got)
+	}
+}
+
+func (r *reader) receipts(e example) {
+	for line := range strings.Lines(e.text) {
+		v := r.value(e, line)
+		if canonical(r.t, v)+"\n" != line {
+			r.fail(e, "not canonical: %s", line)
+		}
+		if err := pack.CheckData(v); err != nil || !pack.AdmittedType(member(v, "type").Text) {
+			r.fail(e, "no receipt for a pack: %s: %v", line, err)
+		}
+	}
+}
+
+func (r *reader) manifest(e example) {
+	if _, findings := pack.VerifyManifest([]byte(strings.TrimSuffix(e.text, "\n"))); len(findings) > 0 {
+		r.fail(e, "%v", findings)
+	}
+}
+
+// verdicts are packs of the corpus and what comes of them.
+func (r *reader) verdicts(e example) {
+	for line := range strings.Lines(e.text) {
+		v := r.value(e, line)
+		fsys, done, err := pack.DirFS(filepath.Join("corpus", "packs", filepath.FromSlash(member(v, "pack").Text)))
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		now, err := time.Parse(time.RFC3339, member(v, "now").Text)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		o := pack.Options{Now: now, RequireClaims: member(v, "require_claims").Bool}
+		got, err := pack.Verify(fsys, o)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		findings := jcs.Arr()
+		for _, f := range got.Findings {
+			findings.Items = append(findings.Items, jcs.Obj(jcs.M("code", jcs.Str(f.Code)), jcs.M("field", jcs.Str(f.Field))))
+		}
+		want := jcs.Obj(jcs.M("pack", member(v, "pack")), jcs.M("now", member(v, "now")), jcs.M("require_claims", jcs.Boolean(o.RequireClaims)),
+			jcs.M("integrity", jcs.Str(string(got.Integrity))), jcs.M("claims", jcs.Str(string(got.ClaimsHere()))), jcs.M("findings", findings),
+			jcs.M("status", jcs.Str(got.Status())), jcs.M("exit", jcs.Int(int64(got.ExitCode()))))
+		if canonical(r.t, want) != canonical(r.t, v) {
+			r.fail(e, "%s\nis judged\n%s", line, canonical(r.t, want))
+		}
+		if err := done(); err != nil {
+			r.t.Error(err)
+		}
+	}
+}
+
+func (r *reader) claim(e example) {
+	card, err := pack.ParseCard([]byte(`{"card_id":"x","name":"x","claims":[` + e.text + `]}`))
+	if err != nil {
+		r.fail(e, "%v", err)
+	} else if got := canonical(r.t, member(card.Value(), "claims").Items[0]); got != canonical(r.t, r.value(e, e.text)) {
+		r.fail(e, "the specification of this claim is %s", got)
+	}
+}
+
+func (r *reader) card(e example) {
+	card, err := pack.ParseCard([]byte(e.text))
+	if err != nil {
+		r.fail(e, "%v", err)
+	}
+	for _, result := range card.Test() {
+		if !result.OK() {
+			r.fail(e, "fixture %s: %+v", result.Name, result)
+		}
+	}
+}
+
+// cards are the built-in ones, whole.
+func (r *reader) cards(e example) {
+	built := jcs.Arr()
+	for _, c := range pack.BuiltinCards() {
+		built.Items = append(built.Items, c.Value())
+	}
+	if canonical(r.t, r.value(e, e.text)) != canonical(r.t, built) {
+		text, _ := jcs.AppendPretty(nil, built)
+		r.fail(e, "the built-in cards are\n%s", text)
+	}
+}
+
+func (r *reader) claimSetHashes(e example) {
+	want := ""
+	for _, c := range pack.BuiltinCards() {
+		want += c.ID + " " + pack.ClaimSetHash([]pack.Card{c}) + "\n"
+	}
+	if e.text != want {
+		r.fail(e, "the hashes are\n%s", want)
+	}
+}
+
+// claims are single claims, the receipts that they are asked of, and what they come to.
+func (r *reader) claims(e example) {
+	for line := range strings.Lines(e.text) {
+		v := r.value(e, line)
+		claim := pack.Claim{ID: "c", Check: member(v, "check").Text, Params: member(v, "params"), Severity: "critical"}
+		if s, ok := v.Get("severity"); ok {
+			claim.Severity = s.Text
+		}
+		r.checks[claim.Check] = true
+		card := pack.Card{ID: "x", Name: "x", Claims: []pack.Claim{claim}, Pass: []pack.Fixture{{Name: "x", Receipts: member(v, "receipts").Items}}}
+		result := card.Test()[0]
+		if result.Err != nil {
+			r.fail(e, "%s: %v", line, result.Err)
+			continue
+		}
+		got := result.Results[0]
+		var evidence []string
+		for _, id := range member(v, "evidence").Items {
+			evidence = append(evidence, id.Text)
+		}
+		if got.Passed != member(v, "passed").Bool || got.Expected != member(v, "expected").Text || got.Actual != member(v, "actual").Text || !slices.Equal(got.Evidence, evidence) {
+			r.fail(e, "%scomes to %v %q %q %q", line, got.Passed, got.Expected, got.Actual, got.Evidence)
+		}
+	}
+}
+
+// claimResults are the results of a pack of the corpus, and their fingerprint by the formula of the page.
+func (r *reader) claimResults(e example) {
+	v := r.value(e, e.text)
+	results := slices.Clone(member(v, "results").Items)
+	slices.SortStableFunc(results, func(a, b jcs.Value) int {
+		return strings.Compare(member(a, "claim_id").Text, member(b, "claim_id").Text)
+	})
+	of := jcs.Obj(jcs.M("policy_hash", member(v, "policy_hash")), jcs.M("suite_hash", member(v, "suite_hash")), jcs.M("results", jcs.Arr(results...)))
+	if got := hash(canonical(r.t, of)); got != member(v, "discrepancy_fingerprint").Text {
+		r.fail(e, "the fingerprint is %s", got)
+	}
+	text, err := os.ReadFile(filepath.Join("corpus", "packs", "claimfail_01", "pack_manifest.json"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	attestation := member(r.value(e, string(text)), "attestation")
+	for _, name := range []string{"policy_hash", "suite_hash", "discrepancy_fingerprint"} {
+		if member(v, name).Text != member(attestation, name).Text {
+			r.fail(e, "%s is not that of claimfail_01 of the corpus", name)
+		}
+	}
+}
+
+func (r *reader) contract(e example) {
+	if _, err := pack.ParseContract([]byte(e.text)); err != nil {
+		r.fail(e, "%v", err)
+	}
+}
+
+// lock has every member that a lock can have, as the programs write it.
+func (r *reader) lock(e example) {
+	if _, err := pack.ParseLock([]byte(e.text)); err != nil {
+		r.fail(e, "%v", err)
+	}
+	if text, err := jcs.AppendPretty(nil, r.value(e, e.text)); err != nil || string(text)+"\n" != e.text {
+		r.fail(e, "not as it is written: %v\n%s", err, text)
+	}
+}
+
+func (r *reader) lockIssues(e example) {
+	_, err := pack.ParseLock([]byte(r.before.text))
+	var broken *pack.LockError
+	if !errors.As(err, &broken) {
+		r.fail(e, "the lock before gives %v", err)
+	} else if got := strings.Join(broken.Issues, "\n") + "\n"; got != e.text {
+		r.fail(e, "the issues are\n%s", got)
+	}
+}
+
+func (r *reader) smallOrderKeys(e example) {
+	if strings.Count(e.text, "\n") != 7 {
+		r.fail(e, "expected seven encodings")
+	}
+	for line := range strings.Lines(e.text) {
+		key, err := hex.DecodeString(strings.TrimSuffix(line, "\n"))
+		if err != nil || len(key) != 32 {
+			r.fail(e, "%s: no encoding of 32 bytes", line)
+			continue
+		}
+		for range 2 {
+			if _, err := pack.KeyFingerprint(key); err == nil {
+				r.fail(e, "%x may be allowlisted", key)
+			}
+			key[31] ^= 0x80
+		}
+	}
+}
+
+func (r *reader) revocation(e example) {
+	if _, err := keystore.ParseRevocation([]byte(e.text)); err != nil {
+		r.fail(e, "%v", err)
+	}
+}
+
+func (r *reader) rotation(e example) {
+	if _, err := keystore.ParseRotation([]byte(e.text)); err != nil {
+		r.fail(e, "%v", err)
+	}
+}
+
+func (r *reader) entry(e example) {
+	if _, err := pack.ParseEntry([]byte(strings.TrimSuffix(e.text, "\n"))); err != nil {
+		r.fail(e, "%v", err)
+	}
+}
+
+func (r *reader) policyText(e example) {
+	p, err := trust.ParsePolicy([]byte(e.text))
+	if err != nil {
+		r.t.Fatalf("%s: %v", e, err)
+	}
+	if string(p.Text()) != e.text {
+		r.fail(e, "published it is\n%s", p.Text())
+	}
+	r.policy = p
+}
+
+func (r *reader) proof(e example) { r.checkProof(e, e.text) }
+
+// checkProof holds a proof to the policy of ledger.md; its extra line is the entry.
+func (r *reader) checkProof(e example, text string) {
+	p, err := trust.ParseProof([]byte(text))
+	if err != nil {
+		r.fail(e, "%v", err)
+		return
+	}
+	if _, err := pack.ParseEntry(p.Extra); err != nil {
+		r.fail(e, "the extra line is no entry: %v", err)
+	}
+	if _, err := r.policy.CheckProof(p, p.Extra); err != nil {
+		r.fail(e, "%v", err)
+	}
+}
+
+func (r *reader) checkpoint(e example) {
+	if _, err := r.policy.OpenCheckpoint([]byte(e.text)); err != nil {
+		r.fail(e, "%v", err)
+	}
+}
+
+func (r *reader) checkpointText(e example) {
+	if _, err := trust.ParseCheckpointText([]byte(e.text)); err != nil {
+		r.fail(e, "%v", err)
+	}
+}
+
+// treeState is one line, and the size and root of the checkpoint text after or before it.
+func (r *reader) treeState(e example) {
+	v := r.value(e, e.text)
+	if want := fmt.Sprintf("{\"size\":%s,\"root\":%q}\n", member(v, "size").Text, member(v, "root").Text); e.text != want {
+		r.fail(e, "expected %s", want)
+	}
+}
+
+// crlf is a message of HTTP as it is on the wire: the page shows its head with line feeds alone.
+func crlf(text string) (message string, body string) {
+	head, body, _ := strings.Cut(text, "\n\n")
+	return strings.ReplaceAll(head, "\n", "\r\n") + "\r\n\r\n" + body, body
+}
+
+// lengthOf compares Content-Length with the body, which on a page ends in a newline that may not be its own.
+func (r *reader) lengthOf(e example, header http.Header, body string) (exact string) {
+	want, err := strconv.Atoi(header.Get("Content-Length"))
+	if body == "" && header.Get("Content-Length") == "" {
+		return ""
+	}
+	switch {
+	case err != nil:
+		r.fail(e, "a body and no Content-Length")
+	case len(body) == want:
+	case len(body)-1 == want && strings.HasSuffix(body, "\n"):
+		body = body[:want]
+	default:
+		r.fail(e, "Content-Length is %d, the body has %d bytes", want, len(body))
+	}
+	return body
+}
+
+func (r *reader) request(e example) {
+	message, body := crlf(e.text)
+	q, err := http.ReadRequest(bufio.NewReader(strings.NewReader(message)))
+	if err != nil {
+		r.fail(e, "%v", err)
+		return
+	}
+	if q.Host == "" {
+		r.fail(e, "no host")
+	}
+	if q.ContentLength > 0 {
+		q.Header.Set("Content-Length", strconv.FormatInt(q.ContentLength, 10))
+	}
+	body = r.lengthOf(e, q.Header, body)
+	if r.asked = nil; q.URL.Path == "/add-checkpoint" {
+		asked, err := trust.ParseAddCheckpoint([]byte(body))
+		if err == nil {
+			r.asked, err = r.policy.OpenLogSignature(asked.Checkpoint)
+		}
+		if err != nil {
+			r.fail(e, "%v", err)
+		}
+	}
+}
+
+func (r *reader) response(e example) {
+	message, body := crlf(e.text)
+	a, err := http.ReadResponse(bufio.NewReader(strings.NewReader(message)), nil)
+	if err != nil {
+		r.fail(e, "%v", err)
+		return
+	}
+	defer a.Body.Close()
+	if _, err := io.Copy(io.Discard, a.Body); err != nil {
+		r.fail(e, "%v", err)
+	}
+	body = r.lengthOf(e, a.Header, body)
+	switch kind := a.Header.Get("Content-Type"); {
+	case strings.HasPrefix(body, "c2sp.org/tlog-proof@"):
+		r.checkProof(e, body)
+	case r.asked != nil:
+		if lines, err := r.policy.VerifyCosignatures(r.asked, []byte(body)); err != nil || len(lines) == 0 {
+			r.fail(e, "%d cosignatures of the checkpoint in the request before, %v", len(lines), err)
+		}
+	case strings.HasSuffix(kind, "json"):
+		r.value(e, body)
+	case !bytes.HasPrefix([]byte(kind), []byte("text/plain")):
+		r.fail(e, "what is %q", kind)
+	}
+}
