@@ -285,6 +285,30 @@ func TestSQLiteLeavesFilesOfOtherProgramsAsTheyAre(t *testing.T) {
 	}
 }
 
+// A commit is on disk when it is answered only with both settings, and a driver may pass over what it is told.
+func TestAStoreWithoutItsDurabilityIsNotOpened(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "witness.db")
+	for dsn, got := range map[string]string{
+		":memory:": "got memory and 2",
+		path + "?_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)": "got wal and 1",
+		path + "2?_pragma=synchronous(FULL)":                            "got delete and 2",
+	} {
+		db, err := sql.Open("sqlite", dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		s := &SQLite{write: db}
+		if s.conn, err = db.Conn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		defer s.conn.Close()
+		if err := s.prepare(t.Context()); err == nil || !strings.Contains(err.Error(), got) {
+			t.Errorf("%s: %v, want %s", dsn, err, got)
+		}
+	}
+}
+
 // unclosable is a database of which nothing can be closed; each error says what.
 type unclosable struct{ what string }
 
