@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -41,6 +44,35 @@ func TestTileServesPublishedTilesAndNothingElseInTheDirectory(t *testing.T) {
 	}
 	if data, err := l.Tile(t.Context(), "tile/0/000.p/3"); err != nil || !bytes.Equal(data, tile[:3*32]) {
 		t.Errorf("a damaged partial tile, of which a wider one is whole: %q, %v", data, err)
+	}
+}
+
+// STO-6
+func TestNoLinkAndNoPipeInTheLogIsRead(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	w.open()
+	w.add(0)
+	w.close()
+	const name = "tile/0/000.p/1"
+	s, err := openStore(w.cfg.Dir)
+	must(t, err)
+	defer s.close()
+	whole, err := s.readFile(name, 1<<10)
+	must(t, err)
+	outside := filepath.Join(t.TempDir(), "tile")
+	must(t, os.WriteFile(outside, whole, 0o600))
+	w.write("tile/0/copy", whole)
+	for what, put := range map[string]func(path string) error{
+		"link out of the log": func(path string) error { return os.Symlink(outside, path) },
+		"link in the log":     func(path string) error { return os.Symlink("../copy", path) },
+		"FIFO":                func(path string) error { return syscall.Mkfifo(path, 0o600) }, // opened, it would block for ever
+		"directory":           func(path string) error { return os.Mkdir(path, 0o700) },
+	} {
+		must(t, os.Remove(w.path(name)))
+		must(t, put(w.path(name)))
+		if data, err := s.readFile(name, 1<<10); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a %s is read: %d bytes, %v", what, len(data), err)
+		}
 	}
 }
 

@@ -192,7 +192,7 @@ func TestPoliciesThatAreRefused(t *testing.T) {
 	}
 }
 
-// ENT-14, ENT-38
+// ENT-14, ENT-15, ENT-38
 func TestVKeysThatAreRefused(t *testing.T) {
 	good := vkey(t, "example.com/log", trust.Ed25519, 1)
 	parts := strings.SplitN(good, "+", 3)

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +72,17 @@ func TestWrongAddressesAndMethodsAreProblems(t *testing.T) {
 		}
 	}
 	wantProblem(t, ask(h, "POST", "/checkpoint", "x"), badMethod)
+}
+
+// API-1
+func TestHeadIsGetWithoutItsBody(t *testing.T) {
+	h := newHandler(t, filledLog(2), nil)
+	for _, path := range []string{"/v1/entries", "/v1/entries/1", "/v1/entries/1/proof", "/v1/log", "/checkpoint", "/healthz", "/readyz", "/problems/busy", "/v1/entries/9", "/nowhere"} {
+		get, head := ask(h, "GET", path, ""), ask(h, "HEAD", path, "")
+		if get.Body.Len() == 0 || head.Body.Len() != 0 || head.Code != get.Code || !maps.EqualFunc(head.Header(), get.Header(), slices.Equal) {
+			t.Errorf("%s: %d %v, HEAD %d %v %s", path, get.Code, get.Header(), head.Code, head.Header(), head.Body)
+		}
+	}
 }
 
 // API-4

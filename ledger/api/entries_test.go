@@ -102,7 +102,7 @@ func TestKeysThatNameNothingAre404(t *testing.T) {
 	}
 }
 
-// API-15, API-20
+// API-15
 func TestIndexedButUnpublishedEntriesAreNotShown(t *testing.T) {
 	log := filledLog(3)
 	log.hidden = 1
@@ -117,6 +117,28 @@ func TestIndexedButUnpublishedEntriesAreNotShown(t *testing.T) {
 	wantProblem(t, ask(h, "GET", "/v1/entries/2", ""), notFound)
 	if got := decode[pageJSON](t, ask(h, "GET", "/v1/entries", "")); len(got.Entries) != 2 {
 		t.Errorf("the list has %d entries", len(got.Entries))
+	}
+}
+
+// API-20
+func TestAPageWithoutAPublishedEntryIsNotTheLastOne(t *testing.T) {
+	log := filledLog(4)
+	log.hidden = 2
+	h := newHandler(t, log, nil)
+	var seen []int64
+	target, pages := "/v1/entries?limit=1", 0
+	for ; pages < 9; pages++ {
+		page := decode[pageJSON](t, ask(h, "GET", target, ""))
+		for _, e := range page.Entries {
+			seen = append(seen, e.Index)
+		}
+		if page.Cursor == "" {
+			break
+		}
+		target = "/v1/entries?limit=1&cursor=" + page.Cursor
+	}
+	if !slices.Equal(seen, []int64{1, 0}) || pages != 3 {
+		t.Errorf("entries %v after %d pages", seen, pages+1)
 	}
 }
 
@@ -227,8 +249,8 @@ func TestReadersSeeProblemsToo(t *testing.T) {
 			}
 		}
 		wantProblem(t, ask(h, "GET", "/readyz", ""), notReady)
-		if w := ask(h, "GET", "/healthz", ""); w.Code != 200 {
-			t.Errorf("healthz: %d", w.Code)
+		if w := ask(h, "GET", "/healthz", ""); w.Code != 200 || w.Body.String() != "ok\n" {
+			t.Errorf("healthz: %d %s", w.Code, w.Body)
 		}
 	}
 }

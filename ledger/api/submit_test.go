@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -202,6 +203,25 @@ func TestSubmissionsBeyondTheBoundAreToldToComeBack(t *testing.T) {
 	}
 	close(release)
 	wantProblem(t, <-done, unpublished)
+}
+
+// API-37
+func TestABodyThatIsOnItsWayTakesNoPlace(t *testing.T) {
+	h := newHandler(t, &fakeLog{}, func(c *Config) { c.MaxInFlight = 1 })
+	body, send := io.Pipe()
+	slow := httptest.NewRecorder()
+	done := make(chan struct{})
+	go func() { defer close(done); h.ServeHTTP(slow, httptest.NewRequest("POST", entriesURL, body)) }()
+	if _, err := send.Write([]byte("slow")); err != nil { // returns when the handler has read it
+		t.Fatal(err)
+	}
+	if w := ask(h, "POST", entriesURL, "quick"); w.Code != 201 {
+		t.Errorf("beside a slow sender: %d %s", w.Code, w.Body)
+	}
+	send.Close()
+	if <-done; slow.Code != 201 {
+		t.Errorf("the slow one: %d %s", slow.Code, slow.Body)
+	}
 }
 
 // API-11
