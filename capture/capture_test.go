@@ -896,6 +896,30 @@ func TestTraceIDs(t *testing.T) {
 	}
 }
 
+// The Python tool knows these names, and lists what lies beside them.
+func TestAStoreHoldsItsTracesAndItsCounterAndNothingElse(t *testing.T) {
+	for _, sync := range []bool{false, true} {
+		s := newStore(t)
+		s.Sync = sync
+		for _, trace := range []string{"t1", "t2", "t1", "t1"} {
+			emit(t, s, trace)
+		}
+		var names []string
+		err := fs.WalkDir(os.DirFS(s.Dir), ".", func(path string, d fs.DirEntry, err error) error {
+			if !d.IsDir() {
+				names = append(names, path)
+			}
+			return err
+		})
+		if want := []string{"2026-01-15/t1.jsonl", "2026-01-15/t2.jsonl", ".store_seq"}; err != nil || !slices.Equal(slices.Sorted(slices.Values(names)), slices.Sorted(slices.Values(want))) {
+			t.Errorf("sync %t: %v, %v, want %v", sync, names, err, want)
+		}
+		if text, err := os.ReadFile(filepath.Join(s.Dir, ".store_seq")); err != nil || string(text) != "4" {
+			t.Errorf("sync %t: the counter is %q, %v", sync, text, err)
+		}
+	}
+}
+
 func TestSyncStoresTheSame(t *testing.T) {
 	s := newStore(t)
 	s.Sync = true
