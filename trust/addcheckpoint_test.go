@@ -54,6 +54,24 @@ func TestRequestsInAnyOtherFormAreRefused(t *testing.T) {
 	}
 }
 
+func TestARefusedRequestNamesTheLine(t *testing.T) {
+	for body, want := range map[string]string{
+		"new 0\n\nx":                             "line 1 ",
+		"old x\n\nx":                             "line 1 ",
+		"old 1\nx\n\nx":                          "line 2: ",
+		"old 1\n" + hashLine + "x\n\nx":          "line 3: ",
+		"old 1\n" + hashLine + hashLine + "x\n":  "line 4: ",
+		"old 1\n" + hashLine + hashLine:          "line 4 ",
+		"old 1\n":                                "line 2 ",
+		"old 1\n" + hashLine + "\n":              "no checkpoint",
+		"old 1\n" + strings.Repeat(hashLine, 64): "more than 63",
+	} {
+		if _, err := trust.ParseAddCheckpoint([]byte(body)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.80q: %v, want %q", body, err, want)
+		}
+	}
+}
+
 // The bytes are those of the specification, whatever the other half of the protocol reads.
 func TestARequestToAWitnessIsWhatAWitnessReads(t *testing.T) {
 	note := "ledger.example/2026\n3\n" + trust.EmptyRoot.String() + "\n\n— x AAAAAAA=\n"

@@ -177,3 +177,13 @@ var errNoRandomness = errors.New("no randomness")
 type failingReader struct{}
 
 func (failingReader) Read([]byte) (int, error) { return 0, errNoRandomness }
+
+func TestAlgorithmsHaveNames(t *testing.T) {
+	for alg, want := range map[trust.Algorithm]string{
+		0x01: "Ed25519", 0x04: "Ed25519 cosignature", 0x06: "ML-DSA-44 cosignature", 0: "signature type 0x00", 0xff: "signature type 0xff",
+	} {
+		if got := alg.String(); got != want {
+			t.Errorf("type %d is %q, want %q", byte(alg), got, want)
+		}
+	}
+}
