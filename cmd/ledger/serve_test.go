@@ -25,6 +25,7 @@ import (
 )
 
 // What an operator does to a ledger that is in use: each step leaves it running.
+// STO-12
 func TestOperatingALedger(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts five servers")

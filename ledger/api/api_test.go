@@ -46,6 +46,9 @@ func TestEveryAnswerCarriesTheSecurityHeaders(t *testing.T) {
 		if header.Get("X-Content-Type-Options") != "nosniff" || header.Get("Content-Security-Policy") != "default-src 'none'" || header.Get("Referrer-Policy") != "no-referrer" {
 			t.Errorf("%s %s: %v", c.method, c.path, header)
 		}
+		if c.method != "OPTIONS" && header.Get("Cache-Control") == "" {
+			t.Errorf("%s %s does not say how long it may be kept", c.method, c.path)
+		}
 		reads := c.method == "GET" || c.method == "HEAD"
 		if cors := header.Get("Access-Control-Allow-Origin"); reads && cors != "*" || !reads && cors != "" {
 			t.Errorf("%s %s: CORS %q", c.method, c.path, cors)
