@@ -1,10 +1,14 @@
 package main
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,7 +19,6 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/pack"
-	"github.com/Haserjian/assay-ledger/pack/report"
 )
 
 func TestADemoThatShowsSomethingElseFails(t *testing.T) {
@@ -61,6 +64,42 @@ func handScript(t *testing.T, page string) string {
 	return script
 }
 
+// bundledPage is the file of a page in the audit bundle of a pack.
+func bundledPage(t *testing.T, dir, name string) string {
+	t.Helper()
+	bundle := filepath.Join(t.TempDir(), "bundle.tar.gz")
+	if code, out, talk := homeless(t, "audit", "bundle", dir, "-o", bundle); code != 0 {
+		t.Fatalf("exit %d\n%s%s", code, out, talk)
+	}
+	f, err := os.Open(bundle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	unzipped, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for archive := tar.NewReader(unzipped); ; {
+		header, err := archive.Next()
+		if err != nil {
+			t.Fatalf("no %s in the bundle: %v", name, err)
+		}
+		if path.Base(header.Name) != name {
+			continue
+		}
+		text, err := io.ReadAll(archive)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(page, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return page
+	}
+}
+
 // The instructions without our tool accept what is good, and refuse every alteration.
 func TestInstructionsWithoutThisToolTellGoodFromTampered(t *testing.T) {
 	for _, program := range []string{"sh", "jq", "sha256sum", "openssl"} {
@@ -72,23 +111,18 @@ func TestInstructionsWithoutThisToolTellGoodFromTampered(t *testing.T) {
 		t.Skipf("openssl is %q", version)
 	}
 	dir := filepath.Join(t.TempDir(), "challenge")
-	var out bytes.Buffer
-	s := cmd.Streams{Out: &out, Err: &out, Env: func(string) string { return "" }}
-	if code := cmd.Run(t.Context(), demoChallengeCmd(s), []string{"-o", dir}, s); code != 0 {
-		t.Fatalf("exit %d\n%s", code, &out)
+	if code, out, talk := homeless(t, "demo-challenge", "-o", dir); code != 0 {
+		t.Fatalf("exit %d\n%s%s", code, out, talk)
 	}
-	r, err := expect.VerifyDir(filepath.Join(dir, "good"), pack.Options{Now: time.Now()})
+	good := filepath.Join(dir, "good")
+	r, err := expect.VerifyDir(good, pack.Options{Now: time.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	instructions := filepath.Join(t.TempDir(), "VERIFY_INSTRUCTIONS.md")
-	if err := os.WriteFile(instructions, instructionsPage(&report.Report{Result: r, Path: "good"}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, page := range []string{filepath.Join(dir, "CHALLENGE.md"), instructions} {
+	for page, folder := range map[string]string{filepath.Join(dir, "CHALLENGE.md"): "good", bundledPage(t, good, "VERIFY_INSTRUCTIONS.md"): "pack"} {
 		script := handScript(t, page)
 		check := func(name string) (string, bool) {
-			other := strings.Replace(script, "\ncd good\n", "\ncd "+name+"\n", 1)
+			other := strings.Replace(script, "\ncd "+folder+"\n", "\ncd "+name+"\n", 1)
 			if !strings.Contains(other, "\ncd "+name+"\n") {
 				t.Fatalf("no directory in the script:\n%s", script)
 			}
@@ -129,8 +163,7 @@ func TestInstructionsWithoutThisToolTellGoodFromTampered(t *testing.T) {
 		}
 	}
 	// What the script leaves is not in the way.
-	out.Reset()
-	if code := cmd.Run(t.Context(), demoChallengeCmd(s), []string{"-o", dir}, s); code != 0 {
-		t.Fatalf("exit %d\n%s", code, &out)
+	if code, out, talk := homeless(t, "demo-challenge", "-o", dir); code != 0 {
+		t.Fatalf("exit %d\n%s%s", code, out, talk)
 	}
 }

@@ -49,7 +49,7 @@ checks?) are two verdicts and are never merged.`,
 	}{
 		{"record", "Record what a program did:", recordCommands(s)},
 		{"judge", "Judge packs, offline:", judgeCommands(s)},
-		{"publish", "Publish packs in a ledger:", publishCommands(s)},
+		{"publish", "Publish packs in a ledger, and get its policy:", publishCommands(s)},
 		{"govern", "Govern what packs declare and who signs them:", governCommands(s)},
 		{"sign", "Sign with keys of your own:", signCommands(s)},
 		{"check", "Check verifiers and documents:", checkCommands(s, run)},
@@ -79,13 +79,13 @@ func judgeCommands(s cmd.Streams) []*cobra.Command {
 	return []*cobra.Command{
 		cmd.Judges(verifyPackCmd(s), cmd.ExitHonestFail, cmd.ExitTampered),
 		cmd.Judges(explainCmd(s), cmd.ExitHonestFail, cmd.ExitTampered),
-		auditCmd(s), policyCmd(s),
+		auditCmd(s),
 	}
 }
 
-// publishCommands bring packs into a ledger.
+// publishCommands speak to ledgers.
 func publishCommands(s cmd.Streams) []*cobra.Command {
-	return []*cobra.Command{cmd.Judges(anchorCmd(s), cmd.ExitHonestFail, cmd.ExitTampered)}
+	return []*cobra.Command{cmd.Judges(anchorCmd(s), cmd.ExitHonestFail, cmd.ExitTampered), policyCmd(s)}
 }
 
 // governCommands look after what packs are held to.

@@ -20,7 +20,7 @@ func versionCmd(s cmd.Streams) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			text := fmt.Sprintf("assay %s (%s/%s, %s)\nverifier %s\n", version, runtime.GOOS, runtime.GOARCH, runtime.Version(), pack.Version)
 			for _, card := range pack.BuiltinCards() {
-				text += fmt.Sprintf("card %-22s %s\n", card.ID, hashOf(card))
+				text += fmt.Sprintf("card %-22s %s\n", card.ID, pack.ClaimSetHash([]pack.Card{card}))
 			}
 			_, err := io.WriteString(s.Out, text)
 			return err
