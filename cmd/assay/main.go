@@ -13,6 +13,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
+	"github.com/Haserjian/assay-ledger/cmd/assay/record"
 )
 
 // version is set by the linker.
@@ -47,7 +48,7 @@ checks?) are two verdicts and are never merged.`,
 		verb, title string
 		commands    []*cobra.Command
 	}{
-		{"record", "Record what a program did:", recordCommands(s)},
+		{"record", "Record what a program did:", record.Commands(s)},
 		{"judge", "Judge packs, offline:", judgeCommands(s)},
 		{"publish", "Publish packs in a ledger, and get its policy:", publishCommands(s)},
 		{"govern", "Govern what packs declare and who signs them:", governCommands(s)},
@@ -63,15 +64,6 @@ checks?) are two verdicts and are never merged.`,
 	}
 	root.AddCommand(versionCmd(s))
 	return root
-}
-
-// recordCommands make receipts, and packs of them.
-func recordCommands(s cmd.Streams) []*cobra.Command {
-	return []*cobra.Command{
-		cmd.Judges(runCmd(s), cmd.ExitHonestFail, cmd.ExitTampered),
-		cmd.Judges(proofPackCmd(s), cmd.ExitHonestFail, cmd.ExitTampered),
-		emitCmd(s),
-	}
 }
 
 // judgeCommands say what a pack proves.

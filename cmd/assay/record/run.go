@@ -1,15 +1,14 @@
-package main
+package record
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"os/exec"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,13 +16,9 @@ import (
 	"github.com/Haserjian/assay-ledger/capture"
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
+	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
-
-// child is how run treats its program.
-type child struct {
-	output    string // where its stdout goes; empty: to ours, or with --json to our stderr
-	noSession bool
-}
 
 func runCmd(s cmd.Streams) *cobra.Command {
 	p, how := packing{}, child{}
@@ -74,6 +69,47 @@ ASSAY_CI_COMMIT_SHA can name the head.`,
 	return c
 }
 
+// child is how run treats its program.
+type child struct {
+	output    string // where its stdout goes; empty: to ours, or with --json to our stderr
+	noSession bool
+}
+
+// run runs the program, and packs.
+func (j *job) run(how child, args []string) error {
+	if _, err := exec.LookPath(args[0]); err != nil { // before anything is recorded of it
+		return startError(err)
+	}
+	stdout := j.s.Out
+	if j.json {
+		stdout = j.s.Err
+	}
+	if how.output != "" {
+		f, err := openChildOutput(how.output)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		stdout = f
+	}
+	signals, stop := catchSignals()
+	defer stop()
+	if err := j.breakglass(); err != nil {
+		return err
+	}
+	began := time.Now()
+	end, err := runChild(j, stdout, args, signals)
+	if err != nil {
+		return err
+	}
+	if !how.noSession {
+		if err := j.session(args, began, end); err != nil {
+			return j.afterChild(end.code, j.packLater(err))
+		}
+	}
+	return j.finish(end.code)
+}
+
 // openChildOutput opens a file for what the program says. One that holds something is kept, as any output that
 // stands is: it may be a lock, or of a pack.
 func openChildOutput(path string) (*os.File, error) {
@@ -87,12 +123,35 @@ func openChildOutput(path string) (*os.File, error) {
 	return f, nil
 }
 
-// catchSignals keeps signals from ending us until stop is called: not while the program runs, to
-// which they are passed on, and not while its pack is made.
-func catchSignals() (signals <-chan os.Signal, stop func()) {
-	c := make(chan os.Signal, 8)
-	signal.Notify(c, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
-	return c, func() { signal.Stop(c) }
+// session records the run itself. The arguments may hold secrets: of them there is a digest only.
+func (j *job) session(args []string, began time.Time, end ending) error {
+	argv := sha256.New()
+	for _, arg := range args {
+		io.WriteString(argv, arg+"\x00")
+	}
+	ended := time.Now()
+	data := jcs.Obj(
+		jcs.M("recorded_by", jcs.Str(pack.Recorder)),
+		jcs.M("argv_sha256", jcs.Str(fmt.Sprintf("sha256:%x", argv.Sum(nil)))),
+		jcs.M("started_at", jcs.Str(began.UTC().Format(pack.TimeForm))),
+		jcs.M("ended_at", jcs.Str(ended.UTC().Format(pack.TimeForm))),
+		jcs.M("duration_ms", jcs.Int(ended.Sub(began).Milliseconds())),
+		jcs.M("child_exit_code", jcs.Int(int64(end.code))),
+	)
+	if end.signal != "" {
+		data.Members = append(data.Members, jcs.M("child_signal", jcs.Str(end.signal)))
+	}
+	if len(end.passedOn) > 0 {
+		list := jcs.Arr()
+		for _, name := range end.passedOn {
+			list.Items = append(list.Items, jcs.Str(name))
+		}
+		data.Members = append(data.Members, jcs.M("signals_passed_on", list))
+	}
+	if _, err := j.home.Receipts().Emit(j.trace, pack.SessionType, data); err != nil {
+		return fmt.Errorf("recording the session: %w", home.StoreError(j.home, err))
+	}
+	return nil
 }
 
 // startError is what a shell would exit with.
@@ -101,53 +160,4 @@ func startError(err error) error {
 		return &cmd.Error{Code: 127, Err: err, Hint: "is the command spelled right?"}
 	}
 	return &cmd.Error{Code: 126, Err: err, Hint: "is it a program, and may you execute it?"}
-}
-
-// ending is how a program ended.
-type ending struct {
-	code     int      // of its exit; 128 + n if signal n ended it
-	signal   string   // that ended it, such as "killed"; "" if none did
-	passedOn []string // the first signals that reached us meanwhile
-}
-
-const maxPassedOn = 16 // signals that are named
-
-// runChild runs the program in a process group of its own and returns how it ended. Signals that reach us are passed on, so that the program can
-// finish and its receipts are packed all the same; how long it takes is between it and the sender.
-func runChild(j *job, stdout io.Writer, args []string, signals <-chan os.Signal) (end ending, err error) {
-	c := exec.Command(args[0], args[1:]...)
-	c.Env = append(home.WithoutKeys(os.Environ()), "ASSAY_TRACE_ID="+j.trace, "ASSAY_HOME="+string(j.home))
-	c.Stdin, c.Stdout, c.Stderr = j.s.In, stdout, j.s.Err
-	// A group in the background could not read from the terminal, which signals both of us anyway.
-	grouped := !onTerminal(j.s.In)
-	if grouped {
-		cmd.OwnGroup(c)
-	}
-	if err := c.Start(); err != nil {
-		return end, startError(err)
-	}
-	done := make(chan error, 1)
-	go func() { // ends with the program
-		defer func() {
-			if r := recover(); r != nil {
-				done <- &cmd.Error{Code: cmd.ExitInternal, Err: fmt.Errorf("internal error: %v", r)}
-			}
-		}()
-		done <- c.Wait()
-	}()
-	for {
-		select {
-		case err := <-done:
-			if c.ProcessState == nil {
-				return end, err
-			}
-			end.code, end.signal = exitCode(c.ProcessState)
-			return end, nil // whatever else Wait says is about its streams
-		case sig := <-signals:
-			if len(end.passedOn) < maxPassedOn {
-				end.passedOn = append(end.passedOn, sig.String())
-			}
-			passOn(c.Process, sig, grouped)
-		}
-	}
 }

@@ -1,0 +1,41 @@
+package record
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+)
+
+func proofPackCmd(s cmd.Streams) *cobra.Command {
+	p := packing{exitPolicy: "merged"}
+	c := &cobra.Command{
+		Use:   "proof-pack TRACE",
+		Short: "Pack the receipts of an earlier run",
+		Long: `proof-pack packs, signs and verifies what the store holds of a run: the receipts of an 'assay run'
+that could make no pack, or those that 'assay emit --trace TRACE' recorded. TRACE is also the
+name of a file in ./.assay/receipts, without .jsonl.
+
+--deterministic makes the same bytes of the same receipts, key and flags: the time of the build
+is that of --now or SOURCE_DATE_EPOCH, the pack id is made of what the pack holds, and there is no
+CI binding unless --ci asks for one.`,
+		Example: `  assay proof-pack trace_20260115T100000_5f2c9a01 -c receipt_completeness
+  assay proof-pack nightly-7 --deterministic --now 2026-01-15T12:00:00Z --valid-until 90d`,
+		Args: cmd.Args(cobra.ExactArgs(1), "one trace id"),
+		RunE: func(c *cobra.Command, args []string) error {
+			job, err := p.prepare(s, c, args[0])
+			if err != nil {
+				return err
+			}
+			_, stop := catchSignals()
+			defer stop()
+			if err := job.breakglass(); err != nil {
+				return err
+			}
+			return job.finish(0)
+		},
+	}
+	p.flags(c)
+	c.Flags().BoolVar(&p.deterministic, "deterministic", false, "same receipts and key, same bytes; wants --now or SOURCE_DATE_EPOCH")
+	c.Flags().StringVar(&p.now, "now", "", "the `TIME` (RFC 3339) of a --deterministic build")
+	return c
+}

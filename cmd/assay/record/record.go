@@ -1,0 +1,18 @@
+// Package record makes evidence: the commands run, emit and proof-pack. They keep receipts in the store of this user
+// and make signed packs of them. What assay has to say goes to stderr while a program runs: stdout is the program's.
+package record
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+)
+
+// Commands make receipts, and packs of them.
+func Commands(s cmd.Streams) []*cobra.Command {
+	return []*cobra.Command{
+		cmd.Judges(runCmd(s), cmd.ExitHonestFail, cmd.ExitTampered),
+		cmd.Judges(proofPackCmd(s), cmd.ExitHonestFail, cmd.ExitTampered),
+		emitCmd(s),
+	}
+}
