@@ -13,6 +13,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
+	"github.com/Haserjian/assay-ledger/cmd/assay/judge"
 	"github.com/Haserjian/assay-ledger/cmd/assay/record"
 )
 
@@ -49,7 +50,7 @@ checks?) are two verdicts and are never merged.`,
 		commands    []*cobra.Command
 	}{
 		{"record", "Record what a program did:", record.Commands(s)},
-		{"judge", "Judge packs, offline:", judgeCommands(s)},
+		{"judge", "Judge packs, offline:", judge.Commands(s)},
 		{"publish", "Publish packs in a ledger, and get its policy:", publishCommands(s)},
 		{"govern", "Govern what packs declare and who signs them:", governCommands(s)},
 		{"sign", "Sign with keys of your own:", signCommands(s)},
@@ -64,15 +65,6 @@ checks?) are two verdicts and are never merged.`,
 	}
 	root.AddCommand(versionCmd(s))
 	return root
-}
-
-// judgeCommands say what a pack proves.
-func judgeCommands(s cmd.Streams) []*cobra.Command {
-	return []*cobra.Command{
-		cmd.Judges(verifyPackCmd(s), cmd.ExitHonestFail, cmd.ExitTampered),
-		cmd.Judges(explainCmd(s), cmd.ExitHonestFail, cmd.ExitTampered),
-		auditCmd(s),
-	}
 }
 
 // publishCommands speak to ledgers.

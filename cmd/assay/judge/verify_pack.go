@@ -1,8 +1,13 @@
-package main
+package judge
 
 import (
 	"cmp"
 	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -124,6 +129,19 @@ func (v *verifying) all(args []string) error {
 	return cmd.Judged(worst, shown)
 }
 
+// checkOutputs refuses, before anything is judged, what cannot be written or would be written over evidence.
+func (v *verifying) checkOutputs(dirs []string) error {
+	for _, o := range []struct{ flag, path string }{{"html", v.html}, {"badge", v.badge}, {"out", v.out}} {
+		if o.path != "" && len(dirs) > 1 {
+			return cmd.BadInput("--csv writes a row for each of several packs, --json prints them all", "--%s is for one pack, not %d", o.flag, len(dirs))
+		}
+	}
+	if v.Proof != "" && len(dirs) > 1 {
+		return cmd.BadInput("", "--proof is for one pack, not %d", len(dirs))
+	}
+	return v.MayWrite(v.c, dirs, "html", "badge", "out", "csv")
+}
+
 // object is the result for machines: of one pack its judgement, of several a list of them.
 func (v *verifying) object(list []judged, worst int, failed error) jcs.Value {
 	var object jcs.Value
@@ -200,5 +218,23 @@ func (v *verifying) write(list []judged) error {
 		}
 		err = errors.Join(err, put(v.badge, one.Badge()))
 	}
+	return err
+}
+
+// printClosing ends a run of several packs, or one whose files could not be written: the last line of the
+// output is of the exit code that the run has, not of the pack that happened to be the last.
+func printClosing(out io.Writer, list []judged, worst int, failed error) error {
+	counts := map[int]int{}
+	for _, j := range list {
+		counts[j.code]++
+	}
+	parts := make([]string, 0, len(counts)+1)
+	for _, code := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%d with exit %d", counts[code], code))
+	}
+	if failed != nil {
+		parts = append(parts, "and what was asked for could not be written")
+	}
+	_, err := fmt.Fprintf(out, "verdict    exit %d: of the whole run: %s: %s\n", worst, report.Count(len(list), "pack"), strings.Join(parts, ", "))
 	return err
 }
