@@ -44,9 +44,11 @@ var layout = map[string][]string{
 	"cmd/assay/record": {"capture", "cmd", "cmd/assay/expect", "cmd/assay/home", "internal/durable", "pack", "pack/jcs",
 		"pack/keystore", "pack/report"},
 	"cmd/assay/judge": {"cmd", "cmd/assay/expect", "internal/durable", "pack", "pack/jcs", "pack/report"},
-	"cmd/assay": {"capture", "cmd", "cmd/assay/expect", "cmd/assay/home", "cmd/assay/judge", "cmd/assay/record",
-		"conformance", "internal/durable", "ledger/client", "pack", "pack/jcs", "pack/keystore", "pack/report",
-		"pack/schema", "trust", "trust/timestamp"},
+	"cmd/assay/publish": {"cmd", "cmd/assay/expect", "internal/durable", "ledger/client", "pack", "pack/report", "trust",
+		"trust/timestamp"},
+	"cmd/assay": {"capture", "cmd", "cmd/assay/expect", "cmd/assay/home", "cmd/assay/judge", "cmd/assay/publish",
+		"cmd/assay/record", "conformance", "internal/durable", "pack", "pack/jcs", "pack/keystore", "pack/report",
+		"pack/schema"},
 
 	// The log and its servers.
 	"ledger":        {"internal/durable", "pack", "trust", "trust/tiles", "trust/timestamp"},
@@ -80,13 +82,14 @@ var walls = map[string][]string{
 	"github.com/labstack/echo/v4":         {"ledger/api", "cmd/ledger"},
 	"modernc.org/sqlite":                  {"witness", "cmd/ledger"},
 	"github.com/spf13/cobra": {"cmd", "pack/report", "cmd/assay/home", "cmd/assay/expect", "cmd/assay/record", "cmd/assay/judge",
-		"cmd/assay", "cmd/ledger"},
+		"cmd/assay/publish", "cmd/assay", "cmd/ledger"},
 	"filippo.io/age": {"pack/keystore", "cmd/assay/home", "cmd/assay/record", "cmd/assay"},
-	"net/http":       {"internal/serve", "ledger", "ledger/api", "ledger/client", "ledger/tsa", "witness", "cmd/assay", "cmd/ledger"},
+	"net/http": {"internal/serve", "ledger", "ledger/api", "ledger/client", "ledger/tsa", "witness", "cmd/assay/publish",
+		"cmd/assay", "cmd/ledger"},
 
 	// Of our own: who knows keys, and who speaks to a ledger.
 	module + "/pack/keystore": {"cmd/assay/home", "cmd/assay/record", "cmd/assay"},
-	module + "/ledger/client": {"cmd/assay"},
+	module + "/ledger/client": {"cmd/assay/publish", "cmd/assay"},
 }
 
 type listedPackage struct {

@@ -14,6 +14,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/cmd/assay/judge"
+	"github.com/Haserjian/assay-ledger/cmd/assay/publish"
 	"github.com/Haserjian/assay-ledger/cmd/assay/record"
 )
 
@@ -51,7 +52,7 @@ checks?) are two verdicts and are never merged.`,
 	}{
 		{"record", "Record what a program did:", record.Commands(s)},
 		{"judge", "Judge packs, offline:", judge.Commands(s)},
-		{"publish", "Publish packs in a ledger, and get its policy:", publishCommands(s)},
+		{"publish", "Publish packs in a ledger, and get its policy:", publish.Commands(s)},
 		{"govern", "Govern what packs declare and who signs them:", governCommands(s)},
 		{"sign", "Sign with keys of your own:", signCommands(s)},
 		{"check", "Check verifiers and documents:", checkCommands(s, run)},
@@ -65,11 +66,6 @@ checks?) are two verdicts and are never merged.`,
 	}
 	root.AddCommand(versionCmd(s))
 	return root
-}
-
-// publishCommands speak to ledgers.
-func publishCommands(s cmd.Streams) []*cobra.Command {
-	return []*cobra.Command{cmd.Judges(anchorCmd(s), cmd.ExitHonestFail, cmd.ExitTampered), policyCmd(s)}
 }
 
 // governCommands look after what packs are held to.

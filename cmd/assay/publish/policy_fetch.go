@@ -1,4 +1,4 @@
-package main
+package publish
 
 import (
 	"bytes"
@@ -21,16 +21,6 @@ import (
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
-
-func policyCmd(s cmd.Streams) *cobra.Command {
-	c := &cobra.Command{
-		Use:     "policy",
-		Short:   "Get the policy and the time roots of a ledger",
-		Example: "  assay policy fetch https://ledger.example",
-	}
-	c.AddCommand(policyFetchCmd(s))
-	return c
-}
 
 func policyFetchCmd(s cmd.Streams) *cobra.Command {
 	var f policyFetch

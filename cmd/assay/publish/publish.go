@@ -1,0 +1,14 @@
+// Package publish speaks to ledgers: anchor brings packs into one, and policy fetch asks one for its policy and roots.
+// An entry is for ever, so a ledger is held to the policy before it is sent anything. It knows no keys.
+package publish
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+)
+
+// Commands speak to ledgers.
+func Commands(s cmd.Streams) []*cobra.Command {
+	return []*cobra.Command{cmd.Judges(anchorCmd(s), cmd.ExitHonestFail, cmd.ExitTampered), policyCmd(s)}
+}
