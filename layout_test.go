@@ -46,9 +46,10 @@ var layout = map[string][]string{
 	"cmd/assay/judge": {"cmd", "cmd/assay/expect", "internal/durable", "pack", "pack/jcs", "pack/report"},
 	"cmd/assay/publish": {"cmd", "cmd/assay/expect", "internal/durable", "ledger/client", "pack", "pack/report", "trust",
 		"trust/timestamp"},
-	"cmd/assay": {"capture", "cmd", "cmd/assay/expect", "cmd/assay/home", "cmd/assay/judge", "cmd/assay/publish",
-		"cmd/assay/record", "conformance", "internal/durable", "pack", "pack/jcs", "pack/keystore", "pack/report",
-		"pack/schema"},
+	"cmd/assay/govern": {"cmd", "cmd/assay/expect", "cmd/assay/home", "internal/durable", "pack", "pack/jcs", "pack/report"},
+	"cmd/assay": {"capture", "cmd", "cmd/assay/expect", "cmd/assay/govern", "cmd/assay/home", "cmd/assay/judge",
+		"cmd/assay/publish", "cmd/assay/record", "conformance", "internal/durable", "pack", "pack/jcs", "pack/keystore",
+		"pack/report", "pack/schema"},
 
 	// The log and its servers.
 	"ledger":        {"internal/durable", "pack", "trust", "trust/tiles", "trust/timestamp"},
@@ -82,13 +83,13 @@ var walls = map[string][]string{
 	"github.com/labstack/echo/v4":         {"ledger/api", "cmd/ledger"},
 	"modernc.org/sqlite":                  {"witness", "cmd/ledger"},
 	"github.com/spf13/cobra": {"cmd", "pack/report", "cmd/assay/home", "cmd/assay/expect", "cmd/assay/record", "cmd/assay/judge",
-		"cmd/assay/publish", "cmd/assay", "cmd/ledger"},
-	"filippo.io/age": {"pack/keystore", "cmd/assay/home", "cmd/assay/record", "cmd/assay"},
+		"cmd/assay/publish", "cmd/assay/govern", "cmd/assay", "cmd/ledger"},
+	"filippo.io/age": {"pack/keystore", "cmd/assay/home", "cmd/assay/record", "cmd/assay/govern", "cmd/assay"},
 	"net/http": {"internal/serve", "ledger", "ledger/api", "ledger/client", "ledger/tsa", "witness", "cmd/assay/publish",
 		"cmd/assay", "cmd/ledger"},
 
 	// Of our own: who knows keys, and who speaks to a ledger.
-	module + "/pack/keystore": {"cmd/assay/home", "cmd/assay/record", "cmd/assay"},
+	module + "/pack/keystore": {"cmd/assay/home", "cmd/assay/record", "cmd/assay/govern", "cmd/assay"},
 	module + "/ledger/client": {"cmd/assay/publish", "cmd/assay"},
 }
 

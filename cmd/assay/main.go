@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/govern"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/cmd/assay/judge"
 	"github.com/Haserjian/assay-ledger/cmd/assay/publish"
@@ -53,7 +54,7 @@ checks?) are two verdicts and are never merged.`,
 		{"record", "Record what a program did:", record.Commands(s)},
 		{"judge", "Judge packs, offline:", judge.Commands(s)},
 		{"publish", "Publish packs in a ledger, and get its policy:", publish.Commands(s)},
-		{"govern", "Govern what packs declare and who signs them:", governCommands(s)},
+		{"govern", "Govern what packs declare and who signs them:", govern.Commands(s)},
 		{"sign", "Sign with keys of your own:", signCommands(s)},
 		{"check", "Check verifiers and documents:", checkCommands(s, run)},
 		{"demo", "See how it works:", demoCommands(s)},
@@ -66,11 +67,6 @@ checks?) are two verdicts and are never merged.`,
 	}
 	root.AddCommand(versionCmd(s))
 	return root
-}
-
-// governCommands look after what packs are held to.
-func governCommands(s cmd.Streams) []*cobra.Command {
-	return []*cobra.Command{lockCmd(s), cardsCmd(s)}
 }
 
 // signCommands look after signing keys.

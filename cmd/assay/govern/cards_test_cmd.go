@@ -1,0 +1,131 @@
+package govern
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/report"
+)
+
+func cardsTestCmd(s cmd.Streams) *cobra.Command {
+	var o struct {
+		packs []string
+		json  bool
+	}
+	c := &cobra.Command{
+		Use: "test ID|FILE", Short: "Run a card on its fixtures, and on packs",
+		Long: `test judges the claims of a card on each of its fixtures and exits 1 unless exactly those fail that
+should. With --pack it also judges them on the receipts of packs, whatever those declare: 2 if a pack
+is not intact, 1 if a critical claim fails on it.`,
+		Example: "  assay cards test approved_models.json\n  assay cards test no_breakglass --pack ./pack",
+		Args:    cmd.Args(cobra.ExactArgs(1), "one built-in id or card file"),
+		RunE: func(c *cobra.Command, args []string) error {
+			cards, err := expect.FindCards(args)
+			if err != nil {
+				return err
+			}
+			if len(cards[0].Pass)+len(cards[0].Fail)+len(o.packs) == 0 {
+				return cmd.BadInput("add fixtures to the file, or name packs with --pack DIR", "card %s has nothing to be tested on", cards[0].ID)
+			}
+			t := cardTest{card: cards[0], fixtures: jcs.Arr(), packs: jcs.Arr()}
+			for _, r := range t.card.Test() {
+				t.fixture(r)
+			}
+			for _, dir := range o.packs {
+				r, err := expect.VerifyDir(dir, pack.Options{Ask: cards, Cards: cards, Now: time.Now()})
+				if err != nil {
+					err := s.Tell(c, err)
+					t.add(&t.packs, err.Code, jcs.M("path", jcs.Loose(dir)), jcs.M("error", jcs.Loose(err.Error())))
+					continue
+				}
+				t.pack(dir, r)
+			}
+			if o.json {
+				return printCards(s, "test", t.code, jcs.M("card_id", jcs.Str(t.card.ID)), jcs.M("claim_set_hash", jcs.Str(hashOf(t.card))),
+					jcs.M("fixtures", t.fixtures), jcs.M("packs", t.packs))
+			}
+			return printText(s, &t.text, t.code)
+		},
+	}
+	c.Flags().StringArrayVar(&o.packs, "pack", nil, "also judge the receipts of the pack `DIR` (repeat for more)")
+	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+	return c
+}
+
+// cardTest gathers what a card came to, for people and for machines.
+type cardTest struct {
+	card            pack.Card
+	text            strings.Builder
+	fixtures, packs jcs.Value
+	code            int
+}
+
+func (t *cardTest) add(list *jcs.Value, code int, members ...jcs.Member) {
+	t.code = cmd.Graver(t.code, code)
+	list.Items = append(list.Items, jcs.Obj(append(members, jcs.M("exit_code", jcs.Int(int64(code))))...))
+}
+
+func (t *cardTest) fixture(r pack.FixtureResult) {
+	should, word, code := "pass", "as expected", cmd.ExitPass
+	if !r.ShouldPass {
+		should = "fail"
+	}
+	if !r.OK() {
+		word, code = "NOT as expected", cmd.ExitHonestFail
+	}
+	members := []jcs.Member{jcs.M("name", jcs.Str(r.Name)), jcs.M("should", jcs.Str(should)), jcs.M("as_expected", jcs.Boolean(r.OK()))}
+	fmt.Fprintf(&t.text, "fixture    %s, to %s: %s\n", cmd.Safe(r.Name), should, word)
+	if r.Err != nil {
+		code = cmd.ExitBadInput
+		members = append(members, jcs.M("error", jcs.Loose(r.Err.Error())))
+		fmt.Fprintf(&t.text, "           %s\n", cmd.Safe(r.Err.Error()))
+	}
+	wrong := jcs.Arr()
+	for _, id := range r.Wrong {
+		wrong.Items = append(wrong.Items, jcs.Str(id))
+		for _, c := range r.Results {
+			if c.ClaimID == id {
+				t.claim(c)
+			}
+		}
+	}
+	t.add(&t.fixtures, code, append(members, jcs.M("wrong", wrong), jcs.M("claim_results", report.ClaimObjects(r.Results)))...)
+}
+
+func (t *cardTest) claim(c pack.ClaimResult) {
+	word := "fails"
+	if c.Passed {
+		word = "passes"
+	}
+	fmt.Fprintf(&t.text, "           %s (%s) %s: expected %s; %s\n", cmd.Safe(c.ClaimID), cmd.Safe(c.Severity), word, cmd.Safe(c.Expected), cmd.Safe(c.Actual))
+}
+
+func (t *cardTest) pack(dir string, r *pack.Result) {
+	code, claims := r.ExitCode(), pack.Skipped
+	if r.Integrity == pack.Pass {
+		claims = pack.Pass
+	}
+	for _, c := range r.Asked {
+		if !c.Passed && c.Severity == "critical" {
+			claims, code = pack.Fail, cmd.Graver(code, cmd.ExitHonestFail)
+		}
+	}
+	fmt.Fprintf(&t.text, "pack       %s: integrity %s, claims %s\n", cmd.Safe(dir), r.Integrity, claims)
+	for _, c := range r.Asked {
+		t.claim(c)
+	}
+	findings := slices.Concat(r.Findings, r.ExpectationFindings())
+	for _, f := range findings {
+		fmt.Fprintf(&t.text, "  finding  %s\n", cmd.Safe(f.String()))
+	}
+	t.add(&t.packs, code, jcs.M("path", jcs.Loose(dir)), jcs.M("integrity", jcs.Str(string(r.Integrity))), jcs.M("claims", jcs.Str(string(claims))),
+		jcs.M("claim_results", report.ClaimObjects(r.Asked)), jcs.M("findings", report.FindingsArray(findings)))
+}

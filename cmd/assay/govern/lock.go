@@ -1,0 +1,188 @@
+package govern
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/cmd/assay/home"
+	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/report"
+)
+
+func lockCmd(s cmd.Streams) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "lock",
+		Short: "Write, check and compare lockfiles",
+		Long: `lock looks after assay.lock: which claims the packs of a repository must declare, and which keys may
+sign them. Keep it under review like code; 'assay verify-pack --lock assay.lock' holds packs to it.`,
+		Example: `  assay lock write --cards receipt_completeness --signer-allowlist ci-key
+  assay lock check assay.lock`,
+	}
+	c.AddCommand(cmd.Judges(lockWriteCmd(s), cmd.ExitTampered), cmd.Judges(lockInitCmd(s), cmd.ExitTampered), cmd.Judges(lockCheckCmd(s), cmd.ExitTampered), cmd.Judges(lockDiffCmd(s), cmd.ExitHonestFail, cmd.ExitTampered))
+	return c
+}
+
+// lockFlags are what write and init share.
+type lockFlags struct {
+	cards, signers, alias []string
+	contract, out         string
+	json                  bool
+}
+
+func (f *lockFlags) add(c *cobra.Command) {
+	c.Flags().StringSliceVar(&f.signers, "signer-allowlist", nil, "`KEYS` that may sign: key ids, fingerprints or public key files")
+	c.Flags().StringSliceVar(&f.alias, "signer", nil, "the same as --signer-allowlist")
+	c.Flags().StringVar(&f.contract, "coverage-contract", "", "coverage contract `FILE` that every verification must be given")
+	c.Flags().StringVarP(&f.out, "output", "o", expect.DefaultLock, "the lock `FILE`")
+	c.Flags().BoolVar(&f.json, "json", false, "one JSON object on stdout")
+}
+
+// spec reads everything that is named, before anything is written. Cards stay as they are if the flag
+// was not given.
+func (f *lockFlags) spec(s cmd.Streams, spec pack.LockSpec) (pack.LockSpec, error) {
+	var err error
+	if len(f.cards) > 0 {
+		if spec.Cards, err = expect.FindCards(f.cards); err != nil {
+			return spec, err
+		}
+	}
+	if f.contract != "" {
+		if spec.Contract, err = expect.ReadContract(f.contract); err != nil {
+			return spec, err
+		}
+	}
+	for _, name := range slices.Concat(f.signers, f.alias) {
+		key, err := findSigner(s, name)
+		if err != nil {
+			return spec, err
+		}
+		if !slices.Contains(spec.Signers, key) {
+			spec.Signers = append(spec.Signers, key)
+		}
+	}
+	return spec, nil
+}
+
+// findSigner is the fingerprint that name stands for: itself, of a public key file, or of a key of this
+// user, in this order.
+func findSigner(s cmd.Streams, name string) (key [32]byte, err error) {
+	if key, is, err := expect.ParseFingerprint(name); is {
+		return key, err
+	}
+	if strings.ContainsAny(name, "/.") {
+		text, err := cmd.ReadFile(name, 4<<10)
+		if err == nil {
+			return expect.FileFingerprint(name, text)
+		} else if strings.Contains(name, "/") || !errors.Is(err, fs.ErrNotExist) {
+			return key, err
+		}
+	}
+	h, err := home.Open(s)
+	if err != nil {
+		return key, err
+	}
+	cmd.HoldSecret()
+	keys, err := h.Keys().List()
+	if err != nil {
+		return key, err
+	}
+	for _, k := range keys {
+		if k.ID != name {
+			continue
+		}
+		if k.Err != nil {
+			return key, cmd.BadInput("", "key %s: %w", name, k.Err)
+		}
+		_, err := hex.Decode(key[:], []byte(k.Fingerprint))
+		return key, err
+	}
+	return key, cmd.BadInput("a signer is a key id of 'assay key list', a fingerprint of 64 hex digits or a public key file", "no signer %q", name)
+}
+
+func newLock(spec pack.LockSpec) (*pack.Lock, error) {
+	l, err := pack.NewLock(spec)
+	if err != nil {
+		return nil, cmd.BadInput("", "%w", err)
+	}
+	return l, nil
+}
+
+// told says what was written.
+func (f *lockFlags) told(s cmd.Streams, c *cobra.Command, l *pack.Lock) error {
+	if _, any := l.Signers(); any {
+		fmt.Fprintf(s.Err, "note: any key may sign; --signer-allowlist names those that may\n")
+	}
+	warnIdle(s, l)
+	if f.json {
+		members := append([]jcs.Member{jcs.M("output", jcs.Loose(f.out))}, lockMembers(l)...)
+		return cmd.PrintJSON(s.Out, cmd.Answer("lock "+c.Name(), "ok", cmd.ExitPass, members...))
+	}
+	_, err := io.WriteString(s.Out, "wrote   "+cmd.Safe(f.out)+"\n"+lockText(l))
+	return err
+}
+
+// warnIdle says that a lock demands claims which no pack can fail.
+func warnIdle(s cmd.Streams, l *pack.Lock) {
+	if !pack.CanFail(l.Cards()) {
+		fmt.Fprintf(s.Err, "warning: nothing in this lock can fail: every claim is a warning or one that no receipts fail, so the claims of every pack pass; a critical claim that wants something can fail\n")
+	}
+}
+
+// lockMembers is what a lock says, for a machine.
+func lockMembers(l *pack.Lock) []jcs.Member {
+	ids, keys := jcs.Arr(), jcs.Arr()
+	for _, card := range l.Cards() {
+		ids.Items = append(ids.Items, jcs.Str(card.ID))
+	}
+	signers, any := l.Signers()
+	for _, key := range signers {
+		keys.Items = append(keys.Items, jcs.Str(hex.EncodeToString(key[:])))
+	}
+	mode := "allowlist"
+	if any {
+		mode = "any"
+	}
+	return []jcs.Member{
+		jcs.M("run_cards", jcs.Int(int64(len(ids.Items)))),
+		jcs.M("run_card_ids", ids),
+		jcs.M("composite_hash", jcs.Str(l.CompositeHash())),
+		jcs.M("claim_set_hash", jcs.Str(l.ClaimSetHash())),
+		jcs.M("signer_mode", jcs.Str(mode)),
+		jcs.M("allowed_fingerprints", keys),
+		jcs.M("claims_can_fail", jcs.Boolean(pack.CanFail(l.Cards()))),
+		jcs.M("lock_sha256", jcs.Str(fmt.Sprintf("%x", l.Digest()))),
+	}
+}
+
+// lockText is what a lock says, for a person.
+func lockText(l *pack.Lock) string {
+	w := new(strings.Builder)
+	for _, card := range l.Cards() {
+		fmt.Fprintf(w, "card    %s: %s\n", cmd.Safe(card.Label()), report.Count(len(card.Claims), "claim"))
+	}
+	signers, any := l.Signers()
+	switch {
+	case any:
+		fmt.Fprintf(w, "signer  ANY key\n")
+	case len(signers) == 0:
+		fmt.Fprintf(w, "signer  NONE: no pack can pass\n")
+	}
+	for _, key := range signers {
+		fmt.Fprintf(w, "signer  %x\n", key)
+	}
+	if hash := l.ContractHash(); hash != "" {
+		fmt.Fprintf(w, "covers  contract %s\n", hash)
+	}
+	fmt.Fprintf(w, "claims  %s\n", l.ClaimSetHash())
+	return w.String()
+}

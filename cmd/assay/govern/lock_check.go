@@ -1,0 +1,69 @@
+package govern
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+func lockCheckCmd(s cmd.Streams) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "check [FILE]",
+		Short: "Validate a lock (default: assay.lock)",
+		Long: `check recomputes every hash of a lock and says every rule that it breaks. It exits 0 if the lock is
+valid, 2 if it is not, and 3 if there is none.`,
+		Example: "  assay lock check assay.lock --json",
+		Args:    cmd.Args(cobra.MaximumNArgs(1), "at most one lock file"),
+		RunE: func(c *cobra.Command, args []string) error {
+			path := expect.DefaultLock
+			if len(args) == 1 {
+				path = args[0]
+			}
+			l, err := expect.ReadLock(path)
+			var broken *pack.LockError
+			if err != nil && !errors.As(err, &broken) {
+				return err
+			}
+			if broken != nil {
+				err := tellBroken(s, path, broken, asJSON)
+				s.HintFormat(path)
+				return cmd.Judged(cmd.ExitTampered, err)
+			}
+			warnIdle(s, l)
+			if asJSON {
+				members := append([]jcs.Member{jcs.M("path", jcs.Loose(path)), jcs.M("issues", jcs.Arr())}, lockMembers(l)...)
+				return cmd.PrintJSON(s.Out, cmd.Answer("lock check", "ok", cmd.ExitPass, members...))
+			}
+			_, err = io.WriteString(s.Out, "valid   "+cmd.Safe(path)+"\n"+lockText(l))
+			return err
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object on stdout")
+	return c
+}
+
+func tellBroken(s cmd.Streams, path string, broken *pack.LockError, asJSON bool) error {
+	if asJSON {
+		issues := jcs.Arr()
+		for _, issue := range broken.Issues {
+			issues.Items = append(issues.Items, jcs.Str(issue))
+		}
+		return cmd.PrintJSON(s.Out, cmd.Answer("lock check", "lockfile_invalid", cmd.ExitTampered, jcs.M("path", jcs.Loose(path)), jcs.M("issues", issues)))
+	}
+	w := new(strings.Builder)
+	fmt.Fprintf(w, "invalid %s\n", cmd.Safe(path))
+	for _, issue := range broken.Issues {
+		fmt.Fprintf(w, "  issue %s\n", cmd.Safe(issue))
+	}
+	_, err := io.WriteString(s.Out, w.String())
+	return err
+}

@@ -1,0 +1,65 @@
+package govern
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+func lockDiffCmd(s cmd.Streams) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "diff OLD NEW",
+		Short: "Say what a new lock demands more and less than an old one",
+		Long: `diff compares what two locks demand of packs, in words. It exits 0 if the new one demands all that
+the old one did, 1 if something became weaker or may have, 2 if one of them is invalid, and 3 if one is
+not there. In a pull request compare the lock of the base branch with the proposed one.`,
+		Example: "  assay lock diff base.lock assay.lock",
+		Args:    cmd.Args(cobra.ExactArgs(2), "an old and a new lock file"),
+		RunE: func(c *cobra.Command, args []string) error {
+			old, err := expect.ReadLock(args[0])
+			if err != nil {
+				return err
+			}
+			l, err := expect.ReadLock(args[1])
+			if err != nil {
+				return err
+			}
+			return tellDiff(s, pack.DiffLocks(old, l), old.Digest() == l.Digest(), asJSON)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object on stdout")
+	return c
+}
+
+func tellDiff(s cmd.Streams, changes []pack.LockChange, identical, asJSON bool) error {
+	code, status, words := cmd.ExitPass, "same", "both demand the same"
+	if identical {
+		words = "the files are the same"
+	}
+	if len(changes) > 0 {
+		status, words = "changed", "nothing became weaker"
+	}
+	if slices.ContainsFunc(changes, func(c pack.LockChange) bool { return c.Effect == pack.Weaker }) {
+		code, status, words = cmd.ExitHonestFail, "weaker", "the new lock demands less than the old one, or may"
+	}
+	w, list := new(strings.Builder), jcs.Arr()
+	for _, change := range changes {
+		fmt.Fprintf(w, "%-8s %s\n", change.Effect, cmd.Safe(change.Message))
+		list.Items = append(list.Items, jcs.Obj(jcs.M("effect", jcs.Str(string(change.Effect))), jcs.M("message", jcs.Str(change.Message))))
+	}
+	if asJSON {
+		return cmd.Judged(code, cmd.PrintJSON(s.Out, cmd.Answer("lock diff", status, code, jcs.M("changes", list))))
+	}
+	fmt.Fprintf(w, "verdict  exit %d: %s\n", code, words)
+	_, err := io.WriteString(s.Out, w.String())
+	return cmd.Judged(code, err)
+}

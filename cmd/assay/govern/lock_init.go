@@ -1,0 +1,93 @@
+package govern
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/pack"
+)
+
+func lockInitCmd(s cmd.Streams) *cobra.Command {
+	var f lockFlags
+	var from string
+	var pin bool
+	c := &cobra.Command{
+		Use:   "init",
+		Short: "Write a first lock, by default for receipt_completeness",
+		Long: `init writes a lock where there is none. With --from-pack the cards are those that the pack declares,
+found by executing its claims again; a pack whose cards are not found is refused (--cards names card
+files that it may have used). --pin-signer admits the key that signed the pack, and no other.`,
+		Example: `  assay lock init
+  assay lock init --from-pack ./proof_pack_trace_20260115T100000_5f2c9a01 --pin-signer`,
+		Args: cmd.Args(cobra.NoArgs, "no argument"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if pin && from == "" {
+				return cmd.BadInput("name a pack with --from-pack DIR, or keys with --signer-allowlist", "--pin-signer needs a pack")
+			}
+			if from == "" && len(f.cards) == 0 {
+				f.cards = []string{"receipt_completeness"}
+			}
+			spec, err := f.spec(s, pack.LockSpec{At: time.Now()})
+			if err != nil {
+				return err
+			}
+			if from != "" {
+				if err := specFromPack(s, &spec, from, pin); err != nil {
+					return err
+				}
+			}
+			l, err := newLock(spec)
+			if err != nil {
+				return err
+			}
+			err = durable.CreateFile(f.out, l.Marshal(), 0o644)
+			if errors.Is(err, fs.ErrExist) {
+				return cmd.BadInput("'assay lock write' replaces it", "%s exists", f.out)
+			} else if err != nil {
+				return err
+			}
+			return f.told(s, c, l)
+		},
+	}
+	f.add(c)
+	c.Flags().StringSliceVarP(&f.cards, "cards", "c", nil, "`CARDS`: built-in ids or card files; with --from-pack, files of cards that it may declare")
+	c.Flags().StringVar(&from, "from-pack", "", "take the cards from the pack in `DIR`")
+	c.Flags().BoolVar(&pin, "pin-signer", false, "admit the key that signed the pack of --from-pack, and no other but those of --signer-allowlist")
+	return c
+}
+
+// specFromPack puts the cards of a pack into spec, and on request its signer.
+func specFromPack(s cmd.Streams, spec *pack.LockSpec, dir string, pin bool) error {
+	r, err := expect.VerifyDir(dir, pack.Options{Cards: spec.Cards, Contract: spec.Contract, Now: time.Now()})
+	if err != nil {
+		return err
+	}
+	switch {
+	case r.Integrity != pack.Pass:
+		return &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("%s is not intact: %s", dir, r.Findings[0]), Hint: "run 'assay verify-pack " + dir + "'"}
+	case r.Expectations == pack.Fail:
+		return &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("%s: %s", dir, r.ExpectationFindings()[0])}
+	case r.Claims == pack.Skipped:
+		return cmd.BadInput("name the cards of packs to come with --cards", "%s declares no claims", dir)
+	case r.Cards == nil:
+		return cmd.BadInput("name the card files that it used with --cards", "nobody here knows the claims that %s declares", dir)
+	case r.Claims == pack.Fail:
+		fmt.Fprintf(s.Err, "note: the claims of this pack do not hold; the lock demands them of packs to come\n")
+	}
+	spec.Cards = r.Cards
+	key := r.Manifest.SignerFingerprint()
+	if pin && !slices.Contains(spec.Signers, key) {
+		spec.Signers = append(spec.Signers, key)
+	} else if !pin && spec.Signers == nil {
+		fmt.Fprintf(s.Err, "note: %s signed this pack with key %x; --pin-signer admits no other\n", cmd.Safe(r.Manifest.SignerID), key)
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package govern
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/pack"
+)
+
+func lockWriteCmd(s cmd.Streams) *cobra.Command {
+	var f lockFlags
+	var force bool
+	c := &cobra.Command{
+		Use:   "write",
+		Short: "Write a lock for cards and signers",
+		Long: `write makes a lock, or replaces one by one that demands no less. A lock that would demand less than the
+one there, or something else, is not written without --force, nor is one in the place of an invalid lock
+(exit 2), with which nothing can be compared.`,
+		Example: `  assay lock write --cards receipt_completeness,guardian_enforcement --signer-allowlist ci-key
+  assay lock write --cards receipt_completeness,./my_card.json --signer-allowlist release.pub -o release.lock`,
+		Args: cmd.Args(cobra.NoArgs, "no argument"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if len(f.cards) == 0 {
+				return cmd.BadInput("name them with --cards receipt_completeness", "a lock without cards would hold packs to nothing")
+			}
+			spec, err := f.spec(s, pack.LockSpec{At: time.Now()})
+			if err != nil {
+				return err
+			}
+			l, err := newLock(spec)
+			if err != nil {
+				return err
+			}
+			if err := mayReplace(s, f.out, l, force); err != nil {
+				return err
+			}
+			if err := durable.WriteFile(f.out, l.Marshal(), 0o644); err != nil {
+				return err
+			}
+			return f.told(s, c, l)
+		},
+	}
+	f.add(c)
+	c.Flags().StringSliceVarP(&f.cards, "cards", "c", nil, "`CARDS`: built-in ids or card files, in the order in which packs declare them")
+	c.Flags().BoolVar(&force, "force", false, "replace a lock that demands more, or that is invalid")
+	return c
+}
+
+// mayReplace says what the lock at path demanded and l does not, and refuses that unless it is forced.
+func mayReplace(s cmd.Streams, path string, l *pack.Lock, force bool) error {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	old, err := expect.ReadLockToReplace(path)
+	var broken *pack.LockError
+	if errors.As(err, &broken) && force {
+		fmt.Fprintf(s.Err, "note: %s was no valid lock\n", cmd.Safe(path))
+		return nil
+	} else if err != nil {
+		return err
+	}
+	weaker := 0
+	for _, change := range pack.DiffLocks(old, l) {
+		if change.Effect == pack.Weaker {
+			fmt.Fprintf(s.Err, "weaker than before: %s\n", cmd.Safe(change.Message))
+			weaker++
+		}
+	}
+	if weaker > 0 && !force {
+		return cmd.BadInput("--force writes it all the same", "%s is not replaced by a lock that demands less, or may", path)
+	}
+	return nil
+}
