@@ -17,6 +17,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd/assay/judge"
 	"github.com/Haserjian/assay-ledger/cmd/assay/publish"
 	"github.com/Haserjian/assay-ledger/cmd/assay/record"
+	"github.com/Haserjian/assay-ledger/cmd/assay/sign"
 )
 
 // version is set by the linker.
@@ -55,7 +56,7 @@ checks?) are two verdicts and are never merged.`,
 		{"judge", "Judge packs, offline:", judge.Commands(s)},
 		{"publish", "Publish packs in a ledger, and get its policy:", publish.Commands(s)},
 		{"govern", "Govern what packs declare and who signs them:", govern.Commands(s)},
-		{"sign", "Sign with keys of your own:", signCommands(s)},
+		{"sign", "Sign with keys of your own:", sign.Commands(s)},
 		{"check", "Check verifiers and documents:", checkCommands(s, run)},
 		{"demo", "See how it works:", demoCommands(s)},
 	} {
@@ -68,9 +69,6 @@ checks?) are two verdicts and are never merged.`,
 	root.AddCommand(versionCmd(s))
 	return root
 }
-
-// signCommands look after signing keys.
-func signCommands(s cmd.Streams) []*cobra.Command { return []*cobra.Command{keyCmd(s)} }
 
 // checkCommands hold other programs, and this one, to what is written down. program runs a whole command line of
 // this program.

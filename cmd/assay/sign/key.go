@@ -1,7 +1,6 @@
-package main
+package sign
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -96,94 +95,11 @@ func keyError(store *keystore.Store, id string, err error) error {
 	return home.LockedHint(err)
 }
 
-func keyGenerateCmd(s cmd.Streams) *cobra.Command {
-	var keepActive, encrypt, setActive, asJSON bool
-	c := &cobra.Command{
-		Use:   "generate [ID]",
-		Short: "Make an Ed25519 signing key and make it the active one",
-		Example: `  assay key generate ci-key --no-set-active
-  assay key generate release --encrypt`,
-		Args: cmd.Args(cobra.MaximumNArgs(1), "at most one id"),
-		RunE: func(*cobra.Command, []string) error { return nil },
-	}
-	c.RunE = func(_ *cobra.Command, args []string) error {
-		store, err := keysOf(s)
-		if err != nil {
-			return err
-		}
-		id := keystore.DefaultID
-		if len(args) == 1 {
-			id = args[0]
-		}
-		generate := store.Generate
-		if encrypt {
-			generate = store.GenerateEncrypted
-		}
-		key, err := generate(nil, id)
-		if err != nil {
-			return keyError(store, id, err)
-		}
-		if setActive && !keepActive {
-			if err := store.SetActive(id); err != nil {
-				return err
-			}
-		}
-		active, err := store.Active()
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(s.Err, "the secret key is in %s; nobody else should ever read it\n", cmd.Safe(store.Dir))
-		return keyAnswer(s, asJSON, "generate", fmt.Sprintf("%s  %s\n", id, key.Fingerprint()),
-			jcs.M("signer_id", jcs.Str(id)), jcs.M("fingerprint", jcs.Str(key.Fingerprint())),
-			jcs.M("active_signer", jcs.Str(active)), jcs.M("encrypted", jcs.Boolean(encrypt)))
-	}
-	activeFlags(c, &setActive, &keepActive)
-	c.Flags().BoolVar(&encrypt, "encrypt", false, "keep the key in an age file: see 'assay key --help' for its passphrase")
-	jsonFlag(c, &asJSON)
-	return c
-}
-
 // activeFlags are --set-active, on by default, and --no-set-active, as the reference tool spells it.
 func activeFlags(c *cobra.Command, set, keep *bool) {
 	c.Flags().BoolVar(set, "set-active", true, "make the new key the active one")
 	c.Flags().BoolVar(keep, "no-set-active", false, "leave the active key as it is")
 	c.MarkFlagsMutuallyExclusive("set-active", "no-set-active")
-}
-
-func keyListCmd(s cmd.Streams) *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
-		Use:     "list",
-		Short:   "List the signing keys; * marks the active one",
-		Example: "  assay key list",
-		Args:    cmd.Args(cobra.NoArgs, "no argument"),
-	}
-	c.RunE = func(*cobra.Command, []string) error {
-		store, err := keysOf(s)
-		if err != nil {
-			return err
-		}
-		keys, err := store.List()
-		if err != nil {
-			return home.LockedHint(err)
-		}
-		if len(keys) == 0 {
-			fmt.Fprintf(s.Err, "no key yet; 'assay key generate' makes one\n")
-		}
-		active, err := store.Active()
-		if err != nil {
-			return err
-		}
-		var text strings.Builder
-		list := jcs.Arr()
-		for _, k := range keys {
-			text.WriteString(keyLine(k))
-			list.Items = append(list.Items, jcs.Obj(keyMembers(store, k)...))
-		}
-		return keyAnswer(s, asJSON, "list", text.String(), jcs.M("active_signer", jcs.Str(active)), jcs.M("signers", list))
-	}
-	jsonFlag(c, &asJSON)
-	return c
 }
 
 func keyLine(k keystore.Info) string {
@@ -244,77 +160,4 @@ func keyMembers(store *keystore.Store, k keystore.Info) []jcs.Member {
 
 func revocationMembers(r keystore.Revocation) []jcs.Member {
 	return []jcs.Member{jcs.M("revoked_at", jcs.Str(revokedOn(r))), jcs.M("reason", jcs.Loose(r.Reason))}
-}
-
-func keyInfoCmd(s cmd.Streams) *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
-		Use:     "info [ID]",
-		Short:   "Show a signing key (default: the active one)",
-		Example: "  assay key info",
-		Args:    cmd.Args(cobra.MaximumNArgs(1), "at most one id"),
-	}
-	c.RunE = func(_ *cobra.Command, args []string) error {
-		store, err := keysOf(s)
-		if err != nil {
-			return err
-		}
-		id, err := store.Active()
-		if err != nil {
-			return home.LockedHint(err)
-		}
-		if source, err := home.OnlyOne(s, home.EnvKey, home.EnvKeyFile, home.EnvSigner, home.EnvID); err != nil || source != "" {
-			fmt.Fprintf(s.Err, "note: the environment names another key (%s): packs are signed with that one\n", first(source, "several ways"))
-		}
-		if len(args) == 1 {
-			id = args[0]
-		}
-		k, err := store.Find(id)
-		if errors.Is(err, keystore.ErrNotFound) {
-			return cmd.BadInput("make it with 'assay key generate "+id+"'", "%w in %s", err, store.Dir)
-		} else if err != nil {
-			return err
-		}
-		if k.Err != nil && k.Revoked == nil {
-			return home.LockedHint(fmt.Errorf("key %s: %w", id, k.Err))
-		}
-		var text strings.Builder
-		fmt.Fprintf(&text, "id          %s\nalgorithm   ed25519\npublic key  %x\nfingerprint %s\nkept        %s\nactive      %v\n",
-			k.ID, []byte(k.Public), k.Fingerprint, k.Kind, k.Active)
-		if k.Revoked != nil {
-			fmt.Fprintf(&text, "revoked     %s %s\n", revokedOn(*k.Revoked), cmd.Safe(k.Revoked.Reason))
-		}
-		return keyAnswer(s, asJSON, "info", text.String(), append(keyMembers(store, k),
-			jcs.M("algorithm", jcs.Str("Ed25519")), jcs.M("is_active", jcs.Boolean(k.Active)),
-			jcs.M("pubkey_b64", jcs.Str(base64.StdEncoding.EncodeToString(k.Public))))...)
-	}
-	jsonFlag(c, &asJSON)
-	return c
-}
-
-func keySetActiveCmd(s cmd.Streams) *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
-		Use:     "set-active ID",
-		Short:   "Name the key that signs from now on",
-		Example: "  assay key set-active release",
-		Args:    cmd.Args(cobra.ExactArgs(1), "one id"),
-	}
-	c.RunE = func(_ *cobra.Command, args []string) error {
-		store, err := keysOf(s)
-		if err != nil {
-			return err
-		}
-		if err := store.SetActive(args[0]); err != nil {
-			return keyError(store, args[0], err)
-		}
-		k, err := store.Find(args[0])
-		if err != nil {
-			return err
-		}
-		return keyAnswer(s, asJSON, "set-active", fmt.Sprintf("%s  %s\n", k.ID, k.Fingerprint),
-			jcs.M("active_signer", jcs.Str(k.ID)), jcs.M("fingerprint", jcs.Str(k.Fingerprint)))
-	}
-	jsonFlag(c, &asJSON)
-	return c
 }

@@ -1,0 +1,71 @@
+package sign
+
+import (
+	"crypto/ed25519"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/pack"
+)
+
+// editAllowlist reads the lock again, now that no other rotation runs, and writes it with another list.
+func editAllowlist(path string, edit func(list [][32]byte, any bool) ([][32]byte, error)) error {
+	lock, err := expect.ReadLockToReplace(path)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	before, any := lock.Signers()
+	after, err := edit(slices.Clone(before), any)
+	if err != nil || !any && slices.Equal(before, after) {
+		return err
+	}
+	changed, err := lock.WithSigners(after, time.Now())
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(path, changed.Marshal(), info.Mode().Perm())
+}
+
+func admit(s cmd.Streams, path string, keys ...ed25519.PublicKey) error {
+	return editAllowlist(path, func(list [][32]byte, any bool) ([][32]byte, error) {
+		if any {
+			fmt.Fprintf(s.Err, "note: %s admitted every signer; from now on only those of its list\n", cmd.Safe(path))
+		}
+		for _, key := range keys {
+			if key == nil {
+				continue
+			}
+			fingerprint, err := pack.KeyFingerprint(key)
+			if err != nil {
+				return nil, err
+			}
+			if !slices.Contains(list, fingerprint) {
+				list = append(list, fingerprint)
+			}
+		}
+		return list, nil
+	})
+}
+
+// dismiss takes keys off the list. What is left may be nobody: that admits none, never every one.
+func dismiss(path string, fingerprints []string) (removed bool, err error) {
+	err = editAllowlist(path, func(list [][32]byte, any bool) ([][32]byte, error) {
+		if any {
+			return nil, fmt.Errorf("%s admits every signer", path)
+		}
+		rest := slices.DeleteFunc(slices.Clone(list), func(f [32]byte) bool { return slices.Contains(fingerprints, hex.EncodeToString(f[:])) })
+		removed = len(rest) < len(list)
+		return rest, nil
+	})
+	return removed, err
+}

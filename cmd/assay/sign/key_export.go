@@ -1,0 +1,95 @@
+package sign
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/home"
+	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/keystore"
+)
+
+func keyExportCmd(s cmd.Streams) *cobra.Command {
+	var output string
+	var private, asJSON bool
+	c := &cobra.Command{
+		Use:   "export [ID]",
+		Short: "Write a key's public half, and on request the secret one, as text files",
+		Long: `export makes a directory (mode 0700) with ID.pub.b64 and ID.fingerprint, and with --private also
+ID.key.b64, whose text is what ASSAY_SIGNING_KEY takes. A secret key is never printed. An existing
+directory is refused.`,
+		Example: `  assay key export
+  assay key export ci-key --private -o ./for-the-secret-store`,
+		Args: cmd.Args(cobra.MaximumNArgs(1), "at most one id"),
+	}
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		store, err := keysOf(s)
+		if err != nil {
+			return err
+		}
+		id, err := store.Active()
+		if err != nil {
+			return err
+		}
+		if len(args) == 1 {
+			id = args[0]
+		}
+		if output == "" {
+			output = id + "-export"
+		}
+		k, files, err := exported(store, id, private)
+		if err != nil {
+			return keyError(store, id, err)
+		}
+		defer clear(files[len(files)-1])
+		names := []string{id + ".pub.b64", id + ".fingerprint", id + ".key.b64"}[:len(files)]
+		if err := durable.WriteDir(output, names, files, 0o700, 0o600); errors.Is(err, fs.ErrExist) {
+			return cmd.BadInput("name another with --output", "%s exists", output)
+		} else if err != nil {
+			return err
+		}
+		list, text := jcs.Arr(), ""
+		for _, name := range names {
+			path := filepath.Join(output, name)
+			list.Items = append(list.Items, jcs.Loose(path))
+			text += cmd.Safe(path) + "\n"
+		}
+		if private {
+			fmt.Fprintf(s.Err, "%s is the secret key, readable: put it where it belongs, then delete the directory\n", cmd.Safe(names[2]))
+		}
+		return keyAnswer(s, asJSON, "export", text, jcs.M("signer_id", jcs.Str(id)), jcs.M("fingerprint", jcs.Str(k.Fingerprint)),
+			jcs.M("files", list), jcs.M("includes_private", jcs.Boolean(private)))
+	}
+	c.Flags().StringVarP(&output, "output", "o", "", "`DIR` to make (default: ID-export)")
+	c.Flags().BoolVar(&private, "private", false, "write the secret key too")
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+// exported are the texts of the export: public key, fingerprint and perhaps the seed.
+func exported(store *keystore.Store, id string, private bool) (keystore.Info, [][]byte, error) {
+	k, err := store.Find(id)
+	if err == nil && k.Err != nil && k.Revoked == nil {
+		err = k.Err
+	}
+	if err != nil {
+		return k, nil, err
+	}
+	files := [][]byte{keystore.Base64(k.Public), []byte(k.Fingerprint + "\n")}
+	if private {
+		key, err := home.LoadKey(store, id)
+		if err != nil {
+			return k, nil, err
+		}
+		seed := key.Seed()
+		defer clear(seed)
+		files = append(files, keystore.Base64(seed))
+	}
+	return k, files, nil
+}

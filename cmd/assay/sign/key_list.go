@@ -1,0 +1,48 @@
+package sign
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/home"
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+func keyListCmd(s cmd.Streams) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "list",
+		Short:   "List the signing keys; * marks the active one",
+		Example: "  assay key list",
+		Args:    cmd.Args(cobra.NoArgs, "no argument"),
+	}
+	c.RunE = func(*cobra.Command, []string) error {
+		store, err := keysOf(s)
+		if err != nil {
+			return err
+		}
+		keys, err := store.List()
+		if err != nil {
+			return home.LockedHint(err)
+		}
+		if len(keys) == 0 {
+			fmt.Fprintf(s.Err, "no key yet; 'assay key generate' makes one\n")
+		}
+		active, err := store.Active()
+		if err != nil {
+			return err
+		}
+		var text strings.Builder
+		list := jcs.Arr()
+		for _, k := range keys {
+			text.WriteString(keyLine(k))
+			list.Items = append(list.Items, jcs.Obj(keyMembers(store, k)...))
+		}
+		return keyAnswer(s, asJSON, "list", text.String(), jcs.M("active_signer", jcs.Str(active)), jcs.M("signers", list))
+	}
+	jsonFlag(c, &asJSON)
+	return c
+}

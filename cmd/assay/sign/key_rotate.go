@@ -1,0 +1,115 @@
+package sign
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/keystore"
+)
+
+func keyRotateCmd(s cmd.Streams) *cobra.Command {
+	var spec keystore.RotateSpec
+	var lock string
+	var setActive, keepActive, asJSON bool
+	c := &cobra.Command{
+		Use:   "rotate",
+		Short: "Make a key that follows another, signed for by the old one",
+		Long: `rotate makes a new key, has the old one sign a statement over it, and makes it the active one. The
+old key stays until it is revoked. On a machine without keys it makes the first one. With --lock
+the lockfile admits both keys from then on; one that admitted any key admits only these two.`,
+		Example: `  assay key rotate --lock assay.lock
+  assay key rotate --signer ci-key --new-signer ci-key-2026q3 --no-set-active`,
+		Args: cmd.Args(cobra.NoArgs, "no argument"),
+	}
+	c.RunE = func(*cobra.Command, []string) error {
+		store, err := keysOf(s)
+		if err != nil {
+			return err
+		}
+		if lock != "" { // what is wrong with the lock is found before a key is made
+			if _, err := expect.ReadLockToReplace(lock); err != nil {
+				return err
+			}
+			spec.Publish = func(old, new ed25519.PublicKey) error { return admit(s, lock, old, new) }
+		}
+		spec.At, spec.Active = time.Now(), setActive && !keepActive
+		done, err := store.Rotate(spec)
+		if err != nil {
+			return keyError(store, first(spec.New, spec.Old), err)
+		}
+		active, err := store.Active()
+		if err != nil {
+			return err
+		}
+		if lock == "" {
+			noteStaleLock(s, done)
+		}
+		return reportRotation(s, asJSON, done, active, lock)
+	}
+	c.Flags().StringVar(&spec.Old, "signer", "", "`ID` of the old key (default: the active one)")
+	c.Flags().StringVar(&spec.New, "new-signer", "", "`ID` of the new key (default: OLD-YYYYMMDDHHMMSS)")
+	c.Flags().StringVar(&lock, "lock", "", "lockfile `FILE` to which both fingerprints are added")
+	activeFlags(c, &setActive, &keepActive)
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+// noteStaleLock tells that the lock of this directory admits the old key and not the new one. A lock that is not
+// there, or cannot be read, is not what was asked about.
+func noteStaleLock(s cmd.Streams, done *keystore.Rotated) {
+	lock, err := expect.ReadLockToReplace(expect.DefaultLock)
+	if err != nil || done.Old == nil {
+		return
+	}
+	admits := func(key *keystore.Key) bool {
+		fingerprint, err := pack.KeyFingerprint(key.Public())
+		admitted, any := lock.Signers()
+		return err != nil || any || slices.Contains(admitted, fingerprint)
+	}
+	if admits(done.Old) && !admits(done.New) {
+		fmt.Fprintf(s.Err, "note: %s admits the old key and not the new one: packs that it signs are refused until 'assay lock write' names it with --signer-allowlist\n", expect.DefaultLock)
+	}
+}
+
+func first(texts ...string) string {
+	for _, text := range texts {
+		if text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+func reportRotation(s cmd.Streams, asJSON bool, done *keystore.Rotated, active, lock string) error {
+	null := jcs.Value{Kind: jcs.Null}
+	oldID, oldFingerprint, lockPath := null, null, null
+	var text strings.Builder
+	if done.Old != nil {
+		oldID, oldFingerprint = jcs.Str(done.Old.ID()), jcs.Str(done.Old.Fingerprint())
+		fmt.Fprintf(&text, "old    %s  %s\n", done.Old.ID(), done.Old.Fingerprint())
+		if done.Statement == nil {
+			fmt.Fprintf(s.Err, "note: the old key was revoked: it signed no statement over the new one\n")
+		}
+	} else {
+		fmt.Fprintf(s.Err, "there was no key here: this is the first\n")
+	}
+	fmt.Fprintf(&text, "new    %s  %s\nactive %s\n", done.New.ID(), done.New.Fingerprint(), active)
+	if lock != "" {
+		lockPath = jcs.Loose(lock)
+		fmt.Fprintf(&text, "lock   %s\n", cmd.Safe(lock))
+	}
+	return keyAnswer(s, asJSON, "rotate", text.String(),
+		jcs.M("old_signer", oldID), jcs.M("new_signer", jcs.Str(done.New.ID())), jcs.M("active_signer", jcs.Str(active)),
+		jcs.M("old_fingerprint", oldFingerprint), jcs.M("new_fingerprint", jcs.Str(done.New.Fingerprint())),
+		jcs.M("statement", jcs.Boolean(done.Statement != nil)),
+		jcs.M("lock_updated", jcs.Boolean(lock != "")), jcs.M("lock_path", lockPath))
+}

@@ -1,0 +1,11 @@
+// Package sign looks after the signing keys of this user: the command key. No command prints a secret key.
+package sign
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+)
+
+// Commands look after signing keys.
+func Commands(s cmd.Streams) []*cobra.Command { return []*cobra.Command{keyCmd(s)} }
