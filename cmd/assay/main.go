@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/cmd/assay/check"
 	"github.com/Haserjian/assay-ledger/cmd/assay/govern"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/cmd/assay/judge"
@@ -57,7 +58,7 @@ checks?) are two verdicts and are never merged.`,
 		{"publish", "Publish packs in a ledger, and get its policy:", publish.Commands(s)},
 		{"govern", "Govern what packs declare and who signs them:", govern.Commands(s)},
 		{"sign", "Sign with keys of your own:", sign.Commands(s)},
-		{"check", "Check verifiers and documents:", checkCommands(s, run)},
+		{"check", "Check verifiers and documents:", check.Commands(s, run)},
 		{"demo", "See how it works:", demoCommands(s)},
 	} {
 		root.AddGroup(&cobra.Group{ID: room.verb, Title: room.title})
@@ -68,12 +69,6 @@ checks?) are two verdicts and are never merged.`,
 	}
 	root.AddCommand(versionCmd(s))
 	return root
-}
-
-// checkCommands hold other programs, and this one, to what is written down. program runs a whole command line of
-// this program.
-func checkCommands(s cmd.Streams, program func(context.Context, []string, cmd.Streams) int) []*cobra.Command {
-	return []*cobra.Command{conformanceCmd(s, program), schemaCmd(s)}
 }
 
 // demoCommands show on packs of their own what the others do.

@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"bytes"
@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"regexp"
@@ -20,21 +19,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
-	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/conformance"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
-
-func conformanceCmd(s cmd.Streams, program func(context.Context, []string, cmd.Streams) int) *cobra.Command {
-	c := &cobra.Command{
-		Use:   "conformance",
-		Short: "Run a verifier over the corpus of packs that all must judge alike",
-		Example: `  assay conformance run conformance/corpus
-  assay conformance run conformance/corpus --command 'python verify.py {pack}'`,
-	}
-	c.AddCommand(cmd.Judges(conformanceRunCmd(s, program), cmd.ExitHonestFail))
-	return c
-}
 
 func conformanceRunCmd(s cmd.Streams, program func(context.Context, []string, cmd.Streams) int) *cobra.Command {
 	var o struct {
@@ -130,62 +117,6 @@ func ourselves(program func(context.Context, []string, cmd.Streams) int) conform
 }
 
 func isControl(r rune) bool { return r < 0x20 && r != '\n' || r >= 0x7f && r < 0xa0 }
-
-const maxAnswer = 4 << 20 // bytes of another verifier's output that are kept
-
-// foreign judges by another program.
-func foreign(words []string, timeout time.Duration) conformance.Judge {
-	return func(ctx context.Context, pack string, args []string) (conformance.Answer, error) {
-		ctx, cancel := context.WithTimeout(ctx, timeout)
-		defer cancel()
-		var argv []string
-		packed, flagged := false, false
-		for _, word := range words {
-			if word == "{args}" {
-				argv, flagged = append(argv, args...), true
-				continue
-			}
-			packed = packed || strings.Contains(word, "{pack}")
-			argv = append(argv, strings.ReplaceAll(word, "{pack}", pack))
-		}
-		if !packed {
-			argv = append(argv, pack)
-		}
-		if !flagged {
-			argv = append(argv, args...)
-		}
-		program := exec.CommandContext(ctx, argv[0], argv[1:]...)
-		program.Env = home.WithoutKeys(os.Environ())
-		var out limited
-		program.Stdout, program.WaitDelay = &out, time.Second
-		// A group of its own, so that what the program started ends with it, in time or not.
-		cmd.OwnGroup(program)
-		program.Cancel = func() error { return cmd.EndGroup(program.Process) }
-		err := program.Run()
-		if program.Process != nil {
-			_ = cmd.EndGroup(program.Process) // mostly there is nobody left; an orphan keeps its group's number
-		}
-		answer := conformance.Answer{Exit: program.ProcessState.ExitCode(), Output: out.kept}
-		var exited *exec.ExitError
-		switch {
-		case ctx.Err() != nil:
-			return answer, fmt.Errorf("no answer in %s", timeout)
-		case errors.Is(err, exec.ErrWaitDelay): // it ended, and somebody held its output open
-			return answer, nil
-		case errors.As(err, &exited) && exited.Exited():
-			return answer, nil
-		}
-		return answer, err
-	}
-}
-
-// limited keeps the first bytes that are written to it.
-type limited struct{ kept []byte }
-
-func (l *limited) Write(p []byte) (int, error) {
-	l.kept = append(l.kept, p[:min(len(p), maxAnswer-len(l.kept))]...)
-	return len(p), nil
-}
 
 func showOutcomes(s cmd.Streams, dir, command string, outcomes []conformance.Outcome, asJSON bool) error {
 	counts := map[conformance.State]int64{}

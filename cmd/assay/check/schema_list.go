@@ -1,0 +1,53 @@
+package check
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/schema"
+)
+
+func schemaListCmd(s cmd.Streams) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "list",
+		Short:   "Name the documents that have a schema",
+		Example: `  assay schema list`,
+		Args:    cmd.Args(cobra.NoArgs, "no arguments"),
+		RunE: func(c *cobra.Command, args []string) error {
+			list := jcs.Arr()
+			for _, name := range schema.Names() {
+				title, err := schemaTitle(name)
+				if err != nil {
+					return err
+				}
+				list.Items = append(list.Items, jcs.Obj(jcs.M("name", jcs.Str(name)), jcs.M("title", jcs.Str(title))))
+			}
+			if asJSON {
+				return cmd.PrintJSON(s.Out, cmd.Answer("schema list", "ok", cmd.ExitPass, jcs.M("schemas", list)))
+			}
+			w := new(strings.Builder)
+			for _, item := range list.Items {
+				fmt.Fprintf(w, "%-18s  %s\n", item.Members[0].Value.Text, item.Members[1].Value.Text)
+			}
+			_, err := s.Out.Write([]byte(w.String()))
+			return err
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object on stdout")
+	return c
+}
+
+func schemaTitle(name string) (string, error) {
+	text, _ := schema.Get(name)
+	v, err := jcs.Parse(text, jcs.Limits{})
+	if err != nil {
+		return "", fmt.Errorf("schema %s: %w", name, err)
+	}
+	title, _ := v.Get("title")
+	return title.Text, nil
+}
