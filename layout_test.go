@@ -49,9 +49,10 @@ var layout = map[string][]string{
 	"cmd/assay/govern": {"cmd", "cmd/assay/expect", "cmd/assay/home", "internal/durable", "pack", "pack/jcs", "pack/report"},
 	"cmd/assay/sign":   {"cmd", "cmd/assay/expect", "cmd/assay/home", "internal/durable", "pack", "pack/jcs", "pack/keystore"},
 	"cmd/assay/check":  {"cmd", "cmd/assay/home", "conformance", "internal/durable", "pack/jcs", "pack/report", "pack/schema"},
-	"cmd/assay": {"capture", "cmd", "cmd/assay/check", "cmd/assay/expect", "cmd/assay/govern", "cmd/assay/home",
-		"cmd/assay/judge", "cmd/assay/publish", "cmd/assay/record", "cmd/assay/sign", "internal/durable", "pack", "pack/jcs",
-		"pack/keystore", "pack/report"},
+	"cmd/assay/demo": {"capture", "cmd", "cmd/assay/expect", "internal/durable", "pack", "pack/jcs", "pack/keystore",
+		"pack/report"},
+	"cmd/assay": {"cmd", "cmd/assay/check", "cmd/assay/demo", "cmd/assay/govern", "cmd/assay/home", "cmd/assay/judge",
+		"cmd/assay/publish", "cmd/assay/record", "cmd/assay/sign", "pack"},
 
 	// The log and its servers.
 	"ledger":        {"internal/durable", "pack", "trust", "trust/tiles", "trust/timestamp"},
@@ -85,14 +86,16 @@ var walls = map[string][]string{
 	"github.com/labstack/echo/v4":         {"ledger/api", "cmd/ledger"},
 	"modernc.org/sqlite":                  {"witness", "cmd/ledger"},
 	"github.com/spf13/cobra": {"cmd", "pack/report", "cmd/assay/home", "cmd/assay/expect", "cmd/assay/record", "cmd/assay/judge",
-		"cmd/assay/publish", "cmd/assay/govern", "cmd/assay/sign", "cmd/assay/check", "cmd/assay", "cmd/ledger"},
+		"cmd/assay/publish", "cmd/assay/govern", "cmd/assay/sign", "cmd/assay/check", "cmd/assay/demo", "cmd/assay",
+		"cmd/ledger"},
 	"filippo.io/age": {"pack/keystore", "cmd/assay/home", "cmd/assay/record", "cmd/assay/govern", "cmd/assay/sign",
-		"cmd/assay/check", "cmd/assay"},
+		"cmd/assay/check", "cmd/assay/demo", "cmd/assay"},
 	"net/http": {"internal/serve", "ledger", "ledger/api", "ledger/client", "ledger/tsa", "witness", "cmd/assay/publish",
 		"cmd/assay", "cmd/ledger"},
 
 	// Of our own: who knows keys, and who speaks to a ledger.
-	module + "/pack/keystore": {"cmd/assay/home", "cmd/assay/record", "cmd/assay/govern", "cmd/assay/sign", "cmd/assay/check", "cmd/assay"},
+	module + "/pack/keystore": {"cmd/assay/home", "cmd/assay/record", "cmd/assay/govern", "cmd/assay/sign", "cmd/assay/check",
+		"cmd/assay/demo", "cmd/assay"},
 	module + "/ledger/client": {"cmd/assay/publish", "cmd/assay"},
 }
 

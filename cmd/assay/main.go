@@ -13,6 +13,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/check"
+	"github.com/Haserjian/assay-ledger/cmd/assay/demo"
 	"github.com/Haserjian/assay-ledger/cmd/assay/govern"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/cmd/assay/judge"
@@ -59,7 +60,7 @@ checks?) are two verdicts and are never merged.`,
 		{"govern", "Govern what packs declare and who signs them:", govern.Commands(s)},
 		{"sign", "Sign with keys of your own:", sign.Commands(s)},
 		{"check", "Check verifiers and documents:", check.Commands(s, run)},
-		{"demo", "See how it works:", demoCommands(s)},
+		{"demo", "See how it works:", demo.Commands(s)},
 	} {
 		root.AddGroup(&cobra.Group{ID: room.verb, Title: room.title})
 		for _, c := range room.commands {
@@ -69,9 +70,4 @@ checks?) are two verdicts and are never merged.`,
 	}
 	root.AddCommand(versionCmd(s))
 	return root
-}
-
-// demoCommands show on packs of their own what the others do.
-func demoCommands(s cmd.Streams) []*cobra.Command {
-	return []*cobra.Command{demoPackCmd(s), demoIncidentCmd(s), demoChallengeCmd(s)}
 }
