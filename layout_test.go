@@ -68,7 +68,7 @@ var layout = map[string][]string{
 	"conformance": {"pack/jcs"},
 
 	// What the two programs share, and what runs them in tests.
-	"cmd":         {"pack/jcs"},
+	"cmd":         {"internal/durable", "pack/jcs"},
 	"cmd/cmdtest": {},
 
 	"internal/durable": {},

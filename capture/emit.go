@@ -338,18 +338,11 @@ func (s *Store) openTrace(traceID string, now time.Time) (*os.File, error) {
 // openLocked opens a regular file, made 0600 if flags say so, and waits for its lock. It follows no
 // symlink and does not wait for a FIFO.
 func openLocked(path string, flags int, shared bool) (*os.File, error) {
-	file, err := os.OpenFile(path, flags|careful, 0o600)
+	file, err := durable.OpenItself(path, flags, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	info, err := file.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s: is not a regular file", path)
-	}
-	if err == nil {
-		err = lock(file, shared)
-	}
-	if err != nil {
+	if err := lock(file, shared); err != nil {
 		file.Close()
 		return nil, err
 	}

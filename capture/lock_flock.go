@@ -8,9 +8,6 @@ import (
 	"syscall"
 )
 
-// careful makes an open follow no symlink and wait for no FIFO.
-const careful = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
-
 // lock waits for the flock of a file, which is that of the Python tool.
 func lock(file *os.File, shared bool) error {
 	if shared {

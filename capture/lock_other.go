@@ -8,8 +8,6 @@ import (
 	"os"
 )
 
-const careful = 0
-
 // lock fails: without locks two programs would give one number to two receipts.
 func lock(file *os.File, _ bool) error {
 	return fmt.Errorf("locking %s: %w", file.Name(), errors.ErrUnsupported)

@@ -7,8 +7,6 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-const careful = 0
-
 // beyond is where the locked byte is: a lock keeps others from the bytes it is on, and these are no file's.
 // The Python tool takes no locks here.
 const beyond = 1 << 30

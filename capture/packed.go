@@ -58,7 +58,7 @@ func (s *Store) Packed(traceID string) (Packed, error) {
 }
 
 func readPacked(path string) (p Packed, err error) {
-	file, err := os.OpenFile(packedPath(path), os.O_RDONLY|careful, 0)
+	file, err := durable.OpenItself(packedPath(path), os.O_RDONLY, 0)
 	if err != nil {
 		return p, err
 	}

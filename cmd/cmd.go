@@ -14,12 +14,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+
+	"github.com/Haserjian/assay-ledger/internal/durable"
 )
 
 // The exit codes: the one table. Verdicts come first; anything that is not a verdict is 3 or more.
@@ -306,16 +307,21 @@ func hidden(r rune) bool { return !unicode.IsPrint(r) }
 // of that is asked of the file that is open, whatever has its name by then.
 func ReadSecret(path string) ([]byte, error) {
 	HoldSecret()
-	return readFile(path, openNoFollow, 0o077, 64<<10)
+	f, err := durable.OpenItself(path, os.O_RDONLY, 0)
+	return readFile(path, f, err, 0o077, 64<<10)
 }
 
 // ReadFile reads a regular file of at most limit bytes; it never waits for a FIFO or a device.
-func ReadFile(path string, limit int64) ([]byte, error) { return readFile(path, 0, 0, limit) }
+func ReadFile(path string, limit int64) ([]byte, error) {
+	f, err := durable.Open(path)
+	return readFile(path, f, err, 0, limit)
+}
 
-// readFile refuses a file with one of the bits of forbidden in its mode.
-func readFile(path string, flags int, forbidden fs.FileMode, limit int64) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|openNonblock|flags, 0)
-	if errors.Is(err, syscall.ELOOP) { // of O_NOFOLLOW
+// readFile reads and closes what was opened. It refuses a file with one of the bits of forbidden in its mode.
+func readFile(path string, f *os.File, err error, forbidden fs.FileMode, limit int64) ([]byte, error) {
+	if none, ok := errors.AsType[*durable.NotRegular](err); ok && none.Mode.IsDir() {
+		return nil, BadInput("", "%s is a directory, want a file", path)
+	} else if ok {
 		return nil, BadInput("", "%s is not a regular file", path)
 	} else if err != nil {
 		return nil, err
@@ -325,10 +331,6 @@ func readFile(path string, flags int, forbidden fs.FileMode, limit int64) ([]byt
 	switch {
 	case err != nil:
 		return nil, err
-	case info.IsDir():
-		return nil, BadInput("", "%s is a directory, want a file", path)
-	case !info.Mode().IsRegular():
-		return nil, BadInput("", "%s is not a regular file", path)
 	case info.Mode()&forbidden != 0:
 		return nil, BadInput("chmod 600 "+path, "%s is readable by others (mode %04o)", path, info.Mode().Perm())
 	case info.Size() > limit:

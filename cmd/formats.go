@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/Haserjian/assay-ledger/internal/durable"
 )
 
 // ReadAs reads a file that says whom or what to trust, such as roots or a policy, with the parser of its
@@ -42,14 +43,11 @@ var formats = []struct{ start, name string }{
 
 // lookAt says what the file looks like, if it is there and looks like something; "" if not.
 func lookAt(path string) string {
-	f, err := os.OpenFile(path, os.O_RDONLY|openNonblock, 0)
+	f, err := durable.Open(path)
 	if err != nil {
 		return ""
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return ""
-	}
 	start := make([]byte, 64<<10) // DER tells its length
 	n, _ := io.ReadFull(f, start)
 	if looks := LooksLike(start[:n]); looks != "" {

@@ -4,11 +4,6 @@ package cmd
 
 import "syscall"
 
-const (
-	openNonblock = 0
-	openNoFollow = 0 // links are rare here, and only administrators make them
-)
-
 // EnoughFiles is true of a system without such a limit.
 func EnoughFiles(uint64) error { return nil }
 

@@ -4,12 +4,6 @@ package cmd
 
 import "syscall"
 
-// openNonblock lets open(2) of a FIFO return at once, so that it can be refused.
-const openNonblock = syscall.O_NONBLOCK
-
-// openNoFollow lets open(2) of a symbolic link fail.
-const openNoFollow = syscall.O_NOFOLLOW
-
 // EnoughFiles refuses to begin where fewer files than that may be open at once.
 func EnoughFiles(enough uint64) error {
 	var limit syscall.Rlimit

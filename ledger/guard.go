@@ -291,10 +291,7 @@ func readSmall(dir, name string) ([]byte, error) {
 	}
 	defer root.Close()
 	// The store calls what is no regular file missing; here "missing" has a meaning.
-	if info, err := root.Lstat(name); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", filepath.Join(dir, name))
-	}
-	return (&store{root: root}).readFile(name, trust.MaxSize)
+	return readRegular(root, name, trust.MaxSize)
 }
 
 // rememberPolicy logs how the policy differs from that of the last start: to edit it is the way out of

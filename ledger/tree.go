@@ -8,10 +8,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"syscall"
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
@@ -53,17 +53,17 @@ func openStore(dir string) (*store, error) {
 
 func (s *store) close() error { return s.root.Close() }
 
-// readFile reads a regular file of at most max bytes and never blocks on a FIFO.
+// readFile reads a file of at most max bytes. What is no regular file is missing.
 func (s *store) readFile(path string, max int64) ([]byte, error) {
-	// os.Root follows a symlink that stays inside; nothing in here is one.
-	before, err := s.root.Lstat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !before.Mode().IsRegular() {
+	data, err := readRegular(s.root, path, max)
+	if _, none := errors.AsType[*durable.NotRegular](err); none {
 		return nil, fmt.Errorf("%s: not a regular file: %w", path, fs.ErrNotExist)
 	}
-	f, err := s.root.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	return data, err
+}
+
+func readRegular(root *os.Root, path string, max int64) ([]byte, error) {
+	f, err := durable.OpenIn(root, path)
 	if err != nil {
 		return nil, err
 	}
@@ -72,8 +72,8 @@ func (s *store) readFile(path string, max int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Size() > max {
-		return nil, fmt.Errorf("%w: %s is not a file of at most %d bytes", errDamaged, path, max)
+	if info.Size() > max {
+		return nil, fmt.Errorf("%w: %s has more than %d bytes", errDamaged, path, max)
 	}
 	data := make([]byte, info.Size())
 	if _, err := io.ReadFull(f, data); err != nil {

@@ -181,10 +181,9 @@ func (d *damage) Unwrap() error { return d.err }
 // openRun opens a run and verifies its header and its length; blocks are verified
 // whenever they are read.
 func openRun(dir, name string) (*run, error) {
-	// O_NONBLOCK: a FIFO of that name is refused, not waited for.
-	f, err := os.OpenFile(filepath.Join(dir, name), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.EIO) || errors.Is(err, fs.ErrPermission) {
-		return nil, &damage{&run{name: name}, err} // a symbolic link, or nothing that can be read here
+	f, err := durable.OpenItself(filepath.Join(dir, name), os.O_RDONLY, 0)
+	if _, none := errors.AsType[*durable.NotRegular](err); none || errors.Is(err, syscall.EIO) || errors.Is(err, fs.ErrPermission) {
+		return nil, &damage{&run{name: name}, err} // nothing that can be read here
 	}
 	if err != nil {
 		return nil, err
@@ -200,9 +199,6 @@ func (r *run) readHeader() error {
 	info, err := r.file.Stat()
 	if err != nil {
 		return err
-	}
-	if !info.Mode().IsRegular() {
-		return errors.New("not a regular file")
 	}
 	content, err := r.block(0, make([]byte, blockSize))
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/Haserjian/assay-ledger/internal/durable"
 )
 
 // checkDir refuses a keys directory that is not this user's alone.
@@ -36,7 +38,7 @@ func readFile(path string, size int, forbidden fs.FileMode) ([]byte, error) {
 // readUpTo is readFile for at most size bytes. It follows no symlink and does not wait for a FIFO, and
 // what it judges is what it reads: the open file.
 func readUpTo(path string, size int, forbidden fs.FileMode) ([]byte, error) {
-	f, err := openPlain(path)
+	f, err := durable.OpenItself(path, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -44,9 +46,6 @@ func readUpTo(path string, size int, forbidden fs.FileMode) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: is not a regular file", path)
 	}
 	if err := checkInfo(info, forbidden); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -23,12 +23,3 @@ func checkInfo(info fs.FileInfo, forbidden fs.FileMode) error {
 	}
 	return nil
 }
-
-// openPlain opens what is there itself: no link is followed, no FIFO waited for.
-func openPlain(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, syscall.ELOOP) {
-		return nil, fmt.Errorf("%s: is a symbolic link", path)
-	}
-	return f, err
-}

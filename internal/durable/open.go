@@ -1,0 +1,69 @@
+package durable
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// NotRegular is the error of Open, OpenItself and OpenIn for a directory, a symbolic link, a FIFO or a device in
+// the place of a file.
+type NotRegular struct {
+	Path string
+	Mode fs.FileMode
+}
+
+func (e *NotRegular) Error() string {
+	switch {
+	case e.Mode.IsDir():
+		return e.Path + ": is a directory, not a regular file"
+	case e.Mode&fs.ModeSymlink != 0:
+		return e.Path + ": is a symbolic link, not a regular file"
+	}
+	return e.Path + ": is not a regular file"
+}
+
+// Open opens a regular file for reading, and follows symbolic links to it. What is none is refused as it stands
+// when it is open: no FIFO is waited for.
+func Open(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
+	return regular(path, f, err)
+}
+
+// OpenItself is os.OpenFile for a regular file that stands at path itself: no link is followed there, and no FIFO
+// waited for.
+func OpenItself(path string, flag int, perm fs.FileMode) (*os.File, error) {
+	f, err := openNoFollow(path, flag, perm)
+	return regular(path, f, err)
+}
+
+// OpenIn opens a regular file inside root for reading: name itself is no link, and what leads there stays inside.
+func OpenIn(root *os.Root, name string) (*os.File, error) {
+	path := filepath.Join(root.Name(), name)
+	// os.Root follows a link that stays inside.
+	before, err := root.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !before.Mode().IsRegular() {
+		return nil, &NotRegular{path, before.Mode()}
+	}
+	f, err := root.OpenFile(name, os.O_RDONLY|nonblock, 0)
+	return regular(path, f, err)
+}
+
+// regular closes what is no regular file.
+func regular(path string, f *os.File, err error) (*os.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &NotRegular{path, info.Mode()}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
