@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -114,6 +115,27 @@ func TestAClaimAboutBreakglassIsAboutBothNames(t *testing.T) {
 		}
 		if r := judgeOne(t, name, params, lines); r.Actual != want {
 			t.Errorf("%s: %+v, want %s", check, r, want)
+		}
+	}
+}
+
+// The reading of the reference counts what is called breakglass, and what is called so in our way it does not.
+func TestTheReferencesReadingOfAClaimCountsItsOwnNameOnly(t *testing.T) {
+	for check, want := range map[string][2]string{ // found by us, found by the reference
+		`receipt_type_present {"receipt_type":"breakglass"}`:        {"found 3", "found 1"},
+		`no_receipt_type {"receipt_type":"breakglass"}`:             {"found 3", "found 1"},
+		`no_receipt_type {"receipt_type":"` + BreakglassType + `"}`: {"found 2", ""},
+		`receipt_type_present {"receipt_type":"model_call"}`:        {"found 1", ""},
+	} {
+		name, params, _ := strings.Cut(check, " ")
+		run := newClaimRun([]Claim{{ID: "c", Check: name, Severity: "critical", Params: parsed(t, params)}})
+		for i, typ := range []string{BreakglassType, breakglass, "model_call", BreakglassType} {
+			run.add(jcs.Obj(jcs.M("receipt_id", jcs.Str(fmt.Sprint("r_", i))), jcs.M("type", jcs.Str(typ))))
+		}
+		ours := run.results()
+		theirs, ok := run.literalResults(ours)
+		if ours[0].Actual != want[0] || ok != (want[1] != "") || ok && theirs[0].Actual != want[1] || !ok && theirs[0].Actual != want[0] {
+			t.Errorf("%s: %q and %q (%t), want %q", check, ours[0].Actual, theirs[0].Actual, ok, want)
 		}
 	}
 }
