@@ -11,9 +11,17 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.3.0
 .PHONY: all build demo test fmt vet unit soak race interop bench fuzz fuzz-short mutants lint vuln licences dist image-check clean
 all: build
 
+# The first build downloads and compiles some hundreds of packages, so it says how far it is. go build -v names each;
+# everything else that it says is passed on, and its status comes behind the last line.
 build:
-	$(BUILD) -o bin/assay ./cmd/assay
-	$(BUILD) -o bin/ledger ./cmd/ledger
+	@echo '$(BUILD) -o bin/ ./cmd/assay ./cmd/ledger'
+	@{ $(BUILD) -v -o bin/ ./cmd/assay ./cmd/ledger; echo "status: $$?"; } 2>&1 | { \
+		n=0; while IFS= read -r line; do case $$line in \
+			"status: "*) exit $${line#status: } ;; \
+			*[\ :]*|"") printf '%s\n' "$$line" ;; \
+			*) n=$$((n+1)); [ $$n != 30 ] || all=$$($(GO) list -deps ./cmd/assay ./cmd/ledger | wc -l); \
+				[ $$((n%30)) != 0 ] || echo "  compiled $$n of at most $$all packages, now $$line" ;; \
+		esac; done; }
 
 # The whole chain, nothing mocked: ledger, TSA, three witnesses, pack, anchor, offline check, attacks.
 demo: build
