@@ -10,7 +10,7 @@ import (
 	"github.com/Haserjian/assay-ledger/internal/durable"
 )
 
-// checkDir refuses a keys directory that is not this user's alone.
+// checkDir refuses a keys directory that is not this user's alone (lock.md §6, LCK-20).
 func checkDir(dir string) error {
 	info, err := os.Lstat(filepath.Clean(dir)) // with a slash at the end, Lstat follows a link
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package keystore holds the signing keys under ~/.assay/keys (pack.md §7):
+// Package keystore holds the signing keys under ~/.assay/keys:
 //
 //	keys/                          0700
 //	keys/assay-local.key           0600  the 32 bytes of an Ed25519 seed
@@ -567,7 +567,7 @@ func (s *Store) marked() (string, error) {
 
 func (s *Store) path(id, suffix string) string { return filepath.Join(s.Dir, id+"."+suffix) }
 
-// checkID is ^[A-Za-z0-9._-]+$ without a leading dot, at most 128 bytes.
+// checkID is ^[A-Za-z0-9._-]+$ without a leading dot, at most 128 bytes (LCK-19).
 func checkID(id string) error {
 	ok := id != "" && len(id) <= maxID && id[0] != '.'
 	for _, c := range []byte(id) {

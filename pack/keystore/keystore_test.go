@@ -83,6 +83,7 @@ func generate(t *testing.T, s *Store, n byte, id string) *Key {
 	return key
 }
 
+// LCK-19: modes.
 func TestAKeyIsItsFilesAndTheFilesAreTheKey(t *testing.T) {
 	old := syscall.Umask(0)
 	defer syscall.Umask(old)
@@ -140,6 +141,7 @@ func TestAKeyIsNeverPrinted(t *testing.T) {
 	}
 }
 
+// LCK-21
 func TestGenerateNeverReplacesAKey(t *testing.T) {
 	s := newStore(t)
 	first := generate(t, s, 1, "one")
@@ -160,6 +162,7 @@ func TestGenerateNeverReplacesAKey(t *testing.T) {
 	}
 }
 
+// LCK-21: by many processes at once.
 func TestOneOf64GeneratorsWinsAndTheOthersLoadItsKey(t *testing.T) {
 	s := newStore(t)
 	const processes = 16
@@ -221,6 +224,7 @@ func TestAPublicKeyThatWasNotWrittenIsWrittenByLoad(t *testing.T) {
 	}
 }
 
+// LCK-20
 func TestKeysThatOthersCouldHaveTouchedAreRefused(t *testing.T) {
 	swap := func(t *testing.T, path string, data []byte) {
 		if err := os.WriteFile(path, data, 0o600); err != nil {
@@ -293,6 +297,7 @@ func TestKeysThatOthersCouldHaveTouchedAreRefused(t *testing.T) {
 	}
 }
 
+// LCK-20
 func TestAKeyOfAnotherUserIsRefused(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: only root can give a file away")
@@ -309,6 +314,7 @@ func TestAKeyOfAnotherUserIsRefused(t *testing.T) {
 	}
 }
 
+// LCK-19: ids.
 func TestSignerIDsCannotLeaveTheDirectory(t *testing.T) {
 	s := newStore(t)
 	for _, id := range []string{"", ".", "..", "../one", "a/b", ".hidden", "a b", "a\n", "a\x00", "é", strings.Repeat("a", maxID+1)} {

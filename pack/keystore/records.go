@@ -42,7 +42,7 @@ const (
 //
 // It is a note of this machine: nobody signed it, and a verifier elsewhere never sees it. Verifiers learn of
 // a revocation from the lockfile or their --trusted-signer. Neither tells packs from before it from
-// packs from after, which the key's thief may have dated back: only a ledger's time does (W20).
+// packs from after, which the key's thief may have dated back: only a ledger's time does.
 type Revocation struct {
 	Fingerprint string // 64 lower-case hex digits
 	SignerID    string // what the key was called here; empty: it was not here

@@ -105,6 +105,7 @@ func TestTheOldKeySignsForTheNewOne(t *testing.T) {
 	}
 }
 
+// LCK-24
 func TestAStatementOfAnotherKeyIsNone(t *testing.T) {
 	s := newStore(t)
 	old, other := generate(t, s, 1, "old"), generate(t, s, 2, "other")
@@ -196,6 +197,7 @@ func TestSixteenProcessesRotateOneStore(t *testing.T) {
 	}
 }
 
+// LCK-22, LCK-23
 func TestARevokedKeyDoesNotSignUnderAnyID(t *testing.T) {
 	s := newStore(t)
 	key := generate(t, s, 1, "ci")
@@ -284,6 +286,7 @@ func TestWhatCannotBeUsedCanBeRevoked(t *testing.T) {
 	}
 }
 
+// LCK-22: of a record that cannot be read.
 func TestADamagedRecordStillRevokes(t *testing.T) {
 	for name, text := range map[string]string{"empty": "", "torn": `{"fingerprint":`, "of another": ""} {
 		s := newStore(t)

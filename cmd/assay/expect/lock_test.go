@@ -11,7 +11,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack"
 )
 
-// A lock that is checked and then read again could be two locks: who swaps the file in between gets
+// LCK-14: a lock that is checked and then read again could be two locks: who swaps the file in between gets
 // what was never checked.
 func TestAtk_K03_ALockIsReadOnce(t *testing.T) {
 	dir := t.TempDir()
