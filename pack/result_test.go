@@ -20,3 +20,33 @@ func TestEveryFindingCodeHasTheNameThatReadersKnow(t *testing.T) {
 		}
 	}
 }
+
+func TestAFindingIsOneLineThatNamesItsPlace(t *testing.T) {
+	for want, f := range map[string]Finding{
+		"E_PATH_ESCAPE: a link":                       {Code: ePath, Receipt: -1, Message: "a link"},
+		"E_PATH_ESCAPE files: a link":                 {Code: ePath, Field: "files", Receipt: -1, Message: "a link"},
+		"E_DUPLICATE_ID of receipt 0: twice":          {Code: eDuplicate, Message: "twice"},
+		"E_DUPLICATE_ID receipt_id of receipt 12: it": {Code: eDuplicate, Field: "receipt_id", Receipt: 12, Message: "it"},
+	} {
+		if got := f.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestEveryErrorHasItsMechanismAndNoWarningHasOne(t *testing.T) {
+	for mechanism, codes := range map[string][]string{
+		"stale_evidence":  {"E_PACK_STALE", "E_TIMESTAMP_INVALID", "E_PACK_EXPIRED", "E_PACK_SUPERSEDED"},
+		"schema_mismatch": {"E_SCHEMA_UNKNOWN", "E_CANON_MISMATCH", "E_DUPLICATE_ID"},
+		"witness_gap":     {"E_SIG_MISSING", "E_CHAIN_BROKEN", "E_ANCHOR_INVALID"},
+		"tamper_detected": {"E_MANIFEST_TAMPER", "E_PACK_OMISSION_DETECTED", "E_PACK_SIG_INVALID", "E_SIG_INVALID", "E_PATH_ESCAPE"},
+		"policy_conflict": {"E_POLICY_MISSING", "E_CI_BINDING_MISSING", "E_CI_BINDING_MISMATCH", "E_LOCK_MISMATCH", "E_SIGNER_UNTRUSTED"},
+		"":                {"W_NO_CLOCK", "W_EXTRA_FILE", "W_MORE_FINDINGS"},
+	} {
+		for _, code := range codes {
+			if got := (Finding{Code: code}).Mechanism(); got != mechanism {
+				t.Errorf("%s: %q, want %q", code, got, mechanism)
+			}
+		}
+	}
+}
