@@ -57,10 +57,10 @@ var layout = map[string][]string{
 	// The log and its servers.
 	"ledger":        {"internal/durable", "pack", "trust", "trust/tiles", "trust/timestamp"},
 	"ledger/index":  {"internal/durable", "pack"},
-	"ledger/tsa":    {"trust/timestamp"},
-	"ledger/api":    {"ledger", "ledger/index", "pack", "trust", "trust/tiles", "trust/timestamp"},
+	"ledger/tsa":    {"internal/serve", "trust/timestamp"},
+	"ledger/api":    {"internal/serve", "ledger", "ledger/index", "pack", "trust", "trust/tiles", "trust/timestamp"},
 	"ledger/client": {"pack", "pack/jcs", "trust", "trust/tiles"},
-	"witness":       {"trust"},
+	"witness":       {"internal/serve", "trust"},
 	"cmd/ledger": {"cmd", "internal/durable", "internal/serve", "ledger", "ledger/api", "ledger/index", "ledger/tsa",
 		"pack", "pack/jcs", "trust", "trust/timestamp", "witness"},
 

@@ -1,7 +1,6 @@
 package witness
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/Haserjian/assay-ledger/internal/serve"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -90,20 +90,13 @@ func (w *Witness) serveAddCheckpoint(out http.ResponseWriter, in *http.Request) 
 }
 
 func readBody(out http.ResponseWriter, in *http.Request) ([]byte, error) {
-	tooLarge := refuse(http.StatusRequestEntityTooLarge, "request body may have at most %d bytes", maxBody)
-	if in.ContentLength > maxBody {
-		return nil, tooLarge
-	}
-	var body bytes.Buffer
-	body.Grow(int(min(max(in.ContentLength, 0), 16<<10)) + bytes.MinRead) // more only for bytes that came
-	_, err := body.ReadFrom(http.MaxBytesReader(out, in.Body, maxBody))
+	body, err := serve.Body(out, in, maxBody)
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
-		return nil, tooLarge
-	}
-	if err != nil {
+		return nil, refuse(http.StatusRequestEntityTooLarge, "request body may have at most %d bytes", maxBody)
+	} else if err != nil {
 		return nil, refuse(http.StatusBadRequest, "request body ended early")
 	}
-	return body.Bytes(), nil
+	return body, nil
 }
 
 func (w *Witness) serveLatest(out http.ResponseWriter, in *http.Request, hash string) error {

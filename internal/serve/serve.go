@@ -2,6 +2,7 @@
 package serve
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -72,4 +73,18 @@ func HTTP(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logger
 	}
 	<-served
 	return err
+}
+
+// Body reads the body of a request. One of more than limit bytes, announced or sent, is an *http.MaxBytesError. Memory
+// follows what has arrived, not what was announced.
+func Body(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > limit {
+		return nil, &http.MaxBytesError{Limit: limit}
+	}
+	var body bytes.Buffer
+	body.Grow(int(min(max(r.ContentLength, 0), 8<<10)) + bytes.MinRead)
+	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); err != nil {
+		return nil, err
+	}
+	return body.Bytes(), nil
 }

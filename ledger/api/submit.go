@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/Haserjian/assay-ledger/internal/serve"
 	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/pack"
 )
@@ -138,30 +138,13 @@ func checkContent(header http.Header) error {
 	return refuse(badType, "")
 }
 
-// readBody reads at most ledger.MaxManifest bytes; memory follows what has arrived, not what was announced.
+// readBody reads a manifest; one that is too large is an *http.MaxBytesError.
 func readBody(c echo.Context) ([]byte, error) {
-	r := c.Request()
-	if r.ContentLength > ledger.MaxManifest {
-		return nil, refuse(tooLarge, "")
+	body, err := serve.Body(c.Response(), c.Request(), ledger.MaxManifest)
+	if _, over := errors.AsType[*http.MaxBytesError](err); err != nil && !over {
+		return nil, &refusal{problem: malformed, cause: fmt.Errorf("reading the body: %w", err)}
 	}
-	limited := http.MaxBytesReader(c.Response(), r.Body, ledger.MaxManifest)
-	body := make([]byte, 0, max(512, min(r.ContentLength+1, 8<<10)))
-	for {
-		n, err := limited.Read(body[len(body):cap(body)])
-		body = body[:len(body)+n]
-		switch {
-		case err == io.EOF:
-			return body, nil
-		case err != nil:
-			var big *http.MaxBytesError
-			if errors.As(err, &big) {
-				return nil, err
-			}
-			return nil, &refusal{problem: malformed, cause: fmt.Errorf("reading the body: %w", err)}
-		case len(body) == cap(body):
-			body = slices.Grow(body, len(body))
-		}
-	}
+	return body, err
 }
 
 func prefersAsync(header http.Header) bool {

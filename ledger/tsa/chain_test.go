@@ -479,10 +479,10 @@ func TestEveryKindOfFailureIsPassedOver(t *testing.T) {
 	a, roots := newAuthority(t)
 	dead := httptest.NewServer(http.NotFoundHandler())
 	dead.Close()
-	broken := serve(t, http.NotFoundHandler())
+	broken := started(t, http.NotFoundHandler())
 	stranger, _ := newAuthority(t)
-	foreign := serve(t, Handler(stranger, clock))
-	created := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	foreign := started(t, Handler(stranger, clock))
+	created := started(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		Handler(a, clock).ServeHTTP(status201{w}, r)
 	}))
 	c, err := NewChain(Config{URLs: []string{dead.URL, broken.URL, foreign.URL, created.URL}, Options: timestamp.Options{Roots: roots}, Now: clock})

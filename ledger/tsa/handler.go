@@ -3,10 +3,10 @@ package tsa
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/internal/serve"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
@@ -50,8 +50,8 @@ func readQuery(w http.ResponseWriter, r *http.Request) (query []byte, status int
 	if !isType(r.Header, queryType) {
 		return nil, http.StatusUnsupportedMediaType, errors.New("content type: want " + queryType)
 	}
-	query, err = io.ReadAll(http.MaxBytesReader(w, r.Body, timestamp.MaxSize))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+	query, err = serve.Body(w, r, timestamp.MaxSize)
+	if _, over := errors.AsType[*http.MaxBytesError](err); over {
 		return nil, http.StatusRequestEntityTooLarge, fmt.Errorf("request: want at most %d bytes", timestamp.MaxSize)
 	}
 	if err != nil {

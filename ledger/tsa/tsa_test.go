@@ -36,7 +36,7 @@ func newAuthority(t testing.TB) (*timestamp.Authority, *x509.CertPool) {
 	return a, roots
 }
 
-func serve(t testing.TB, h http.Handler) *httptest.Server {
+func started(t testing.TB, h http.Handler) *httptest.Server {
 	t.Helper()
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
@@ -54,7 +54,7 @@ func request(t testing.TB) []byte {
 
 func TestAClientGetsATokenFromTheHandler(t *testing.T) {
 	a, roots := newAuthority(t)
-	s := serve(t, Handler(a, clock))
+	s := started(t, Handler(a, clock))
 	c := timestamp.Client{URL: s.URL, Options: timestamp.Options{Roots: roots}, Now: clock, Post: Post(s.Client())}
 	token, err := c.Timestamp(t.Context(), testDigest)
 	if err != nil {
@@ -81,7 +81,7 @@ func TestAClientGetsATokenOverTLS(t *testing.T) {
 
 // API-27
 func TestPostSendsWhatRFC3161Asks(t *testing.T) {
-	s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := started(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil || !bytes.Equal(body, request(t)) {
 			t.Errorf("body % x, %v", body, err)
@@ -130,7 +130,7 @@ func TestPostRefusesAnswersThatAreNotTimestampReplies(t *testing.T) {
 			w.Write(make([]byte, 10))
 		}), "unexpected EOF"},
 	} {
-		s := serve(t, tt.handler)
+		s := started(t, tt.handler)
 		_, err := Post(nil)(t.Context(), s.URL, request(t))
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
@@ -141,9 +141,9 @@ func TestPostRefusesAnswersThatAreNotTimestampReplies(t *testing.T) {
 // API-28
 func TestPostFollowsNoRedirect(t *testing.T) {
 	var asked atomic.Int32
-	target := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked.Add(1) }))
+	target := started(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked.Add(1) }))
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		s := serve(t, http.RedirectHandler(target.URL, status))
+		s := started(t, http.RedirectHandler(target.URL, status))
 		c := s.Client()
 		c.CheckRedirect = func(*http.Request, []*http.Request) error { return nil } // would follow
 		if _, err := Post(c)(t.Context(), s.URL, request(t)); err == nil || !strings.Contains(err.Error(), "answered 30") {
@@ -265,7 +265,7 @@ func TestHandlerAnswersWhatIsNotAQueryWithAStatus(t *testing.T) {
 
 func TestHandlerSaysWhatItIs(t *testing.T) {
 	a, _ := newAuthority(t)
-	s := serve(t, Handler(a, nil))
+	s := started(t, Handler(a, nil))
 	get := func(path string) string {
 		t.Helper()
 		response, err := s.Client().Get(s.URL + path)
