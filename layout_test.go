@@ -214,6 +214,35 @@ func TestNoRoomUsesCGOAndNobodyReplacesModules(t *testing.T) {
 	})
 }
 
+// A command is found by its name: lockDiffCmd, which makes 'assay lock diff', is in lock_diff.go, alone. (Go would take
+// cards_test.go for a test.)
+func TestEveryCommandOfAssayHasAFileOfItsName(t *testing.T) {
+	files, err := filepath.Glob("cmd/assay/*/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^func (\w+)Cmd\(`).FindAllSubmatch(text, -1) {
+			words := regexp.MustCompile(`([a-z])([A-Z])|([A-Z])([A-Z][a-z])`).ReplaceAllString(string(m[1]), "${1}${3}_${2}${4}")
+			file := strings.ToLower(words) + ".go"
+			if file == "cards_test.go" {
+				file = "cards_test_cmd.go"
+			}
+			if found++; filepath.Base(path) != file {
+				t.Errorf("%s makes a command that belongs in %s", path, file)
+			}
+		}
+	}
+	if found < 40 {
+		t.Errorf("%d commands found", found)
+	}
+}
+
 func TestOnlyMainExits(t *testing.T) {
 	eachSource(t, func(path string, text []byte) {
 		if strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, "/main.go") {

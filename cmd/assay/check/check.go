@@ -3,15 +3,13 @@
 package check
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
 )
 
-// Commands hold other programs, and this one, to what is written down. program runs a whole command line of
+// Commands hold other programs, and this one, to what is written down. assay runs a whole command line of
 // this program.
-func Commands(s cmd.Streams, program func(context.Context, []string, cmd.Streams) int) []*cobra.Command {
-	return []*cobra.Command{conformanceCmd(s, program), schemaCmd(s)}
+func Commands(s cmd.Streams, assay program) []*cobra.Command {
+	return []*cobra.Command{conformanceCmd(s, assay), schemaCmd(s)}
 }

@@ -23,12 +23,20 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
-func conformanceRunCmd(s cmd.Streams, program func(context.Context, []string, cmd.Streams) int) *cobra.Command {
-	var o struct {
-		command, filter              string
-		json, extensions, strictJSON bool
-		timeout                      time.Duration
-	}
+// program runs a command line of a program, in this process, and returns its exit code.
+type program = func(ctx context.Context, args []string, s cmd.Streams) int
+
+// conformanceRun is one run of 'conformance run', with its flags.
+type conformanceRun struct {
+	s                            cmd.Streams
+	assay                        program
+	command, filter              string
+	json, extensions, strictJSON bool
+	timeout                      time.Duration
+}
+
+func conformanceRunCmd(s cmd.Streams, assay program) *cobra.Command {
+	o := conformanceRun{s: s, assay: assay}
 	c := &cobra.Command{
 		Use:   "run DIR",
 		Short: "Judge every case of a corpus and compare",
@@ -46,59 +54,72 @@ Exit 0: all agree. Exit 1: some differ. Exit 3: the corpus is bad.`,
   assay conformance run conformance/corpus --filter '^(P01|U5)$'
   assay conformance run conformance/corpus --command 'assay-py verify-pack {pack} --json' --json`,
 		Args: cmd.Args(cobra.ExactArgs(1), "one corpus, such as conformance/corpus of the source"),
-		RunE: func(c *cobra.Command, args []string) error {
-			for _, name := range []string{"extensions", "codes", "timeout"} {
-				if o.command == "" && c.Flags().Changed(name) {
-					return cmd.BadInput("", "--%s is about another verifier: name one with --command", name)
-				}
-			}
-			corpus, err := conformance.Open(args[0])
-			if errors.Is(err, fs.ErrNotExist) {
-				return cmd.BadInput("the source has one in conformance/corpus; go run ./conformance/gen -o DIR writes it anywhere", "no corpus in %s", args[0])
-			} else if err != nil {
-				return cmd.BadInput("", "bad corpus: %v", err)
-			}
-			options := conformance.Options{Judge: ourselves(program), Extensions: true}
-			if o.command != "" {
-				words := strings.Fields(o.command)
-				if len(words) == 0 {
-					return cmd.BadInput("such as --command \"python verify.py {pack}\"", "--command names no program")
-				}
-				options = conformance.Options{Judge: foreign(words, o.timeout), Extensions: o.extensions, ExitOnly: !o.strictJSON}
-			}
-			if o.filter != "" {
-				if options.Filter, err = regexp.Compile(o.filter); err != nil {
-					return cmd.BadInput("", "--filter: %v", err)
-				}
-			}
-			// What was started ends with us: a program in a group of its own hears no ^C.
-			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-			defer stop()
-			outcomes, err := corpus.Run(ctx, options)
-			if ctx.Err() != nil {
-				return cmd.Unavailable("run it again", "interrupted")
-			} else if err != nil {
-				return cmd.BadInput("", "bad corpus: %v", err)
-			}
-			return showOutcomes(s, args[0], o.command, outcomes, o.json)
-		},
+		RunE: o.run,
 	}
+	o.add(c)
+	return c
+}
+
+func (o *conformanceRun) add(c *cobra.Command) {
 	c.Flags().StringVar(&o.command, "command", "", "`CMD` of another verifier, with {pack} and {args} (default: this program)")
 	c.Flags().StringVar(&o.filter, "filter", "", "`RE` that the id or an attack of a case must match")
 	c.Flags().BoolVar(&o.extensions, "extensions", false, "with --command: also cases with flags that the reference tool does not have")
 	c.Flags().BoolVar(&o.strictJSON, "codes", false, "with --command: compare verdicts and finding codes of its JSON too")
 	c.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second, "with --command: how long a case may take")
 	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
-	return c
 }
 
-// ourselves judges as the command line of program would, in text and in JSON.
-func ourselves(program func(context.Context, []string, cmd.Streams) int) conformance.Judge {
+func (o *conformanceRun) check(c *cobra.Command) error {
+	for _, name := range []string{"extensions", "codes", "timeout"} {
+		if o.command == "" && c.Flags().Changed(name) {
+			return cmd.BadInput("", "--%s is about another verifier: name one with --command", name)
+		}
+	}
+	return nil
+}
+
+func (o *conformanceRun) run(c *cobra.Command, args []string) error {
+	if err := o.check(c); err != nil {
+		return err
+	}
+	corpus, err := conformance.Open(args[0])
+	if errors.Is(err, fs.ErrNotExist) {
+		return cmd.BadInput("the source has one in conformance/corpus; go run ./conformance/gen -o DIR writes it anywhere", "no corpus in %s", args[0])
+	} else if err != nil {
+		return cmd.BadInput("", "bad corpus: %v", err)
+	}
+	options := conformance.Options{Judge: ourselves(o.assay), Extensions: true}
+	if o.command != "" {
+		words := strings.Fields(o.command)
+		if len(words) == 0 {
+			return cmd.BadInput("such as --command \"python verify.py {pack}\"", "--command names no program")
+		}
+		options = conformance.Options{Judge: foreign(words, o.timeout), Extensions: o.extensions, ExitOnly: !o.strictJSON}
+	}
+	if o.filter != "" {
+		if options.Filter, err = regexp.Compile(o.filter); err != nil {
+			return cmd.BadInput("", "--filter: %v", err)
+		}
+	}
+	// What was started ends with us: a program in a group of its own hears no ^C.
+	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	outcomes, err := corpus.Run(ctx, options)
+	if ctx.Err() != nil {
+		return cmd.Unavailable("run it again", "interrupted")
+	} else if err != nil {
+		return cmd.BadInput("", "bad corpus: %v", err)
+	}
+	return showOutcomes(o.s, args[0], o.command, outcomes, o.json)
+}
+
+// ourselves judges as the command line of assay would, in text and in JSON.
+func ourselves(assay program) conformance.Judge {
 	return func(ctx context.Context, pack string, args []string) (conformance.Answer, error) {
 		ask := func(more ...string) (int, []byte) {
 			var out bytes.Buffer
 			world := cmd.Streams{In: strings.NewReader(""), Out: &out, Err: io.Discard, Env: func(string) string { return "" }}
-			return program(ctx, slices.Concat([]string{"verify-pack", pack}, args, more), world), out.Bytes()
+			return assay(ctx, slices.Concat([]string{"verify-pack", pack}, args, more), world), out.Bytes()
 		}
 		code, text := ask()
 		jsonCode, object := ask("--json")

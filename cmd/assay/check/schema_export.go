@@ -13,8 +13,14 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/schema"
 )
 
+// schemaExport is one run of 'schema export', with its flags.
+type schemaExport struct {
+	s   cmd.Streams
+	dir string
+}
+
 func schemaExportCmd(s cmd.Streams) *cobra.Command {
-	var dir string
+	o := schemaExport{s: s}
 	c := &cobra.Command{
 		Use:   "export [NAME...]",
 		Short: "Print a schema, or write several as files",
@@ -24,28 +30,34 @@ of all, into a directory, which is made if it is not there; files of those names
 A schema says what form a document has. Whether its hashes and its signature hold is for verify-pack.`,
 		Example: `  assay schema export pack-manifest
   assay schema export -o schemas`,
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				args = schema.Names()
-			}
-			for _, name := range args {
-				if _, ok := schema.Get(name); !ok {
-					return cmd.BadInput("assay schema list names them", "no schema of %s", name)
-				}
-			}
-			if dir != "" {
-				return exportSchemas(s, dir, args)
-			}
-			if len(args) > 1 {
-				return cmd.BadInput("name one, or a directory for all of them: assay schema export -o schemas", "%d schemas do not go on one stdout", len(args))
-			}
-			text, _ := schema.Get(args[0])
-			_, err := s.Out.Write(text)
-			return err
-		},
+		RunE: o.run,
 	}
-	c.Flags().StringVarP(&dir, "output", "o", "", "`DIR` for the files")
+	o.add(c)
 	return c
+}
+
+func (o *schemaExport) add(c *cobra.Command) {
+	c.Flags().StringVarP(&o.dir, "output", "o", "", "`DIR` for the files")
+}
+
+func (o *schemaExport) run(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		args = schema.Names()
+	}
+	for _, name := range args {
+		if _, ok := schema.Get(name); !ok {
+			return cmd.BadInput("assay schema list names them", "no schema of %s", name)
+		}
+	}
+	if o.dir != "" {
+		return exportSchemas(o.s, o.dir, args)
+	}
+	if len(args) > 1 {
+		return cmd.BadInput("name one, or a directory for all of them: assay schema export -o schemas", "%d schemas do not go on one stdout", len(args))
+	}
+	text, _ := schema.Get(args[0])
+	_, err := o.s.Out.Write(text)
+	return err
 }
 
 func exportSchemas(s cmd.Streams, dir string, names []string) error {

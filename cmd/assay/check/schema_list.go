@@ -11,35 +11,47 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/schema"
 )
 
+// schemaList is one run of 'schema list', with its flags.
+type schemaList struct {
+	s    cmd.Streams
+	json bool
+}
+
 func schemaListCmd(s cmd.Streams) *cobra.Command {
-	var asJSON bool
+	o := schemaList{s: s}
 	c := &cobra.Command{
 		Use:     "list",
 		Short:   "Name the documents that have a schema",
 		Example: `  assay schema list`,
 		Args:    cmd.Args(cobra.NoArgs, "no arguments"),
-		RunE: func(c *cobra.Command, args []string) error {
-			list := jcs.Arr()
-			for _, name := range schema.Names() {
-				title, err := schemaTitle(name)
-				if err != nil {
-					return err
-				}
-				list.Items = append(list.Items, jcs.Obj(jcs.M("name", jcs.Str(name)), jcs.M("title", jcs.Str(title))))
-			}
-			if asJSON {
-				return cmd.PrintJSON(s.Out, cmd.Answer("schema list", "ok", cmd.ExitPass, jcs.M("schemas", list)))
-			}
-			w := new(strings.Builder)
-			for _, item := range list.Items {
-				fmt.Fprintf(w, "%-18s  %s\n", item.Members[0].Value.Text, item.Members[1].Value.Text)
-			}
-			_, err := s.Out.Write([]byte(w.String()))
-			return err
-		},
+		RunE:    o.run,
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object on stdout")
+	o.add(c)
 	return c
+}
+
+func (o *schemaList) add(c *cobra.Command) {
+	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+}
+
+func (o *schemaList) run(c *cobra.Command, args []string) error {
+	list := jcs.Arr()
+	for _, name := range schema.Names() {
+		title, err := schemaTitle(name)
+		if err != nil {
+			return err
+		}
+		list.Items = append(list.Items, jcs.Obj(jcs.M("name", jcs.Str(name)), jcs.M("title", jcs.Str(title))))
+	}
+	if o.json {
+		return cmd.PrintJSON(o.s.Out, cmd.Answer("schema list", "ok", cmd.ExitPass, jcs.M("schemas", list)))
+	}
+	w := new(strings.Builder)
+	for _, item := range list.Items {
+		fmt.Fprintf(w, "%-18s  %s\n", item.Members[0].Value.Text, item.Members[1].Value.Text)
+	}
+	_, err := o.s.Out.Write([]byte(w.String()))
+	return err
 }
 
 func schemaTitle(name string) (string, error) {

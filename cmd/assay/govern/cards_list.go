@@ -11,28 +11,40 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
+// cardsList is one run of 'cards list', with its flags.
+type cardsList struct {
+	s    cmd.Streams
+	json bool
+}
+
 func cardsListCmd(s cmd.Streams) *cobra.Command {
-	var asJSON bool
+	o := cardsList{s: s}
 	c := &cobra.Command{
 		Use: "list", Short: "List the built-in cards", Example: "  assay cards list",
 		Args: cmd.Args(cobra.NoArgs, "no argument"),
-		RunE: func(*cobra.Command, []string) error {
-			w, list := new(strings.Builder), jcs.Arr()
-			for _, card := range pack.BuiltinCards() {
-				fmt.Fprintf(w, "%-21s %.12s  %s\n", card.ID, hashOf(card), card.Description)
-				list.Items = append(list.Items, jcs.Obj(
-					jcs.M("card_id", jcs.Str(card.ID)),
-					jcs.M("name", jcs.Str(card.Name)),
-					jcs.M("description", jcs.Str(card.Description)),
-					jcs.M("claims", jcs.Int(int64(len(card.Claims)))),
-					jcs.M("claim_set_hash", jcs.Str(hashOf(card)))))
-			}
-			if asJSON {
-				return printCards(s, "list", cmd.ExitPass, jcs.M("cards", list))
-			}
-			return printText(s, w, cmd.ExitPass)
-		},
+		RunE: o.run,
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object on stdout")
+	o.add(c)
 	return c
+}
+
+func (o *cardsList) add(c *cobra.Command) {
+	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+}
+
+func (o *cardsList) run(*cobra.Command, []string) error {
+	w, list := new(strings.Builder), jcs.Arr()
+	for _, card := range pack.BuiltinCards() {
+		fmt.Fprintf(w, "%-21s %.12s  %s\n", card.ID, hashOf(card), card.Description)
+		list.Items = append(list.Items, jcs.Obj(
+			jcs.M("card_id", jcs.Str(card.ID)),
+			jcs.M("name", jcs.Str(card.Name)),
+			jcs.M("description", jcs.Str(card.Description)),
+			jcs.M("claims", jcs.Int(int64(len(card.Claims)))),
+			jcs.M("claim_set_hash", jcs.Str(hashOf(card)))))
+	}
+	if o.json {
+		return printCards(o.s, "list", cmd.ExitPass, jcs.M("cards", list))
+	}
+	return printText(o.s, w, cmd.ExitPass)
 }

@@ -17,8 +17,14 @@ import (
 
 var cardID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`) })
 
+// cardsNew is one run of 'cards new', with its flags.
+type cardsNew struct {
+	s   cmd.Streams
+	out string
+}
+
 func cardsNewCmd(s cmd.Streams) *cobra.Command {
-	var out string
+	o := cardsNew{s: s}
 	c := &cobra.Command{
 		Use: "new ID", Short: "Write a card to start from",
 		Long: `new writes a card file with one claim and with fixtures on which it passes and fails. Change the claim
@@ -26,33 +32,39 @@ func cardsNewCmd(s cmd.Streams) *cobra.Command {
 'assay cards validate' and 'assay cards test' say whether the card can be relied on.`,
 		Example: "  assay cards new approved_models -o cards/approved_models.json",
 		Args:    cmd.Args(cobra.ExactArgs(1), "one id"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			id := args[0]
-			for _, card := range pack.BuiltinCards() {
-				if card.ID == id {
-					return cmd.BadInput("see it with 'assay cards show "+id+"'", "%s is the id of a built-in card", id)
-				}
-			}
-			if !cardID().MatchString(id) {
-				return cmd.BadInput("", "id %q is not 1 to 128 letters, digits, dots, underscores and hyphens", id)
-			}
-			if out == "" {
-				out = id + ".json"
-			}
-			text, err := jcs.AppendPretty(nil, pack.NewCard(id).Value())
-			if err != nil {
-				return err
-			}
-			if err := durable.CreateFile(out, append(text, '\n'), 0o644); errors.Is(err, fs.ErrExist) {
-				return cmd.BadInput("name another with --output", "%s exists", out)
-			} else if err != nil {
-				return err
-			}
-			fmt.Fprintf(s.Err, "next: write the claims and the rationale, then assay cards validate %s\n", cmd.Safe(out))
-			_, err = fmt.Fprintf(s.Out, "%s\n", cmd.Safe(out))
-			return err
-		},
+		RunE:    o.run,
 	}
-	c.Flags().StringVarP(&out, "output", "o", "", "card `FILE` to make (default: ID.json)")
+	o.add(c)
 	return c
+}
+
+func (o *cardsNew) add(c *cobra.Command) {
+	c.Flags().StringVarP(&o.out, "output", "o", "", "card `FILE` to make (default: ID.json)")
+}
+
+func (o *cardsNew) run(_ *cobra.Command, args []string) error {
+	id := args[0]
+	for _, card := range pack.BuiltinCards() {
+		if card.ID == id {
+			return cmd.BadInput("see it with 'assay cards show "+id+"'", "%s is the id of a built-in card", id)
+		}
+	}
+	if !cardID().MatchString(id) {
+		return cmd.BadInput("", "id %q is not 1 to 128 letters, digits, dots, underscores and hyphens", id)
+	}
+	if o.out == "" {
+		o.out = id + ".json"
+	}
+	text, err := jcs.AppendPretty(nil, pack.NewCard(id).Value())
+	if err != nil {
+		return err
+	}
+	if err := durable.CreateFile(o.out, append(text, '\n'), 0o644); errors.Is(err, fs.ErrExist) {
+		return cmd.BadInput("name another with --output", "%s exists", o.out)
+	} else if err != nil {
+		return err
+	}
+	fmt.Fprintf(o.s.Err, "next: write the claims and the rationale, then assay cards validate %s\n", cmd.Safe(o.out))
+	_, err = fmt.Fprintf(o.s.Out, "%s\n", cmd.Safe(o.out))
+	return err
 }

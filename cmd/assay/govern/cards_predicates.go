@@ -11,8 +11,14 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
+// cardsPredicates is one run of 'cards predicates', with its flags.
+type cardsPredicates struct {
+	s    cmd.Streams
+	json bool
+}
+
 func cardsPredicatesCmd(s cmd.Streams) *cobra.Command {
-	var asJSON bool
+	o := cardsPredicates{s: s}
 	c := &cobra.Command{
 		Use: "predicates", Short: "List what a claim can check, with its parameters",
 		Long: `predicates lists every check that a claim can name. The first seven are those of the reference tool; the
@@ -20,29 +26,35 @@ others are ours: it verifies our packs with them, because it executes no claim a
 it builds they fail as unknown.`,
 		Example: "  assay cards predicates",
 		Args:    cmd.Args(cobra.NoArgs, "no argument"),
-		RunE: func(*cobra.Command, []string) error {
-			w, list := new(strings.Builder), jcs.Arr()
-			for _, p := range pack.Predicates() {
-				params := jcs.Arr()
-				fmt.Fprintf(w, "%s\n    %s\n", p.Name, p.Summary)
-				for _, param := range p.Params {
-					needed := ""
-					if param.Required {
-						needed = " (required)"
-					}
-					fmt.Fprintf(w, "    %-16s %s%s\n", param.Name, param.Meaning, needed)
-					params.Items = append(params.Items, jcs.Obj(jcs.M("name", jcs.Str(param.Name)),
-						jcs.M("required", jcs.Boolean(param.Required)), jcs.M("meaning", jcs.Str(param.Meaning))))
-				}
-				list.Items = append(list.Items, jcs.Obj(jcs.M("check", jcs.Str(p.Name)), jcs.M("summary", jcs.Str(p.Summary)),
-					jcs.M("reference", jcs.Boolean(p.Reference)), jcs.M("params", params)))
-			}
-			if asJSON {
-				return printCards(s, "predicates", cmd.ExitPass, jcs.M("predicates", list))
-			}
-			return printText(s, w, cmd.ExitPass)
-		},
+		RunE:    o.run,
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object on stdout")
+	o.add(c)
 	return c
+}
+
+func (o *cardsPredicates) add(c *cobra.Command) {
+	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+}
+
+func (o *cardsPredicates) run(*cobra.Command, []string) error {
+	w, list := new(strings.Builder), jcs.Arr()
+	for _, p := range pack.Predicates() {
+		params := jcs.Arr()
+		fmt.Fprintf(w, "%s\n    %s\n", p.Name, p.Summary)
+		for _, param := range p.Params {
+			needed := ""
+			if param.Required {
+				needed = " (required)"
+			}
+			fmt.Fprintf(w, "    %-16s %s%s\n", param.Name, param.Meaning, needed)
+			params.Items = append(params.Items, jcs.Obj(jcs.M("name", jcs.Str(param.Name)),
+				jcs.M("required", jcs.Boolean(param.Required)), jcs.M("meaning", jcs.Str(param.Meaning))))
+		}
+		list.Items = append(list.Items, jcs.Obj(jcs.M("check", jcs.Str(p.Name)), jcs.M("summary", jcs.Str(p.Summary)),
+			jcs.M("reference", jcs.Boolean(p.Reference)), jcs.M("params", params)))
+	}
+	if o.json {
+		return printCards(o.s, "predicates", cmd.ExitPass, jcs.M("predicates", list))
+	}
+	return printText(o.s, w, cmd.ExitPass)
 }

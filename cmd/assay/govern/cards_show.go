@@ -12,27 +12,39 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
+// cardsShow is one run of 'cards show', with its flags.
+type cardsShow struct {
+	s    cmd.Streams
+	json bool
+}
+
 func cardsShowCmd(s cmd.Streams) *cobra.Command {
-	var asJSON bool
+	o := cardsShow{s: s}
 	c := &cobra.Command{
 		Use: "show ID|FILE", Short: "Show a card: its claims, their hash, the reason for it",
 		Example: "  assay cards show no_breakglass\n  assay cards show approved_models.json --json",
 		Args:    cmd.Args(cobra.ExactArgs(1), "one built-in id or card file"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			cards, err := expect.FindCards(args)
-			if err != nil {
-				return err
-			}
-			card := cards[0]
-			if asJSON {
-				return printCards(s, "show", cmd.ExitPass, append(card.Value().Members,
-					jcs.M("stochastic", jcs.Boolean(false)), jcs.M("trials", jcs.Int(1)), jcs.M("claim_set_hash", jcs.Str(hashOf(card))))...)
-			}
-			return printText(s, cardText(card), cmd.ExitPass)
-		},
+		RunE:    o.run,
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object on stdout")
+	o.add(c)
 	return c
+}
+
+func (o *cardsShow) add(c *cobra.Command) {
+	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+}
+
+func (o *cardsShow) run(_ *cobra.Command, args []string) error {
+	cards, err := expect.FindCards(args)
+	if err != nil {
+		return err
+	}
+	card := cards[0]
+	if o.json {
+		return printCards(o.s, "show", cmd.ExitPass, append(card.Value().Members,
+			jcs.M("stochastic", jcs.Boolean(false)), jcs.M("trials", jcs.Int(1)), jcs.M("claim_set_hash", jcs.Str(hashOf(card))))...)
+	}
+	return printText(o.s, cardText(card), cmd.ExitPass)
 }
 
 func cardText(card pack.Card) *strings.Builder {

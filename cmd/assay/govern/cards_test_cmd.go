@@ -15,11 +15,15 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/report"
 )
 
+// cardsTest is one run of 'cards test', with its flags.
+type cardsTest struct {
+	s     cmd.Streams
+	packs []string
+	json  bool
+}
+
 func cardsTestCmd(s cmd.Streams) *cobra.Command {
-	var o struct {
-		packs []string
-		json  bool
-	}
+	o := cardsTest{s: s}
 	c := &cobra.Command{
 		Use: "test ID|FILE", Short: "Run a card on its fixtures, and on packs",
 		Long: `test judges the claims of a card on each of its fixtures and exits 1 unless exactly those fail that
@@ -27,37 +31,43 @@ should. With --pack it also judges them on the receipts of packs, whatever those
 is not intact, 1 if a critical claim fails on it.`,
 		Example: "  assay cards test approved_models.json\n  assay cards test no_breakglass --pack ./pack",
 		Args:    cmd.Args(cobra.ExactArgs(1), "one built-in id or card file"),
-		RunE: func(c *cobra.Command, args []string) error {
-			cards, err := expect.FindCards(args)
-			if err != nil {
-				return err
-			}
-			if len(cards[0].Pass)+len(cards[0].Fail)+len(o.packs) == 0 {
-				return cmd.BadInput("add fixtures to the file, or name packs with --pack DIR", "card %s has nothing to be tested on", cards[0].ID)
-			}
-			t := cardTest{card: cards[0], fixtures: jcs.Arr(), packs: jcs.Arr()}
-			for _, r := range t.card.Test() {
-				t.fixture(r)
-			}
-			for _, dir := range o.packs {
-				r, err := expect.VerifyDir(dir, pack.Options{Ask: cards, Cards: cards, Now: time.Now()})
-				if err != nil {
-					err := s.Tell(c, err)
-					t.add(&t.packs, err.Code, jcs.M("path", jcs.Loose(dir)), jcs.M("error", jcs.Loose(err.Error())))
-					continue
-				}
-				t.pack(dir, r)
-			}
-			if o.json {
-				return printCards(s, "test", t.code, jcs.M("card_id", jcs.Str(t.card.ID)), jcs.M("claim_set_hash", jcs.Str(hashOf(t.card))),
-					jcs.M("fixtures", t.fixtures), jcs.M("packs", t.packs))
-			}
-			return printText(s, &t.text, t.code)
-		},
+		RunE:    o.run,
 	}
+	o.add(c)
+	return c
+}
+
+func (o *cardsTest) add(c *cobra.Command) {
 	c.Flags().StringArrayVar(&o.packs, "pack", nil, "also judge the receipts of the pack `DIR` (repeat for more)")
 	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
-	return c
+}
+
+func (o *cardsTest) run(c *cobra.Command, args []string) error {
+	cards, err := expect.FindCards(args)
+	if err != nil {
+		return err
+	}
+	if len(cards[0].Pass)+len(cards[0].Fail)+len(o.packs) == 0 {
+		return cmd.BadInput("add fixtures to the file, or name packs with --pack DIR", "card %s has nothing to be tested on", cards[0].ID)
+	}
+	t := cardTest{card: cards[0], fixtures: jcs.Arr(), packs: jcs.Arr()}
+	for _, r := range t.card.Test() {
+		t.fixture(r)
+	}
+	for _, dir := range o.packs {
+		r, err := expect.VerifyDir(dir, pack.Options{Ask: cards, Cards: cards, Now: time.Now()})
+		if err != nil {
+			err := o.s.Tell(c, err)
+			t.add(&t.packs, err.Code, jcs.M("path", jcs.Loose(dir)), jcs.M("error", jcs.Loose(err.Error())))
+			continue
+		}
+		t.pack(dir, r)
+	}
+	if o.json {
+		return printCards(o.s, "test", t.code, jcs.M("card_id", jcs.Str(t.card.ID)), jcs.M("claim_set_hash", jcs.Str(hashOf(t.card))),
+			jcs.M("fixtures", t.fixtures), jcs.M("packs", t.packs))
+	}
+	return printText(o.s, &t.text, t.code)
 }
 
 // cardTest gathers what a card came to, for people and for machines.

@@ -11,8 +11,14 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
+// cardsValidate is one run of 'cards validate', with its flags.
+type cardsValidate struct {
+	s          cmd.Streams
+	bare, json bool
+}
+
 func cardsValidateCmd(s cmd.Streams) *cobra.Command {
-	var bare, asJSON bool
+	o := cardsValidate{s: s}
 	c := &cobra.Command{
 		Use: "validate FILE...", Short: "Say whether cards can be relied on",
 		Long: `validate reads card files strictly and says what keeps them from being relied on: claims that cannot
@@ -20,42 +26,48 @@ be asked, a missing rationale, and claims that no fixture shows pass and fail. I
 anything. 'assay cards test' runs the fixtures.`,
 		Example: "  assay cards validate cards/*.json",
 		Args:    cmd.Args(cobra.MinimumNArgs(1), "at least one card file"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			w, list, code := new(strings.Builder), jcs.Arr(), cmd.ExitPass
-			for _, path := range args {
-				var card pack.Card
-				var problems []string
-				object := jcs.Obj(jcs.M("path", jcs.Loose(path)))
-				text, err := cmd.ReadFile(path, 1<<20)
-				if err == nil {
-					card, err = pack.ParseCard(text)
-				}
-				if err != nil {
-					problems = []string{err.Error()}
-					s.HintFormat(path)
-				} else {
-					problems = card.Problems(bare)
-					object.Members = append(object.Members, jcs.M("card_id", jcs.Str(card.ID)), jcs.M("claim_set_hash", jcs.Str(hashOf(card))))
-				}
-				said := jcs.Arr()
-				for _, p := range problems {
-					fmt.Fprintf(w, "problem    %s: %s\n", cmd.Safe(path), cmd.Safe(p))
-					said.Items = append(said.Items, jcs.Loose(p))
-					code = cmd.ExitBadInput
-				}
-				if len(problems) == 0 {
-					fmt.Fprintf(w, "valid      %s: %s %s\n", cmd.Safe(path), cmd.Safe(card.ID), hashOf(card))
-				}
-				object.Members = append(object.Members, jcs.M("problems", said))
-				list.Items = append(list.Items, object)
-			}
-			if asJSON {
-				return printCards(s, "validate", code, jcs.M("cards", list))
-			}
-			return printText(s, w, code)
-		},
+		RunE:    o.run,
 	}
-	c.Flags().BoolVar(&bare, "allow-bare", false, "do without rationale and fixtures")
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object on stdout")
+	o.add(c)
 	return c
+}
+
+func (o *cardsValidate) add(c *cobra.Command) {
+	c.Flags().BoolVar(&o.bare, "allow-bare", false, "do without rationale and fixtures")
+	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+}
+
+func (o *cardsValidate) run(_ *cobra.Command, args []string) error {
+	w, list, code := new(strings.Builder), jcs.Arr(), cmd.ExitPass
+	for _, path := range args {
+		var card pack.Card
+		var problems []string
+		object := jcs.Obj(jcs.M("path", jcs.Loose(path)))
+		text, err := cmd.ReadFile(path, 1<<20)
+		if err == nil {
+			card, err = pack.ParseCard(text)
+		}
+		if err != nil {
+			problems = []string{err.Error()}
+			o.s.HintFormat(path)
+		} else {
+			problems = card.Problems(o.bare)
+			object.Members = append(object.Members, jcs.M("card_id", jcs.Str(card.ID)), jcs.M("claim_set_hash", jcs.Str(hashOf(card))))
+		}
+		said := jcs.Arr()
+		for _, p := range problems {
+			fmt.Fprintf(w, "problem    %s: %s\n", cmd.Safe(path), cmd.Safe(p))
+			said.Items = append(said.Items, jcs.Loose(p))
+			code = cmd.ExitBadInput
+		}
+		if len(problems) == 0 {
+			fmt.Fprintf(w, "valid      %s: %s %s\n", cmd.Safe(path), cmd.Safe(card.ID), hashOf(card))
+		}
+		object.Members = append(object.Members, jcs.M("problems", said))
+		list.Items = append(list.Items, object)
+	}
+	if o.json {
+		return printCards(o.s, "validate", code, jcs.M("cards", list))
+	}
+	return printText(o.s, w, code)
 }

@@ -14,8 +14,14 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
+// lockCheck is one run of 'lock check', with its flags.
+type lockCheck struct {
+	s    cmd.Streams
+	json bool
+}
+
 func lockCheckCmd(s cmd.Streams) *cobra.Command {
-	var asJSON bool
+	o := lockCheck{s: s}
 	c := &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Validate a lock (default: assay.lock)",
@@ -23,32 +29,38 @@ func lockCheckCmd(s cmd.Streams) *cobra.Command {
 valid, 2 if it is not, and 3 if there is none.`,
 		Example: "  assay lock check assay.lock --json",
 		Args:    cmd.Args(cobra.MaximumNArgs(1), "at most one lock file"),
-		RunE: func(c *cobra.Command, args []string) error {
-			path := expect.DefaultLock
-			if len(args) == 1 {
-				path = args[0]
-			}
-			l, err := expect.ReadLock(path)
-			var broken *pack.LockError
-			if err != nil && !errors.As(err, &broken) {
-				return err
-			}
-			if broken != nil {
-				err := tellBroken(s, path, broken, asJSON)
-				s.HintFormat(path)
-				return cmd.Judged(cmd.ExitTampered, err)
-			}
-			warnIdle(s, l)
-			if asJSON {
-				members := append([]jcs.Member{jcs.M("path", jcs.Loose(path)), jcs.M("issues", jcs.Arr())}, lockMembers(l)...)
-				return cmd.PrintJSON(s.Out, cmd.Answer("lock check", "ok", cmd.ExitPass, members...))
-			}
-			_, err = io.WriteString(s.Out, "valid   "+cmd.Safe(path)+"\n"+lockText(l))
-			return err
-		},
+		RunE:    o.run,
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object on stdout")
+	o.add(c)
 	return c
+}
+
+func (o *lockCheck) add(c *cobra.Command) {
+	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+}
+
+func (o *lockCheck) run(c *cobra.Command, args []string) error {
+	path := expect.DefaultLock
+	if len(args) == 1 {
+		path = args[0]
+	}
+	l, err := expect.ReadLock(path)
+	var broken *pack.LockError
+	if err != nil && !errors.As(err, &broken) {
+		return err
+	}
+	if broken != nil {
+		err := tellBroken(o.s, path, broken, o.json)
+		o.s.HintFormat(path)
+		return cmd.Judged(cmd.ExitTampered, err)
+	}
+	warnIdle(o.s, l)
+	if o.json {
+		members := append([]jcs.Member{jcs.M("path", jcs.Loose(path)), jcs.M("issues", jcs.Arr())}, lockMembers(l)...)
+		return cmd.PrintJSON(o.s.Out, cmd.Answer("lock check", "ok", cmd.ExitPass, members...))
+	}
+	_, err = io.WriteString(o.s.Out, "valid   "+cmd.Safe(path)+"\n"+lockText(l))
+	return err
 }
 
 func tellBroken(s cmd.Streams, path string, broken *pack.LockError, asJSON bool) error {

@@ -14,8 +14,14 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
+// lockDiff is one run of 'lock diff', with its flags.
+type lockDiff struct {
+	s    cmd.Streams
+	json bool
+}
+
 func lockDiffCmd(s cmd.Streams) *cobra.Command {
-	var asJSON bool
+	o := lockDiff{s: s}
 	c := &cobra.Command{
 		Use:   "diff OLD NEW",
 		Short: "Say what a new lock demands more and less than an old one",
@@ -24,20 +30,26 @@ the old one did, 1 if something became weaker or may have, 2 if one of them is i
 not there. In a pull request compare the lock of the base branch with the proposed one.`,
 		Example: "  assay lock diff base.lock assay.lock",
 		Args:    cmd.Args(cobra.ExactArgs(2), "an old and a new lock file"),
-		RunE: func(c *cobra.Command, args []string) error {
-			old, err := expect.ReadLock(args[0])
-			if err != nil {
-				return err
-			}
-			l, err := expect.ReadLock(args[1])
-			if err != nil {
-				return err
-			}
-			return tellDiff(s, pack.DiffLocks(old, l), old.Digest() == l.Digest(), asJSON)
-		},
+		RunE:    o.run,
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object on stdout")
+	o.add(c)
 	return c
+}
+
+func (o *lockDiff) add(c *cobra.Command) {
+	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+}
+
+func (o *lockDiff) run(c *cobra.Command, args []string) error {
+	old, err := expect.ReadLock(args[0])
+	if err != nil {
+		return err
+	}
+	l, err := expect.ReadLock(args[1])
+	if err != nil {
+		return err
+	}
+	return tellDiff(o.s, pack.DiffLocks(old, l), old.Digest() == l.Digest(), o.json)
 }
 
 func tellDiff(s cmd.Streams, changes []pack.LockChange, identical, asJSON bool) error {

@@ -15,10 +15,16 @@ import (
 	"github.com/Haserjian/assay-ledger/pack"
 )
 
+// lockInit is one run of 'lock init', with its flags.
+type lockInit struct {
+	s cmd.Streams
+	lockFlags
+	from string
+	pin  bool
+}
+
 func lockInitCmd(s cmd.Streams) *cobra.Command {
-	var f lockFlags
-	var from string
-	var pin bool
+	o := lockInit{s: s}
 	c := &cobra.Command{
 		Use:   "init",
 		Short: "Write a first lock, by default for receipt_completeness",
@@ -28,40 +34,46 @@ files that it may have used). --pin-signer admits the key that signed the pack, 
 		Example: `  assay lock init
   assay lock init --from-pack ./proof_pack_trace_20260115T100000_5f2c9a01 --pin-signer`,
 		Args: cmd.Args(cobra.NoArgs, "no argument"),
-		RunE: func(c *cobra.Command, _ []string) error {
-			if pin && from == "" {
-				return cmd.BadInput("name a pack with --from-pack DIR, or keys with --signer-allowlist", "--pin-signer needs a pack")
-			}
-			if from == "" && len(f.cards) == 0 {
-				f.cards = []string{"receipt_completeness"}
-			}
-			spec, err := f.spec(s, pack.LockSpec{At: time.Now()})
-			if err != nil {
-				return err
-			}
-			if from != "" {
-				if err := specFromPack(s, &spec, from, pin); err != nil {
-					return err
-				}
-			}
-			l, err := newLock(spec)
-			if err != nil {
-				return err
-			}
-			err = durable.CreateFile(f.out, l.Marshal(), 0o644)
-			if errors.Is(err, fs.ErrExist) {
-				return cmd.BadInput("'assay lock write' replaces it", "%s exists", f.out)
-			} else if err != nil {
-				return err
-			}
-			return f.told(s, c, l)
-		},
+		RunE: o.run,
 	}
-	f.add(c)
-	c.Flags().StringSliceVarP(&f.cards, "cards", "c", nil, "`CARDS`: built-in ids or card files; with --from-pack, files of cards that it may declare")
-	c.Flags().StringVar(&from, "from-pack", "", "take the cards from the pack in `DIR`")
-	c.Flags().BoolVar(&pin, "pin-signer", false, "admit the key that signed the pack of --from-pack, and no other but those of --signer-allowlist")
+	o.add(c)
 	return c
+}
+
+func (o *lockInit) add(c *cobra.Command) {
+	o.lockFlags.add(c)
+	c.Flags().StringSliceVarP(&o.cards, "cards", "c", nil, "`CARDS`: built-in ids or card files; with --from-pack, files of cards that it may declare")
+	c.Flags().StringVar(&o.from, "from-pack", "", "take the cards from the pack in `DIR`")
+	c.Flags().BoolVar(&o.pin, "pin-signer", false, "admit the key that signed the pack of --from-pack, and no other but those of --signer-allowlist")
+}
+
+func (o *lockInit) run(c *cobra.Command, _ []string) error {
+	if o.pin && o.from == "" {
+		return cmd.BadInput("name a pack with --from-pack DIR, or keys with --signer-allowlist", "--pin-signer needs a pack")
+	}
+	if o.from == "" && len(o.cards) == 0 {
+		o.cards = []string{"receipt_completeness"}
+	}
+	spec, err := o.spec(o.s, pack.LockSpec{At: time.Now()})
+	if err != nil {
+		return err
+	}
+	if o.from != "" {
+		if err := specFromPack(o.s, &spec, o.from, o.pin); err != nil {
+			return err
+		}
+	}
+	l, err := newLock(spec)
+	if err != nil {
+		return err
+	}
+	err = durable.CreateFile(o.out, l.Marshal(), 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return cmd.BadInput("'assay lock write' replaces it", "%s exists", o.out)
+	} else if err != nil {
+		return err
+	}
+	return o.told(o.s, c, l)
 }
 
 // specFromPack puts the cards of a pack into spec, and on request its signer.

@@ -15,9 +15,15 @@ import (
 	"github.com/Haserjian/assay-ledger/pack"
 )
 
+// lockWrite is one run of 'lock write', with its flags.
+type lockWrite struct {
+	s cmd.Streams
+	lockFlags
+	force bool
+}
+
 func lockWriteCmd(s cmd.Streams) *cobra.Command {
-	var f lockFlags
-	var force bool
+	o := lockWrite{s: s}
 	c := &cobra.Command{
 		Use:   "write",
 		Short: "Write a lock for cards and signers",
@@ -27,31 +33,37 @@ one there, or something else, is not written without --force, nor is one in the 
 		Example: `  assay lock write --cards receipt_completeness,guardian_enforcement --signer-allowlist ci-key
   assay lock write --cards receipt_completeness,./my_card.json --signer-allowlist release.pub -o release.lock`,
 		Args: cmd.Args(cobra.NoArgs, "no argument"),
-		RunE: func(c *cobra.Command, _ []string) error {
-			if len(f.cards) == 0 {
-				return cmd.BadInput("name them with --cards receipt_completeness", "a lock without cards would hold packs to nothing")
-			}
-			spec, err := f.spec(s, pack.LockSpec{At: time.Now()})
-			if err != nil {
-				return err
-			}
-			l, err := newLock(spec)
-			if err != nil {
-				return err
-			}
-			if err := mayReplace(s, f.out, l, force); err != nil {
-				return err
-			}
-			if err := durable.WriteFile(f.out, l.Marshal(), 0o644); err != nil {
-				return err
-			}
-			return f.told(s, c, l)
-		},
+		RunE: o.run,
 	}
-	f.add(c)
-	c.Flags().StringSliceVarP(&f.cards, "cards", "c", nil, "`CARDS`: built-in ids or card files, in the order in which packs declare them")
-	c.Flags().BoolVar(&force, "force", false, "replace a lock that demands more, or that is invalid")
+	o.add(c)
 	return c
+}
+
+func (o *lockWrite) add(c *cobra.Command) {
+	o.lockFlags.add(c)
+	c.Flags().StringSliceVarP(&o.cards, "cards", "c", nil, "`CARDS`: built-in ids or card files, in the order in which packs declare them")
+	c.Flags().BoolVar(&o.force, "force", false, "replace a lock that demands more, or that is invalid")
+}
+
+func (o *lockWrite) run(c *cobra.Command, _ []string) error {
+	if len(o.cards) == 0 {
+		return cmd.BadInput("name them with --cards receipt_completeness", "a lock without cards would hold packs to nothing")
+	}
+	spec, err := o.spec(o.s, pack.LockSpec{At: time.Now()})
+	if err != nil {
+		return err
+	}
+	l, err := newLock(spec)
+	if err != nil {
+		return err
+	}
+	if err := mayReplace(o.s, o.out, l, o.force); err != nil {
+		return err
+	}
+	if err := durable.WriteFile(o.out, l.Marshal(), 0o644); err != nil {
+		return err
+	}
+	return o.told(o.s, c, l)
 }
 
 // mayReplace says what the lock at path demanded and l does not, and refuses that unless it is forced.

@@ -18,27 +18,16 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/report"
 )
 
-func auditCmd(s cmd.Streams) *cobra.Command {
-	c := &cobra.Command{
-		Use:     "audit",
-		Short:   "Hand evidence to an auditor",
-		Long:    `audit makes what an auditor needs of a pack.`,
-		Example: `  assay audit bundle ./proof_pack_trace_20260115T100000_5f2c9a01`,
-	}
-	c.AddCommand(cmd.Judges(auditBundleCmd(s), cmd.ExitHonestFail, cmd.ExitTampered))
-	return c
-}
-
-// bundling is one run of audit bundle.
-type bundling struct {
+// auditBundle is one run of 'audit bundle', with its flags.
+type auditBundle struct {
+	s cmd.Streams
 	expect.Flags
-	s      cmd.Streams
 	output string
 	json   bool
 }
 
 func auditBundleCmd(s cmd.Streams) *cobra.Command {
-	f := bundling{s: s}
+	o := auditBundle{s: s}
 	c := &cobra.Command{
 		Use:   "bundle PACK",
 		Short: "Write a pack, its verdict and how to check it into one file",
@@ -53,33 +42,39 @@ tool knows go in, and a --proof.`,
 		Example: `  assay audit bundle ./proof_pack_trace_20260115T100000_5f2c9a01
   assay audit bundle ./pack --lock assay.lock --policy policy --tsa-roots roots.pem -o evidence.tar.gz`,
 		Args: cmd.Args(cobra.ExactArgs(1), "one pack directory"),
-		RunE: func(c *cobra.Command, args []string) error {
-			o, err := f.Options(c)
-			if err != nil {
-				return err
-			}
-			return f.bundle(args[0], o)
-		},
+		RunE: o.run,
 	}
-	f.Add(c)
-	c.Flags().StringVarP(&f.output, "output", "o", "", "the `FILE` to write (default: audit_bundle_ID.tar.gz)")
-	c.Flags().BoolVar(&f.json, "json", false, "one JSON object on stdout")
+	o.add(c)
 	return c
+}
+
+func (o *auditBundle) add(c *cobra.Command) {
+	o.Flags.Add(c)
+	c.Flags().StringVarP(&o.output, "output", "o", "", "the `FILE` to write (default: audit_bundle_ID.tar.gz)")
+	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+}
+
+func (o *auditBundle) run(c *cobra.Command, args []string) error {
+	options, err := o.Options(c)
+	if err != nil {
+		return err
+	}
+	return o.bundle(args[0], options)
 }
 
 // bundle verifies the pack where it is, copies it to a place that is ours alone, verifies the copy and
 // bundles that: what is in the bundle is what was judged, whoever writes to the pack meanwhile.
-func (f *bundling) bundle(dir string, o pack.Options) (err error) {
-	r, err := expect.VerifyDir(dir, o)
+func (o *auditBundle) bundle(dir string, options pack.Options) (err error) {
+	r, err := expect.VerifyDir(dir, options)
 	if err != nil {
 		return err
 	}
 	if r.ExitCode() == cmd.ExitTampered {
-		fmt.Fprintf(f.s.Err, "no bundle was written: nobody should rely on this pack\n")
-		return cmd.Judged(r.ExitCode(), f.show(f.Report(dir, r, o), nil))
+		fmt.Fprintf(o.s.Err, "no bundle was written: nobody should rely on this pack\n")
+		return cmd.Judged(r.ExitCode(), o.show(o.Report(dir, r, options), nil))
 	}
 	name := "audit_bundle_" + fileName(r.Manifest.PackID)
-	output := f.output
+	output := o.output
 	if output == "" {
 		output = name + ".tar.gz"
 	}
@@ -100,19 +95,19 @@ func (f *bundling) bundle(dir string, o pack.Options) (err error) {
 	if err := copyPack(dir, copied); err != nil {
 		return err
 	}
-	again, err := expect.VerifyDir(copied, o)
+	again, err := expect.VerifyDir(copied, options)
 	if err != nil {
 		return err
 	}
 	if again.ExitCode() != r.ExitCode() || again.Manifest.Digest() != r.Manifest.Digest() {
 		return &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("%s changed while it was bundled", dir)}
 	}
-	pages, err := bundlePages(f.Report("pack", again, o))
+	pages, err := bundlePages(o.Report("pack", again, options))
 	if err != nil {
 		return err
 	}
-	if o.Proof != nil {
-		pages[bundledProof] = o.Proof
+	if options.Proof != nil {
+		pages[bundledProof] = options.Proof
 	}
 	path, digest, err := writeBundle(staging, name, copied, pages)
 	if err != nil {
@@ -122,22 +117,22 @@ func (f *bundling) bundle(dir string, o pack.Options) (err error) {
 	if err := durable.Link(path, output); err != nil {
 		return err
 	}
-	return cmd.Judged(again.ExitCode(), f.show(f.Report(dir, r, o), []string{output, digest}))
+	return cmd.Judged(again.ExitCode(), o.show(o.Report(dir, r, options), []string{output, digest}))
 }
 
 // show prints the judgement, and the bundle's path and SHA-256 if there is one.
-func (f *bundling) show(r *report.Report, bundle []string) error {
-	if f.json {
+func (o *auditBundle) show(r *report.Report, bundle []string) error {
+	if o.json {
 		v := r.JSON("audit bundle")
 		if bundle != nil {
 			v.Members = append(v.Members, jcs.M("bundle", jcs.Loose(bundle[0])), jcs.M("bundle_sha256", jcs.Str(bundle[1])))
 		}
-		return cmd.PrintJSON(f.s.Out, v)
+		return cmd.PrintJSON(o.s.Out, v)
 	}
-	if err := report.Print(f.s.Out, r); err != nil || bundle == nil {
+	if err := report.Print(o.s.Out, r); err != nil || bundle == nil {
 		return err
 	}
-	_, err := fmt.Fprintf(f.s.Out, "bundle     %s\nsha256     %s\n", cmd.Safe(bundle[0]), bundle[1])
+	_, err := fmt.Fprintf(o.s.Out, "bundle     %s\nsha256     %s\n", cmd.Safe(bundle[0]), bundle[1])
 	return err
 }
 

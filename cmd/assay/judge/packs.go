@@ -19,8 +19,8 @@ import (
 )
 
 // packs are the directories that the arguments name.
-func (v *verifying) packs(args []string) (dirs []string, err error) {
-	if v.latest && len(args) == 0 {
+func (o *verifyPack) packs(args []string) (dirs []string, err error) {
+	if o.latest && len(args) == 0 {
 		args = []string{"."}
 	}
 	for _, arg := range args {
@@ -30,7 +30,7 @@ func (v *verifying) packs(args []string) (dirs []string, err error) {
 		}
 		dirs = append(dirs, named...)
 	}
-	if !v.latest {
+	if !o.latest {
 		return dirs, nil
 	}
 	var newest []string
@@ -40,10 +40,10 @@ func (v *verifying) packs(args []string) (dirs []string, err error) {
 			return nil, err
 		}
 		for _, one := range found {
-			fmt.Fprintf(v.s.Err, "latest of %s: %s\n", cmd.Safe(dir), cmd.Safe(one.dir))
+			fmt.Fprintf(o.s.Err, "latest of %s: %s\n", cmd.Safe(dir), cmd.Safe(one.dir))
 			if one.undated != nil {
-				fmt.Fprintf(v.s.Err, "it is judged before all others, because its age cannot be told: %s\n", cmd.Safe(one.undated.Error()))
-				fmt.Fprintf(v.s.Err, "hint: if it is not meant, move it out of %s\n", cmd.Safe(dir))
+				fmt.Fprintf(o.s.Err, "it is judged before all others, because its age cannot be told: %s\n", cmd.Safe(one.undated.Error()))
+				fmt.Fprintf(o.s.Err, "hint: if it is not meant, move it out of %s\n", cmd.Safe(dir))
 			}
 			newest = append(newest, one.dir)
 		}

@@ -19,8 +19,18 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/report"
 )
 
+// verifyPack is one run of 'verify-pack', with its flags.
+type verifyPack struct {
+	s cmd.Streams
+	expect.Flags
+	html, badge, out, csv string
+	latest, json, quiet   bool
+
+	c *cobra.Command // by the name that it was called by
+}
+
 func verifyPackCmd(s cmd.Streams) *cobra.Command {
-	v := verifying{s: s}
+	o := verifyPack{s: s}
 	c := &cobra.Command{
 		Use:     "verify-pack PACK...",
 		Aliases: []string{"verify"},
@@ -45,29 +55,21 @@ manifest is missing, damaged or unreadable counts as the newest: move it away to
 			}
 			return cmd.Args(cobra.MinimumNArgs(1), "at least one pack directory")(c, args)
 		},
-		RunE: func(c *cobra.Command, args []string) error {
-			v.c = c
-			return v.all(args)
-		},
+		RunE: o.run,
 	}
-	v.Add(c)
-	c.Flags().BoolVar(&v.latest, "latest", false, "judge only the newest pack of each directory")
-	c.Flags().StringVar(&v.html, "html", "", "write a page about the one pack to `FILE`")
-	c.Flags().StringVar(&v.badge, "badge", "", "write an SVG badge of the one pack to `FILE`")
-	c.Flags().StringVar(&v.out, "out", "", "write the judgement of the one pack, assay.verify_report.v0.1, to `FILE`")
-	c.Flags().StringVar(&v.csv, "csv", "", "write a table with a row for each pack to `FILE`")
-	c.Flags().BoolVar(&v.json, "json", false, "one JSON object on stdout")
-	c.Flags().BoolVarP(&v.quiet, "quiet", "q", false, "nothing on stdout: the exit code says it")
+	o.add(c)
 	return c
 }
 
-// verifying is one run of verify-pack.
-type verifying struct {
-	expect.Flags
-	s                     cmd.Streams
-	c                     *cobra.Command
-	html, badge, out, csv string
-	latest, json, quiet   bool
+func (o *verifyPack) add(c *cobra.Command) {
+	o.Flags.Add(c)
+	c.Flags().BoolVar(&o.latest, "latest", false, "judge only the newest pack of each directory")
+	c.Flags().StringVar(&o.html, "html", "", "write a page about the one pack to `FILE`")
+	c.Flags().StringVar(&o.badge, "badge", "", "write an SVG badge of the one pack to `FILE`")
+	c.Flags().StringVar(&o.out, "out", "", "write the judgement of the one pack, assay.verify_report.v0.1, to `FILE`")
+	c.Flags().StringVar(&o.csv, "csv", "", "write a table with a row for each pack to `FILE`")
+	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+	c.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "nothing on stdout: the exit code says it")
 }
 
 // judged is one argument after its pack was judged, or an error in its place.
@@ -78,20 +80,21 @@ type judged struct {
 	code   int
 }
 
-// all judges each pack and ends with the gravest code.
-func (v *verifying) all(args []string) error {
-	if v.json && v.quiet {
+// run judges each pack and ends with the gravest code.
+func (o *verifyPack) run(c *cobra.Command, args []string) error {
+	o.c = c
+	if o.json && o.quiet {
 		return cmd.BadInput("", "--json and --quiet exclude each other")
 	}
-	options, err := v.Options(v.c)
+	options, err := o.Options(o.c)
 	if err != nil {
 		return err
 	}
-	dirs, err := v.packs(args)
+	dirs, err := o.packs(args)
 	if err != nil {
 		return err
 	}
-	if err := v.checkOutputs(dirs); err != nil {
+	if err := o.checkOutputs(dirs); err != nil {
 		return err
 	}
 	list := make([]judged, len(dirs))
@@ -104,56 +107,56 @@ func (v *verifying) all(args []string) error {
 		}
 		list[i] = judged{dir: dir}
 		if err != nil {
-			list[i].err = v.s.Tell(v.c, err)
+			list[i].err = o.s.Tell(o.c, err)
 			list[i].code = list[i].err.Code
 		} else {
-			list[i].report = v.Report(dir, r, options)
+			list[i].report = o.Report(dir, r, options)
 			list[i].code = r.ExitCode()
-			if !v.json && !v.quiet {
-				shown = cmp.Or(shown, report.Print(v.s.Out, list[i].report))
+			if !o.json && !o.quiet {
+				shown = cmp.Or(shown, report.Print(o.s.Out, list[i].report))
 			}
 		}
 		worst = cmd.Graver(worst, list[i].code)
 	}
 	// A page that could not be written is not there for whoever asked for it, whatever the verdict.
-	failed := v.write(list)
+	failed := o.write(list)
 	if failed != nil {
-		worst = cmd.Graver(worst, v.s.Tell(v.c, failed).Code)
+		worst = cmd.Graver(worst, o.s.Tell(o.c, failed).Code)
 	}
-	if !v.json && !v.quiet && (len(dirs) > 1 || failed != nil) {
-		shown = cmp.Or(shown, printClosing(v.s.Out, list, worst, failed))
+	if !o.json && !o.quiet && (len(dirs) > 1 || failed != nil) {
+		shown = cmp.Or(shown, printClosing(o.s.Out, list, worst, failed))
 	}
-	if v.json {
-		shown = cmd.PrintJSON(v.s.Out, v.object(list, worst, failed))
+	if o.json {
+		shown = cmd.PrintJSON(o.s.Out, o.object(list, worst, failed))
 	}
 	return cmd.Judged(worst, shown)
 }
 
 // checkOutputs refuses, before anything is judged, what cannot be written or would be written over evidence.
-func (v *verifying) checkOutputs(dirs []string) error {
-	for _, o := range []struct{ flag, path string }{{"html", v.html}, {"badge", v.badge}, {"out", v.out}} {
-		if o.path != "" && len(dirs) > 1 {
-			return cmd.BadInput("--csv writes a row for each of several packs, --json prints them all", "--%s is for one pack, not %d", o.flag, len(dirs))
+func (o *verifyPack) checkOutputs(dirs []string) error {
+	for _, output := range []struct{ flag, path string }{{"html", o.html}, {"badge", o.badge}, {"out", o.out}} {
+		if output.path != "" && len(dirs) > 1 {
+			return cmd.BadInput("--csv writes a row for each of several packs, --json prints them all", "--%s is for one pack, not %d", output.flag, len(dirs))
 		}
 	}
-	if v.Proof != "" && len(dirs) > 1 {
+	if o.Proof != "" && len(dirs) > 1 {
 		return cmd.BadInput("", "--proof is for one pack, not %d", len(dirs))
 	}
-	return v.MayWrite(v.c, dirs, "html", "badge", "out", "csv")
+	return o.MayWrite(o.c, dirs, "html", "badge", "out", "csv")
 }
 
 // object is the result for machines: of one pack its judgement, of several a list of them.
-func (v *verifying) object(list []judged, worst int, failed error) jcs.Value {
+func (o *verifyPack) object(list []judged, worst int, failed error) jcs.Value {
 	var object jcs.Value
 	if len(list) == 1 {
-		object = list[0].report.JSON(v.c.Name())
+		object = list[0].report.JSON(o.c.Name())
 	} else {
 		status, packs := "ok", jcs.Arr()
 		for _, j := range list {
 			if j.err == nil {
-				packs.Items = append(packs.Items, j.report.JSON(v.c.Name()))
+				packs.Items = append(packs.Items, j.report.JSON(o.c.Name()))
 			} else {
-				packs.Items = append(packs.Items, cmd.Answer(v.c.Name(), "error", j.code,
+				packs.Items = append(packs.Items, cmd.Answer(o.c.Name(), "error", j.code,
 					jcs.M("path", jcs.Loose(j.dir)), jcs.M("error", jcs.Loose(j.err.Error()))))
 			}
 			if j.code == worst && worst != cmd.ExitPass {
@@ -162,7 +165,7 @@ func (v *verifying) object(list []judged, worst int, failed error) jcs.Value {
 				}
 			}
 		}
-		object = cmd.Answer(v.c.Name(), status, worst,
+		object = cmd.Answer(o.c.Name(), status, worst,
 			jcs.M("verifier", jcs.Obj(jcs.M("name", jcs.Str("assay verify-pack")), jcs.M("version", jcs.Str(pack.Version)))),
 			jcs.M("packs", packs))
 	}
@@ -176,23 +179,23 @@ func (v *verifying) object(list []judged, worst int, failed error) jcs.Value {
 			}
 		}
 		object.Members = append(object.Members, jcs.M("error", jcs.Loose(failed.Error())))
-	} else if written := v.artifacts(); len(written.Members) > 0 {
+	} else if written := o.artifacts(); len(written.Members) > 0 {
 		object.Members = append(object.Members, jcs.M("artifacts", written))
 	}
 	return object
 }
 
-func (v *verifying) artifacts() jcs.Value {
-	o := jcs.Obj()
-	for _, a := range []struct{ name, path string }{{"html", v.html}, {"badge", v.badge}, {"verify_report", v.out}, {"csv", v.csv}} {
+func (o *verifyPack) artifacts() jcs.Value {
+	list := jcs.Obj()
+	for _, a := range []struct{ name, path string }{{"html", o.html}, {"badge", o.badge}, {"verify_report", o.out}, {"csv", o.csv}} {
 		if a.path != "" {
-			o.Members = append(o.Members, jcs.M(a.name, jcs.Loose(a.path)))
+			list.Members = append(list.Members, jcs.M(a.name, jcs.Loose(a.path)))
 		}
 	}
-	return o
+	return list
 }
 
-func (v *verifying) write(list []judged) error {
+func (o *verifyPack) write(list []judged) error {
 	put := func(path string, data []byte) error {
 		if path == "" {
 			return nil
@@ -206,17 +209,17 @@ func (v *verifying) write(list []judged) error {
 			rows[i].Err = j.err.Error()
 		}
 	}
-	err := put(v.csv, report.CSV(rows))
+	err := put(o.csv, report.CSV(rows))
 	if one := list[0].report; len(list) == 1 {
-		if v.html != "" {
+		if o.html != "" {
 			page, madeErr := one.HTML()
-			err = errors.Join(err, madeErr, put(v.html, page))
+			err = errors.Join(err, madeErr, put(o.html, page))
 		}
-		if v.out != "" {
+		if o.out != "" {
 			text, madeErr := jcs.AppendPretty(nil, one.Public())
-			err = errors.Join(err, madeErr, put(v.out, cmd.SafeJSON(append(text, '\n'))))
+			err = errors.Join(err, madeErr, put(o.out, cmd.SafeJSON(append(text, '\n'))))
 		}
-		err = errors.Join(err, put(v.badge, one.Badge()))
+		err = errors.Join(err, put(o.badge, one.Badge()))
 	}
 	return err
 }

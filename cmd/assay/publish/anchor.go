@@ -25,12 +25,16 @@ import (
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
+// anchor is one run of 'anchor', with its flags.
+type anchor struct {
+	s cmd.Streams
+	expect.AnchorFlags
+	ledger, output, repo, workflow, commit string
+	timeout                                time.Duration
+}
+
 func anchorCmd(s cmd.Streams) *cobra.Command {
-	var o struct {
-		expect.AnchorFlags
-		ledger, output, repo, workflow, commit string
-		timeout                                time.Duration
-	}
+	o := anchor{s: s}
 	c := &cobra.Command{
 		Use:   "anchor PACK...",
 		Short: "Log packs publicly and keep the proofs in them",
@@ -46,48 +50,62 @@ answer.`,
 		Example: `  assay anchor ./proof_pack_* --ledger https://ledger.example --policy policy
   assay anchor ./pack --ledger http://127.0.0.1:8080 --policy policy -o pack.tlog-proof`,
 		Args: cmd.Args(cobra.MinimumNArgs(1), "at least one pack directory"),
-		RunE: func(c *cobra.Command, args []string) error {
-			switch {
-			case o.ledger == "":
-				return cmd.BadInput("name the ledger with --ledger URL", "there is no ledger to send it to")
-			case o.Policy == "":
-				return cmd.BadInput("the ledger's operator publishes it; check it, then pass --policy FILE", "a proof can only be checked under a policy")
-			case o.output != "" && len(args) > 1:
-				return cmd.BadInput("", "--output is for one pack, not %d", len(args))
-			case o.timeout <= 0:
-				return cmd.BadInput("", "--timeout %s is no time at all", o.timeout)
-			}
-			source, err := pack.ParseSource(o.repo, o.workflow, o.commit)
-			if err != nil {
-				return cmd.BadInput("name it with --source-repo OWNER/NAME", "%w", err)
-			}
-			options, err := o.Options()
-			if err != nil {
-				return err
-			}
-			if o.output != "" {
-				if parent, err := cmd.FolderOf(o.output); err != nil {
-					return err
-				} else if cmd.Within(args[0], parent) {
-					return cmd.BadInput("without --output the proof goes where verifiers look for it", "--output %s is inside the pack", o.output)
-				}
-			}
-			options.RequireAnchor = true
-			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			a := anchoring{s: s, source: source, options: options, output: o.output, timeout: o.timeout,
-				ledger: &client.Client{URL: o.ledger, Policy: options.Policy, Timeout: o.timeout, Attempts: -1}}
-			return a.all(ctx, c, args)
-		},
+		RunE: o.run,
 	}
-	o.Add(c)
+	o.add(c)
+	return c
+}
+
+func (o *anchor) add(c *cobra.Command) {
+	o.AnchorFlags.Add(c)
 	c.Flags().StringVar(&o.ledger, "ledger", "", "`URL` of the ledger (required)")
 	c.Flags().StringVarP(&o.output, "output", "o", "", "write the proof to `FILE` instead of into the pack")
 	c.Flags().StringVar(&o.repo, "source-repo", "", "`OWNER/NAME` that a pack without a CI binding comes from: your word, logged as such")
 	c.Flags().StringVar(&o.workflow, "source-workflow", "", "`WORKFLOW` that made it, with --source-repo")
 	c.Flags().StringVar(&o.commit, "source-commit", "", "`COMMIT` it was made from (40 or 64 hex digits), with --source-repo")
 	c.Flags().DurationVar(&o.timeout, "timeout", time.Minute, "how long to wait for each pack")
-	return c
+}
+
+// check says what of the flags can be wrong before any file is read.
+func (o *anchor) check(packs []string) error {
+	switch {
+	case o.ledger == "":
+		return cmd.BadInput("name the ledger with --ledger URL", "there is no ledger to send it to")
+	case o.Policy == "":
+		return cmd.BadInput("the ledger's operator publishes it; check it, then pass --policy FILE", "a proof can only be checked under a policy")
+	case o.output != "" && len(packs) > 1:
+		return cmd.BadInput("", "--output is for one pack, not %d", len(packs))
+	case o.timeout <= 0:
+		return cmd.BadInput("", "--timeout %s is no time at all", o.timeout)
+	}
+	return nil
+}
+
+func (o *anchor) run(c *cobra.Command, args []string) error {
+	if err := o.check(args); err != nil {
+		return err
+	}
+	source, err := pack.ParseSource(o.repo, o.workflow, o.commit)
+	if err != nil {
+		return cmd.BadInput("name it with --source-repo OWNER/NAME", "%w", err)
+	}
+	options, err := o.Options()
+	if err != nil {
+		return err
+	}
+	if o.output != "" {
+		if parent, err := cmd.FolderOf(o.output); err != nil {
+			return err
+		} else if cmd.Within(args[0], parent) {
+			return cmd.BadInput("without --output the proof goes where verifiers look for it", "--output %s is inside the pack", o.output)
+		}
+	}
+	options.RequireAnchor = true
+	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	a := anchoring{s: o.s, source: source, options: options, output: o.output, timeout: o.timeout,
+		ledger: &client.Client{URL: o.ledger, Policy: options.Policy, Timeout: o.timeout, Attempts: -1}}
+	return a.all(ctx, c, args)
 }
 
 // anchoring is what all packs of one command have in common.

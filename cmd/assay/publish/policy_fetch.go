@@ -22,8 +22,16 @@ import (
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
+// policyFetch is one run of 'policy fetch', with its flags.
+type policyFetch struct {
+	s             cmd.Streams
+	policy, roots string
+	force         bool
+	timeout       time.Duration
+}
+
 func policyFetchCmd(s cmd.Streams) *cobra.Command {
-	var f policyFetch
+	o := policyFetch{s: s}
 	c := &cobra.Command{
 		Use:   "fetch URL",
 		Short: "Get the policy and the time roots of a ledger, and show what to compare",
@@ -36,37 +44,37 @@ A file that is there is not replaced without --force, unless it holds the same.`
 		Example: `  assay policy fetch https://ledger.example
   assay policy fetch http://127.0.0.1:8080 -o trust/policy --roots-output trust/roots.pem`,
 		Args: cmd.Args(cobra.ExactArgs(1), "the URL of a ledger"),
-		RunE: func(c *cobra.Command, args []string) error {
-			if f.timeout <= 0 {
-				return cmd.BadInput("", "--timeout %s is no time at all", f.timeout)
-			}
-			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			ctx, cancel := context.WithTimeout(ctx, f.timeout)
-			defer cancel()
-			said, err := ask(ctx, args[0])
-			if err != nil {
-				return noPolicy(err)
-			}
-			wrote, err := f.write(said)
-			if err != nil {
-				return err
-			}
-			_, err = s.Out.Write(said.text(args[0], wrote))
-			return err
-		},
+		RunE: o.run,
 	}
-	c.Flags().StringVarP(&f.policy, "output", "o", "policy", "`FILE` for the policy")
-	c.Flags().StringVar(&f.roots, "roots-output", "roots.pem", "`FILE` for the roots of the ledger's timestamps, if it has any")
-	c.Flags().BoolVar(&f.force, "force", false, "replace files that hold something else")
-	c.Flags().DurationVar(&f.timeout, "timeout", 30*time.Second, "how long to wait for the answers")
+	o.add(c)
 	return c
 }
 
-type policyFetch struct {
-	policy, roots string
-	force         bool
-	timeout       time.Duration
+func (o *policyFetch) add(c *cobra.Command) {
+	c.Flags().StringVarP(&o.policy, "output", "o", "policy", "`FILE` for the policy")
+	c.Flags().StringVar(&o.roots, "roots-output", "roots.pem", "`FILE` for the roots of the ledger's timestamps, if it has any")
+	c.Flags().BoolVar(&o.force, "force", false, "replace files that hold something else")
+	c.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second, "how long to wait for the answers")
+}
+
+func (o *policyFetch) run(c *cobra.Command, args []string) error {
+	if o.timeout <= 0 {
+		return cmd.BadInput("", "--timeout %s is no time at all", o.timeout)
+	}
+	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	said, err := ask(ctx, args[0])
+	if err != nil {
+		return noPolicy(err)
+	}
+	wrote, err := o.write(said)
+	if err != nil {
+		return err
+	}
+	_, err = o.s.Out.Write(said.text(args[0], wrote))
+	return err
 }
 
 // introduction is what a ledger says of itself, and the checkpoint that fits it.
@@ -106,24 +114,24 @@ func noPolicy(err error) error {
 }
 
 // write makes the files, after it has looked at both. It says of each what it did.
-func (f *policyFetch) write(said *introduction) (wrote []string, err error) {
+func (o *policyFetch) write(said *introduction) (wrote []string, err error) {
 	files := []struct {
 		path string
 		text []byte
-	}{{f.policy, said.Policy.Text()}}
+	}{{o.policy, said.Policy.Text()}}
 	if said.roots != nil {
 		files = append(files, struct {
 			path string
 			text []byte
-		}{f.roots, said.roots.PEM()})
-		if cmd.SameFile(f.policy, f.roots) || f.policy == f.roots {
+		}{o.roots, said.roots.PEM()})
+		if cmd.SameFile(o.policy, o.roots) || o.policy == o.roots {
 			return nil, cmd.BadInput("", "--output and --roots-output name one file")
 		}
 	}
 	same := map[string]bool{}
 	for _, file := range files {
 		was, err := cmd.ReadFile(file.path, int64(len(file.text))+1) // more is something else
-		if same[file.path] = err == nil && bytes.Equal(was, file.text); same[file.path] || errors.Is(err, fs.ErrNotExist) || f.force {
+		if same[file.path] = err == nil && bytes.Equal(was, file.text); same[file.path] || errors.Is(err, fs.ErrNotExist) || o.force {
 			continue
 		}
 		return nil, cmd.BadInput("compare the two; --force replaces it, --output and --roots-output name others", "%s is there and holds something else: nothing was written", file.path)
@@ -134,7 +142,7 @@ func (f *policyFetch) write(said *introduction) (wrote []string, err error) {
 			continue
 		}
 		put := durable.CreateFile // whoever was faster has his file still
-		if f.force {
+		if o.force {
 			put = durable.WriteFile
 		}
 		if err := put(file.path, file.text, 0o644); err != nil {

@@ -29,14 +29,15 @@ const knownTypes = `ai_workflow, capability_use, challenge, decision_v1,
 governance_posture_snapshot, grace_check, guardian_check, guardian_verdict, mcp_tool_call,
 model_call, refusal, revocation, session_metadata, supersession`
 
-// emission is what emit was told.
-type emission struct {
+// emit is one run of 'emit', with its flags.
+type emit struct {
+	s                          cmd.Streams
 	data, parent, batch, trace string
 	sync, ids, json            bool
 }
 
 func emitCmd(s cmd.Streams) *cobra.Command {
-	var e emission
+	o := emit{s: s}
 	c := &cobra.Command{
 		Use:   "emit {TYPE | --batch FILE}",
 		Short: "Record receipts",
@@ -62,36 +63,42 @@ system when it reaches the disk, so that a power cut may lose the last seconds, 
   some-tool | assay emit session_metadata --data -
   another-tool | assay emit --batch -`,
 		Args: cmd.Args(cobra.MaximumNArgs(1), "one receipt type, or --batch"),
-		RunE: func(c *cobra.Command, args []string) error {
-			drafts, err := e.drafts(s, c, args)
-			if err != nil {
-				return err
-			}
-			return e.record(s, drafts)
-		},
+		RunE: o.run,
 	}
-	c.Flags().StringVar(&e.data, "data", "{}", "a `JSON` object, @FILE, or - for stdin")
-	c.Flags().StringVar(&e.parent, "parent", "", "the `ID` of the receipt that caused this one")
-	c.Flags().StringVar(&e.batch, "batch", "", "record the receipts of `FILE`, one a line; - for stdin")
-	c.Flags().StringVar(&e.trace, "trace", "", "the `TRACE` to record to (default: ASSAY_TRACE_ID)")
-	c.Flags().BoolVar(&e.ids, "ids", false, "the ids on stdout, one a line, and nothing on stderr")
-	c.Flags().BoolVar(&e.json, "json", false, "one JSON object on stdout")
-	c.Flags().BoolVar(&e.sync, "sync", false, "return after an fsync (default: ASSAY_SYNC)")
+	o.add(c)
 	return c
 }
 
+func (o *emit) add(c *cobra.Command) {
+	c.Flags().StringVar(&o.data, "data", "{}", "a `JSON` object, @FILE, or - for stdin")
+	c.Flags().StringVar(&o.parent, "parent", "", "the `ID` of the receipt that caused this one")
+	c.Flags().StringVar(&o.batch, "batch", "", "record the receipts of `FILE`, one a line; - for stdin")
+	c.Flags().StringVar(&o.trace, "trace", "", "the `TRACE` to record to (default: ASSAY_TRACE_ID)")
+	c.Flags().BoolVar(&o.ids, "ids", false, "the ids on stdout, one a line, and nothing on stderr")
+	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+	c.Flags().BoolVar(&o.sync, "sync", false, "return after an fsync (default: ASSAY_SYNC)")
+}
+
+func (o *emit) run(c *cobra.Command, args []string) error {
+	drafts, err := o.drafts(c, args)
+	if err != nil {
+		return err
+	}
+	return o.record(drafts)
+}
+
 // drafts reads what is to be recorded.
-func (e *emission) drafts(s cmd.Streams, c *cobra.Command, args []string) ([]capture.Draft, error) {
+func (o *emit) drafts(c *cobra.Command, args []string) ([]capture.Draft, error) {
 	batch := c.Flags().Changed("batch")
 	switch {
 	case batch && (len(args) > 0 || c.Flags().Changed("data") || c.Flags().Changed("parent")):
 		return nil, cmd.BadInput("give each line its own \"type\" and \"parent_receipt_id\"", "--batch goes with no TYPE, --data or --parent")
 	case batch:
-		return readBatch(s, e.batch)
+		return readBatch(o.s, o.batch)
 	case len(args) == 0:
 		return nil, cmd.BadInput("run 'assay emit --help'", "emit wants one receipt type, or --batch")
 	}
-	text, err := readInput(s, e.data, maxData)
+	text, err := readInput(o.s, o.data, maxData)
 	if err != nil {
 		return nil, err
 	}
@@ -102,10 +109,10 @@ func (e *emission) drafts(s cmd.Streams, c *cobra.Command, args []string) ([]cap
 	if err != nil {
 		return nil, cmd.BadInput("--data wants a JSON object, @FILE or - (stdin)", "data: %v", err)
 	}
-	if c.Flags().Changed("parent") && e.parent == "" {
+	if c.Flags().Changed("parent") && o.parent == "" {
 		return nil, cmd.BadInput("", "--parent is empty")
 	}
-	return []capture.Draft{{Type: args[0], Parent: e.parent, Data: v}}, nil
+	return []capture.Draft{{Type: args[0], Parent: o.parent, Data: v}}, nil
 }
 
 // readBatch reads JSON lines: objects with a type.
@@ -139,11 +146,11 @@ func readBatch(s cmd.Streams, name string) ([]capture.Draft, error) {
 	return drafts, nil
 }
 
-func (e *emission) record(s cmd.Streams, drafts []capture.Draft) error {
-	if e.trace == "" {
-		e.trace = s.Env("ASSAY_TRACE_ID")
+func (o *emit) record(drafts []capture.Draft) error {
+	if o.trace == "" {
+		o.trace = o.s.Env("ASSAY_TRACE_ID")
 	}
-	if e.trace == "" {
+	if o.trace == "" {
 		return cmd.BadInput("run it under 'assay run -- CMD', or name a run with --trace", "no run to record to: ASSAY_TRACE_ID is not set")
 	}
 	renamed := false // here already: the store is shared with a tool that would pack the bare word
@@ -152,31 +159,31 @@ func (e *emission) record(s cmd.Streams, drafts []capture.Draft) error {
 			drafts[i].Type, renamed = pack.BreakglassType, true
 		}
 	}
-	h, err := home.Open(s)
+	h, err := home.Open(o.s)
 	if err != nil {
 		return err
 	}
 	store := h.Receipts()
-	switch env := s.Env("ASSAY_SYNC"); env {
+	switch env := o.s.Env("ASSAY_SYNC"); env {
 	case "", "0", "1":
-		store.Sync = e.sync || env == "1"
+		store.Sync = o.sync || env == "1"
 	default:
 		return cmd.BadInput("", "ASSAY_SYNC is %q, expected 0 or 1", env)
 	}
-	receipts, err := store.EmitAll(e.trace, drafts)
+	receipts, err := store.EmitAll(o.trace, drafts)
 	if err != nil {
 		return home.StoreError(h, err)
 	}
 	if renamed {
-		fmt.Fprintf(s.Err, "note: breakglass is recorded as %s, which verifiers admit\n", pack.BreakglassType)
+		fmt.Fprintf(o.s.Err, "note: breakglass is recorded as %s, which verifiers admit\n", pack.BreakglassType)
 	}
-	noteLeftOut(s, drafts)
-	noteClosed(s, store, e.trace)
-	return e.tell(s, receipts)
+	noteLeftOut(o.s, drafts)
+	noteClosed(o.s, store, o.trace)
+	return o.tell(receipts)
 }
 
 // tell prints the ids.
-func (e *emission) tell(s cmd.Streams, receipts []jcs.Value) error {
+func (o *emit) tell(receipts []jcs.Value) error {
 	list := jcs.Arr()
 	var lines strings.Builder
 	for _, r := range receipts {
@@ -186,12 +193,12 @@ func (e *emission) tell(s cmd.Streams, receipts []jcs.Value) error {
 	}
 	var err error
 	switch {
-	case e.json:
-		err = cmd.PrintJSON(s.Out, cmd.Answer("emit", "ok", cmd.ExitPass, jcs.M("trace_id", jcs.Str(e.trace)), jcs.M("receipt_ids", list)))
-	case e.ids:
-		_, err = io.WriteString(s.Out, lines.String())
+	case o.json:
+		err = cmd.PrintJSON(o.s.Out, cmd.Answer("emit", "ok", cmd.ExitPass, jcs.M("trace_id", jcs.Str(o.trace)), jcs.M("receipt_ids", list)))
+	case o.ids:
+		_, err = io.WriteString(o.s.Out, lines.String())
 	default:
-		_, _ = io.WriteString(s.Err, lines.String()) // it is recorded, whoever listens
+		_, _ = io.WriteString(o.s.Err, lines.String()) // it is recorded, whoever listens
 	}
 	if err != nil { // not unavailable, which would be safe to retry: there would be two of each
 		return cmd.Judged(cmd.ExitBadInput, cmd.BadInput("do not emit it again", "%s recorded, and not told: %w", report.Count(len(receipts), "receipt"), err))

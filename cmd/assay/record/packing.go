@@ -32,7 +32,7 @@ type packing struct {
 	exitPolicy                string // of run
 }
 
-func (p *packing) flags(c *cobra.Command) {
+func (p *packing) add(c *cobra.Command) {
 	c.Flags().StringSliceVarP(&p.cards, "run-card", "c", nil, "built-in `CARD` or card file to evaluate (repeat, or a,b, for more)")
 	c.Flags().StringVarP(&p.output, "output", "o", "", "pack `DIR` to make (default: proof_pack_TRACE)")
 	c.Flags().StringVarP(&p.mode, "mode", "m", "", "`MODE` to record: shadow, enforced or breakglass (default: ASSAY_MODE, else shadow)")

@@ -6,8 +6,14 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd"
 )
 
+// proofPack is one run of 'proof-pack', with its flags.
+type proofPack struct {
+	s cmd.Streams
+	packing
+}
+
 func proofPackCmd(s cmd.Streams) *cobra.Command {
-	p := packing{exitPolicy: "merged"}
+	o := proofPack{s: s, packing: packing{exitPolicy: "merged"}}
 	c := &cobra.Command{
 		Use:   "proof-pack TRACE",
 		Short: "Pack the receipts of an earlier run",
@@ -21,21 +27,27 @@ CI binding unless --ci asks for one.`,
 		Example: `  assay proof-pack trace_20260115T100000_5f2c9a01 -c receipt_completeness
   assay proof-pack nightly-7 --deterministic --now 2026-01-15T12:00:00Z --valid-until 90d`,
 		Args: cmd.Args(cobra.ExactArgs(1), "one trace id"),
-		RunE: func(c *cobra.Command, args []string) error {
-			job, err := p.prepare(s, c, args[0])
-			if err != nil {
-				return err
-			}
-			_, stop := catchSignals()
-			defer stop()
-			if err := job.breakglass(); err != nil {
-				return err
-			}
-			return job.finish(0)
-		},
+		RunE: o.run,
 	}
-	p.flags(c)
-	c.Flags().BoolVar(&p.deterministic, "deterministic", false, "same receipts and key, same bytes; wants --now or SOURCE_DATE_EPOCH")
-	c.Flags().StringVar(&p.now, "now", "", "the `TIME` (RFC 3339) of a --deterministic build")
+	o.add(c)
 	return c
+}
+
+func (o *proofPack) add(c *cobra.Command) {
+	o.packing.add(c)
+	c.Flags().BoolVar(&o.deterministic, "deterministic", false, "same receipts and key, same bytes; wants --now or SOURCE_DATE_EPOCH")
+	c.Flags().StringVar(&o.now, "now", "", "the `TIME` (RFC 3339) of a --deterministic build")
+}
+
+func (o *proofPack) run(c *cobra.Command, args []string) error {
+	job, err := o.prepare(o.s, c, args[0])
+	if err != nil {
+		return err
+	}
+	_, stop := catchSignals()
+	defer stop()
+	if err := job.breakglass(); err != nil {
+		return err
+	}
+	return job.finish(0)
 }

@@ -20,8 +20,16 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
+// run is one run of 'run', with its flags.
+type run struct {
+	s cmd.Streams
+	packing
+	childOutput string // the file of the program's stdout; empty: it is ours, or with --json our stderr
+	noSession   bool
+}
+
 func runCmd(s cmd.Streams) *cobra.Command {
-	p, how := packing{}, child{}
+	o := run{s: s}
 	c := &cobra.Command{
 		Use:   "run [flags] -- CMD [ARG...]",
 		Short: "Run a program, pack the receipts it emits, verify the pack",
@@ -48,35 +56,35 @@ ASSAY_CI_COMMIT_SHA can name the head.`,
   assay run -c guardian_enforcement -o ./evidence -- ./agent --task invoices
   assay run --mode breakglass --reason 'INC-1234: payments are down' -- ./repair`,
 		Args: cmd.Args(cobra.MinimumNArgs(1), "a command after --"),
-		RunE: func(c *cobra.Command, args []string) error {
-			trace, err := capture.NewTraceID(time.Now(), rand.Reader)
-			if err != nil {
-				return err
-			}
-			// Everything that can be wrong is found before the program runs.
-			job, err := p.prepare(s, c, trace)
-			if err != nil {
-				return err
-			}
-			return job.run(how, args)
-		},
+		RunE: o.run,
 	}
-	p.flags(c)
-	c.Flags().StringVar(&p.exitPolicy, "exit-policy", "merged", "`POLICY`: merged, or child for the program's exit code alone")
-	c.Flags().StringVar(&how.output, "child-output", "", "write the program's stdout to `FILE`, which must be new or empty")
-	c.Flags().BoolVar(&how.noSession, "no-session", false, "record no session_metadata receipt of how the program ended")
-	c.Flags().SetInterspersed(false)
+	o.add(c)
 	return c
 }
 
-// child is how run treats its program.
-type child struct {
-	output    string // where its stdout goes; empty: to ours, or with --json to our stderr
-	noSession bool
+func (o *run) add(c *cobra.Command) {
+	o.packing.add(c)
+	c.Flags().StringVar(&o.exitPolicy, "exit-policy", "merged", "`POLICY`: merged, or child for the program's exit code alone")
+	c.Flags().StringVar(&o.childOutput, "child-output", "", "write the program's stdout to `FILE`, which must be new or empty")
+	c.Flags().BoolVar(&o.noSession, "no-session", false, "record no session_metadata receipt of how the program ended")
+	c.Flags().SetInterspersed(false)
 }
 
-// run runs the program, and packs.
-func (j *job) run(how child, args []string) error {
+func (o *run) run(c *cobra.Command, args []string) error {
+	trace, err := capture.NewTraceID(time.Now(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	// Everything that can be wrong is found before the program runs.
+	job, err := o.prepare(o.s, c, trace)
+	if err != nil {
+		return err
+	}
+	return o.program(job, args)
+}
+
+// program runs the program, and packs what was emitted.
+func (o *run) program(j *job, args []string) error {
 	if _, err := exec.LookPath(args[0]); err != nil { // before anything is recorded of it
 		return startError(err)
 	}
@@ -84,8 +92,8 @@ func (j *job) run(how child, args []string) error {
 	if j.json {
 		stdout = j.s.Err
 	}
-	if how.output != "" {
-		f, err := openChildOutput(how.output)
+	if o.childOutput != "" {
+		f, err := openChildOutput(o.childOutput)
 		if err != nil {
 			return err
 		}
@@ -102,7 +110,7 @@ func (j *job) run(how child, args []string) error {
 	if err != nil {
 		return err
 	}
-	if !how.noSession {
+	if !o.noSession {
 		if err := j.session(args, began, end); err != nil {
 			return j.afterChild(end.code, j.packLater(err))
 		}

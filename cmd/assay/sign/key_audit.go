@@ -14,8 +14,14 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
 
+// keyAudit is one run of 'key audit', with its flags.
+type keyAudit struct {
+	s    cmd.Streams
+	json bool
+}
+
 func keyAuditCmd(s cmd.Streams) *cobra.Command {
-	var asJSON bool
+	o := keyAudit{s: s}
 	c := &cobra.Command{
 		Use:   "audit",
 		Short: "Check ages, permissions, halves and records of all keys",
@@ -25,29 +31,35 @@ damaged record, a file that does not belong there. What is only good to know is 
 Encrypted keys are not opened.`,
 		Example: "  assay key audit --json",
 		Args:    cmd.Args(cobra.NoArgs, "no argument"),
+		RunE:    o.run,
 	}
-	c.RunE = func(*cobra.Command, []string) error {
-		store, err := keysOf(s)
-		if err != nil {
-			return err
-		}
-		a, err := store.Audit(time.Now())
-		if err != nil {
-			return err
-		}
-		code := cmd.ExitPass
-		if slices.ContainsFunc(a.Findings, func(f keystore.Finding) bool { return f.Serious }) {
-			code = cmd.ExitHonestFail
-		}
-		if asJSON {
-			err = cmd.PrintJSON(s.Out, auditObject(store, a, code))
-		} else {
-			_, err = fmt.Fprint(s.Out, auditText(a))
-		}
-		return cmd.Judged(code, err)
-	}
-	jsonFlag(c, &asJSON)
+	o.add(c)
 	return c
+}
+
+func (o *keyAudit) add(c *cobra.Command) {
+	jsonFlag(c, &o.json)
+}
+
+func (o *keyAudit) run(*cobra.Command, []string) error {
+	store, err := keysOf(o.s)
+	if err != nil {
+		return err
+	}
+	a, err := store.Audit(time.Now())
+	if err != nil {
+		return err
+	}
+	code := cmd.ExitPass
+	if slices.ContainsFunc(a.Findings, func(f keystore.Finding) bool { return f.Serious }) {
+		code = cmd.ExitHonestFail
+	}
+	if o.json {
+		err = cmd.PrintJSON(o.s.Out, auditObject(store, a, code))
+	} else {
+		_, err = fmt.Fprint(o.s.Out, auditText(a))
+	}
+	return cmd.Judged(code, err)
 }
 
 func auditText(a *keystore.Audited) string {

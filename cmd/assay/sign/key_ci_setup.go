@@ -14,9 +14,15 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
 
+// keyCISetup is one run of 'key ci-setup', with its flags.
+type keyCISetup struct {
+	s              cmd.Streams
+	provider, lock string
+	json           bool
+}
+
 func keyCISetupCmd(s cmd.Streams) *cobra.Command {
-	var provider, lock string
-	var asJSON bool
+	o := keyCISetup{s: s}
 	c := &cobra.Command{
 		Use:   "ci-setup [ID]",
 		Short: "Make a key for CI and print how to bring it there",
@@ -27,37 +33,43 @@ do not get the secret: the variable is empty there, and assay makes no other key
 unless it is unset.`,
 		Example: "  assay key ci-setup --provider github",
 		Args:    cmd.Args(cobra.MaximumNArgs(1), "at most one id"),
+		RunE:    o.run,
 	}
-	c.RunE = func(_ *cobra.Command, args []string) error {
-		if !slices.Contains(ciProviders, provider) {
-			return cmd.BadInput("", "--provider %s: expected one of %s", provider, strings.Join(ciProviders, ", "))
-		}
-		store, err := keysOf(s)
-		if err != nil {
-			return err
-		}
-		id := home.CIKeyID
-		if len(args) == 1 {
-			id = args[0]
-		}
-		k, made, err := ciKey(s, store, id)
-		if err != nil {
-			return keyError(store, id, err)
-		}
-		commands, job := ciSteps(provider, id, k.Fingerprint, cmd.ShellWord(cmd.Safe(lock)))
-		list := jcs.Arr()
-		for _, command := range commands {
-			list.Items = append(list.Items, jcs.Str(command))
-		}
-		text := fmt.Sprintf("%s  %s\n\n# bring it to CI, then delete the export\n%s\n\n# in the job\n%s", id, k.Fingerprint, strings.Join(commands, "\n"), job)
-		return keyAnswer(s, asJSON, "ci-setup", text, jcs.M("signer_id", jcs.Str(id)), jcs.M("fingerprint", jcs.Str(k.Fingerprint)),
-			jcs.M("generated", jcs.Boolean(made)), jcs.M("provider", jcs.Str(provider)), jcs.M("secret_name", jcs.Str(home.EnvKey)),
-			jcs.M("commands", list), jcs.M("job", jcs.Str(job)))
-	}
-	c.Flags().StringVar(&provider, "provider", "github", "CI `SYSTEM`: github, gitlab or generic")
-	c.Flags().StringVar(&lock, "lock", "assay.lock", "lockfile `FILE` that the printed commands name; it is not read")
-	jsonFlag(c, &asJSON)
+	o.add(c)
 	return c
+}
+
+func (o *keyCISetup) add(c *cobra.Command) {
+	c.Flags().StringVar(&o.provider, "provider", "github", "CI `SYSTEM`: github, gitlab or generic")
+	c.Flags().StringVar(&o.lock, "lock", "assay.lock", "lockfile `FILE` that the printed commands name; it is not read")
+	jsonFlag(c, &o.json)
+}
+
+func (o *keyCISetup) run(_ *cobra.Command, args []string) error {
+	if !slices.Contains(ciProviders, o.provider) {
+		return cmd.BadInput("", "--provider %s: expected one of %s", o.provider, strings.Join(ciProviders, ", "))
+	}
+	store, err := keysOf(o.s)
+	if err != nil {
+		return err
+	}
+	id := home.CIKeyID
+	if len(args) == 1 {
+		id = args[0]
+	}
+	k, made, err := ciKey(o.s, store, id)
+	if err != nil {
+		return keyError(store, id, err)
+	}
+	commands, job := ciSteps(o.provider, id, k.Fingerprint, cmd.ShellWord(cmd.Safe(o.lock)))
+	list := jcs.Arr()
+	for _, command := range commands {
+		list.Items = append(list.Items, jcs.Str(command))
+	}
+	text := fmt.Sprintf("%s  %s\n\n# bring it to CI, then delete the export\n%s\n\n# in the job\n%s", id, k.Fingerprint, strings.Join(commands, "\n"), job)
+	return keyAnswer(o.s, o.json, "ci-setup", text, jcs.M("signer_id", jcs.Str(id)), jcs.M("fingerprint", jcs.Str(k.Fingerprint)),
+		jcs.M("generated", jcs.Boolean(made)), jcs.M("provider", jcs.Str(o.provider)), jcs.M("secret_name", jcs.Str(home.EnvKey)),
+		jcs.M("commands", list), jcs.M("job", jcs.Str(job)))
 }
 
 // The providers of CI whose secret store we know the commands of.

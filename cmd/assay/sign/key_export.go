@@ -15,9 +15,15 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
 
+// keyExport is one run of 'key export', with its flags.
+type keyExport struct {
+	s             cmd.Streams
+	output        string
+	private, json bool
+}
+
 func keyExportCmd(s cmd.Streams) *cobra.Command {
-	var output string
-	var private, asJSON bool
+	o := keyExport{s: s}
 	c := &cobra.Command{
 		Use:   "export [ID]",
 		Short: "Write a key's public half, and on request the secret one, as text files",
@@ -27,49 +33,55 @@ directory is refused.`,
 		Example: `  assay key export
   assay key export ci-key --private -o ./for-the-secret-store`,
 		Args: cmd.Args(cobra.MaximumNArgs(1), "at most one id"),
+		RunE: o.run,
 	}
-	c.RunE = func(_ *cobra.Command, args []string) error {
-		store, err := keysOf(s)
-		if err != nil {
-			return err
-		}
-		id, err := store.Active()
-		if err != nil {
-			return err
-		}
-		if len(args) == 1 {
-			id = args[0]
-		}
-		if output == "" {
-			output = id + "-export"
-		}
-		k, files, err := exported(store, id, private)
-		if err != nil {
-			return keyError(store, id, err)
-		}
-		defer clear(files[len(files)-1])
-		names := []string{id + ".pub.b64", id + ".fingerprint", id + ".key.b64"}[:len(files)]
-		if err := durable.WriteDir(output, names, files, 0o700, 0o600); errors.Is(err, fs.ErrExist) {
-			return cmd.BadInput("name another with --output", "%s exists", output)
-		} else if err != nil {
-			return err
-		}
-		list, text := jcs.Arr(), ""
-		for _, name := range names {
-			path := filepath.Join(output, name)
-			list.Items = append(list.Items, jcs.Loose(path))
-			text += cmd.Safe(path) + "\n"
-		}
-		if private {
-			fmt.Fprintf(s.Err, "%s is the secret key, readable: put it where it belongs, then delete the directory\n", cmd.Safe(names[2]))
-		}
-		return keyAnswer(s, asJSON, "export", text, jcs.M("signer_id", jcs.Str(id)), jcs.M("fingerprint", jcs.Str(k.Fingerprint)),
-			jcs.M("files", list), jcs.M("includes_private", jcs.Boolean(private)))
-	}
-	c.Flags().StringVarP(&output, "output", "o", "", "`DIR` to make (default: ID-export)")
-	c.Flags().BoolVar(&private, "private", false, "write the secret key too")
-	jsonFlag(c, &asJSON)
+	o.add(c)
 	return c
+}
+
+func (o *keyExport) add(c *cobra.Command) {
+	c.Flags().StringVarP(&o.output, "output", "o", "", "`DIR` to make (default: ID-export)")
+	c.Flags().BoolVar(&o.private, "private", false, "write the secret key too")
+	jsonFlag(c, &o.json)
+}
+
+func (o *keyExport) run(_ *cobra.Command, args []string) error {
+	store, err := keysOf(o.s)
+	if err != nil {
+		return err
+	}
+	id, err := store.Active()
+	if err != nil {
+		return err
+	}
+	if len(args) == 1 {
+		id = args[0]
+	}
+	if o.output == "" {
+		o.output = id + "-export"
+	}
+	k, files, err := exported(store, id, o.private)
+	if err != nil {
+		return keyError(store, id, err)
+	}
+	defer clear(files[len(files)-1])
+	names := []string{id + ".pub.b64", id + ".fingerprint", id + ".key.b64"}[:len(files)]
+	if err := durable.WriteDir(o.output, names, files, 0o700, 0o600); errors.Is(err, fs.ErrExist) {
+		return cmd.BadInput("name another with --output", "%s exists", o.output)
+	} else if err != nil {
+		return err
+	}
+	list, text := jcs.Arr(), ""
+	for _, name := range names {
+		path := filepath.Join(o.output, name)
+		list.Items = append(list.Items, jcs.Loose(path))
+		text += cmd.Safe(path) + "\n"
+	}
+	if o.private {
+		fmt.Fprintf(o.s.Err, "%s is the secret key, readable: put it where it belongs, then delete the directory\n", cmd.Safe(names[2]))
+	}
+	return keyAnswer(o.s, o.json, "export", text, jcs.M("signer_id", jcs.Str(id)), jcs.M("fingerprint", jcs.Str(k.Fingerprint)),
+		jcs.M("files", list), jcs.M("includes_private", jcs.Boolean(o.private)))
 }
 
 // exported are the texts of the export: public key, fingerprint and perhaps the seed.

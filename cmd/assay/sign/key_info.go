@@ -14,48 +14,60 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
 
+// keyInfo is one run of 'key info', with its flags.
+type keyInfo struct {
+	s    cmd.Streams
+	json bool
+}
+
 func keyInfoCmd(s cmd.Streams) *cobra.Command {
-	var asJSON bool
+	o := keyInfo{s: s}
 	c := &cobra.Command{
 		Use:     "info [ID]",
 		Short:   "Show a signing key (default: the active one)",
 		Example: "  assay key info",
 		Args:    cmd.Args(cobra.MaximumNArgs(1), "at most one id"),
+		RunE:    o.run,
 	}
-	c.RunE = func(_ *cobra.Command, args []string) error {
-		store, err := keysOf(s)
-		if err != nil {
-			return err
-		}
-		id, err := store.Active()
-		if err != nil {
-			return home.LockedHint(err)
-		}
-		if source, err := home.OnlyOne(s, home.EnvKey, home.EnvKeyFile, home.EnvSigner, home.EnvID); err != nil || source != "" {
-			fmt.Fprintf(s.Err, "note: the environment names another key (%s): packs are signed with that one\n", first(source, "several ways"))
-		}
-		if len(args) == 1 {
-			id = args[0]
-		}
-		k, err := store.Find(id)
-		if errors.Is(err, keystore.ErrNotFound) {
-			return cmd.BadInput("make it with 'assay key generate "+id+"'", "%w in %s", err, store.Dir)
-		} else if err != nil {
-			return err
-		}
-		if k.Err != nil && k.Revoked == nil {
-			return home.LockedHint(fmt.Errorf("key %s: %w", id, k.Err))
-		}
-		var text strings.Builder
-		fmt.Fprintf(&text, "id          %s\nalgorithm   ed25519\npublic key  %x\nfingerprint %s\nkept        %s\nactive      %v\n",
-			k.ID, []byte(k.Public), k.Fingerprint, k.Kind, k.Active)
-		if k.Revoked != nil {
-			fmt.Fprintf(&text, "revoked     %s %s\n", revokedOn(*k.Revoked), cmd.Safe(k.Revoked.Reason))
-		}
-		return keyAnswer(s, asJSON, "info", text.String(), append(keyMembers(store, k),
-			jcs.M("algorithm", jcs.Str("Ed25519")), jcs.M("is_active", jcs.Boolean(k.Active)),
-			jcs.M("pubkey_b64", jcs.Str(base64.StdEncoding.EncodeToString(k.Public))))...)
-	}
-	jsonFlag(c, &asJSON)
+	o.add(c)
 	return c
+}
+
+func (o *keyInfo) add(c *cobra.Command) {
+	jsonFlag(c, &o.json)
+}
+
+func (o *keyInfo) run(_ *cobra.Command, args []string) error {
+	store, err := keysOf(o.s)
+	if err != nil {
+		return err
+	}
+	id, err := store.Active()
+	if err != nil {
+		return home.LockedHint(err)
+	}
+	if source, err := home.OnlyOne(o.s, home.EnvKey, home.EnvKeyFile, home.EnvSigner, home.EnvID); err != nil || source != "" {
+		fmt.Fprintf(o.s.Err, "note: the environment names another key (%s): packs are signed with that one\n", first(source, "several ways"))
+	}
+	if len(args) == 1 {
+		id = args[0]
+	}
+	k, err := store.Find(id)
+	if errors.Is(err, keystore.ErrNotFound) {
+		return cmd.BadInput("make it with 'assay key generate "+id+"'", "%w in %s", err, store.Dir)
+	} else if err != nil {
+		return err
+	}
+	if k.Err != nil && k.Revoked == nil {
+		return home.LockedHint(fmt.Errorf("key %s: %w", id, k.Err))
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "id          %s\nalgorithm   ed25519\npublic key  %x\nfingerprint %s\nkept        %s\nactive      %v\n",
+		k.ID, []byte(k.Public), k.Fingerprint, k.Kind, k.Active)
+	if k.Revoked != nil {
+		fmt.Fprintf(&text, "revoked     %s %s\n", revokedOn(*k.Revoked), cmd.Safe(k.Revoked.Reason))
+	}
+	return keyAnswer(o.s, o.json, "info", text.String(), append(keyMembers(store, k),
+		jcs.M("algorithm", jcs.Str("Ed25519")), jcs.M("is_active", jcs.Boolean(k.Active)),
+		jcs.M("pubkey_b64", jcs.Str(base64.StdEncoding.EncodeToString(k.Public))))...)
 }

@@ -11,38 +11,50 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
+// keyList is one run of 'key list', with its flags.
+type keyList struct {
+	s    cmd.Streams
+	json bool
+}
+
 func keyListCmd(s cmd.Streams) *cobra.Command {
-	var asJSON bool
+	o := keyList{s: s}
 	c := &cobra.Command{
 		Use:     "list",
 		Short:   "List the signing keys; * marks the active one",
 		Example: "  assay key list",
 		Args:    cmd.Args(cobra.NoArgs, "no argument"),
+		RunE:    o.run,
 	}
-	c.RunE = func(*cobra.Command, []string) error {
-		store, err := keysOf(s)
-		if err != nil {
-			return err
-		}
-		keys, err := store.List()
-		if err != nil {
-			return home.LockedHint(err)
-		}
-		if len(keys) == 0 {
-			fmt.Fprintf(s.Err, "no key yet; 'assay key generate' makes one\n")
-		}
-		active, err := store.Active()
-		if err != nil {
-			return err
-		}
-		var text strings.Builder
-		list := jcs.Arr()
-		for _, k := range keys {
-			text.WriteString(keyLine(k))
-			list.Items = append(list.Items, jcs.Obj(keyMembers(store, k)...))
-		}
-		return keyAnswer(s, asJSON, "list", text.String(), jcs.M("active_signer", jcs.Str(active)), jcs.M("signers", list))
-	}
-	jsonFlag(c, &asJSON)
+	o.add(c)
 	return c
+}
+
+func (o *keyList) add(c *cobra.Command) {
+	jsonFlag(c, &o.json)
+}
+
+func (o *keyList) run(*cobra.Command, []string) error {
+	store, err := keysOf(o.s)
+	if err != nil {
+		return err
+	}
+	keys, err := store.List()
+	if err != nil {
+		return home.LockedHint(err)
+	}
+	if len(keys) == 0 {
+		fmt.Fprintf(o.s.Err, "no key yet; 'assay key generate' makes one\n")
+	}
+	active, err := store.Active()
+	if err != nil {
+		return err
+	}
+	var text strings.Builder
+	list := jcs.Arr()
+	for _, k := range keys {
+		text.WriteString(keyLine(k))
+		list.Items = append(list.Items, jcs.Obj(keyMembers(store, k)...))
+	}
+	return keyAnswer(o.s, o.json, "list", text.String(), jcs.M("active_signer", jcs.Str(active)), jcs.M("signers", list))
 }

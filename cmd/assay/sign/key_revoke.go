@@ -13,10 +13,16 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
 
+// keyRevoke is one run of 'key revoke', with its flags.
+type keyRevoke struct {
+	s    cmd.Streams
+	spec keystore.RevokeSpec
+	lock string
+	json bool
+}
+
 func keyRevokeCmd(s cmd.Streams) *cobra.Command {
-	var spec keystore.RevokeSpec
-	var lock string
-	var asJSON bool
+	o := keyRevoke{s: s}
 	c := &cobra.Command{
 		Use:   "revoke ID|FINGERPRINT",
 		Short: "Stop using a key: record it, and take it off a lockfile",
@@ -30,36 +36,42 @@ key dates back.`,
 		Example: `  assay key revoke ci-key --lock assay.lock --reason 'runner compromised' --delete
   assay key revoke 0d54f48d9d2a7f8b8b7e1c5a1f0e3d2c4b5a69788796a5b4c3d2e1f00f1e2d3c`,
 		Args: cmd.Args(cobra.ExactArgs(1), "one id or fingerprint"),
+		RunE: o.run,
 	}
-	c.RunE = func(_ *cobra.Command, args []string) error {
-		store, err := keysOf(s)
-		if err != nil {
+	o.add(c)
+	return c
+}
+
+func (o *keyRevoke) add(c *cobra.Command) {
+	c.Flags().StringVar(&o.lock, "lock", "", "lockfile `FILE` from whose list the key is taken")
+	c.Flags().BoolVar(&o.spec.Delete, "delete", false, "delete the files of the key too")
+	c.Flags().StringVar(&o.spec.Reason, "reason", "", "why, in a few words: `TEXT` of the record")
+	jsonFlag(c, &o.json)
+}
+
+func (o *keyRevoke) run(_ *cobra.Command, args []string) error {
+	store, err := keysOf(o.s)
+	if err != nil {
+		return err
+	}
+	removed := false
+	if o.lock != "" {
+		if l, err := expect.ReadLockToReplace(o.lock); err != nil {
+			return err
+		} else if _, any := l.Signers(); any {
+			return cmd.BadInput("name those that it admits with 'assay lock write --signer-allowlist'; or revoke without --lock", "%s admits every signer: there is no list to take this key off", o.lock)
+		}
+		o.spec.Publish = func(fingerprints []string) (err error) {
+			removed, err = dismiss(o.lock, fingerprints)
 			return err
 		}
-		removed := false
-		if lock != "" {
-			if l, err := expect.ReadLockToReplace(lock); err != nil {
-				return err
-			} else if _, any := l.Signers(); any {
-				return cmd.BadInput("name those that it admits with 'assay lock write --signer-allowlist'; or revoke without --lock", "%s admits every signer: there is no list to take this key off", lock)
-			}
-			spec.Publish = func(fingerprints []string) (err error) {
-				removed, err = dismiss(lock, fingerprints)
-				return err
-			}
-		}
-		spec.ID, spec.At = args[0], time.Now()
-		records, err := store.Revoke(spec)
-		if err != nil {
-			return keyError(store, args[0], err)
-		}
-		return reportRevocation(s, asJSON, store, spec, records, lock, removed)
 	}
-	c.Flags().StringVar(&lock, "lock", "", "lockfile `FILE` from whose list the key is taken")
-	c.Flags().BoolVar(&spec.Delete, "delete", false, "delete the files of the key too")
-	c.Flags().StringVar(&spec.Reason, "reason", "", "why, in a few words: `TEXT` of the record")
-	jsonFlag(c, &asJSON)
-	return c
+	o.spec.ID, o.spec.At = args[0], time.Now()
+	records, err := store.Revoke(o.spec)
+	if err != nil {
+		return keyError(store, args[0], err)
+	}
+	return reportRevocation(o.s, o.json, store, o.spec, records, o.lock, removed)
 }
 
 func reportRevocation(s cmd.Streams, asJSON bool, store *keystore.Store, spec keystore.RevokeSpec, records []keystore.Revocation, lock string, removed bool) error {

@@ -16,10 +16,16 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
 
+// keyRotate is one run of 'key rotate', with its flags.
+type keyRotate struct {
+	s                           cmd.Streams
+	spec                        keystore.RotateSpec
+	lock                        string
+	setActive, keepActive, json bool
+}
+
 func keyRotateCmd(s cmd.Streams) *cobra.Command {
-	var spec keystore.RotateSpec
-	var lock string
-	var setActive, keepActive, asJSON bool
+	o := keyRotate{s: s}
 	c := &cobra.Command{
 		Use:   "rotate",
 		Short: "Make a key that follows another, signed for by the old one",
@@ -29,38 +35,44 @@ the lockfile admits both keys from then on; one that admitted any key admits onl
 		Example: `  assay key rotate --lock assay.lock
   assay key rotate --signer ci-key --new-signer ci-key-2026q3 --no-set-active`,
 		Args: cmd.Args(cobra.NoArgs, "no argument"),
+		RunE: o.run,
 	}
-	c.RunE = func(*cobra.Command, []string) error {
-		store, err := keysOf(s)
-		if err != nil {
-			return err
-		}
-		if lock != "" { // what is wrong with the lock is found before a key is made
-			if _, err := expect.ReadLockToReplace(lock); err != nil {
-				return err
-			}
-			spec.Publish = func(old, new ed25519.PublicKey) error { return admit(s, lock, old, new) }
-		}
-		spec.At, spec.Active = time.Now(), setActive && !keepActive
-		done, err := store.Rotate(spec)
-		if err != nil {
-			return keyError(store, first(spec.New, spec.Old), err)
-		}
-		active, err := store.Active()
-		if err != nil {
-			return err
-		}
-		if lock == "" {
-			noteStaleLock(s, done)
-		}
-		return reportRotation(s, asJSON, done, active, lock)
-	}
-	c.Flags().StringVar(&spec.Old, "signer", "", "`ID` of the old key (default: the active one)")
-	c.Flags().StringVar(&spec.New, "new-signer", "", "`ID` of the new key (default: OLD-YYYYMMDDHHMMSS)")
-	c.Flags().StringVar(&lock, "lock", "", "lockfile `FILE` to which both fingerprints are added")
-	activeFlags(c, &setActive, &keepActive)
-	jsonFlag(c, &asJSON)
+	o.add(c)
 	return c
+}
+
+func (o *keyRotate) add(c *cobra.Command) {
+	c.Flags().StringVar(&o.spec.Old, "signer", "", "`ID` of the old key (default: the active one)")
+	c.Flags().StringVar(&o.spec.New, "new-signer", "", "`ID` of the new key (default: OLD-YYYYMMDDHHMMSS)")
+	c.Flags().StringVar(&o.lock, "lock", "", "lockfile `FILE` to which both fingerprints are added")
+	activeFlags(c, &o.setActive, &o.keepActive)
+	jsonFlag(c, &o.json)
+}
+
+func (o *keyRotate) run(*cobra.Command, []string) error {
+	store, err := keysOf(o.s)
+	if err != nil {
+		return err
+	}
+	if o.lock != "" { // what is wrong with the lock is found before a key is made
+		if _, err := expect.ReadLockToReplace(o.lock); err != nil {
+			return err
+		}
+		o.spec.Publish = func(old, new ed25519.PublicKey) error { return admit(o.s, o.lock, old, new) }
+	}
+	o.spec.At, o.spec.Active = time.Now(), o.setActive && !o.keepActive
+	done, err := store.Rotate(o.spec)
+	if err != nil {
+		return keyError(store, first(o.spec.New, o.spec.Old), err)
+	}
+	active, err := store.Active()
+	if err != nil {
+		return err
+	}
+	if o.lock == "" {
+		noteStaleLock(o.s, done)
+	}
+	return reportRotation(o.s, o.json, done, active, o.lock)
 }
 
 // noteStaleLock tells that the lock of this directory admits the old key and not the new one. A lock that is not

@@ -17,44 +17,56 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
 
+// keyRunbook is one run of 'key runbook', with its flags.
+type keyRunbook struct {
+	s                cmd.Streams
+	output, lock, ci string
+	json             bool
+}
+
 func keyRunbookCmd(s cmd.Streams) *cobra.Command {
-	var output, lock, ci string
-	var asJSON bool
+	o := keyRunbook{s: s}
 	c := &cobra.Command{
 		Use:     "runbook",
 		Short:   "Print how to rotate the keys of this machine and of CI, in Markdown",
 		Example: "  assay key runbook -o ROTATION.md",
 		Args:    cmd.Args(cobra.NoArgs, "no argument"),
+		RunE:    o.run,
 	}
-	c.RunE = func(*cobra.Command, []string) error {
-		store, err := keysOf(s)
-		if err != nil {
-			return err
-		}
-		keys, err := store.List()
-		if err != nil {
-			return err
-		}
-		active, err := store.Active()
-		if err != nil {
-			return err
-		}
-		text := runbook(keys, active, ci, lock, time.Now())
-		if output != "" {
-			if err := durable.CreateFile(output, []byte(text), 0o644); errors.Is(err, fs.ErrExist) {
-				return cmd.BadInput("name another with --output", "%s exists", output)
-			} else if err != nil {
-				return err
-			}
-			text = cmd.Safe(output) + "\n"
-		}
-		return keyAnswer(s, asJSON, "runbook", text, jcs.M("active_signer", jcs.Str(active)), jcs.M("runbook", jcs.Loose(text)))
-	}
-	c.Flags().StringVarP(&output, "output", "o", "", "`FILE` to make (default: stdout)")
-	c.Flags().StringVar(&lock, "lock", "assay.lock", "lockfile `FILE` of the repository")
-	c.Flags().StringVar(&ci, "ci-key", home.CIKeyID, "`ID` of the key of CI")
-	jsonFlag(c, &asJSON)
+	o.add(c)
 	return c
+}
+
+func (o *keyRunbook) add(c *cobra.Command) {
+	c.Flags().StringVarP(&o.output, "output", "o", "", "`FILE` to make (default: stdout)")
+	c.Flags().StringVar(&o.lock, "lock", "assay.lock", "lockfile `FILE` of the repository")
+	c.Flags().StringVar(&o.ci, "ci-key", home.CIKeyID, "`ID` of the key of CI")
+	jsonFlag(c, &o.json)
+}
+
+func (o *keyRunbook) run(*cobra.Command, []string) error {
+	store, err := keysOf(o.s)
+	if err != nil {
+		return err
+	}
+	keys, err := store.List()
+	if err != nil {
+		return err
+	}
+	active, err := store.Active()
+	if err != nil {
+		return err
+	}
+	text := runbook(keys, active, o.ci, o.lock, time.Now())
+	if o.output != "" {
+		if err := durable.CreateFile(o.output, []byte(text), 0o644); errors.Is(err, fs.ErrExist) {
+			return cmd.BadInput("name another with --output", "%s exists", o.output)
+		} else if err != nil {
+			return err
+		}
+		text = cmd.Safe(o.output) + "\n"
+	}
+	return keyAnswer(o.s, o.json, "runbook", text, jcs.M("active_signer", jcs.Str(active)), jcs.M("runbook", jcs.Loose(text)))
 }
 
 func runbook(keys []keystore.Info, active, ci, lock string, now time.Time) string {
