@@ -138,6 +138,7 @@ func parsed(t testing.TB, text string) jcs.Value {
 	return v
 }
 
+// RCP-6, RCP-18, RCP-23
 func TestAReceiptIsStoredAsThePythonToolStoresIt(t *testing.T) {
 	old := syscall.Umask(0)
 	defer syscall.Umask(old)
@@ -180,6 +181,7 @@ func TestAReceiptIsStoredAsThePythonToolStoresIt(t *testing.T) {
 	}
 }
 
+// RCP-25, RCP-26, RCP-27
 func TestWhatNoPackCouldHoldIsRefusedByName(t *testing.T) {
 	s := newStore(t)
 	for data, says := range map[string]string{
@@ -226,6 +228,7 @@ func TestWhatNoPackCouldHoldIsRefusedByName(t *testing.T) {
 	}
 }
 
+// RCP-19
 func TestTraceIDsCannotLeaveTheStore(t *testing.T) {
 	s := newStore(t)
 	for _, id := range []string{"", ".", "..", "../x", "../../../x", "a/b", "/etc/x", ".hidden", "-rf", "_x", "a b", "a\n", "a\x00", "é", strings.Repeat("a", 129)} {
@@ -244,6 +247,7 @@ func TestTraceIDsCannotLeaveTheStore(t *testing.T) {
 	}
 }
 
+// RCP-20, RCP-21
 func TestATraceStaysInTheFileItBeganIn(t *testing.T) {
 	s := newStore(t)
 	emit(t, s, "t1")
@@ -289,6 +293,7 @@ func emitters(t *testing.T, dir string, n, each int) {
 	}
 }
 
+// RCP-29, RCP-33
 func TestThirtyTwoProcessesLoseNothing(t *testing.T) {
 	s := newStore(t)
 	const processes, each = 32, 20
@@ -373,6 +378,7 @@ func TestAKilledEmitterLosesOnlyWhatItHadNotReported(t *testing.T) {
 	}
 }
 
+// RCP-35
 func TestATornLineIsCountedAndThenSetAside(t *testing.T) {
 	s := newStore(t)
 	emit(t, s, "t1")
@@ -428,6 +434,7 @@ func TestATornLineElsewhereStopsNobody(t *testing.T) {
 	emit(t, s, "t2")
 }
 
+// RCP-30
 func TestALostCounterIsRecoveredFromTheReceipts(t *testing.T) {
 	s := newStore(t)
 	for range 3 {
@@ -494,6 +501,7 @@ func TestReceiptsOfOtherProgramsAreReadAsTheyAre(t *testing.T) {
 	}
 }
 
+// RCP-36
 func TestABadLineIsReportedAndStopsNobody(t *testing.T) {
 	racetest.OneGoroutine(t)
 	s := newStore(t)
@@ -558,6 +566,7 @@ func TestATraceIsReadAsItWasWhenItWasOpened(t *testing.T) {
 	}
 }
 
+// RCP-34
 func TestABatchIsStoredWholeOrNotAtAll(t *testing.T) {
 	s := newStore(t)
 	emit(t, s, "t1")
@@ -597,6 +606,7 @@ func TestABatchIsStoredWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
+// RCP-31
 func TestAStoreWithoutNumbersIsLeftToItsMigration(t *testing.T) {
 	s := newStore(t)
 	day := filepath.Join(s.Dir, "2026-01-10")
@@ -633,6 +643,7 @@ func TestAStoreWithoutNumbersIsLeftToItsMigration(t *testing.T) {
 	}
 }
 
+// RCP-28
 func TestAProcessThatCountsFromZeroDoesNotSetTheCountBack(t *testing.T) {
 	s := newStore(t)
 	for range 5 {
@@ -805,6 +816,7 @@ func TestRecentTracesAreListedNewestFirst(t *testing.T) {
 	}
 }
 
+// RCP-24
 func TestIDsOfALongTraceAreLonger(t *testing.T) {
 	s := newStore(t)
 	emit(t, s, "t1")
@@ -819,6 +831,7 @@ func TestIDsOfALongTraceAreLonger(t *testing.T) {
 	}
 }
 
+// RCP-22
 func TestTheStoreFollowsNoLinkAndWaitsForNoFIFO(t *testing.T) {
 	s := newStore(t)
 	emit(t, s, "t1")
@@ -855,6 +868,7 @@ func TestTheStoreFollowsNoLinkAndWaitsForNoFIFO(t *testing.T) {
 	}
 }
 
+// RCP-17
 func TestHome(t *testing.T) {
 	user := t.TempDir()
 	for _, c := range []struct {

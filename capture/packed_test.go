@@ -10,6 +10,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
+// RCP-37
 func TestATraceRemembersThePackThatWasMadeOfItLast(t *testing.T) {
 	s := &Store{Dir: t.TempDir()}
 	emit := func() {
@@ -75,6 +76,7 @@ func TestATraceOfAnEarlierDayRemembersItsPackToo(t *testing.T) {
 	}
 }
 
+// RCP-38
 func TestReceiptsAndKeysAreKeptFromGitAndNobodysFileIsReplaced(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, ".gitignore")

@@ -287,6 +287,7 @@ func TestARunIDIsTheTraceIDAsText(t *testing.T) {
 }
 
 // Numbers are those that every reader of JSON keeps exactly: below 2^53-1, so that the next one is, too.
+// RCP-32
 func TestNumbersEndWhereNotEveryReaderKnowsThem(t *testing.T) {
 	for text, want := range map[string]int64{
 		"0": 0, "7": 7, "9007199254740990": 9007199254740990, "9007199254740991": -1, "9007199254740992": -1, "9223372036854775808": -1,

@@ -157,7 +157,7 @@ func (e Expect) problems(said jcs.Value, codes []string) (problems []string) {
 	return problems
 }
 
-// verdictOf gives the words of a report (pack.md §3.8) in those of the corpus.
+// verdictOf gives the words of a report (verify.md §17) in those of the corpus.
 func verdictOf(word string) string {
 	switch word {
 	case "TAMPERED", "HONEST_FAIL":

@@ -64,6 +64,7 @@ type manifestOf struct {
 	Signer       string `json:"signer_pubkey_sha256"`
 }
 
+// VFY-83
 func TestReferencePacksGiveOneExitCodeInTextJSONAndQuiet(t *testing.T) {
 	vectors := needVectors(t)
 	text, err := os.ReadFile(filepath.Join(vectors, "packs-expected.json"))
@@ -97,7 +98,7 @@ func TestReferencePacksGiveOneExitCodeInTextJSONAndQuiet(t *testing.T) {
 	}
 }
 
-// publicMembers are what pack.md §3.8 requires of assay.verify_report.v0.1.
+// publicMembers are what verify.md §17 requires of assay.verify_report.v0.1.
 var publicMembers = strings.Fields(`schema_version report_id pack_root_sha256 pack_manifest_sha256 integrity_verdict claim_verdict replay_verdict
 	trust_verdict evaluation_profile required_channels optional_channels unevaluated_channels overall_verdict overall_reason blocking_channel
 	verified_at verifier expectations evidence_refs checks errors warnings summary scope passed receipt_count head_hash`)
@@ -178,6 +179,7 @@ func readJSON(t *testing.T, path string, v any) {
 }
 
 // DD-10: "same pack + same cards + same lock → byte-identical JSON verdict on two machines".
+// VFY-84
 func TestTheSameInputGivesTheSameBytes(t *testing.T) {
 	w := newWorld(t)
 	w.mustPack("p")

@@ -17,7 +17,7 @@ import (
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
-// The finding codes of pack.md §4.4.
+// The finding codes of verify.md §19.
 const (
 	tamper    = "E_MANIFEST_TAMPER"
 	omission  = "E_PACK_OMISSION_DETECTED"
@@ -389,7 +389,7 @@ func (w *world) forms() {
 	w.bad("p20_root", "P20", "an unknown member of the manifest, signed", added(w.base, "pack_id", "x_extra"), tamper)
 	w.bad("p20_attestation", "P20", "an unknown member of the attestation, signed", added(w.base, "attestation.pack_id", "x_extra"), tamper)
 	w.bad("p20_ci", "P20", "an unknown member of ci_binding, signed", added(w.loaded, "attestation.ci_binding.repo", "x_extra"), tamper)
-	// What nothing covers decides nothing: packs of old releases have such files (pack.md §4.2 b).
+	// What nothing covers decides nothing: packs of old releases have such files (PCK-2).
 	w.add("p20_file", "P20 U13", "an unsigned file in the folder: named in a warning, believed by nobody",
 		w.base.with("evidence.txt", []byte("all is well\n")), passes("PASS", extraFile), gate)
 
@@ -591,7 +591,7 @@ func lie(f files) files {
 	return resigned(f.with(report, pretty(r)), m, signer)
 }
 
-// fingerprint is the discrepancy_fingerprint of pack.md §5.5.
+// fingerprint is the discrepancy_fingerprint of claims.md §4.5.
 func fingerprint(policy, suite jcs.Value, results []jcs.Value) jcs.Value {
 	list := jcs.Arr()
 	for _, r := range results {
@@ -711,7 +711,7 @@ func (w *world) locks() {
 	use("lock_signer", "", "a lock that names its cards and its signer", "signer.lock", passes("PASS"))
 	use("lock_other_card", "", "a lock that names other cards", "other_card.lock", drift("E_LOCK_MISMATCH"))
 	use("lock_nobody", "", "an allowlist that admits nobody", "nobody.lock", drift("E_SIGNER_UNTRUSTED"))
-	use("lock_missing", "", "a lock that is not there", "no_such.lock", conformance.Expect{Exit: 2}) // pack.md §4.7: "lock file missing | 2"
+	use("lock_missing", "", "a lock that is not there", "no_such.lock", conformance.Expect{Exit: 2}) // VFY-89
 
 	doubled := bytes.Replace(anybody, []byte(`"signer_policy": `), []byte(`"signer_policy": {"mode": "allowlist", "allowed_fingerprints": []}, "signer_policy": `), 1)
 	w.files["locks/k01.lock"] = doubled

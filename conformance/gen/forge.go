@@ -203,7 +203,7 @@ func reported(f files, changes ...any) files {
 	return resigned(f.with(report, pretty(identified(r, changes...))), f.parsed(manifest), signer)
 }
 
-// identified is the report with the report_id of pack.md §3.8 that follows from it, unless that is among the changes.
+// identified is the report with the report_id (PCK-32) that follows from it, unless that is among the changes.
 func identified(r jcs.Value, changes ...any) jcs.Value {
 	if slices.Contains(changes, any("report_id")) {
 		return r

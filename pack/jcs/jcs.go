@@ -4,13 +4,13 @@
 // the case of names and replaces bad UTF-8; two readers of one document would then see two documents.
 // Parse refuses all of that, so that what was hashed, what was signed and what is judged are one thing.
 //
-// The writers are the profiles of pack.md:
+// There is a writer for each use of JSON:
 //
-//	Pack, AppendPack    §1.6  C(v), the "Assay JCS profile v1": {"a":1,"b":1E21,"c":12345678901234567890}
-//	AppendPackLine      §4.9  C(v) with U+0085, U+2028, U+2029 escaped, as lines of receipt_pack.jsonl
-//	AppendPretty        §3.1  pack_manifest.json, verify_report.json: two spaces, ASCII, member order kept
-//	AppendPython        §2    lines of the receipt store: {"a": 1, "b": 1e+21}, ASCII, member order kept
-//	RFC8785                   the standard profile, for data that is not a pack
+//	Pack, AppendPack    C(v), what is hashed and signed: {"a":1,"b":1E21,"c":12345678901234567890}
+//	AppendPackLine      C(v) with U+0085, U+2028, U+2029 escaped, as lines of receipt_pack.jsonl
+//	AppendPretty        pack_manifest.json, verify_report.json: two spaces, ASCII, member order kept
+//	AppendPython        lines of the receipt store: {"a": 1, "b": 1e+21}, ASCII, member order kept
+//	RFC8785             the standard canonical form, for data that is not a pack
 //
 // Nothing here keeps state, so everything may be called from any number of goroutines.
 package jcs
@@ -165,7 +165,7 @@ func (r *Reader) IsPackLine(line []byte, l Limits) (v Value, canonical bool, err
 	return v, err == nil && string(written) == string(line), err
 }
 
-// Pack appends C(v) of pack.md §1.6 for the one value in text: Parse then AppendPack without the tree
+// Pack appends C(v) for the one value in text: Parse then AppendPack without the tree
 // between. On an error the result is nil.
 func Pack(dst, text []byte, l Limits) ([]byte, error) {
 	s := scanner{text: text}
@@ -185,7 +185,7 @@ func (v Value) Get(name string) (Value, bool) {
 	return Value{}, false
 }
 
-// Without returns the object without the members of those names. Deeper members stay (pack.md §1.4).
+// Without returns the object without the members of those names. Deeper members stay.
 func (v Value) Without(names ...string) Value {
 	kept := make([]Member, 0, len(v.Members))
 members:

@@ -22,7 +22,7 @@ func TestWhatIsNotStrictJSONIsRefusedWithCauseAndPlace(t *testing.T) {
 		cause  error
 		offset int
 	}{
-		// Member names that are the same name.
+		// JCS-10: member names that are the same name.
 		{`{"a":1,"a":2}`, ErrDuplicate, 7},
 		{`{"a":1,"\u0061":2}`, ErrDuplicate, 7},
 		{`{"\u0061":1,"a":2}`, ErrDuplicate, 12},
@@ -31,7 +31,7 @@ func TestWhatIsNotStrictJSONIsRefusedWithCauseAndPlace(t *testing.T) {
 		{`{"😀":1,"\ud83d\ude00":2}`, ErrDuplicate, 10},
 		{`{"\/":1,"/":2}`, ErrDuplicate, 8},
 		{`[{"x":{"a":1,"b":2,"a":1}}]`, ErrDuplicate, 19},
-		// Bytes that are not UTF-8, and escapes that are not characters.
+		// JCS-1, JCS-2, JCS-7: bytes that are not UTF-8, and escapes that are not characters.
 		{"\"\xff\"", ErrEncoding, 1},
 		{"\"ab\xc0\xaf\"", ErrEncoding, 3},           // overlong
 		{"\"\xe0\x80\xaf\"", ErrEncoding, 1},         // overlong
@@ -48,7 +48,7 @@ func TestWhatIsNotStrictJSONIsRefusedWithCauseAndPlace(t *testing.T) {
 		{`{"\ud800":1}`, ErrEncoding, 2},
 		{"\xef\xbb\xbf{}", ErrEncoding, 0},
 		{"\xff\xfe{\x00}\x00", ErrSyntax, 0},
-		// Strings.
+		// JCS-5, JCS-6: strings.
 		{`"`, ErrSyntax, 1},
 		{`"abc`, ErrSyntax, 4},
 		{`"\`, ErrSyntax, 1},
@@ -62,7 +62,7 @@ func TestWhatIsNotStrictJSONIsRefusedWithCauseAndPlace(t *testing.T) {
 		{"\"a\tb\"", ErrSyntax, 2},
 		{"\"\x00\"", ErrSyntax, 1},
 		{"\"12345678\x1f\"", ErrSyntax, 9},
-		// Numbers.
+		// JCS-4, JCS-8: numbers.
 		{"01", ErrSyntax, 1},
 		{"-01", ErrSyntax, 2},
 		{"00", ErrSyntax, 1},
@@ -81,7 +81,7 @@ func TestWhatIsNotStrictJSONIsRefusedWithCauseAndPlace(t *testing.T) {
 		{"-Infinity", ErrSyntax, 1},
 		{strings.Repeat("9", 4301), ErrNumber, 0},
 		{"[-" + strings.Repeat("9", 4301) + "]", ErrNumber, 1},
-		// Structure, and what stands around the value.
+		// JCS-3, JCS-4: structure, and what stands around the value.
 		{"", ErrSyntax, 0},
 		{" \n", ErrSyntax, 2},
 		{"[", ErrSyntax, 1},
@@ -108,7 +108,7 @@ func TestWhatIsNotStrictJSONIsRefusedWithCauseAndPlace(t *testing.T) {
 		{"{}\v", ErrSyntax, 2},
 		{"{}\xc2\xa0", ErrSyntax, 2},
 		{"// x\n{}", ErrSyntax, 0},
-		// Limits.
+		// JCS-12: limits.
 		{strings.Repeat("[", 65), ErrDepth, 64},
 		{strings.Repeat("[", 64) + "{" + strings.Repeat("]", 64), ErrDepth, 64},
 		{strings.Repeat(`{"a":`, 65), ErrDepth, 320},
@@ -153,6 +153,7 @@ func TestErrorsNameThePlaceAndTheExpectation(t *testing.T) {
 	}
 }
 
+// JCS-12
 func TestLimitsAreWhatTheyAreSetTo(t *testing.T) {
 	nested := func(n int) []byte { return []byte(strings.Repeat("[", n) + strings.Repeat("]", n)) }
 	for _, c := range []struct{ limit, ok int }{{0, 64}, {-1, 64}, {1, 1}, {200, 200}, {512, 512}, {100000, 512}} {
@@ -174,6 +175,7 @@ func TestLimitsAreWhatTheyAreSetTo(t *testing.T) {
 	}
 }
 
+// JCS-11
 func TestTheTreeIsWhatWasWritten(t *testing.T) {
 	text := []byte(" {\"b\": [1, -0, 1.50, {}, []],\r\n\t\"a\\n\": \"x\\u0041\\ud83d\\ude00é\", \"t\": true, \"f\": false, \"n\": null, \"__proto__\": 1e400} ")
 	got, err := Parse(text, Limits{})
@@ -220,6 +222,7 @@ func TestTheTreeIsWhatWasWritten(t *testing.T) {
 	}
 }
 
+// JCS-9
 func TestNumbersAreReadAsTheirTokenSays(t *testing.T) {
 	for token, want := range map[string]struct {
 		n       int64
@@ -257,6 +260,7 @@ func TestNumbersAreReadAsTheirTokenSays(t *testing.T) {
 	}
 }
 
+// JCS-19
 func TestWritersRefuseWhatParseWouldRefuse(t *testing.T) {
 	deep := Value{}
 	for range 513 {
@@ -308,6 +312,7 @@ var writers = map[string]func([]byte, Value) ([]byte, error){
 	"AppendPython":   AppendPython,
 }
 
+// JCS-20, JCS-21
 func TestAPackLineHasTwoSpellingsAtMost(t *testing.T) {
 	for line, want := range map[string]bool{
 		`{"a":1,"b":"x"}`:                        true,
@@ -360,6 +365,7 @@ func TestAnErrorOfPackSaysWhereTheNumberStands(t *testing.T) {
 	}
 }
 
+// JCS-26
 func TestRFC8785RefusesIntegersThatItWouldRound(t *testing.T) {
 	for text, want := range map[string]string{
 		"9007199254740991":      "9007199254740991",

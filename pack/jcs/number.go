@@ -38,7 +38,7 @@ func appendNumber(dst []byte, tok string, floats spelling, offset int) ([]byte, 
 	return appendPackFloat(dst, f), nil
 }
 
-// appendPackFloat writes a finite double as C(v) does: zero of any sign is 0, exponents -6 to 20 are
+// appendPackFloat writes a finite double as C(v) does (JCS-17): zero of any sign is 0, exponents -6 to 20 are
 // positional, the rest d[.ddd]E<e>. RFC 8785 has the same digits and another exponent.
 func appendPackFloat(dst []byte, f float64) []byte {
 	if f == 0 {
@@ -56,7 +56,7 @@ func appendPackFloat(dst []byte, f float64) []byte {
 	return strconv.AppendInt(append(dst, 'E'), int64(exponent), 10)
 }
 
-// appendReprFloat writes a finite double as Python's repr does: 100.0, 1e-07, 1e+16, -0.0.
+// appendReprFloat writes a finite double as Python's repr does (JCS-24): 100.0, 1e-07, 1e+16, -0.0.
 func appendReprFloat(dst []byte, f float64) []byte {
 	var room [24]byte
 	digits, exponent := shortest(room[:0], f)

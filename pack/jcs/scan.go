@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// maxIntegerDigits is CPython's: int() refuses more, and a pack must read the same everywhere.
+// maxIntegerDigits is CPython's: int() refuses more, and a pack must read the same everywhere (JCS-8).
 const maxIntegerDigits = 4300
 
 // A token is one value or member name on the tape, in document order. An object is followed by a name
@@ -69,7 +69,7 @@ func (s *scanner) document(l Limits) error {
 	return nil
 }
 
-// space skips JSON whitespace: these four bytes and no other.
+// space skips JSON whitespace: these four bytes and no other (JCS-3).
 func (s *scanner) space() {
 	start := s.pos
 	for s.pos < len(s.text) {
@@ -412,7 +412,7 @@ type sortKey struct {
 	at   int32
 }
 
-// sort records the order of an object's members, in which equal names are neighbours.
+// sort records the order of an object's members, in which equal names are neighbours (JCS-10).
 func (s *scanner) sort(at, count int) error {
 	var room [32]sortKey
 	keys := slices.Grow(room[:0], count)
@@ -448,7 +448,7 @@ func (s *scanner) compareNames(a, b int) int {
 	return compareUTF16(rawX, rawY)
 }
 
-// compareUTF16 orders UTF-8 as its UTF-16 code units would be: the order of the bytes, but for
+// compareUTF16 orders UTF-8 as its UTF-16 code units would be (JCS-14): the order of the bytes, but for
 // characters above U+FFFF, whose surrogates come before U+E000 to U+FFFF (first bytes 0xEE and 0xEF).
 func compareUTF16[T string | []byte](x, y T) int {
 	n := min(len(x), len(y))

@@ -17,7 +17,7 @@ const (
 	printableASCII                   // U+0020 to U+007E, as Python's json.dumps does by default
 )
 
-// AppendPack appends C(v) of pack.md §1.6: no whitespace, members sorted by UTF-16 code units, integer
+// AppendPack appends C(v), the canonical form of packs: no whitespace, members sorted by UTF-16 code units, integer
 // tokens verbatim, doubles in their shortest digits with a bare uppercase E (1E21). It refuses what
 // Parse would refuse or could not tell apart: duplicate names, strings that are not UTF-8, number
 // tokens that are not JSON or not finite, more than 512 levels. On an error the result is nil.
@@ -27,14 +27,14 @@ func AppendPack(dst []byte, v Value) ([]byte, error) {
 }
 
 // AppendPackLine is AppendPack with U+0085, U+2028 and U+2029 written as \u0085, \u2028 and \u2029.
-// Receipt lines are written so because verifiers exist that cut lines at these three (pack.md §4.9);
+// Receipt lines are written so because verifiers exist that cut lines at these three;
 // hashes are of AppendPack.
 func AppendPackLine(dst []byte, v Value) ([]byte, error) {
 	w := canonical{alphabet: noLineSeparators}
 	return w.value(dst, &v, 0)
 }
 
-// canonical writes C(v) from a tree.
+// canonical writes C(v) from a tree (jcs.md §3), or the line of a receipt (jcs.md §4).
 type canonical struct {
 	alphabet alphabet
 	orders   []int32 // a stack: the sorted members of the objects being written
@@ -280,19 +280,19 @@ func errTooDeep() error {
 	return &Error{Cause: ErrDepth, Offset: -1, Detail: "expected at most 512 nested arrays and objects"}
 }
 
-// AppendPretty appends "Pretty JSON" of pack.md §3.1, as json.dumps(v, indent=2) of Python writes it:
+// AppendPretty appends pretty JSON, as json.dumps(v, indent=2) of Python writes it:
 // members in their order, ASCII only, no newline at the end. It refuses what AppendPack refuses.
 func AppendPretty(dst []byte, v Value) ([]byte, error) {
 	return readable{indent: true}.value(dst, &v, 0)
 }
 
-// AppendPython appends what json.dumps(v) of Python writes, the lines of the receipt store (pack.md §2):
+// AppendPython appends what json.dumps(v) of Python writes, the lines of the receipt store:
 // one line, ", " and ": ", members in their order, ASCII only. It refuses what AppendPack refuses.
 func AppendPython(dst []byte, v Value) ([]byte, error) {
 	return readable{}.value(dst, &v, 0)
 }
 
-// readable writes for people and for Python.
+// readable writes for people (jcs.md §5) and for Python (jcs.md §6).
 type readable struct{ indent bool }
 
 func (w readable) value(dst []byte, v *Value, depth int) ([]byte, error) {

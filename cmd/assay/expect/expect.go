@@ -71,7 +71,7 @@ func (f *Flags) Options(c *cobra.Command) (o pack.Options, err error) {
 	}
 	if f.lock != "" {
 		if _, err := os.Stat(f.lock); errors.Is(err, fs.ErrNotExist) {
-			// pack.md §4.7: "lock file missing | 2": whoever takes the lock away does not get past it.
+			// Whoever takes the lock away does not get past it (VFY-89).
 			return o, &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("no lockfile at %s", f.lock), Hint: "make one with 'assay lock init'"}
 		}
 		if o.Lock, err = ReadLock(f.lock); err != nil {

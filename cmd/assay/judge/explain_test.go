@@ -12,7 +12,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/report"
 )
 
-// threats.md P24: "verdict line printed last, prefix fixed", "no byte < 0x20 except LF".
+// The verdict line is printed last and begins alike, and no byte below 0x20 but LF is printed (threats.md P24).
 func TestNoTextOfAPackForgesALineOfText(t *testing.T) {
 	show := func(text string) (string, string) {
 		m := &pack.Manifest{PackID: text, RunID: text, SignerID: text}

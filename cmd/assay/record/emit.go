@@ -218,7 +218,7 @@ func noteClosed(s cmd.Streams, store *capture.Store, trace string) {
 	}
 }
 
-// noteLeftOut names the members that no pack has (pack.md §1.4): they are in the store only.
+// noteLeftOut names the members that no pack has (RCP-14): they are in the store only.
 func noteLeftOut(s cmd.Streams, drafts []capture.Draft) {
 	for _, name := range []string{"signatures", "signature", "cose_signature", "receipt_hash", "anchor"} {
 		if slices.ContainsFunc(drafts, func(d capture.Draft) bool { _, ok := d.Data.Get(name); return ok }) {
