@@ -66,7 +66,7 @@ func (o *conformanceRun) add(c *cobra.Command) {
 	c.Flags().BoolVar(&o.extensions, "extensions", false, "with --command: also cases with flags that the reference tool does not have")
 	c.Flags().BoolVar(&o.strictJSON, "codes", false, "with --command: compare verdicts and finding codes of its JSON too")
 	c.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second, "with --command: how long a case may take")
-	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+	cmd.JSONFlag(c, &o.json)
 }
 
 func (o *conformanceRun) check(c *cobra.Command) error {

@@ -31,7 +31,7 @@ func schemaListCmd(s cmd.Streams) *cobra.Command {
 }
 
 func (o *schemaList) add(c *cobra.Command) {
-	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+	cmd.JSONFlag(c, &o.json)
 }
 
 func (o *schemaList) run(c *cobra.Command, args []string) error {

@@ -44,7 +44,7 @@ type demo struct {
 func demoCmd(s cmd.Streams, c *cobra.Command, tell func(*demo) error) *cobra.Command {
 	d := &demo{out: s.Out, acts: jcs.Arr()}
 	c.Args = cmd.Args(cobra.NoArgs, "no argument")
-	c.Flags().BoolVar(&d.json, "json", false, "one JSON object on stdout")
+	cmd.JSONFlag(c, &d.json)
 	c.RunE = func(c *cobra.Command, _ []string) error { return d.play(c, tell) }
 	return c
 }

@@ -18,13 +18,11 @@ func trustedSigner(name string) (key [32]byte, err error) {
 	if key, is, err := ParseFingerprint(name); is {
 		return key, err
 	}
-	text, err := cmd.ReadFile(name, 4<<10)
+	key, err = ReadFingerprint(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return key, cmd.BadInput("a trusted signer is a fingerprint of 64 hex digits or a public key file", "no key file at %s", name)
-	} else if err != nil {
-		return key, err
 	}
-	return FileFingerprint(name, text)
+	return key, err
 }
 
 // ParseFingerprint reads the 64 hex digits of a fingerprint; is says that name is one, in whatever case.
@@ -41,8 +39,12 @@ func ParseFingerprint(name string) (key [32]byte, is bool, err error) {
 	return key, true, nil
 }
 
-// FileFingerprint is the fingerprint of the public key in a file, as the key store writes or exports it.
-func FileFingerprint(path string, text []byte) (key [32]byte, err error) {
+// ReadFingerprint is the fingerprint of the public key in a file, as the key store writes or exports it.
+func ReadFingerprint(path string) (key [32]byte, err error) {
+	text, err := cmd.ReadFile(path, 4<<10)
+	if err != nil {
+		return key, err
+	}
 	public, ok := parsePublic(text)
 	if !ok {
 		return key, cmd.BadInput("", "%s is not a public key: expected 32 bytes, or those in base64", path)

@@ -29,7 +29,7 @@ func cardsListCmd(s cmd.Streams) *cobra.Command {
 }
 
 func (o *cardsList) add(c *cobra.Command) {
-	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+	cmd.JSONFlag(c, &o.json)
 }
 
 func (o *cardsList) run(*cobra.Command, []string) error {

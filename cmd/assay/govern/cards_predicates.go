@@ -33,7 +33,7 @@ it builds they fail as unknown.`,
 }
 
 func (o *cardsPredicates) add(c *cobra.Command) {
-	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+	cmd.JSONFlag(c, &o.json)
 }
 
 func (o *cardsPredicates) run(*cobra.Command, []string) error {

@@ -31,7 +31,7 @@ func cardsShowCmd(s cmd.Streams) *cobra.Command {
 }
 
 func (o *cardsShow) add(c *cobra.Command) {
-	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+	cmd.JSONFlag(c, &o.json)
 }
 
 func (o *cardsShow) run(_ *cobra.Command, args []string) error {

@@ -39,7 +39,7 @@ is not intact, 1 if a critical claim fails on it.`,
 
 func (o *cardsTest) add(c *cobra.Command) {
 	c.Flags().StringArrayVar(&o.packs, "pack", nil, "also judge the receipts of the pack `DIR` (repeat for more)")
-	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+	cmd.JSONFlag(c, &o.json)
 }
 
 func (o *cardsTest) run(c *cobra.Command, args []string) error {

@@ -34,7 +34,7 @@ anything. 'assay cards test' runs the fixtures.`,
 
 func (o *cardsValidate) add(c *cobra.Command) {
 	c.Flags().BoolVar(&o.bare, "allow-bare", false, "do without rationale and fixtures")
-	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+	cmd.JSONFlag(c, &o.json)
 }
 
 func (o *cardsValidate) run(_ *cobra.Command, args []string) error {

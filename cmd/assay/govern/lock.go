@@ -44,7 +44,7 @@ func (f *lockFlags) add(c *cobra.Command) {
 	c.Flags().StringSliceVar(&f.alias, "signer", nil, "the same as --signer-allowlist")
 	c.Flags().StringVar(&f.contract, "coverage-contract", "", "coverage contract `FILE` that every verification must be given")
 	c.Flags().StringVarP(&f.out, "output", "o", expect.DefaultLock, "the lock `FILE`")
-	c.Flags().BoolVar(&f.json, "json", false, "one JSON object on stdout")
+	cmd.JSONFlag(c, &f.json)
 }
 
 // spec reads everything that is named, before anything is written. Cards stay as they are if the flag
@@ -80,10 +80,8 @@ func findSigner(s cmd.Streams, name string) (key [32]byte, err error) {
 		return key, err
 	}
 	if strings.ContainsAny(name, "/.") {
-		text, err := cmd.ReadFile(name, 4<<10)
-		if err == nil {
-			return expect.FileFingerprint(name, text)
-		} else if strings.Contains(name, "/") || !errors.Is(err, fs.ErrNotExist) {
+		key, err := expect.ReadFingerprint(name)
+		if err == nil || strings.Contains(name, "/") || !errors.Is(err, fs.ErrNotExist) {
 			return key, err
 		}
 	}

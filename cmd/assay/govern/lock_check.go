@@ -36,7 +36,7 @@ valid, 2 if it is not, and 3 if there is none.`,
 }
 
 func (o *lockCheck) add(c *cobra.Command) {
-	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+	cmd.JSONFlag(c, &o.json)
 }
 
 func (o *lockCheck) run(c *cobra.Command, args []string) error {

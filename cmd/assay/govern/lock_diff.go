@@ -37,7 +37,7 @@ not there. In a pull request compare the lock of the base branch with the propos
 }
 
 func (o *lockDiff) add(c *cobra.Command) {
-	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+	cmd.JSONFlag(c, &o.json)
 }
 
 func (o *lockDiff) run(c *cobra.Command, args []string) error {

@@ -29,8 +29,8 @@ func (h Home) Keys() *keystore.Store { return &keystore.Store{Dir: filepath.Join
 // Receipts is the store that programs emit to.
 func (h Home) Receipts() *capture.Store { return &capture.Store{Dir: string(h)} }
 
-// StoreError adds the next step where there is one.
-func StoreError(h Home, err error) error {
+// StoreError adds to an error of the store of receipts the next step, where there is one.
+func (h Home) StoreError(err error) error {
 	if errors.Is(err, capture.ErrUnnumbered) {
 		return cmd.BadInput("number them with 'python -m assay.store_seq_migration "+string(h)+"', or set ASSAY_HOME to another directory", "%w", err)
 	}

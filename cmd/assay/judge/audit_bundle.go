@@ -51,7 +51,7 @@ tool knows go in, and a --proof.`,
 func (o *auditBundle) add(c *cobra.Command) {
 	o.Flags.Add(c)
 	c.Flags().StringVarP(&o.output, "output", "o", "", "the `FILE` to write (default: audit_bundle_ID.tar.gz)")
-	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+	cmd.JSONFlag(c, &o.json)
 }
 
 func (o *auditBundle) run(c *cobra.Command, args []string) error {

@@ -68,7 +68,7 @@ func (o *verifyPack) add(c *cobra.Command) {
 	c.Flags().StringVar(&o.badge, "badge", "", "write an SVG badge of the one pack to `FILE`")
 	c.Flags().StringVar(&o.out, "out", "", "write the judgement of the one pack, assay.verify_report.v0.1, to `FILE`")
 	c.Flags().StringVar(&o.csv, "csv", "", "write a table with a row for each pack to `FILE`")
-	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+	cmd.JSONFlag(c, &o.json)
 	c.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "nothing on stdout: the exit code says it")
 }
 

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -170,7 +171,7 @@ func (i *introduction) text(url string, wrote []string) []byte {
 	line("log key", "SHA-256 of the vkey %x", sha256.Sum256([]byte(i.VKey)))
 	key(i.VKey)
 	for _, w := range i.Policy.Witnesses() {
-		line("witness", "%s, %s, SHA-256 of the vkey %x", w.Name, orNone(w.URL), sha256.Sum256([]byte(w.VKey)))
+		line("witness", "%s, %s, SHA-256 of the vkey %x", w.Name, cmp.Or(w.URL, "none"), sha256.Sum256([]byte(w.VKey)))
 		key(w.VKey)
 	}
 	for text := range strings.Lines(string(i.Policy.Text())) {
@@ -189,15 +190,8 @@ func (i *introduction) text(url string, wrote []string) []byte {
 	for _, c := range i.checkpoint.Cosignatures {
 		names = append(names, c.Witness)
 	}
-	line("checkpoint", "a tree of %d, cosigned by %s: it agrees with this policy, which is no proof either", i.checkpoint.Size, orNone(strings.Join(names, ", ")))
+	line("checkpoint", "a tree of %d, cosigned by %s: it agrees with this policy, which is no proof either", i.checkpoint.Size, cmp.Or(strings.Join(names, ", "), "none"))
 	b.WriteString("\nCompare the keys, the witnesses, the quorum and the time root with what the ledger's operator and each witness\n" +
 		"say elsewhere: on a page of their own, in a letter, on the telephone. Until then do not trust these files.\n")
 	return b.Bytes()
-}
-
-func orNone(text string) string {
-	if text == "" {
-		return "none"
-	}
-	return text
 }

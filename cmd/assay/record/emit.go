@@ -75,7 +75,7 @@ func (o *emit) add(c *cobra.Command) {
 	c.Flags().StringVar(&o.batch, "batch", "", "record the receipts of `FILE`, one a line; - for stdin")
 	c.Flags().StringVar(&o.trace, "trace", "", "the `TRACE` to record to (default: ASSAY_TRACE_ID)")
 	c.Flags().BoolVar(&o.ids, "ids", false, "the ids on stdout, one a line, and nothing on stderr")
-	c.Flags().BoolVar(&o.json, "json", false, "one JSON object on stdout")
+	cmd.JSONFlag(c, &o.json)
 	c.Flags().BoolVar(&o.sync, "sync", false, "return after an fsync (default: ASSAY_SYNC)")
 }
 
@@ -172,7 +172,7 @@ func (o *emit) record(drafts []capture.Draft) error {
 	}
 	receipts, err := store.EmitAll(o.trace, drafts)
 	if err != nil {
-		return home.StoreError(h, err)
+		return h.StoreError(err)
 	}
 	if renamed {
 		fmt.Fprintf(o.s.Err, "note: breakglass is recorded as %s, which verifiers admit\n", pack.BreakglassType)

@@ -35,7 +35,7 @@ func (j *job) breakglass() error {
 	// It is about the run, as the session receipt is: that the glass was broken is no evidence of what the program did.
 	_, err := j.home.Receipts().Emit(j.trace, pack.BreakglassType, jcs.Obj(jcs.M("recorded_by", jcs.Str(pack.Recorder)), jcs.M("reason", jcs.Str(j.reason))))
 	if err != nil {
-		return fmt.Errorf("recording the reason: %w", home.StoreError(j.home, err))
+		return fmt.Errorf("recording the reason: %w", j.home.StoreError(err))
 	}
 	j.own = true
 	return nil

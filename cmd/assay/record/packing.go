@@ -230,10 +230,10 @@ func (j *job) findInputs() (err error) {
 	}
 	// A key from the environment has not made it.
 	if err := durable.Mkdir(string(j.home), 0o700); err != nil {
-		return home.StoreError(j.home, err)
+		return j.home.StoreError(err)
 	}
 	if err := capture.KeepFromGit(string(j.home)); err != nil {
-		return home.StoreError(j.home, err)
+		return j.home.StoreError(err)
 	}
 	if err := cmd.Writable(string(j.home)); err != nil {
 		return cmd.BadInput("receipts live there: set ASSAY_HOME=/some/directory", "no receipts can be stored: %w", err)

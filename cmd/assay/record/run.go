@@ -15,7 +15,6 @@ import (
 
 	"github.com/Haserjian/assay-ledger/capture"
 	"github.com/Haserjian/assay-ledger/cmd"
-	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
@@ -157,7 +156,7 @@ func (j *job) session(args []string, began time.Time, end ending) error {
 		data.Members = append(data.Members, jcs.M("signals_passed_on", list))
 	}
 	if _, err := j.home.Receipts().Emit(j.trace, pack.SessionType, data); err != nil {
-		return fmt.Errorf("recording the session: %w", home.StoreError(j.home, err))
+		return fmt.Errorf("recording the session: %w", j.home.StoreError(err))
 	}
 	return nil
 }

@@ -56,10 +56,6 @@ func keyAnswer(s cmd.Streams, asJSON bool, command, text string, members ...jcs.
 	return cmd.PrintJSON(s.Out, cmd.Answer("key "+command, "ok", cmd.ExitPass, members...))
 }
 
-func jsonFlag(c *cobra.Command, asJSON *bool) {
-	c.Flags().BoolVar(asJSON, "json", false, "one JSON object on stdout")
-}
-
 // keysOf opens the key store for a key command.
 func keysOf(s cmd.Streams) (*keystore.Store, error) {
 	h, err := home.Open(s)

@@ -38,7 +38,7 @@ Encrypted keys are not opened.`,
 }
 
 func (o *keyAudit) add(c *cobra.Command) {
-	jsonFlag(c, &o.json)
+	cmd.JSONFlag(c, &o.json)
 }
 
 func (o *keyAudit) run(*cobra.Command, []string) error {

@@ -42,7 +42,7 @@ unless it is unset.`,
 func (o *keyCISetup) add(c *cobra.Command) {
 	c.Flags().StringVar(&o.provider, "provider", "github", "CI `SYSTEM`: github, gitlab or generic")
 	c.Flags().StringVar(&o.lock, "lock", "assay.lock", "lockfile `FILE` that the printed commands name; it is not read")
-	jsonFlag(c, &o.json)
+	cmd.JSONFlag(c, &o.json)
 }
 
 func (o *keyCISetup) run(_ *cobra.Command, args []string) error {

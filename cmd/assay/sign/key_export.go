@@ -42,7 +42,7 @@ directory is refused.`,
 func (o *keyExport) add(c *cobra.Command) {
 	c.Flags().StringVarP(&o.output, "output", "o", "", "`DIR` to make (default: ID-export)")
 	c.Flags().BoolVar(&o.private, "private", false, "write the secret key too")
-	jsonFlag(c, &o.json)
+	cmd.JSONFlag(c, &o.json)
 }
 
 func (o *keyExport) run(_ *cobra.Command, args []string) error {

@@ -33,7 +33,7 @@ func keyGenerateCmd(s cmd.Streams) *cobra.Command {
 func (o *keyGenerate) add(c *cobra.Command) {
 	activeFlags(c, &o.setActive, &o.keepActive)
 	c.Flags().BoolVar(&o.encrypt, "encrypt", false, "keep the key in an age file: see 'assay key --help' for its passphrase")
-	jsonFlag(c, &o.json)
+	cmd.JSONFlag(c, &o.json)
 }
 
 func (o *keyGenerate) run(_ *cobra.Command, args []string) error {

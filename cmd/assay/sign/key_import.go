@@ -36,7 +36,7 @@ func (o *keyImport) add(c *cobra.Command) {
 	c.Flags().StringVar(&o.private, "private", "", "`FILE` of the secret half, ID.key.b64, mode 0600")
 	c.Flags().StringVar(&o.id, "signer", "", "`ID` of the key here (default: from the file's name)")
 	c.Flags().BoolVar(&o.setActive, "set-active", false, "make it the active key")
-	jsonFlag(c, &o.json)
+	cmd.JSONFlag(c, &o.json)
 }
 
 func (o *keyImport) run(_ *cobra.Command, args []string) error {

@@ -1,6 +1,7 @@
 package sign
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ func keyInfoCmd(s cmd.Streams) *cobra.Command {
 }
 
 func (o *keyInfo) add(c *cobra.Command) {
-	jsonFlag(c, &o.json)
+	cmd.JSONFlag(c, &o.json)
 }
 
 func (o *keyInfo) run(_ *cobra.Command, args []string) error {
@@ -47,7 +48,7 @@ func (o *keyInfo) run(_ *cobra.Command, args []string) error {
 		return home.LockedHint(err)
 	}
 	if source, err := home.OnlyOne(o.s, home.EnvKey, home.EnvKeyFile, home.EnvSigner, home.EnvID); err != nil || source != "" {
-		fmt.Fprintf(o.s.Err, "note: the environment names another key (%s): packs are signed with that one\n", first(source, "several ways"))
+		fmt.Fprintf(o.s.Err, "note: the environment names another key (%s): packs are signed with that one\n", cmp.Or(source, "several ways"))
 	}
 	if len(args) == 1 {
 		id = args[0]

@@ -31,7 +31,7 @@ func keyListCmd(s cmd.Streams) *cobra.Command {
 }
 
 func (o *keyList) add(c *cobra.Command) {
-	jsonFlag(c, &o.json)
+	cmd.JSONFlag(c, &o.json)
 }
 
 func (o *keyList) run(*cobra.Command, []string) error {

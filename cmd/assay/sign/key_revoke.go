@@ -46,7 +46,7 @@ func (o *keyRevoke) add(c *cobra.Command) {
 	c.Flags().StringVar(&o.lock, "lock", "", "lockfile `FILE` from whose list the key is taken")
 	c.Flags().BoolVar(&o.spec.Delete, "delete", false, "delete the files of the key too")
 	c.Flags().StringVar(&o.spec.Reason, "reason", "", "why, in a few words: `TEXT` of the record")
-	jsonFlag(c, &o.json)
+	cmd.JSONFlag(c, &o.json)
 }
 
 func (o *keyRevoke) run(_ *cobra.Command, args []string) error {

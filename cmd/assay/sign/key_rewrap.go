@@ -29,7 +29,7 @@ func keyRewrapCmd(o keyRewrap, short string) *cobra.Command {
 	return c
 }
 
-func (o *keyRewrap) add(c *cobra.Command) { jsonFlag(c, &o.json) }
+func (o *keyRewrap) add(c *cobra.Command) { cmd.JSONFlag(c, &o.json) }
 
 func (o *keyRewrap) run(_ *cobra.Command, args []string) error {
 	store, err := keysOf(o.s)

@@ -1,6 +1,7 @@
 package sign
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"fmt"
 	"slices"
@@ -46,7 +47,7 @@ func (o *keyRotate) add(c *cobra.Command) {
 	c.Flags().StringVar(&o.spec.New, "new-signer", "", "`ID` of the new key (default: OLD-YYYYMMDDHHMMSS)")
 	c.Flags().StringVar(&o.lock, "lock", "", "lockfile `FILE` to which both fingerprints are added")
 	activeFlags(c, &o.setActive, &o.keepActive)
-	jsonFlag(c, &o.json)
+	cmd.JSONFlag(c, &o.json)
 }
 
 func (o *keyRotate) run(*cobra.Command, []string) error {
@@ -63,7 +64,7 @@ func (o *keyRotate) run(*cobra.Command, []string) error {
 	o.spec.At, o.spec.Active = time.Now(), o.setActive && !o.keepActive
 	done, err := store.Rotate(o.spec)
 	if err != nil {
-		return keyError(store, first(o.spec.New, o.spec.Old), err)
+		return keyError(store, cmp.Or(o.spec.New, o.spec.Old), err)
 	}
 	active, err := store.Active()
 	if err != nil {
@@ -90,15 +91,6 @@ func noteStaleLock(s cmd.Streams, done *keystore.Rotated) {
 	if admits(done.Old) && !admits(done.New) {
 		fmt.Fprintf(s.Err, "note: %s admits the old key and not the new one: packs that it signs are refused until 'assay lock write' names it with --signer-allowlist\n", expect.DefaultLock)
 	}
-}
-
-func first(texts ...string) string {
-	for _, text := range texts {
-		if text != "" {
-			return text
-		}
-	}
-	return ""
 }
 
 func reportRotation(s cmd.Streams, asJSON bool, done *keystore.Rotated, active, lock string) error {

@@ -41,7 +41,7 @@ func (o *keyRunbook) add(c *cobra.Command) {
 	c.Flags().StringVarP(&o.output, "output", "o", "", "`FILE` to make (default: stdout)")
 	c.Flags().StringVar(&o.lock, "lock", "assay.lock", "lockfile `FILE` of the repository")
 	c.Flags().StringVar(&o.ci, "ci-key", home.CIKeyID, "`ID` of the key of CI")
-	jsonFlag(c, &o.json)
+	cmd.JSONFlag(c, &o.json)
 }
 
 func (o *keyRunbook) run(*cobra.Command, []string) error {

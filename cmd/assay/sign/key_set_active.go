@@ -29,7 +29,7 @@ func keySetActiveCmd(s cmd.Streams) *cobra.Command {
 }
 
 func (o *keySetActive) add(c *cobra.Command) {
-	jsonFlag(c, &o.json)
+	cmd.JSONFlag(c, &o.json)
 }
 
 func (o *keySetActive) run(_ *cobra.Command, args []string) error {
