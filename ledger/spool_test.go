@@ -272,6 +272,23 @@ func TestTwoWhoSubmitOneManifestAreBothToldWhenItIsDurable(t *testing.T) {
 	}
 }
 
+func TestWhoWaitsForAnotherToWriteHearsThatItFailed(t *testing.T) {
+	s := newSpool(t.TempDir(), slog.New(slog.DiscardHandler))
+	digest, f := digestOf(t, 0), &spooled{written: make(chan struct{})}
+	s.files[digest] = f
+	must(t, os.WriteFile(s.path(digest), nil, 0o600)) // it stands there and is not durable
+	answer := make(chan error)
+	go func() {
+		_, err := s.put(digest, manifest(t, 0), spoolSource)
+		answer <- err
+	}()
+	f.err = ErrStorage
+	close(f.written)
+	if err := <-answer; !errors.Is(err, ErrStorage) {
+		t.Errorf("told %v", err)
+	}
+}
+
 // The disk of the spool may be away for a while. What was accepted waits for it.
 // STO-27
 func TestWhatWasAcceptedWaitsForItsDirectory(t *testing.T) {
