@@ -140,7 +140,11 @@ func readConfig(d dir) (config, error) {
 			return config{}, cmd.BadInput("", "%s: member %s has the wrong type", d.config(), m.Name)
 		}
 	}
-	return c, c.check()
+	var wrong *cmd.Error
+	if err := c.check(); errors.As(err, &wrong) {
+		return config{}, cmd.BadInput(wrong.Hint, "%s: %w", d.config(), wrong.Err)
+	}
+	return c, nil
 }
 
 // noLedger is the error for a directory without ledger.json. A mistyped path is likelier than a new ledger.
