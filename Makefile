@@ -4,7 +4,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo de
 LDFLAGS   := -s -w -X main.version=$(VERSION)
 BUILD     := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 # The rooms where goroutines meet; the race detector wants a C compiler, the programs never do.
-RACED     := ./capture/... ./pack/keystore/... ./ledger/... ./witness/...
+RACED     := ./internal/... ./capture/... ./pack/keystore/... ./ledger/... ./witness/...
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.3.0
 

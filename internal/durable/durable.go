@@ -1,6 +1,6 @@
-// Package durable writes files that survive kill -9 and power loss.
+// Package durable writes files that survive kill -9 and power loss, and opens regular files and nothing in their place.
 //
-// Every function has the same shape: the new content is written under a name that nobody reads, fsynced
+// Every function that writes has the same shape: the new content is written under a name that nobody reads, fsynced
 // there, given its real name in one step that the file system makes atomic, and then the directory that
 // holds the name is fsynced. Whoever looks, at any moment and after any crash, sees the old state or the
 // new one whole. When a function returns nil the new state is on disk; when it returns an error the old
