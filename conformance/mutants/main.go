@@ -33,16 +33,17 @@ import (
 
 // watched are the packages whose score counts, with those whose tests look at survivors as well.
 var watched = []subject{
-	{"trust", []string{"witness", "pack", "ledger"}},
-	{"trust/timestamp", []string{"pack", "ledger", "conformance"}},
-	{"pack", []string{"conformance", "cmd/assay"}},
-	{"witness", []string{"ledger", "cmd/ledger"}},
-	{"ledger", []string{"ledger/api", "cmd/ledger"}},
-	{"capture", []string{"cmd/assay"}},
+	{pkg: "trust", dependents: []string{"witness", "pack", "ledger"}},
+	{pkg: "trust/timestamp", dependents: []string{"pack", "ledger", "conformance"}},
+	{pkg: "pack", dependents: []string{"conformance", "cmd/assay"}},
+	{pkg: "witness", dependents: []string{"ledger", "cmd/ledger"}},
+	{pkg: "ledger", dependents: []string{"ledger/api", "cmd/ledger"}},
+	{pkg: "capture", dependents: []string{"cmd/assay"}},
 }
 
 type subject struct {
 	pkg        string
+	rooms      []string // packages that are drawn from and judged as a part of it; its tests are theirs, too
 	dependents []string
 }
 
@@ -118,16 +119,23 @@ func judgeAll(ctx context.Context, s settings, stdout io.Writer) (bool, error) {
 		if s.pkgs != nil && !slices.Contains(s.pkgs, w.pkg) {
 			continue
 		}
-		all, err := mutantsOf(root, w.pkg)
-		if err != nil {
-			return false, err
+		var all []*mutant
+		for _, pkg := range append([]string{w.pkg}, w.rooms...) {
+			found, err := mutantsOf(root, pkg)
+			if err != nil {
+				return false, err
+			}
+			all = append(all, found...)
+			for _, name := range stale(equivalents, pkg, found) {
+				fmt.Fprintf(stdout, "no longer in the source: %s\n", name)
+			}
 		}
-		for _, name := range stale(equivalents, w.pkg, all) {
-			fmt.Fprintf(stdout, "no longer in the source: %s\n", name)
+		p := &pass{settings: s, runner: r, equivalents: equivalents, stdout: stdout}
+		if len(w.rooms) > 0 {
+			p.dependents = []string{w.pkg}
 		}
-		p := &pass{settings: s, runner: r, equivalents: equivalents, dependents: w.dependents, stdout: stdout}
-		if s.own {
-			p.dependents = nil
+		if !s.own {
+			p.dependents = append(p.dependents, w.dependents...)
 		}
 		if err := p.judge(ctx, w.pkg, all); err != nil {
 			return false, fmt.Errorf("%s: %w", w.pkg, err)
@@ -201,7 +209,7 @@ func (p *pass) judge(ctx context.Context, pkg string, all []*mutant) error {
 		}
 		return nil
 	}
-	timeout, err := p.baseline(ctx, pkg)
+	timeout, err := p.baseline(ctx, all)
 	if err != nil {
 		return err
 	}
@@ -232,9 +240,17 @@ func (p *pass) all(ctx context.Context, sample []*mutant, timeout time.Duration)
 }
 
 // baseline runs all tests on the unchanged program; a mutant may take much longer than they do.
-func (p *pass) baseline(ctx context.Context, pkg string) (time.Duration, error) {
+func (p *pass) baseline(ctx context.Context, all []*mutant) (time.Duration, error) {
+	var dirs []string
+	for _, m := range all {
+		dirs = append(dirs, m.pkg)
+	}
+	dirs = append(slices.Compact(dirs), p.dependents...)
 	var slowest time.Duration
-	for _, dir := range append([]string{pkg}, p.dependents...) {
+	for i, dir := range dirs {
+		if slices.Contains(dirs[:i], dir) {
+			continue // a package that was cut into rooms is one of their dependents
+		}
 		began := time.Now()
 		result, by, err := p.test(ctx, dir, "", 10*time.Minute)
 		if err != nil {

@@ -153,7 +153,7 @@ func TestSurvivorsAreTheMutantsThatNoTestSees(t *testing.T) {
 	t.Setenv("GOFLAGS", "") // the small module has no vendor directory or the like
 	var out bytes.Buffer
 	p := &pass{settings: settings{seed: "1", n: 100, only: "<=", verbose: true, min: 0.95}, runner: &runner{root: root, scratch: t.TempDir()},
-		dependents: []string{"q"}, stdout: &out, equivalents: map[string]string{}}
+		dependents: []string{"p", "q"}, stdout: &out, equivalents: map[string]string{}}
 	if err := p.judge(context.Background(), "p", all); err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,10 @@ func (r *runner) judge(ctx context.Context, m *mutant, dependents []string, time
 	if err := os.WriteFile(file, overlay, 0o600); err != nil {
 		return 0, "", err
 	}
-	for _, pkg := range append([]string{m.pkg}, dependents...) {
+	for i, pkg := range append([]string{m.pkg}, dependents...) {
+		if i > 0 && pkg == m.pkg {
+			continue
+		}
 		result, by, err := r.test(ctx, pkg, file, timeout)
 		if err != nil || result != survived {
 			return result, by, err
