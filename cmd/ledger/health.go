@@ -17,27 +17,26 @@ import (
 )
 
 func healthCmd(s cmd.Streams) *cobra.Command {
-	var timeout time.Duration
+	var timeout, wait time.Duration
 	c := &cobra.Command{
 		Use:   "health URL",
 		Short: "Ask a ledger whether it takes entries now",
 		Long: `health asks /readyz of the ledger at URL and exits 0 if a submission made now would get its
-proof. If not, or if nobody answers, it says why and exits 4. It needs no curl, so an image that holds
+proof. If not, or if nobody answers, it says why and exits 4; with --wait it asks again until then. It needs no curl, so an image that holds
 nothing but these programs can have a HEALTHCHECK.`,
 		Example: `  ledger health http://127.0.0.1:8080
-  ledger health https://ledger.example --timeout 2s`,
+  ledger health https://ledger.example --timeout 2s
+  ledger health http://127.0.0.1:8080 --wait 30s`,
 		Args: cmd.Args(cobra.ExactArgs(1), "one URL"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if timeout <= 0 {
-				return cmd.BadInput("", "--timeout %s is no time at all", timeout)
+			if timeout <= 0 || wait < 0 {
+				return cmd.BadInput("", "--timeout %s or --wait %s is no time at all", timeout, wait)
 			}
 			address, err := readyURL(args[0])
 			if err != nil {
 				return err
 			}
-			ctx, cancel := context.WithTimeout(c.Context(), timeout)
-			defer cancel()
-			text, err := askReady(ctx, address)
+			text, err := awaitReady(c.Context(), address, timeout, wait)
 			if err != nil {
 				return cmd.Unavailable("", "%w", err)
 			}
@@ -50,7 +49,27 @@ nothing but these programs can have a HEALTHCHECK.`,
 		},
 	}
 	c.Flags().DurationVar(&timeout, "timeout", 5*time.Second, "how long to wait for the answer")
+	c.Flags().DurationVar(&wait, "wait", 0, "ask again for so long while it is not ready, as one that has just been started")
 	return c
+}
+
+// awaitReady asks for at most wait, and once in any case. The error is that of the last answer.
+func awaitReady(ctx context.Context, address string, timeout, wait time.Duration) (string, error) {
+	until, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	for {
+		asking, cancel := context.WithTimeout(ctx, timeout)
+		text, err := askReady(asking, address)
+		cancel()
+		if err == nil {
+			return text, nil
+		}
+		select {
+		case <-until.Done():
+			return "", err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 func readyURL(base string) (string, error) {

@@ -61,3 +61,28 @@ func TestHealthIsZeroForAReadyLedgerAndFourWithTheReasonOtherwise(t *testing.T) 
 		}
 	}
 }
+
+func TestHealthWaitsForALedgerThatIsStarting(t *testing.T) {
+	asked := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked++; asked < 3 {
+			w.WriteHeader(503)
+		}
+		_, _ = io.WriteString(w, "ready\n")
+	}))
+	defer s.Close()
+	if code, _, stderr := here(t, "health", s.URL); code != 4 || asked != 1 {
+		t.Errorf("without --wait: exit %d after %d questions: %s", code, asked, stderr)
+	}
+	if code, stdout, stderr := here(t, "health", s.URL, "--wait", "1m"); code != 0 || stdout != "ready\n" || asked != 3 {
+		t.Errorf("exit %d after %d questions: %s", code, asked, stderr)
+	}
+	dead := httptest.NewServer(http.NotFoundHandler())
+	dead.Close()
+	if code, _, stderr := here(t, "health", dead.URL, "--wait", "50ms"); code != 4 || !strings.Contains(stderr, "nobody answers: ") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	if code, _, _ := here(t, "health", s.URL, "--wait", "-1s"); code != 3 {
+		t.Errorf("a negative wait: exit %d", code)
+	}
+}

@@ -226,7 +226,7 @@ func (n *network) up(ctx context.Context) (err error) {
 	if err := n.writeFiles(); err != nil { // with the ports of today
 		return err
 	}
-	return n.awaitReady(ctx)
+	return n.ready(ctx)
 }
 
 // failed is an up that did not go as it must. Of our own programs it is a bug, ours or this machine's.
@@ -262,7 +262,7 @@ func (n *network) make(ctx context.Context) error {
 	if err := n.build(ctx); err != nil {
 		return err
 	}
-	if err := n.awaitReady(ctx); err != nil {
+	if err := n.ready(ctx); err != nil {
 		return err
 	}
 	if err := n.makeSample(ctx); err != nil {
@@ -411,21 +411,12 @@ func (n *network) env() []byte {
 	return b.Bytes()
 }
 
-// awaitReady waits until the ledger takes entries: it asks its witnesses first.
-func (n *network) awaitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	for {
-		_, err := askReady(ctx, n.url("ledger")+"/readyz")
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return cmd.Unavailable("look into ledger.log", "the ledger is not ready: %w", err)
-		case <-time.After(20 * time.Millisecond):
-		}
+// ready waits until the ledger takes entries: it asks its witnesses first.
+func (n *network) ready(ctx context.Context) error {
+	if _, err := awaitReady(ctx, n.url("ledger")+"/readyz", 5*time.Second, 30*time.Second); err != nil {
+		return cmd.Unavailable("look into ledger.log", "the ledger is not ready: %w", err)
 	}
+	return nil
 }
 
 // down ends every server that is ours, and says which.

@@ -1,0 +1,25 @@
+package main
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/Haserjian/assay-ledger/cmd/cmdtest"
+)
+
+// notRun is how many blocks of commands the documents have that no test can run, each with its reason beside it.
+const notRun = 5
+
+func TestEveryCommandBlockInTheDocumentsRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts servers")
+	}
+	if err := buildOnce(); err != nil {
+		t.Fatal(err)
+	}
+	docs, err := filepath.Glob("../../docs/*.md")
+	if err != nil || len(docs) < 4 {
+		t.Fatalf("%q, %v", docs, err)
+	}
+	cmdtest.RunBlocks(t, built, notRun, append([]string{"../../README.md"}, docs...)...)
+}
