@@ -119,8 +119,8 @@ func (b *Block) add(line string) error {
 // RunBlocks runs the console blocks of the documents, one after the other in one shell and one new directory, with
 // the programs of bin. It fails for each command that does not end with 0 or prints something else, and if the
 // number of blocks that are not run is not that of notRun. Addresses 127.0.0.1:8080 to 8089 become others, which are
-// free. All that the commands leave running ends with the test; what leaves its process group they have to end.
-func RunBlocks(t *testing.T, bin string, notRun int, paths ...string) {
+// free. What the commands leave running is told to end; what would not hear of that is ended by the command end.
+func RunBlocks(t *testing.T, bin, end string, notRun int, paths ...string) {
 	t.Helper()
 	ports := freePorts(t)
 	var steps []Step
@@ -153,7 +153,7 @@ func RunBlocks(t *testing.T, bin string, notRun int, paths ...string) {
 	if left != notRun {
 		t.Errorf("%d blocks are not run, expected %d", left, notRun)
 	}
-	printed, failed := runSteps(t, bin, steps)
+	printed, failed := runSteps(t, bin, end, steps)
 	for i, s := range steps {
 		switch {
 		case i >= len(printed):
@@ -171,10 +171,11 @@ const mark = "\x1e--\x1e"
 
 // runSteps runs the commands in one shell, and returns what each printed. After one that fails no other is run; its
 // text begins with its exit code.
-func runSteps(t *testing.T, bin string, steps []Step) (printed []string, failed bool) {
+func runSteps(t *testing.T, bin, end string, steps []Step) (printed []string, failed bool) {
 	t.Helper()
 	var script strings.Builder
-	script.WriteString("trap \"trap '' TERM; kill 0\" EXIT\n") // with what it left in the background
+	// The group is what was left in the background.
+	fmt.Fprintf(&script, "end() { %s; trap '' TERM; kill 0; } >/dev/null 2>&1\ntrap end EXIT\ntrap exit TERM\n", end)
 	for _, s := range steps {
 		fmt.Fprintf(&script, "%s\n__code=$?; [ $__code = 0 ] || { echo '%sfailed'$__code; exit; }; echo '%s'\n", s.Command, mark, mark)
 	}
@@ -193,7 +194,7 @@ func runSteps(t *testing.T, bin string, steps []Step) (printed []string, failed 
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer context.AfterFunc(ctx, func() { _ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) })() // the whole group
+	defer context.AfterFunc(ctx, func() { _ = syscall.Kill(-c.Process.Pid, syscall.SIGTERM) })()
 	if err := c.Wait(); err != nil {
 		t.Errorf("the shell: %v", err)
 	}

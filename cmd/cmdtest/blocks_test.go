@@ -45,11 +45,11 @@ func TestWhatACommandPrintsIsComparedButForWhatChanges(t *testing.T) {
 }
 
 func TestARunStopsAtTheFirstCommandThatFails(t *testing.T) {
-	printed, failed := runSteps(t, t.TempDir(), []Step{{Command: "x=1; echo a"}, {Command: "echo $x; (exit 7)"}, {Command: "echo c"}})
+	printed, failed := runSteps(t, t.TempDir(), "true", []Step{{Command: "x=1; echo a"}, {Command: "echo $x; (exit 7)"}, {Command: "echo c"}})
 	if !failed || len(printed) != 2 || printed[0] != "a\n" || strings.Join(strings.Fields(printed[1]), " ") != "7 1" {
 		t.Errorf("%q, %t", printed, failed)
 	}
-	printed, failed = runSteps(t, t.TempDir(), []Step{{Command: "sleep 600 &"}, {Command: "echo b >&2"}})
+	printed, failed = runSteps(t, t.TempDir(), "true", []Step{{Command: "sleep 600 &"}, {Command: "echo b >&2"}})
 	if failed || len(printed) != 2 || strings.TrimSpace(printed[1]) != "b" {
 		t.Errorf("%q, %t", printed, failed)
 	}

@@ -78,5 +78,5 @@ func TestEveryCommandInTheDocumentsExists(t *testing.T) {
 		var out strings.Builder
 		run(t.Context(), append(words, "--help"), cmd.Streams{In: strings.NewReader(""), Out: &out, Err: io.Discard, Env: func(string) string { return "" }})
 		return out.String()
-	}, "../../README.md", "../../docs/RELIABILITY.md")
+	}, "../../README.md", "../../docs/RELIABILITY.md", "../../docs/OPERATING.md")
 }
