@@ -9,6 +9,7 @@
 //	tlog-cosignature   what a witness adds: Ed25519 (0x04) and ML-DSA-44 (0x06)
 //	tlog-policy        whom the relying party believes
 //	tlog-proof         leaf index, inclusion proof and checkpoint in one file
+//	tlog-witness       what a log asks a witness to cosign: the body of add-checkpoint
 //
 // A policy names logs and witnesses by their keys, and says which witnesses are enough:
 //
@@ -32,7 +33,7 @@ import "errors"
 
 // What can be wrong with a note, a checkpoint or a proof. A caller branches with errors.Is.
 var (
-	// ErrMalformed: the bytes are no signed note, checkpoint or proof at all.
+	// ErrMalformed: the bytes are no signed note, checkpoint, proof or add-checkpoint request at all.
 	ErrMalformed = errors.New("malformed")
 
 	// ErrUnknownLog: no log of the policy has this origin.
