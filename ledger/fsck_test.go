@@ -1,7 +1,9 @@
 package ledger
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -144,6 +146,65 @@ func TestFsckRunsBesideAnOpenLog(t *testing.T) {
 	must(t, l.Health(t.Context()))
 	if _, _, err := Fsck(t.Context(), w.dir, w.cfg.GuardDir, nil, func(Damage) {}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a directory without a log: %v", err)
+	}
+}
+
+// toldIndex has so many entries and answers what a test says.
+type toldIndex struct {
+	Index
+	size int64
+	find func(digest [32]byte) (int64, bool, error)
+}
+
+func (x toldIndex) Size(context.Context) (int64, error)                      { return x.size, nil }
+func (x toldIndex) Lost() error                                              { return nil }
+func (x toldIndex) Check(context.Context, func(context.Context) error) error { return nil }
+func (x toldIndex) Find(_ context.Context, digest [32]byte) (int64, bool, error) {
+	return x.find(digest)
+}
+
+func TestFsckComparesEveryEntryWithWhatTheIndexSaysOfIt(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	w.open()
+	w.addAll(0, 3)
+	w.close()
+	places := map[[32]byte]int64{}
+	s, err := openStore(w.cfg.Dir)
+	must(t, err)
+	defer s.close()
+	entries, err := readEntries(s, 3, 0, 3)
+	must(t, err)
+	for _, e := range entries {
+		places[e.Entry.ManifestSHA256] = e.Index
+	}
+	trouble := errors.New("input/output error")
+	for _, test := range []struct {
+		name  string
+		size  int64
+		says  func(at int64) (int64, bool, error)
+		found string // Damage.Start-Damage.End: words
+	}{
+		{"knows all", 3, func(at int64) (int64, bool, error) { return at, true, nil }, ""},
+		{"does not know one", 3, func(at int64) (int64, bool, error) { return at, at != 1, nil }, "1-2: is not in the index"},
+		{"has yet to follow", 1, func(at int64) (int64, bool, error) { return at, at < 1, nil }, ""},
+		{"has the last elsewhere", 3, func(at int64) (int64, bool, error) { return min(at, 1), true, nil }, "2-3: at 1"},
+		{"cannot be read", 3, func(at int64) (int64, bool, error) { return at, at == 0, map[bool]error{true: trouble}[at > 0] }, "1-2: input/output error"},
+		{"is ahead", 5, func(at int64) (int64, bool, error) { return at, true, nil }, "3-5: has no such entries"},
+	} {
+		var found []Damage
+		x := toldIndex{size: test.size, find: func(digest [32]byte) (int64, bool, error) { return test.says(places[digest]) }}
+		_, _, err := Fsck(t.Context(), w.cfg.Dir, w.cfg.GuardDir, x, func(d Damage) { found = append(found, d) })
+		must(t, err)
+		if test.found == "" {
+			if len(found) > 0 {
+				t.Errorf("an index that %s: %v", test.name, found)
+			}
+			continue
+		}
+		at, words, _ := strings.Cut(test.found, ": ")
+		if len(found) != 1 || found[0].Path != "index" || fmt.Sprintf("%d-%d", found[0].Start, found[0].End) != at || !strings.Contains(found[0].Err.Error(), words) {
+			t.Errorf("an index that %s: %v, want %s", test.name, found, test.found)
+		}
 	}
 }
 

@@ -37,6 +37,8 @@ func TestEveryFileOfAGuardIsWholeAndItsOwnOrRefused(t *testing.T) {
 	must(t, err)
 	another, err := w.cfg.Signer.Sign(testOrigin, 2, tlog.Hash{2})
 	must(t, err)
+	past, err := w.cfg.Signer.Sign(testOrigin, 1, tlog.Hash{3})
+	must(t, err)
 	for _, test := range []struct {
 		file, name, text, says string
 	}{
@@ -59,6 +61,7 @@ func TestEveryFileOfAGuardIsWholeAndItsOwnOrRefused(t *testing.T) {
 		{checkpointFile, "with another signature", strings.Replace(note, "\n\n— ", "\n\n— x", 1), checkpointFile},
 		{checkpointFile, "of a larger tree", string(larger), "different times"},
 		{checkpointFile, "of another tree of that size", string(another), "different times"},
+		{checkpointFile, "of another past", string(past), "is not of this log"},
 		{identityFile, "empty", "", "another version"},
 		{identityFile, "without its newline", strings.TrimSuffix(id, "\n"), ""},
 		{identityFile, "with one more line", id + "x\n", ""},
