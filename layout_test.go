@@ -368,3 +368,51 @@ func TestEveryTestThatADocumentNamesExists(t *testing.T) {
 		}
 	}
 }
+
+// anchors are what GitHub makes of the headings of a page.
+func anchors(page []byte) map[string]bool {
+	there := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^#{1,6} +(.*)$`).FindAllSubmatch(page, -1) {
+		name := regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(strings.ToLower(string(m[1])), "")
+		there[strings.ReplaceAll(name, " ", "-")] = true
+	}
+	return there
+}
+
+func TestEveryLinkOfADocumentLeadsSomewhere(t *testing.T) {
+	var pages []string
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md", "conformance/*/*.md"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, found...)
+	}
+	links := 0
+	for _, path := range pages {
+		page, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`\]\(([^()\s]+)\)`).FindAllSubmatch(page, -1) {
+			target, anchor, _ := strings.Cut(string(m[1]), "#")
+			if strings.Contains(target, "://") {
+				continue
+			}
+			links++
+			to := path
+			if target != "" {
+				to = filepath.Join(filepath.Dir(path), target)
+			}
+			text, err := os.ReadFile(to)
+			if _, there := os.Stat(to); there != nil {
+				t.Errorf("%s: no file %s", path, m[1])
+			} else if anchor != "" && (err != nil || !anchors(text)[anchor]) {
+				t.Errorf("%s: no heading %s", path, m[1])
+			}
+		}
+	}
+	if links < 40 {
+		t.Errorf("%d links in %q", links, pages)
+	}
+}
