@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -502,6 +504,34 @@ func TestAnIdleAppenderThatHangsIsNoticedSaidOnceKilledAndReplaced(t *testing.T)
 	w.add(1)
 	if said := lines.String(); strings.Count(said, "level=ERROR") != 1 || !strings.Contains(said, "the appender has not answered for 1") {
 		t.Errorf("it says: %s", said)
+	}
+}
+
+// A program that was replaced or removed under a running log is there again after a while.
+func TestAnAppenderThatCannotBeStartedRefusesAndIsTriedAgain(t *testing.T) {
+	c := &children{}
+	var there atomic.Bool
+	gone := filepath.Join(t.TempDir(), "gone")
+	w := newWorld(t, 0, 0, func(cfg *Config) {
+		cfg.Appender = func() *exec.Cmd {
+			if !there.Load() {
+				return exec.Command(gone)
+			}
+			return c.command()
+		}
+	})
+	a := w.newAppender().(*childAppender)
+	defer a.close()
+	if _, err := a.add([]byte("leaf")); !errors.Is(err, errUntouched) || !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "starting the appender") {
+		t.Errorf("no program: %v", err)
+	}
+	if err := a.trouble(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("trouble: %v", err)
+	}
+	there.Store(true)
+	eventually(t, "a child takes the leaf", func() bool { _, err := a.add([]byte("leaf")); return err == nil })
+	if err := a.trouble(); err != nil {
+		t.Errorf("trouble after that: %v", err)
 	}
 }
 

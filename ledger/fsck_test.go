@@ -208,6 +208,23 @@ func TestFsckComparesEveryEntryWithWhatTheIndexSaysOfIt(t *testing.T) {
 	}
 }
 
+func TestFsckNamesALeafThatIsNoEntryAndEndsWhenItIsGivenUp(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var found []Damage
+	c := &fscker{index: toldIndex{find: func([32]byte) (int64, bool, error) { cancel(); return 0, false, ctx.Err() }}, report: func(d Damage) { found = append(found, d) }}
+	if err := c.entry(ctx, "tile/entries/000", 7, []byte("no entry")); err != nil || len(found) != 1 ||
+		found[0].Path != "tile/entries/000" || found[0].Start != 7 || found[0].End != 8 || found[0].Err == nil {
+		t.Errorf("%v, %v", found, err)
+	}
+	w := newWorld(t, 0, 0)
+	w.open()
+	leaf := w.add(0).Entry.Leaf
+	if err := c.entry(ctx, "tile/entries/000", 0, leaf); !errors.Is(err, context.Canceled) || len(found) != 1 {
+		t.Errorf("given up: %v, %v", found, err)
+	}
+}
+
 func BenchmarkFsck(b *testing.B) {
 	w := newWorld(b, 0, 0)
 	w.open()
