@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
+	"modernc.org/sqlite" // also the database/sql driver "sqlite"
 )
 
 // SQLite is a Store in one file. One goroutine owns the one connection that
@@ -44,6 +44,12 @@ type job struct {
 // maxGroup bounds the swaps of one transaction.
 const maxGroup = 64
 
+// busyTimeout is how long one process waits for another that has the file.
+const busyTimeout = 5 * time.Second
+
+// busy is SQLITE_BUSY, the low byte of every code for "another process has it".
+const busy = 5
+
 const (
 	applicationID = 0x41577431 // "AWt1", in the file's header
 	schemaVersion = 1
@@ -70,11 +76,17 @@ var errClosed = errors.New("the witness store is closed")
 // OpenSQLite opens the store at path, or creates it with mode 0600. It refuses
 // a file that is damaged or that another program made.
 func OpenSQLite(path string) (*SQLite, error) {
-	s, err := openSQLite(path)
-	if err != nil {
+	// SQLite waits for other processes, except where several give one file its journal: it answers "busy" at once.
+	for began := time.Now(); ; time.Sleep(time.Millisecond) {
+		s, err := openSQLite(path)
+		if err == nil {
+			return s, nil
+		}
+		if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == busy && time.Since(began) < busyTimeout {
+			continue
+		}
 		return nil, fmt.Errorf("opening witness store %s: %w", path, err)
 	}
-	return s, nil
 }
 
 func openSQLite(path string) (_ *SQLite, err error) {
@@ -142,7 +154,7 @@ func dataSource(path string) (string, error) {
 		return "", err
 	}
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(abs)}
-	return u.String() + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)", nil
+	return u.String() + fmt.Sprintf("?_pragma=busy_timeout(%d)", busyTimeout.Milliseconds()) + "&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)", nil
 }
 
 // prepare checks the file, makes the tables of a new one, and prepares what run executes.

@@ -238,6 +238,28 @@ func TestTwoProcessesShareOneSQLiteFile(t *testing.T) {
 	}
 }
 
+// SQLite does not wait where several processes turn one new file into a journalled one.
+func TestProcessesThatOpenOneNewStoreAtOnceAllOpenIt(t *testing.T) {
+	for range 50 {
+		path := filepath.Join(t.TempDir(), "witness.db")
+		var wg sync.WaitGroup
+		start := make(chan bool)
+		for range 4 {
+			wg.Go(func() {
+				<-start
+				s, err := witness.OpenSQLite(path)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				s.Close()
+			})
+		}
+		close(start)
+		wg.Wait()
+	}
+}
+
 func TestSQLiteRefusesFilesThatAreNotItsOwn(t *testing.T) {
 	dir := t.TempDir()
 	foreign := filepath.Join(dir, "foreign.db")
