@@ -71,7 +71,7 @@ func (v *verifier) checkAnchor(text []byte) {
 
 // describes reports whether the entry is of that manifest and says of it nothing else than it does.
 func (e Entry) describes(m *Manifest) error {
-	if e.ManifestSHA256 != m.digest {
+	if e.ManifestSHA256 != m.Digest() {
 		return errors.New("the proof is of another pack")
 	}
 	want := entryOf(m)
@@ -79,7 +79,7 @@ func (e Entry) describes(m *Manifest) error {
 	if string(want.marshal()) != string(withoutToken(e).marshal()) {
 		return errors.New("the entry does not agree with the manifest it names")
 	}
-	if e.Source.Attestation == "ci_binding" && e.Source != m.BoundSource() {
+	if e.Source.Attestation == "ci_binding" && e.Source != BoundSource(m) {
 		return errors.New("the entry names a CI run that the manifest does not")
 	}
 	return nil

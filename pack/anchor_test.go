@@ -168,7 +168,7 @@ func TestAProofThatWasDeletedIsToldUnderAPolicy(t *testing.T) {
 func TestAnAnchorOfATamperedPackDoesNotSaveIt(t *testing.T) {
 	w := newAnchored(t)
 	w.files[proofName] = w.logEntry(mustEntry(t, w.m, Source{}, nil))
-	for _, name := range expectedFiles {
+	for _, name := range FileNames() {
 		changed := maps.Clone(w.files)
 		changed[name] = append(bytes.Clone(changed[name]), ' ', 'x')
 		if r := mustVerify(t, changed, Options{Now: builtAt, Policy: w.policy, RequireAnchor: true}); r.ExitCode() != 2 || r.Integrity != Fail {

@@ -379,7 +379,7 @@ func TestAtk_P11_NoNameLeadsOutOfThePack(t *testing.T) {
 
 func TestAtk_P13_AFileThatChangesBetweenTwoReadsIsReadOnce(t *testing.T) {
 	files := smallPack(t)
-	for _, name := range expectedFiles {
+	for _, name := range FileNames() {
 		evil := bytes.Clone(files[name])
 		evil[len(evil)/2] ^= 1
 		for _, versions := range [][2][]byte{{files[name], evil}, {evil, files[name]}} {
@@ -430,7 +430,15 @@ func TestAtk_P14_AnArchiveIsNotAPack(t *testing.T) {
 // edgeKeys are the encodings of the points of small order, with and without the sign bit.
 func edgeKeys(t *testing.T) (keys [][]byte) {
 	t.Helper()
-	for _, y := range smallOrder {
+	for _, y := range []string{
+		"0000000000000000000000000000000000000000000000000000000000000000",
+		"0100000000000000000000000000000000000000000000000000000000000000",
+		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+	} {
 		key, err := hex.DecodeString(y)
 		if err != nil {
 			t.Fatal(err)
@@ -440,6 +448,15 @@ func edgeKeys(t *testing.T) (keys [][]byte) {
 		keys = append(keys, key, signed)
 	}
 	return keys
+}
+
+func attestationIn(t testing.TB, manifest jcs.Value) Attestation {
+	t.Helper()
+	a, err := AttestationOf(get(manifest, "attestation"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
 }
 
 // withKey is a pack that says it was signed by that key with that signature.
@@ -865,7 +882,7 @@ func TestAtk_P23_ALyingClaimCheckIsFoundWhateverTheReportSays(t *testing.T) {
 	for i := range results {
 		results[i] = set(results[i], "passed", jcs.Boolean(true))
 	}
-	a := readAttestation(get(manifest, "attestation"))
+	a := attestationIn(t, manifest)
 	var read []ClaimResult
 	for _, v := range results {
 		r, _ := readResult(v)
@@ -879,7 +896,7 @@ func TestAtk_P23_ALyingClaimCheckIsFoundWhateverTheReportSays(t *testing.T) {
 	report = set(report, "claim_verification.n_failed", jcs.Int(0))
 	manifest = set(manifest, "attestation.claim_check", jcs.Str("PASS"))
 	manifest = set(manifest, "attestation.discrepancy_fingerprint", fp)
-	report = rejudged(report, readAttestation(get(manifest, "attestation")))
+	report = rejudged(report, attestationIn(t, manifest))
 	files[reportName] = plain(report)
 	r := wantTampered(t, "forged claims", resign(t, files, manifest, testSigner))
 	if len(r.Findings) != 1 || r.Findings[0].Field != "claim_check" {

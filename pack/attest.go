@@ -60,20 +60,15 @@ func (b *build) attest() error {
 			jcs.M("superseded_by", stringOrNull(b.SupersededBy)))
 	}
 	b.attestation = jcs.Obj(members...)
-	var problem error
-	object(attestationMembers)("attestation", b.attestation, func(s string) {
-		if problem == nil {
-			problem = errors.New(s)
-		}
-	})
-	if problem != nil {
-		return problem
+	var err error
+	if b.a, err = AttestationOf(b.attestation); err != nil {
+		return err
 	}
 	canonical, err := jcs.AppendPack(nil, b.attestation)
 	if err != nil {
 		return fmt.Errorf("attestation: %w", err)
 	}
-	b.root, b.a = hexSum(canonical), readAttestation(b.attestation)
+	b.root = hexSum(canonical)
 	return nil
 }
 
@@ -126,10 +121,6 @@ func (b *build) sign() error {
 	if b.OldShape {
 		scopeWord = scopeLegacy
 	}
-	names := make([]jcs.Value, len(expectedFiles))
-	for i, name := range expectedFiles {
-		names[i] = jcs.Str(name)
-	}
 	members := []jcs.Member{
 		jcs.M("pack_id", jcs.Str(b.PackID)),
 		jcs.M("pack_version", jcs.Str(packFormat)),
@@ -143,7 +134,7 @@ func (b *build) sign() error {
 		jcs.M("receipt_count_expected", jcs.Int(b.a.NReceipts)),
 		jcs.M("files", jcs.Arr(
 			fileEntry(receiptsName, b.lines.sum, b.lines.size), fileValue(reportName, b.report), fileValue(transcriptName, b.transcript))),
-		jcs.M("expected_files", jcs.Arr(names...)),
+		jcs.M("expected_files", texts(FileNames())),
 		jcs.M("signer_id", jcs.Str(b.Signer.ID())),
 		jcs.M("signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(key))),
 		jcs.M("signer_pubkey_sha256", jcs.Str(hexSum(key))),

@@ -61,14 +61,14 @@ func attesting(t testing.TB, files memFS, change func(jcs.Value) jcs.Value) memF
 			passed++
 		}
 	}
-	fp, verdict := jcs.Str(fingerprint(readAttestation(get(manifest, "attestation")), read)), jcs.Str(claimVerdict(read))
+	fp, verdict := jcs.Str(fingerprint(attestationIn(t, manifest), read)), jcs.Str(claimVerdict(read))
 	report = set(report, "claim_verification.results", jcs.Arr(results...))
 	report = set(report, "claim_verification.discrepancy_fingerprint", fp)
 	report = set(report, "claim_verification.passed", jcs.Boolean(claimsPass(read)))
 	report = set(report, "claim_verification.n_passed", jcs.Int(passed))
 	report = set(report, "claim_verification.n_failed", jcs.Int(int64(len(read))-passed))
 	manifest = set(set(manifest, "attestation.claim_check", verdict), "attestation.discrepancy_fingerprint", fp)
-	report = rejudged(report, readAttestation(get(manifest, "attestation")))
+	report = rejudged(report, attestationIn(t, manifest))
 	files[reportName] = plain(report)
 	return resign(t, files, manifest, testSigner)
 }

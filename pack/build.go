@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -134,10 +135,10 @@ func (b *build) now() string { return b.Now.UTC().Format(TimeForm) }
 
 // defaults fills what is empty and refuses what no verifier would take.
 func (b *build) defaults() error {
-	b.Mode = or(b.Mode, "shadow")
-	b.SuiteID = or(b.SuiteID, "manual")
-	b.ClaimSetID = or(b.ClaimSetID, "none")
-	b.PolicyHash = or(b.PolicyHash, hexSum([]byte("default-policy-v0")))
+	b.Mode = cmp.Or(b.Mode, "shadow")
+	b.SuiteID = cmp.Or(b.SuiteID, "manual")
+	b.ClaimSetID = cmp.Or(b.ClaimSetID, "none")
+	b.PolicyHash = cmp.Or(b.PolicyHash, hexSum([]byte("default-policy-v0")))
 	for _, c := range b.Cards {
 		// A card that nobody can read back from the pack is one that nobody can execute again.
 		if _, err := cardOf(c.value()); err != nil {
@@ -183,13 +184,6 @@ func (b *build) checkValidUntil() error {
 		return fmt.Errorf("valid_until %s is before the time of the build, %s: the pack would be expired already", b.ValidUntil, b.now())
 	}
 	return nil
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }
 
 // files puts what is left into place: the receipts are there.

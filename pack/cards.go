@@ -154,7 +154,7 @@ func (c Card) value() jcs.Value {
 		jcs.M("description", jcs.Str(c.Description)),
 	}, "rationale", c.Rationale)
 	if len(c.Control) > 0 {
-		members = append(members, jcs.M("control", textList(c.Control)))
+		members = append(members, jcs.M("control", texts(c.Control)))
 	}
 	return jcs.Obj(append(members, jcs.M("claims", jcs.Arr(claims...)))...)
 }
@@ -170,21 +170,13 @@ func (c Card) Value() jcs.Value {
 		for i, x := range fixtures {
 			items[i] = jcs.Obj(jcs.M("name", jcs.Str(x.Name)), jcs.M("receipts", jcs.Arr(x.Receipts...)))
 			if len(x.Fails) > 0 {
-				items[i].Members = append(items[i].Members, jcs.M("fails", textList(x.Fails)))
+				items[i].Members = append(items[i].Members, jcs.M("fails", texts(x.Fails)))
 			}
 		}
 		return jcs.Arr(items...)
 	}
 	v.Members = append(v.Members, jcs.M("fixtures", jcs.Obj(jcs.M("pass", list(c.Pass)), jcs.M("fail", list(c.Fail)))))
 	return v
-}
-
-func textList(texts []string) jcs.Value {
-	items := make([]jcs.Value, len(texts))
-	for i, text := range texts {
-		items[i] = jcs.Str(text)
-	}
-	return jcs.Arr(items...)
 }
 
 // claimsOfCards is the claims of all cards, in order.

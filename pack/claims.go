@@ -409,7 +409,7 @@ func (c *fieldMatches) phrases() (expected, actual phrase) {
 
 // coverage compares the call sites that receipts name with those of a contract. The reference reads the
 // contract from a file beside wherever it runs; a verdict must not depend on that, so here the claim
-// fails with the text of a missing file unless the relying party gave a contract (siteCover.settle).
+// fails with the text of a missing file unless the relying party gave a contract (claimRun.cover).
 type coverage struct {
 	path  string
 	least jcs.Value

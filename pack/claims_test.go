@@ -218,16 +218,15 @@ func TestCoverageReadsOnlyTheContractThatWasHandedIn(t *testing.T) {
 	}
 	run := newClaimRun(claims)
 	cover := (&Contract{sites: []string{"s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8"}}).cover()
-	run.all = append(run.all, cover)
+	run.cover(cover)
 	for _, site := range []string{`"s3"`, `"s3"`, `"elsewhere"`, `3`} {
 		run.add(parsed(t, `{"callsite_id":`+site+`}`))
 	}
-	cover.settle(run)
 	if r := run.results()[0]; r.Passed || r.Expected != ">= 80% call site coverage" || r.Actual != "12% (1/8)" || strings.Join(r.Evidence, " ") != "s3" {
 		t.Errorf("one of eight: %+v", r)
 	}
 	run = newClaimRun(claims)
-	new(Contract).cover().settle(run)
+	run.cover(new(Contract).cover())
 	if r := run.results()[0]; !r.Passed || r.Actual != "100% (0/0)" {
 		t.Errorf("an empty contract: %+v", r)
 	}

@@ -28,26 +28,26 @@ type Contract struct {
 }
 
 var contractMembers = []member{
-	{"contract_version", oneOf("1.0")},
-	{"generated_at", anyString},
-	{"generated_by", anyString},
-	{"project_root", anyString},
-	{"call_sites", list(0, object(siteMembers))},
-	{"summary", object(contractSummary)},
-	{"contract_hash", hex64},
+	memberOf("contract_version", oneOf("1.0")),
+	memberOf("generated_at", anyString),
+	memberOf("generated_by", anyString),
+	memberOf("project_root", anyString),
+	memberOf("call_sites", list(0, object(siteMembers))),
+	memberOf("summary", object(contractSummary)),
+	memberOf("contract_hash", hex64),
 }
 
 var siteMembers = []member{
-	{"callsite_id", identifier},
-	{"path", anyString},
-	{"line", count},
-	{"call", anyString},
-	{"confidence", oneOf("high", "medium", "low")},
-	{"instrumented", boolean},
-	{"framework?", orNull(anyString)},
+	memberOf("callsite_id", identifier),
+	memberOf("path", anyString),
+	memberOf("line", count),
+	memberOf("call", anyString),
+	memberOf("confidence", oneOf("high", "medium", "low")),
+	memberOf("instrumented", boolean),
+	memberOf("framework?", orNull(anyString)),
 }
 
-var contractSummary = []member{{"total_sites", count}, {"high", count}, {"medium", count}, {"low", count}}
+var contractSummary = []member{memberOf("total_sites", count), memberOf("high", count), memberOf("medium", count), memberOf("low", count)}
 
 func boolean(path string, v jcs.Value, report func(string)) {
 	if v.Kind != jcs.Bool {
@@ -93,9 +93,8 @@ func ParseContract(text []byte) (*Contract, error) {
 // Hash is contract_hash, H(C(call_sites)): the identity of the contract, as a lock pins it.
 func (c *Contract) Hash() string { return c.hash }
 
-// CoverageResult compares the call sites of a contract with those that receipts name.
-type CoverageResult struct {
-	Verdict                   Verdict  // FAIL if Share is below Options.MinCoverage
+// Coverage compares the call sites of a contract with those that receipts name.
+type Coverage struct {
 	Share                     float64  // covered of all, 1 if there are none
 	Covered, Uncovered, Extra []string // sorted; Extra: sites that only receipts name, at most 1,000
 	MoreExtra                 bool     // Extra is not complete
@@ -141,11 +140,12 @@ func (s *siteCover) add(r *seen) {
 
 func (s *siteCover) answer() ClaimResult { return ClaimResult{} }
 
-// settle hands the contract to the coverage_contract claims of run, whatever path they name: which file
-// the relying party calls its contract is no matter of the pack's.
-func (s *siteCover) settle(run *claimRun) {
+// cover shows every receipt to s, and hands s to the coverage_contract claims of run, whatever path they
+// name: which file the relying party calls its contract is no matter of the pack's.
+func (run *claimRun) cover(s *siteCover) {
+	run.all = append(run.all, s)
 	for _, c := range run.checks {
-		if c, ok := c.(*coverage); ok && s != nil {
+		if c, ok := c.(*coverage); ok {
 			c.cover = s
 		}
 	}
@@ -170,11 +170,9 @@ func (s *siteCover) named(covered bool) (ids []string) {
 	return ids
 }
 
-func (s *siteCover) result(least float64) *CoverageResult {
-	r := &CoverageResult{Verdict: Fail, Share: s.share(), Covered: s.named(true), Uncovered: s.named(false), MoreExtra: s.more}
-	if r.Share >= least { // never true of a NaN
-		r.Verdict = Pass
-	}
+// result is what came of the comparison so far.
+func (s *siteCover) result() Coverage {
+	r := Coverage{Share: s.share(), Covered: s.named(true), Uncovered: s.named(false), MoreExtra: s.more}
 	for id := range s.extra {
 		r.Extra = append(r.Extra, id)
 	}

@@ -137,13 +137,13 @@ func TestReceiptsAreComparedWithTheContract(t *testing.T) {
 		want               CoverageResult
 		exit               int
 	}{
-		{[]string{"a", "b"}, []string{"a", "a", "", "x"}, 0.5, CoverageResult{Pass, 0.5, []string{"a"}, []string{"b"}, []string{"x"}, false}, 0},
-		{[]string{"a", "b"}, []string{"a", "a", "", "x"}, 0.51, CoverageResult{Fail, 0.5, []string{"a"}, []string{"b"}, []string{"x"}, false}, 1},
-		{[]string{"b", "a", "a"}, []string{"a", "b"}, 1, CoverageResult{Pass, 1, []string{"a", "b"}, nil, nil, false}, 0},
-		{nil, []string{"z", "y", ""}, 1, CoverageResult{Pass, 1, nil, nil, []string{"y", "z"}, false}, 0},
-		{[]string{"a"}, []string{""}, 0, CoverageResult{Pass, 0, nil, []string{"a"}, nil, false}, 0},
-		{[]string{"a"}, []string{"a"}, math.NaN(), CoverageResult{Fail, 1, []string{"a"}, nil, nil, false}, 1},
-		{[]string{"a"}, []string{"a", strings.Repeat("x", 300)}, 1, CoverageResult{Pass, 1, []string{"a"}, nil, nil, true}, 0},
+		{[]string{"a", "b"}, []string{"a", "a", "", "x"}, 0.5, CoverageResult{Pass, Coverage{Share: 0.5, Covered: []string{"a"}, Uncovered: []string{"b"}, Extra: []string{"x"}}}, 0},
+		{[]string{"a", "b"}, []string{"a", "a", "", "x"}, 0.51, CoverageResult{Fail, Coverage{Share: 0.5, Covered: []string{"a"}, Uncovered: []string{"b"}, Extra: []string{"x"}}}, 1},
+		{[]string{"b", "a", "a"}, []string{"a", "b"}, 1, CoverageResult{Pass, Coverage{Share: 1, Covered: []string{"a", "b"}}}, 0},
+		{nil, []string{"z", "y", ""}, 1, CoverageResult{Pass, Coverage{Share: 1, Extra: []string{"y", "z"}}}, 0},
+		{[]string{"a"}, []string{""}, 0, CoverageResult{Pass, Coverage{Share: 0, Uncovered: []string{"a"}}}, 0},
+		{[]string{"a"}, []string{"a"}, math.NaN(), CoverageResult{Fail, Coverage{Share: 1, Covered: []string{"a"}}}, 1},
+		{[]string{"a"}, []string{"a", strings.Repeat("x", 300)}, 1, CoverageResult{Pass, Coverage{Share: 1, Covered: []string{"a"}, MoreExtra: true}}, 0},
 	} {
 		r := mustVerify(t, covering(t, nil, c.receipts...), Options{Now: builtAt, Contract: mustContract(t, c.contract...), MinCoverage: c.least})
 		if got := fmt.Sprint(*r.Coverage); got != fmt.Sprint(c.want) || r.ExitCode() != c.exit || (r.Status() == StatusUncovered) != (c.exit == 1) {
@@ -151,12 +151,12 @@ func TestReceiptsAreComparedWithTheContract(t *testing.T) {
 		}
 	}
 	var many []string
-	for i := range maxExtra + 1 {
+	for i := range 1000 + 1 {
 		many = append(many, fmt.Sprint("x", i))
 	}
-	for n, more := range map[int]bool{maxExtra: false, maxExtra + 1: true} {
+	for n, more := range map[int]bool{1000: false, 1000 + 1: true} {
 		r := mustVerify(t, covering(t, nil, many[:n]...), Options{Now: builtAt, Contract: mustContract(t)})
-		if len(r.Coverage.Extra) != maxExtra || r.Coverage.MoreExtra != more {
+		if len(r.Coverage.Extra) != 1000 || r.Coverage.MoreExtra != more {
 			t.Errorf("%d strange sites: %d listed, more: %v", n, len(r.Coverage.Extra), r.Coverage.MoreExtra)
 		}
 	}
@@ -221,7 +221,7 @@ func FuzzParseContract(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if !slices.IsSorted(c.sites) || len(c.hash) != 64 || c.cover().result(0).Verdict != Pass {
+		if !slices.IsSorted(c.sites) || len(c.hash) != 64 || !(c.cover().result().Share >= 0) {
 			t.Errorf("%+v", c)
 		}
 	})

@@ -62,7 +62,7 @@ func localFault(err error) bool {
 
 // holdsAny is nil if at least one of the five files is there, whatever it is.
 func holdsAny(fsys fs.FS) error {
-	for _, name := range expectedFiles {
+	for _, name := range FileNames() {
 		_, err := fs.Lstat(fsys, name)
 		if localFault(err) {
 			return &ReadError{name, err}

@@ -62,7 +62,7 @@ const (
 // unless it says "oidc": then the ledger verified it.
 func NewEntry(m *Manifest, src Source, at time.Time, token []byte) (Entry, error) {
 	e := entryOf(m)
-	bound := m.BoundSource()
+	bound := BoundSource(m)
 	switch {
 	case src.Attestation == "oidc":
 		e.Source = src
@@ -90,7 +90,7 @@ func NewEntry(m *Manifest, src Source, at time.Time, token []byte) (Entry, error
 func entryOf(m *Manifest) Entry {
 	a := m.Attestation
 	return Entry{
-		ManifestSHA256: m.digest, PackRootSHA256: m.PackRoot,
+		ManifestSHA256: m.Digest(), PackRootSHA256: m.PackRoot,
 		PackID: m.PackID, ReceiptIntegrity: a.ReceiptIntegrity, ClaimCheck: a.ClaimCheck,
 		Mode: a.Mode, AssuranceLevel: a.AssuranceLevel, NReceipts: a.NReceipts,
 		TimestampStart: a.TimestampStart, TimestampEnd: a.TimestampEnd, VerifierVersion: a.VerifierVersion,
@@ -100,7 +100,7 @@ func entryOf(m *Manifest) Entry {
 
 // BoundSource is what the signed attestation says of its CI run, zero if it names no repository
 // that a ledger can show.
-func (m *Manifest) BoundSource() Source {
+func BoundSource(m *Manifest) Source {
 	ci := m.Attestation.CIBinding
 	if ci == nil {
 		return Source{}

@@ -15,6 +15,20 @@ import (
 
 var loggedAt = time.Date(2026, 1, 15, 12, 0, 1, 234567890, time.UTC)
 
+// smallManifest is that of a pack of two receipts, as Build wrote it.
+func smallManifest(t testing.TB) *Manifest {
+	t.Helper()
+	text, err := os.ReadFile("testdata/pack_manifest.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, findings := VerifyManifest(text)
+	if len(findings) > 0 {
+		t.Fatal(findings)
+	}
+	return m
+}
+
 func mustEntry(t testing.TB, m *Manifest, src Source, token []byte) Entry {
 	t.Helper()
 	e, err := NewEntry(m, src, loggedAt, token)
@@ -25,7 +39,7 @@ func mustEntry(t testing.TB, m *Manifest, src Source, token []byte) Entry {
 }
 
 func TestAnEntryIsCanonicalJSONWithTheMembersOfTheLedger(t *testing.T) {
-	m := mustBuild(t, smallSpec(t)).Manifest
+	m := smallManifest(t)
 	e := mustEntry(t, m, Source{Repo: "acme/app", Workflow: "ci.yml", Commit: strings.Repeat("a", 40)}, []byte{1, 2, 3})
 	leaf := e.Leaf()
 	canonical, err := jcs.RFC8785(leaf, jcs.Limits{})
@@ -41,7 +55,7 @@ func TestAnEntryIsCanonicalJSONWithTheMembersOfTheLedger(t *testing.T) {
 		"schema_version": 2.0, "manifest_sha256": fmt.Sprintf("%x", digest), "pack_root_sha256": fmt.Sprintf("%x", m.PackRoot),
 		"pack_id": m.PackID, "receipt_integrity": "PASS", "claim_check": "PASS", "n_receipts": 2.0, "mode": "shadow",
 		"assurance_level": "L0", "timestamp_start": "2026-01-15T10:00:00.000000+00:00", "timestamp_end": "2026-01-15T10:00:01.000000+00:00",
-		"verifier_version": Version, "signer_id": "test-signer", "signer_pubkey_sha256": fmt.Sprintf("%x", m.SignerFingerprint()),
+		"verifier_version": "0.1.0", "signer_id": "test-signer", "signer_pubkey_sha256": fmt.Sprintf("%x", m.SignerFingerprint()),
 		"source_repo": "acme/app", "source_workflow": "ci.yml", "source_commit": strings.Repeat("a", 40), "source_attestation": "self",
 		"witness_status": "signature_verified", "submitted_at": "2026-01-15T12:00:01.234Z", "timestamp_token": "AQID",
 	}
@@ -60,7 +74,7 @@ func TestAnEntryIsCanonicalJSONWithTheMembersOfTheLedger(t *testing.T) {
 }
 
 func TestWhatAnEntryHasNotIsAbsent(t *testing.T) {
-	leaf := string(mustEntry(t, mustBuild(t, smallSpec(t)).Manifest, Source{}, nil).Leaf())
+	leaf := string(mustEntry(t, smallManifest(t), Source{}, nil).Leaf())
 	if strings.Contains(leaf, "source") || strings.Contains(leaf, "token") || strings.Contains(leaf, "null") {
 		t.Error(leaf)
 	}
@@ -70,12 +84,14 @@ func TestWhatAnEntryHasNotIsAbsent(t *testing.T) {
 }
 
 func TestTheSourceIsTheBestThatIsKnown(t *testing.T) {
-	s := smallSpec(t)
-	plain := mustBuild(t, s).Manifest
-	s.CIBinding = &CIBinding{Provider: "github_actions", CommitSHA: strings.Repeat("b", 40), Repo: "acme/app", WorkflowRef: "acme/app/.github/workflows/ci.yml@refs/heads/main"}
-	bound := mustBuild(t, s).Manifest
-	s.CIBinding = &CIBinding{Provider: "gitlab_ci", CommitSHA: strings.Repeat("b", 40), Repo: "group/sub/app"}
-	odd := mustBuild(t, s).Manifest
+	plain := smallManifest(t)
+	builtBy := func(ci CIBinding) *Manifest {
+		m := *plain
+		m.Attestation.CIBinding = &ci
+		return &m
+	}
+	bound := builtBy(CIBinding{Provider: "github_actions", CommitSHA: strings.Repeat("b", 40), Repo: "acme/app", WorkflowRef: "acme/app/.github/workflows/ci.yml@refs/heads/main"})
+	odd := builtBy(CIBinding{Provider: "gitlab_ci", CommitSHA: strings.Repeat("b", 40), Repo: "group/sub/app"})
 	ci := Source{"acme/app", "acme/app/.github/workflows/ci.yml@refs/heads/main", strings.Repeat("b", 40), "ci_binding"}
 	said := Source{"other/repo", "", "", "self"}
 	token := Source{"acme/app", "w", strings.Repeat("c", 40), "oidc"}
@@ -127,7 +143,7 @@ func TestSourcesThatLeadAstrayAreRefused(t *testing.T) {
 }
 
 func TestNoOtherSpellingOfAnEntryIsRead(t *testing.T) {
-	e := mustEntry(t, mustBuild(t, smallSpec(t)).Manifest, Source{Repo: "acme/app"}, []byte{1, 2, 3})
+	e := mustEntry(t, smallManifest(t), Source{Repo: "acme/app"}, []byte{1, 2, 3})
 	leaf := e.Leaf()
 	v := mustParse(t, string(leaf))
 	for _, path := range memberPaths(v, "") {
@@ -163,7 +179,7 @@ func TestNoOtherSpellingOfAnEntryIsRead(t *testing.T) {
 }
 
 func TestAnEntryThatIsTooLargeOrUnfitHasNoLeaf(t *testing.T) {
-	m := mustBuild(t, smallSpec(t)).Manifest
+	m := smallManifest(t)
 	if _, err := NewEntry(m, Source{}, loggedAt, make([]byte, maxEntry)); err == nil {
 		t.Error("a token of 32 KiB was accepted")
 	}
@@ -213,7 +229,7 @@ func TestReferencePacksHaveEntries(t *testing.T) {
 }
 
 func FuzzParseEntry(f *testing.F) {
-	m := mustBuild(f, smallSpec(f)).Manifest
+	m := smallManifest(f)
 	f.Add(mustEntry(f, m, Source{}, nil).Leaf())
 	f.Add(mustEntry(f, m, Source{Repo: "acme/app", Workflow: "w", Commit: strings.Repeat("0", 40)}, []byte{1}).Leaf())
 	f.Add([]byte(`{"schema_version":2}`))
@@ -226,7 +242,7 @@ func FuzzParseEntry(f *testing.F) {
 }
 
 func BenchmarkParseEntry(b *testing.B) {
-	leaf := mustEntry(b, mustBuild(b, smallSpec(b)).Manifest, Source{Repo: "acme/app"}, nil).Leaf()
+	leaf := mustEntry(b, smallManifest(b), Source{Repo: "acme/app"}, nil).Leaf()
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := ParseEntry(leaf); err != nil {

@@ -216,14 +216,14 @@ func (v *verifier) drift() {
 }
 
 func (v *verifier) compareLock(found *findings) {
-	l, attestation := v.o.Lock, get(v.m.value, "attestation")
+	l, attestation := v.o.Lock, get(v.m.Value(), "attestation")
 	if got := str(attestation, "pack_format_version"); got != l.PackFormat() {
 		found.add(eLock, "pack_format_version", "pack_format_version is %s, the lock says %s", quote(got), quote(l.PackFormat()))
 	}
 	// Both copies: the reference compares the manifest's only, so that a signer can split them.
-	for i, got := range []string{str(v.m.value, "claim_set_hash"), str(attestation, "claim_set_hash")} {
+	for i, got := range []string{str(v.m.Value(), "claim_set_hash"), str(attestation, "claim_set_hash")} {
 		if name := []string{"claim_set_hash", "attestation.claim_set_hash"}[i]; got != l.ClaimSetHash() {
-			found.add(eLock, name, "the pack declares other claims than the lock: %s; %s is %s, the lock says %s", v.otherCards(l.cards), name, got, l.ClaimSetHash())
+			found.add(eLock, name, "the pack declares other claims than the lock: %s; %s is %s, the lock says %s", v.otherCards(l.Cards()), name, got, l.ClaimSetHash())
 		}
 	}
 	signer := v.m.SignerFingerprint()

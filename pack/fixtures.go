@@ -96,8 +96,10 @@ func (x Fixture) packed() ([]jcs.Value, error) {
 		if err := CheckData(r); err != nil {
 			return nil, fmt.Errorf("receipt %d: %w", i, err)
 		}
-		r = namespaced(completed(r.Without(projected...), i))
+		r = completed(r, i)
 		c := coreOf(&r)
+		r = packedForm(&r, &c)
+		c = coreOf(&r)
 		err := x.check(&c)
 		if err == nil && ids[c.id] {
 			err = fmt.Errorf("receipt_id %s is another receipt's", quote(c.id))

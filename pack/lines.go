@@ -133,11 +133,7 @@ func (b *build) accept(file draft, r *jcs.Value) error {
 	if l.known(c.id) {
 		return refuse(l.count, c.id, l.duplicate(file, c.id))
 	}
-	packed := *r
-	if c.dropped != "" {
-		packed = r.Without(projected...)
-	}
-	packed = namespaced(packed)
+	packed := packedForm(r, &c)
 	line, err := jcs.AppendPackLine(l.line[:0], packed)
 	if err != nil {
 		return refuse(l.count, c.id, err)
@@ -315,6 +311,16 @@ func suggest(kind string) string {
 		return "event"
 	}
 	return kind
+}
+
+// packedForm is the receipt as a pack holds it: without the members that are not packed, and of a type that
+// verifiers admit.
+func packedForm(r *jcs.Value, c *core) jcs.Value {
+	packed := *r
+	if c.dropped != "" {
+		packed = r.Without(projected...)
+	}
+	return namespaced(packed)
 }
 
 // namespaced gives a receipt of type breakglass the type that verifiers admit (BreakglassType).

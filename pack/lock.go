@@ -77,39 +77,39 @@ func (e *LockError) add(issue string) {
 // release since 1.19 writes all; what is deleted from a lock must not make it a weaker one
 // (threats.md P19), and what nobody knows is not skipped over.
 var lockMembers = []member{
-	{"lock_version", oneOf("1.0")},
-	{"assay_version_min", release},
-	{"assay_version_max", release},
-	{"pack_format_version", text("a version such as "+packFormat, func(s string) bool { return formatForm().MatchString(s) })},
-	{"receipt_schema_version", oneOf("3.0")},
+	memberOf("lock_version", oneOf("1.0")),
+	memberOf("assay_version_min", release),
+	memberOf("assay_version_max", release),
+	memberOf("pack_format_version", text("a version such as "+packFormat, func(s string) bool { return formatForm().MatchString(s) })),
+	memberOf("receipt_schema_version", oneOf("3.0")),
 	// Without a card the hashes below would be of nothing (threats.md K02): a lock names at least one.
-	{"run_cards", list(1, object(lockedCardMembers))},
-	{"run_cards_composite_hash", hex64},
-	{"claim_set_hash", hex64},
-	{"exit_contract", object(exitContract)},
-	{"signer_policy", object(signerPolicy)},
-	{"coverage_contract_hash?", hex64},
-	{"locked_at", dateTime},
-	{"locked_by_assay_version", version},
+	memberOf("run_cards", list(1, object(lockedCardMembers))),
+	memberOf("run_cards_composite_hash", hex64),
+	memberOf("claim_set_hash", hex64),
+	memberOf("exit_contract", object(exitContract)),
+	memberOf("signer_policy", object(signerPolicy)),
+	memberOf("coverage_contract_hash?", hex64),
+	memberOf("locked_at", dateTime),
+	memberOf("locked_by_assay_version", version),
 }
 
 var lockedCardMembers = []member{
-	{"id", identifier},
-	{"name", nonEmpty},
-	{"claim_set_hash", hex64},
-	{"claims?", list(1, anyValue)}, // readCard reads them
+	memberOf("id", identifier),
+	memberOf("name", nonEmpty),
+	memberOf("claim_set_hash", hex64),
+	memberOf("claims?", list(1, anyValue)), // readCard reads them
 }
 
 // exitContract is what the exit codes mean. Another text would promise what we do not do.
 var exitContract = []member{
-	{"0", oneOf("integrity_pass AND claims_pass")},
-	{"1", oneOf("integrity_pass AND claims_fail")},
-	{"2", oneOf("integrity_fail")},
+	memberOf("0", oneOf("integrity_pass AND claims_pass")),
+	memberOf("1", oneOf("integrity_pass AND claims_fail")),
+	memberOf("2", oneOf("integrity_fail")),
 }
 
 var signerPolicy = []member{
-	{"mode", oneOf("any", "allowlist")},
-	{"allowed_fingerprints", list(0, hex64)},
+	memberOf("mode", oneOf("any", "allowlist")),
+	memberOf("allowed_fingerprints", list(0, hex64)),
 }
 
 func anyValue(string, jcs.Value, func(string)) {}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -53,6 +54,9 @@ type CIBinding struct{ Provider, CommitSHA, Repo, Ref, RunID, RunAttempt, Workfl
 // the pack's identity. How the file is spelled (spaces, escapes, order) does not change it.
 func (m *Manifest) Digest() [32]byte { return m.digest }
 
+// Value is the whole document, as it was read.
+func (m *Manifest) Value() jcs.Value { return m.value }
+
 // SignerFingerprint is SHA-256 of the signer's public key, zero without a usable key.
 func (m *Manifest) SignerFingerprint() (sum [32]byte) {
 	if m.SignerKey != nil {
@@ -87,75 +91,75 @@ const (
 
 // manifestMembers is pack.md §3.3, in its order.
 var manifestMembers = []member{
-	{"pack_id", identifier},
-	{"pack_version", oneOf(packFormat)},
-	{"manifest_version", oneOf(manifestForm)},
-	{"hash_alg", oneOf("sha256")},
-	{"attestation", object(attestationMembers)},
-	{"attestation_sha256", hex64},
-	{"suite_hash", hex64},
-	{"claim_set_id", nonEmpty},
-	{"claim_set_hash", hex64},
-	{"receipt_count_expected", count},
-	{"files", list(3, object(fileMembers))},
-	{"expected_files", list(1, anyString)},
-	{"signer_id", identifier},
-	{"signer_pubkey", anyString},
-	{"signer_pubkey_sha256", hex64},
-	{"signature_alg", oneOf("ed25519")},
-	{"signature_scope", oneOf(scope, scopeLegacy)},
-	{"signature", anyString},
-	{"pack_root_sha256", hex64},
-	{"redaction_policy_sha256?", hex64},
+	memberOf("pack_id", identifier),
+	memberOf("pack_version", oneOf(packFormat)),
+	memberOf("manifest_version", oneOf(manifestForm)),
+	memberOf("hash_alg", oneOf("sha256")),
+	memberOf("attestation", object(attestationMembers)),
+	memberOf("attestation_sha256", hex64),
+	memberOf("suite_hash", hex64),
+	memberOf("claim_set_id", nonEmpty),
+	memberOf("claim_set_hash", hex64),
+	memberOf("receipt_count_expected", count),
+	memberOf("files", list(3, object(fileMembers))),
+	memberOf("expected_files", list(1, anyString)),
+	memberOf("signer_id", identifier),
+	memberOf("signer_pubkey", anyString),
+	memberOf("signer_pubkey_sha256", hex64),
+	memberOf("signature_alg", oneOf("ed25519")),
+	memberOf("signature_scope", oneOf(scope, scopeLegacy)),
+	memberOf("signature", anyString),
+	memberOf("pack_root_sha256", hex64),
+	memberOf("redaction_policy_sha256?", hex64),
 }
 
 // attestationMembers is pack.md §3.4, in its order.
 var attestationMembers = []member{
-	{"pack_format_version", oneOf(packFormat)},
-	{"fingerprint_version", one},
-	{"pack_id", identifier},
-	{"run_id", identifier},
-	{"suite_id", nonEmpty},
-	{"suite_hash", hex64},
-	{"verifier_version", version},
-	{"canon_version", oneOf(canonVersion)},
-	{"canon_impl", anyString},
-	{"canon_impl_version", anyString},
-	{"policy_hash", hex64},
-	{"claim_set_id", nonEmpty},
-	{"claim_set_hash", hex64},
-	{"receipt_integrity", oneOf("PASS", "FAIL")},
-	{"claim_check", oneOf("PASS", "FAIL", "N/A")},
-	{"discrepancy_fingerprint?", orNull(hex64)},
-	{"assurance_level", oneOf("L0", "L1", "L2", "L3")},
-	{"proof_tier", oneOf("hash-only", "signed-pack", "signed-receipts")},
-	{"mode", oneOf("shadow", "enforced", "breakglass")},
-	{"head_hash", hex64},
-	{"head_hash_algorithm", oneOf(headAlgorithm)},
-	{"time_authority", anyString},
-	{"n_receipts", count},
-	{"timestamp_start", dateTime},
-	{"timestamp_end", dateTime},
-	{"ci_binding?", orNull(object(ciMembers))},
-	{"valid_until?", orNull(dateTime)},
-	{"superseded_by?", orNull(nonEmpty)},
+	memberOf("pack_format_version", oneOf(packFormat)),
+	memberOf("fingerprint_version", one),
+	memberOf("pack_id", identifier),
+	memberOf("run_id", identifier),
+	memberOf("suite_id", nonEmpty),
+	memberOf("suite_hash", hex64),
+	memberOf("verifier_version", version),
+	memberOf("canon_version", oneOf(canonVersion)),
+	memberOf("canon_impl", anyString),
+	memberOf("canon_impl_version", anyString),
+	memberOf("policy_hash", hex64),
+	memberOf("claim_set_id", nonEmpty),
+	memberOf("claim_set_hash", hex64),
+	memberOf("receipt_integrity", oneOf("PASS", "FAIL")),
+	memberOf("claim_check", oneOf("PASS", "FAIL", "N/A")),
+	memberOf("discrepancy_fingerprint?", orNull(hex64)),
+	memberOf("assurance_level", oneOf("L0", "L1", "L2", "L3")),
+	memberOf("proof_tier", oneOf("hash-only", "signed-pack", "signed-receipts")),
+	memberOf("mode", oneOf("shadow", "enforced", "breakglass")),
+	memberOf("head_hash", hex64),
+	memberOf("head_hash_algorithm", oneOf(headAlgorithm)),
+	memberOf("time_authority", anyString),
+	memberOf("n_receipts", count),
+	memberOf("timestamp_start", dateTime),
+	memberOf("timestamp_end", dateTime),
+	memberOf("ci_binding?", orNull(object(ciMembers))),
+	memberOf("valid_until?", orNull(dateTime)),
+	memberOf("superseded_by?", orNull(nonEmpty)),
 }
 
 var ciMembers = []member{
-	{"provider", oneOf("github_actions", "gitlab_ci", "circleci", "jenkins", "local")},
-	{"commit_sha", commit},
-	{"repo?", nonEmpty},
-	{"ref?", nonEmpty},
-	{"run_id?", nonEmpty},
-	{"run_attempt?", nonEmpty},
-	{"workflow_ref?", anyString},
-	{"actor?", anyString},
+	memberOf("provider", oneOf("github_actions", "gitlab_ci", "circleci", "jenkins", "local")),
+	memberOf("commit_sha", commit),
+	memberOf("repo?", nonEmpty),
+	memberOf("ref?", nonEmpty),
+	memberOf("run_id?", nonEmpty),
+	memberOf("run_attempt?", nonEmpty),
+	memberOf("workflow_ref?", anyString),
+	memberOf("actor?", anyString),
 }
 
 var fileMembers = []member{
-	{"path", nonEmpty},
-	{"sha256", hex64},
-	{"bytes", count},
+	memberOf("path", nonEmpty),
+	memberOf("sha256", hex64),
+	memberOf("bytes", count),
 }
 
 // member is one row of a schema: a name ("?" at its end: it may be absent) and what its value must be.
@@ -163,6 +167,8 @@ type member struct {
 	name string
 	must rule
 }
+
+func memberOf(name string, must rule) member { return member{name, must} }
 
 // rule reports what is wrong with v, which stands at path, as "path: what was expected".
 type rule func(path string, v jcs.Value, report func(string))
@@ -356,6 +362,19 @@ func digest(s string) (sum [32]byte) {
 	return sum
 }
 
+// AttestationOf reads an attestation. The error names the first member that has not its form.
+func AttestationOf(v jcs.Value) (a Attestation, problem error) {
+	object(attestationMembers)("attestation", v, func(s string) {
+		if problem == nil {
+			problem = errors.New(s)
+		}
+	})
+	if problem != nil {
+		return a, problem
+	}
+	return readAttestation(v), nil
+}
+
 func readAttestation(v jcs.Value) Attestation {
 	a := Attestation{
 		PackID: str(v, "pack_id"), RunID: str(v, "run_id"), SuiteID: str(v, "suite_id"),
@@ -439,7 +458,7 @@ func (m *Manifest) checkAttestation(fs *findings) {
 // checkSignature is step (j) without the signature file, and H9. Neither the
 // algorithm nor what is signed is taken from descriptive members (pack.md §3.5).
 func (m *Manifest) checkSignature(fs *findings) {
-	signature, err := m.signature()
+	signature, err := m.Signature()
 	if err != nil {
 		fs.add(eSignature, "signature", "signature is not %d bytes in canonical base64", ed25519.SignatureSize)
 	}
@@ -475,7 +494,8 @@ func unsigned(manifest jcs.Value) jcs.Value {
 	return v
 }
 
-func (m *Manifest) signature() ([]byte, error) {
+// Signature is the 64 signature bytes.
+func (m *Manifest) Signature() ([]byte, error) {
 	signature, err := decode64(str(m.value, "signature"))
 	if err == nil && len(signature) != ed25519.SignatureSize {
 		err = fmt.Errorf("%d bytes", len(signature))

@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -478,7 +479,7 @@ func (c Claim) problem() string {
 	p := params{value: c.Params, effort: new(effort)}
 	p.onlyKnown(known.Params)
 	known.ask(&p)
-	return or(p.problem, p.oddity)
+	return cmp.Or(p.problem, p.oddity)
 }
 
 // localPath reports whether a path of a claim stays where it is read: no card names a file of the host

@@ -47,23 +47,17 @@ func (v *verifier) define() *definition {
 	// still spell a number as 1 and 1.0, which is text of the results.
 	var locked []Card
 	if v.o.Lock != nil {
-		locked = v.o.Lock.cards
+		locked = v.o.Lock.Cards()
 	}
-	known := slices.Concat(v.o.Cards, locked, BuiltinCards())
 	sidecar := v.sidecar()
-	search := cardSearch{want: a.ClaimSetHash, budget: 4096}
-	switch {
-	// What we know goes by our names, however the sidecar cuts and calls it: locks are made of these cards.
-	case search.try(locked), search.try(v.o.Cards), search.each(known), search.byIDs(known, v.report.results), search.try(sidecar):
-	case search.byIDs(slices.Concat(known, sidecar), v.report.results):
-	case search.orders(BuiltinCards()):
-	default:
+	cards := FindCards(a.ClaimSetHash, v.o.Cards, locked, sidecar, v.report.results)
+	if cards == nil {
 		if len(sidecar) > 0 {
 			v.warned.add(wSidecar, cardsName, "%s does not hold the claims of claim_set_hash", cardsName)
 		}
 		return nil
 	}
-	return newDefinition(search.found)
+	return newDefinition(cards)
 }
 
 // sidecar reads _unsigned/run_cards.json. Nothing signed covers it, but what does not
@@ -104,6 +98,22 @@ func parseCards(text []byte) ([]Card, error) {
 		}
 	}
 	return cards, nil
+}
+
+// FindCards finds the cards that a claim_set_hash stands for, in their order: among those that the caller
+// gives, those of its lock, the built-in ones and, last, those of the pack's sidecar, which nothing signed
+// covers. reported are the results of the pack's own report: the order of their claim ids is a hint, and may
+// be a lie. It is nil if nothing was found within bounded effort.
+func FindCards(want string, given, locked, sidecar []Card, reported []ClaimResult) []Card {
+	known := slices.Concat(given, locked, BuiltinCards())
+	search := cardSearch{want: want, budget: 4096}
+	switch {
+	// What we know goes by our names, however the sidecar cuts and calls it: locks are made of these cards.
+	case search.try(locked), search.try(given), search.each(known), search.byIDs(known, reported), search.try(sidecar):
+	case search.byIDs(slices.Concat(known, sidecar), reported):
+	case search.orders(BuiltinCards()):
+	}
+	return search.found
 }
 
 // cardSearch looks for the cards, in order, whose claims hash to want.
@@ -270,7 +280,6 @@ func (v *verifier) reexecute() {
 		return
 	}
 	run := v.claims.run
-	v.cover.settle(run)
 	results := run.results()
 	run.inWordsOf(v.report.results, results)
 	again := v.signersWord(results)

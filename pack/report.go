@@ -225,7 +225,7 @@ func (v *verifier) checkVerifierWords(agree func(string, bool)) {
 // cannot be recomputed stays the signer's word (docs/TRUST.md).
 func (v *verifier) checkJudgement(agree func(string, bool)) {
 	value, a := v.report.value, v.m.Attestation
-	root := str(v.m.value, "attestation_sha256")
+	root := str(v.m.Value(), "attestation_sha256")
 	j := judgementOf(a, root)
 	same := func(in jcs.Value, at, name string, want jcs.Value) {
 		if got, ok := in.Get(name); ok {
@@ -245,7 +245,7 @@ func (v *verifier) checkJudgement(agree func(string, bool)) {
 		agree("report_id", id.Kind == jcs.String && id.Text == reportID(root, str(value, "verified_at"), claimWords[a.ClaimCheck], version.Text))
 	}
 	if told := get(value, "provenance"); told.Kind != jcs.Null {
-		binding, none := get(get(v.m.value, "attestation"), "ci_binding"), jcs.Obj()
+		binding, none := get(get(v.m.Value(), "attestation"), "ci_binding"), jcs.Obj()
 		agree("provenance", pyEqual(&told, &none) || pyEqual(&told, &binding))
 	}
 	for _, ref := range get(value, "evidence_refs").Items {

@@ -203,6 +203,12 @@ type Result struct {
 	require            Options
 }
 
+// CoverageResult is what came of Options.Contract.
+type CoverageResult struct {
+	Verdict Verdict // FAIL if Share is below Options.MinCoverage
+	Coverage
+}
+
 // What a judgement comes to in one word, those of pack.md §4.8 and one of ours.
 const (
 	StatusOK        = "ok"

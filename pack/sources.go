@@ -26,7 +26,7 @@ func (v *verifier) sourceOf(card Card) CardSource {
 	switch {
 	case among(BuiltinCards()):
 		return SourceBuiltIn
-	case v.o.Lock != nil && among(v.o.Lock.cards):
+	case v.o.Lock != nil && among(v.o.Lock.Cards()):
 		return SourceLock
 	case among(v.o.Cards):
 		return SourceGiven

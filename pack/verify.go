@@ -32,7 +32,10 @@ func Verify(fsys fs.FS, o Options) (*Result, error) {
 		v.settleClaims()
 		v.census.settle(&r.Facts)
 		if v.cover != nil {
-			r.Coverage = v.cover.result(o.MinCoverage)
+			r.Coverage = &CoverageResult{Verdict: Fail, Coverage: v.cover.result()}
+			if r.Coverage.Share >= o.MinCoverage { // never true of a NaN
+				r.Coverage.Verdict = Pass
+			}
 		}
 	} else {
 		r.ClaimResults, r.ClaimsReexecuted, r.Cards, r.Sources, r.Asked = nil, false, nil, nil, nil
@@ -134,7 +137,7 @@ func (v *verifier) listing() {
 	entries, err := fs.ReadDir(v.fsys, ".")
 	v.noteFault(".", err)
 	for _, e := range entries {
-		if e.Name() != unsignedName && !slices.Contains(expectedFiles, e.Name()) {
+		if e.Name() != unsignedName && !slices.Contains(FileNames(), e.Name()) {
 			v.warned.add(wExtraFile, e.Name(), "%s is not part of the pack: nothing signed covers it", printable(e.Name()))
 		}
 	}
@@ -155,7 +158,7 @@ func (v *verifier) contents() (signature []byte) {
 		if run == nil {
 			run = newClaimRun(nil)
 		}
-		run.all = append(run.all, v.cover)
+		run.cover(v.cover)
 	}
 	scan := &receiptScan{runID: v.m.RunID, claims: run}
 	if len(v.o.Ask) > 0 {
@@ -227,7 +230,7 @@ func (v *verifier) content(name string, sum [32]byte, size int64, converted func
 }
 
 func (v *verifier) checkSignatureFile(detached []byte) {
-	embedded, err := v.m.signature()
+	embedded, err := v.m.Signature()
 	switch {
 	case err != nil || string(embedded) == string(detached):
 	case string(withoutCR(embedded)) == string(withoutCR(detached)):

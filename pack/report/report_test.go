@@ -38,7 +38,7 @@ func reportOf(text string, integrity pack.Verdict) *Report {
 		ClaimResults: []pack.ClaimResult{{ClaimID: text, Expected: text, Actual: text, Severity: text, Evidence: []string{text}}},
 		Findings:     []pack.Finding{finding}, LockFindings: []pack.Finding{finding}, Warnings: []pack.Finding{finding},
 		Lock: pack.Fail, Expectations: pack.Fail, ExpectationResults: []pack.Expectation{{Name: "expiry", Verdict: pack.Fail, Expected: "x", Actual: text, Code: "E_PACK_EXPIRED", Message: text},
-			{Name: "superseded", Verdict: pack.Skipped, Actual: text, Code: "E_PACK_SUPERSEDED", Message: text}, {Name: "repository", Verdict: pack.Fail, Expected: text, Actual: text, Code: "E_CI_BINDING_MISMATCH", Message: text}}, Coverage: &pack.CoverageResult{Verdict: pack.Fail, Covered: []string{text}, Uncovered: []string{text}, Extra: []string{text}},
+			{Name: "superseded", Verdict: pack.Skipped, Actual: text, Code: "E_PACK_SUPERSEDED", Message: text}, {Name: "repository", Verdict: pack.Fail, Expected: text, Actual: text, Code: "E_CI_BINDING_MISMATCH", Message: text}}, Coverage: &pack.CoverageResult{Verdict: pack.Fail, Coverage: pack.Coverage{Covered: []string{text}, Uncovered: []string{text}, Extra: []string{text}}},
 		Facts:  pack.Facts{Types: []pack.Tally{{Name: text + "t", N: 1}}, Models: []pack.Tally{{Name: text + "m", N: 2}}, Providers: []pack.Tally{{Name: text + "p", N: 2}}},
 		Log:    &trust.Checkpoint{Origin: text, Size: 3, Cosignatures: []trust.Cosignature{{Witness: text}}},
 		Logged: &pack.Logged{Index: 2}}

@@ -481,7 +481,7 @@ func TestNoOutputSaysPassOfClaimsThatWereNotExecuted(t *testing.T) {
 
 func TestACoverageContractWithoutCallSitesIsTold(t *testing.T) {
 	r := quiet()
-	r.Coverage = &pack.CoverageResult{Verdict: pack.Pass, Share: 1}
+	r.Coverage = &pack.CoverageResult{Verdict: pack.Pass, Coverage: pack.Coverage{Share: 1}}
 	told := ""
 	for _, c := range r.Channels() {
 		if c.Name == "coverage" {

@@ -176,7 +176,7 @@ func (a *anchoring) prepare(dir string) (p prepared, err error) {
 	if before.ExitCode() == cmd.ExitTampered { // or from the future
 		return p, a.refuse(dir, before)
 	}
-	if bound := before.Manifest.BoundSource(); bound != (pack.Source{}) && a.source != (pack.Source{}) {
+	if bound := pack.BoundSource(before.Manifest); bound != (pack.Source{}) && a.source != (pack.Source{}) {
 		return p, cmd.BadInput("leave --source-repo, --source-workflow and --source-commit out: what is signed is logged, and nothing beside it",
 			"%s names where it comes from in its signed CI binding: %s", before.Manifest.PackID, bound.Repo)
 	}
