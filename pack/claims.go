@@ -292,7 +292,7 @@ func (c *typeCount) phrases() (expected, actual phrase) {
 	if c.want {
 		least = "at least 1 receipt"
 	}
-	return phrase{least + " of type '", bare{&c.typ}, "'"}, phrase{fmt.Sprintf("found %d", c.found)}
+	return phrase{least + " of type '", bare(&c.typ), "'"}, phrase{fmt.Sprintf("found %d", c.found)}
 }
 
 // phrased is the answer of a check that has phrases.
@@ -319,7 +319,7 @@ func (c *receiptCount) answer() ClaimResult {
 }
 
 func (c *receiptCount) phrases() (expected, actual phrase) {
-	return phrase{">= ", quoted{&c.least}, " receipts"}, phrase{fmt.Sprintf("%d receipts", c.count)}
+	return phrase{">= ", quoted(&c.least), " receipts"}, phrase{fmt.Sprintf("%d receipts", c.count)}
 }
 
 // monotonic compares the truthy timestamps as text, each with the one before.
@@ -401,9 +401,9 @@ func (c *fieldMatches) answer() ClaimResult {
 
 func (c *fieldMatches) phrases() (expected, actual phrase) {
 	if c.found == 0 {
-		return phrase{"receipts of type '", bare{&c.typ}, "' with ", bare{&c.name}, "=", quoted{&c.want}}, phrase{"no receipts of that type found"}
+		return phrase{"receipts of type '", bare(&c.typ), "' with ", bare(&c.name), "=", quoted(&c.want)}, phrase{"no receipts of that type found"}
 	}
-	return phrase{"all '", bare{&c.typ}, "' receipts: ", bare{&c.name}, "=", quoted{&c.want}},
+	return phrase{"all '", bare(&c.typ), "' receipts: ", bare(&c.name), "=", quoted(&c.want)},
 		phrase{fmt.Sprintf("%d mismatches out of %d", c.mismatches, c.found)}
 }
 
@@ -470,10 +470,10 @@ func (c *posture) none() bool { return !c.found || c.latest.Kind == jcs.Null }
 
 func (c *posture) phrases() (expected, actual phrase) {
 	if c.none() {
-		return phrase{"governance posture ", bare{&c.required}, " (embedded in pack)"},
+		return phrase{"governance posture ", bare(&c.required), " (embedded in pack)"},
 			phrase{"no governance_posture_snapshot found (pack predates posture embedding)"}
 	}
-	return phrase{"governance posture >= ", bare{&c.required}}, phrase{"governance posture ", bare{&c.latest}}
+	return phrase{"governance posture >= ", bare(&c.required)}, phrase{"governance posture ", bare(&c.latest)}
 }
 
 // postureRank is otherwise for what nobody knows: as a requirement the highest, as a fact the lowest.

@@ -267,7 +267,7 @@ func TestTextsOfPythonAreReadForWhatTheySay(t *testing.T) {
 			[]string{"{'a': 1}", "{'a': 1, 'a': 1}", "{'a': 1, 'b': {'c': 1}}", "{'a':1, 'b': {'c': None}}", "{'c': 1, 'b': {'c': None}}", "{1: 1}"}},
 	} {
 		v := mustParse(t, test.value)
-		p := phrase{"<", quoted{&v}, ">"}
+		p := phrase{"<", quoted(&v), ">"}
 		if text := p.String(); !p.says(text) {
 			t.Errorf("%s does not say %s", test.value, text)
 		}

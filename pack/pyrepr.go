@@ -115,9 +115,12 @@ type phrase []any
 
 // What a phrase holds of values: bare is {v}, in which strings stand without quotes, and quoted is {v!r}.
 type (
-	bare   struct{ *jcs.Value }
-	quoted struct{ *jcs.Value }
+	bareValue   struct{ *jcs.Value }
+	quotedValue struct{ *jcs.Value }
 )
+
+func bare(v *jcs.Value) any   { return bareValue{v} }
+func quoted(v *jcs.Value) any { return quotedValue{v} }
 
 func (p phrase) String() string {
 	var b strings.Builder
@@ -125,9 +128,9 @@ func (p phrase) String() string {
 		switch part := part.(type) {
 		case string:
 			b.WriteString(part)
-		case bare:
+		case bareValue:
 			b.WriteString(pyStr(*part.Value))
-		case quoted:
+		case quotedValue:
 			b.WriteString(pyRepr(*part.Value))
 		}
 	}
@@ -143,13 +146,13 @@ func (p phrase) says(text string) bool {
 		switch part := part.(type) {
 		case string:
 			text, ok = strings.CutPrefix(text, part)
-		case bare:
+		case bareValue:
 			if part.Kind == jcs.String {
 				text, ok = strings.CutPrefix(text, part.Text)
 			} else {
 				text, ok = cutRepr(text, part.Value)
 			}
-		case quoted:
+		case quotedValue:
 			text, ok = cutRepr(text, part.Value)
 		}
 		if !ok {

@@ -367,7 +367,7 @@ func (c *core) sortKey(runID string) (key sortKey, problem string) {
 // sameRun reports whether a run id that is there names the run, as Python writes it: 7 names the run "7". What
 // it takes for false (null, "", 0) names none.
 func sameRun(v *jcs.Value, runID string) bool {
-	return v == nil || !pyTruth(v) || phrase{bare{v}}.says(runID)
+	return v == nil || !pyTruth(v) || phrase{bare(v)}.says(runID)
 }
 
 // compare is negative if k comes before l. Run ids and sequence numbers of different kinds have no order.
