@@ -737,7 +737,7 @@ func TestAtk_P25_NoPackCrashesTheVerifierOrExitsOneByAccident(t *testing.T) {
 func changeEveryMember(t *testing.T, ways ...string) {
 	t.Helper()
 	s := smallSpec(t)
-	s.CIBinding = &CIBinding{"local", strings.Repeat("a", 40), "acme/app", "main", "1", "1", "w", "bot"}
+	s.CIBinding = &CIBinding{Provider: "local", CommitSHA: strings.Repeat("a", 40), Repo: "acme/app", Ref: "main", RunID: "1", RunAttempt: "1", WorkflowRef: "w", Actor: "bot"}
 	files := mustBuild(t, s).FS().(memFS)
 	manifest := mustParse(t, string(files[manifestName]))
 	mayGo := regexp.MustCompile(`^attestation\.(ci_binding(\.(repo|ref|run_id|run_attempt|workflow_ref|actor))?|valid_until|superseded_by)$`)

@@ -63,7 +63,7 @@ func TestAManifestAloneShowsWhatItsPackWould(t *testing.T) {
 // pack.md §3.3, §3.4: patterns and limits that a signer could stretch by signing anew.
 func TestEveryManifestPatternAndLimitHasTwoSides(t *testing.T) {
 	s := smallSpec(t)
-	s.CIBinding = &CIBinding{"local", strings.Repeat("a", 40), "acme/app", "main", "1", "1", "w", "bot"}
+	s.CIBinding = &CIBinding{Provider: "local", CommitSHA: strings.Repeat("a", 40), Repo: "acme/app", Ref: "main", RunID: "1", RunAttempt: "1", WorkflowRef: "w", Actor: "bot"}
 	files := mustBuild(t, s).FS().(memFS)
 	manifest := mustParse(t, string(files[manifestName]))
 	judge := func(path string, to jcs.Value) []Finding {
