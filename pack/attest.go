@@ -92,6 +92,7 @@ func (b *build) derivePackID(suiteHash, claimSetHash string) (string, error) {
 	return "pack_deterministic_" + hexSum([]byte(hexSum(seed)))[:8], nil
 }
 
+// stringOrNull is a string, null for an empty one.
 func stringOrNull(s string) jcs.Value {
 	if s == "" {
 		return jcs.Value{}

@@ -125,7 +125,7 @@ func (c Claim) canonical() Claim {
 
 // readsProjected reports whether the claim asks for a member that receipts lose when they are packed.
 func (c Claim) readsProjected() bool {
-	return c.Check == "field_value_matches" && slices.Contains(projected, str(c.Params, "field_name"))
+	return c.Check == "field_value_matches" && isProjected(str(c.Params, "field_name"))
 }
 
 // value is the claim as it is hashed, and as a card file holds it.

@@ -90,6 +90,7 @@ func (r *seen) is(typ string) bool {
 // maxEvidence is how many receipt ids a result carries at most.
 const maxEvidence = 5
 
+// newClaimRun makes the checks of the claims. They share one effort.
 func newClaimRun(claims []Claim) *claimRun {
 	run := &claimRun{claims: claims, typed: map[string][]check{}, literal: make([]check, len(claims))}
 	effort := new(effort)
@@ -243,6 +244,7 @@ func severity(word string) string {
 	return strings.ToLower(word)
 }
 
+// unknownCheck is the Actual of a claim whose check nobody here knows.
 const unknownCheck = "unknown check function"
 
 // refused is the answer to a claim that cannot be asked.

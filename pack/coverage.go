@@ -49,6 +49,7 @@ var siteMembers = []member{
 
 var contractSummary = []member{memberOf("total_sites", count), memberOf("high", count), memberOf("medium", count), memberOf("low", count)}
 
+// boolean is the rule of true and false.
 func boolean(path string, v jcs.Value, report func(string)) {
 	if v.Kind != jcs.Bool {
 		report(path + ": not true or false")

@@ -186,7 +186,7 @@ func (l *lines) add(file draft, c *core) error {
 	switch kind := c.kind; {
 	case kind == breakglass:
 		l.kinds[BreakglassType]++
-	case flatTypes[kind], kind == BreakglassType:
+	case knownType(kind):
 		l.kinds[kind]++
 	default:
 		l.kinds[""]++

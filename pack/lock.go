@@ -65,6 +65,7 @@ type Lock struct {
 // LockError says every rule that a lockfile breaks, each as one line of printable ASCII.
 type LockError struct{ Issues []string }
 
+// Error is all issues in one line.
 func (e *LockError) Error() string { return "lockfile: " + strings.Join(e.Issues, "; ") }
 
 func (e *LockError) add(issue string) {
@@ -112,6 +113,7 @@ var signerPolicy = []member{
 	memberOf("allowed_fingerprints", list(0, hex64)),
 }
 
+// anyValue is the rule of what somebody else reads.
 func anyValue(string, jcs.Value, func(string)) {}
 
 // ParseLock reads and validates a lockfile. Nothing about packs is decided here, except that a lock

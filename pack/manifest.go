@@ -168,11 +168,13 @@ type member struct {
 	must rule
 }
 
+// memberOf is one row: the member name, "?" at its end if it may be absent, and its rule.
 func memberOf(name string, must rule) member { return member{name, must} }
 
 // rule reports what is wrong with v, which stands at path, as "path: what was expected".
 type rule func(path string, v jcs.Value, report func(string))
 
+// object is the rule of an object that has these members and no others.
 func object(members []member) rule {
 	return func(path string, v jcs.Value, report func(string)) {
 		if v.Kind != jcs.Object {
@@ -205,6 +207,7 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
+// list is the rule of an array of at least min items, each of which keeps a rule.
 func list(min int, each rule) rule {
 	return func(path string, v jcs.Value, report func(string)) {
 		if v.Kind != jcs.Array || len(v.Items) < min {
@@ -217,6 +220,7 @@ func list(min int, each rule) rule {
 	}
 }
 
+// orNull is the rule of a value that may be null instead.
 func orNull(must rule) rule {
 	return func(path string, v jcs.Value, report func(string)) {
 		if v.Kind != jcs.Null {
@@ -236,10 +240,12 @@ func text(expected string, ok func(string) bool) rule {
 	}
 }
 
+// oneOf is the rule of a string that is one of these words.
 func oneOf(words ...string) rule {
 	return text(strings.Join(words, " or "), func(s string) bool { return slices.Contains(words, s) })
 }
 
+// The rules of strings.
 var (
 	anyString  = text("a string", func(string) bool { return true })
 	nonEmpty   = text("a non-empty string", func(s string) bool { return s != "" })
@@ -254,6 +260,7 @@ var (
 // must be the same, so no homoglyph, bidi or invisible character (threats.md P04).
 func isIdentifier(s string) bool { return s != "" && len(s) <= 256 && printableASCII(s) }
 
+// printableASCII reports whether s is printable ASCII: 0x20 to 0x7e.
 func printableASCII(s string) bool {
 	for i := range len(s) {
 		if s[i] < 0x20 || s[i] > 0x7e {
@@ -263,6 +270,7 @@ func printableASCII(s string) bool {
 	return true
 }
 
+// isHex reports whether s is lowercase hex digits only.
 func isHex(s string) bool {
 	for i := range len(s) {
 		if !('0' <= s[i] && s[i] <= '9' || 'a' <= s[i] && s[i] <= 'f') {
@@ -276,6 +284,7 @@ func isHex(s string) bool {
 // knows the former only.
 func isCommit(s string) bool { return (len(s) == 40 || len(s) == 64) && isHex(s) }
 
+// isSchemaTime reports whether s is a date-time of at most 64 bytes that parseSchemaTime reads.
 func isSchemaTime(s string) bool {
 	if len(s) > 64 {
 		return false
@@ -291,6 +300,7 @@ func count(path string, v jcs.Value, report func(string)) {
 	}
 }
 
+// readCount reads what count admits.
 func readCount(v jcs.Value) (int64, bool) {
 	if v.Kind != jcs.Number || v.Text == "" || len(v.Text) > 16 || v.Text[0] == '0' && v.Text != "0" {
 		return 0, false
@@ -299,6 +309,7 @@ func readCount(v jcs.Value) (int64, bool) {
 	return n, err == nil && n >= 0 && n < 1<<53 && v.Text[0] != '+' && v.Text[0] != '-'
 }
 
+// one is the rule of the number 1.
 func one(path string, v jcs.Value, report func(string)) {
 	if n, ok := readCount(v); !ok || n != 1 {
 		report(path + ": not 1")
@@ -343,6 +354,7 @@ func parse(text []byte, limit int) (jcs.Value, error) {
 	return jcs.Parse(text, jcs.Limits{Bytes: limit, Depth: maxDepth})
 }
 
+// get is the member of that name, null if there is none.
 func get(v jcs.Value, name string) jcs.Value {
 	got, _ := v.Get(name)
 	return got

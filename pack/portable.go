@@ -14,10 +14,12 @@ import (
 //	usage.tokens: integer 9007199254740993 is outside -(2^53-1) to 2^53-1: send it as a string
 type fault struct{ field, problem string }
 
+// faultf is a fault of a member, "" for the receipt itself.
 func faultf(field, format string, args ...any) *fault {
 	return &fault{field, fmt.Sprintf(format, args...)}
 }
 
+// Error names the member, then the problem.
 func (f *fault) Error() string {
 	if f.field == "" {
 		return f.problem
@@ -118,6 +120,7 @@ func portableMembers(members []jcs.Member, depth int) *fault {
 // tooDeep leaves the path out: it is as long as the value is deep.
 func tooDeep() *fault { return faultf("", "nested deeper than %d", maxDepth) }
 
+// isASCII reports whether s is ASCII.
 func isASCII(s string) bool {
 	for i := range len(s) {
 		if s[i] > 0x7f {

@@ -34,6 +34,7 @@ type Param struct {
 // Predicates returns every check that a claim may name, the reference's first.
 func Predicates() []Predicate { return slices.Clone(predicates) }
 
+// predicateNamed finds the check of a claim.
 func predicateNamed(name string) (Predicate, bool) {
 	for _, p := range predicates {
 		if p.Name == name {

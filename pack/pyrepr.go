@@ -113,15 +113,19 @@ func appendHex(dst []byte, r rune, width int) []byte {
 // phrase is a text that Python would make with an f-string: texts as they stand, and values.
 type phrase []any
 
-// What a phrase holds of values: bare is {v}, in which strings stand without quotes, and quoted is {v!r}.
+// What a phrase holds of values.
 type (
 	bareValue   struct{ *jcs.Value }
 	quotedValue struct{ *jcs.Value }
 )
 
-func bare(v *jcs.Value) any   { return bareValue{v} }
+// bare is {v} of an f-string, in which a string stands without quotes.
+func bare(v *jcs.Value) any { return bareValue{v} }
+
+// quoted is {v!r} of an f-string.
 func quoted(v *jcs.Value) any { return quotedValue{v} }
 
+// String is the phrase in our spelling of its values.
 func (p phrase) String() string {
 	var b strings.Builder
 	for _, part := range p {
@@ -356,6 +360,7 @@ func equalMembers(a, b []jcs.Member) bool {
 	return true
 }
 
+// isPyNumber reports whether v is an int, a float or a bool.
 func isPyNumber(v *jcs.Value) bool { return v.Kind == jcs.Number || v.Kind == jcs.Bool }
 
 // number is a Python int (integer holds its digits) or float.
@@ -383,6 +388,7 @@ func pyNumber(v *jcs.Value) number {
 	return number{float: f}
 }
 
+// sign is -1, 0 or 1.
 func (n number) sign() int {
 	switch {
 	case n.isInt && n.integer == "0", !n.isInt && n.float == 0:
@@ -393,6 +399,7 @@ func (n number) sign() int {
 	return 1
 }
 
+// equal is n == m, exactly.
 func (n number) equal(m number) bool {
 	switch {
 	case n.isInt && m.isInt:

@@ -186,8 +186,10 @@ func isoFields(s string) (c isoHMS, rest, ok bool) {
 	return c, pos < len(s), true
 }
 
+// isoHMS is a time of day.
 type isoHMS struct{ hour, minute, second int }
 
+// inDay reports whether the clock shows such a time; there is no second 60.
 func (c isoHMS) inDay() bool { return c.hour < 24 && c.minute < 60 && c.second < 60 }
 
 // parseSchemaTime reads the date-time of the manifest's schema (pack.md §3.4):
@@ -267,10 +269,12 @@ func digits(s string, pos, n int) (value int, ok bool) {
 	return value, true
 }
 
+// isDigit reports whether c is an ASCII digit.
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func isLeap(year int) bool { return year%4 == 0 && (year%100 != 0 || year%400 == 0) }
 
+// isDay reports whether the calendar has that day.
 func isDay(year, month, day int) bool {
 	if year < 1 || month < 1 || month > 12 || day < 1 {
 		return false

@@ -18,6 +18,9 @@ import (
 // projected are the members that are dropped from a receipt's root before it is packed (pack.md §1.4).
 var projected = []string{"signatures", "signature", "cose_signature", "receipt_hash", "anchor"}
 
+// isProjected reports whether receipts lose the member when they are packed.
+func isProjected(name string) bool { return slices.Contains(projected, name) }
+
 // receiptScan reads receipt_pack.jsonl once, line by line. Of the receipts it keeps a
 // hash of each id and the extremes of the timestamps, so its memory does not depend on
 // how long they are.
@@ -178,14 +181,15 @@ func (s *receiptScan) broken(code, field, format string, args ...any) {
 // core is what a pack asks of a receipt, read in one pass over its members.
 type core struct {
 	id, kind, at    string     // "" if missing, empty or no string
-	recorder        string     // as kind
+	recorder        string     // likewise
 	trace, run, seq *jcs.Value // nil if missing
 	dropped         string     // a member that is not packed, "" if there is none
-	provider, model string     // as kind
-	input, output   *jcs.Value // tokens; nil if missing
+	provider, model string     // likewise
+	input, output   *jcs.Value // nil if missing
 	exit, signal    *jcs.Value // how a program ended, see ending; nil if missing
 }
 
+// coreOf reads the core of a receipt. It shares the memory of the receipt.
 func coreOf(v *jcs.Value) (c core) {
 	for i := range v.Members {
 		m := &v.Members[i]
@@ -434,6 +438,9 @@ var flatTypes = map[string]bool{
 	"guardian_verdict": true, "mcp_tool_call": true, "model_call": true, "refusal": true,
 	"revocation": true, "session_metadata": true, "supersession": true,
 }
+
+// knownType reports whether a pack may hold that type without a namespace, or as ours of breakglass.
+func knownType(kind string) bool { return flatTypes[kind] || kind == BreakglassType }
 
 // admitted is pack.md §1.3: a flat type of the list, or ^[a-z0-9_]+(\.[a-z0-9_]+)+(/[a-z0-9_]+)?$
 // outside the reserved namespace loom.

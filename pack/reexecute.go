@@ -191,6 +191,7 @@ func (s *cardSearch) text(claims []Claim) []byte {
 // maxClaims is how many claims a verifier evaluates: each is asked of every receipt.
 const maxClaims = 1000
 
+// numClaims counts the claims of cards.
 func numClaims(cards []Card) (n int) {
 	for _, c := range cards {
 		n += len(c.Claims)
@@ -369,6 +370,7 @@ func sameOutcome(a, b ClaimResult) bool {
 	return a.Passed == b.Passed && a.Expected == b.Expected && a.Actual == b.Actual && a.Severity == b.Severity
 }
 
+// coverageCheck is the one check that reads a file outside of the pack.
 const coverageCheck = "coverage_contract"
 
 // claimVerdict is the claim_check of results: N/A without any, FAIL with a failing critical one.

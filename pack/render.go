@@ -81,6 +81,7 @@ func strs(pairs ...string) jcs.Value {
 	return v
 }
 
+// texts is an array of strings.
 func texts(list []string) jcs.Value {
 	v := jcs.Arr()
 	for _, s := range list {

@@ -272,6 +272,7 @@ func (v *verifier) checkJudgement(agree func(string, bool)) {
 // specification has honest packs whose report was written for other receipts under the same root (pack.md W1).
 var refs = map[string]string{"pack_manifest": manifestName, "receipt_pack": receiptsName}
 
+// fileSum is the SHA-256 of the file of that name in hex digits, "" if the manifest lists none.
 func (m *Manifest) fileSum(name string) string {
 	for _, f := range m.Files {
 		if f.Path == name {

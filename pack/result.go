@@ -106,15 +106,18 @@ const maxFindings = 100
 // findings is a bounded list in the order of pack.md §4.2.
 type findings []Finding
 
+// add adds a finding about the pack; field is shown printable.
 func (fs *findings) add(code, field, format string, args ...any) {
 	fs.addReceipt(-1, code, field, format, args...)
 }
 
+// addReceipt adds one about receipt i.
 func (fs *findings) addReceipt(i int, code, field, format string, args ...any) {
 	f := Finding{Code: code, Field: printable(field), Receipt: i, Message: fmt.Sprintf(format, args...)}
 	fs.join(f)
 }
 
+// join adds findings as they are, as far as there is room.
 func (fs *findings) join(more ...Finding) {
 	for _, f := range more {
 		if n := len(*fs); n < maxFindings {

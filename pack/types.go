@@ -67,8 +67,10 @@ func (c *core) ending() (text string, well bool) {
 	return fmt.Sprintf("exit %d", code), code == 0
 }
 
+// unreadableEnding is the text of an ending that its session receipt does not tell.
 const unreadableEnding = "in a way that cannot be read"
 
+// aboutRun is AboutRun.
 func (c *core) aboutRun() bool {
 	return c.recorder == Recorder && (c.kind == SessionType || c.kind == BreakglassType)
 }

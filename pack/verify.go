@@ -52,6 +52,16 @@ func Verify(fsys fs.FS, o Options) (*Result, error) {
 	return r, nil
 }
 
+// VerifyDir judges the pack in a directory, which it opens as DirFS does.
+func VerifyDir(dir string, o Options) (r *Result, err error) {
+	fsys, done, err := DirFS(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	return Verify(fsys, o)
+}
+
 // verifier is one run of Verify.
 type verifier struct {
 	fsys   fs.FS
@@ -136,8 +146,9 @@ func (v *verifier) listing() {
 	}
 	entries, err := fs.ReadDir(v.fsys, ".")
 	v.noteFault(".", err)
+	names := FileNames()
 	for _, e := range entries {
-		if e.Name() != unsignedName && !slices.Contains(FileNames(), e.Name()) {
+		if e.Name() != unsignedName && !slices.Contains(names, e.Name()) {
 			v.warned.add(wExtraFile, e.Name(), "%s is not part of the pack: nothing signed covers it", printable(e.Name()))
 		}
 	}
@@ -254,6 +265,7 @@ func endsOf(data []byte) func(want [32]byte) bool {
 
 func withoutCR(data []byte) []byte { return bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")) }
 
+// hexSum is SHA-256 in lowercase hex digits.
 func hexSum(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
