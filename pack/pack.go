@@ -8,8 +8,12 @@
 //
 // and an optional _unsigned/ that nothing signed covers.
 //
-// A bad pack is a Result with finding codes; an error means that nothing could
-// be judged. The package opens no connection and reads no clock.
+// Build makes one in memory and BuildDir in a directory, from a Spec; VerifyDir judges a directory, and Verify
+// any file system. A bad pack is a Result with finding codes; an error means that nothing could be judged. The
+// package opens no connection and reads no clock.
+//
+// What a pack is made of has packages of its own: receipt, manifest (with every finding), claim (cards, checks
+// and what they come to), lock (what a pack is held to) and entry (what a ledger logs of it).
 package pack
 
 import "slices"
