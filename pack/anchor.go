@@ -6,12 +6,31 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
-// maxTokenAhead is how far a timestamp may be ahead of the relying party's clock.
-const maxTokenAhead = 5 * time.Minute
+// describes reports whether the entry is of that manifest and says of it nothing else than it does.
+func (e Entry) describes(m *Manifest) error {
+	if e.ManifestSHA256 != m.Digest() {
+		return errors.New("the proof is of another pack")
+	}
+	want := entryOf(m)
+	want.Source, want.WitnessStatus, want.SubmittedAt = e.Source, e.WitnessStatus, e.SubmittedAt
+	if string(want.marshal()) != string(withoutToken(e).marshal()) {
+		return errors.New("the entry does not agree with the manifest it names")
+	}
+	if e.Source.Attestation == "ci_binding" && e.Source != BoundSource(m) {
+		return errors.New("the entry names a CI run that the manifest does not")
+	}
+	return nil
+}
+
+func withoutToken(e Entry) Entry {
+	e.TimestampToken = nil
+	return e
+}
 
 // anchor decides the channel that says whether the manifest stands in a log the relying
 // party trusts (design/ledger.md "Proof"). Without a policy nobody is trusted: SKIPPED.
@@ -41,7 +60,7 @@ func (v *verifier) anchor() {
 
 func (v *verifier) failAnchor(err error) {
 	v.r.Anchor = Fail
-	v.found.add(eAnchor, proofName, "%s", oneLine(err))
+	v.found.add(eAnchor, proofName, "%s", form.OneLine(err))
 }
 
 func (v *verifier) checkAnchor(text []byte) {
@@ -69,30 +88,6 @@ func (v *verifier) checkAnchor(text []byte) {
 	v.checkTime(entry)
 }
 
-// describes reports whether the entry is of that manifest and says of it nothing else than it does.
-func (e Entry) describes(m *Manifest) error {
-	if e.ManifestSHA256 != m.Digest() {
-		return errors.New("the proof is of another pack")
-	}
-	want := entryOf(m)
-	want.Source, want.WitnessStatus, want.SubmittedAt = e.Source, e.WitnessStatus, e.SubmittedAt
-	if string(want.marshal()) != string(withoutToken(e).marshal()) {
-		return errors.New("the entry does not agree with the manifest it names")
-	}
-	if e.Source.Attestation == "ci_binding" && e.Source != BoundSource(m) {
-		return errors.New("the entry names a CI run that the manifest does not")
-	}
-	return nil
-}
-
-func withoutToken(e Entry) Entry {
-	e.TimestampToken = nil
-	return e
-}
-
-// tokenField is what a finding about the time names; the log is another fact.
-const tokenField = "timestamp_token"
-
 // checkTime judges when the log had the entry, if roots ask for that. A time that does not hold fails the
 // anchor, and takes nothing from what the log proves.
 func (v *verifier) checkTime(e Entry) {
@@ -106,7 +101,7 @@ func (v *verifier) checkTime(e Entry) {
 	token, err := v.checkToken(e)
 	if err != nil {
 		v.r.Anchor, v.r.Timed = Fail, Fail
-		v.found.add(eAnchor, tokenField, "%s", oneLine(err))
+		v.found.add(eAnchor, tokenField, "%s", form.OneLine(err))
 		return
 	}
 	v.r.Timed, v.r.Time = Pass, token
@@ -135,6 +130,12 @@ func (v *verifier) checkToken(e Entry) (*timestamp.Token, error) {
 	return token, nil
 }
 
+// maxTokenAhead is how far a timestamp may be ahead of the relying party's clock.
+const maxTokenAhead = 5 * time.Minute
+
+// tokenField is what a finding about the time names; the log is another fact.
+const tokenField = "timestamp_token"
+
 // provenBy is the latest time at which what the token is about can have been made. genTime may leave out the
 // fraction of its second.
 func provenBy(t *timestamp.Token) time.Time { return t.Time.Add(max(t.Accuracy, time.Second)) }
@@ -143,7 +144,7 @@ func provenBy(t *timestamp.Token) time.Time { return t.Time.Add(max(t.Accuracy, 
 // which names that receipt. It is "" if they agree, and fails beyond what a clock may be wrong.
 func contradiction(token *timestamp.Token, timestampEnd string) (text string, fails bool) {
 	by := provenBy(token)
-	end, ok := parseSchemaTime(timestampEnd)
+	end, ok := form.ParseDateTime(timestampEnd)
 	if ok && !end.After(by) {
 		return "", false
 	}
@@ -152,16 +153,4 @@ func contradiction(token *timestamp.Token, timestampEnd string) (text string, fa
 		text += fmt.Sprintf(", more than %s later", maxAhead)
 	}
 	return text, fails
-}
-
-// oneLine is an error's text as a message: printable ASCII, whatever it quotes.
-func oneLine(err error) string {
-	text := err.Error()
-	if len(text) > 300 {
-		text = text[:300] + "..."
-	}
-	if printableASCII(text) {
-		return text
-	}
-	return quote(text)
 }

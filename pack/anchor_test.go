@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"maps"
 	"math/big"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 	"github.com/Haserjian/assay-ledger/trust/trusttest"
@@ -137,7 +137,7 @@ func TestProofsThatProveSomethingElseFail(t *testing.T) {
 		if r.Anchor != Fail || r.ExitCode() != 2 || r.Integrity != Pass || r.Claims != Pass || r.Log != nil || r.Logged != nil {
 			t.Errorf("%s: anchor %s, integrity %s, exit %d", what, r.Anchor, r.Integrity, r.ExitCode())
 		}
-		if len(r.Findings) != 1 || r.Findings[0].Code != eAnchor || !printableASCII(r.Findings[0].Message) {
+		if len(r.Findings) != 1 || r.Findings[0].Code != eAnchor || !form.IsPrintableASCII(r.Findings[0].Message) {
 			t.Errorf("%s: %v", what, r.Findings)
 		}
 	}
@@ -339,17 +339,4 @@ func FuzzVerifyProof(f *testing.F) {
 			t.Fatalf("another proof passes: %q", proof)
 		}
 	})
-}
-
-func TestALongErrorIsCutAndWrittenInOneLine(t *testing.T) {
-	for text, want := range map[string]string{
-		"plain":                  "plain",
-		strings.Repeat("x", 300): strings.Repeat("x", 300),
-		strings.Repeat("x", 301): strings.Repeat("x", 300) + "...",
-		"two\nlines":             `"two\nlines"`,
-	} {
-		if got := oneLine(errors.New(text)); got != want {
-			t.Errorf("%.40q: %q, want %q", text, got, want)
-		}
-	}
 }

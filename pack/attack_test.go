@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/trust"
 )
@@ -363,7 +364,7 @@ func TestAtk_P10_NothingStandsBehindADocument(t *testing.T) {
 func TestAtk_P11_NoNameLeadsOutOfThePack(t *testing.T) {
 	files := smallPack(t)
 	manifest := mustParse(t, string(files[manifestName]))
-	entries, names := get(manifest, "files").Items, get(manifest, "expected_files").Items
+	entries, names := form.Get(manifest, "files").Items, form.Get(manifest, "expected_files").Items
 	for _, name := range []string{"../" + receiptsName, "..", "../../etc/passwd", "/etc/passwd", "//etc/passwd", ".", "./" + receiptsName, "x/../" + receiptsName, "x/../../y", "a\\b",
 		`..\` + receiptsName, "C:" + receiptsName, `C:\x`, receiptsName + "\x00", receiptsName + "/", receiptsName + ".", receiptsName + " ", strings.ToUpper(receiptsName), "RECEIPT_pack.jsonl",
 		"receipt\u200b_pack.jsonl", "receipt_pack.json\u04cf", "file:///etc/passwd", "~/.ssh/id_ed25519", "_unsigned/" + receiptsName, manifestName, "CON", receiptsName + ":$DATA"} {
@@ -452,7 +453,7 @@ func edgeKeys(t *testing.T) (keys [][]byte) {
 
 func attestationIn(t testing.TB, manifest jcs.Value) Attestation {
 	t.Helper()
-	a, err := AttestationOf(get(manifest, "attestation"))
+	a, err := AttestationOf(form.Get(manifest, "attestation"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -465,7 +466,7 @@ func withKey(t *testing.T, key, signature []byte) memFS {
 	files := smallPack(t)
 	manifest := mustParse(t, string(files[manifestName]))
 	manifest = set(manifest, "signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(key)))
-	manifest = set(manifest, "signer_pubkey_sha256", jcs.Str(hexSum(key)))
+	manifest = set(manifest, "signer_pubkey_sha256", jcs.Str(form.HexSum(key)))
 	manifest = set(manifest, "signature", jcs.Str(base64.StdEncoding.EncodeToString(signature)))
 	files[manifestName], files[signatureName] = plain(manifest), signature
 	return files
@@ -519,7 +520,7 @@ func TestAtk_P16_NoEdgeVectorSignsAPack(t *testing.T) {
 func TestAtk_P17_AnotherKeyIsSeenUnderALockOrAListOfSigners(t *testing.T) {
 	files := smallPack(t)
 	manifest := mustParse(t, string(files[manifestName]))
-	honest, other := digest(hexSum(testSigner.Public())), digest(hexSum(otherSigner.Public()))
+	honest, other := form.Digest(form.HexSum(testSigner.Public())), form.Digest(form.HexSum(otherSigner.Public()))
 	swapped := resign(t, files, manifest, otherSigner) // signer_id stays test-signer
 	cards := BuiltinCards()
 	lock := func(signers ...[32]byte) *Lock {
@@ -594,12 +595,12 @@ func TestAtk_P20_WhatIsUnknownIsNotSkipped(t *testing.T) {
 func TestAtk_P21_FilesListsEachFileOnceAndInOrder(t *testing.T) {
 	files := smallPack(t)
 	manifest := mustParse(t, string(files[manifestName]))
-	entries := get(manifest, "files").Items
+	entries := form.Get(manifest, "files").Items
 	// Every sequence of up to four of the three entries but the right one.
 	var try func(chosen []jcs.Value)
 	n := 0
 	try = func(chosen []jcs.Value) {
-		if right := len(chosen) == 3 && slices.EqualFunc(chosen, entries, func(a, b jcs.Value) bool { return str(a, "path") == str(b, "path") }); !right {
+		if right := len(chosen) == 3 && slices.EqualFunc(chosen, entries, func(a, b jcs.Value) bool { return form.Str(a, "path") == form.Str(b, "path") }); !right {
 			wantTampered(t, fmt.Sprintf("%d files", len(chosen)), resign(t, files, set(manifest, "files", jcs.Arr(chosen...)), testSigner, "files"))
 			n++
 		}
@@ -676,7 +677,7 @@ func TestAtk_P24_WhatAPackSaysIsShownEscaped(t *testing.T) {
 
 func valueAt(v jcs.Value, path string) jcs.Value {
 	for name := range strings.SplitSeq(path, ".") {
-		v = get(v, name)
+		v = form.Get(v, name)
 	}
 	return v
 }
@@ -852,12 +853,12 @@ func TestAtk_P23_EveryAttestedValueLiedAboutIsTampering(t *testing.T) {
 		{"signer_pubkey", "signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(testSigner.Public()))},
 		{"signer_pubkey", "signer_pubkey", jcs.Str("")},
 		{"signature", "signature", jcs.Str("")},
-		{"files", "files", jcs.Arr(get(manifest, "files").Items[1], get(manifest, "files").Items[1], get(manifest, "files").Items[2])},
-		{"files", "files", jcs.Arr(get(manifest, "files").Items[1], get(manifest, "files").Items[0], get(manifest, "files").Items[2])},
-		{"files", "files", jcs.Arr(append(slices.Clone(get(manifest, "files").Items), get(manifest, "files").Items[0])...)},
-		{receiptsName, "files", jcs.Arr(set(get(manifest, "files").Items[0], "bytes", jcs.Int(1)), get(manifest, "files").Items[1], get(manifest, "files").Items[2])},
-		{"expected_files", "expected_files", jcs.Arr(get(manifest, "expected_files").Items[:4]...)},
-		{"expected_files", "expected_files", jcs.Arr(append(slices.Clone(get(manifest, "expected_files").Items), jcs.Str("."))...)},
+		{"files", "files", jcs.Arr(form.Get(manifest, "files").Items[1], form.Get(manifest, "files").Items[1], form.Get(manifest, "files").Items[2])},
+		{"files", "files", jcs.Arr(form.Get(manifest, "files").Items[1], form.Get(manifest, "files").Items[0], form.Get(manifest, "files").Items[2])},
+		{"files", "files", jcs.Arr(append(slices.Clone(form.Get(manifest, "files").Items), form.Get(manifest, "files").Items[0])...)},
+		{receiptsName, "files", jcs.Arr(set(form.Get(manifest, "files").Items[0], "bytes", jcs.Int(1)), form.Get(manifest, "files").Items[1], form.Get(manifest, "files").Items[2])},
+		{"expected_files", "expected_files", jcs.Arr(form.Get(manifest, "expected_files").Items[:4]...)},
+		{"expected_files", "expected_files", jcs.Arr(append(slices.Clone(form.Get(manifest, "expected_files").Items), jcs.Str("."))...)},
 	} {
 		changed, keep := manifest, []string(nil)
 		for path := range strings.SplitSeq(lie.paths, " ") {
@@ -878,7 +879,7 @@ func TestAtk_P23_ALyingClaimCheckIsFoundWhateverTheReportSays(t *testing.T) {
 	files := mustBuild(t, s).FS().(memFS)
 	delete(files, cardsName)
 	manifest, report := mustParse(t, string(files[manifestName])), mustParse(t, string(files[reportName]))
-	results := slices.Clone(get(get(report, "claim_verification"), "results").Items)
+	results := slices.Clone(form.Get(form.Get(report, "claim_verification"), "results").Items)
 	for i := range results {
 		results[i] = set(results[i], "passed", jcs.Boolean(true))
 	}
@@ -917,16 +918,16 @@ func rejudged(report jcs.Value, a Attestation) jcs.Value {
 	for _, m := range j.members {
 		report = set(report, m.Name, m.Value)
 	}
-	report = set(report, "checks", jcs.Arr(strs("name", "claim_check", "verdict", claimWords[a.ClaimCheck])))
+	report = set(report, "checks", jcs.Arr(form.Strs("name", "claim_check", "verdict", claimWords[a.ClaimCheck])))
 	report = set(report, "summary.claim", jcs.Str(claimSentences[a.ClaimCheck]))
 	report = set(report, "scope.channels", j.ran)
-	return set(report, "scope.proves", texts(j.proves))
+	return set(report, "scope.proves", form.Texts(j.proves))
 }
 
 func TestAtk_P15_SpellingsOfTheSignatureAndKeyAreTampering(t *testing.T) {
 	files := smallPack(t)
 	manifest := mustParse(t, string(files[manifestName]))
-	sig := get(manifest, "signature").Text
+	sig := form.Get(manifest, "signature").Text
 	raw, _ := base64.StdEncoding.DecodeString(sig)
 	plusL := bytes.Clone(raw)
 	order := []byte{0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 31: 0x10}
@@ -951,7 +952,7 @@ func TestAtk_P15_SpellingsOfTheSignatureAndKeyAreTampering(t *testing.T) {
 	for _, key := range [][]byte{make([]byte, 32), append([]byte{1}, make([]byte, 31)...), make([]byte, 31), make([]byte, 33),
 		append(append([]byte{0xee}, bytes.Repeat([]byte{0xff}, 30)...), 0x7f)} {
 		changed := set(manifest, "signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(key)))
-		changed = set(changed, "signer_pubkey_sha256", jcs.Str(hexSum(key)))
+		changed = set(changed, "signer_pubkey_sha256", jcs.Str(form.HexSum(key)))
 		identity := append([]byte{1}, make([]byte, 63)...) // verifies everything under the identity key
 		changed = set(changed, "signature", jcs.Str(base64.StdEncoding.EncodeToString(identity)))
 		forged := maps.Clone(files)
@@ -974,7 +975,7 @@ func TestAtk_P04_IdentifiersThatLookAlikeAreTampering(t *testing.T) {
 			}
 			r := wantTampered(t, fmt.Sprintf("%v %q", paths, c), resign(t, files, changed, testSigner))
 			for _, f := range r.Findings {
-				if !printableASCII(f.Message + f.Field) {
+				if !form.IsPrintableASCII(f.Message + f.Field) {
 					t.Errorf("finding shows %q", f.Message)
 				}
 			}

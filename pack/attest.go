@@ -5,14 +5,15 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
 // attest makes the attestation of pack.md §3.4.
 func (b *build) attest() error {
-	claimSetHash, fingerprintValue := hexSum([]byte(b.ClaimSetID)), jcs.Value{}
-	suiteHash := hexSum([]byte(b.SuiteID))
+	claimSetHash, fingerprintValue := form.HexSum([]byte(b.ClaimSetID)), jcs.Value{}
+	suiteHash := form.HexSum([]byte(b.SuiteID))
 	if len(b.claims) > 0 {
 		if claimSetHash = ClaimSetHash(b.Cards); claimSetHash == "" {
 			return errors.New("a run card has no canonical form")
@@ -56,8 +57,8 @@ func (b *build) attest() error {
 	if !b.OldShape {
 		members = append(members,
 			jcs.M("ci_binding", b.CIBinding.value()),
-			jcs.M("valid_until", stringOrNull(b.ValidUntil)),
-			jcs.M("superseded_by", stringOrNull(b.SupersededBy)))
+			jcs.M("valid_until", form.StrOrNull(b.ValidUntil)),
+			jcs.M("superseded_by", form.StrOrNull(b.SupersededBy)))
 	}
 	b.attestation = jcs.Obj(members...)
 	var err error
@@ -68,7 +69,7 @@ func (b *build) attest() error {
 	if err != nil {
 		return fmt.Errorf("attestation: %w", err)
 	}
-	b.root = hexSum(canonical)
+	b.root = form.HexSum(canonical)
 	return nil
 }
 
@@ -84,20 +85,12 @@ func (b *build) derivePackID(suiteHash, claimSetHash string) (string, error) {
 		jcs.M("claim_set_hash", jcs.Str(claimSetHash)),
 		jcs.M("mode", jcs.Str(b.Mode)),
 		jcs.M("ci_binding", b.CIBinding.value()),
-		jcs.M("valid_until", stringOrNull(b.ValidUntil)),
-		jcs.M("superseded_by", stringOrNull(b.SupersededBy))))
+		jcs.M("valid_until", form.StrOrNull(b.ValidUntil)),
+		jcs.M("superseded_by", form.StrOrNull(b.SupersededBy))))
 	if err != nil {
 		return "", fmt.Errorf("deriving the pack id: %w", err)
 	}
-	return "pack_deterministic_" + hexSum([]byte(hexSum(seed)))[:8], nil
-}
-
-// stringOrNull is a string, null for an empty one.
-func stringOrNull(s string) jcs.Value {
-	if s == "" {
-		return jcs.Value{}
-	}
-	return jcs.Str(s)
+	return "pack_deterministic_" + form.HexSum([]byte(form.HexSum(seed)))[:8], nil
 }
 
 // value is ci_binding as the attestation holds it, null for none.
@@ -110,7 +103,7 @@ func (ci *CIBinding) value() jcs.Value {
 		{"repo", ci.Repo}, {"ref", ci.Ref}, {"run_id", ci.RunID}, {"run_attempt", ci.RunAttempt},
 		{"workflow_ref", ci.WorkflowRef}, {"actor", ci.Actor},
 	} {
-		members = appendText(members, m.name, m.value)
+		members = form.AppendText(members, m.name, m.value)
 	}
 	return jcs.Obj(members...)
 }
@@ -135,10 +128,10 @@ func (b *build) sign() error {
 		jcs.M("receipt_count_expected", jcs.Int(b.a.NReceipts)),
 		jcs.M("files", jcs.Arr(
 			fileEntry(receiptsName, b.lines.sum, b.lines.size), fileValue(reportName, b.report), fileValue(transcriptName, b.transcript))),
-		jcs.M("expected_files", texts(FileNames())),
+		jcs.M("expected_files", form.Texts(FileNames())),
 		jcs.M("signer_id", jcs.Str(b.Signer.ID())),
 		jcs.M("signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(key))),
-		jcs.M("signer_pubkey_sha256", jcs.Str(hexSum(key))),
+		jcs.M("signer_pubkey_sha256", jcs.Str(form.HexSum(key))),
 		jcs.M("signature_alg", jcs.Str("ed25519")),
 		jcs.M("signature_scope", jcs.Str(scopeWord)),
 	}
@@ -165,17 +158,9 @@ func (b *build) sign() error {
 }
 
 func fileValue(name string, data []byte) jcs.Value {
-	return fileEntry(name, hexSum(data), int64(len(data)))
+	return fileEntry(name, form.HexSum(data), int64(len(data)))
 }
 
 func fileEntry(name, sum string, size int64) jcs.Value {
 	return jcs.Obj(jcs.M("path", jcs.Str(name)), jcs.M("sha256", jcs.Str(sum)), jcs.M("bytes", jcs.Int(size)))
-}
-
-// appendText adds a string member, unless it is empty.
-func appendText(members []jcs.Member, name, value string) []jcs.Member {
-	if value == "" {
-		return members
-	}
-	return append(members, jcs.M(name, jcs.Str(value)))
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -51,7 +52,7 @@ func attesting(t testing.TB, files memFS, change func(jcs.Value) jcs.Value) memF
 	var results []jcs.Value
 	var read []ClaimResult
 	passed := int64(0)
-	for _, v := range get(get(report, "claim_verification"), "results").Items {
+	for _, v := range form.Get(form.Get(report, "claim_verification"), "results").Items {
 		v = change(v)
 		r, problem := readResult(v)
 		if !problem {

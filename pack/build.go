@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/trust"
 )
@@ -138,7 +139,7 @@ func (b *build) defaults() error {
 	b.Mode = cmp.Or(b.Mode, "shadow")
 	b.SuiteID = cmp.Or(b.SuiteID, "manual")
 	b.ClaimSetID = cmp.Or(b.ClaimSetID, "none")
-	b.PolicyHash = cmp.Or(b.PolicyHash, hexSum([]byte("default-policy-v0")))
+	b.PolicyHash = cmp.Or(b.PolicyHash, form.HexSum([]byte("default-policy-v0")))
 	for _, c := range b.Cards {
 		// A card that nobody can read back from the pack is one that nobody can execute again.
 		if _, err := cardOf(c.value()); err != nil {
@@ -155,12 +156,12 @@ func (b *build) defaults() error {
 		return errors.New("no signer given")
 	case b.Receipts != nil && b.Stream != nil:
 		return errors.New("both a list and a stream of receipts given, expected one")
-	case !isIdentifier(b.RunID):
-		return fmt.Errorf("run id %s is not 1 to 256 printable ASCII characters", quote(b.RunID))
-	case b.PackID != "" && !isIdentifier(b.PackID):
-		return fmt.Errorf("pack id %s is not 1 to 256 printable ASCII characters", quote(b.PackID))
-	case !isIdentifier(b.Signer.ID()):
-		return fmt.Errorf("signer id %s is not 1 to 256 printable ASCII characters", quote(b.Signer.ID()))
+	case !form.IsIdentifier(b.RunID):
+		return fmt.Errorf("run id %s is not 1 to 256 printable ASCII characters", form.Quote(b.RunID))
+	case b.PackID != "" && !form.IsIdentifier(b.PackID):
+		return fmt.Errorf("pack id %s is not 1 to 256 printable ASCII characters", form.Quote(b.PackID))
+	case !form.IsIdentifier(b.Signer.ID()):
+		return fmt.Errorf("signer id %s is not 1 to 256 printable ASCII characters", form.Quote(b.Signer.ID()))
 	case b.OldShape && (b.CIBinding != nil || b.ValidUntil != "" || b.SupersededBy != ""):
 		return errors.New("the old shape has no room for ci_binding, valid_until or superseded_by")
 	case len(b.claims) > maxClaims:
@@ -176,9 +177,9 @@ func (b *build) checkValidUntil() error {
 	if b.ValidUntil == "" {
 		return nil
 	}
-	until, ok := parseSchemaTime(b.ValidUntil)
+	until, ok := form.ParseDateTime(b.ValidUntil)
 	if !ok {
-		return fmt.Errorf("valid_until %s is not an RFC 3339 date-time", quote(b.ValidUntil))
+		return fmt.Errorf("valid_until %s is not an RFC 3339 date-time", form.Quote(b.ValidUntil))
 	}
 	if b.PackID != "" && until.Before(b.Now) {
 		return fmt.Errorf("valid_until %s is before the time of the build, %s: the pack would be expired already", b.ValidUntil, b.now())
@@ -207,8 +208,8 @@ func (b *build) files() error {
 		list = append(list, NamedFile{cardsName, append(text, '\n')})
 	}
 	for _, f := range list {
-		if len(f.Data) > maxFile { // more than a verifier reads
-			return fmt.Errorf("%s has %d bytes, at most %d", f.Name, len(f.Data), maxFile)
+		if len(f.Data) > form.MaxFile { // more than a verifier reads
+			return fmt.Errorf("%s has %d bytes, at most %d", f.Name, len(f.Data), form.MaxFile)
 		}
 		d, err := b.place.create(f.Name)
 		if err == nil {

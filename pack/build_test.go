@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -34,7 +35,7 @@ var (
 	otherSigner = keyFrom("other-signer", "another pack test signer")
 )
 
-func receipt(i int) string {
+func receiptOf(i int) string {
 	kind := "model_call"
 	if i%2 == 1 {
 		kind = "guardian_verdict"
@@ -48,7 +49,7 @@ func smallSpec(t testing.TB) Spec {
 	cards := BuiltinCards()
 	return Spec{
 		RunID: "run-small", Signer: testSigner, Now: builtAt, Cards: []Card{cards[1], cards[0]},
-		Receipts: []jcs.Value{mustParse(t, receipt(1)), mustParse(t, receipt(0))},
+		Receipts: []jcs.Value{mustParse(t, receiptOf(1)), mustParse(t, receiptOf(0))},
 	}
 }
 
@@ -132,20 +133,20 @@ func rebuildSpec(t *testing.T, dir string) Spec {
 // (pack.md §10.3, 6).
 func checkSignedAlike(t *testing.T, dir string, signer Signer, ours, theirs jcs.Value) {
 	t.Helper()
-	attestation := get(theirs, "attestation")
+	attestation := form.Get(theirs, "attestation")
 	for _, name := range []string{"verifier_version", "canon_impl", "canon_impl_version"} {
-		ours = with(ours, get(attestation, name), "attestation", name)
+		ours = with(ours, form.Get(attestation, name), "attestation", name)
 	}
-	canonical, err := jcs.AppendPack(nil, get(ours, "attestation"))
+	canonical, err := jcs.AppendPack(nil, form.Get(ours, "attestation"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	root := jcs.Str(hexSum(canonical))
+	root := jcs.Str(form.HexSum(canonical))
 	ours = with(with(ours, root, "attestation_sha256"), root, "pack_root_sha256")
-	if f, g := get(ours, "files").Items[0], get(theirs, "files").Items[0]; !bytes.Equal(mustPack(t, f), mustPack(t, g)) {
+	if f, g := form.Get(ours, "files").Items[0], form.Get(theirs, "files").Items[0]; !bytes.Equal(mustPack(t, f), mustPack(t, g)) {
 		t.Errorf("%s: another entry for the receipts", dir)
 	}
-	ours = with(ours, get(theirs, "files"), "files")
+	ours = with(ours, form.Get(theirs, "files"), "files")
 	signature, err := signer.Sign(mustPack(t, unsigned(ours)))
 	if err != nil {
 		t.Fatal(err)
@@ -222,7 +223,7 @@ func TestRebuildingReferencePacksGivesTheSameReceiptsAttestationAndSignature(t *
 		if dir != edited && filepath.Base(dir) != "pass_empty" {
 			checkSignedAlike(t, dir, s.Signer, p.Manifest.Value(), reference)
 		}
-		theirs, mine := get(reference, "attestation"), get(p.Manifest.Value(), "attestation")
+		theirs, mine := form.Get(reference, "attestation"), form.Get(p.Manifest.Value(), "attestation")
 		if len(theirs.Members) != len(mine.Members) {
 			t.Errorf("%s: %d members, want %d", dir, len(mine.Members), len(theirs.Members))
 		}
@@ -291,7 +292,7 @@ func TestBuildRefusesWhatAnyVerifierWouldRejectAndNamesReceiptAndMember(t *testi
 		{with(`"a":{"naïve":1}`), `a."na\u00efve": the name is not portable: it is not ASCII`},
 		{with(`"a":[{"__proto__":1}]`), `a[0].__proto__: the name is not portable: it means`},
 		{with(`"signatures":[{"\u00e9":1}]`), `signatures[0]."\u00e9": the name is not portable: it is not ASCII`}, // checked before it is dropped
-		{with(`"x":` + nested(maxDepth)), `x[0][0][0]`},
+		{with(`"x":` + nested(form.MaxDepth)), `x[0][0][0]`},
 		// §10.2 W9: names that differ by case
 		{with(`"Signature":"x"`), `receipt 2 (r_x): Signature: the name differs from signature only by case`},
 		{with(`"SEQ":1`), `SEQ: the name differs from seq only by case`},
@@ -334,7 +335,7 @@ func TestBuildTakesWhatEveryVerifierAccepts(t *testing.T) {
 		`{"receipt_id":"r_x","type":"refusal","timestamp":"2026-01-15T10:00:00.5+00","seq":-9007199254740991}`,
 		`{"receipt_id":"r_x","type":"refusal","timestamp":"2026-01-15T10:00:00.123456789Z","n":9007199254740991}`,
 		`{"receipt_id":"r_x","type":"refusal","timestamp":"2026-01-16T12:00:00Z","x":[1e20,-0.0,0.0e9,1e21,5e-324]}`,
-		`{"receipt_id":"r_x","type":"rce.x/v0","timestamp":"2026-01-15T10:00:00+00:00","x":` + strings.Repeat("[", maxDepth-1) + strings.Repeat("]", maxDepth-1) + `}`,
+		`{"receipt_id":"r_x","type":"rce.x/v0","timestamp":"2026-01-15T10:00:00+00:00","x":` + strings.Repeat("[", form.MaxDepth-1) + strings.Repeat("]", form.MaxDepth-1) + `}`,
 		`{"receipt_id":"\u0430 \"id\" | <b>","type":"a.b","timestamp":"2026-01-15T10:00:00+00:00","run_id":"","_trace_id":null,"s":"\u0000\u007f\u0085\u2028\u2029\ufffe\ud83d\ude00"}`,
 		`{"receipt_id":"r_x","type":"refusal","timestamp":"2026-01-15T10:00:00+00:00","a":{"Seq":1,"signature":2},"signature":"x","anchor":1}`,
 	} {
@@ -349,7 +350,7 @@ func TestBuildTakesWhatEveryVerifierAccepts(t *testing.T) {
 }
 
 func TestBuildRefusesHandMadeValuesThatAreNoJSON(t *testing.T) {
-	base := mustParse(t, receipt(7))
+	base := mustParse(t, receiptOf(7))
 	deep := jcs.Value{}
 	for range 100000 {
 		deep = jcs.Arr(deep)
@@ -467,12 +468,12 @@ func TestBuiltShapesVerify(t *testing.T) {
 		}
 		a := r.Manifest.Attestation
 		if a.Mode != cmp.Or(s.Mode, "shadow") || a.ValidUntil != s.ValidUntil || a.SupersededBy != s.SupersededBy || (a.CIBinding == nil) != (s.CIBinding == nil) ||
-			a.ClaimSetID != cmp.Or(s.ClaimSetID, "none") || a.SuiteID != cmp.Or(s.SuiteID, "manual") || a.SuiteHash != hexSum([]byte(a.SuiteID)) ||
-			s.CIBinding != nil && *a.CIBinding != *s.CIBinding || len(s.Cards) == 0 && a.ClaimSetHash != hexSum([]byte(a.ClaimSetID)) {
+			a.ClaimSetID != cmp.Or(s.ClaimSetID, "none") || a.SuiteID != cmp.Or(s.SuiteID, "manual") || a.SuiteHash != form.HexSum([]byte(a.SuiteID)) ||
+			s.CIBinding != nil && *a.CIBinding != *s.CIBinding || len(s.Cards) == 0 && a.ClaimSetHash != form.HexSum([]byte(a.ClaimSetID)) {
 			t.Errorf("%s: attested %+v", name, a)
 		}
-		attested := len(get(r.Manifest.Value(), "attestation").Members)
-		if word := str(r.Manifest.Value(), "signature_scope"); s.OldShape != (attested == 25) || s.OldShape != (word == scopeLegacy) {
+		attested := len(form.Get(r.Manifest.Value(), "attestation").Members)
+		if word := form.Str(r.Manifest.Value(), "signature_scope"); s.OldShape != (attested == 25) || s.OldShape != (word == scopeLegacy) {
 			t.Errorf("%s: %d members attested, signed as %s", name, attested, word)
 		}
 		for _, f := range []string{transcriptName, summaryName} {
@@ -534,7 +535,7 @@ func TestABreakglassReceiptIsPackedUnderANamespacedType(t *testing.T) {
 	if lines := p.file(receiptsName); bytes.Contains(lines, []byte(`"breakglass"`)) || bytes.Count(lines, []byte(`"type":"assay.breakglass/v1"`)) != 1 {
 		t.Errorf("packed as %s", lines)
 	}
-	if str(s.Receipts[2], "type") != "breakglass" {
+	if form.Str(s.Receipts[2], "type") != "breakglass" {
 		t.Error("the caller's receipt was changed")
 	}
 }

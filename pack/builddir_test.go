@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -82,8 +83,8 @@ func sortedIDs(receipts []jcs.Value) []string {
 		if !ok {
 			run, _ = r.Get("run_id")
 		}
-		seq, _ := get(r, "seq").Int64()
-		rows = append(rows, row{run.Text, seq, str(r, "receipt_id")})
+		seq, _ := form.Get(r, "seq").Int64()
+		rows = append(rows, row{run.Text, seq, form.Str(r, "receipt_id")})
 	}
 	slices.SortStableFunc(rows, func(a, b row) int {
 		return cmp.Or(cmp.Compare(a.run, b.run), cmp.Compare(a.seq, b.seq), slices.Compare([]rune(a.id), []rune(b.id)))
@@ -100,7 +101,7 @@ func TestReceiptsArePackedByRunThenSequenceNumberThenCodePointsOfTheID(t *testin
 		s := mixedSpec(t, n)
 		var got []string
 		for line := range strings.Lines(string(mustBuild(t, s).file(receiptsName))) {
-			got = append(got, str(mustParse(t, line), "receipt_id"))
+			got = append(got, form.Str(mustParse(t, line), "receipt_id"))
 		}
 		if want := sortedIDs(s.Receipts); !slices.Equal(got, want) {
 			t.Errorf("%d receipts: packed in another order:\n%.1000q\nwant\n%.1000q", n, got, want)
@@ -118,7 +119,7 @@ func TestLongIDsThatBeginAlikeAreSortedByTheirEnds(t *testing.T) {
 		}
 		for _, s := range []Spec{s, streamed(s)} {
 			p := mustBuild(t, s)
-			if got := str(mustParse(t, string(p.lines()[0])), "receipt_id"); got != long+min(ids[0], ids[1]) {
+			if got := form.Str(mustParse(t, string(p.lines()[0])), "receipt_id"); got != long+min(ids[0], ids[1]) {
 				t.Errorf("%q: %q is first", ids, got)
 			}
 		}
@@ -151,7 +152,7 @@ func TestOneSpecGivesTheSameBytesFromAListAndAStreamInMemoryAndInADirectory(t *t
 		for i, id := range sortedIDs(s.Receipts) {
 			place[id] = i
 		}
-		slices.SortFunc(sorted.Receipts, func(a, b jcs.Value) int { return place[str(a, "receipt_id")] - place[str(b, "receipt_id")] })
+		slices.SortFunc(sorted.Receipts, func(a, b jcs.Value) int { return place[form.Str(a, "receipt_id")] - place[form.Str(b, "receipt_id")] })
 		for kind, s := range map[string]Spec{"stream": streamed(s), "sorted": sorted, "sorted stream": streamed(sorted)} {
 			for i, f := range mustBuild(t, s).Files {
 				if f.Name != want.Files[i].Name || !bytes.Equal(f.Data, want.Files[i].Data) {
@@ -215,7 +216,7 @@ func TestABuildThatFailsPublishesNothing(t *testing.T) {
 	fails := func(after int, fail func()) iter.Seq2[jcs.Value, error] {
 		return func(yield func(jcs.Value, error) bool) {
 			for i := range after {
-				if !yield(mustParse(t, receipt(i)), nil) {
+				if !yield(mustParse(t, receiptOf(i)), nil) {
 					return
 				}
 			}
@@ -235,7 +236,7 @@ func TestABuildThatFailsPublishesNothing(t *testing.T) {
 		{"a signer that lies", func(s *Spec, _ string) { s.Stream, s.Signer = streamed(smallSpec(t)).Stream, lyingSigner{testSigner} }, nil},
 		{"a directory that appears", func(s *Spec, dir string) {
 			s.Stream = func(yield func(jcs.Value, error) bool) {
-				yield(mustParse(t, receipt(0)), os.WriteFile(dir, []byte("theirs"), 0o600))
+				yield(mustParse(t, receiptOf(0)), os.WriteFile(dir, []byte("theirs"), 0o600))
 			}
 		}, fs.ErrExist},
 	} {
@@ -280,7 +281,7 @@ func TestMain(m *testing.M) {
 		s := Spec{RunID: "run", Signer: testSigner, Now: builtAt}
 		s.Stream = func(yield func(jcs.Value, error) bool) {
 			for i := range 2000 {
-				v, err := jcs.Parse([]byte(receipt(i)), jcs.Limits{})
+				v, err := jcs.Parse([]byte(receiptOf(i)), jcs.Limits{})
 				if !yield(v, err) {
 					return
 				}
@@ -435,7 +436,7 @@ func TestARepeatedIDIsSaidToBeThatOfTheFirst(t *testing.T) {
 			s := smallSpec(t)
 			s.Receipts = nil
 			for i, each := range []string{"r_000009", long + "4", long[:maxKeptID-1], id, "r_1", id} {
-				r := mustParse(t, receipt(i)).Without("receipt_id", "seq")
+				r := mustParse(t, receiptOf(i)).Without("receipt_id", "seq")
 				r.Members = append(r.Members, jcs.M("receipt_id", jcs.Str(each)))
 				if i == 5 {
 					r.Members = append(r.Members, jcs.M("seq", jcs.Value{Kind: jcs.Number, Text: seq}))
@@ -465,7 +466,7 @@ func TestTheSummaryTellsWhatWhenWhoAndHowToVerify(t *testing.T) {
 		"| Pack | `pack_1` |\n| Run | `run-small` |\n| Receipts | `7` |\n| From | `2026-01-15T10:00:00.000000+00:00` |\n| To | `2026-01-15T11:00:00Z` |\n",
 		"| Built | `2026-01-15T12:00:00.000000+00:00` |\n| Signer | `test-signer` |\n| Key (SHA-256) | `" + fmt.Sprintf("%x", fingerprint) + "` |\n",
 		"| Valid until | `2027-01-01T00:00:00Z` |\n| Superseded by | next &#124; &lt;b&gt; |\n",
-		"| Receipts (SHA-256) | `" + hexSum(p.file(receiptsName)) + "` |\n",
+		"| Receipts (SHA-256) | `" + form.HexSum(p.file(receiptsName)) + "` |\n",
 		"| CI | `github_actions` |\n| Commit | `" + strings.Repeat("c", 40) + "` |\n| Repository | `acme/app` |\n| CI run | `77` |\n",
 		"| Type | Receipts |\n|---|---|\n| `assay.breakglass/v1` | 2 |\n| `guardian_verdict` | 1 |\n| `model_call` | 1 |\n| `refusal` | 1 |\n| other namespaced types | 2 |\n",
 		"- PASS `model_call_present` (`critical`): expected `at least 1 receipt of type 'model_call'`; actual `found 1`\n",
@@ -554,7 +555,7 @@ func TestLongIDsDoNotMultiplyAsEvidence(t *testing.T) {
 	if got := r.ClaimResults[0].Evidence; len(got) != 5 || len(got[0]) > 300 || !strings.HasPrefix(got[0], "4\u20ac\u20ac") || !strings.HasSuffix(got[0], "\u20ac...") {
 		t.Errorf("evidence %.900q", got)
 	}
-	if n := len(p.file(reportName)); n > maxFile/2 {
+	if n := len(p.file(reportName)); n > form.MaxFile/2 {
 		t.Errorf("a report of %d bytes", n)
 	}
 }
@@ -563,7 +564,7 @@ func TestLongIDsDoNotMultiplyAsEvidence(t *testing.T) {
 // it. What only the verification at the end sees is a rule that the builder forgot.
 func FuzzBuildRefusesBeforeItVerifies(f *testing.F) {
 	for _, seed := range []string{
-		receipt(0), `[1]`, `{"receipt_id":"r","type":"a.b/v1","timestamp":"20260115T100000.5+00","seq":-1,"run_id":"","x":[1e20,{"signature":"\u2028"}]}`,
+		receiptOf(0), `[1]`, `{"receipt_id":"r","type":"a.b/v1","timestamp":"20260115T100000.5+00","seq":-1,"run_id":"","x":[1e20,{"signature":"\u2028"}]}`,
 		`{"receipt_id":"r","type":"breakglass","timestamp":"2026-W03-4 10:00","anchor":1,"_trace_id":"run-small"}`,
 		`{"receipt_id":"\u0000","type":"refusal","timestamp":"2026-01-15T10:00:00.000000+00:00","posture":{"b":1.0,"a":[]},"n":-0}`,
 		`{"receipt_id":"r","type":"refusal","timestamp":"2026-01-15T10:00:00+99:99","Seq":1,"__proto__":9007199254740993}`,

@@ -1,14 +1,13 @@
 package pack
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -96,17 +95,7 @@ func ClaimSetHash(cards []Card) string {
 			specs = append(specs, claim.value())
 		}
 	}
-	return canonicalHash(jcs.Arr(specs...))
-}
-
-// canonicalHash is H(C(v)), "" if v has no canonical form.
-func canonicalHash(v jcs.Value) string {
-	text, err := jcs.AppendPack(nil, v)
-	if err != nil {
-		return ""
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
+	return form.CanonicalHash(jcs.Arr(specs...))
 }
 
 // canonical is the claim with its parameters spelled as claim_set_hash covers them: 1.0 is 1 there, and the
@@ -117,7 +106,7 @@ func (c Claim) canonical() Claim {
 	if err != nil || c.Params.Kind == jcs.Null {
 		return c
 	}
-	if params, err := jcs.Parse(text, jcs.Limits{Bytes: maxFile, Depth: maxDepth}); err == nil {
+	if params, err := jcs.Parse(text, jcs.Limits{Bytes: form.MaxFile, Depth: form.MaxDepth}); err == nil {
 		c.Params = params
 	}
 	return c
@@ -125,7 +114,7 @@ func (c Claim) canonical() Claim {
 
 // readsProjected reports whether the claim asks for a member that receipts lose when they are packed.
 func (c Claim) readsProjected() bool {
-	return c.Check == "field_value_matches" && isProjected(str(c.Params, "field_name"))
+	return c.Check == "field_value_matches" && isProjected(form.Str(c.Params, "field_name"))
 }
 
 // value is the claim as it is hashed, and as a card file holds it.
@@ -148,13 +137,13 @@ func (c Card) value() jcs.Value {
 	for i, claim := range c.Claims {
 		claims[i] = claim.value()
 	}
-	members := appendText([]jcs.Member{
+	members := form.AppendText([]jcs.Member{
 		jcs.M("card_id", jcs.Str(c.ID)),
 		jcs.M("name", jcs.Str(c.Name)),
 		jcs.M("description", jcs.Str(c.Description)),
 	}, "rationale", c.Rationale)
 	if len(c.Control) > 0 {
-		members = append(members, jcs.M("control", texts(c.Control)))
+		members = append(members, jcs.M("control", form.Texts(c.Control)))
 	}
 	return jcs.Obj(append(members, jcs.M("claims", jcs.Arr(claims...)))...)
 }
@@ -170,7 +159,7 @@ func (c Card) Value() jcs.Value {
 		for i, x := range fixtures {
 			items[i] = jcs.Obj(jcs.M("name", jcs.Str(x.Name)), jcs.M("receipts", jcs.Arr(x.Receipts...)))
 			if len(x.Fails) > 0 {
-				items[i].Members = append(items[i].Members, jcs.M("fails", texts(x.Fails)))
+				items[i].Members = append(items[i].Members, jcs.M("fails", form.Texts(x.Fails)))
 			}
 		}
 		return jcs.Arr(items...)
@@ -240,7 +229,7 @@ func cardOf(v jcs.Value) (Card, error) {
 		}
 	}
 	hash := ClaimSetHash([]Card{card})
-	if hash == "" || canonicalHash(card.Value()) == "" {
+	if hash == "" || form.CanonicalHash(card.Value()) == "" {
 		return Card{}, fmt.Errorf("run card %q: a parameter or a fixture has no canonical form", card.ID)
 	}
 	for _, builtin := range BuiltinCards() {
@@ -256,7 +245,7 @@ func cardOf(v jcs.Value) (Card, error) {
 func (c Claim) refuse() error {
 	known, ok := predicateNamed(c.Check)
 	if path, _ := c.Params.Get("contract_path"); c.Check == coverageCheck && path.Kind == jcs.String && !localPath(path.Text) {
-		return fmt.Errorf("param 'contract_path': %s leads out of the directory", quote(path.Text))
+		return fmt.Errorf("param 'contract_path': %s leads out of the directory", form.Quote(path.Text))
 	}
 	switch word := severity(c.Severity); {
 	case !ok || known.Reference || word != "critical" && word != "warning":

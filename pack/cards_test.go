@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -40,7 +41,7 @@ func TestBuiltinCardsAreTheReferences(t *testing.T) {
 			t.Fatal(err)
 		}
 		cards[i].Rationale = "" // ours
-		if canonicalHash(got.value()) != canonicalHash(cards[i].value()) {
+		if form.CanonicalHash(got.value()) != form.CanonicalHash(cards[i].value()) {
 			t.Errorf("card %d is %+v, want %+v", i, cards[i], got)
 		}
 	}
@@ -144,7 +145,7 @@ func FuzzCard(f *testing.F) {
 			}
 			again, err := ParseCard(written)
 			if len(written) <= maxCardBytes && (err != nil || ClaimSetHash([]Card{again}) != ClaimSetHash([]Card{card}) ||
-				len(again.Pass) > 0 && canonicalHash(again.Value()) != canonicalHash(card.Value())) {
+				len(again.Pass) > 0 && form.CanonicalHash(again.Value()) != form.CanonicalHash(card.Value())) {
 				t.Errorf("%s: written as %s, which reads as %+v, %v", text, written, again, err)
 			}
 		}
@@ -297,7 +298,7 @@ func TestANewCardWorksOnceItHasARationale(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := ParseCard(text); err != nil || canonicalHash(again.Value()) != canonicalHash(card.Value()) {
+	if again, err := ParseCard(text); err != nil || form.CanonicalHash(again.Value()) != form.CanonicalHash(card.Value()) {
 		t.Errorf("%v: %+v", err, again)
 	}
 }

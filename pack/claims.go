@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -37,7 +38,7 @@ func discrepancyFingerprint(policyHash, suiteHash string, rs []ClaimResult) stri
 			jcs.M("actual", jcs.Str(r.Actual)),
 			jcs.M("severity", jcs.Str(r.Severity)))
 	}
-	return canonicalHash(jcs.Obj(
+	return form.CanonicalHash(jcs.Obj(
 		jcs.M("policy_hash", jcs.Str(policyHash)),
 		jcs.M("suite_hash", jcs.Str(suiteHash)),
 		jcs.M("results", jcs.Arr(results...))))
@@ -238,7 +239,7 @@ func newCheck(claim Claim, e *effort) (c check, wants []jcs.Value) {
 // severity is the word in lowercase, as Python has it: to Go the capital I with a dot (U+0130) is an i in
 // lowercase, and to Python two characters.
 func severity(word string) string {
-	if !isASCII(word) {
+	if !form.IsASCII(word) {
 		return word
 	}
 	return strings.ToLower(word)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -189,7 +190,7 @@ func TestABuilderThatKeepsToTheSpellingOfItsCardsIsNoLiar(t *testing.T) {
 		card.Claims[0].Params = mustParse(t, fmt.Sprintf(test.params, test.given))
 		d := newDefinition([]Card{card})
 		for _, run := range []*claimRun{attested, d.run} {
-			run.add(mustParse(t, receipt(0)))
+			run.add(mustParse(t, receiptOf(0)))
 		}
 		if found := contradictionOf(d, attested.results()); (len(found) > 0) != test.problem {
 			t.Errorf("%+v: %+v", test, found)
@@ -289,7 +290,7 @@ func TestTheSidecarDoesNotCutAndRenameTheCardsThatWeKnow(t *testing.T) {
 	p := mustBuild(t, smallSpec(t))
 	var claims []jcs.Value
 	for _, c := range smallSpec(t).Cards {
-		claims = append(claims, get(c.value(), "claims").Items...)
+		claims = append(claims, form.Get(c.value(), "claims").Items...)
 	}
 	text, err := jcs.AppendPretty(nil, jcs.Arr(jcs.Obj(jcs.M("card_id", jcs.Str("evil")), jcs.M("name", jcs.Str("Evil")), jcs.M("claims", jcs.Arr(claims...)))))
 	if err != nil {

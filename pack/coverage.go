@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -27,34 +28,27 @@ type Contract struct {
 	hash  string
 }
 
-var contractMembers = []member{
-	memberOf("contract_version", oneOf("1.0")),
-	memberOf("generated_at", anyString),
-	memberOf("generated_by", anyString),
-	memberOf("project_root", anyString),
-	memberOf("call_sites", list(0, object(siteMembers))),
-	memberOf("summary", object(contractSummary)),
-	memberOf("contract_hash", hex64),
+var contractMembers = []form.Member{
+	form.M("contract_version", form.OneOf("1.0")),
+	form.M("generated_at", form.AnyString),
+	form.M("generated_by", form.AnyString),
+	form.M("project_root", form.AnyString),
+	form.M("call_sites", form.List(0, form.Object(siteMembers))),
+	form.M("summary", form.Object(contractSummary)),
+	form.M("contract_hash", form.Hex64),
 }
 
-var siteMembers = []member{
-	memberOf("callsite_id", identifier),
-	memberOf("path", anyString),
-	memberOf("line", count),
-	memberOf("call", anyString),
-	memberOf("confidence", oneOf("high", "medium", "low")),
-	memberOf("instrumented", boolean),
-	memberOf("framework?", orNull(anyString)),
+var siteMembers = []form.Member{
+	form.M("callsite_id", form.Identifier),
+	form.M("path", form.AnyString),
+	form.M("line", form.Count),
+	form.M("call", form.AnyString),
+	form.M("confidence", form.OneOf("high", "medium", "low")),
+	form.M("instrumented", form.Boolean),
+	form.M("framework?", form.OrNull(form.AnyString)),
 }
 
-var contractSummary = []member{memberOf("total_sites", count), memberOf("high", count), memberOf("medium", count), memberOf("low", count)}
-
-// boolean is the rule of true and false.
-func boolean(path string, v jcs.Value, report func(string)) {
-	if v.Kind != jcs.Bool {
-		report(path + ": not true or false")
-	}
-}
+var contractSummary = []form.Member{form.M("total_sites", form.Count), form.M("high", form.Count), form.M("medium", form.Count), form.M("low", form.Count)}
 
 // ErrContractAltered: a coverage contract, and its hash or count is not of the call sites that it has. Any
 // other error of ParseContract is of a file that is no contract at all.
@@ -63,11 +57,11 @@ var ErrContractAltered = errors.New("the coverage contract was altered")
 // ParseContract reads a coverage contract. The hash over its call sites is always recomputed. Two calls
 // on one line have one id and count as one site.
 func ParseContract(text []byte) (*Contract, error) {
-	v, err := parse(text, maxContract)
+	v, err := form.Parse(text, maxContract)
 	if err != nil {
-		return nil, fmt.Errorf("coverage contract: not strict JSON: %s", oneLine(err))
+		return nil, fmt.Errorf("coverage contract: not strict JSON: %s", form.OneLine(err))
 	}
-	object(contractMembers)("", v, func(problem string) {
+	form.Object(contractMembers)("", v, func(problem string) {
 		if err == nil {
 			err = fmt.Errorf("coverage contract: %s", strings.TrimPrefix(problem, ": "))
 		}
@@ -75,16 +69,16 @@ func ParseContract(text []byte) (*Contract, error) {
 	if err != nil {
 		return nil, err
 	}
-	sites := get(v, "call_sites")
-	c := &Contract{hash: canonicalHash(sites)}
-	if c.hash != str(v, "contract_hash") {
+	sites := form.Get(v, "call_sites")
+	c := &Contract{hash: form.CanonicalHash(sites)}
+	if c.hash != form.Str(v, "contract_hash") {
 		return nil, fmt.Errorf("%w: contract_hash is not the hash of the call_sites", ErrContractAltered)
 	}
-	if n, _ := readCount(get(get(v, "summary"), "total_sites")); n != int64(len(sites.Items)) {
+	if n, _ := form.ReadCount(form.Get(form.Get(v, "summary"), "total_sites")); n != int64(len(sites.Items)) {
 		return nil, fmt.Errorf("%w: summary.total_sites is %d, there are %d call_sites", ErrContractAltered, n, len(sites.Items))
 	}
 	for _, site := range sites.Items {
-		c.sites = append(c.sites, strings.Clone(str(site, "callsite_id")))
+		c.sites = append(c.sites, strings.Clone(form.Str(site, "callsite_id")))
 	}
 	slices.Sort(c.sites)
 	c.sites = slices.Compact(c.sites)

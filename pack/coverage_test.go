@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -33,7 +34,7 @@ func mustContract(t testing.TB, sites ...string) *Contract {
 		list.Items = append(list.Items, jcs.Obj(jcs.M("callsite_id", jcs.Str(id)), jcs.M("path", jcs.Str("a.py")), jcs.M("line", jcs.Int(int64(i))),
 			jcs.M("call", jcs.Str("f")), jcs.M("confidence", jcs.Str("high")), jcs.M("instrumented", jcs.Boolean(true))))
 	}
-	v := set(set(mustParse(t, contractText), "call_sites", list), "contract_hash", jcs.Str(canonicalHash(list)))
+	v := set(set(mustParse(t, contractText), "call_sites", list), "contract_hash", jcs.Str(form.CanonicalHash(list)))
 	c, err := ParseContract(plain(set(v, "summary.total_sites", jcs.Int(int64(len(sites))))))
 	if err != nil {
 		t.Fatal(err)
@@ -83,10 +84,10 @@ func TestEveryMemberOfAContractDeletedNulledDoubledOrAlteredIsRefused(t *testing
 
 // Whoever alters a call site can write its hash anew.
 func TestAMalformedCallSiteUnderItsOwnHashIsNoContract(t *testing.T) {
-	site := get(mustParse(t, contractText), "call_sites").Items[0]
+	site := form.Get(mustParse(t, contractText), "call_sites").Items[0]
 	contract := func(site jcs.Value) []byte {
 		list := jcs.Arr(site)
-		v := set(set(mustParse(t, contractText), "call_sites", list), "contract_hash", jcs.Str(canonicalHash(list)))
+		v := set(set(mustParse(t, contractText), "call_sites", list), "contract_hash", jcs.Str(form.CanonicalHash(list)))
 		return plain(set(v, "summary.total_sites", jcs.Int(1)))
 	}
 	if _, err := ParseContract(contract(site)); err != nil {
@@ -121,7 +122,7 @@ func covering(t testing.TB, cards []Card, sites ...string) memFS {
 	s := smallSpec(t)
 	s.Cards, s.Receipts = cards, nil
 	for i, id := range sites {
-		v := mustParse(t, receipt(i))
+		v := mustParse(t, receiptOf(i))
 		if id != "" {
 			v.Members = append(slices.Clone(v.Members), jcs.M("callsite_id", jcs.Str(id)))
 		}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/trust"
 )
@@ -132,13 +133,13 @@ func (s Source) check() error {
 	_, name, _ := bytes.Cut([]byte(s.Repo), []byte("/"))
 	switch {
 	case !repoPattern.MatchString(s.Repo), string(name) == ".", string(name) == "..":
-		return fmt.Errorf("source repository %s is not owner/name", quote(s.Repo))
-	case s.Workflow != "" && (len(s.Workflow) > 512 || !printableASCII(s.Workflow)):
+		return fmt.Errorf("source repository %s is not owner/name", form.Quote(s.Repo))
+	case s.Workflow != "" && (len(s.Workflow) > 512 || !form.IsPrintableASCII(s.Workflow)):
 		return errors.New("source workflow is not at most 512 printable ASCII characters")
-	case s.Commit != "" && !isCommit(s.Commit):
-		return fmt.Errorf("source commit %s is not 40 or 64 lowercase hex digits", quote(s.Commit))
+	case s.Commit != "" && !form.IsCommit(s.Commit):
+		return fmt.Errorf("source commit %s is not 40 or 64 lowercase hex digits", form.Quote(s.Commit))
 	case !slices.Contains([]string{"self", "ci_binding", "oidc"}, s.Attestation):
-		return fmt.Errorf("source attestation %s is not self, ci_binding or oidc", quote(s.Attestation))
+		return fmt.Errorf("source attestation %s is not self, ci_binding or oidc", form.Quote(s.Attestation))
 	}
 	return nil
 }
@@ -147,18 +148,18 @@ func (s Source) check() error {
 func (e Entry) check() error {
 	for _, f := range []struct {
 		name, value string
-		must        rule
+		must        form.Rule
 	}{
-		{"pack_id", e.PackID, identifier},
-		{"receipt_integrity", e.ReceiptIntegrity, oneOf("PASS", "FAIL")},
-		{"claim_check", e.ClaimCheck, oneOf("PASS", "FAIL", "N/A")},
-		{"mode", e.Mode, oneOf("shadow", "enforced", "breakglass")},
-		{"assurance_level", e.AssuranceLevel, oneOf("L0", "L1", "L2", "L3")},
-		{"timestamp_start", e.TimestampStart, dateTime},
-		{"timestamp_end", e.TimestampEnd, dateTime},
-		{"verifier_version", e.VerifierVersion, version},
-		{"signer_id", e.SignerID, identifier},
-		{"witness_status", e.WitnessStatus, oneOf("signature_verified", "hash_verified", "unwitnessed")},
+		{"pack_id", e.PackID, form.Identifier},
+		{"receipt_integrity", e.ReceiptIntegrity, form.OneOf("PASS", "FAIL")},
+		{"claim_check", e.ClaimCheck, form.OneOf("PASS", "FAIL", "N/A")},
+		{"mode", e.Mode, form.OneOf("shadow", "enforced", "breakglass")},
+		{"assurance_level", e.AssuranceLevel, form.OneOf("L0", "L1", "L2", "L3")},
+		{"timestamp_start", e.TimestampStart, form.DateTime},
+		{"timestamp_end", e.TimestampEnd, form.DateTime},
+		{"verifier_version", e.VerifierVersion, form.Version},
+		{"signer_id", e.SignerID, form.Identifier},
+		{"witness_status", e.WitnessStatus, form.OneOf("signature_verified", "hash_verified", "unwitnessed")},
 	} {
 		var problem error
 		f.must(f.name, jcs.Str(f.value), func(s string) { problem = errors.New("entry: " + s) })
@@ -235,28 +236,28 @@ func (e Entry) marshal() []byte {
 
 // ParseEntry reads a leaf. It accepts exactly what Leaf writes.
 func ParseEntry(leaf []byte) (Entry, error) {
-	v, err := parse(leaf, maxEntry)
+	v, err := form.Parse(leaf, maxEntry)
 	if err != nil {
 		return Entry{}, fmt.Errorf("entry: %w", err)
 	}
-	at, err := time.Parse(submittedAt, str(v, "submitted_at"))
+	at, err := time.Parse(submittedAt, form.Str(v, "submitted_at"))
 	if err != nil {
 		return Entry{}, errors.New("entry: submitted_at is not a UTC time with milliseconds")
 	}
-	n, _ := readCount(get(v, "n_receipts"))
+	n, _ := form.ReadCount(form.Get(v, "n_receipts"))
 	e := Entry{
-		ManifestSHA256: digest(str(v, "manifest_sha256")), PackRootSHA256: digest(str(v, "pack_root_sha256")),
-		PackID: str(v, "pack_id"), ReceiptIntegrity: str(v, "receipt_integrity"), ClaimCheck: str(v, "claim_check"),
-		Mode: str(v, "mode"), AssuranceLevel: str(v, "assurance_level"), NReceipts: n,
-		TimestampStart: str(v, "timestamp_start"), TimestampEnd: str(v, "timestamp_end"),
-		VerifierVersion: str(v, "verifier_version"), SignerID: str(v, "signer_id"),
-		SignerKeySHA256: digest(str(v, "signer_pubkey_sha256")), WitnessStatus: str(v, "witness_status"),
+		ManifestSHA256: form.Digest(form.Str(v, "manifest_sha256")), PackRootSHA256: form.Digest(form.Str(v, "pack_root_sha256")),
+		PackID: form.Str(v, "pack_id"), ReceiptIntegrity: form.Str(v, "receipt_integrity"), ClaimCheck: form.Str(v, "claim_check"),
+		Mode: form.Str(v, "mode"), AssuranceLevel: form.Str(v, "assurance_level"), NReceipts: n,
+		TimestampStart: form.Str(v, "timestamp_start"), TimestampEnd: form.Str(v, "timestamp_end"),
+		VerifierVersion: form.Str(v, "verifier_version"), SignerID: form.Str(v, "signer_id"),
+		SignerKeySHA256: form.Digest(form.Str(v, "signer_pubkey_sha256")), WitnessStatus: form.Str(v, "witness_status"),
 		SubmittedAt: at,
-		Source: Source{Repo: str(v, "source_repo"), Workflow: str(v, "source_workflow"),
-			Commit: str(v, "source_commit"), Attestation: str(v, "source_attestation")},
+		Source: Source{Repo: form.Str(v, "source_repo"), Workflow: form.Str(v, "source_workflow"),
+			Commit: form.Str(v, "source_commit"), Attestation: form.Str(v, "source_attestation")},
 	}
-	if token := str(v, "timestamp_token"); token != "" {
-		if e.TimestampToken, err = decode64(token); err != nil {
+	if token := form.Str(v, "timestamp_token"); token != "" {
+		if e.TimestampToken, err = form.Decode64(token); err != nil {
 			return Entry{}, errors.New("entry: timestamp_token is not canonical base64")
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -148,7 +149,7 @@ func TestNoOtherSpellingOfAnEntryIsRead(t *testing.T) {
 	v := mustParse(t, string(leaf))
 	for _, path := range memberPaths(v, "") {
 		for what, to := range map[string]jcs.Value{"null": {}, "number": jcs.Int(-1), "float": jcs.Float(2), "list": jcs.Arr(), "empty": jcs.Str(""),
-			"newline": jcs.Str(get(v, path).Text + "\n"), "bidi": jcs.Str(get(v, path).Text + "\u202e"), "true": jcs.Boolean(true)} {
+			"newline": jcs.Str(form.Get(v, path).Text + "\n"), "bidi": jcs.Str(form.Get(v, path).Text + "\u202e"), "true": jcs.Boolean(true)} {
 			if _, err := ParseEntry(plain(set(v, path, to))); err == nil {
 				t.Errorf("%s as %s accepted", path, what)
 			}

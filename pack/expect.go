@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 )
 
 // This file compares a pack with what the relying party said it expects: of its age, its CI run and its
@@ -108,8 +110,8 @@ const maxAhead = 24 * time.Hour
 // against a token that shows the pack to be older.
 func (v *verifier) age() Expectation {
 	e := Expectation{Verdict: Fail, Field: "timestamp_end", Actual: v.m.Attestation.TimestampEnd}
-	end, ok := parseSchemaTime(e.Actual)
-	last, what := end, "timestamp_end "+quote(e.Actual)
+	end, ok := form.ParseDateTime(e.Actual)
+	last, what := end, "timestamp_end "+form.Quote(e.Actual)
 	if t := v.r.Time; t != nil && provenBy(t).Before(end) { // the log had it by then, whatever its signer says
 		last, what = provenBy(t), "the pack's timestamp "+t.Time.UTC().Format(time.RFC3339)
 		e.Field = tokenField
@@ -122,7 +124,7 @@ func (v *verifier) age() Expectation {
 		e.Code, e.Message = eStale, "an age was asked for, and no time was given to tell it by"
 	case !ok || end.After(v.o.Now.Add(maxAhead)):
 		e.Field = "timestamp_end"
-		e.Code, e.Message = eTimestamp, fmt.Sprintf("timestamp_end %s is more than %s in the future", quote(e.Actual), maxAhead)
+		e.Code, e.Message = eTimestamp, fmt.Sprintf("timestamp_end %s is more than %s in the future", form.Quote(e.Actual), maxAhead)
 	case v.o.MaxAge == 0:
 		return Expectation{}
 	case v.o.Now.Sub(last) > v.o.MaxAge:
@@ -136,7 +138,7 @@ func (v *verifier) age() Expectation {
 // expiry judges valid_until. One that is null never passes, and does not fail.
 func (v *verifier) expiry() Expectation {
 	e := Expectation{Verdict: Fail, Field: "valid_until", Actual: v.m.Attestation.ValidUntil}
-	end, ok := parseSchemaTime(e.Actual)
+	end, ok := form.ParseDateTime(e.Actual)
 	switch {
 	case !v.o.CheckExpiry && (e.Actual == "" || v.o.Now.IsZero()):
 		return Expectation{}
@@ -145,9 +147,9 @@ func (v *verifier) expiry() Expectation {
 	case v.o.Now.IsZero():
 		e.Code, e.Message = eExpired, "no time was given to tell whether the pack is still valid"
 	case !ok || v.o.Now.After(end):
-		e.Code, e.Message = eExpired, fmt.Sprintf("was valid until %s", quote(e.Actual))
+		e.Code, e.Message = eExpired, fmt.Sprintf("was valid until %s", form.Quote(e.Actual))
 	default:
-		e.Verdict, e.Message = Pass, fmt.Sprintf("valid until %s", quote(e.Actual))
+		e.Verdict, e.Message = Pass, fmt.Sprintf("valid until %s", form.Quote(e.Actual))
 	}
 	return e
 }
@@ -156,7 +158,7 @@ func (v *verifier) superseded() Expectation {
 	by := v.m.Attestation.SupersededBy
 	switch {
 	case by != "":
-		return Expectation{Verdict: Fail, Field: "superseded_by", Actual: by, Code: eSuperseded, Message: "superseded by " + quote(by) + ", says its signer"}
+		return Expectation{Verdict: Fail, Field: "superseded_by", Actual: by, Code: eSuperseded, Message: "superseded by " + form.Quote(by) + ", says its signer"}
 	case v.o.RefuseSuperseded:
 		return Expectation{Verdict: Pass, Field: "superseded_by", Message: "its signer names no pack that supersedes it"}
 	}
@@ -173,11 +175,11 @@ func (v *verifier) bound(want, member string, of func(*CIBinding) string) func()
 		}
 		switch e.Actual = of(v.m.Attestation.CIBinding); {
 		case want == "" || e.Actual == want:
-			e.Verdict, e.Message = Pass, member+" is "+quote(e.Actual)
+			e.Verdict, e.Message = Pass, member+" is "+form.Quote(e.Actual)
 		case e.Actual == "":
-			e.Code, e.Message = eOtherCI, "ci_binding names no "+member+", expected "+quote(want)
+			e.Code, e.Message = eOtherCI, "ci_binding names no "+member+", expected "+form.Quote(want)
 		default:
-			e.Code, e.Message = eOtherCI, member+" is "+quote(e.Actual)+", expected "+quote(want)
+			e.Code, e.Message = eOtherCI, member+" is "+form.Quote(e.Actual)+", expected "+form.Quote(want)
 		}
 		return e
 	}
@@ -216,12 +218,12 @@ func (v *verifier) drift() {
 }
 
 func (v *verifier) compareLock(found *findings) {
-	l, attestation := v.o.Lock, get(v.m.Value(), "attestation")
-	if got := str(attestation, "pack_format_version"); got != l.PackFormat() {
-		found.add(eLock, "pack_format_version", "pack_format_version is %s, the lock says %s", quote(got), quote(l.PackFormat()))
+	l, attestation := v.o.Lock, form.Get(v.m.Value(), "attestation")
+	if got := form.Str(attestation, "pack_format_version"); got != l.PackFormat() {
+		found.add(eLock, "pack_format_version", "pack_format_version is %s, the lock says %s", form.Quote(got), form.Quote(l.PackFormat()))
 	}
 	// Both copies: the reference compares the manifest's only, so that a signer can split them.
-	for i, got := range []string{str(v.m.Value(), "claim_set_hash"), str(attestation, "claim_set_hash")} {
+	for i, got := range []string{form.Str(v.m.Value(), "claim_set_hash"), form.Str(attestation, "claim_set_hash")} {
 		if name := []string{"claim_set_hash", "attestation.claim_set_hash"}[i]; got != l.ClaimSetHash() {
 			found.add(eLock, name, "the pack declares other claims than the lock: %s; %s is %s, the lock says %s", v.otherCards(l.Cards()), name, got, l.ClaimSetHash())
 		}
@@ -287,7 +289,7 @@ func cardNames(cards []Card) string {
 			names = append(names, fmt.Sprintf("%d more", len(cards)-most))
 			break
 		}
-		names = append(names, printable(c.ID))
+		names = append(names, form.Printable(c.ID))
 	}
 	return strings.Join(names, ", ")
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -122,14 +123,14 @@ func TestHowAProgramEndedIsReadFromItsSessionReceiptAlone(t *testing.T) {
 func TestALengthThatTheFileHasNotIsTampering(t *testing.T) {
 	files := smallPack(t)
 	manifest := mustParse(t, string(files[manifestName]))
-	items := get(manifest, "files").Items
+	items := form.Get(manifest, "files").Items
 	for i, item := range items {
 		for _, by := range []int64{-1, 1} {
-			n, _ := get(item, "bytes").Int64()
+			n, _ := form.Get(item, "bytes").Int64()
 			changed := slices.Clone(items)
 			changed[i] = set(item, "bytes", jcs.Int(n+by))
 			r := wantTampered(t, "bytes", resign(t, files, set(manifest, "files", jcs.Arr(changed...)), testSigner, "files"))
-			path := str(item, "path")
+			path := form.Str(item, "path")
 			if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Code == eTamper && f.Field == path }) {
 				t.Errorf("%s with %d bytes more: %v", path, by, r.Findings)
 			}

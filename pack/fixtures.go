@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -17,19 +18,19 @@ func (c Card) Problems(bare bool) (problems []string) {
 	ids := map[string]bool{}
 	for i, claim := range c.Claims {
 		if ids[claim.ID] {
-			add("claim %d: %s is the id of an earlier claim", i+1, quote(claim.ID))
+			add("claim %d: %s is the id of an earlier claim", i+1, form.Quote(claim.ID))
 		}
 		ids[claim.ID] = true
 		if problem := claim.problem(); problem != "" {
-			add("claim %s: %s", quote(claim.ID), problem)
+			add("claim %s: %s", form.Quote(claim.ID), problem)
 		}
 		if claim.Check == coverageCheck {
-			add("claim %s: %s reads a file that no pack carries, so that nobody else can judge it again", quote(claim.ID), coverageCheck)
+			add("claim %s: %s reads a file that no pack carries, so that nobody else can judge it again", form.Quote(claim.ID), coverageCheck)
 		}
 	}
 	for _, x := range slices.Concat(c.Pass, c.Fail) {
 		if _, err := x.packed(); err != nil {
-			add("fixture %s: %v", quote(x.Name), err)
+			add("fixture %s: %v", form.Quote(x.Name), err)
 		}
 	}
 	if bare {
@@ -43,7 +44,7 @@ func (c Card) Problems(bare bool) (problems []string) {
 	}
 	for _, claim := range c.Claims {
 		if !slices.ContainsFunc(c.Fail, func(x Fixture) bool { return slices.Contains(x.Fails, claim.ID) }) {
-			add("no fail fixture shows claim %s fail", quote(claim.ID))
+			add("no fail fixture shows claim %s fail", form.Quote(claim.ID))
 		}
 	}
 	return problems
@@ -102,7 +103,7 @@ func (x Fixture) packed() ([]jcs.Value, error) {
 		c = coreOf(&r)
 		err := x.check(&c)
 		if err == nil && ids[c.id] {
-			err = fmt.Errorf("receipt_id %s is another receipt's", quote(c.id))
+			err = fmt.Errorf("receipt_id %s is another receipt's", form.Quote(c.id))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("receipt %d: %w", i, err)
@@ -129,9 +130,9 @@ func (Fixture) check(c *core) error {
 	case name != "":
 		return fmt.Errorf("%s is empty or not a string", name)
 	case !admitted(c.kind):
-		return fmt.Errorf("type %s is not admitted to packs", quote(c.kind))
+		return fmt.Errorf("type %s is not admitted to packs", form.Quote(c.kind))
 	case !parseReceiptTime(c.at):
-		return fmt.Errorf("timestamp %s is not ISO 8601", quote(c.at))
+		return fmt.Errorf("timestamp %s is not ISO 8601", form.Quote(c.at))
 	}
 	if c.seq != nil {
 		if _, ok := c.seq.Int64(); !ok {

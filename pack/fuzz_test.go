@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -50,7 +51,7 @@ func FuzzSignedManifest(f *testing.F) {
 	seed(f, manifestName, 100)
 	files := smallPack(f)
 	f.Fuzz(func(t *testing.T, text []byte) {
-		v, err := parse(text, maxManifest)
+		v, err := form.Parse(text, maxManifest)
 		changed := maps.Clone(files)
 		changed[manifestName] = text
 		if err == nil && v.Kind == jcs.Object {
@@ -95,7 +96,7 @@ func FuzzSignedReport(f *testing.F) {
 	seed(f, reportName, 20)
 	files := smallPack(f)
 	f.Add(files[reportName])
-	manifest, err := parse(files[manifestName], maxManifest)
+	manifest, err := form.Parse(files[manifestName], maxManifest)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -150,7 +151,7 @@ func FuzzParseSource(f *testing.F) {
 		if s.Repo != repo || s.Workflow != workflow || s.Commit != commit {
 			t.Fatalf("%q %q %q is read as %+v", repo, workflow, commit, s)
 		}
-		if s != (Source{}) && s.check() != nil || !printableASCII(s.Repo+s.Workflow+s.Commit) {
+		if s != (Source{}) && s.check() != nil || !form.IsPrintableASCII(s.Repo+s.Workflow+s.Commit) {
 			t.Fatalf("%+v is admitted", s)
 		}
 	})

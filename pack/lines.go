@@ -12,8 +12,42 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
+
+// suggest makes a word of a refused type, for a message.
+func suggest(kind string) string {
+	kind = strings.ToLower(kind[strings.LastIndexAny(kind, "./")+1:])
+	if !word(kind) || len(kind) > 40 {
+		return "event"
+	}
+	return kind
+}
+
+// packedForm is the receipt as a pack holds it: without the members that are not packed, and of a type that
+// verifiers admit.
+func packedForm(r *jcs.Value, c *core) jcs.Value {
+	packed := *r
+	if c.dropped != "" {
+		packed = r.Without(projected...)
+	}
+	return namespaced(packed)
+}
+
+// namespaced gives a receipt of type breakglass the type that verifiers admit (BreakglassType).
+func namespaced(r jcs.Value) jcs.Value {
+	if form.Str(r, "type") != breakglass {
+		return r
+	}
+	r.Members = slices.Clone(r.Members)
+	for i := range r.Members {
+		if m := &r.Members[i]; m.Name == "type" {
+			m.Value = jcs.Str(BreakglassType)
+		}
+	}
+	return r
+}
 
 // lines is receipt_pack.jsonl in the making. Each receipt is written as it comes; if they come in the
 // order of pack.md §3.2, that file is the pack's, and if not, its lines are copied in order to another.
@@ -71,11 +105,11 @@ func (b *build) receive() error {
 		l.head, l.min.at, l.max.at = emptyHead, b.now(), b.now()
 		return nil
 	}
-	last, err := jcs.Pack(nil, l.line[:len(l.line)-1], jcs.Limits{Bytes: maxLine, Depth: maxDepth})
+	last, err := jcs.Pack(nil, l.line[:len(l.line)-1], jcs.Limits{Bytes: maxLine, Depth: form.MaxDepth})
 	if err != nil {
 		return err
 	}
-	l.head = hexSum(last)
+	l.head = form.HexSum(last)
 	return b.checkSpan()
 }
 
@@ -113,7 +147,7 @@ func refuse(i int, id string, f error) error {
 	if id == "" {
 		return fmt.Errorf("receipt %d: %w", i, f)
 	}
-	return fmt.Errorf("receipt %d (%s): %w", i, printable(id), f)
+	return fmt.Errorf("receipt %d (%s): %w", i, form.Printable(id), f)
 }
 
 // accept checks one receipt, projects it (pack.md §1.4) and writes its line.
@@ -217,7 +251,7 @@ func (l *lines) show() error {
 	if l.run == nil {
 		return nil
 	}
-	v, _, err := l.reader.IsPackLine(l.line[:len(l.line)-1], jcs.Limits{Bytes: maxLine, Depth: maxDepth})
+	v, _, err := l.reader.IsPackLine(l.line[:len(l.line)-1], jcs.Limits{Bytes: maxLine, Depth: form.MaxDepth})
 	if err != nil {
 		return err
 	}
@@ -265,12 +299,12 @@ func (b *build) checkSpan() error {
 		extreme
 		word, name string
 	}{{b.lines.min, "least", "timestamp_start"}, {b.lines.max, "greatest", "timestamp_end"}} {
-		at, ok := parseSchemaTime(x.at)
-		if !ok || !isSchemaTime(x.at) {
-			return refuse(x.i, x.id, faultf("timestamp", "%s is the %s of all, and %s of the attestation must be an RFC 3339 date-time", quote(x.at), x.word, x.name))
+		at, ok := form.ParseDateTime(x.at)
+		if !ok || !form.IsDateTime(x.at) {
+			return refuse(x.i, x.id, faultf("timestamp", "%s is the %s of all, and %s of the attestation must be an RFC 3339 date-time", form.Quote(x.at), x.word, x.name))
 		}
 		if at.After(b.Now.Add(maxAhead)) {
-			return refuse(x.i, x.id, faultf("timestamp", "%s is more than %s after the time of the build, %s", quote(x.at), maxAhead, b.now()))
+			return refuse(x.i, x.id, faultf("timestamp", "%s is more than %s after the time of the build, %s", form.Quote(x.at), maxAhead, b.now()))
 		}
 	}
 	return nil
@@ -282,12 +316,12 @@ func (b *build) checkReceipt(c *core) *fault {
 		return faultf(name, "it is missing, empty or not a string")
 	}
 	if !AdmittedType(c.kind) {
-		return faultf("type", "%s is not admitted: use a known type or a namespaced one such as \"acme.%s/v1\"", quote(c.kind), suggest(c.kind))
+		return faultf("type", "%s is not admitted: use a known type or a namespaced one such as \"acme.%s/v1\"", form.Quote(c.kind), suggest(c.kind))
 	}
 	// SPEC pack.md §1.5: "accept the ≥3.11 set". CPython 3.9 and 3.10 read fractions of 3 or 6 digits
 	// only; verifiers that run on them refuse the pack of a program that wrote others.
 	if !parseReceiptTime(c.at) {
-		return faultf("timestamp", "%s is not ISO 8601", quote(c.at))
+		return faultf("timestamp", "%s is not ISO 8601", form.Quote(c.at))
 	}
 	if c.seq != nil {
 		// SPEC pack.md §3.2: "Mixed/None seq types → build error."
@@ -297,50 +331,17 @@ func (b *build) checkReceipt(c *core) *fault {
 	}
 	switch {
 	case !textRun(c.trace) || !sameRun(c.trace, b.RunID):
-		return faultf("_trace_id", "it is not the run id of the pack, %s", quote(b.RunID))
+		return faultf("_trace_id", "it is not the run id of the pack, %s", form.Quote(b.RunID))
 	case !textRun(c.run) || !sameRun(c.run, b.RunID):
-		return faultf("run_id", "it is not the run id of the pack, %s", quote(b.RunID))
+		return faultf("run_id", "it is not the run id of the pack, %s", form.Quote(b.RunID))
 	}
 	return nil
-}
-
-// suggest makes a word of a refused type, for a message.
-func suggest(kind string) string {
-	kind = strings.ToLower(kind[strings.LastIndexAny(kind, "./")+1:])
-	if !word(kind) || len(kind) > 40 {
-		return "event"
-	}
-	return kind
-}
-
-// packedForm is the receipt as a pack holds it: without the members that are not packed, and of a type that
-// verifiers admit.
-func packedForm(r *jcs.Value, c *core) jcs.Value {
-	packed := *r
-	if c.dropped != "" {
-		packed = r.Without(projected...)
-	}
-	return namespaced(packed)
-}
-
-// namespaced gives a receipt of type breakglass the type that verifiers admit (BreakglassType).
-func namespaced(r jcs.Value) jcs.Value {
-	if str(r, "type") != breakglass {
-		return r
-	}
-	r.Members = slices.Clone(r.Members)
-	for i := range r.Members {
-		if m := &r.Members[i]; m.Name == "type" {
-			m.Value = jcs.Str(BreakglassType)
-		}
-	}
-	return r
 }
 
 // index remembers where each line is and how it sorts: 56 bytes for a line with an id of 16. It grows in
 // blocks, so that growing copies nothing.
 type index struct {
-	blocks [][]entry
+	blocks [][]lineEntry
 	ids    [][]byte // blocks of the first maxKeptID bytes of the ids
 	end    int64    // of the file
 }
@@ -351,7 +352,7 @@ const (
 	maxKeptID  = 64
 )
 
-type entry struct {
+type lineEntry struct {
 	key
 	offset  int64
 	size    uint32
@@ -380,12 +381,12 @@ func (k key) compare(l key) int {
 func (x *index) add(k key, id string, size int) {
 	n := len(x.blocks)
 	if n == 0 || len(x.blocks[n-1]) == entryBlock {
-		x.blocks = append(x.blocks, make([]entry, 0, entryBlock))
+		x.blocks = append(x.blocks, make([]lineEntry, 0, entryBlock))
 		n++
 	}
 	kept := id[:min(len(id), maxKeptID)]
 	at := x.keep(kept)
-	x.blocks[n-1] = append(x.blocks[n-1], entry{key: k, offset: x.end, size: uint32(size), id: at, idSize: uint8(len(kept)), shorter: len(kept) < len(id)})
+	x.blocks[n-1] = append(x.blocks[n-1], lineEntry{key: k, offset: x.end, size: uint32(size), id: at, idSize: uint8(len(kept)), shorter: len(kept) < len(id)})
 	x.end += int64(size)
 }
 
@@ -400,9 +401,9 @@ func (x *index) keep(id string) uint32 {
 	return uint32(at)
 }
 
-func (x *index) entry(i int) *entry { return &x.blocks[i/entryBlock][i%entryBlock] }
+func (x *index) entry(i int) *lineEntry { return &x.blocks[i/entryBlock][i%entryBlock] }
 
-func (x *index) kept(e *entry) []byte {
+func (x *index) kept(e *lineEntry) []byte {
 	return x.ids[e.id/idBlock][e.id%idBlock:][:e.idSize]
 }
 
@@ -442,8 +443,8 @@ func (x *index) id(file io.ReaderAt, i int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	v, err := jcs.Parse(line, jcs.Limits{Bytes: maxLine + 1, Depth: maxDepth})
-	return str(v, "receipt_id"), err
+	v, err := jcs.Parse(line, jcs.Limits{Bytes: maxLine + 1, Depth: form.MaxDepth})
+	return form.Str(v, "receipt_id"), err
 }
 
 // order is the lines sorted by pack.md §3.2: run, sequence number, and of equals the id by code point.

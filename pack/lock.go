@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/trust"
 )
@@ -77,56 +78,53 @@ func (e *LockError) add(issue string) {
 // lockMembers is pack.md §6, in its order. The reference reads some of them as optional, but every
 // release since 1.19 writes all; what is deleted from a lock must not make it a weaker one
 // (threats.md P19), and what nobody knows is not skipped over.
-var lockMembers = []member{
-	memberOf("lock_version", oneOf("1.0")),
-	memberOf("assay_version_min", release),
-	memberOf("assay_version_max", release),
-	memberOf("pack_format_version", text("a version such as "+packFormat, func(s string) bool { return formatForm().MatchString(s) })),
-	memberOf("receipt_schema_version", oneOf("3.0")),
+var lockMembers = []form.Member{
+	form.M("lock_version", form.OneOf("1.0")),
+	form.M("assay_version_min", release),
+	form.M("assay_version_max", release),
+	form.M("pack_format_version", form.Text("a version such as "+packFormat, func(s string) bool { return formatForm().MatchString(s) })),
+	form.M("receipt_schema_version", form.OneOf("3.0")),
 	// Without a card the hashes below would be of nothing (threats.md K02): a lock names at least one.
-	memberOf("run_cards", list(1, object(lockedCardMembers))),
-	memberOf("run_cards_composite_hash", hex64),
-	memberOf("claim_set_hash", hex64),
-	memberOf("exit_contract", object(exitContract)),
-	memberOf("signer_policy", object(signerPolicy)),
-	memberOf("coverage_contract_hash?", hex64),
-	memberOf("locked_at", dateTime),
-	memberOf("locked_by_assay_version", version),
+	form.M("run_cards", form.List(1, form.Object(lockedCardMembers))),
+	form.M("run_cards_composite_hash", form.Hex64),
+	form.M("claim_set_hash", form.Hex64),
+	form.M("exit_contract", form.Object(exitContract)),
+	form.M("signer_policy", form.Object(signerPolicy)),
+	form.M("coverage_contract_hash?", form.Hex64),
+	form.M("locked_at", form.DateTime),
+	form.M("locked_by_assay_version", form.Version),
 }
 
-var lockedCardMembers = []member{
-	memberOf("id", identifier),
-	memberOf("name", nonEmpty),
-	memberOf("claim_set_hash", hex64),
-	memberOf("claims?", list(1, anyValue)), // readCard reads them
+var lockedCardMembers = []form.Member{
+	form.M("id", form.Identifier),
+	form.M("name", form.NonEmpty),
+	form.M("claim_set_hash", form.Hex64),
+	form.M("claims?", form.List(1, form.AnyValue)), // readCard reads them
 }
 
 // exitContract is what the exit codes mean. Another text would promise what we do not do.
-var exitContract = []member{
-	memberOf("0", oneOf("integrity_pass AND claims_pass")),
-	memberOf("1", oneOf("integrity_pass AND claims_fail")),
-	memberOf("2", oneOf("integrity_fail")),
+var exitContract = []form.Member{
+	form.M("0", form.OneOf("integrity_pass AND claims_pass")),
+	form.M("1", form.OneOf("integrity_pass AND claims_fail")),
+	form.M("2", form.OneOf("integrity_fail")),
 }
 
-var signerPolicy = []member{
-	memberOf("mode", oneOf("any", "allowlist")),
-	memberOf("allowed_fingerprints", list(0, hex64)),
+var signerPolicy = []form.Member{
+	form.M("mode", form.OneOf("any", "allowlist")),
+	form.M("allowed_fingerprints", form.List(0, form.Hex64)),
 }
-
-// anyValue is the rule of what somebody else reads.
-func anyValue(string, jcs.Value, func(string)) {}
 
 // ParseLock reads and validates a lockfile. Nothing about packs is decided here, except that a lock
 // whose version window excludes CompatVersion is refused. An error is a *LockError.
 func ParseLock(text []byte) (*Lock, error) {
 	broken := new(LockError)
-	v, err := parse(text, maxLock)
+	v, err := form.Parse(text, maxLock)
 	if err != nil {
-		broken.add("not strict JSON: " + oneLine(err))
+		broken.add("not strict JSON: " + form.OneLine(err))
 		return nil, broken
 	}
 	l := &Lock{value: v, text: bytes.Clone(text)}
-	if object(lockMembers)("", v, broken.add); len(broken.Issues) == 0 {
+	if form.Object(lockMembers)("", v, broken.add); len(broken.Issues) == 0 {
 		l.readCards(broken)
 		l.checkVersions(broken)
 		l.checkSigners(broken)
@@ -140,19 +138,19 @@ func ParseLock(text []byte) (*Lock, error) {
 // readCards recomputes every hash, whatever the lock says.
 func (l *Lock) readCards(broken *LockError) {
 	hashes, known := jcs.Arr(), map[string]string{}
-	for i, entry := range get(l.value, "run_cards").Items {
+	for i, entry := range form.Get(l.value, "run_cards").Items {
 		at := "run_cards[" + strconv.Itoa(i) + "]"
 		card, err := lockedCard(entry)
 		if err != nil {
-			broken.add(at + ": " + oneLine(err))
+			broken.add(at + ": " + form.OneLine(err))
 			return
 		}
 		hash := ClaimSetHash([]Card{card})
-		if hash != str(entry, "claim_set_hash") {
-			broken.add(at + ".claim_set_hash: the claims of " + quote(card.ID) + " have the hash " + hash)
+		if hash != form.Str(entry, "claim_set_hash") {
+			broken.add(at + ".claim_set_hash: the claims of " + form.Quote(card.ID) + " have the hash " + hash)
 		}
 		if before, ok := known[card.ID]; ok && before != hash {
-			broken.add(at + ".id: " + quote(card.ID) + " stands for two sets of claims")
+			broken.add(at + ".id: " + form.Quote(card.ID) + " stands for two sets of claims")
 		}
 		known[card.ID] = hash
 		hashes.Items = append(hashes.Items, jcs.Str(hash))
@@ -161,7 +159,7 @@ func (l *Lock) readCards(broken *LockError) {
 			return
 		}
 	}
-	if canonicalHash(hashes) != str(l.value, "run_cards_composite_hash") {
+	if form.CanonicalHash(hashes) != form.Str(l.value, "run_cards_composite_hash") {
 		broken.add("run_cards_composite_hash: not the hash of the run_cards")
 	}
 	if ClaimSetHash(l.cards) != l.ClaimSetHash() {
@@ -171,13 +169,13 @@ func (l *Lock) readCards(broken *LockError) {
 
 // lockedCard is the card that an entry of run_cards stands for.
 func lockedCard(entry jcs.Value) (Card, error) {
-	id, name := str(entry, "id"), str(entry, "name")
+	id, name := form.Str(entry, "id"), form.Str(entry, "name")
 	claims, own := entry.Get("claims")
 	if twin := lookalike(id); twin != "" {
-		return Card{}, fmt.Errorf("id %s looks like the built-in %s, and is another: name it otherwise", quote(id), twin)
+		return Card{}, fmt.Errorf("id %s looks like the built-in %s, and is another: name it otherwise", form.Quote(id), twin)
 	}
 	if !plainID(id) {
-		return Card{}, fmt.Errorf("id %s: expected letters, digits, '.', '_' and '-'", quote(id))
+		return Card{}, fmt.Errorf("id %s: expected letters, digits, '.', '_' and '-'", form.Quote(id))
 	}
 	for _, builtin := range BuiltinCards() {
 		switch {
@@ -185,13 +183,13 @@ func lockedCard(entry jcs.Value) (Card, error) {
 		case own:
 			return Card{}, fmt.Errorf("%s is built in and takes no claims from a lock", id)
 		case builtin.Name != name:
-			return Card{}, fmt.Errorf("name %s: the built-in %s is called %q", quote(name), id, builtin.Name)
+			return Card{}, fmt.Errorf("name %s: the built-in %s is called %q", form.Quote(name), id, builtin.Name)
 		default:
 			return builtin, nil
 		}
 	}
 	if !own {
-		return Card{}, fmt.Errorf("%s is not built in, and its claims are not in the lock", quote(id))
+		return Card{}, fmt.Errorf("%s is not built in, and its claims are not in the lock", form.Quote(id))
 	}
 	// K07: cardOf refuses a claim that names a file outside the project; no card reads one anyway.
 	card, err := cardOf(jcs.Obj(jcs.M("card_id", jcs.Str(id)), jcs.M("name", jcs.Str(name)), jcs.M("claims", claims)))
@@ -200,7 +198,7 @@ func lockedCard(entry jcs.Value) (Card, error) {
 	}
 	for i, claim := range card.Claims {
 		// What is reviewed is what is hashed: no member left out, none that is read over.
-		if canonicalHash(claims.Items[i]) != canonicalHash(claim.value()) {
+		if form.CanonicalHash(claims.Items[i]) != form.CanonicalHash(claim.value()) {
 			return Card{}, fmt.Errorf("claims[%d] is not written out as claim_id, description, check, params, severity", i)
 		}
 	}
@@ -209,8 +207,8 @@ func lockedCard(entry jcs.Value) (Card, error) {
 
 func (l *Lock) checkVersions(broken *LockError) {
 	here, _ := parseRelease(CompatVersion)
-	least, _ := parseRelease(str(l.value, "assay_version_min"))
-	most, _ := parseRelease(str(l.value, "assay_version_max"))
+	least, _ := parseRelease(form.Str(l.value, "assay_version_min"))
+	most, _ := parseRelease(form.Str(l.value, "assay_version_max"))
 	if slices.Compare(here[:], least[:]) < 0 {
 		broken.add("assay_version_min: this verifier counts as " + CompatVersion + ", which is older")
 	}
@@ -220,9 +218,9 @@ func (l *Lock) checkVersions(broken *LockError) {
 }
 
 func (l *Lock) checkSigners(broken *LockError) {
-	policy := get(l.value, "signer_policy")
-	list := get(policy, "allowed_fingerprints").Items
-	if str(policy, "mode") == "any" && len(list) > 0 {
+	policy := form.Get(l.value, "signer_policy")
+	list := form.Get(policy, "allowed_fingerprints").Items
+	if form.Str(policy, "mode") == "any" && len(list) > 0 {
 		// One reader sees the list, the other the mode (threats.md K01).
 		broken.add("signer_policy: mode any with a list of fingerprints; which of the two is meant?")
 	}
@@ -233,7 +231,7 @@ func (l *Lock) checkSigners(broken *LockError) {
 			broken.add(at + ": was there before")
 		}
 		known[item.Text] = true
-		if smallOrderFingerprint(digest(item.Text)) {
+		if smallOrderFingerprint(form.Digest(item.Text)) {
 			broken.add(at + ": the key with this fingerprint has small order: anybody can sign for it")
 		}
 	}
@@ -249,26 +247,26 @@ func (l *Lock) Digest() [32]byte { return sha256.Sum256(l.text) }
 func (l *Lock) Cards() []Card { return slices.Clone(l.cards) }
 
 // ClaimSetHash is what a pack must declare: the hash over the claims of all cards.
-func (l *Lock) ClaimSetHash() string { return str(l.value, "claim_set_hash") }
+func (l *Lock) ClaimSetHash() string { return form.Str(l.value, "claim_set_hash") }
 
 // CompositeHash is run_cards_composite_hash: the hash over the hashes of the cards.
-func (l *Lock) CompositeHash() string { return str(l.value, "run_cards_composite_hash") }
+func (l *Lock) CompositeHash() string { return form.Str(l.value, "run_cards_composite_hash") }
 
 // PackFormat is the pack_format_version that a pack must have.
-func (l *Lock) PackFormat() string { return str(l.value, "pack_format_version") }
+func (l *Lock) PackFormat() string { return form.Str(l.value, "pack_format_version") }
 
 // ContractHash is the contract_hash of the coverage contract that a verification must be given,
 // "" if the lock pins none.
-func (l *Lock) ContractHash() string { return str(l.value, "coverage_contract_hash") }
+func (l *Lock) ContractHash() string { return form.Str(l.value, "coverage_contract_hash") }
 
 // Signers are the fingerprints of the keys that may sign. any says that every key may; an empty
 // allowlist admits none.
 func (l *Lock) Signers() (fingerprints [][32]byte, any bool) {
-	policy := get(l.value, "signer_policy")
-	for _, item := range get(policy, "allowed_fingerprints").Items {
-		fingerprints = append(fingerprints, digest(item.Text))
+	policy := form.Get(l.value, "signer_policy")
+	for _, item := range form.Get(policy, "allowed_fingerprints").Items {
+		fingerprints = append(fingerprints, form.Digest(item.Text))
 	}
-	return fingerprints, str(policy, "mode") == "any"
+	return fingerprints, form.Str(policy, "mode") == "any"
 }
 
 // LockSpec is what a new lock pins.
@@ -291,7 +289,7 @@ func NewLock(s LockSpec) (*Lock, error) {
 		hashes.Items = append(hashes.Items, hash)
 		entry := jcs.Obj(jcs.M("id", jcs.Str(card.ID)), jcs.M("name", jcs.Str(card.Name)), jcs.M("claim_set_hash", hash))
 		if !slices.ContainsFunc(BuiltinCards(), func(c Card) bool { return c.ID == card.ID }) {
-			entry.Members = append(entry.Members, jcs.M("claims", get(card.value(), "claims")))
+			entry.Members = append(entry.Members, jcs.M("claims", form.Get(card.value(), "claims")))
 		}
 		entries.Items = append(entries.Items, entry)
 	}
@@ -302,9 +300,9 @@ func NewLock(s LockSpec) (*Lock, error) {
 		jcs.M("pack_format_version", jcs.Str(packFormat)),
 		jcs.M("receipt_schema_version", jcs.Str("3.0")),
 		jcs.M("run_cards", entries),
-		jcs.M("run_cards_composite_hash", jcs.Str(canonicalHash(hashes))),
+		jcs.M("run_cards_composite_hash", jcs.Str(form.CanonicalHash(hashes))),
 		jcs.M("claim_set_hash", jcs.Str(ClaimSetHash(s.Cards))),
-		jcs.M("exit_contract", strs(
+		jcs.M("exit_contract", form.Strs(
 			"0", "integrity_pass AND claims_pass",
 			"1", "integrity_pass AND claims_fail",
 			"2", "integrity_fail")),
@@ -375,7 +373,7 @@ var smallOrder = []string{
 // refuses such keys anyway; a lock that names one is refused as well, because somebody meant harm.
 func smallOrderFingerprint(f [32]byte) bool {
 	for _, y := range smallOrder {
-		key := digest(y)
+		key := form.Digest(y)
 		for range 2 {
 			if sha256.Sum256(key[:]) == f {
 				return true
@@ -387,7 +385,7 @@ func smallOrderFingerprint(f [32]byte) bool {
 }
 
 // release is a version as the reference tool numbers its releases.
-var release = text("a release such as "+CompatVersion, func(s string) bool { _, ok := parseRelease(s); return ok })
+var release = form.Text("a release such as "+CompatVersion, func(s string) bool { _, ok := parseRelease(s); return ok })
 
 // Compiled by who reads a lock: most runs read none.
 var (

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -59,10 +60,10 @@ func TestAtk_K04_ABuiltInCardCannotBeShadowed(t *testing.T) {
 	other := callsCard(t).Claims[0].value()
 	forge := func(id, name string, members ...jcs.Member) string {
 		entry := jcs.Obj(append([]jcs.Member{jcs.M("id", jcs.Str(id)), jcs.M("name", jcs.Str(name)),
-			jcs.M("claim_set_hash", jcs.Str(canonicalHash(jcs.Arr(other))))}, members...)...)
+			jcs.M("claim_set_hash", jcs.Str(form.CanonicalHash(jcs.Arr(other))))}, members...)...)
 		v := set(l.value, "run_cards", jcs.Arr(entry))
-		v = set(v, "claim_set_hash", jcs.Str(canonicalHash(jcs.Arr(other))))
-		v = set(v, "run_cards_composite_hash", jcs.Str(canonicalHash(jcs.Arr(jcs.Str(canonicalHash(jcs.Arr(other)))))))
+		v = set(v, "claim_set_hash", jcs.Str(form.CanonicalHash(jcs.Arr(other))))
+		v = set(v, "run_cards_composite_hash", jcs.Str(form.CanonicalHash(jcs.Arr(jcs.Str(form.CanonicalHash(jcs.Arr(other)))))))
 		return string(plain(v))
 	}
 	claims := jcs.M("claims", jcs.Arr(other))
@@ -103,18 +104,18 @@ func TestAtk_K07_ALockedCardNamesNoFileOfTheHost(t *testing.T) {
 func TestAtk_K08_KeysOfSmallOrderAreNotAllowlisted(t *testing.T) {
 	l := mustLock(t, LockSpec{Cards: BuiltinCards()[1:2]})
 	for _, y := range smallOrder {
-		key := digest(y)
+		key := form.Digest(y)
 		for range 2 {
 			if _, err := KeyFingerprint(key[:]); err == nil {
 				t.Errorf("key %x has a fingerprint for a lock", key)
 			}
-			if _, err := l.WithSigners([][32]byte{digest(hexSum(key[:]))}, builtAt); err == nil {
+			if _, err := l.WithSigners([][32]byte{form.Digest(form.HexSum(key[:]))}, builtAt); err == nil {
 				t.Errorf("the fingerprint of %x is allowlisted", key)
 			}
 			key[31] ^= 0x80
 		}
 	}
-	if f, err := KeyFingerprint(testSigner.Public()); err != nil || hex.EncodeToString(f[:]) != hexSum(testSigner.Public()) {
+	if f, err := KeyFingerprint(testSigner.Public()); err != nil || hex.EncodeToString(f[:]) != form.HexSum(testSigner.Public()) {
 		t.Errorf("an honest key: %x, %v", f, err)
 	}
 	needShared(t)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -145,9 +146,9 @@ func TestANewLockIsWrittenInTheOrderOfTheSpecification(t *testing.T) {
 	text := string(l.Marshal())
 	at := -1
 	for _, m := range lockMembers {
-		i := strings.Index(text, "\n  \""+strings.TrimSuffix(m.name, "?")+"\": ")
+		i := strings.Index(text, "\n  \""+strings.TrimSuffix(m.Name, "?")+"\": ")
 		if i <= at {
-			t.Errorf("%s is missing, not two spaces in, or out of order", m.name)
+			t.Errorf("%s is missing, not two spaces in, or out of order", m.Name)
 		}
 		at = i
 	}
@@ -256,7 +257,7 @@ func TestEveryMemberOfALockDeletedNulledDoubledRenamedOrAlteredIsRefused(t *test
 		for _, other := range []jcs.Value{jcs.Int(7), jcs.Boolean(true), jcs.Str("\n"), jcs.Arr(jcs.Int(7)), jcs.Obj(jcs.M("a", jcs.Int(7)))} {
 			refused("altered", name, put(other))
 		}
-		switch custom := get(owner, "claims").Kind == jcs.Array; {
+		switch custom := form.Get(owner, "claims").Kind == jcs.Array; {
 		case was.Kind == jcs.Array && name != "allowed_fingerprints":
 			refused("emptied", name, put(jcs.Arr()))
 		case was.Kind == jcs.Number:
@@ -293,7 +294,7 @@ func TestWithSignersChangesTheAllowlistAndNothingElse(t *testing.T) {
 				t.Errorf("%s", next.Marshal())
 			}
 			a, b := l.value.Without("signer_policy", "locked_at", "locked_by_assay_version"), next.value.Without("signer_policy", "locked_at", "locked_by_assay_version")
-			if canonicalHash(a) != canonicalHash(b) {
+			if form.CanonicalHash(a) != form.CanonicalHash(b) {
 				t.Errorf("more than the signers changed: %s", next.Marshal())
 			}
 		}
@@ -400,7 +401,7 @@ func TestDiffSaysWhatALockDemandsMoreAndLess(t *testing.T) {
 			var effects []string
 			for _, change := range d.changes {
 				effects = append(effects, string(change.Effect))
-				if change.Message == "" || !printableASCII(change.Message) {
+				if change.Message == "" || !form.IsPrintableASCII(change.Message) {
 					t.Errorf("case %d: message %q", i, change.Message)
 				}
 			}
@@ -436,7 +437,7 @@ func FuzzParseLock(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		l, err := ParseLock(text)
 		if err != nil {
-			if len(err.(*LockError).Issues) == 0 || !printableASCII(err.Error()) {
+			if len(err.(*LockError).Issues) == 0 || !form.IsPrintableASCII(err.Error()) {
 				t.Errorf("%q", err)
 			}
 			return

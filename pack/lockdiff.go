@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 )
 
 // Effect says what a change of a lock does to what is demanded of packs.
@@ -32,7 +34,7 @@ func DiffLocks(old, new *Lock) []LockChange {
 	d.version("assay_version_min", old, new, Stronger)
 	d.version("assay_version_max", old, new, Weaker)
 	if a, b := old.PackFormat(), new.PackFormat(); a != b {
-		d.say(Other, "pack_format_version is %s, was %s", quote(b), quote(a))
+		d.say(Other, "pack_format_version is %s, was %s", form.Quote(b), form.Quote(a))
 	}
 	rank := []Effect{Weaker, Stronger, Other}
 	slices.SortStableFunc(d.changes, func(a, b LockChange) int {
@@ -83,14 +85,14 @@ func (d *lockDiff) cards(old, new *Lock) {
 	said := len(d.changes)
 	for _, before := range old.cards {
 		if after, ok := find(new.cards, before.ID); !ok {
-			d.say(Weaker, "card %s is not demanded any more", printable(before.ID))
+			d.say(Weaker, "card %s is not demanded any more", form.Printable(before.ID))
 		} else if after.Name != before.Name {
-			d.say(Other, "card %s is called %s, was %s", printable(before.ID), quote(after.Name), quote(before.Name))
+			d.say(Other, "card %s is called %s, was %s", form.Printable(before.ID), form.Quote(after.Name), form.Quote(before.Name))
 		}
 	}
 	for _, after := range new.cards {
 		if before, ok := find(old.cards, after.ID); !ok {
-			d.say(Stronger, "card %s is demanded as well", printable(after.ID))
+			d.say(Stronger, "card %s is demanded as well", form.Printable(after.ID))
 		} else {
 			d.claims(after.ID, before.Claims, after.Claims)
 		}
@@ -122,14 +124,14 @@ func (d *lockDiff) claims(card string, old, new []Claim) {
 		}
 		return n
 	}
-	at := func(id string) string { return printable(id) + " of card " + printable(card) }
+	at := func(id string) string { return form.Printable(id) + " of card " + form.Printable(card) }
 	said := len(d.changes)
 	for i, before := range old {
 		after, ok := find(new, before.ID, nth(old, i))
 		unranked := func() bool {
 			same := after
 			same.Severity, same.Description = before.Severity, before.Description
-			return canonicalHash(same.value()) != canonicalHash(before.value())
+			return form.CanonicalHash(same.value()) != form.CanonicalHash(before.value())
 		}
 		switch {
 		case !ok:
@@ -137,9 +139,9 @@ func (d *lockDiff) claims(card string, old, new []Claim) {
 		case unranked():
 			d.say(Weaker, "claim %s checks something else, which may be less", at(before.ID))
 		case after.Severity != before.Severity && after.Severity == "critical":
-			d.say(Stronger, "claim %s is critical, was %s", at(before.ID), quote(before.Severity))
+			d.say(Stronger, "claim %s is critical, was %s", at(before.ID), form.Quote(before.Severity))
 		case after.Severity != before.Severity:
-			d.say(Weaker, "claim %s has severity %s, was %s", at(before.ID), quote(after.Severity), quote(before.Severity))
+			d.say(Weaker, "claim %s has severity %s, was %s", at(before.ID), form.Quote(after.Severity), form.Quote(before.Severity))
 		case after.Description != before.Description:
 			d.say(Other, "claim %s is described in other words", at(before.ID))
 		}
@@ -150,7 +152,7 @@ func (d *lockDiff) claims(card string, old, new []Claim) {
 		}
 	}
 	if one := []Card{{Claims: old}}; len(d.changes) == said && ClaimSetHash(one) != ClaimSetHash([]Card{{Claims: new}}) {
-		d.say(Weaker, "card %s has other claims under the same ids", printable(card))
+		d.say(Weaker, "card %s has other claims under the same ids", form.Printable(card))
 	}
 }
 
@@ -168,7 +170,7 @@ func (d *lockDiff) contract(old, new string) {
 
 // version compares a bound of the version window; raised is the effect of raising it.
 func (d *lockDiff) version(name string, old, new *Lock, raised Effect) {
-	before, after := str(old.value, name), str(new.value, name)
+	before, after := form.Str(old.value, name), form.Str(new.value, name)
 	a, _ := parseRelease(before)
 	b, _ := parseRelease(after)
 	effect := raised

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/trust/trusttest"
 )
@@ -20,7 +21,7 @@ import (
 func TestAManifestAloneShowsWhatItsPackWould(t *testing.T) {
 	files := smallPack(t)
 	manifest := mustParse(t, string(files[manifestName]))
-	items := get(manifest, "files").Items
+	items := form.Get(manifest, "files").Items
 	zeros := jcs.Str(strings.Repeat("0", 64))
 	if m, findings := VerifyManifest(resign(t, files, manifest, otherSigner)[manifestName]); m == nil || len(findings) > 0 {
 		t.Fatalf("the forger cannot forge: %v", findings)
@@ -47,10 +48,10 @@ func TestAManifestAloneShowsWhatItsPackWould(t *testing.T) {
 		{"pack_root_sha256", eTamper, "pack_root_sha256", zeros},                                      // (k), D12
 		{"signer_pubkey_sha256", eSignature, "signer_pubkey_sha256", zeros},                           // (j)
 		{"signer_pubkey", eSignature, "signer_pubkey", jcs.Str("")},                                   // (j)
-		{"signer_pubkey", eSignature, "signer_pubkey", get(manifest, "signer_pubkey")},                // another signer's
+		{"signer_pubkey", eSignature, "signer_pubkey", form.Get(manifest, "signer_pubkey")},           // another signer's
 		{"signature", eSignature, "signature", jcs.Str("")},                                           // H9
-		{"signature", eSignature, "signature", jcs.Str(get(manifest, "signature").Text + "\n")},       // H9
-		{"signer_pubkey", eSignature, "signature", get(manifest, "signature")},                        // of another key
+		{"signature", eSignature, "signature", jcs.Str(form.Get(manifest, "signature").Text + "\n")},  // H9
+		{"signer_pubkey", eSignature, "signature", form.Get(manifest, "signature")},                   // of another key
 	} {
 		forged := resign(t, files, set(manifest, lie.path, lie.to), otherSigner, lie.path, strings.TrimPrefix(lie.path, "attestation."))
 		m, findings := VerifyManifest(forged[manifestName])
@@ -115,7 +116,7 @@ func TestEveryManifestPatternAndLimitHasTwoSides(t *testing.T) {
 		refused(path, jcs.Str("1"))
 	}
 	for _, bad := range []string{"-0", "00", "+1", "01", ""} { // no writer of values writes these
-		if n, ok := readCount(number(bad)); ok {
+		if n, ok := form.ReadCount(number(bad)); ok {
 			t.Errorf("%q counts %d", bad, n)
 		}
 	}
@@ -129,7 +130,7 @@ func TestEveryManifestPatternAndLimitHasTwoSides(t *testing.T) {
 			refused(path, jcs.Str(bad))
 		}
 	}
-	items := get(manifest, "files").Items
+	items := form.Get(manifest, "files").Items
 	refused("files", jcs.Arr(items[0], items[1]))
 	refused("files", items[0])
 	refused("expected_files", jcs.Arr())

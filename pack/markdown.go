@@ -3,6 +3,8 @@ package pack
 import (
 	"strconv"
 	"strings"
+
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 )
 
 // maxMarkdown bounds a text that a pack controls: a document is for people.
@@ -15,7 +17,7 @@ const maxMarkdown = 300
 func Markdown(s string) string {
 	if len(s) > maxMarkdown {
 		s = strconv.QuoteToASCII(s[:maxMarkdown]) + "..."
-	} else if !printableASCII(s) {
+	} else if !form.IsPrintableASCII(s) {
 		s = strconv.QuoteToASCII(s)
 	}
 	// In a code span nothing is markup but what ends it; in a table, so does a pipe. A backslash there is

@@ -3,6 +3,8 @@ package pack
 import (
 	"strings"
 	"testing"
+
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 )
 
 func TestMarkdownShowsHostileTextAsText(t *testing.T) {
@@ -36,10 +38,10 @@ func FuzzMarkdown(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		got := Markdown(text)
-		if !printableASCII(got) || len(got) > 12*maxMarkdown {
+		if !form.IsPrintableASCII(got) || len(got) > 12*maxMarkdown {
 			t.Fatalf("%q: %q", text, got)
 		}
-		if len(text) <= maxMarkdown && printableASCII(text) {
+		if len(text) <= maxMarkdown && form.IsPrintableASCII(text) {
 			if back := readMarkdown(t, got); back != text {
 				t.Errorf("%q: %s reads %q", text, got, back)
 			}

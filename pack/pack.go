@@ -51,13 +51,11 @@ func FileNames() []string { return slices.Clone(expectedFiles) }
 // Limits on what a pack may hold. What exceeds one is a finding, never an error:
 // a verifier of untrusted packs must answer in bounded time and memory (threats.md P07, P08).
 const (
-	maxManifest = 1 << 20  // bytes of pack_manifest.json
-	maxLine     = 1 << 20  // bytes of one receipt line, without its newline
-	maxReceipts = 4 << 20  // receipts of a pack; their ids are all that a verifier keeps of them
-	maxJSONL    = 4 << 30  // bytes of receipt_pack.jsonl
-	maxFile     = 16 << 20 // bytes of any other file
-	maxProof    = 1 << 20  // bytes of a tlog-proof
-	maxDepth    = 64       // nesting of any JSON
-	maxDigits   = 4300     // digits of an integer: the reference implementation reads no more
-	maxListing  = 1000     // directory entries looked at for the warning about extra files
+	maxManifest = 1 << 20 // bytes of pack_manifest.json
+	maxLine     = 1 << 20 // bytes of one receipt line, without its newline
+	maxReceipts = 4 << 20 // receipts of a pack; their ids are all that a verifier keeps of them
+	maxJSONL    = 4 << 30 // bytes of receipt_pack.jsonl
+	maxProof    = 1 << 20 // bytes of a tlog-proof
+	maxDigits   = 4300    // digits of an integer: the reference implementation reads no more
+	maxListing  = 1000    // directory entries looked at for the warning about extra files
 )

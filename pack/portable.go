@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -53,7 +54,7 @@ func checkData(v *jcs.Value) *fault {
 		}
 		for _, core := range coreNames {
 			if strings.EqualFold(name, core) {
-				return faultf(printable(name), "the name differs from %s only by case", core)
+				return faultf(form.Printable(name), "the name differs from %s only by case", core)
 			}
 		}
 	}
@@ -82,7 +83,7 @@ func portable(v *jcs.Value, depth int) *fault {
 	case jcs.Number:
 		return portableNumber(v)
 	case jcs.Array:
-		if depth > maxDepth {
+		if depth > form.MaxDepth {
 			return tooDeep()
 		}
 		for i := range v.Items {
@@ -91,7 +92,7 @@ func portable(v *jcs.Value, depth int) *fault {
 			}
 		}
 	case jcs.Object:
-		if depth > maxDepth {
+		if depth > form.MaxDepth {
 			return tooDeep()
 		}
 		return portableMembers(v.Members, depth)
@@ -107,43 +108,33 @@ func portableMembers(members []jcs.Member, depth int) *fault {
 		if m.Name == "__proto__" {
 			return faultf("__proto__", "the name is not portable: it means something else in JavaScript")
 		}
-		if !isASCII(m.Name) {
-			return faultf(printable(m.Name), "the name is not portable: it is not ASCII")
+		if !form.IsASCII(m.Name) {
+			return faultf(form.Printable(m.Name), "the name is not portable: it is not ASCII")
 		}
 		if f := portable(&m.Value, depth+1); f != nil {
-			return f.in(printable(m.Name))
+			return f.in(form.Printable(m.Name))
 		}
 	}
 	return nil
 }
 
 // tooDeep leaves the path out: it is as long as the value is deep.
-func tooDeep() *fault { return faultf("", "nested deeper than %d", maxDepth) }
-
-// isASCII reports whether s is ASCII.
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] > 0x7f {
-			return false
-		}
-	}
-	return true
-}
+func tooDeep() *fault { return faultf("", "nested deeper than %d", form.MaxDepth) }
 
 func portableNumber(v *jcs.Value) *fault {
 	if strings.ContainsAny(v.Text, ".eE") {
 		f, ok := v.Float64()
 		if !ok || f == 0 && strings.ContainsAny(mantissa(v.Text), "123456789") {
-			return faultf("", "number %s is out of the range of a double: send it as a string", printable(v.Text))
+			return faultf("", "number %s is out of the range of a double: send it as a string", form.Printable(v.Text))
 		}
 		return nil
 	}
 	n, ok := v.Int64()
 	if !ok && !isInteger(v.Text) {
-		return faultf("", "%s is not a JSON number", quote(v.Text))
+		return faultf("", "%s is not a JSON number", form.Quote(v.Text))
 	}
 	if !ok || n <= -1<<53 || n >= 1<<53 {
-		return faultf("", "integer %s is outside -(2^53-1) to 2^53-1: send it as a string", printable(v.Text))
+		return faultf("", "integer %s is outside -(2^53-1) to 2^53-1: send it as a string", form.Printable(v.Text))
 	}
 	return nil
 }
@@ -158,7 +149,7 @@ func mantissa(number string) string {
 func isInteger(s string) bool {
 	s = strings.TrimPrefix(s, "-")
 	for i := range len(s) {
-		if !isDigit(s[i]) {
+		if !form.IsDigit(s[i]) {
 			return false
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -471,7 +472,7 @@ func askPosture(p *params) (check, []jcs.Value) {
 func (c Claim) problem() string {
 	known, ok := predicateNamed(c.Check)
 	if !ok {
-		return "no check is named " + quote(c.Check)
+		return "no check is named " + form.Quote(c.Check)
 	}
 	ask, _ := newCheck(c, new(effort))
 	if r, ok := ask.(refused); ok {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 )
 
 // hostile are values that a member may have instead of what a check wants; "missing" is none.
@@ -77,7 +79,7 @@ func TestEveryCheckMeetsHostileValues(t *testing.T) {
 			}
 			line := "{" + strings.Join(members, ",") + "}"
 			r := judgeOne(t, c.check, c.params, line)
-			if again := judgeOne(t, c.check, c.params, line); !sameOutcome(r, again) || !printableASCII(r.Actual) && c.check != "posture_eligible" {
+			if again := judgeOne(t, c.check, c.params, line); !sameOutcome(r, again) || !form.IsPrintableASCII(r.Actual) && c.check != "posture_eligible" {
 				t.Errorf("%s of %s: %q, then %q", c.check, line, r.Actual, again.Actual)
 			}
 			if r.Passed {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -266,7 +267,7 @@ func TestEveryHasFindsLinksInAnyOrder(t *testing.T) {
 // lonely is every_has by its definition.
 func lonely(receipts []jcs.Value, order string) (ids []string, total int) {
 	for i, a := range receipts {
-		if str(a, "type") != "a" {
+		if form.Str(a, "type") != "a" {
 			continue
 		}
 		total++
@@ -274,12 +275,12 @@ func lonely(receipts []jcs.Value, order string) (ids []string, total int) {
 		found := false
 		for j, b := range receipts {
 			l, _ := b.Get("k")
-			if named && str(b, "type") == "b" && reflect.DeepEqual(k, l) && (order == "any" || order == "before" == (j < i)) {
+			if named && form.Str(b, "type") == "b" && reflect.DeepEqual(k, l) && (order == "any" || order == "before" == (j < i)) {
 				found = true
 			}
 		}
 		if !found {
-			ids = append(ids, str(a, "receipt_id"))
+			ids = append(ids, form.Str(a, "receipt_id"))
 		}
 	}
 	return ids, total

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -169,7 +170,7 @@ func askInOrder(p *params) (check, []jcs.Value) {
 
 func (c *inOrder) add(r *seen) {
 	v, _ := r.receipt.Get("timestamp")
-	at, ok := parseSchemaTime(v.Text)
+	at, ok := form.ParseDateTime(v.Text)
 	c.found++
 	switch {
 	case v.Kind != jcs.String || !ok:

@@ -4,14 +4,9 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 )
-
-// Two grammars of time meet in a pack (pack.md §1.5, §3.4). Receipts were written by many programs and
-// are read as CPython reads them; the attestation is written by a builder and follows its schema.
-
-// maxReceiptTime bounds a receipt's timestamp: the longest sensible one has 35 bytes. CPython would go on
-// skipping digits of a fraction for ever.
-const maxReceiptTime = 256
 
 // parseReceiptTime reports whether CPython 3.11 or later reads s with datetime.fromisoformat after each
 // Z became +00:00 (pack.md §1.5, "accept the ≥3.11 set"). It is a reader for parity, so the quirks of
@@ -20,7 +15,7 @@ const maxReceiptTime = 256
 //
 // Not kept: a NUL character, which its C scanner takes for the end of the text, and more than 256 bytes.
 func parseReceiptTime(s string) bool {
-	if len(s) > maxReceiptTime || strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s) {
+	if len(s) > form.MaxTime || strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s) {
 		return false
 	}
 	s = strings.ReplaceAll(s, "Z", "+00:00")
@@ -50,13 +45,13 @@ func isoSeparator(s string) int {
 		if len(s) == 8 || s[8] != '-' {
 			return 8
 		}
-		if len(s) > 10 && isDigit(s[10]) { // YYYY-Www-HH: the hyphen is the separator
+		if len(s) > 10 && form.IsDigit(s[10]) { // YYYY-Www-HH: the hyphen is the separator
 			return 8
 		}
 		return 10
 	case s[4] == 'W': // YYYYWww or YYYYWwwD: clock digits come in pairs
 		end := 7
-		for end < len(s) && isDigit(s[end]) {
+		for end < len(s) && form.IsDigit(s[end]) {
 			end++
 		}
 		if end < 9 {
@@ -69,7 +64,7 @@ func isoSeparator(s string) int {
 
 // isoDate reads exactly YYYY-MM-DD, YYYYMMDD, YYYY-Www[-D] or YYYYWww[D].
 func isoDate(s string) bool {
-	year, ok := digits(s, 0, 4)
+	year, ok := form.Digits(s, 0, 4)
 	if !ok || year == 0 {
 		return false
 	}
@@ -81,7 +76,7 @@ func isoDate(s string) bool {
 	if week, ok := strings.CutPrefix(rest, "W"); ok {
 		return isoWeek(year, week, hyphens)
 	}
-	month, ok := digits(rest, 0, 2)
+	month, ok := form.Digits(rest, 0, 2)
 	if !ok {
 		return false
 	}
@@ -91,13 +86,13 @@ func isoDate(s string) bool {
 			return false
 		}
 	}
-	day, ok := digits(rest, 0, 2)
-	return ok && len(rest) == 2 && isDay(year, month, day)
+	day, ok := form.Digits(rest, 0, 2)
+	return ok && len(rest) == 2 && form.IsDay(year, month, day)
 }
 
 // isoWeek reads ww, wwD or ww-D of the year.
 func isoWeek(year int, s string, hyphens bool) bool {
-	week, ok := digits(s, 0, 2)
+	week, ok := form.Digits(s, 0, 2)
 	if !ok {
 		return false
 	}
@@ -108,7 +103,7 @@ func isoWeek(year int, s string, hyphens bool) bool {
 				return false
 			}
 		}
-		if day, ok = digits(rest, 0, 1); !ok || len(rest) != 1 {
+		if day, ok = form.Digits(rest, 0, 1); !ok || len(rest) != 1 {
 			return false
 		}
 	}
@@ -136,23 +131,23 @@ func isoClock(s string) bool {
 	at := strings.IndexAny(s, "+-")
 	if at < 0 {
 		clock, rest, ok := isoFields(s)
-		return ok && !rest && clock.inDay()
+		return ok && !rest && clock.InDay()
 	}
 	clock, _, ok := isoFields(s[:at]) // one stray character, or what follows six digits, goes unnoticed
-	if !ok || !clock.inDay() {
+	if !ok || !clock.InDay() {
 		return false
 	}
 	offset, rest, ok := isoFields(s[at+1:])
-	return ok && !rest && offset.hour*3600+offset.minute*60+offset.second < 24*3600
+	return ok && !rest && offset.Hour*3600+offset.Minute*60+offset.Second < 24*3600
 }
 
 // isoFields reads HH[[:]MM[[:]SS[(.|,)f+]]]. rest says that something unread follows, which the caller
 // judges.
-func isoFields(s string) (c isoHMS, rest, ok bool) {
+func isoFields(s string) (c form.Clock, rest, ok bool) {
 	colons := false
 	pos := 0
-	for i, field := range []*int{&c.hour, &c.minute, &c.second} {
-		if *field, ok = digits(s, pos, 2); !ok {
+	for i, field := range []*int{&c.Hour, &c.Minute, &c.Second} {
+		if *field, ok = form.Digits(s, pos, 2); !ok {
 			return c, false, false
 		}
 		if pos += 2; pos == len(s) {
@@ -178,106 +173,12 @@ func isoFields(s string) (c isoHMS, rest, ok bool) {
 	}
 	// The basic form needs no point before its fraction.
 	fraction := min(6, len(s)-pos)
-	if _, ok := digits(s, pos, fraction); !ok {
+	if _, ok := form.Digits(s, pos, fraction); !ok {
 		return c, false, false
 	}
-	for pos += fraction; pos < len(s) && isDigit(s[pos]); pos++ {
+	for pos += fraction; pos < len(s) && form.IsDigit(s[pos]); pos++ {
 	}
 	return c, pos < len(s), true
 }
 
-// isoHMS is a time of day.
-type isoHMS struct{ hour, minute, second int }
-
-// inDay reports whether the clock shows such a time; there is no second 60.
-func (c isoHMS) inDay() bool { return c.hour < 24 && c.minute < 60 && c.second < 60 }
-
-// parseSchemaTime reads the date-time of the manifest's schema (pack.md §3.4):
-// YYYY-MM-DDTHH:MM:SS[.f+](Z|±HH:MM), upper-case letters, a real instant, offset below 24 hours.
-// Digits of the fraction after the ninth are read and dropped.
-func parseSchemaTime(s string) (time.Time, bool) {
-	const form = "0000-00-00T00:00:00"
-	if len(s) <= len(form) || len(s) > maxReceiptTime {
-		return time.Time{}, false
-	}
-	for i := range len(form) {
-		if form[i] == '0' && !isDigit(s[i]) || form[i] != '0' && s[i] != form[i] {
-			return time.Time{}, false
-		}
-	}
-	year, _ := digits(s, 0, 4)
-	month, _ := digits(s, 5, 2)
-	day, _ := digits(s, 8, 2)
-	var clock isoHMS
-	clock.hour, _ = digits(s, 11, 2)
-	clock.minute, _ = digits(s, 14, 2)
-	clock.second, _ = digits(s, 17, 2)
-	nanoseconds, zone, ok := schemaFraction(s[len(form):])
-	if !ok || !isDay(year, month, day) || !clock.inDay() {
-		return time.Time{}, false
-	}
-	offset, ok := schemaOffset(zone)
-	if !ok {
-		return time.Time{}, false
-	}
-	return time.Date(year, time.Month(month), day, clock.hour, clock.minute, clock.second-offset, nanoseconds, time.UTC), true
-}
-
-func schemaFraction(s string) (nanoseconds int, rest string, ok bool) {
-	if s[0] != '.' {
-		return 0, s, true
-	}
-	i, unit := 1, 100_000_000
-	for ; i < len(s) && isDigit(s[i]); i++ {
-		nanoseconds += int(s[i]-'0') * unit
-		unit /= 10
-	}
-	return nanoseconds, s[i:], i > 1
-}
-
-// schemaOffset returns the seconds that the zone is ahead of UTC.
-func schemaOffset(s string) (seconds int, ok bool) {
-	if s == "Z" {
-		return 0, true
-	}
-	if len(s) != 6 || s[0] != '+' && s[0] != '-' || s[3] != ':' {
-		return 0, false
-	}
-	hour, ok1 := digits(s, 1, 2)
-	minute, ok2 := digits(s, 4, 2)
-	if !ok1 || !ok2 || hour > 23 || minute > 59 {
-		return 0, false
-	}
-	seconds = hour*3600 + minute*60
-	if s[0] == '-' {
-		seconds = -seconds
-	}
-	return seconds, true
-}
-
-// digits reads exactly n digits of s from pos on.
-func digits(s string, pos, n int) (value int, ok bool) {
-	if pos+n > len(s) {
-		return 0, false
-	}
-	for _, c := range []byte(s[pos : pos+n]) {
-		if !isDigit(c) {
-			return 0, false
-		}
-		value = value*10 + int(c-'0')
-	}
-	return value, true
-}
-
-// isDigit reports whether c is an ASCII digit.
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
-
 func isLeap(year int) bool { return year%4 == 0 && (year%100 != 0 || year%400 == 0) }
-
-// isDay reports whether the calendar has that day.
-func isDay(year, month, day int) bool {
-	if year < 1 || month < 1 || month > 12 || day < 1 {
-		return false
-	}
-	return day <= time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
-}

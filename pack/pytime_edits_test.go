@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 )
 
 // timeSeeds have between them every part of both grammars of time.
@@ -66,7 +68,7 @@ func TestEveryEditOfATimeIsReadAsCPythonReadsIt(t *testing.T) {
 		if parseReceiptTime(text) {
 			got[i] = "r"
 		}
-		if _, ok := parseSchemaTime(text); ok {
+		if _, ok := form.ParseDateTime(text); ok {
 			got[i] += "s"
 		}
 	}

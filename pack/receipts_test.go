@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 )
 
 // endless gives the same bytes for ever.
@@ -19,13 +21,13 @@ func (e endless) Read(p []byte) (int, error) {
 }
 
 func TestReceiptsWithoutEndAreReadToTheirLimit(t *testing.T) {
-	for _, text := range []string{"x", "\n", "{}\n", receipt(0) + "\n"} {
+	for _, text := range []string{"x", "\n", "{}\n", receiptOf(0) + "\n"} {
 		s := receiptScan{runID: "run-small"}
 		if err := s.read(endless(text), 3<<20); !errors.Is(err, errTooLarge) || s.size > 4<<20 || len(s.found) > maxFindings+1 {
 			t.Errorf("%.10q: %v after %d bytes, %d findings", text, err, s.size, len(s.found))
 		}
 	}
-	line := receipt(0) + "\n"
+	line := receiptOf(0) + "\n"
 	s := receiptScan{runID: "run-small"}
 	if err := s.read(strings.NewReader(line), int64(len(line))); err != nil || s.size != int64(len(line)) {
 		t.Errorf("exactly the limit: %v", err)
@@ -38,11 +40,11 @@ func TestReceiptsWithoutEndAreReadToTheirLimit(t *testing.T) {
 
 func TestTheReceiptAfterTheLastOneAllowedIsRefused(t *testing.T) {
 	s := receiptScan{count: maxReceipts - 1, ids: map[[16]byte]struct{}{}, complete: true}
-	s.line([]byte(receipt(0)))
+	s.line([]byte(receiptOf(0)))
 	if s.count != maxReceipts || !s.complete {
 		t.Fatalf("%d receipts: %v", s.count, s.found)
 	}
-	s.line([]byte(receipt(1)))
+	s.line([]byte(receiptOf(1)))
 	if s.count != maxReceipts || s.complete || s.found[len(s.found)-1].Code != eTamper {
 		t.Errorf("%d receipts, complete %t: %v", s.count, s.complete, s.found)
 	}
@@ -89,8 +91,8 @@ func TestReceiptsStandInTheOrderOfTheirKeys(t *testing.T) {
 		jsonl := line("r1", c.a) + "\n" + line("r2", c.b) + "\n"
 		forged := withReceipts(t, files, jsonl)
 		manifest := mustParse(t, string(forged[manifestName]))
-		manifest = set(manifest, "attestation.timestamp_start", get(mustParse(t, line("r1", "|")), "timestamp"))
-		manifest = set(manifest, "attestation.timestamp_end", get(mustParse(t, line("r2", "|")), "timestamp"))
+		manifest = set(manifest, "attestation.timestamp_start", form.Get(mustParse(t, line("r1", "|")), "timestamp"))
+		manifest = set(manifest, "attestation.timestamp_end", form.Get(mustParse(t, line("r2", "|")), "timestamp"))
 		r := mustVerify(t, resign(t, forged, manifest, testSigner), Options{Now: builtAt})
 		if r.ExitCode() != c.exit || c.exit == 2 && !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Field == "receipt_order" || f.Field == "run_id" }) {
 			t.Errorf("%s: exit %d: %v", c.what, r.ExitCode(), r.Findings)

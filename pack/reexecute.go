@@ -8,97 +8,9 @@ import (
 	"io/fs"
 	"slices"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
-
-// definition is the claims that claim_set_hash stands for, and their evaluation.
-type definition struct {
-	cards  []Card
-	claims []Claim // of the cards, in the spelling of the hash
-	run    *claimRun
-}
-
-// newDefinition is the claims of cards as the hash spells them (Claim.canonical).
-func newDefinition(cards []Card) *definition {
-	d := &definition{cards: cards}
-	for _, c := range claimsOfCards(cards) {
-		d.claims = append(d.claims, c.canonical())
-	}
-	d.run = newClaimRun(d.claims)
-	return d
-}
-
-// claimRun is what the receipts are to be shown to, nil if nothing.
-func (d *definition) claimRun() *claimRun {
-	if d == nil {
-		return nil
-	}
-	return d.run
-}
-
-// define finds the definitions whose hash is the attested claim_set_hash (pack.md §5.4, §5.7).
-// The manifest holds only the hash, so wherever they come from, they are the signer's or none.
-func (v *verifier) define() *definition {
-	a := v.m.Attestation
-	if a.ClaimCheck == "N/A" && a.ClaimSetHash == hexSum([]byte(a.ClaimSetID)) {
-		return nil // pack.md §3.4: how a pack without claims says so
-	}
-	// What the relying party knows goes before what travels with the pack: cards of one hash may
-	// still spell a number as 1 and 1.0, which is text of the results.
-	var locked []Card
-	if v.o.Lock != nil {
-		locked = v.o.Lock.Cards()
-	}
-	sidecar := v.sidecar()
-	cards := FindCards(a.ClaimSetHash, v.o.Cards, locked, sidecar, v.report.results)
-	if cards == nil {
-		if len(sidecar) > 0 {
-			v.warned.add(wSidecar, cardsName, "%s does not hold the claims of claim_set_hash", cardsName)
-		}
-		return nil
-	}
-	return newDefinition(cards)
-}
-
-// sidecar reads _unsigned/run_cards.json. Nothing signed covers it, but what does not
-// hash to claim_set_hash is not used.
-func (v *verifier) sidecar() []Card {
-	text, err := v.read(cardsName, maxFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	var cards []Card
-	if err == nil {
-		cards, err = parseCards(text)
-	}
-	if err != nil {
-		v.warned.add(wSidecar, cardsName, "%s is ignored: %s", cardsName, oneLine(err))
-	}
-	return cards
-}
-
-// parseCards reads a list of cards: [{"card_id":…,"name":…,"claims":[…]},…].
-func parseCards(text []byte) ([]Card, error) {
-	v, err := parse(text, maxFile)
-	if err != nil {
-		return nil, err
-	}
-	if v.Kind != jcs.Array {
-		return nil, errors.New("not a list of run cards")
-	}
-	var cards []Card
-	for i, item := range v.Items {
-		card, err := cardOf(item)
-		if err != nil {
-			return nil, fmt.Errorf("run card %d: %w", i, err)
-		}
-		// What no pack can declare is not looked at: the pack is not to choose how long we look.
-		if cards = append(cards, card); numClaims(cards) > maxClaims {
-			return nil, fmt.Errorf("more than %d claims", maxClaims)
-		}
-	}
-	return cards, nil
-}
 
 // FindCards finds the cards that a claim_set_hash stands for, in their order: among those that the caller
 // gives, those of its lock, the built-in ones and, last, those of the pack's sidecar, which nothing signed
@@ -124,9 +36,6 @@ type cardSearch struct {
 	texts  map[*Claim][]byte
 	found  []Card
 }
-
-// maxHashed bounds the bytes that are hashed in search of the cards: the sidecar is as long as the pack likes.
-const maxHashed = 256 << 20
 
 func (s *cardSearch) try(cards []Card) bool {
 	if len(cards) == 0 || s.budget == 0 || s.hashed > maxHashed || numClaims(cards) > maxClaims {
@@ -188,17 +97,6 @@ func (s *cardSearch) text(claims []Claim) []byte {
 	return text
 }
 
-// maxClaims is how many claims a verifier evaluates: each is asked of every receipt.
-const maxClaims = 1000
-
-// numClaims counts the claims of cards.
-func numClaims(cards []Card) (n int) {
-	for _, c := range cards {
-		n += len(c.Claims)
-	}
-	return n
-}
-
 func (s *cardSearch) each(cards []Card) bool {
 	for i := range cards {
 		if s.try(cards[i : i+1]) {
@@ -240,18 +138,6 @@ func (s *cardSearch) byIDs(pool []Card, results []ClaimResult) bool {
 	return extend(results)
 }
 
-func startsWith(results []ClaimResult, claims []Claim) bool {
-	if len(claims) == 0 || len(claims) > len(results) {
-		return false
-	}
-	for i := range claims {
-		if results[i].ClaimID != claims[i].ID {
-			return false
-		}
-	}
-	return true
-}
-
 // orders tries every order of every selection of the cards, short ones first: for six cards 1,956.
 func (s *cardSearch) orders(cards []Card) bool {
 	for size := 2; size <= len(cards); size++ {
@@ -272,6 +158,140 @@ func (s *cardSearch) permute(rest, chosen []Card, size int) bool {
 		}
 	}
 	return false
+}
+
+// maxHashed bounds the bytes that are hashed in search of the cards: the sidecar is as long as the pack likes.
+const maxHashed = 256 << 20
+
+// maxClaims is how many claims a verifier evaluates: each is asked of every receipt.
+const maxClaims = 1000
+
+// numClaims counts the claims of cards.
+func numClaims(cards []Card) (n int) {
+	for _, c := range cards {
+		n += len(c.Claims)
+	}
+	return n
+}
+
+func startsWith(results []ClaimResult, claims []Claim) bool {
+	if len(claims) == 0 || len(claims) > len(results) {
+		return false
+	}
+	for i := range claims {
+		if results[i].ClaimID != claims[i].ID {
+			return false
+		}
+	}
+	return true
+}
+
+// parseCards reads a list of cards: [{"card_id":…,"name":…,"claims":[…]},…].
+func parseCards(text []byte) ([]Card, error) {
+	v, err := form.Parse(text, form.MaxFile)
+	if err != nil {
+		return nil, err
+	}
+	if v.Kind != jcs.Array {
+		return nil, errors.New("not a list of run cards")
+	}
+	var cards []Card
+	for i, item := range v.Items {
+		card, err := cardOf(item)
+		if err != nil {
+			return nil, fmt.Errorf("run card %d: %w", i, err)
+		}
+		// What no pack can declare is not looked at: the pack is not to choose how long we look.
+		if cards = append(cards, card); numClaims(cards) > maxClaims {
+			return nil, fmt.Errorf("more than %d claims", maxClaims)
+		}
+	}
+	return cards, nil
+}
+
+// claimVerdict is the claim_check of results: N/A without any, FAIL with a failing critical one.
+func claimVerdict(results []ClaimResult) string {
+	switch {
+	case len(results) == 0:
+		return "N/A"
+	case claimsPass(results):
+		return "PASS"
+	}
+	return "FAIL"
+}
+
+// sameOutcome compares what a fingerprint covers.
+func sameOutcome(a, b ClaimResult) bool {
+	return a.Passed == b.Passed && a.Expected == b.Expected && a.Actual == b.Actual && a.Severity == b.Severity
+}
+
+// coverageCheck is the one check that reads a file outside of the pack.
+const coverageCheck = "coverage_contract"
+
+// definition is the claims that claim_set_hash stands for, and their evaluation.
+type definition struct {
+	cards  []Card
+	claims []Claim // of the cards, in the spelling of the hash
+	run    *claimRun
+}
+
+// newDefinition is the claims of cards as the hash spells them (Claim.Canonical).
+func newDefinition(cards []Card) *definition {
+	d := &definition{cards: cards}
+	for _, c := range claimsOfCards(cards) {
+		d.claims = append(d.claims, c.canonical())
+	}
+	d.run = newClaimRun(d.claims)
+	return d
+}
+
+// claimRun is what the receipts are to be shown to, nil if nothing.
+func (d *definition) claimRun() *claimRun {
+	if d == nil {
+		return nil
+	}
+	return d.run
+}
+
+// define finds the definitions whose hash is the attested claim_set_hash (pack.md §5.4, §5.7).
+// The manifest holds only the hash, so wherever they come from, they are the signer's or none.
+func (v *verifier) define() *definition {
+	a := v.m.Attestation
+	if a.ClaimCheck == "N/A" && a.ClaimSetHash == form.HexSum([]byte(a.ClaimSetID)) {
+		return nil // pack.md §3.4: how a pack without claims says so
+	}
+	// What the relying party knows goes before what travels with the pack: cards of one hash may
+	// still spell a number as 1 and 1.0, which is text of the results.
+	var locked []Card
+	if v.o.Lock != nil {
+		locked = v.o.Lock.Cards()
+	}
+	sidecar := v.sidecar()
+	cards := FindCards(a.ClaimSetHash, v.o.Cards, locked, sidecar, v.report.results)
+	if cards == nil {
+		if len(sidecar) > 0 {
+			v.warned.add(wSidecar, cardsName, "%s does not hold the claims of claim_set_hash", cardsName)
+		}
+		return nil
+	}
+	return newDefinition(cards)
+}
+
+// sidecar reads _unsigned/run_cards.json. Nothing signed covers it, but what does not
+// hash to claim_set_hash is not used.
+func (v *verifier) sidecar() []Card {
+	text, err := v.read(cardsName, form.MaxFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var cards []Card
+	if err == nil {
+		cards, err = parseCards(text)
+	}
+	if err != nil {
+		v.warned.add(wSidecar, cardsName, "%s is ignored: %s", cardsName, form.OneLine(err))
+	}
+	return cards
 }
 
 // reexecute compares what is attested of the claims with what the receipts say now. An
@@ -319,16 +339,16 @@ func (v *verifier) signersWord(results []ClaimResult) (again bool) {
 			again = v.coverageClaim(&results[i], told) && again
 		case !known && told.Actual != unknownCheck:
 			// The check may be one of a later release: nobody has to have lied.
-			v.warned.add(wNotReexecuted, c.ID, "claim %s asks for a check that is not known here: its result is the signer's word", quote(c.ID))
+			v.warned.add(wNotReexecuted, c.ID, "claim %s asks for a check that is not known here: its result is the signer's word", form.Quote(c.ID))
 			results[i], again = told, false
 		case c.readsProjected() && !sameOutcome(results[i], told):
 			// The reference asks its claims before it drops what is not packed (pack.md §1.4).
-			v.warned.add(wNotReexecuted, c.ID, "claim %s reads a member that no pack holds: its result is the signer's word", quote(c.ID))
+			v.warned.add(wNotReexecuted, c.ID, "claim %s reads a member that no pack holds: its result is the signer's word", form.Quote(c.ID))
 			results[i], again = told, false
 		case known && told.Actual == unknownCheck && !told.Passed:
 			// So the reference builds packs with checks of ours, and its older releases those with checks that
 			// came later: a claim that it cannot ask has failed.
-			v.warned.add(wNotReexecuted, c.ID, "the builder did not know the check of claim %s, which failed there", quote(c.ID))
+			v.warned.add(wNotReexecuted, c.ID, "the builder did not know the check of claim %s, which failed there", form.Quote(c.ID))
 			results[i], again = told, false
 		}
 	}
@@ -354,34 +374,15 @@ func (v *verifier) contradiction(results []ClaimResult) string {
 func (v *verifier) coverageClaim(got *ClaimResult, attested ClaimResult) (again bool) {
 	switch {
 	case v.cover == nil:
-		v.warned.add(wNotReexecuted, got.ClaimID, "claim %s reads a file that is not in the pack: its result is the signer's word", quote(got.ClaimID))
+		v.warned.add(wNotReexecuted, got.ClaimID, "claim %s reads a file that is not in the pack: its result is the signer's word", form.Quote(got.ClaimID))
 	case sameOutcome(*got, attested):
 		return true
 	default:
 		v.warned.add(wNotReexecuted, got.ClaimID, "claim %s comes to %s under the coverage contract given, attested is %s: that is the signer's word",
-			quote(got.ClaimID), quote(got.Actual), quote(attested.Actual))
+			form.Quote(got.ClaimID), form.Quote(got.Actual), form.Quote(attested.Actual))
 	}
 	*got = attested
 	return false
-}
-
-// sameOutcome compares what a fingerprint covers.
-func sameOutcome(a, b ClaimResult) bool {
-	return a.Passed == b.Passed && a.Expected == b.Expected && a.Actual == b.Actual && a.Severity == b.Severity
-}
-
-// coverageCheck is the one check that reads a file outside of the pack.
-const coverageCheck = "coverage_contract"
-
-// claimVerdict is the claim_check of results: N/A without any, FAIL with a failing critical one.
-func claimVerdict(results []ClaimResult) string {
-	switch {
-	case len(results) == 0:
-		return "N/A"
-	case claimsPass(results):
-		return "PASS"
-	}
-	return "FAIL"
 }
 
 // fingerprint is pack.md §5.5, "" without results.

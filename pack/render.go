@@ -6,17 +6,18 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
-)
-
-const (
-	reportSchema = "assay.verify_report.v0.1"
-	verifyPolicy = "assay.verify_policy.v0.1"
 )
 
 // doesNotProve is what no pack shows, whatever its verdicts (pack.md §3.8).
 var doesNotProve = []string{"output_correctness", "output_safety", "business_policy_fitness", "legal_compliance",
 	"instrumentation_completeness", "signer_authority_beyond_configured_trust"}
+
+const (
+	reportSchema = "assay.verify_report.v0.1"
+	verifyPolicy = "assay.verify_policy.v0.1"
+)
 
 // writeReport writes verify_report.json and verify_transcript.md. They are hashed into the manifest,
 // so they are written before anything is signed, and say no more than what was checked by then.
@@ -34,19 +35,19 @@ func (b *build) writeReport() error {
 	members = append(members, j.members...)
 	members = append(members,
 		jcs.M("verified_at", jcs.Str(b.now())),
-		jcs.M("verifier", strs("name", "assay", "version", Version, "policy_id", verifyPolicy)),
-		jcs.M("expectations", strs("policy_id", verifyPolicy, "policy_sha256", b.PolicyHash,
+		jcs.M("verifier", form.Strs("name", "assay", "version", Version, "policy_id", verifyPolicy)),
+		jcs.M("expectations", form.Strs("policy_id", verifyPolicy, "policy_sha256", b.PolicyHash,
 			"claim_set_id", b.ClaimSetID, "claim_set_hash", b.a.ClaimSetHash)),
 		jcs.M("verification_inputs_sha256", jcs.Str(b.root)),
 		jcs.M("verifier_config_sha256", null),
 		jcs.M("provenance", jcs.Obj()),
 		jcs.M("evidence_refs", jcs.Arr(
 			jcs.Obj(jcs.M("kind", jcs.Str("pack_manifest")), jcs.M("path", jcs.Str(manifestName)), jcs.M("sha256", null)),
-			strs("kind", "receipt_pack", "path", receiptsName, "sha256", b.lines.sum))),
+			form.Strs("kind", "receipt_pack", "path", receiptsName, "sha256", b.lines.sum))),
 		jcs.M("checks", jcs.Arr(
-			strs("name", "receipt_pack_integrity", "verdict", "PASS"), strs("name", "claim_check", "verdict", claimWord),
-			strs("name", "replay", "verdict", "NOT_RUN"), strs("name", "trust", "verdict", "NOT_EVALUATED"))),
-		jcs.M("summary", strs(
+			form.Strs("name", "receipt_pack_integrity", "verdict", "PASS"), form.Strs("name", "claim_check", "verdict", claimWord),
+			form.Strs("name", "replay", "verdict", "NOT_RUN"), form.Strs("name", "trust", "verdict", "NOT_EVALUATED"))),
+		jcs.M("summary", form.Strs(
 			"integrity", "The receipts were checked before they were packed. Hashes and signature are made after this report: only a verifier can check them.",
 			"claim", claimSentences[b.a.ClaimCheck], "replay", "Replay was not run.", "trust", "Trust in the signer was not evaluated.")),
 		jcs.M("scope", b.scope(j)),
@@ -72,24 +73,6 @@ var claimSentences = map[string]string{
 	"N/A":  "No claim set was evaluated.",
 }
 
-// strs makes an object of strings from pairs of name and value.
-func strs(pairs ...string) jcs.Value {
-	v := jcs.Obj()
-	for i := 0; i+1 < len(pairs); i += 2 {
-		v.Members = append(v.Members, jcs.M(pairs[i], jcs.Str(pairs[i+1])))
-	}
-	return v
-}
-
-// texts is an array of strings.
-func texts(list []string) jcs.Value {
-	v := jcs.Arr()
-	for _, s := range list {
-		v.Items = append(v.Items, jcs.Str(s))
-	}
-	return v
-}
-
 func (b *build) reportedHead() jcs.Value {
 	if b.lines.count == 0 {
 		return jcs.Value{}
@@ -103,8 +86,8 @@ func (b *build) scope(j judgement) jcs.Value {
 		jcs.M("channels", j.ran),
 		jcs.M("extensions", jcs.Obj()),
 		// Hashes and signature are made after this report: it does not vouch for them.
-		jcs.M("proves", texts(j.proves[2:])),
-		jcs.M("does_not_prove", texts(doesNotProve)),
+		jcs.M("proves", form.Texts(j.proves[2:])),
+		jcs.M("does_not_prove", form.Texts(doesNotProve)),
 		jcs.M("note", jcs.Str("Written by the builder before signing. Integrity of the pack and validity of the signature are for the reader to verify.")))
 }
 
@@ -122,7 +105,7 @@ func (b *build) claimValue() jcs.Value {
 			jcs.M("expected", jcs.Str(r.Expected)),
 			jcs.M("actual", jcs.Str(r.Actual)),
 			jcs.M("severity", jcs.Str(r.Severity)),
-			jcs.M("evidence_receipt_ids", texts(r.Evidence)),
+			jcs.M("evidence_receipt_ids", form.Texts(r.Evidence)),
 			jcs.M("falsifier_status", jcs.Str("not_required")))
 	}
 	return jcs.Obj(
@@ -157,7 +140,7 @@ func (b *build) summary() []byte {
 	b.facts(&w)
 	key := b.Signer.Public()
 	rows := [][2]string{
-		{"Built", b.now()}, {"Signer", b.Signer.ID()}, {"Key (SHA-256)", hexSum(key)},
+		{"Built", b.now()}, {"Signer", b.Signer.ID()}, {"Key (SHA-256)", form.HexSum(key)},
 		{"Valid until", b.ValidUntil}, {"Superseded by", b.SupersededBy}, {"Pack root", b.root}, {"Receipts (SHA-256)", b.lines.sum},
 	}
 	if ci := b.CIBinding; ci != nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -42,7 +43,7 @@ func judgementOf(a Attestation, root string) judgement {
 	case "PASS":
 		j.proves = append(j.proves, "claim_set_satisfied")
 	}
-	j.ran = strs("integrity", "ran", "claim", claim, "replay", "not_run", "trust", "not_evaluated")
+	j.ran = form.Strs("integrity", "ran", "claim", claim, "replay", "not_run", "trust", "not_evaluated")
 	j.members = []jcs.Member{
 		jcs.M("pack_root_sha256", jcs.Str(root)),
 		jcs.M("pack_manifest_sha256", jcs.Value{}), // the manifest holds the hash of the report
@@ -51,9 +52,9 @@ func judgementOf(a Attestation, root string) judgement {
 		jcs.M("replay_verdict", jcs.Str("NOT_RUN")),
 		jcs.M("trust_verdict", jcs.Str("NOT_EVALUATED")),
 		jcs.M("evaluation_profile", jcs.Str(strings.Join(required, "_")+"_required")),
-		jcs.M("required_channels", texts(required)),
-		jcs.M("optional_channels", texts(optional)),
-		jcs.M("unevaluated_channels", texts(optional)),
+		jcs.M("required_channels", form.Texts(required)),
+		jcs.M("optional_channels", form.Texts(optional)),
+		jcs.M("unevaluated_channels", form.Texts(optional)),
 		jcs.M("overall_verdict", jcs.Str(overall)),
 		jcs.M("overall_reason", jcs.Str(reason)),
 		jcs.M("blocking_channel", blocking),
@@ -63,7 +64,7 @@ func judgementOf(a Attestation, root string) judgement {
 
 // reportID is the report_id of pack.md §3.8, "" without a canonical form.
 func reportID(root, verifiedAt, claimVerdict, version string) string {
-	sum := canonicalHash(strs(
+	sum := form.CanonicalHash(form.Strs(
 		"pack_root_sha256", root, "verified_at", verifiedAt, "integrity_verdict", "PASS", "claim_verdict", claimVerdict,
 		"replay_verdict", "NOT_RUN", "trust_verdict", "NOT_EVALUATED", "verifier_version", version))
 	return "vr_" + sum[:min(20, len(sum))]
@@ -71,9 +72,9 @@ func reportID(root, verifiedAt, claimVerdict, version string) string {
 
 func (v *verifier) readReport(text []byte) {
 	r := &v.report
-	value, err := parse(text, maxFile)
+	value, err := form.Parse(text, form.MaxFile)
 	if err != nil {
-		r.found.add(jsonCode(err), reportName, "not strict JSON: %s", oneLine(err))
+		r.found.add(jsonCode(err), reportName, "not strict JSON: %s", form.OneLine(err))
 		return
 	}
 	if value.Kind != jcs.Object {
@@ -81,29 +82,29 @@ func (v *verifier) readReport(text []byte) {
 		return
 	}
 	r.value = value
-	claims := get(value, "claim_verification")
+	claims := form.Get(value, "claim_verification")
 	r.claims = claims.Kind != jcs.Null
-	for i, item := range get(claims, "results").Items {
+	for i, item := range form.Get(claims, "results").Items {
 		result, ok := readResult(item)
 		if !ok {
 			r.found.add(eTamper, reportName, "claim_verification.results[%d] is not a claim result", i)
 			return
 		}
 		r.results = append(r.results, result)
-		r.evidence = append(r.evidence, get(item, "evidence_receipt_ids"))
+		r.evidence = append(r.evidence, form.Get(item, "evidence_receipt_ids"))
 	}
 }
 
 func readResult(v jcs.Value) (ClaimResult, bool) {
-	r := ClaimResult{ClaimID: str(v, "claim_id"), Expected: str(v, "expected"), Actual: str(v, "actual"), Severity: str(v, "severity")}
+	r := ClaimResult{ClaimID: form.Str(v, "claim_id"), Expected: form.Str(v, "expected"), Actual: form.Str(v, "actual"), Severity: form.Str(v, "severity")}
 	for _, name := range []string{"claim_id", "expected", "actual", "severity"} {
-		if get(v, name).Kind != jcs.String {
+		if form.Get(v, name).Kind != jcs.String {
 			return r, false
 		}
 	}
-	passed := get(v, "passed")
+	passed := form.Get(v, "passed")
 	r.Passed = passed.Bool
-	for _, id := range get(v, "evidence_receipt_ids").Items {
+	for _, id := range form.Get(v, "evidence_receipt_ids").Items {
 		if len(r.Evidence) < 5 && id.Kind == jcs.String {
 			r.Evidence = append(r.Evidence, evidenceID(id.Text))
 		}
@@ -122,13 +123,13 @@ func (v *verifier) checkReport() {
 			v.found.add(eTamper, "verify_report."+field, "%s: %s is not what the manifest says", reportName, field)
 		}
 	}
-	agree("pack_id", str(value, "pack_id") == a.PackID)
-	agree("run_id", str(value, "run_id") == a.RunID)
-	n, ok := readCount(get(value, "receipt_count"))
+	agree("pack_id", form.Str(value, "pack_id") == a.PackID)
+	agree("run_id", form.Str(value, "run_id") == a.RunID)
+	n, ok := form.ReadCount(form.Get(value, "receipt_count"))
 	agree("receipt_count", ok && n == a.NReceipts)
 	head, hasHead := value.Get("head_hash")
 	agree("head_hash", hasHead && (head.Text == a.HeadHash && head.Kind == jcs.String || head.Kind == jcs.Null && a.NReceipts == 0))
-	passed := get(value, "passed")
+	passed := form.Get(value, "passed")
 	agree("passed", passed.Kind == jcs.Bool && passed.Bool == (a.ReceiptIntegrity == "PASS"))
 
 	// The members of the newer shape, where they are there.
@@ -137,7 +138,7 @@ func (v *verifier) checkReport() {
 			agree(name, got.Kind == jcs.String && got.Text == want)
 		}
 	}
-	expectations := get(value, "expectations")
+	expectations := form.Get(value, "expectations")
 	equal(expectations, "policy_sha256", a.PolicyHash)
 	equal(expectations, "claim_set_id", a.ClaimSetID)
 	equal(expectations, "claim_set_hash", a.ClaimSetHash)
@@ -184,7 +185,7 @@ func (v *verifier) checkForm(agree func(string, bool)) {
 	each(scope, "scope.", "does_not_prove", jcs.String)
 	if v.report.claims {
 		is(value, "", "claim_verification", jcs.Object)
-		is(get(value, "claim_verification"), "claim_verification.", "results", jcs.Array)
+		is(form.Get(value, "claim_verification"), "claim_verification.", "results", jcs.Array)
 	}
 	for _, ids := range v.report.evidence {
 		agree("claim_verification.results", ids.Kind == jcs.Null || ids.Kind == jcs.Array)
@@ -208,12 +209,12 @@ func (v *verifier) checkVerifierWords(agree func(string, bool)) {
 	if a.ClaimCheck == "FAIL" {
 		verdict = "HONEST_FAIL"
 	}
-	for name, want := range map[string]jcs.Value{"claim_check": jcs.Str(a.ClaimCheck), "verdict": jcs.Str(verdict), "superseded_by": stringOrNull(a.SupersededBy)} {
+	for name, want := range map[string]jcs.Value{"claim_check": jcs.Str(a.ClaimCheck), "verdict": jcs.Str(verdict), "superseded_by": form.StrOrNull(a.SupersededBy)} {
 		if got, ok := value.Get(name); ok {
 			agree(name, pyEqual(&got, &want))
 		}
 	}
-	claims := get(value, "claim_verification")
+	claims := form.Get(value, "claim_verification")
 	for _, name := range []string{"reexecuted", "verdict"} {
 		_, there := claims.Get(name)
 		agree("claim_verification."+name, !there)
@@ -225,7 +226,7 @@ func (v *verifier) checkVerifierWords(agree func(string, bool)) {
 // cannot be recomputed stays the signer's word (docs/TRUST.md).
 func (v *verifier) checkJudgement(agree func(string, bool)) {
 	value, a := v.report.value, v.m.Attestation
-	root := str(v.m.Value(), "attestation_sha256")
+	root := form.Str(v.m.Value(), "attestation_sha256")
 	j := judgementOf(a, root)
 	same := func(in jcs.Value, at, name string, want jcs.Value) {
 		if got, ok := in.Get(name); ok {
@@ -239,33 +240,33 @@ func (v *verifier) checkJudgement(agree func(string, bool)) {
 	same(value, "", "verifier_version", jcs.Str(a.VerifierVersion))
 	same(value, "", "errors", jcs.Arr())
 	same(value, "", "failure_mechanisms", jcs.Obj())
-	version := get(get(value, "verifier"), "version")
-	same(get(value, "verifier"), "verifier.", "version", jcs.Str(a.VerifierVersion))
+	version := form.Get(form.Get(value, "verifier"), "version")
+	same(form.Get(value, "verifier"), "verifier.", "version", jcs.Str(a.VerifierVersion))
 	if id, ok := value.Get("report_id"); ok {
-		agree("report_id", id.Kind == jcs.String && id.Text == reportID(root, str(value, "verified_at"), claimWords[a.ClaimCheck], version.Text))
+		agree("report_id", id.Kind == jcs.String && id.Text == reportID(root, form.Str(value, "verified_at"), claimWords[a.ClaimCheck], version.Text))
 	}
-	if told := get(value, "provenance"); told.Kind != jcs.Null {
-		binding, none := get(get(v.m.Value(), "attestation"), "ci_binding"), jcs.Obj()
+	if told := form.Get(value, "provenance"); told.Kind != jcs.Null {
+		binding, none := form.Get(form.Get(v.m.Value(), "attestation"), "ci_binding"), jcs.Obj()
 		agree("provenance", pyEqual(&told, &none) || pyEqual(&told, &binding))
 	}
-	for _, ref := range get(value, "evidence_refs").Items {
-		path, known := refs[str(ref, "kind")]
-		agree("evidence_refs", known && str(ref, "path") == path && (path != manifestName || get(ref, "sha256").Kind == jcs.Null))
-		if sum := str(ref, "sha256"); path == receiptsName && sum != v.m.fileSum(receiptsName) {
-			v.warned.add(wReport, "verify_report.evidence_refs", "%s names receipts with the SHA-256 %s, which are not those of this pack", reportName, quote(sum))
+	for _, ref := range form.Get(value, "evidence_refs").Items {
+		path, known := refs[form.Str(ref, "kind")]
+		agree("evidence_refs", known && form.Str(ref, "path") == path && (path != manifestName || form.Get(ref, "sha256").Kind == jcs.Null))
+		if sum := form.Str(ref, "sha256"); path == receiptsName && sum != v.m.fileSum(receiptsName) {
+			v.warned.add(wReport, "verify_report.evidence_refs", "%s names receipts with the SHA-256 %s, which are not those of this pack", reportName, form.Quote(sum))
 		}
 	}
-	for _, c := range get(value, "checks").Items {
-		agree("checks", checkAgrees(str(c, "name"), str(c, "verdict"), claimWords[a.ClaimCheck]))
+	for _, c := range form.Get(value, "checks").Items {
+		agree("checks", checkAgrees(form.Str(c, "name"), form.Str(c, "verdict"), claimWords[a.ClaimCheck]))
 	}
-	for _, s := range get(value, "stages").Items {
-		agree("stages", slices.Contains([]string{"", "ok", "skipped"}, str(s, "status")) && pyTruthOr(s, "passed"))
+	for _, s := range form.Get(value, "stages").Items {
+		agree("stages", slices.Contains([]string{"", "ok", "skipped"}, form.Str(s, "status")) && pyTruthOr(s, "passed"))
 	}
-	for _, m := range get(value, "summary").Members {
+	for _, m := range form.Get(value, "summary").Members {
 		means, known := sentences[plainSentence(m.Value.Text)]
 		agree("summary."+m.Name, !known || means == m.Name+" "+verdictOf(m.Name, a))
 	}
-	v.checkScope(get(value, "scope"), j, agree)
+	v.checkScope(form.Get(value, "scope"), j, agree)
 }
 
 // refs are the kinds of evidence_refs, and the files that they are. The hash of the receipts only warns: the
@@ -354,12 +355,12 @@ func (v *verifier) checkScope(scope jcs.Value, j judgement, agree func(string, b
 	if scope.Kind == jcs.Null {
 		return
 	}
-	ran := get(scope, "channels")
+	ran := form.Get(scope, "channels")
 	agree("scope.channels", pyEqual(&ran, &j.ran))
-	for _, word := range get(scope, "proves").Items {
+	for _, word := range form.Get(scope, "proves").Items {
 		agree("scope.proves", word.Kind == jcs.String && slices.Contains(j.proves, word.Text))
 	}
-	not := get(scope, "does_not_prove").Items
+	not := form.Get(scope, "does_not_prove").Items
 	for _, word := range doesNotProve {
 		agree("scope.does_not_prove", slices.ContainsFunc(not, func(v jcs.Value) bool { return v.Text == word }))
 	}
@@ -374,14 +375,14 @@ func (v *verifier) checkEvidence(results []ClaimResult) {
 		}
 		told, ids := v.report.results[i], v.report.evidence[i]
 		if r.ClaimID != told.ClaimID {
-			v.found.add(eTamper, "verify_report.claim_verification.results", "%s: results[%d] is of %s, the claim there is %s", reportName, i, quote(told.ClaimID), quote(r.ClaimID))
+			v.found.add(eTamper, "verify_report.claim_verification.results", "%s: results[%d] is of %s, the claim there is %s", reportName, i, form.Quote(told.ClaimID), form.Quote(r.ClaimID))
 			return
 		}
 		if ids.Kind == jcs.Null || v.claims.claims[i].Check == coverageCheck {
 			continue // those of coverage_contract are call sites of a file that no pack holds
 		}
 		if !slices.EqualFunc(ids.Items, r.Evidence, func(a jcs.Value, b string) bool { return evidenceID(a.Text) == b }) {
-			v.found.add(eTamper, "verify_report.claim_verification.results", "%s: results[%d] names other receipts as evidence than claim %s has", reportName, i, quote(r.ClaimID))
+			v.found.add(eTamper, "verify_report.claim_verification.results", "%s: results[%d] names other receipts as evidence than claim %s has", reportName, i, form.Quote(r.ClaimID))
 		}
 	}
 }
@@ -395,7 +396,7 @@ func (v *verifier) checkReportedClaims(agree func(string, bool)) {
 	if !v.report.claims {
 		return
 	}
-	claims := get(v.report.value, "claim_verification")
+	claims := form.Get(v.report.value, "claim_verification")
 	passed := 0
 	for _, r := range results {
 		if r.Passed {
@@ -403,16 +404,16 @@ func (v *verifier) checkReportedClaims(agree func(string, bool)) {
 		}
 	}
 	number := func(name string, want int) {
-		n, ok := readCount(get(claims, name))
+		n, ok := form.ReadCount(form.Get(claims, name))
 		agree("claim_verification."+name, ok && n == int64(want))
 	}
 	number("n_claims", len(results))
 	number("n_passed", passed)
 	number("n_failed", len(results)-passed)
-	said := get(claims, "passed")
+	said := form.Get(claims, "passed")
 	agree("claim_verification.passed", said.Kind == jcs.Bool && said.Bool == (a.ClaimCheck == "PASS"))
 	agree("claim_verification.results", claimVerdict(results) == a.ClaimCheck)
 	// H13: the fingerprint follows from the results, whatever the claims were.
 	agree("claim_verification.discrepancy_fingerprint",
-		str(claims, "discrepancy_fingerprint") == a.DiscrepancyFingerprint && fingerprint(a, results) == a.DiscrepancyFingerprint)
+		form.Str(claims, "discrepancy_fingerprint") == a.DiscrepancyFingerprint && fingerprint(a, results) == a.DiscrepancyFingerprint)
 }

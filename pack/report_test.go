@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -22,10 +23,10 @@ func reporting(t testing.TB, files memFS, changes ...any) memFS {
 	if !lied {
 		seed := jcs.Obj()
 		for _, name := range []string{"pack_root_sha256", "verified_at", "integrity_verdict", "claim_verdict", "replay_verdict", "trust_verdict"} {
-			seed.Members = append(seed.Members, jcs.M(name, get(report, name)))
+			seed.Members = append(seed.Members, jcs.M(name, form.Get(report, name)))
 		}
-		seed.Members = append(seed.Members, jcs.M("verifier_version", get(get(report, "verifier"), "version")))
-		report = set(report, "report_id", jcs.Str("vr_"+canonicalHash(seed)[:20]))
+		seed.Members = append(seed.Members, jcs.M("verifier_version", form.Get(form.Get(report, "verifier"), "version")))
+		report = set(report, "report_id", jcs.Str("vr_"+form.CanonicalHash(seed)[:20]))
 	}
 	files = maps.Clone(files)
 	files[reportName] = plain(report)
@@ -46,7 +47,7 @@ func put(v jcs.Value, path string, to jcs.Value) jcs.Value {
 	return v
 }
 
-func words(list ...string) jcs.Value { return texts(list) }
+func words(list ...string) jcs.Value { return form.Texts(list) }
 
 // A reader of the report alone must not learn another verdict than the pack's: each contradiction is
 // tampering, and names its member.
@@ -57,15 +58,15 @@ func TestAReportThatContradictsItsPackIsTampering(t *testing.T) {
 	s = smallSpec(t)
 	s.Cards = nil
 	plainPack := mustBuild(t, s).FS().(memFS)
-	result := get(get(mustParse(t, string(failing[reportName])), "claim_verification"), "results").Items
+	result := form.Get(form.Get(mustParse(t, string(failing[reportName])), "claim_verification"), "results").Items
 	other := func(i int, name string, to jcs.Value) jcs.Value {
 		items := slices.Clone(result)
 		items[i] = set(items[i], name, to)
 		return jcs.Arr(items...)
 	}
-	named := slices.IndexFunc(result, func(v jcs.Value) bool { return len(get(v, "evidence_receipt_ids").Items) > 0 })
+	named := slices.IndexFunc(result, func(v jcs.Value) bool { return len(form.Get(v, "evidence_receipt_ids").Items) > 0 })
 	pass, zeros := jcs.Str("PASS"), jcs.Str(strings.Repeat("0", 64))
-	check := func(name, verdict string) jcs.Value { return jcs.Arr(strs("name", name, "verdict", verdict)) }
+	check := func(name, verdict string) jcs.Value { return jcs.Arr(form.Strs("name", name, "verdict", verdict)) }
 	for _, c := range []struct {
 		files memFS
 		path  string
@@ -79,16 +80,16 @@ func TestAReportThatContradictsItsPackIsTampering(t *testing.T) {
 		{failing, "overall_verdict", pass}, {plainPack, "overall_verdict", jcs.Str("HONEST_FAIL")},
 		{failing, "overall_reason", jcs.Str("required_channels_passed")}, {failing, "blocking_channel", jcs.Value{}},
 		{failing, "report_id", jcs.Str("vr_00000000000000000000")}, {failing, "verifier.version", jcs.Str("9.9.9")},
-		{failing, "verification_inputs_sha256", zeros}, {failing, "provenance", strs("provider", "github_actions")},
-		{failing, "evidence_refs", jcs.Arr(strs("kind", "witness", "path", "x", "sha256", zeros.Text))},
-		{failing, "evidence_refs", jcs.Arr(strs("kind", "pack_manifest", "path", manifestName, "sha256", zeros.Text))},
-		{failing, "evidence_refs", jcs.Arr(strs("kind", "receipt_pack", "path", "../receipt_pack.jsonl", "sha256", zeros.Text))},
+		{failing, "verification_inputs_sha256", zeros}, {failing, "provenance", form.Strs("provider", "github_actions")},
+		{failing, "evidence_refs", jcs.Arr(form.Strs("kind", "witness", "path", "x", "sha256", zeros.Text))},
+		{failing, "evidence_refs", jcs.Arr(form.Strs("kind", "pack_manifest", "path", manifestName, "sha256", zeros.Text))},
+		{failing, "evidence_refs", jcs.Arr(form.Strs("kind", "receipt_pack", "path", "../receipt_pack.jsonl", "sha256", zeros.Text))},
 		{failing, "checks", check("claim_check", "PASS")}, {failing, "checks", check("replay", "MATCH")}, {failing, "checks", check("trust", "PASS")},
 		{failing, "checks", check("receipt_pack_integrity", "TAMPERED")},
 		{failing, "summary.claim", jcs.Str("Evidence satisfied the evaluated claim set.")}, {failing, "summary.claim", jcs.Str("The receipts satisfy the claim set.")},
 		{failing, "summary.replay", jcs.Str("Replay matched prior trace.")}, {failing, "summary.trust", jcs.Str("Signer and policy trust checks passed.")},
 		{failing, "summary.integrity", jcs.Str("Evidence object integrity failed.")},
-		{failing, "scope.channels", strs("integrity", "ran", "claim", "ran", "replay", "ran", "trust", "ran")},
+		{failing, "scope.channels", form.Strs("integrity", "ran", "claim", "ran", "replay", "ran", "trust", "ran")},
 		{failing, "scope.proves", words("claim_set_satisfied")}, {plainPack, "scope.proves", words("claim_set_evaluated")}, {failing, "scope.proves", words("output_correctness")},
 		{failing, "scope.does_not_prove", words("output_safety")},
 		{failing, "errors", words("x")}, {failing, "passed", jcs.Boolean(false)}, {failing, "receipt_count", jcs.Int(7)}, {failing, "head_hash", zeros},
@@ -115,21 +116,21 @@ func TestAReportOfOtherTypesOrWithAVerifiersWordsIsTampering(t *testing.T) {
 	failing, passing := mustBuild(t, s).FS().(memFS), mustBuild(t, smallSpec(t)).FS().(memFS)
 	yes := jcs.Boolean(true)
 	claims := jcs.Obj(jcs.M("claim_set_satisfied", yes), jcs.M("output_safety", yes))
-	result := get(get(mustParse(t, string(failing[reportName])), "claim_verification"), "results").Items
-	none := slices.IndexFunc(result, func(v jcs.Value) bool { return len(get(v, "evidence_receipt_ids").Items) == 0 })
+	result := form.Get(form.Get(mustParse(t, string(failing[reportName])), "claim_verification"), "results").Items
+	none := slices.IndexFunc(result, func(v jcs.Value) bool { return len(form.Get(v, "evidence_receipt_ids").Items) == 0 })
 	odd := slices.Clone(result)
-	odd[none] = set(odd[none], "evidence_receipt_ids", strs("x", "r_fake"))
+	odd[none] = set(odd[none], "evidence_receipt_ids", form.Strs("x", "r_fake"))
 	for path, list := range map[string][]jcs.Value{
-		"checks":                        {strs("claim_check", "PASS"), jcs.Str("claim_check PASS"), jcs.Arr(jcs.Arr(strs("name", "claim_check", "verdict", "PASS"))), jcs.Arr(strs("name", "Claim_check", "verdict", "PASS")), jcs.Arr(strs("name", "claims", "verdict", "PASS")), jcs.Arr(strs("name", "signer", "verdict", "PASS"))},
-		"stages":                        {strs("validate_schema", "fail"), jcs.Str("all ok"), jcs.Arr(jcs.Obj(jcs.M("stage", jcs.Str("x")), jcs.M("status", jcs.Arr(jcs.Str("fail")))))},
+		"checks":                        {form.Strs("claim_check", "PASS"), jcs.Str("claim_check PASS"), jcs.Arr(jcs.Arr(form.Strs("name", "claim_check", "verdict", "PASS"))), jcs.Arr(form.Strs("name", "Claim_check", "verdict", "PASS")), jcs.Arr(form.Strs("name", "claims", "verdict", "PASS")), jcs.Arr(form.Strs("name", "signer", "verdict", "PASS"))},
+		"stages":                        {form.Strs("validate_schema", "fail"), jcs.Str("all ok"), jcs.Arr(jcs.Obj(jcs.M("stage", jcs.Str("x")), jcs.M("status", jcs.Arr(jcs.Str("fail")))))},
 		"scope.proves":                  {claims, jcs.Str("claim_set_satisfied, output_safety"), jcs.Arr(words("claim_set_satisfied"))},
 		"scope.does_not_prove":          {jcs.Str("nothing"), jcs.Obj()},
 		"scope":                         {jcs.Str("all proven"), yes},
 		"scope.proven":                  {words("output_safety")},
 		"summary":                       {jcs.Str("PASS"), words("The receipts satisfy the claim set.")},
-		"summary.claim":                 {strs("text", "The receipts satisfy the claim set."), jcs.Str("The receipts satisfy the claim set. "), jcs.Str("the claims were executed again,  and the evidence satisfies them")},
+		"summary.claim":                 {form.Strs("text", "The receipts satisfy the claim set."), jcs.Str("The receipts satisfy the claim set. "), jcs.Str("the claims were executed again,  and the evidence satisfies them")},
 		"summary.trust":                 {jcs.Str("The key that signed is one of those that may.")},
-		"evidence_refs":                 {strs(manifestName, "00"), jcs.Arr(jcs.Str(manifestName))},
+		"evidence_refs":                 {form.Strs(manifestName, "00"), jcs.Arr(jcs.Str(manifestName))},
 		"errors":                        {jcs.Str("boom"), jcs.Obj()},
 		"warnings":                      {jcs.Str("x"), jcs.Arr(jcs.Obj())},
 		"verifier":                      {jcs.Str("assay")},
@@ -138,10 +139,10 @@ func TestAReportOfOtherTypesOrWithAVerifiersWordsIsTampering(t *testing.T) {
 		"claim_verification.reexecuted": {yes},
 		"claim_check":                   {jcs.Str("PASS"), yes},
 		"verdict":                       {jcs.Str("PASS")},
-		"channels":                      {strs("integrity", "PASS", "claims", "PASS")},
+		"channels":                      {form.Strs("integrity", "PASS", "claims", "PASS")},
 		"claims_reexecuted":             {yes},
 		"signer":                        {jcs.Obj(jcs.M("pinned", yes))},
-		"anchor":                        {strs("verdict", "PASS")},
+		"anchor":                        {form.Strs("verdict", "PASS")},
 		"status":                        {jcs.Str("ok")},
 		"gaps":                          {jcs.Arr()},
 		"superseded_by":                 {jcs.Str("pack_x")},
@@ -163,14 +164,14 @@ func TestWhatAReportSaysBeyondItsPackIsTheSignersWord(t *testing.T) {
 	for path, to := range map[string]jcs.Value{
 		"verified_at": jcs.Str("2030-01-01T00:00:00+00:00"), "verifier.name": jcs.Str("mine"), "summary.claim": jcs.Str("All is well."),
 		"summary": jcs.Obj(), "warnings": words("x"), "schema_version": jcs.Str("v0.2"), "verifier_config_sha256": jcs.Str("x"),
-		"scope.note": jcs.Str("x"), "checks": jcs.Arr(strs("name", "mine", "verdict", "PASS")), "evidence_refs": jcs.Arr(),
+		"scope.note": jcs.Str("x"), "checks": jcs.Arr(form.Strs("name", "mine", "verdict", "PASS")), "evidence_refs": jcs.Arr(),
 	} {
 		if r := mustVerify(t, reporting(t, files, path, to), Options{Now: builtAt, RequireClaims: true}); r.ExitCode() != 0 {
 			t.Errorf("%s: exit %d, %v", path, r.ExitCode(), r.Findings)
 		}
 	}
 	// The specification has honest packs like this: the hash of the receipts only warns.
-	refs := jcs.Arr(strs("kind", "receipt_pack", "path", receiptsName, "sha256", strings.Repeat("0", 64)))
+	refs := jcs.Arr(form.Strs("kind", "receipt_pack", "path", receiptsName, "sha256", strings.Repeat("0", 64)))
 	r := mustVerify(t, reporting(t, files, "evidence_refs", refs), Options{Now: builtAt})
 	if r.ExitCode() != 0 || !slices.ContainsFunc(r.Warnings, func(f Finding) bool { return f.Code == wReport }) {
 		t.Errorf("evidence_refs: exit %d, %v", r.ExitCode(), r.Warnings)

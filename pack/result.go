@@ -1,28 +1,15 @@
 package pack
 
 import (
+	"crypto/x509"
 	"fmt"
 	"slices"
 	"strconv"
-
 	"time"
 
-	"crypto/x509"
-
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
-)
-
-// Verdict is the word of one channel.
-type Verdict string
-
-const (
-	Pass    Verdict = "PASS"
-	Fail    Verdict = "FAIL"
-	Skipped Verdict = "SKIPPED"
-
-	// NotEvaluated is of claims alone: the signer says that they hold, and nobody found out here.
-	NotEvaluated Verdict = "NOT_EVALUATED"
 )
 
 // Finding codes, pack.md §4.4. The W_ codes are ours and only ever warn.
@@ -113,7 +100,7 @@ func (fs *findings) add(code, field, format string, args ...any) {
 
 // addReceipt adds one about receipt i.
 func (fs *findings) addReceipt(i int, code, field, format string, args ...any) {
-	f := Finding{Code: code, Field: printable(field), Receipt: i, Message: fmt.Sprintf(format, args...)}
+	f := Finding{Code: code, Field: form.Printable(field), Receipt: i, Message: fmt.Sprintf(format, args...)}
 	fs.join(f)
 }
 
@@ -128,21 +115,17 @@ func (fs *findings) join(more ...Finding) {
 	}
 }
 
-// quote shows text of the pack inside a message: escaped, at most 80 bytes.
-func quote(s string) string {
-	if len(s) > 80 {
-		return strconv.QuoteToASCII(s[:80]) + "..."
-	}
-	return strconv.QuoteToASCII(s)
-}
+// Verdict is the word of one channel.
+type Verdict string
 
-// printable is quote without the quotes for text that needs none.
-func printable(s string) string {
-	if len(s) <= 80 && printableASCII(s) {
-		return s
-	}
-	return quote(s)
-}
+const (
+	Pass    Verdict = "PASS"
+	Fail    Verdict = "FAIL"
+	Skipped Verdict = "SKIPPED"
+
+	// NotEvaluated is of claims alone: the signer says that they hold, and nobody found out here.
+	NotEvaluated Verdict = "NOT_EVALUATED"
+)
 
 // Options: the zero value checks integrity, and claims whose definitions are built in or travel with the pack.
 type Options struct {

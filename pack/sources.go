@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 )
 
 // CardSource says whose a card is: checks that pass say as much as whoever wrote them meant them to.
@@ -39,9 +41,9 @@ func (v *verifier) nameSources(cards []Card) {
 	for _, card := range cards {
 		v.r.Sources = append(v.r.Sources, v.sourceOf(card))
 		if twin := lookalike(card.ID); twin != "" {
-			v.warned.add(wLookalike, cardsName, "card %s looks like the built-in %s, and is another", quote(card.ID), twin)
+			v.warned.add(wLookalike, cardsName, "card %s looks like the built-in %s, and is another", form.Quote(card.ID), twin)
 		} else if !plainID(card.ID) {
-			v.warned.add(wLookalike, cardsName, "the id of card %s is more than letters, digits, '.', '_' and '-'", quote(card.ID))
+			v.warned.add(wLookalike, cardsName, "the id of card %s is more than letters, digits, '.', '_' and '-'", form.Quote(card.ID))
 		}
 	}
 }

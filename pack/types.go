@@ -3,8 +3,36 @@ package pack
 import (
 	"fmt"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
+
+// aboutRun is AboutRun.
+func (c *core) aboutRun() bool {
+	return c.recorder == Recorder && (c.kind == SessionType || c.kind == BreakglassType)
+}
+
+// ending is how the program ended, as the session receipt of assay run says, "" for any other receipt. It went
+// well with exit code 0 and no signal; what cannot be read has not gone well.
+func (c *core) ending() (text string, well bool) {
+	if c.kind != SessionType || c.recorder != Recorder {
+		return "", false
+	}
+	if c.exit == nil || c.signal != nil && c.signal.Kind != jcs.String {
+		return unreadableEnding, false
+	}
+	code, ok := c.exit.Int64()
+	switch {
+	case !ok:
+		return unreadableEnding, false
+	case c.signal != nil:
+		return fmt.Sprintf("exit %d (signal %s)", code, form.Printable(c.signal.Text)), false
+	}
+	return fmt.Sprintf("exit %d", code), code == 0
+}
+
+// unreadableEnding is the text of an ending that its session receipt does not tell.
+const unreadableEnding = "in a way that cannot be read"
 
 // BreakglassType is what a pack holds for a receipt of type breakglass. The reference verifier refuses
 // every pack with the bare word (pack.md §1.3), so Build writes this namespaced one, and the built-in
@@ -46,31 +74,4 @@ const (
 func AboutRun(receipt jcs.Value) bool {
 	c := coreOf(&receipt)
 	return c.aboutRun()
-}
-
-// ending is how the program ended, as the session receipt of assay run says, "" for any other receipt. It went
-// well with exit code 0 and no signal; what cannot be read has not gone well.
-func (c *core) ending() (text string, well bool) {
-	if c.kind != SessionType || c.recorder != Recorder {
-		return "", false
-	}
-	if c.exit == nil || c.signal != nil && c.signal.Kind != jcs.String {
-		return unreadableEnding, false
-	}
-	code, ok := c.exit.Int64()
-	switch {
-	case !ok:
-		return unreadableEnding, false
-	case c.signal != nil:
-		return fmt.Sprintf("exit %d (signal %s)", code, printable(c.signal.Text)), false
-	}
-	return fmt.Sprintf("exit %d", code), code == 0
-}
-
-// unreadableEnding is the text of an ending that its session receipt does not tell.
-const unreadableEnding = "in a way that cannot be read"
-
-// aboutRun is AboutRun.
-func (c *core) aboutRun() bool {
-	return c.recorder == Recorder && (c.kind == SessionType || c.kind == BreakglassType)
 }

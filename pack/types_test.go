@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -36,7 +37,7 @@ func TestDataThatBuildWouldRefuseIsRefused(t *testing.T) {
 		`{"Signature":"x"}`:      "signature",
 		`{"a":{"__proto__":1}}`:  "__proto__",
 		`{"\u017feq":1}`:         "seq", // folds to seq
-		strings.Repeat(`{"a":`, maxDepth+1) + `1` + strings.Repeat(`}`, maxDepth+1): "deep",
+		strings.Repeat(`{"a":`, form.MaxDepth+1) + `1` + strings.Repeat(`}`, form.MaxDepth+1): "deep",
 	} {
 		v := parsedDeep(t, bad)
 		if err := CheckData(v); err == nil || !strings.Contains(err.Error(), says) {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 )
 
 // Verify judges a pack. A bad pack is a Result; an error means nothing could be judged: no such directory,
@@ -83,7 +85,7 @@ func (v *verifier) integrity() {
 		v.unreadable(manifestName, err)
 		return
 	}
-	v.r.Facts.ManifestSHA256 = hexSum(text)
+	v.r.Facts.ManifestSHA256 = form.HexSum(text)
 	// (a) the schema. A manifest of another form says nothing about its pack: stop.
 	if v.m = readManifest(text, &v.found); v.m == nil {
 		return
@@ -126,9 +128,9 @@ func (v *verifier) unreadable(name string, err error) {
 	case errors.Is(err, errLink):
 		v.found.add(ePath, name, "%s %s", name, errLink)
 	case errors.Is(err, errNotRegular), errors.Is(err, errTooLarge):
-		v.found.add(eTamper, name, "%s is not read: %s", name, oneLine(err))
+		v.found.add(eTamper, name, "%s is not read: %s", name, form.OneLine(err))
 	default:
-		v.found.add(eTamper, name, "%s cannot be read: %s", name, oneLine(err))
+		v.found.add(eTamper, name, "%s cannot be read: %s", name, form.OneLine(err))
 	}
 }
 
@@ -149,7 +151,7 @@ func (v *verifier) listing() {
 	names := FileNames()
 	for _, e := range entries {
 		if e.Name() != unsignedName && !slices.Contains(names, e.Name()) {
-			v.warned.add(wExtraFile, e.Name(), "%s is not part of the pack: nothing signed covers it", printable(e.Name()))
+			v.warned.add(wExtraFile, e.Name(), "%s is not part of the pack: nothing signed covers it", form.Printable(e.Name()))
 		}
 	}
 }
@@ -158,7 +160,7 @@ func (v *verifier) listing() {
 // returns the latter. The report comes first: with the manifest it tells which claims to
 // evaluate while the receipts go by.
 func (v *verifier) contents() (signature []byte) {
-	report, reportErr := v.read(reportName, maxFile)
+	report, reportErr := v.read(reportName, form.MaxFile)
 	if reportErr == nil {
 		v.readReport(report)
 	}
@@ -189,12 +191,12 @@ func (v *verifier) contents() (signature []byte) {
 	} else {
 		v.unreadable(reportName, reportErr)
 	}
-	if transcript, err := v.read(transcriptName, maxFile); err == nil {
+	if transcript, err := v.read(transcriptName, form.MaxFile); err == nil {
 		v.content(transcriptName, sha256.Sum256(transcript), int64(len(transcript)), endsOf(transcript))
 	} else {
 		v.unreadable(transcriptName, err)
 	}
-	signature, err := v.read(signatureName, maxFile)
+	signature, err := v.read(signatureName, form.MaxFile)
 	if err != nil {
 		v.unreadable(signatureName, err)
 	}
@@ -264,9 +266,3 @@ func endsOf(data []byte) func(want [32]byte) bool {
 }
 
 func withoutCR(data []byte) []byte { return bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")) }
-
-// hexSum is SHA-256 in lowercase hex digits.
-func hexSum(data []byte) string {
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
-}

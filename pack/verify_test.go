@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -62,27 +63,27 @@ func resign(t testing.TB, files memFS, manifest jcs.Value, key testKey, keep ...
 			manifest = set(manifest, name, to)
 		}
 	}
-	attestation, err := jcs.AppendPack(nil, get(manifest, "attestation"))
+	attestation, err := jcs.AppendPack(nil, form.Get(manifest, "attestation"))
 	if err != nil {
 		attestation = nil // duplicated members have no canonical form
 	}
-	replace("attestation_sha256", jcs.Str(hexSum(attestation)))
-	replace("pack_root_sha256", jcs.Str(hexSum(attestation)))
+	replace("attestation_sha256", jcs.Str(form.HexSum(attestation)))
+	replace("pack_root_sha256", jcs.Str(form.HexSum(attestation)))
 	// The report names the root too; it is written by the signer like everything else.
 	if report, err := jcs.Parse(files[reportName], jcs.Limits{}); err == nil {
-		if old, ok := report.Get("pack_root_sha256"); ok && old.Text != "x" && old.Text != hexSum(attestation) {
-			root := hexSum(attestation)
+		if old, ok := report.Get("pack_root_sha256"); ok && old.Text != "x" && old.Text != form.HexSum(attestation) {
+			root := form.HexSum(attestation)
 			report = set(report, "pack_root_sha256", jcs.Str(root))
 			if _, ok := report.Get("verification_inputs_sha256"); ok {
 				report = set(report, "verification_inputs_sha256", jcs.Str(root))
-				report = set(report, "report_id", jcs.Str(reportID(root, str(report, "verified_at"), str(report, "claim_verdict"), str(get(report, "verifier"), "version"))))
+				report = set(report, "report_id", jcs.Str(reportID(root, form.Str(report, "verified_at"), form.Str(report, "claim_verdict"), form.Str(form.Get(report, "verifier"), "version"))))
 			}
 			files[reportName] = plain(report)
 		}
 	}
 	replace("files", jcs.Arr(fileValue(receiptsName, files[receiptsName]), fileValue(reportName, files[reportName]), fileValue(transcriptName, files[transcriptName])))
 	replace("signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(key.Public())))
-	replace("signer_pubkey_sha256", jcs.Str(hexSum(key.Public())))
+	replace("signer_pubkey_sha256", jcs.Str(form.HexSum(key.Public())))
 	message, _ := jcs.AppendPack(nil, unsigned(manifest))
 	signature, _ := key.Sign(message)
 	replace("signature", jcs.Str(base64.StdEncoding.EncodeToString(signature)))
@@ -184,7 +185,7 @@ func withReceipts(t testing.TB, files memFS, jsonl string) memFS {
 	head, err := jcs.Pack(nil, []byte(lines[len(lines)-1]), jcs.Limits{Depth: 500})
 	hash := jcs.Str(strings.Repeat("0", 64))
 	if err == nil {
-		hash = jcs.Str(hexSum(head))
+		hash = jcs.Str(form.HexSum(head))
 	}
 	manifest, report := mustParse(t, string(files[manifestName])), mustParse(t, string(files[reportName]))
 	manifest = set(set(manifest, "receipt_count_expected", n), "attestation.n_receipts", n)
@@ -428,7 +429,7 @@ func TestExtraFilesOnlyWarn(t *testing.T) {
 		t.Errorf("exit %d: %v %v", r.ExitCode(), r.Findings, r.Warnings)
 	}
 	for _, w := range r.Warnings {
-		if !printableASCII(w.String()) {
+		if !form.IsPrintableASCII(w.String()) {
 			t.Errorf("warning shows %q", w)
 		}
 	}
@@ -736,7 +737,7 @@ func checkSane(t *testing.T, r *Result) {
 		t.Fatalf("exit %d, integrity %s, findings %v", exit, r.Integrity, r.Findings)
 	}
 	for _, f := range append(slices.Clone(r.Findings), r.Warnings...) {
-		if !printableASCII(f.String()) {
+		if !form.IsPrintableASCII(f.String()) {
 			t.Fatalf("finding shows %q", f.String())
 		}
 	}
