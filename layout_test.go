@@ -23,15 +23,16 @@ const module = "github.com/Haserjian/assay-ledger"
 // here, and one that is here and that no file makes, is a mistake. Tests may import whatever helps them.
 var layout = map[string][]string{
 	// What a relying party uses. Pure: no network, no clock, no home directory.
-	"trust":              {},
-	"trust/tiles":        {},
-	"trust/timestamp":    {},
-	"trust/trusttest":    {"trust"},
-	"pack/jcs":           {},
-	"pack/schema":        {},
-	"pack/internal/form": {"pack/jcs"},
-	"pack":               {"internal/durable", "pack/internal/form", "pack/jcs", "trust", "trust/timestamp"},
-	"pack/report":        {"cmd", "pack", "pack/jcs", "trust/timestamp"},
+	"trust":                {},
+	"trust/tiles":          {},
+	"trust/timestamp":      {},
+	"trust/trusttest":      {"trust"},
+	"pack/jcs":             {},
+	"pack/schema":          {},
+	"pack/internal/form":   {"pack/jcs"},
+	"pack/internal/python": {"pack/jcs"},
+	"pack":                 {"internal/durable", "pack/internal/form", "pack/internal/python", "pack/jcs", "trust", "trust/timestamp"},
+	"pack/report":          {"cmd", "pack", "pack/jcs", "trust/timestamp"},
 
 	// The evidence tool.
 	"pack/keystore": {"internal/durable", "pack/jcs", "trust"},

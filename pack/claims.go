@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
+	"github.com/Haserjian/assay-ledger/pack/internal/python"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -66,7 +67,7 @@ type check interface {
 // A rewordable check shows values of its parameters or of a receipt, which another builder may spell
 // otherwise (phrase.says). phrases are Expected and Actual of its answer.
 type rewordable interface {
-	phrases() (expected, actual phrase)
+	phrases() (expected, actual python.Phrase)
 }
 
 // oddCheck wants receipts whose type is no string. Only a claim that nobody wrote on purpose does.
@@ -152,7 +153,7 @@ func (run *claimRun) add(receipt jcs.Value) {
 		}
 	}
 	for i := range run.odd {
-		if pyEqual(&run.odd[i].typ, &r.typ) {
+		if python.Equal(&run.odd[i].typ, &r.typ) {
 			run.odd[i].add(r)
 		}
 	}
@@ -201,7 +202,7 @@ func (run *claimRun) inWordsOf(attested, results []ClaimResult) {
 		if !ok || got.Expected == told.Expected && got.Actual == told.Actual {
 			continue
 		}
-		if expected, actual := c.phrases(); expected.says(told.Expected) && actual.says(told.Actual) {
+		if expected, actual := c.phrases(); expected.Says(told.Expected) && actual.Says(told.Actual) {
 			got.Expected, got.Actual = told.Expected, told.Actual
 		}
 	}
@@ -290,12 +291,12 @@ func (c *typeCount) answer() ClaimResult {
 	return phrased(c, c.want == (c.found > 0), c.ids)
 }
 
-func (c *typeCount) phrases() (expected, actual phrase) {
+func (c *typeCount) phrases() (expected, actual python.Phrase) {
 	least := "0 receipts"
 	if c.want {
 		least = "at least 1 receipt"
 	}
-	return phrase{least + " of type '", bare(&c.typ), "'"}, phrase{fmt.Sprintf("found %d", c.found)}
+	return python.Phrase{least + " of type '", python.Bare(&c.typ), "'"}, python.Phrase{fmt.Sprintf("found %d", c.found)}
 }
 
 // phrased is the answer of a check that has phrases.
@@ -313,16 +314,16 @@ func (c *receiptCount) add(*seen) { c.count++ }
 
 func (c *receiptCount) idle() bool {
 	zero := jcs.Int(0)
-	return pyNumber(&c.least).compare(pyNumber(&zero)) <= 0
+	return python.NumberOf(&c.least).Compare(python.NumberOf(&zero)) <= 0
 }
 
 func (c *receiptCount) answer() ClaimResult {
 	count := jcs.Int(c.count)
-	return phrased(c, pyNumber(&count).compare(pyNumber(&c.least)) >= 0, nil)
+	return phrased(c, python.NumberOf(&count).Compare(python.NumberOf(&c.least)) >= 0, nil)
 }
 
-func (c *receiptCount) phrases() (expected, actual phrase) {
-	return phrase{">= ", quoted(&c.least), " receipts"}, phrase{fmt.Sprintf("%d receipts", c.count)}
+func (c *receiptCount) phrases() (expected, actual python.Phrase) {
+	return python.Phrase{">= ", python.Quoted(&c.least), " receipts"}, python.Phrase{fmt.Sprintf("%d receipts", c.count)}
 }
 
 // monotonic compares the truthy timestamps as text, each with the one before.
@@ -343,7 +344,7 @@ const maxBehind = 1024
 
 func (c *monotonic) add(r *seen) {
 	v, ok := r.receipt.Get("timestamp")
-	if !ok || !pyTruth(&v) {
+	if !ok || !python.Truth(&v) {
 		if len(c.behind) < maxBehind {
 			c.behind = append(c.behind, strings.Clone(r.id))
 		}
@@ -356,7 +357,7 @@ func (c *monotonic) add(r *seen) {
 	}
 	stamp := v.Text
 	if v.Kind != jcs.String {
-		stamp = pyRepr(v)
+		stamp = python.Repr(v)
 	}
 	if c.stamped && string(c.last) > stamp {
 		c.violations++
@@ -392,7 +393,7 @@ func (c *fieldMatches) add(r *seen) {
 	if c.name.Kind == jcs.String {
 		v, _ = r.receipt.Get(c.name.Text)
 	}
-	if c.name.Kind >= jcs.Array || !pyEqual(&v, &c.want) {
+	if c.name.Kind >= jcs.Array || !python.Equal(&v, &c.want) {
 		c.mismatches++
 		c.ids.add(r.id)
 	}
@@ -402,12 +403,12 @@ func (c *fieldMatches) answer() ClaimResult {
 	return phrased(c, c.found > 0 && c.mismatches == 0, c.ids)
 }
 
-func (c *fieldMatches) phrases() (expected, actual phrase) {
+func (c *fieldMatches) phrases() (expected, actual python.Phrase) {
 	if c.found == 0 {
-		return phrase{"receipts of type '", bare(&c.typ), "' with ", bare(&c.name), "=", quoted(&c.want)}, phrase{"no receipts of that type found"}
+		return python.Phrase{"receipts of type '", python.Bare(&c.typ), "' with ", python.Bare(&c.name), "=", python.Quoted(&c.want)}, python.Phrase{"no receipts of that type found"}
 	}
-	return phrase{"all '", bare(&c.typ), "' receipts: ", bare(&c.name), "=", quoted(&c.want)},
-		phrase{fmt.Sprintf("%d mismatches out of %d", c.mismatches, c.found)}
+	return python.Phrase{"all '", python.Bare(&c.typ), "' receipts: ", python.Bare(&c.name), "=", python.Quoted(&c.want)},
+		python.Phrase{fmt.Sprintf("%d mismatches out of %d", c.mismatches, c.found)}
 }
 
 // coverage compares the call sites that receipts name with those of a contract. The reference reads the
@@ -421,7 +422,7 @@ type coverage struct {
 
 func (*coverage) add(*seen) {}
 
-func (c *coverage) idle() bool { return pyFloat(&c.least) <= 0 } // never true of a NaN
+func (c *coverage) idle() bool { return python.Float(&c.least) <= 0 } // never true of a NaN
 
 func (c *coverage) answer() ClaimResult {
 	if c.cover == nil {
@@ -429,9 +430,9 @@ func (c *coverage) answer() ClaimResult {
 	}
 	share, covered := c.cover.share(), c.cover.named(true)
 	return ClaimResult{
-		Passed:   share >= pyFloat(&c.least),
-		Expected: ">= " + pyPercent(pyFloat(&c.least)) + " call site coverage",
-		Actual:   fmt.Sprintf("%s (%d/%d)", pyPercent(share), c.cover.covered, len(c.cover.sites)),
+		Passed:   share >= python.Float(&c.least),
+		Expected: ">= " + python.Percent(python.Float(&c.least)) + " call site coverage",
+		Actual:   fmt.Sprintf("%s (%d/%d)", python.Percent(share), c.cover.covered, len(c.cover.sites)),
 		Evidence: covered[:min(len(covered), maxEvidence)],
 	}
 }
@@ -455,7 +456,7 @@ func (c *posture) add(r *seen) {
 		c.latest = v
 		c.latest.Text = strings.Clone(v.Text)
 		if v.Kind >= jcs.Array { // the reference has no answer then; ours is the text, which fails
-			c.latest = jcs.Str(pyStr(v))
+			c.latest = jcs.Str(python.Str(v))
 		}
 	}
 }
@@ -471,12 +472,12 @@ func (c *posture) answer() ClaimResult {
 
 func (c *posture) none() bool { return !c.found || c.latest.Kind == jcs.Null }
 
-func (c *posture) phrases() (expected, actual phrase) {
+func (c *posture) phrases() (expected, actual python.Phrase) {
 	if c.none() {
-		return phrase{"governance posture ", bare(&c.required), " (embedded in pack)"},
-			phrase{"no governance_posture_snapshot found (pack predates posture embedding)"}
+		return python.Phrase{"governance posture ", python.Bare(&c.required), " (embedded in pack)"},
+			python.Phrase{"no governance_posture_snapshot found (pack predates posture embedding)"}
 	}
-	return phrase{"governance posture >= ", bare(&c.required)}, phrase{"governance posture ", bare(&c.latest)}
+	return python.Phrase{"governance posture >= ", python.Bare(&c.required)}, python.Phrase{"governance posture ", python.Bare(&c.latest)}
 }
 
 // postureRank is otherwise for what nobody knows: as a requirement the highest, as a fact the lowest.

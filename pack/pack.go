@@ -56,6 +56,5 @@ const (
 	maxReceipts = 4 << 20 // receipts of a pack; their ids are all that a verifier keeps of them
 	maxJSONL    = 4 << 30 // bytes of receipt_pack.jsonl
 	maxProof    = 1 << 20 // bytes of a tlog-proof
-	maxDigits   = 4300    // digits of an integer: the reference implementation reads no more
 	maxListing  = 1000    // directory entries looked at for the warning about extra files
 )

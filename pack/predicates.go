@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
+	"github.com/Haserjian/assay-ledger/pack/internal/python"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -142,7 +143,7 @@ func (p *params) number(name string, absent *jcs.Value) jcs.Value {
 	}
 	if !ok {
 		p.wrong("missing param '" + name + "'")
-	} else if !isPyNumber(&v) {
+	} else if !python.IsNumber(&v) {
 		p.wrong("param '" + name + "' is not a number")
 	}
 	return v
@@ -181,7 +182,7 @@ func (p *params) wrong(problem string) {
 func (p *params) onlyKnown(known []Param) {
 	for _, m := range p.value.Members {
 		if !slices.ContainsFunc(known, func(k Param) bool { return k.Name == m.Name }) {
-			p.wrong("unknown param " + pyRepr(jcs.Str(m.Name)))
+			p.wrong("unknown param " + python.Repr(jcs.Str(m.Name)))
 		}
 	}
 }
@@ -226,7 +227,7 @@ func (p *params) whole(name string) int64 {
 // bound is a number of a claim. Its value and its text are those of the canonical form: that is what a
 // claim_set_hash covers, and one hash must not stand for two verdicts.
 type bound struct {
-	number
+	python.Number
 	text string
 	i64  int64
 	fits bool // i64 is the number
@@ -245,7 +246,7 @@ func (p *params) bound(name string) (b bound) {
 	}
 	b.text = string(text)
 	canonical := jcs.Value{Kind: jcs.Number, Text: b.text}
-	b.number = pyNumber(&canonical)
+	b.Number = python.NumberOf(&canonical)
 	b.i64, b.fits = canonical.Int64()
 	return b
 }
@@ -261,7 +262,7 @@ func (b *bound) compare(v *jcs.Value) int {
 		}
 		return 0
 	}
-	return pyNumber(v).compare(b.number)
+	return python.NumberOf(v).Compare(b.Number)
 }
 
 // fraction is the bound as the decimal fraction that its text says: 0.1 is one tenth, not the double.
@@ -330,7 +331,7 @@ func (p *params) types(absent string) (wants []jcs.Value, all string) {
 	return []jcs.Value{jcs.Str(typ)}, reprText(typ) + " receipts"
 }
 
-func reprText(s string) string { return pyRepr(jcs.Str(s)) }
+func reprText(s string) string { return python.Repr(jcs.Str(s)) }
 
 // effort bounds what the patterns of all claims of a pack may cost together, and what they may keep. It
 // counts, so that a verdict depends on no clock and no machine: a step is one instruction of a pattern at one byte of a text.

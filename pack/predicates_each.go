@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/python"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -126,9 +127,9 @@ func askFieldIn(p *params) (check, []jcs.Value) {
 func listed(values []jcs.Value) string {
 	const most = 8
 	if len(values) <= most {
-		return pyRepr(jcs.Arr(values...))
+		return python.Repr(jcs.Arr(values...))
 	}
-	text := pyRepr(jcs.Arr(values[:most]...))
+	text := python.Repr(jcs.Arr(values[:most]...))
 	return fmt.Sprintf("%s, ... %d values]", strings.TrimSuffix(text, "]"), len(values))
 }
 
@@ -140,17 +141,17 @@ func scalarKey(v *jcs.Value) string {
 	case jcs.Bool:
 		return fmt.Sprint("b", v.Bool)
 	case jcs.Number:
-		return "n" + numberKey(pyNumber(v))
+		return "n" + numberKey(python.NumberOf(v))
 	}
 	return ""
 }
 
 // numberKey is the exact value: digits if it is whole, else the shortest text of the double.
-func numberKey(n number) string {
-	if n.isInt {
-		return n.integer
+func numberKey(n python.Number) string {
+	if n.IsInt {
+		return n.Integer
 	}
-	f := big.NewFloat(n.float)
+	f := big.NewFloat(n.Float)
 	if !f.IsInt() { // and infinity
 		return f.Text('g', -1)
 	}

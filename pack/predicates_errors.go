@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/Haserjian/assay-ledger/pack/internal/python"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -70,12 +71,12 @@ const (
 // other programs do. Names and words are taken in any case, with or without separators.
 func outcomeOf(name string, v *jcs.Value) outcome {
 	if name == "error" {
-		return failedIf(pyTruth(v))
+		return failedIf(python.Truth(v))
 	}
 	var room, other [32]byte
 	switch string(plainWord(&room, name)) {
 	case "error", "errors", "errormessage", "errortype", "errorcode", "exception", "iserror", "haserror", "resultiserror", "failed":
-		return failedIf(pyTruth(v) && !(v.Kind == jcs.String && saysNo[string(plainWord(&other, v.Text))]))
+		return failedIf(python.Truth(v) && !(v.Kind == jcs.String && saysNo[string(plainWord(&other, v.Text))]))
 	case "finishreason", "outcome", "status":
 		return statusOf(v, saysFine, 0)
 	case "statuscode", "httpstatus", "httpstatuscode", "httpcode", "responsecode", "responsestatus":
@@ -103,10 +104,10 @@ func statusOf(v *jcs.Value, otherwise outcome, depth int) outcome {
 		return failedIf(!v.Bool)
 	case jcs.Number:
 		zero, bad := jcs.Int(0), jcs.Int(400)
-		switch n := pyNumber(v); {
-		case n.compare(pyNumber(&bad)) >= 0:
+		switch n := python.NumberOf(v); {
+		case n.Compare(python.NumberOf(&bad)) >= 0:
 			return saysFailed
-		case otherwise != saysFine && n.compare(pyNumber(&zero)) < 0:
+		case otherwise != saysFine && n.Compare(python.NumberOf(&zero)) < 0:
 			return saysNothing
 		}
 		return saysFine
@@ -184,13 +185,13 @@ func successOf(v *jcs.Value) outcome {
 	switch {
 	case v.Kind == jcs.Null:
 		return saysFine
-	case !pyTruth(v):
+	case !python.Truth(v):
 		return saysFailed
 	case v.Kind == jcs.Bool:
 		return saysFine
 	case v.Kind == jcs.Number:
 		zero := jcs.Int(0)
-		if pyNumber(v).compare(pyNumber(&zero)) > 0 {
+		if python.NumberOf(v).Compare(python.NumberOf(&zero)) > 0 {
 			return saysFine
 		}
 	case v.Kind == jcs.String:

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
+	"github.com/Haserjian/assay-ledger/pack/internal/python"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -227,7 +228,7 @@ func TestSpellingsOfANumberAreOneClaim(t *testing.T) {
 func TestThePercentileIsTheNearestRank(t *testing.T) {
 	for n := 1; n <= 130; n++ {
 		values := rand.New(rand.NewPCG(uint64(n), 0)).Perm(n)
-		c := &latency{most: bound{text: "0", number: number{isInt: true, integer: "0"}, fits: true}}
+		c := &latency{most: bound{text: "0", Number: python.Number{IsInt: true, Integer: "0"}, fits: true}}
 		for _, v := range values {
 			c.found, c.values = c.found+1, append(c.values, float64(v))
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
+	"github.com/Haserjian/assay-ledger/pack/internal/python"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -82,7 +83,7 @@ func plainNumber(f float64) string {
 	if f == math.Trunc(f) && math.Abs(f) <= maxWhole {
 		return fmt.Sprintf("%d", int64(f))
 	}
-	return pyRepr(jcs.Float(f))
+	return python.Repr(jcs.Float(f))
 }
 
 // gaps is no_gap_in_seq. It keeps 8 bytes a receipt.
@@ -401,7 +402,7 @@ func sameScalar(a, b *jcs.Value) bool {
 func (c *proportion) answer() ClaimResult {
 	what := reprText(c.typ) + " receipts"
 	if c.field != "" {
-		what += " with " + c.field + "=" + pyRepr(c.want)
+		what += " with " + c.field + "=" + python.Repr(c.want)
 	}
 	var limits []string
 	if c.least != nil {
@@ -478,7 +479,7 @@ func (c *proxied) add(r *seen) {
 	c.written.Add(&c.written, c.scratch.SetInt64(m))
 	// What says that something went around the proxy, or was lost in it: empty, 0, false or null if not.
 	for _, name := range []string{"receipts_failed", "not_intercepted", "env_overrides"} {
-		if v, _ := r.receipt.Get(name); pyTruth(&v) {
+		if v, _ := r.receipt.Get(name); python.Truth(&v) {
 			c.bypasses++
 			c.ids.add(r.id)
 		}

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
+	"github.com/Haserjian/assay-ledger/pack/internal/python"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -107,7 +108,7 @@ func (k *sortKey) compare(l *sortKey) (c int, ok bool) {
 // sameRun reports whether a run id that is there names the run, as Python writes it: 7 names the run "7". What
 // it takes for false (null, "", 0) names none.
 func sameRun(v *jcs.Value, runID string) bool {
-	return v == nil || !pyTruth(v) || phrase{bare(v)}.says(runID)
+	return v == nil || !python.Truth(v) || python.Phrase{python.Bare(v)}.Says(runID)
 }
 
 func compareSeq(a, b *jcs.Value) (c int, ok bool) {
@@ -134,7 +135,7 @@ func compareSeq(a, b *jcs.Value) (c int, ok bool) {
 }
 
 // exact reads the sequence numbers that do not fit 64 bits or are no integers. What is
-// packed holds no exponent below -324 and at most maxDigits digits, so this stays small.
+// packed holds no exponent below -324 and at most python.MaxDigits digits, so this stays small.
 func exact(v *jcs.Value) (*big.Rat, bool) {
 	switch v.Kind {
 	case jcs.Bool: // the reference implementation counts true as 1

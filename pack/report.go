@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
+	"github.com/Haserjian/assay-ledger/pack/internal/python"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -211,7 +212,7 @@ func (v *verifier) checkVerifierWords(agree func(string, bool)) {
 	}
 	for name, want := range map[string]jcs.Value{"claim_check": jcs.Str(a.ClaimCheck), "verdict": jcs.Str(verdict), "superseded_by": form.StrOrNull(a.SupersededBy)} {
 		if got, ok := value.Get(name); ok {
-			agree(name, pyEqual(&got, &want))
+			agree(name, python.Equal(&got, &want))
 		}
 	}
 	claims := form.Get(value, "claim_verification")
@@ -230,7 +231,7 @@ func (v *verifier) checkJudgement(agree func(string, bool)) {
 	j := judgementOf(a, root)
 	same := func(in jcs.Value, at, name string, want jcs.Value) {
 		if got, ok := in.Get(name); ok {
-			agree(at+name, pyEqual(&got, &want))
+			agree(at+name, python.Equal(&got, &want))
 		}
 	}
 	for _, m := range j.members {
@@ -247,7 +248,7 @@ func (v *verifier) checkJudgement(agree func(string, bool)) {
 	}
 	if told := form.Get(value, "provenance"); told.Kind != jcs.Null {
 		binding, none := form.Get(form.Get(v.m.Value(), "attestation"), "ci_binding"), jcs.Obj()
-		agree("provenance", pyEqual(&told, &none) || pyEqual(&told, &binding))
+		agree("provenance", python.Equal(&told, &none) || python.Equal(&told, &binding))
 	}
 	for _, ref := range form.Get(value, "evidence_refs").Items {
 		path, known := refs[form.Str(ref, "kind")]
@@ -298,7 +299,7 @@ func checkAgrees(name, verdict, claimWord string) bool {
 
 func pyTruthOr(v jcs.Value, name string) bool {
 	got, ok := v.Get(name)
-	return !ok || pyTruth(&got)
+	return !ok || python.Truth(&got)
 }
 
 func verdictOf(channel string, a Attestation) string {
@@ -356,7 +357,7 @@ func (v *verifier) checkScope(scope jcs.Value, j judgement, agree func(string, b
 		return
 	}
 	ran := form.Get(scope, "channels")
-	agree("scope.channels", pyEqual(&ran, &j.ran))
+	agree("scope.channels", python.Equal(&ran, &j.ran))
 	for _, word := range form.Get(scope, "proves").Items {
 		agree("scope.proves", word.Kind == jcs.String && slices.Contains(j.proves, word.Text))
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
+	"github.com/Haserjian/assay-ledger/pack/internal/python"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -148,7 +149,7 @@ func TestAReportOfOtherTypesOrWithAVerifiersWordsIsTampering(t *testing.T) {
 		"superseded_by":                 {jcs.Str("pack_x")},
 	} {
 		for _, to := range list {
-			wantTampered(t, path+" "+pyRepr(to), reporting(t, failing, path, to))
+			wantTampered(t, path+" "+python.Repr(to), reporting(t, failing, path, to))
 		}
 	}
 	for path, to := range map[string]jcs.Value{"claim_check": jcs.Str("PASS"), "verdict": jcs.Str("PASS"), "superseded_by": {}} {

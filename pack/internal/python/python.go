@@ -1,4 +1,8 @@
-package pack
+// Package python is the Python that shows in packs. What a claim expected and found is hashed into the
+// discrepancy fingerprint as text (pack.md §5.5), and that text is Python's: Repr, Str and Percent write it,
+// Phrase reads it again in whatever spelling a Python chose, and Equal, Truth and NumberOf compare values as
+// Python does.
+package python
 
 import (
 	"math"
@@ -14,15 +18,15 @@ import (
 // What a claim expected and found is hashed into the discrepancy fingerprint as text (pack.md §5.5), and
 // that text is Python's. This file is the Python that shows in it: repr, ==, truth and percent.
 
-// pyRepr is repr(v): 'text', 1.0, 1e+16, True, None, [1, 'a'], {'k': 2}.
-func pyRepr(v jcs.Value) string { return string(appendRepr(nil, &v)) }
+// Repr is repr(v): 'text', 1.0, 1e+16, True, None, [1, 'a'], {'k': 2}.
+func Repr(v jcs.Value) string { return string(appendRepr(nil, &v)) }
 
-// pyStr is str(v): repr, but strings stand bare.
-func pyStr(v jcs.Value) string {
+// Str is str(v): repr, but strings stand bare.
+func Str(v jcs.Value) string {
 	if v.Kind == jcs.String {
 		return strings.Clone(v.Text)
 	}
-	return pyRepr(v)
+	return Repr(v)
 }
 
 func appendRepr(dst []byte, v *jcs.Value) []byte {
@@ -110,8 +114,8 @@ func appendHex(dst []byte, r rune, width int) []byte {
 	return dst
 }
 
-// phrase is a text that Python would make with an f-string: texts as they stand, and values.
-type phrase []any
+// Phrase is a text that Python would make with an f-string: texts as they stand, and values.
+type Phrase []any
 
 // What a phrase holds of values.
 type (
@@ -119,32 +123,32 @@ type (
 	quotedValue struct{ *jcs.Value }
 )
 
-// bare is {v} of an f-string, in which a string stands without quotes.
-func bare(v *jcs.Value) any { return bareValue{v} }
+// Bare is {v} of an f-string, in which a string stands without quotes.
+func Bare(v *jcs.Value) any { return bareValue{v} }
 
-// quoted is {v!r} of an f-string.
-func quoted(v *jcs.Value) any { return quotedValue{v} }
+// Quoted is {v!r} of an f-string.
+func Quoted(v *jcs.Value) any { return quotedValue{v} }
 
 // String is the phrase in our spelling of its values.
-func (p phrase) String() string {
+func (p Phrase) String() string {
 	var b strings.Builder
 	for _, part := range p {
 		switch part := part.(type) {
 		case string:
 			b.WriteString(part)
 		case bareValue:
-			b.WriteString(pyStr(*part.Value))
+			b.WriteString(Str(*part.Value))
 		case quotedValue:
-			b.WriteString(pyRepr(*part.Value))
+			b.WriteString(Repr(*part.Value))
 		}
 	}
 	return b.String()
 }
 
-// says reports whether text is the phrase as some Python writes it. A number may be spelled otherwise (1 and
+// Says reports whether text is the phrase as some Python writes it. A number may be spelled otherwise (1 and
 // 1.0), members may come in another order, and a character beyond ASCII may be escaped or not: neither a
 // claim_set_hash nor a canonical receipt tells these apart.
-func (p phrase) says(text string) bool {
+func (p Phrase) Says(text string) bool {
 	ok := true
 	for _, part := range p {
 		switch part := part.(type) {
@@ -174,14 +178,14 @@ func cutRepr(text string, v *jcs.Value) (rest string, ok bool) {
 		return rest, ok && value == v.Text
 	case jcs.Number:
 		n := len(text) - len(strings.TrimLeft(text, "+-.0123456789aefin")) // inf too
-		if n == 0 || n > maxDigits+1 {
+		if n == 0 || n > MaxDigits+1 {
 			return text, false
 		}
-		if exact := pyRepr(*v); text[:n] == exact {
+		if exact := Repr(*v); text[:n] == exact {
 			return text[n:], true
 		}
 		token, err := jcs.Parse([]byte(text[:n]), jcs.Limits{})
-		return text[n:], err == nil && token.Kind == jcs.Number && pyEqual(&token, v)
+		return text[n:], err == nil && token.Kind == jcs.Number && Equal(&token, v)
 	case jcs.Array:
 		for i := range v.Items {
 			if text, ok = strings.CutPrefix(text, separator(i, "[")); !ok {
@@ -195,7 +199,7 @@ func cutRepr(text string, v *jcs.Value) (rest string, ok bool) {
 	case jcs.Object:
 		return cutReprObject(text, v)
 	}
-	return strings.CutPrefix(text, pyRepr(*v))
+	return strings.CutPrefix(text, Repr(*v))
 }
 
 func separator(i int, open string) string {
@@ -296,16 +300,16 @@ func readEscape(text string) (r rune, n int) {
 	return rune(code), 1 + width
 }
 
-// pyPercent is f"{x:.0%}": the double 100·x rounded to even, so 0.125 is 12%.
-func pyPercent(x float64) string { return strconv.FormatFloat(x*100, 'f', 0, 64) + "%" }
+// Percent is f"{x:.0%}": the double 100·x rounded to even, so 0.125 is 12%.
+func Percent(x float64) string { return strconv.FormatFloat(x*100, 'f', 0, 64) + "%" }
 
-// pyTruth is bool(v).
-func pyTruth(v *jcs.Value) bool {
+// Truth is bool(v).
+func Truth(v *jcs.Value) bool {
 	switch v.Kind {
 	case jcs.Bool:
 		return v.Bool
 	case jcs.Number:
-		return pyNumber(v).sign() != 0
+		return NumberOf(v).Sign() != 0
 	case jcs.String:
 		return v.Text != ""
 	case jcs.Array:
@@ -316,10 +320,10 @@ func pyTruth(v *jcs.Value) bool {
 	return false
 }
 
-// pyEqual is a == b: numbers by value, exactly, with true as 1 and false as 0; objects in any order.
-func pyEqual(a, b *jcs.Value) bool {
-	if isPyNumber(a) && isPyNumber(b) {
-		return pyNumber(a).equal(pyNumber(b))
+// Equal is a == b: numbers by value, exactly, with true as 1 and false as 0; objects in any order.
+func Equal(a, b *jcs.Value) bool {
+	if IsNumber(a) && IsNumber(b) {
+		return NumberOf(a).Equal(NumberOf(b))
 	}
 	if a.Kind != b.Kind {
 		return false
@@ -332,7 +336,7 @@ func pyEqual(a, b *jcs.Value) bool {
 			return false
 		}
 		for i := range a.Items {
-			if !pyEqual(&a.Items[i], &b.Items[i]) {
+			if !Equal(&a.Items[i], &b.Items[i]) {
 				return false
 			}
 		}
@@ -353,92 +357,98 @@ func equalMembers(a, b []jcs.Member) bool {
 	}
 	for i := range a {
 		place, ok := places[a[i].Name]
-		if !ok || !pyEqual(&a[i].Value, &b[place].Value) {
+		if !ok || !Equal(&a[i].Value, &b[place].Value) {
 			return false
 		}
 	}
 	return true
 }
 
-// isPyNumber reports whether v is an int, a float or a bool.
-func isPyNumber(v *jcs.Value) bool { return v.Kind == jcs.Number || v.Kind == jcs.Bool }
+// IsNumber reports whether v is an int, a float or a bool.
+func IsNumber(v *jcs.Value) bool { return v.Kind == jcs.Number || v.Kind == jcs.Bool }
 
-// number is a Python int (integer holds its digits) or float.
-type number struct {
-	isInt   bool
-	integer string // canonical: no -0
-	float   float64
+// Number is a Python int (integer holds its digits) or float.
+type Number struct {
+	IsInt   bool
+	Integer string // canonical: no -0
+	Float   float64
 }
 
-// pyNumber reads a number token or a boolean. A token with none of . e E is an int (pack.md §1.6).
-func pyNumber(v *jcs.Value) number {
+// NumberOf reads a number token or a boolean. A token with none of . e E is an int (pack.md §1.6).
+func NumberOf(v *jcs.Value) Number {
 	if v.Kind == jcs.Bool {
 		if v.Bool {
-			return number{isInt: true, integer: "1"}
+			return Number{IsInt: true, Integer: "1"}
 		}
-		return number{isInt: true, integer: "0"}
+		return Number{IsInt: true, Integer: "0"}
 	}
 	if !strings.ContainsAny(v.Text, ".eE") {
 		if v.Text == "-0" {
-			return number{isInt: true, integer: "0"}
+			return Number{IsInt: true, Integer: "0"}
 		}
-		return number{isInt: true, integer: v.Text}
+		return Number{IsInt: true, Integer: v.Text}
 	}
 	f, _ := strconv.ParseFloat(v.Text, 64) // too large is infinity, as Python has it
-	return number{float: f}
+	return Number{Float: f}
 }
 
-// sign is -1, 0 or 1.
-func (n number) sign() int {
+// Sign is -1, 0 or 1.
+func (n Number) Sign() int {
 	switch {
-	case n.isInt && n.integer == "0", !n.isInt && n.float == 0:
+	case n.IsInt && n.Integer == "0", !n.IsInt && n.Float == 0:
 		return 0
-	case n.isInt && n.integer[0] == '-', !n.isInt && n.float < 0:
+	case n.IsInt && n.Integer[0] == '-', !n.IsInt && n.Float < 0:
 		return -1
 	}
 	return 1
 }
 
-// equal is n == m, exactly.
-func (n number) equal(m number) bool {
+// Equal is n == m, exactly.
+func (n Number) Equal(m Number) bool {
 	switch {
-	case n.isInt && m.isInt:
-		return n.integer == m.integer
-	case !n.isInt && !m.isInt:
-		return n.float == m.float
+	case n.IsInt && m.IsInt:
+		return n.Integer == m.Integer
+	case !n.IsInt && !m.IsInt:
+		return n.Float == m.Float
 	}
-	return n.compare(m) == 0
+	return n.Compare(m) == 0
 }
 
-// compare orders two numbers exactly, an int and a float without rounding either.
-func (n number) compare(m number) int {
-	if n.sign() != m.sign() {
-		return n.sign() - m.sign()
+// Compare orders two numbers exactly, an int and a float without rounding either.
+func (n Number) Compare(m Number) int {
+	if n.Sign() != m.Sign() {
+		return n.Sign() - m.Sign()
 	}
 	return n.exact().Cmp(m.exact())
 }
 
 // exact holds every finite double and every int up to 4,300 digits without rounding.
-func (n number) exact() *big.Float {
-	if !n.isInt {
-		return big.NewFloat(n.float)
+func (n Number) exact() *big.Float {
+	if !n.IsInt {
+		return big.NewFloat(n.Float)
 	}
-	i, _ := new(big.Int).SetString(n.integer, 10)
+	i, _ := new(big.Int).SetString(n.Integer, 10)
 	if i == nil { // no number token: nothing the parser makes
 		i = new(big.Int)
 	}
 	return new(big.Float).SetInt(i)
 }
 
-// pyFloat is float(v), for thresholds.
-func pyFloat(v *jcs.Value) float64 {
-	n := pyNumber(v)
-	if !n.isInt {
-		return n.float
+// Float is float(v), for thresholds.
+func Float(v *jcs.Value) float64 {
+	n := NumberOf(v)
+	if !n.IsInt {
+		return n.Float
 	}
-	f, err := strconv.ParseFloat(n.integer, 64)
+	f, err := strconv.ParseFloat(n.Integer, 64)
 	if err != nil {
-		return math.Copysign(math.Inf(1), float64(n.sign()))
+		return math.Copysign(math.Inf(1), float64(n.Sign()))
 	}
 	return f
 }
+
+// Limits on what a pack may hold. What exceeds one is a finding, never an error:
+// a verifier of untrusted packs must answer in bounded time and memory (threats.md P07, P08).
+const (
+	MaxDigits = 4300 // digits of an integer: the reference implementation reads no more
+)
