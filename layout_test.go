@@ -31,12 +31,14 @@ var layout = map[string][]string{
 	"pack/schema":          {},
 	"pack/internal/form":   {"pack/jcs"},
 	"pack/internal/python": {"pack/jcs"},
-	"pack":                 {"internal/durable", "pack/internal/form", "pack/internal/python", "pack/jcs", "trust", "trust/timestamp"},
-	"pack/report":          {"cmd", "pack", "pack/jcs", "trust/timestamp"},
+	"pack/receipt":         {"pack/internal/form", "pack/internal/python", "pack/jcs"},
+	"pack": {"internal/durable", "pack/internal/form", "pack/internal/python", "pack/jcs", "pack/receipt",
+		"trust", "trust/timestamp"},
+	"pack/report": {"cmd", "pack", "pack/jcs", "pack/receipt", "trust/timestamp"},
 
 	// The evidence tool.
 	"pack/keystore": {"internal/durable", "pack/jcs", "trust"},
-	"capture":       {"pack", "pack/jcs", "internal/durable"},
+	"capture":       {"internal/durable", "pack", "pack/jcs", "pack/receipt"},
 
 	// Its commands, a room for each verb. Rooms share home (what the user who runs it has) and expect (what a pack is
 	// held to), and never import each other: judge holds no key, because it does not import home, and opens no
@@ -44,7 +46,7 @@ var layout = map[string][]string{
 	"cmd/assay/home":   {"capture", "cmd", "pack", "pack/keystore"},
 	"cmd/assay/expect": {"cmd", "pack", "pack/report", "trust", "trust/timestamp"},
 	"cmd/assay/record": {"capture", "cmd", "cmd/assay/expect", "cmd/assay/home", "internal/durable", "pack", "pack/jcs",
-		"pack/keystore", "pack/report"},
+		"pack/keystore", "pack/receipt", "pack/report"},
 	"cmd/assay/judge": {"cmd", "cmd/assay/expect", "internal/durable", "pack", "pack/jcs", "pack/report"},
 	"cmd/assay/publish": {"cmd", "cmd/assay/expect", "internal/durable", "ledger/client", "pack", "pack/report", "trust",
 		"trust/timestamp"},

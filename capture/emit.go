@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/internal/durable"
-	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 const (
@@ -53,7 +53,7 @@ func (s *Store) Emit(traceID, typ string, data jcs.Value) (jcs.Value, error) {
 // write may leave some of the first.
 //
 // It refuses what no pack could hold, so that the program hears of it: a type that is not admitted,
-// members that the store sets itself, numbers and names that are not portable (pack.CheckData). Of data,
+// members that the store sets itself, numbers and names that are not portable (receipt.CheckData). Of data,
 // parent_receipt_id moves up among the core members, and run_id must be the trace id.
 //
 // The cost does not grow with the store: of the trace only the last line is read.
@@ -107,7 +107,7 @@ type draft struct {
 }
 
 func (d Draft) check(traceID string) (draft, error) {
-	if !pack.AdmittedType(d.Type) {
+	if !receipt.AdmittedType(d.Type) {
 		return draft{}, fmt.Errorf("receipt type %q is not admitted: use a known type or a namespaced one such as %q", d.Type, "acme.review/v1")
 	}
 	parent, payload, err := splitData(traceID, d.Data)
@@ -118,7 +118,7 @@ func (d Draft) check(traceID string) (draft, error) {
 		return draft{}, errors.New("receipt data: parent_receipt_id is given twice, and differs")
 	case d.Parent != "" && len(parent) == 0:
 		parent = []jcs.Member{jcs.M("parent_receipt_id", jcs.Str(d.Parent))}
-		if err := pack.CheckData(jcs.Obj(parent...)); err != nil {
+		if err := receipt.CheckData(jcs.Obj(parent...)); err != nil {
 			return draft{}, err
 		}
 	}
@@ -130,7 +130,7 @@ func splitData(traceID string, data jcs.Value) (parent, payload []jcs.Member, er
 	if data.Kind == jcs.Null {
 		return nil, nil, nil
 	}
-	if err := pack.CheckData(data); err != nil {
+	if err := receipt.CheckData(data); err != nil {
 		return nil, nil, err
 	}
 	for _, m := range data.Members {
@@ -218,7 +218,7 @@ func (d draft) receipt(now time.Time, traceID string, seq, storeSeq int64) (jcs.
 	if err != nil {
 		return jcs.Value{}, fmt.Errorf("making a receipt id: %w", err)
 	}
-	stamp := jcs.Str(now.Format(pack.TimeForm))
+	stamp := jcs.Str(now.Format(receipt.TimeForm))
 	members := []jcs.Member{
 		jcs.M("receipt_id", jcs.Str("r_"+id)),
 		jcs.M("type", jcs.Str(d.typ)),

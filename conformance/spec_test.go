@@ -20,6 +20,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -184,7 +185,7 @@ func (r *reader) receipts(e example) {
 		if canonical(r.t, v)+"\n" != line {
 			r.fail(e, "not canonical: %s", line)
 		}
-		if err := pack.CheckData(v); err != nil || !pack.AdmittedType(member(v, "type").Text) {
+		if err := receipt.CheckData(v); err != nil || !receipt.AdmittedType(member(v, "type").Text) {
 			r.fail(e, "no receipt for a pack: %s: %v", line, err)
 		}
 	}

@@ -8,11 +8,12 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 func brokenGlass(t testing.TB, cards ...Card) Spec {
 	s := smallSpec(t)
-	s.Receipts = append(s.Receipts, mustParse(t, `{"receipt_id":"r_9","type":"`+BreakglassType+`","timestamp":"2026-01-15T10:59:00.000000+00:00","seq":9}`))
+	s.Receipts = append(s.Receipts, mustParse(t, `{"receipt_id":"r_9","type":"`+receipt.BreakglassType+`","timestamp":"2026-01-15T10:59:00.000000+00:00","seq":9}`))
 	s.Cards = cards
 	return s
 }
@@ -100,15 +101,15 @@ func TestWhatTheReferenceCallsNoBreakglassIsJudgedAnewAndIsNoTampering(t *testin
 }
 
 func TestAClaimAboutBreakglassIsAboutBothNames(t *testing.T) {
-	lines := `{"receipt_id":"a","type":"breakglass","by":"x"}` + "\n" + `{"receipt_id":"b","type":"` + BreakglassType + `","by":"y"}`
+	lines := `{"receipt_id":"a","type":"breakglass","by":"x"}` + "\n" + `{"receipt_id":"b","type":"` + receipt.BreakglassType + `","by":"y"}`
 	for check, want := range map[string]string{
-		`receipt_type_present {"receipt_type":"breakglass"}`:                                       "found 2",
-		`no_receipt_type {"receipt_type":"breakglass"}`:                                            "found 2",
-		`no_receipt_type {"receipt_type":"` + BreakglassType + `"}`:                                "found 1",
-		`field_value_matches {"receipt_type":"breakglass","field_name":"by","expected_value":"x"}`: "1 mismatches out of 2",
-		`receipt_count_le {"receipt_type":"breakglass","max_count":1}`:                             "found 2",
-		`every_has {"receipt_type":"breakglass","has_type":"` + BreakglassType + `"}`:              "2 without out of 2",
-		`ratio {"receipt_type":"` + BreakglassType + `","of_type":"breakglass","min_ratio":1}`:     "1 to 2",
+		`receipt_type_present {"receipt_type":"breakglass"}`:                                           "found 2",
+		`no_receipt_type {"receipt_type":"breakglass"}`:                                                "found 2",
+		`no_receipt_type {"receipt_type":"` + receipt.BreakglassType + `"}`:                            "found 1",
+		`field_value_matches {"receipt_type":"breakglass","field_name":"by","expected_value":"x"}`:     "1 mismatches out of 2",
+		`receipt_count_le {"receipt_type":"breakglass","max_count":1}`:                                 "found 2",
+		`every_has {"receipt_type":"breakglass","has_type":"` + receipt.BreakglassType + `"}`:          "2 without out of 2",
+		`ratio {"receipt_type":"` + receipt.BreakglassType + `","of_type":"breakglass","min_ratio":1}`: "1 to 2",
 	} {
 		name, params, _ := strings.Cut(check, " ")
 		if name == "ratio" {
@@ -123,14 +124,14 @@ func TestAClaimAboutBreakglassIsAboutBothNames(t *testing.T) {
 // The reading of the reference counts what is called breakglass, and what is called so in our way it does not.
 func TestTheReferencesReadingOfAClaimCountsItsOwnNameOnly(t *testing.T) {
 	for check, want := range map[string][2]string{ // found by us, found by the reference
-		`receipt_type_present {"receipt_type":"breakglass"}`:        {"found 3", "found 1"},
-		`no_receipt_type {"receipt_type":"breakglass"}`:             {"found 3", "found 1"},
-		`no_receipt_type {"receipt_type":"` + BreakglassType + `"}`: {"found 2", ""},
-		`receipt_type_present {"receipt_type":"model_call"}`:        {"found 1", ""},
+		`receipt_type_present {"receipt_type":"breakglass"}`:                {"found 3", "found 1"},
+		`no_receipt_type {"receipt_type":"breakglass"}`:                     {"found 3", "found 1"},
+		`no_receipt_type {"receipt_type":"` + receipt.BreakglassType + `"}`: {"found 2", ""},
+		`receipt_type_present {"receipt_type":"model_call"}`:                {"found 1", ""},
 	} {
 		name, params, _ := strings.Cut(check, " ")
 		run := newClaimRun([]Claim{{ID: "c", Check: name, Severity: "critical", Params: parsed(t, params)}})
-		for i, typ := range []string{BreakglassType, breakglass, "model_call", BreakglassType} {
+		for i, typ := range []string{receipt.BreakglassType, receipt.Breakglass, "model_call", receipt.BreakglassType} {
 			run.add(jcs.Obj(jcs.M("receipt_id", jcs.Str(fmt.Sprint("r_", i))), jcs.M("type", jcs.Str(typ))))
 		}
 		ours := run.results()

@@ -12,6 +12,7 @@ import (
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -132,7 +133,7 @@ func (s Spec) assemble(p place) (*Result, error) {
 	return b.verify()
 }
 
-func (b *build) now() string { return b.Now.UTC().Format(TimeForm) }
+func (b *build) now() string { return b.Now.UTC().Format(receipt.TimeForm) }
 
 // defaults fills what is empty and refuses what no verifier would take.
 func (b *build) defaults() error {

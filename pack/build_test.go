@@ -17,6 +17,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 func mustParse(t testing.TB, text string) jcs.Value {
@@ -308,7 +309,7 @@ func TestBuildRefusesWhatAnyVerifierWouldRejectAndNamesReceiptAndMember(t *testi
 		{with(`"run_id":"other"`), `run_id: it is not the run id`},
 		{with(`"_trace_id":"run-small","run_id":"other"`), `run_id: it is not the run id`},
 		// our own limits
-		{with(`"x":"` + strings.Repeat("x", maxLine) + `"`), `receipt 2 (r_x): its line has 10486`},
+		{with(`"x":"` + strings.Repeat("x", receipt.MaxLine) + `"`), `receipt 2 (r_x): its line has 10486`},
 	} {
 		s := smallSpec(t)
 		v, err := jcs.Parse([]byte(c.receipt), jcs.Limits{Bytes: 1 << 24, Depth: 100})

@@ -19,6 +19,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 // streamed is the Spec with its receipts in a stream.
@@ -455,7 +456,7 @@ func TestTheSummaryTellsWhatWhenWhoAndHowToVerify(t *testing.T) {
 	s := smallSpec(t)
 	s.PackID, s.ValidUntil, s.SupersededBy = "pack_1", "2027-01-01T00:00:00Z", "next | <b>"
 	s.CIBinding = &CIBinding{Provider: "github_actions", CommitSHA: strings.Repeat("c", 40), Repo: "acme/app", RunID: "77"}
-	for i, kind := range []string{"breakglass", BreakglassType, "acme.one", "acme.two/v1", "refusal"} {
+	for i, kind := range []string{"breakglass", receipt.BreakglassType, "acme.one", "acme.two/v1", "refusal"} {
 		s.Receipts = append(s.Receipts, mustParse(t, fmt.Sprintf(`{"receipt_id":"x%d","type":%q,"timestamp":"2026-01-15T11:00:00Z"}`, i, kind)))
 	}
 	p := mustBuild(t, s)
@@ -509,9 +510,9 @@ func TestLimitsOfABuildHaveTwoSides(t *testing.T) {
 		const rest = len(`{"receipt_id":"r_x","timestamp":"2026-01-15T10:00:00Z","type":"refusal","x":""}`)
 		return mustParse(t, `{"receipt_id":"r_x","type":"refusal","timestamp":"2026-01-15T10:00:00Z","x":"`+strings.Repeat("x", length-rest)+`"}`)
 	}
-	s.Receipts = []jcs.Value{line(maxLine)}
+	s.Receipts = []jcs.Value{line(receipt.MaxLine)}
 	mustBuild(t, s)
-	s.Receipts = []jcs.Value{line(maxLine + 1)}
+	s.Receipts = []jcs.Value{line(receipt.MaxLine + 1)}
 	if _, err := Build(s); err == nil || !strings.Contains(err.Error(), "receipt 0 (r_x): its line has 1048577 bytes, at most 1048576") {
 		t.Error(err)
 	}
@@ -521,8 +522,8 @@ func TestLimitsOfABuildHaveTwoSides(t *testing.T) {
 		size  int64
 		want  string
 	}{
-		{maxReceipts - 1, maxJSONL - 101, ""},
-		{maxReceipts, 0, "more than 4194304 receipts"},
+		{receipt.MaxReceipts - 1, maxJSONL - 101, ""},
+		{receipt.MaxReceipts, 0, "more than 4194304 receipts"},
 		{0, maxJSONL - 100, "receipt 0: the receipts have more than 4294967296 bytes"},
 	} {
 		b := &build{Spec: s}
@@ -574,7 +575,7 @@ func FuzzBuildRefusesBeforeItVerifies(f *testing.F) {
 	s := smallSpec(f)
 	s.Cards = BuiltinCards()
 	f.Fuzz(func(t *testing.T, text []byte) {
-		v, err := jcs.Parse(text, jcs.Limits{Bytes: 4 * maxLine, Depth: 200})
+		v, err := jcs.Parse(text, jcs.Limits{Bytes: 4 * receipt.MaxLine, Depth: 200})
 		if err != nil {
 			return
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 // Card is a run card: claims under one id. ClaimSetHash is H(C([claims])): it covers the claims alone,
@@ -114,7 +115,7 @@ func (c Claim) canonical() Claim {
 
 // readsProjected reports whether the claim asks for a member that receipts lose when they are packed.
 func (c Claim) readsProjected() bool {
-	return c.Check == "field_value_matches" && isProjected(form.Str(c.Params, "field_name"))
+	return c.Check == "field_value_matches" && receipt.IsProjected(form.Str(c.Params, "field_name"))
 }
 
 // value is the claim as it is hashed, and as a card file holds it.

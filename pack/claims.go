@@ -9,6 +9,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/internal/python"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 // ClaimResult is what one claim came to (pack.md §5.2, §5.3). Expected and Actual are normative texts:
@@ -84,9 +85,9 @@ type seen struct {
 }
 
 // is reports whether a claim about receipts of type typ is about r: one about breakglass is about receipts
-// of both names (BreakglassType).
+// of both names (receipt.BreakglassType).
 func (r *seen) is(typ string) bool {
-	return r.typ.Kind == jcs.String && (r.typ.Text == typ || typ == breakglass && r.typ.Text == BreakglassType)
+	return r.typ.Kind == jcs.String && (r.typ.Text == typ || typ == receipt.Breakglass && r.typ.Text == receipt.BreakglassType)
 }
 
 // maxEvidence is how many receipt ids a result carries at most.
@@ -103,13 +104,15 @@ func newClaimRun(claims []Claim) *claimRun {
 		// Only claims that the reference knows have a reading of the reference.
 		if known, _ := predicateNamed(claim.Check); known.Reference && slices.ContainsFunc(wants, isBreakglass) {
 			run.literal[i], _ = newCheck(claim, effort)
-			run.typed[breakglass] = append(run.typed[breakglass], run.literal[i])
+			run.typed[receipt.Breakglass] = append(run.typed[receipt.Breakglass], run.literal[i])
 		}
 	}
 	return run
 }
 
-func isBreakglass(typ jcs.Value) bool { return typ.Kind == jcs.String && typ.Text == breakglass }
+func isBreakglass(typ jcs.Value) bool {
+	return typ.Kind == jcs.String && typ.Text == receipt.Breakglass
+}
 
 // show lets the check see the receipts of the types that it wants, all of them if it names none.
 func (run *claimRun) show(c check, wants []jcs.Value) {
@@ -123,7 +126,7 @@ func (run *claimRun) show(c check, wants []jcs.Value) {
 	for _, typ := range wants {
 		switch {
 		case isBreakglass(typ):
-			types = append(types, breakglass, BreakglassType)
+			types = append(types, receipt.Breakglass, receipt.BreakglassType)
 		case typ.Kind == jcs.String:
 			types = append(types, typ.Text)
 		default:

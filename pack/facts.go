@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 // Facts are what was counted while the files of a pack were read, once. Only the digests are there for a
@@ -92,26 +93,26 @@ type census struct {
 	endedBadly, killed       int
 }
 
-func (c *census) add(r *core) {
-	if r.kind != "" {
-		c.types.add(r.kind)
+func (c *census) add(r *receipt.Core) {
+	if r.Type != "" {
+		c.types.add(r.Type)
 	}
-	if r.provider != "" {
-		c.providers.add(r.provider)
+	if r.Provider != "" {
+		c.providers.add(r.Provider)
 	}
-	if r.model != "" {
-		c.models.add(r.model)
+	if r.Model != "" {
+		c.models.add(r.Model)
 	}
-	in, out := addTokens(&c.input, r.input), addTokens(&c.output, r.output)
+	in, out := addTokens(&c.input, r.InputTokens), addTokens(&c.output, r.OutputTokens)
 	if !in || !out {
 		c.unread++
 	}
-	if text, well := r.ending(); text != "" {
+	if text, well := r.Ending(); text != "" {
 		c.endings.add(text)
 		if !well {
 			c.endedBadly++
 		}
-		if !well && text != unreadableEnding && r.signal != nil {
+		if !well && text != receipt.UnreadableEnding && r.Signal != nil {
 			c.killed++
 		}
 	}

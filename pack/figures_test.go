@@ -9,6 +9,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 // modelCall is a model call, or whatever its members say.
@@ -103,10 +104,10 @@ func TestHowAProgramEndedIsReadFromItsSessionReceiptAlone(t *testing.T) {
 		`"child_exit_code":137,"child_signal":"killed",`:         {"exit 137 (signal killed)", 1, 1},
 		`"child_exit_code":0,"child_signal":"killed",`:           {"exit 0 (signal killed)", 1, 1},
 		`"child_exit_code":0,"child_signal":"` + "\u202e" + `",`: {"exit 0 (signal \"\\u202e\")", 1, 1},
-		`"child_exit_code":0,"child_signal":null,`:               {unreadableEnding, 1, 0},
-		`"child_exit_code":"0",`:                                 {unreadableEnding, 1, 0},
-		`"child_exit_code":1.5,`:                                 {unreadableEnding, 1, 0},
-		``:                                                       {unreadableEnding, 1, 0},
+		`"child_exit_code":0,"child_signal":null,`:               {receipt.UnreadableEnding, 1, 0},
+		`"child_exit_code":"0",`:                                 {receipt.UnreadableEnding, 1, 0},
+		`"child_exit_code":1.5,`:                                 {receipt.UnreadableEnding, 1, 0},
+		``:                                                       {receipt.UnreadableEnding, 1, 0},
 	} {
 		f := factsOf(t, session(members), modelCall(1, "")).Facts
 		if !slices.Equal(f.Endings, []Tally{{want.text, 1}}) || f.EndedBadly != want.bad || f.Killed != want.killed {

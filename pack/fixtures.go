@@ -8,6 +8,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 // Problems says what keeps a card from being one to rely on, one sentence each; none means that it is:
@@ -88,34 +89,34 @@ func (c Card) Test() (rs []FixtureResult) {
 // no pack can hold, because a card that was tried on such receipts was not tried.
 func (x Fixture) packed() ([]jcs.Value, error) {
 	type keyed struct {
-		sortKey
+		receipt.SortKey
 		receipt jcs.Value
 	}
 	all := make([]keyed, len(x.Receipts))
 	ids := map[string]bool{}
 	for i, r := range x.Receipts {
-		if err := CheckData(r); err != nil {
+		if err := receipt.CheckData(r); err != nil {
 			return nil, fmt.Errorf("receipt %d: %w", i, err)
 		}
 		r = completed(r, i)
-		c := coreOf(&r)
-		r = packedForm(&r, &c)
-		c = coreOf(&r)
+		c := receipt.CoreOf(&r)
+		r = receipt.Packed(&r, &c)
+		c = receipt.CoreOf(&r)
 		err := x.check(&c)
-		if err == nil && ids[c.id] {
-			err = fmt.Errorf("receipt_id %s is another receipt's", form.Quote(c.id))
+		if err == nil && ids[c.ID] {
+			err = fmt.Errorf("receipt_id %s is another receipt's", form.Quote(c.ID))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("receipt %d: %w", i, err)
 		}
-		ids[c.id] = true
-		all[i] = keyed{sortKey{seq: jcs.Int(0), id: c.id}, r}
-		if c.seq != nil {
-			all[i].seq = *c.seq
+		ids[c.ID] = true
+		all[i] = keyed{receipt.SortKey{Seq: jcs.Int(0), ID: c.ID}, r}
+		if c.Seq != nil {
+			all[i].Seq = *c.Seq
 		}
 	}
 	slices.SortStableFunc(all, func(a, b keyed) int {
-		order, _ := a.compare(&b.sortKey) // integers all: always ordered
+		order, _ := a.Compare(&b.SortKey) // integers all: always ordered
 		return order
 	})
 	receipts := make([]jcs.Value, len(all))
@@ -125,17 +126,17 @@ func (x Fixture) packed() ([]jcs.Value, error) {
 	return receipts, nil
 }
 
-func (Fixture) check(c *core) error {
-	switch name := c.missing(); {
+func (Fixture) check(c *receipt.Core) error {
+	switch name := c.Missing(); {
 	case name != "":
 		return fmt.Errorf("%s is empty or not a string", name)
-	case !admitted(c.kind):
-		return fmt.Errorf("type %s is not admitted to packs", form.Quote(c.kind))
-	case !parseReceiptTime(c.at):
-		return fmt.Errorf("timestamp %s is not ISO 8601", form.Quote(c.at))
+	case !receipt.PackedType(c.Type):
+		return fmt.Errorf("type %s is not admitted to packs", form.Quote(c.Type))
+	case !receipt.IsTime(c.Timestamp):
+		return fmt.Errorf("timestamp %s is not ISO 8601", form.Quote(c.Timestamp))
 	}
-	if c.seq != nil {
-		if _, ok := c.seq.Int64(); !ok {
+	if c.Seq != nil {
+		if _, ok := c.Seq.Int64(); !ok {
 			return errors.New("seq is not an integer")
 		}
 	}

@@ -14,40 +14,8 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
-
-// suggest makes a word of a refused type, for a message.
-func suggest(kind string) string {
-	kind = strings.ToLower(kind[strings.LastIndexAny(kind, "./")+1:])
-	if !word(kind) || len(kind) > 40 {
-		return "event"
-	}
-	return kind
-}
-
-// packedForm is the receipt as a pack holds it: without the members that are not packed, and of a type that
-// verifiers admit.
-func packedForm(r *jcs.Value, c *core) jcs.Value {
-	packed := *r
-	if c.dropped != "" {
-		packed = r.Without(projected...)
-	}
-	return namespaced(packed)
-}
-
-// namespaced gives a receipt of type breakglass the type that verifiers admit (BreakglassType).
-func namespaced(r jcs.Value) jcs.Value {
-	if form.Str(r, "type") != breakglass {
-		return r
-	}
-	r.Members = slices.Clone(r.Members)
-	for i := range r.Members {
-		if m := &r.Members[i]; m.Name == "type" {
-			m.Value = jcs.Str(BreakglassType)
-		}
-	}
-	return r
-}
 
 // lines is receipt_pack.jsonl in the making. Each receipt is written as it comes; if they come in the
 // order of pack.md §3.2, that file is the pack's, and if not, its lines are copied in order to another.
@@ -105,7 +73,7 @@ func (b *build) receive() error {
 		l.head, l.min.at, l.max.at = emptyHead, b.now(), b.now()
 		return nil
 	}
-	last, err := jcs.Pack(nil, l.line[:len(l.line)-1], jcs.Limits{Bytes: maxLine, Depth: form.MaxDepth})
+	last, err := jcs.Pack(nil, l.line[:len(l.line)-1], jcs.Limits{Bytes: receipt.MaxLine, Depth: form.MaxDepth})
 	if err != nil {
 		return err
 	}
@@ -153,27 +121,27 @@ func refuse(i int, id string, f error) error {
 // accept checks one receipt, projects it (pack.md §1.4) and writes its line.
 func (b *build) accept(file draft, r *jcs.Value) error {
 	l := &b.lines
-	if l.count == maxReceipts {
-		return fmt.Errorf("more than %d receipts", maxReceipts)
+	if l.count == receipt.MaxReceipts {
+		return fmt.Errorf("more than %d receipts", receipt.MaxReceipts)
 	}
-	c := coreOf(r)
-	f := checkData(r)
+	c := receipt.CoreOf(r)
+	f := receipt.Check(r)
 	if f == nil {
 		f = b.checkReceipt(&c)
 	}
 	if f != nil {
-		return refuse(l.count, c.id, f)
+		return refuse(l.count, c.ID, f)
 	}
-	if l.known(c.id) {
-		return refuse(l.count, c.id, l.duplicate(file, c.id))
+	if l.known(c.ID) {
+		return refuse(l.count, c.ID, l.duplicate(file, c.ID))
 	}
-	packed := packedForm(r, &c)
+	packed := receipt.Packed(r, &c)
 	line, err := jcs.AppendPackLine(l.line[:0], packed)
 	if err != nil {
-		return refuse(l.count, c.id, err)
+		return refuse(l.count, c.ID, err)
 	}
-	if len(line) > maxLine {
-		return refuse(l.count, c.id, fmt.Errorf("its line has %d bytes, at most %d", len(line), maxLine))
+	if len(line) > receipt.MaxLine {
+		return refuse(l.count, c.ID, fmt.Errorf("its line has %d bytes, at most %d", len(line), receipt.MaxLine))
 	}
 	l.line = append(line, '\n')
 	return l.add(file, &c)
@@ -193,14 +161,14 @@ func (l *lines) duplicate(file draft, id string) error {
 	}
 	for i := range l.count {
 		if got, err := l.index.id(file, i); err == nil && got == id {
-			return faultf("receipt_id", "it is that of receipt %d", i)
+			return receipt.Faultf("receipt_id", "it is that of receipt %d", i)
 		}
 	}
-	return faultf("receipt_id", "it was there before")
+	return receipt.Faultf("receipt_id", "it was there before")
 }
 
 // add writes l.line, which is the receipt c.
-func (l *lines) add(file draft, c *core) error {
+func (l *lines) add(file draft, c *receipt.Core) error {
 	if l.size+int64(len(l.line)) > maxJSONL {
 		return fmt.Errorf("receipt %d: the receipts have more than %d bytes", l.count, int64(maxJSONL))
 	}
@@ -208,19 +176,19 @@ func (l *lines) add(file draft, c *core) error {
 		return fmt.Errorf("writing %s: %w", receiptsName, err)
 	}
 	seq := int64(0)
-	if c.seq != nil {
-		seq, _ = c.seq.Int64()
+	if c.Seq != nil {
+		seq, _ = c.Seq.Int64()
 	}
-	run := c.trace
+	run := c.TraceID
 	if run == nil {
-		run = c.run
+		run = c.RunID
 	}
-	l.index.add(key{seq: seq, at: uint32(l.count), run: run != nil && run.Text != ""}, c.id, len(l.line))
-	l.span(c.at, c.id)
-	switch kind := c.kind; {
-	case kind == breakglass:
-		l.kinds[BreakglassType]++
-	case knownType(kind):
+	l.index.add(key{seq: seq, at: uint32(l.count), run: run != nil && run.Text != ""}, c.ID, len(l.line))
+	l.span(c.Timestamp, c.ID)
+	switch kind := c.Type; {
+	case kind == receipt.Breakglass:
+		l.kinds[receipt.BreakglassType]++
+	case receipt.KnownType(kind):
 		l.kinds[kind]++
 	default:
 		l.kinds[""]++
@@ -251,7 +219,7 @@ func (l *lines) show() error {
 	if l.run == nil {
 		return nil
 	}
-	v, _, err := l.reader.IsPackLine(l.line[:len(l.line)-1], jcs.Limits{Bytes: maxLine, Depth: form.MaxDepth})
+	v, _, err := l.reader.IsPackLine(l.line[:len(l.line)-1], jcs.Limits{Bytes: receipt.MaxLine, Depth: form.MaxDepth})
 	if err != nil {
 		return err
 	}
@@ -301,39 +269,39 @@ func (b *build) checkSpan() error {
 	}{{b.lines.min, "least", "timestamp_start"}, {b.lines.max, "greatest", "timestamp_end"}} {
 		at, ok := form.ParseDateTime(x.at)
 		if !ok || !form.IsDateTime(x.at) {
-			return refuse(x.i, x.id, faultf("timestamp", "%s is the %s of all, and %s of the attestation must be an RFC 3339 date-time", form.Quote(x.at), x.word, x.name))
+			return refuse(x.i, x.id, receipt.Faultf("timestamp", "%s is the %s of all, and %s of the attestation must be an RFC 3339 date-time", form.Quote(x.at), x.word, x.name))
 		}
 		if at.After(b.Now.Add(maxAhead)) {
-			return refuse(x.i, x.id, faultf("timestamp", "%s is more than %s after the time of the build, %s", form.Quote(x.at), maxAhead, b.now()))
+			return refuse(x.i, x.id, receipt.Faultf("timestamp", "%s is more than %s after the time of the build, %s", form.Quote(x.at), maxAhead, b.now()))
 		}
 	}
 	return nil
 }
 
 // checkReceipt is what a pack asks of one receipt (pack.md §1.1, §1.3, §3.2).
-func (b *build) checkReceipt(c *core) *fault {
-	if name := c.missing(); name != "" {
-		return faultf(name, "it is missing, empty or not a string")
+func (b *build) checkReceipt(c *receipt.Core) *receipt.Fault {
+	if name := c.Missing(); name != "" {
+		return receipt.Faultf(name, "it is missing, empty or not a string")
 	}
-	if !AdmittedType(c.kind) {
-		return faultf("type", "%s is not admitted: use a known type or a namespaced one such as \"acme.%s/v1\"", form.Quote(c.kind), suggest(c.kind))
+	if !receipt.AdmittedType(c.Type) {
+		return receipt.Faultf("type", "%s is not admitted: use a known type or a namespaced one such as \"acme.%s/v1\"", form.Quote(c.Type), receipt.SuggestType(c.Type))
 	}
 	// SPEC pack.md §1.5: "accept the ≥3.11 set". CPython 3.9 and 3.10 read fractions of 3 or 6 digits
 	// only; verifiers that run on them refuse the pack of a program that wrote others.
-	if !parseReceiptTime(c.at) {
-		return faultf("timestamp", "%s is not ISO 8601", form.Quote(c.at))
+	if !receipt.IsTime(c.Timestamp) {
+		return receipt.Faultf("timestamp", "%s is not ISO 8601", form.Quote(c.Timestamp))
 	}
-	if c.seq != nil {
+	if c.Seq != nil {
 		// SPEC pack.md §3.2: "Mixed/None seq types → build error."
-		if _, ok := c.seq.Int64(); !ok {
-			return faultf("seq", "it is not an integer")
+		if _, ok := c.Seq.Int64(); !ok {
+			return receipt.Faultf("seq", "it is not an integer")
 		}
 	}
 	switch {
-	case !textRun(c.trace) || !sameRun(c.trace, b.RunID):
-		return faultf("_trace_id", "it is not the run id of the pack, %s", form.Quote(b.RunID))
-	case !textRun(c.run) || !sameRun(c.run, b.RunID):
-		return faultf("run_id", "it is not the run id of the pack, %s", form.Quote(b.RunID))
+	case !textRun(c.TraceID) || !receipt.SameRun(c.TraceID, b.RunID):
+		return receipt.Faultf("_trace_id", "it is not the run id of the pack, %s", form.Quote(b.RunID))
+	case !textRun(c.RunID) || !receipt.SameRun(c.RunID, b.RunID):
+		return receipt.Faultf("run_id", "it is not the run id of the pack, %s", form.Quote(b.RunID))
 	}
 	return nil
 }
@@ -443,7 +411,7 @@ func (x *index) id(file io.ReaderAt, i int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	v, err := jcs.Parse(line, jcs.Limits{Bytes: maxLine + 1, Depth: form.MaxDepth})
+	v, err := jcs.Parse(line, jcs.Limits{Bytes: receipt.MaxLine + 1, Depth: form.MaxDepth})
 	return form.Str(v, "receipt_id"), err
 }
 

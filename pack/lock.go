@@ -16,6 +16,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -340,7 +341,7 @@ func policyValue(fingerprints [][32]byte, any bool) jcs.Value {
 // sealLock adds when and by whom, and reads back what it wrote.
 func sealLock(v jcs.Value, at time.Time) (*Lock, error) {
 	v.Members = append(slices.Clone(v.Members),
-		jcs.M("locked_at", jcs.Str(at.UTC().Format(TimeForm))),
+		jcs.M("locked_at", jcs.Str(at.UTC().Format(receipt.TimeForm))),
 		jcs.M("locked_by_assay_version", jcs.Str(Version)))
 	text, err := jcs.AppendPretty(nil, v)
 	if err != nil {

@@ -21,10 +21,6 @@ import "slices"
 // Version is what packs built here say in verifier_version and canon_impl_version.
 const Version = "0.1.0"
 
-// TimeForm is the layout in which packs, receipts and reports hold a time of ours, which must be in UTC
-// (pack.md §1.5): never Z, always six digits.
-const TimeForm = "2006-01-02T15:04:05.000000+00:00"
-
 // The names of a pack's files.
 const (
 	receiptsName   = "receipt_pack.jsonl"
@@ -52,8 +48,6 @@ func FileNames() []string { return slices.Clone(expectedFiles) }
 // a verifier of untrusted packs must answer in bounded time and memory (threats.md P07, P08).
 const (
 	maxManifest = 1 << 20 // bytes of pack_manifest.json
-	maxLine     = 1 << 20 // bytes of one receipt line, without its newline
-	maxReceipts = 4 << 20 // receipts of a pack; their ids are all that a verifier keeps of them
 	maxJSONL    = 4 << 30 // bytes of receipt_pack.jsonl
 	maxProof    = 1 << 20 // bytes of a tlog-proof
 	maxListing  = 1000    // directory entries looked at for the warning about extra files

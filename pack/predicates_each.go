@@ -8,6 +8,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/python"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 // This file is the checks of ours that look at one receipt after another and count.
@@ -49,7 +50,7 @@ func (c *counted) add(r *seen) {
 	}
 }
 
-func (c *counted) idle() bool { return c.least == 0 && c.most >= maxReceipts }
+func (c *counted) idle() bool { return c.least == 0 && c.most >= receipt.MaxReceipts }
 
 func (c *counted) answer() ClaimResult {
 	return ClaimResult{

@@ -12,6 +12,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/internal/python"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 // This file is the checks of ours that see what only all receipts together show. They keep eight to some
@@ -448,8 +449,8 @@ func askProxy(p *params) (check, []jcs.Value) {
 			wants = append(wants, jcs.Str(typ))
 			c.typed[typ] = true
 		}
-		if c.typed[breakglass] {
-			c.typed[BreakglassType] = true
+		if c.typed[receipt.Breakglass] {
+			c.typed[receipt.BreakglassType] = true
 		}
 	}
 	return c, wants

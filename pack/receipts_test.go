@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 // endless gives the same bytes for ever.
@@ -39,13 +40,13 @@ func TestReceiptsWithoutEndAreReadToTheirLimit(t *testing.T) {
 }
 
 func TestTheReceiptAfterTheLastOneAllowedIsRefused(t *testing.T) {
-	s := receiptScan{count: maxReceipts - 1, ids: map[[16]byte]struct{}{}, complete: true}
+	s := receiptScan{count: receipt.MaxReceipts - 1, ids: map[[16]byte]struct{}{}, complete: true}
 	s.line([]byte(receiptOf(0)))
-	if s.count != maxReceipts || !s.complete {
+	if s.count != receipt.MaxReceipts || !s.complete {
 		t.Fatalf("%d receipts: %v", s.count, s.found)
 	}
 	s.line([]byte(receiptOf(1)))
-	if s.count != maxReceipts || s.complete || s.found[len(s.found)-1].Code != eTamper {
+	if s.count != receipt.MaxReceipts || s.complete || s.found[len(s.found)-1].Code != eTamper {
 		t.Errorf("%d receipts, complete %t: %v", s.count, s.complete, s.found)
 	}
 }

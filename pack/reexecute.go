@@ -10,6 +10,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 // FindCards finds the cards that a claim_set_hash stands for, in their order: among those that the caller
@@ -313,7 +314,7 @@ func (v *verifier) reexecute() {
 		v.checkEvidence(literal)
 		// The reference builds such packs honestly: to it a breakglass receipt by its admitted name is
 		// any receipt. That is no tampering, but the claim has failed if it fails in either reading.
-		v.warned.add(wBreakglass, "claim_check", "the builder did not take %s receipts for %s receipts: the claims were judged anew", BreakglassType, breakglass)
+		v.warned.add(wBreakglass, "claim_check", "the builder did not take %s receipts for %s receipts: the claims were judged anew", receipt.BreakglassType, receipt.Breakglass)
 		if claimsPass(results) {
 			results = literal
 		}

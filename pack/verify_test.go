@@ -20,6 +20,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 // smallPack is the files of a small built pack, without the unsigned ones.
@@ -254,7 +255,7 @@ func TestReceiptsThatAnySignerPackedBadlyAreTampering(t *testing.T) {
 		"vertical tab":     second + "\v",
 		"deep":             `{"a":` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + `,"receipt_id":"r_1",` + at,
 		"very deep":        strings.Repeat("[", 1000000),
-		"long":             `{"a":"` + strings.Repeat("x", maxLine) + `","receipt_id":"r_1",` + at,
+		"long":             `{"a":"` + strings.Repeat("x", receipt.MaxLine) + `","receipt_id":"r_1",` + at,
 		"NaN":              `{"a":NaN,"receipt_id":"r_1",` + at,
 		"Infinity":         `{"a":-Infinity,"receipt_id":"r_1",` + at,
 		"5000 digits":      `{"a":` + strings.Repeat("1", 5000) + `,"receipt_id":"r_1",` + at,

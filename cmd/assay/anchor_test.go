@@ -21,6 +21,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 	"github.com/Haserjian/assay-ledger/trust/trusttest"
@@ -128,7 +129,7 @@ func (w *world) proof(r *http.Request) *trust.Proof {
 // authority nil: it has no token.
 func (w *world) agedPack(dir string, authority *timestamp.Authority, genTime time.Time) {
 	w.t.Helper()
-	stamp := aged.Format(pack.TimeForm)
+	stamp := aged.Format(receipt.TimeForm)
 	receipt := mustDo(jcs.Parse(fmt.Appendf(nil, `{"receipt_id":"r_1","type":"model_call","timestamp":%q,"schema_version":"3.0","seq":0}`, stamp), jcs.Limits{}))(w.t)
 	built := mustDo(pack.Build(pack.Spec{RunID: dir, Now: aged, Receipts: []jcs.Value{receipt}, Signer: agedSigner{ed25519.NewKeyFromSeed(make([]byte, 32))}}))(w.t)
 	if err := built.WriteDir(dir); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/Haserjian/assay-ledger/conformance"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -244,7 +245,7 @@ func (w *world) shapes() {
 		{ID: "guardian_verdict_present", Check: "receipt_count_ge", Severity: "critical", Params: jcs.Obj(jcs.M("min_count", jcs.Int(0)))}}}}
 	w.add("custom_02", "K04", "the signer's own card, which cannot fail, under an id that reads like a built-in's: it passes, and that is told", honest(posing), passes("PASS", "W_CARD_LOOKALIKE"), gate)
 	breakglass := run("claimfail_03", "allow", 1)
-	breakglass.Receipts = append(breakglass.Receipts, line("claimfail_03", 2, pack.BreakglassType, `"reason":"on call"`))
+	breakglass.Receipts = append(breakglass.Receipts, line("claimfail_03", 2, receipt.BreakglassType, `"reason":"on call"`))
 	w.add("claimfail_03", "", "honest failure: a breakglass receipt, and the card that forbids it",
 		honest(spec{breakglass}.cards("no_breakglass").Spec), honestFailure, gate)
 	odd := run("claimfail_04", "", 1)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 const (
@@ -190,7 +191,7 @@ func (r *Report) judgement() []jcs.Member {
 		}
 	}
 	overall, reason, blocking := r.overall(w, optional)
-	at := r.At.UTC().Format(pack.TimeForm)
+	at := r.At.UTC().Format(receipt.TimeForm)
 	var packID, runID, root, head, receipts jcs.Value // null where nothing could be read
 	expected := jcs.Obj(jcs.M("policy_id", jcs.Str(policy)))
 	provenance := jcs.Obj()

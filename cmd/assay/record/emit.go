@@ -14,8 +14,8 @@ import (
 	"github.com/Haserjian/assay-ledger/capture"
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
-	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 	"github.com/Haserjian/assay-ledger/pack/report"
 )
 
@@ -46,7 +46,7 @@ sets it). Its stdout is mostly that of a program which has better things to say:
 stderr, and with --ids or --json to stdout. TYPE is one of
 ` + knownTypes + `,
 or one of your own with a namespace, such as acme.review/v1. breakglass is recorded as
-` + pack.BreakglassType + `: verifiers refuse the bare word. The data is a JSON object; it may not
+` + receipt.BreakglassType + `: verifiers refuse the bare word. The data is a JSON object; it may not
 overwrite the members that the store writes (receipt_id, type, timestamp, schema_version,
 seq). What no pack could hold is refused here.
 
@@ -156,7 +156,7 @@ func (o *emit) record(drafts []capture.Draft) error {
 	renamed := false // here already: the store is shared with a tool that would pack the bare word
 	for i := range drafts {
 		if drafts[i].Type == "breakglass" {
-			drafts[i].Type, renamed = pack.BreakglassType, true
+			drafts[i].Type, renamed = receipt.BreakglassType, true
 		}
 	}
 	h, err := home.Open(o.s)
@@ -175,7 +175,7 @@ func (o *emit) record(drafts []capture.Draft) error {
 		return h.StoreError(err)
 	}
 	if renamed {
-		fmt.Fprintf(o.s.Err, "note: breakglass is recorded as %s, which verifiers admit\n", pack.BreakglassType)
+		fmt.Fprintf(o.s.Err, "note: breakglass is recorded as %s, which verifiers admit\n", receipt.BreakglassType)
 	}
 	noteLeftOut(o.s, drafts)
 	noteClosed(o.s, store, o.trace)

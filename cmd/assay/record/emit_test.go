@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 func TestEveryTypeThatHelpNamesIsAdmitted(t *testing.T) {
@@ -12,8 +12,8 @@ func TestEveryTypeThatHelpNamesIsAdmitted(t *testing.T) {
 	if len(names) != 14 {
 		t.Errorf("%d types: %q", len(names), names)
 	}
-	for _, name := range append(names, pack.BreakglassType) {
-		if !pack.AdmittedType(name) {
+	for _, name := range append(names, receipt.BreakglassType) {
+		if !receipt.AdmittedType(name) {
 			t.Errorf("%q is not admitted", name)
 		}
 	}

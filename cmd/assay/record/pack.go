@@ -18,6 +18,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 // breakglass records why the glass was broken, if it was. proof-pack may find it recorded already.
@@ -30,10 +31,10 @@ func (j *job) breakglass() error {
 		if err != nil || found {
 			return err
 		}
-		return cmd.BadInput("say why with --reason TEXT: it is recorded", "--mode breakglass wants a --reason: %s has no %s receipt", j.trace, pack.BreakglassType)
+		return cmd.BadInput("say why with --reason TEXT: it is recorded", "--mode breakglass wants a --reason: %s has no %s receipt", j.trace, receipt.BreakglassType)
 	}
 	// It is about the run, as the session receipt is: that the glass was broken is no evidence of what the program did.
-	_, err := j.home.Receipts().Emit(j.trace, pack.BreakglassType, jcs.Obj(jcs.M("recorded_by", jcs.Str(pack.Recorder)), jcs.M("reason", jcs.Str(j.reason))))
+	_, err := j.home.Receipts().Emit(j.trace, receipt.BreakglassType, jcs.Obj(jcs.M("recorded_by", jcs.Str(receipt.Recorder)), jcs.M("reason", jcs.Str(j.reason))))
 	if err != nil {
 		return fmt.Errorf("recording the reason: %w", j.home.StoreError(err))
 	}
@@ -49,11 +50,11 @@ func (j *job) hasBreakglass() (bool, error) {
 		return false, err
 	}
 	defer trace.Close()
-	for receipt, err := range trace.All() {
+	for rec, err := range trace.All() {
 		if err != nil {
 			return false, err
 		}
-		if typ, _ := receipt.Get("type"); typ.Text == "breakglass" || typ.Text == pack.BreakglassType {
+		if typ, _ := rec.Get("type"); typ.Text == "breakglass" || typ.Text == receipt.BreakglassType {
 			return true, nil
 		}
 	}
@@ -149,11 +150,11 @@ func (j *job) packAndReport(child int) error {
 
 // hasEvidence looks for the first receipt that is not about the run itself.
 func hasEvidence(trace *capture.Trace) (bool, error) {
-	for receipt, err := range trace.All() {
+	for rec, err := range trace.All() {
 		if err != nil {
 			return false, err
 		}
-		if !pack.AboutRun(receipt) {
+		if !receipt.AboutRun(rec) {
 			return true, nil
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 // packing is what run and proof-pack have in common: from a trace to a verified pack.
@@ -36,7 +37,7 @@ func (p *packing) add(c *cobra.Command) {
 	c.Flags().StringSliceVarP(&p.cards, "run-card", "c", nil, "built-in `CARD` or card file to evaluate (repeat, or a,b, for more)")
 	c.Flags().StringVarP(&p.output, "output", "o", "", "pack `DIR` to make (default: proof_pack_TRACE)")
 	c.Flags().StringVarP(&p.mode, "mode", "m", "", "`MODE` to record: shadow, enforced or breakglass (default: ASSAY_MODE, else shadow)")
-	c.Flags().StringVar(&p.reason, "reason", "", "`TEXT` of the "+pack.BreakglassType+" receipt that --mode breakglass records")
+	c.Flags().StringVar(&p.reason, "reason", "", "`TEXT` of the "+receipt.BreakglassType+" receipt that --mode breakglass records")
 	c.Flags().StringVar(&p.validUntil, "valid-until", "", "`TIME` (RFC 3339), or how long from now (90d, 2160h), that the pack is valid")
 	c.Flags().StringVar(&p.supersededBy, "superseded-by", "", "`PACK_ID` of the pack that takes this one's place")
 	c.Flags().StringVar(&p.suiteID, "suite-id", "", "`ID` of the suite that ran (default: manual)")
@@ -165,7 +166,7 @@ func (j *job) end(now time.Time) (string, error) {
 	if !end.After(now) || end.Year() > 9999 {
 		return "", cmd.BadInput(hint, "--valid-until %q is not after the time of the build, %s", j.validUntil, now.Format(time.RFC3339))
 	}
-	return end.Format(pack.TimeForm), nil
+	return end.Format(receipt.TimeForm), nil
 }
 
 // parseSpan reads a Go duration, or days.

@@ -15,8 +15,8 @@ import (
 
 	"github.com/Haserjian/assay-ledger/capture"
 	"github.com/Haserjian/assay-ledger/cmd"
-	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 // run is one run of 'run', with its flags.
@@ -138,10 +138,10 @@ func (j *job) session(args []string, began time.Time, end ending) error {
 	}
 	ended := time.Now()
 	data := jcs.Obj(
-		jcs.M("recorded_by", jcs.Str(pack.Recorder)),
+		jcs.M("recorded_by", jcs.Str(receipt.Recorder)),
 		jcs.M("argv_sha256", jcs.Str(fmt.Sprintf("sha256:%x", argv.Sum(nil)))),
-		jcs.M("started_at", jcs.Str(began.UTC().Format(pack.TimeForm))),
-		jcs.M("ended_at", jcs.Str(ended.UTC().Format(pack.TimeForm))),
+		jcs.M("started_at", jcs.Str(began.UTC().Format(receipt.TimeForm))),
+		jcs.M("ended_at", jcs.Str(ended.UTC().Format(receipt.TimeForm))),
 		jcs.M("duration_ms", jcs.Int(ended.Sub(began).Milliseconds())),
 		jcs.M("child_exit_code", jcs.Int(int64(end.code))),
 	)
@@ -155,7 +155,7 @@ func (j *job) session(args []string, began time.Time, end ending) error {
 		}
 		data.Members = append(data.Members, jcs.M("signals_passed_on", list))
 	}
-	if _, err := j.home.Receipts().Emit(j.trace, pack.SessionType, data); err != nil {
+	if _, err := j.home.Receipts().Emit(j.trace, receipt.SessionType, data); err != nil {
 		return fmt.Errorf("recording the session: %w", j.home.StoreError(err))
 	}
 	return nil

@@ -1,4 +1,4 @@
-package pack
+package receipt
 
 import (
 	"crypto/sha256"
@@ -65,7 +65,7 @@ func TestEveryEditOfATimeIsReadAsCPythonReadsIt(t *testing.T) {
 	edits := timeEdits()
 	got := make([]string, len(edits))
 	for i, text := range edits {
-		if parseReceiptTime(text) {
+		if IsTime(text) {
 			got[i] = "r"
 		}
 		if _, ok := form.ParseDateTime(text); ok {

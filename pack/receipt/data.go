@@ -1,4 +1,4 @@
-package pack
+package receipt
 
 import (
 	"fmt"
@@ -10,18 +10,18 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
-// fault is what is wrong with a receipt: which member, and why.
+// Fault is what is wrong with a receipt: which member, and why.
 //
 //	usage.tokens: integer 9007199254740993 is outside -(2^53-1) to 2^53-1: send it as a string
-type fault struct{ field, problem string }
+type Fault struct{ field, problem string }
 
-// faultf is a fault of a member, "" for the receipt itself.
-func faultf(field, format string, args ...any) *fault {
-	return &fault{field, fmt.Sprintf(format, args...)}
+// Faultf is a fault of a member, "" for the receipt itself.
+func Faultf(field, format string, args ...any) *Fault {
+	return &Fault{field, fmt.Sprintf(format, args...)}
 }
 
 // Error names the member, then the problem.
-func (f *fault) Error() string {
+func (f *Fault) Error() string {
 	if f.field == "" {
 		return f.problem
 	}
@@ -29,7 +29,7 @@ func (f *fault) Error() string {
 }
 
 // in puts the fault inside a member or an item.
-func (f *fault) in(step string) *fault {
+func (f *Fault) in(step string) *Fault {
 	if f.field != "" && f.field[0] != '[' {
 		step += "."
 	}
@@ -42,10 +42,10 @@ func (f *fault) in(step string) *fault {
 var coreNames = append([]string{"receipt_id", "type", "receipt_type", "timestamp", "schema_version", "seq",
 	"parent_receipt_id", "run_id", "_trace_id", "_stored_at", "_store_seq"}, projected...)
 
-// checkData is CheckData.
-func checkData(v *jcs.Value) *fault {
+// Check is CheckData.
+func Check(v *jcs.Value) *Fault {
 	if v.Kind != jcs.Object {
-		return faultf("", "expected an object")
+		return Faultf("", "expected an object")
 	}
 	for i := range v.Members {
 		name := v.Members[i].Name
@@ -54,7 +54,7 @@ func checkData(v *jcs.Value) *fault {
 		}
 		for _, core := range coreNames {
 			if strings.EqualFold(name, core) {
-				return faultf(form.Printable(name), "the name differs from %s only by case", core)
+				return Faultf(form.Printable(name), "the name differs from %s only by case", core)
 			}
 		}
 	}
@@ -73,12 +73,12 @@ func isLower(s string) bool {
 // portable refuses values that not every JSON reader reads alike (pack.md §1.6): lone surrogates,
 // integers that a double cannot hold, numbers out of range, names that are not ASCII or that
 // JavaScript takes for something else.
-func portable(v *jcs.Value, depth int) *fault {
+func portable(v *jcs.Value, depth int) *Fault {
 	switch v.Kind {
 	case jcs.Null, jcs.Bool:
 	case jcs.String:
 		if !utf8.ValidString(v.Text) {
-			return faultf("", "the string is not Unicode text: it is not UTF-8, or half of a surrogate pair")
+			return Faultf("", "the string is not Unicode text: it is not UTF-8, or half of a surrogate pair")
 		}
 	case jcs.Number:
 		return portableNumber(v)
@@ -97,19 +97,19 @@ func portable(v *jcs.Value, depth int) *fault {
 		}
 		return portableMembers(v.Members, depth)
 	default:
-		return faultf("", "kind %d is no kind of JSON value", v.Kind)
+		return Faultf("", "kind %d is no kind of JSON value", v.Kind)
 	}
 	return nil
 }
 
-func portableMembers(members []jcs.Member, depth int) *fault {
+func portableMembers(members []jcs.Member, depth int) *Fault {
 	for i := range members {
 		m := &members[i]
 		if m.Name == "__proto__" {
-			return faultf("__proto__", "the name is not portable: it means something else in JavaScript")
+			return Faultf("__proto__", "the name is not portable: it means something else in JavaScript")
 		}
 		if !form.IsASCII(m.Name) {
-			return faultf(form.Printable(m.Name), "the name is not portable: it is not ASCII")
+			return Faultf(form.Printable(m.Name), "the name is not portable: it is not ASCII")
 		}
 		if f := portable(&m.Value, depth+1); f != nil {
 			return f.in(form.Printable(m.Name))
@@ -119,22 +119,22 @@ func portableMembers(members []jcs.Member, depth int) *fault {
 }
 
 // tooDeep leaves the path out: it is as long as the value is deep.
-func tooDeep() *fault { return faultf("", "nested deeper than %d", form.MaxDepth) }
+func tooDeep() *Fault { return Faultf("", "nested deeper than %d", form.MaxDepth) }
 
-func portableNumber(v *jcs.Value) *fault {
+func portableNumber(v *jcs.Value) *Fault {
 	if strings.ContainsAny(v.Text, ".eE") {
 		f, ok := v.Float64()
 		if !ok || f == 0 && strings.ContainsAny(mantissa(v.Text), "123456789") {
-			return faultf("", "number %s is out of the range of a double: send it as a string", form.Printable(v.Text))
+			return Faultf("", "number %s is out of the range of a double: send it as a string", form.Printable(v.Text))
 		}
 		return nil
 	}
 	n, ok := v.Int64()
 	if !ok && !isInteger(v.Text) {
-		return faultf("", "%s is not a JSON number", form.Quote(v.Text))
+		return Faultf("", "%s is not a JSON number", form.Quote(v.Text))
 	}
 	if !ok || n <= -1<<53 || n >= 1<<53 {
-		return faultf("", "integer %s is outside -(2^53-1) to 2^53-1: send it as a string", form.Printable(v.Text))
+		return Faultf("", "integer %s is outside -(2^53-1) to 2^53-1: send it as a string", form.Printable(v.Text))
 	}
 	return nil
 }
