@@ -32,41 +32,43 @@ var layout = map[string][]string{
 	"pack/internal/form":   {"pack/jcs"},
 	"pack/internal/python": {"pack/jcs"},
 	"pack/receipt":         {"pack/internal/form", "pack/internal/python", "pack/jcs"},
-	"pack": {"internal/durable", "pack/internal/form", "pack/internal/python", "pack/jcs", "pack/receipt",
-		"trust", "trust/timestamp"},
-	"pack/report": {"cmd", "pack", "pack/jcs", "pack/receipt", "trust/timestamp"},
+	"pack/manifest":        {"pack/internal/form", "pack/jcs", "trust"},
+	"pack": {"internal/durable", "pack/internal/form", "pack/internal/python", "pack/jcs", "pack/manifest",
+		"pack/receipt", "trust", "trust/timestamp"},
+	"pack/report": {"cmd", "pack", "pack/jcs", "pack/manifest", "pack/receipt", "trust/timestamp"},
 
 	// The evidence tool.
 	"pack/keystore": {"internal/durable", "pack/jcs", "trust"},
-	"capture":       {"internal/durable", "pack", "pack/jcs", "pack/receipt"},
+	"capture":       {"internal/durable", "pack/jcs", "pack/manifest", "pack/receipt"},
 
 	// Its commands, a room for each verb. Rooms share home (what the user who runs it has) and expect (what a pack is
 	// held to), and never import each other: judge holds no key, because it does not import home, and opens no
 	// connection (walls).
 	"cmd/assay/home":   {"capture", "cmd", "pack", "pack/keystore"},
-	"cmd/assay/expect": {"cmd", "pack", "pack/report", "trust", "trust/timestamp"},
+	"cmd/assay/expect": {"cmd", "pack", "pack/manifest", "pack/report", "trust", "trust/timestamp"},
 	"cmd/assay/record": {"capture", "cmd", "cmd/assay/expect", "cmd/assay/home", "internal/durable", "pack", "pack/jcs",
 		"pack/keystore", "pack/receipt", "pack/report"},
-	"cmd/assay/judge": {"cmd", "cmd/assay/expect", "internal/durable", "pack", "pack/jcs", "pack/report"},
+	"cmd/assay/judge": {"cmd", "cmd/assay/expect", "internal/durable", "pack", "pack/jcs", "pack/manifest", "pack/report"},
 	"cmd/assay/publish": {"cmd", "cmd/assay/expect", "internal/durable", "ledger/client", "pack", "pack/report", "trust",
 		"trust/timestamp"},
 	"cmd/assay/govern": {"cmd", "cmd/assay/expect", "cmd/assay/home", "internal/durable", "pack", "pack/jcs", "pack/report"},
 	"cmd/assay/sign":   {"cmd", "cmd/assay/expect", "cmd/assay/home", "internal/durable", "pack", "pack/jcs", "pack/keystore"},
 	"cmd/assay/check":  {"cmd", "cmd/assay/home", "conformance", "internal/durable", "pack/jcs", "pack/report", "pack/schema"},
 	"cmd/assay/demo": {"capture", "cmd", "cmd/assay/expect", "internal/durable", "pack", "pack/jcs", "pack/keystore",
-		"pack/report"},
+		"pack/manifest", "pack/report"},
 	"cmd/assay": {"cmd", "cmd/assay/check", "cmd/assay/demo", "cmd/assay/govern", "cmd/assay/home", "cmd/assay/judge",
-		"cmd/assay/publish", "cmd/assay/record", "cmd/assay/sign", "pack"},
+		"cmd/assay/publish", "cmd/assay/record", "cmd/assay/sign", "pack", "pack/manifest"},
 
 	// The log and its servers.
-	"ledger":        {"internal/durable", "pack", "trust", "trust/tiles", "trust/timestamp"},
-	"ledger/index":  {"internal/durable", "pack"},
-	"ledger/tsa":    {"internal/serve", "trust/timestamp"},
-	"ledger/api":    {"internal/serve", "ledger", "ledger/index", "pack", "trust", "trust/tiles", "trust/timestamp"},
-	"ledger/client": {"pack", "pack/jcs", "trust", "trust/tiles"},
+	"ledger":       {"internal/durable", "pack", "pack/manifest", "trust", "trust/tiles", "trust/timestamp"},
+	"ledger/index": {"internal/durable", "pack"},
+	"ledger/tsa":   {"internal/serve", "trust/timestamp"},
+	"ledger/api": {"internal/serve", "ledger", "ledger/index", "pack", "pack/manifest", "trust", "trust/tiles",
+		"trust/timestamp"},
+	"ledger/client": {"pack", "pack/jcs", "pack/manifest", "trust", "trust/tiles"},
 	"witness":       {"internal/serve", "trust"},
 	"cmd/ledger": {"cmd", "internal/durable", "internal/serve", "ledger", "ledger/api", "ledger/index", "ledger/tsa",
-		"pack", "pack/jcs", "trust", "trust/timestamp", "witness"},
+		"pack/jcs", "pack/manifest", "trust", "trust/timestamp", "witness"},
 
 	// The packs that every verifier must judge alike, and what runs them.
 	"conformance": {"pack/jcs"},

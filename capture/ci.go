@@ -7,7 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // ciSystem is a CI system as its environment shows it.
@@ -16,7 +16,7 @@ type ciSystem struct {
 	provider string // as ci_binding says it: the enum of pack.md §3.4 is fixed
 	sign     string // what its environment has
 	here     func(env func(string) string) bool
-	read     func(env func(string) string) pack.CIBinding
+	read     func(env func(string) string) manifest.CIBinding
 }
 
 var ciSystems = []ciSystem{
@@ -24,7 +24,7 @@ var ciSystems = []ciSystem{
 	{"gitlab", "gitlab_ci", "GITLAB_CI=true", is("GITLAB_CI"), gitlab},
 	{"circleci", "circleci", "CIRCLECI=true", is("CIRCLECI"), circleci},
 	{"jenkins", "jenkins", "JENKINS_URL", has("JENKINS_URL"), jenkins},
-	{"local", "local", "ASSAY_CI_COMMIT_SHA", has("ASSAY_CI_COMMIT_SHA"), func(func(string) string) pack.CIBinding { return pack.CIBinding{} }},
+	{"local", "local", "ASSAY_CI_COMMIT_SHA", has("ASSAY_CI_COMMIT_SHA"), func(func(string) string) manifest.CIBinding { return manifest.CIBinding{} }},
 }
 
 func is(name string) func(func(string) string) bool {
@@ -57,7 +57,7 @@ func CISystems() (names []string) {
 //
 // A part that is malformed is left out, and without a commit there is no binding: notes say so. The
 // error is that of a system that was named and is not here, or has no commit.
-func ReadCI(system string, env func(string) string) (binding *pack.CIBinding, notes []string, err error) {
+func ReadCI(system string, env func(string) string) (binding *manifest.CIBinding, notes []string, err error) {
 	if system == "off" {
 		return nil, nil, nil
 	}
@@ -79,7 +79,7 @@ func ReadCI(system string, env func(string) string) (binding *pack.CIBinding, no
 	return nil, nil, nil
 }
 
-func (s ciSystem) bind(env func(string) string) (*pack.CIBinding, []string) {
+func (s ciSystem) bind(env func(string) string) (*manifest.CIBinding, []string) {
 	b := s.read(env)
 	b.Provider = s.provider
 	var notes []string
@@ -127,16 +127,16 @@ func printable(s string) string {
 	return fmt.Sprintf("%+q", s)
 }
 
-func github(env func(string) string) pack.CIBinding {
-	return pack.CIBinding{
+func github(env func(string) string) manifest.CIBinding {
+	return manifest.CIBinding{
 		CommitSHA: env("GITHUB_SHA"), Repo: env("GITHUB_REPOSITORY"), Ref: env("GITHUB_REF"), RunID: env("GITHUB_RUN_ID"),
 		RunAttempt: env("GITHUB_RUN_ATTEMPT"), WorkflowRef: env("GITHUB_WORKFLOW_REF"), Actor: env("GITHUB_ACTOR"),
 	}
 }
 
 // gitlab has no number of the attempt: a job that is tried again has another id.
-func gitlab(env func(string) string) pack.CIBinding {
-	b := pack.CIBinding{
+func gitlab(env func(string) string) manifest.CIBinding {
+	b := manifest.CIBinding{
 		CommitSHA: env("CI_COMMIT_SHA"), Repo: env("CI_PROJECT_PATH"), RunID: env("CI_PIPELINE_ID"), RunAttempt: env("CI_JOB_ID"),
 		Actor: env("GITLAB_USER_LOGIN"),
 	}
@@ -150,8 +150,8 @@ func gitlab(env func(string) string) pack.CIBinding {
 	return b
 }
 
-func circleci(env func(string) string) pack.CIBinding {
-	b := pack.CIBinding{
+func circleci(env func(string) string) manifest.CIBinding {
+	b := manifest.CIBinding{
 		CommitSHA: env("CIRCLE_SHA1"), RunID: env("CIRCLE_WORKFLOW_ID"), RunAttempt: env("CIRCLE_BUILD_NUM"),
 		Ref: firstRef("", env("CIRCLE_TAG"), env("CIRCLE_BRANCH"), ""), Actor: env("CIRCLE_USERNAME"),
 	}
@@ -165,12 +165,12 @@ func circleci(env func(string) string) pack.CIBinding {
 }
 
 // jenkins knows the commit through its Git plugin, and who started a build through another one.
-func jenkins(env func(string) string) pack.CIBinding {
+func jenkins(env func(string) string) manifest.CIBinding {
 	branch := env("BRANCH_NAME")
 	if branch == "" {
 		branch = strings.TrimPrefix(env("GIT_BRANCH"), "origin/")
 	}
-	return pack.CIBinding{
+	return manifest.CIBinding{
 		CommitSHA: env("GIT_COMMIT"), Repo: repoOf(env("GIT_URL")), Ref: firstRef("", env("TAG_NAME"), branch, ""),
 		RunID: env("BUILD_NUMBER"), WorkflowRef: env("JOB_NAME"), Actor: env("BUILD_USER_ID"),
 	}

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 const (
@@ -26,57 +26,57 @@ func environment(vars ...string) func(string) string {
 func TestEveryCISystemIsReadFromItsEnvironment(t *testing.T) {
 	for name, c := range map[string]struct {
 		env  []string
-		want pack.CIBinding
+		want manifest.CIBinding
 	}{
 		"GitHub push": {
 			[]string{"CI=true", "GITHUB_ACTIONS=true", "GITHUB_SHA=" + sha, "GITHUB_REPOSITORY=acme/agent", "GITHUB_REF=refs/heads/main",
 				"GITHUB_RUN_ID=9876543210", "GITHUB_RUN_ATTEMPT=2", "GITHUB_ACTOR=octocat", "GITHUB_EVENT_NAME=push", "GITHUB_TOKEN=SK-CANARY",
 				"GITHUB_WORKFLOW_REF=acme/agent/.github/workflows/assay.yml@refs/heads/main"},
-			pack.CIBinding{Provider: "github_actions", CommitSHA: sha, Repo: "acme/agent", Ref: "refs/heads/main", RunID: "9876543210",
+			manifest.CIBinding{Provider: "github_actions", CommitSHA: sha, Repo: "acme/agent", Ref: "refs/heads/main", RunID: "9876543210",
 				RunAttempt: "2", WorkflowRef: "acme/agent/.github/workflows/assay.yml@refs/heads/main", Actor: "octocat"},
 		},
 		"GitLab branch": {
 			[]string{"CI=true", "GITLAB_CI=true", "CI_COMMIT_SHA=" + sha, "CI_PROJECT_PATH=acme/ai/agent", "CI_COMMIT_BRANCH=main",
 				"CI_COMMIT_REF_NAME=main", "CI_PIPELINE_ID=1234", "CI_JOB_ID=5678", "CI_CONFIG_PATH=.gitlab-ci.yml", "GITLAB_USER_LOGIN=ada", "CI_JOB_TOKEN=SK-CANARY"},
-			pack.CIBinding{Provider: "gitlab_ci", CommitSHA: sha, Repo: "acme/ai/agent", Ref: "refs/heads/main", RunID: "1234", RunAttempt: "5678",
+			manifest.CIBinding{Provider: "gitlab_ci", CommitSHA: sha, Repo: "acme/ai/agent", Ref: "refs/heads/main", RunID: "1234", RunAttempt: "5678",
 				WorkflowRef: "acme/ai/agent/.gitlab-ci.yml@refs/heads/main", Actor: "ada"},
 		},
 		"GitLab merge request": {
 			[]string{"GITLAB_CI=true", "CI_COMMIT_SHA=" + sha, "CI_PROJECT_PATH=acme/agent", "CI_COMMIT_REF_NAME=fix/1",
 				"CI_MERGE_REQUEST_REF_PATH=refs/merge-requests/7/head", "CI_PIPELINE_ID=1", "CI_CONFIG_PATH=ci.yml@acme/templates"},
-			pack.CIBinding{Provider: "gitlab_ci", CommitSHA: sha, Repo: "acme/agent", Ref: "refs/merge-requests/7/head", RunID: "1", WorkflowRef: "ci.yml@acme/templates"},
+			manifest.CIBinding{Provider: "gitlab_ci", CommitSHA: sha, Repo: "acme/agent", Ref: "refs/merge-requests/7/head", RunID: "1", WorkflowRef: "ci.yml@acme/templates"},
 		},
 		"GitLab tag": {
 			[]string{"GITLAB_CI=true", "CI_COMMIT_SHA=" + sha, "CI_COMMIT_TAG=v1.0", "CI_COMMIT_REF_NAME=v1.0"},
-			pack.CIBinding{Provider: "gitlab_ci", CommitSHA: sha, Ref: "refs/tags/v1.0"},
+			manifest.CIBinding{Provider: "gitlab_ci", CommitSHA: sha, Ref: "refs/tags/v1.0"},
 		},
 		"CircleCI": {
 			[]string{"CI=true", "CIRCLECI=true", "CIRCLE_SHA1=" + sha, "CIRCLE_PROJECT_USERNAME=acme", "CIRCLE_PROJECT_REPONAME=agent",
 				"CIRCLE_BRANCH=main", "CIRCLE_WORKFLOW_ID=0b1c6a54-7f2e-4a55-a9a1-5a5a5a5a5a5a", "CIRCLE_BUILD_NUM=42", "CIRCLE_USERNAME=ada"},
-			pack.CIBinding{Provider: "circleci", CommitSHA: sha, Repo: "acme/agent", Ref: "refs/heads/main",
+			manifest.CIBinding{Provider: "circleci", CommitSHA: sha, Repo: "acme/agent", Ref: "refs/heads/main",
 				RunID: "0b1c6a54-7f2e-4a55-a9a1-5a5a5a5a5a5a", RunAttempt: "42", Actor: "ada"},
 		},
 		"CircleCI, pull request of a fork": {
 			[]string{"CIRCLECI=true", "CIRCLE_SHA1=" + sha, "CIRCLE_BRANCH=pull/12"},
-			pack.CIBinding{Provider: "circleci", CommitSHA: sha, Ref: "refs/pull/12"},
+			manifest.CIBinding{Provider: "circleci", CommitSHA: sha, Ref: "refs/pull/12"},
 		},
 		"Jenkins": {
 			[]string{"JENKINS_URL=https://ci.acme.example/", "GIT_COMMIT=" + sha, "GIT_URL=https://bot:SK-CANARY@git.acme.example/acme/agent.git",
 				"GIT_BRANCH=origin/main", "BUILD_NUMBER=17", "JOB_NAME=acme/agent/main"},
-			pack.CIBinding{Provider: "jenkins", CommitSHA: sha, Repo: "acme/agent", Ref: "refs/heads/main", RunID: "17", WorkflowRef: "acme/agent/main"},
+			manifest.CIBinding{Provider: "jenkins", CommitSHA: sha, Repo: "acme/agent", Ref: "refs/heads/main", RunID: "17", WorkflowRef: "acme/agent/main"},
 		},
 		"Jenkins, several branches, SSH": {
 			[]string{"JENKINS_URL=https://ci.acme.example/", "GIT_COMMIT=" + sha, "GIT_URL=git@github.com:acme/agent.git", "BRANCH_NAME=PR-3", "GIT_BRANCH=PR-3"},
-			pack.CIBinding{Provider: "jenkins", CommitSHA: sha, Repo: "acme/agent", Ref: "refs/heads/PR-3"},
+			manifest.CIBinding{Provider: "jenkins", CommitSHA: sha, Repo: "acme/agent", Ref: "refs/heads/PR-3"},
 		},
 		"anything else": {
 			[]string{"BUILDKITE=true", "ASSAY_CI_COMMIT_SHA=" + sha, "ASSAY_CI_REPO=acme/agent", "ASSAY_CI_REF=refs/heads/main", "ASSAY_CI_RUN_ID=1",
 				"ASSAY_CI_RUN_ATTEMPT=3", "ASSAY_CI_WORKFLOW_REF=pipeline.yml", "ASSAY_CI_ACTOR=Zoë"},
-			pack.CIBinding{Provider: "local", CommitSHA: sha, Repo: "acme/agent", Ref: "refs/heads/main", RunID: "1", RunAttempt: "3", WorkflowRef: "pipeline.yml", Actor: "Zoë"},
+			manifest.CIBinding{Provider: "local", CommitSHA: sha, Repo: "acme/agent", Ref: "refs/heads/main", RunID: "1", RunAttempt: "3", WorkflowRef: "pipeline.yml", Actor: "Zoë"},
 		},
 		"GitHub pull request, bound to its head": {
 			[]string{"GITHUB_ACTIONS=true", "GITHUB_SHA=" + sha, "GITHUB_EVENT_NAME=pull_request", "GITHUB_REF=refs/pull/5/merge", "ASSAY_CI_COMMIT_SHA=" + other},
-			pack.CIBinding{Provider: "github_actions", CommitSHA: other, Ref: "refs/pull/5/merge"},
+			manifest.CIBinding{Provider: "github_actions", CommitSHA: other, Ref: "refs/pull/5/merge"},
 		},
 	} {
 		got, notes, err := ReadCI("auto", environment(c.env...))
@@ -109,7 +109,7 @@ func TestWhatIsMalformedIsNeverBound(t *testing.T) {
 		if err != nil || (got != nil) != c.bound || len(notes) != 1 || !strings.Contains(notes[0], c.says) {
 			t.Errorf("%q: %+v, %q, %v; want a note with %q", c.env, got, notes, err, c.says)
 		}
-		if got != nil && *got != (pack.CIBinding{Provider: "github_actions", CommitSHA: sha}) {
+		if got != nil && *got != (manifest.CIBinding{Provider: "github_actions", CommitSHA: sha}) {
 			t.Errorf("%q: %+v", c.env, got)
 		}
 	}
@@ -208,7 +208,7 @@ func TestALongValueIsCutInANote(t *testing.T) {
 
 // A repository is an owner and a name, a ref the first that is there; half of one is nothing.
 func TestPartsThatAreMissingAreNotMadeUp(t *testing.T) {
-	for vars, want := range map[string]pack.CIBinding{
+	for vars, want := range map[string]manifest.CIBinding{
 		"CIRCLECI=true CIRCLE_SHA1=SHA CIRCLE_PROJECT_USERNAME=acme":                        {Provider: "circleci"},
 		"CIRCLECI=true CIRCLE_SHA1=SHA CIRCLE_PROJECT_REPONAME=agent":                       {Provider: "circleci"},
 		"CIRCLECI=true CIRCLE_SHA1=SHA":                                                     {Provider: "circleci"},

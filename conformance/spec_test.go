@@ -20,6 +20,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 	"github.com/Haserjian/assay-ledger/trust"
 )
@@ -192,7 +193,7 @@ func (r *reader) receipts(e example) {
 }
 
 func (r *reader) manifest(e example) {
-	if _, findings := pack.VerifyManifest([]byte(strings.TrimSuffix(e.text, "\n"))); len(findings) > 0 {
+	if _, findings := manifest.Verify([]byte(strings.TrimSuffix(e.text, "\n"))); len(findings) > 0 {
 		r.fail(e, "%v", findings)
 	}
 }

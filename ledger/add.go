@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -60,10 +61,10 @@ func (l *Log) Add(ctx context.Context, manifest []byte, src pack.Source) (*pack.
 }
 
 // arrive verifies the manifest and returns its admission once its entry is in the tree.
-func (l *Log) arrive(ctx context.Context, manifest []byte, src pack.Source) (a *admission, first bool, err error) {
+func (l *Log) arrive(ctx context.Context, text []byte, src pack.Source) (a *admission, first bool, err error) {
 	l.publisher.arriving.Add(1)
 	defer l.publisher.arriving.Add(-1)
-	m, findings := pack.VerifyManifest(manifest)
+	m, findings := manifest.Verify(text)
 	if m == nil || len(findings) > 0 {
 		return nil, false, &Rejected{Findings: findings}
 	}
@@ -79,7 +80,7 @@ func (l *Log) arrive(ctx context.Context, manifest []byte, src pack.Source) (a *
 }
 
 // join returns the admission of the manifest, beginning it if there is none.
-func (l *Log) join(m *pack.Manifest, src pack.Source) (a *admission, first bool, err error) {
+func (l *Log) join(m *manifest.Manifest, src pack.Source) (a *admission, first bool, err error) {
 	digest := m.Digest()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -99,7 +100,7 @@ func (l *Log) join(m *pack.Manifest, src pack.Source) (a *admission, first bool,
 }
 
 // run carries an admission through, with the log's lifetime instead of a request's.
-func (l *Log) run(a *admission, m *pack.Manifest, src pack.Source) {
+func (l *Log) run(a *admission, m *manifest.Manifest, src pack.Source) {
 	a.err = errors.New("admitting the entry panicked")
 	defer func() {
 		if r := recover(); r != nil {
@@ -141,7 +142,7 @@ func (l *Log) forget(entries []pack.Logged) {
 }
 
 // admit finds the entry of m in the log or puts it there.
-func (l *Log) admit(m *pack.Manifest, src pack.Source) (_ pack.Logged, fresh bool, err error) {
+func (l *Log) admit(m *manifest.Manifest, src pack.Source) (_ pack.Logged, fresh bool, err error) {
 	if err := l.settleFailures(); err != nil {
 		return pack.Logged{}, false, err
 	}
@@ -165,9 +166,9 @@ func (l *Log) admit(m *pack.Manifest, src pack.Source) (_ pack.Logged, fresh boo
 }
 
 // suits finds out before anybody is asked for a timestamp that no entry can be made of this.
-func suits(m *pack.Manifest, src pack.Source, now time.Time) error {
+func suits(m *manifest.Manifest, src pack.Source, now time.Time) error {
 	if _, err := newLeaf(m, src, now, nil); err != nil {
-		return &Rejected{[]pack.Finding{{Code: "E_SCHEMA_UNKNOWN", Receipt: -1, Message: err.Error()}}}
+		return &Rejected{[]manifest.Finding{{Code: "E_SCHEMA_UNKNOWN", Receipt: -1, Message: err.Error()}}}
 	}
 	return nil
 }
@@ -228,7 +229,7 @@ func (l *Log) reserve() error {
 
 // queue timestamps the manifest and puts its entry into the tree. It returns when
 // the entry is sequenced, integrated and durable.
-func (l *Log) queue(m *pack.Manifest, src pack.Source) (entry pack.Logged, err error) {
+func (l *Log) queue(m *manifest.Manifest, src pack.Source) (entry pack.Logged, err error) {
 	failed := false // storage said so: it may be in the tree nevertheless
 	defer func() {
 		l.mu.Lock()
@@ -309,7 +310,7 @@ func (l *Log) timestamp(digest [32]byte) ([]byte, error) {
 
 // newLeaf makes the entry, and makes sure that it can be read back: a leaf that
 // ParseEntry refuses would stop the follower for ever.
-func newLeaf(m *pack.Manifest, src pack.Source, now time.Time, token []byte) (pack.Logged, error) {
+func newLeaf(m *manifest.Manifest, src pack.Source, now time.Time, token []byte) (pack.Logged, error) {
 	e, err := pack.NewEntry(m, src, now.UTC().Truncate(time.Millisecond), token)
 	if err != nil {
 		return pack.Logged{}, fmt.Errorf("making the entry: %w", err)

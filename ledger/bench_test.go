@@ -30,7 +30,7 @@ func BenchmarkAnchor(b *testing.B) {
 	tick := time.NewTicker(300 * time.Millisecond)
 	defer tick.Stop()
 	for b.Loop() {
-		manifest(b, i)
+		manifestOf(b, i)
 		<-tick.C
 		started := time.Now()
 		w.add(i)
@@ -50,7 +50,7 @@ func BenchmarkAdders(b *testing.B) {
 			w := newWorld(b, 3, 2, production)
 			l := w.open()
 			for i := range b.N {
-				manifest(b, i)
+				manifestOf(b, i)
 			}
 			var next atomic.Int64
 			var mu sync.Mutex
@@ -61,7 +61,7 @@ func BenchmarkAdders(b *testing.B) {
 				wg.Go(func() {
 					for i := int(next.Add(1)) - 1; i < b.N; i = int(next.Add(1)) - 1 {
 						started := time.Now()
-						if _, err := l.Add(context.Background(), manifest(b, i), pack.Source{}); err != nil {
+						if _, err := l.Add(context.Background(), manifestOf(b, i), pack.Source{}); err != nil {
 							b.Error(err)
 							return
 						}
@@ -86,7 +86,7 @@ func BenchmarkDuplicate(b *testing.B) {
 	l := w.open()
 	w.addAll(0, 300)
 	for b.Loop() {
-		if _, err := l.Add(b.Context(), manifest(b, 7), pack.Source{}); err != nil {
+		if _, err := l.Add(b.Context(), manifestOf(b, 7), pack.Source{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -252,7 +252,7 @@ func TestARolledBackLogSignsNothingAndFreezesWhenAWitnessShowsWhy(t *testing.T) 
 		tw.behave(nil)
 	}
 	eventually(t, "the log is frozen", func() bool { return errors.Is(l.Health(t.Context()), ErrGuard) })
-	wantFrozen(t, l, manifest(t, 30))
+	wantFrozen(t, l, manifestOf(t, 30))
 	old.close()
 	w.open()
 	if a := w.add(8); a.Entry.Index != 8 {
@@ -442,11 +442,11 @@ func TestABitFlippedUnderARunningLogFreezesIt(t *testing.T) {
 	before, err := l.Checkpoint(t.Context())
 	must(t, err)
 	w.flip("tile/0/000.p/2", 10)
-	if _, err := l.Add(t.Context(), manifest(t, 2), pack.Source{}); err == nil {
+	if _, err := l.Add(t.Context(), manifestOf(t, 2), pack.Source{}); err == nil {
 		t.Error("an entry over a damaged tile has a proof")
 	}
 	eventually(t, "the log is frozen", func() bool { return l.frozen() != nil })
-	wantFrozen(t, l, manifest(t, 3))
+	wantFrozen(t, l, manifestOf(t, 3))
 	if cp, err := l.Checkpoint(t.Context()); err != nil || cp.Size != before.Size {
 		t.Errorf("%v, %v", cp, err)
 	}
@@ -516,7 +516,7 @@ func TestAGuardThatWasLostIsMadeAnewAndLearnsFromTheWitnesses(t *testing.T) {
 		tw.behave(down)
 	}
 	l := w.open() // nobody can say what was signed: nothing is
-	if _, err := l.Add(t.Context(), manifest(t, 7), pack.Source{}); !errors.As(err, new(*Unheard)) {
+	if _, err := l.Add(t.Context(), manifestOf(t, 7), pack.Source{}); !errors.As(err, new(*Unheard)) {
 		t.Errorf("signed before any witness was heard: %v", err)
 	}
 	for _, tw := range w.witnesses {

@@ -43,7 +43,7 @@ func TestChild(t *testing.T) {
 	for adder := range 8 {
 		wg.Go(func() {
 			for i := first + adder; i < first+manifestsALife; i += 8 {
-				a, err := l.Add(context.Background(), manifest(t, i), pack.Source{})
+				a, err := l.Add(context.Background(), manifestOf(t, i), pack.Source{})
 				if err != nil {
 					fmt.Println("error", i, err)
 					return

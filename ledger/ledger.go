@@ -39,6 +39,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
@@ -99,7 +100,7 @@ type Config struct {
 }
 
 // Rejected: the manifest did not verify; nothing was stored.
-type Rejected struct{ Findings []pack.Finding }
+type Rejected struct{ Findings []manifest.Finding }
 
 func (r *Rejected) Error() string {
 	if len(r.Findings) == 0 {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
@@ -96,7 +97,7 @@ func TestATimestamperThatAnswersNothingGivesNoTimestamp(t *testing.T) {
 				c.TSA = tsaFunc(func(context.Context, [32]byte) (*timestamp.Token, error) { return answer() })
 			})
 			l := w.open()
-			a, err := l.Add(t.Context(), manifest(t, 0), pack.Source{})
+			a, err := l.Add(t.Context(), manifestOf(t, 0), pack.Source{})
 			now, treeErr := l.store.treeState()
 			must(t, treeErr)
 			if mode == TimestampsRequired && (!errors.Is(err, ErrTimestamp) || a != nil || now.Size != 0) {
@@ -148,7 +149,7 @@ func TestAPlaceThatTheIndexNamesIsComparedWithTheLog(t *testing.T) {
 	} {
 		before := x.reset.Load()
 		x.find.Store(&lie.find)
-		a, err := l.Add(t.Context(), manifest(t, 2), pack.Source{})
+		a, err := l.Add(t.Context(), manifestOf(t, 2), pack.Source{})
 		if a != nil || !errors.Is(err, ErrIndexing) {
 			t.Errorf("%s: %v, %v", name, a, err)
 		}
@@ -190,7 +191,7 @@ func TestWhoGaveUpGetsNoAnswer(t *testing.T) {
 			t.Errorf("entry %d, %v", e.Index, err)
 		}
 	}
-	if a, err := l.Add(ctx, manifest(t, 1), pack.Source{}); err == nil || a != nil {
+	if a, err := l.Add(ctx, manifestOf(t, 1), pack.Source{}); err == nil || a != nil {
 		t.Errorf("submission: %v, %v", a, err)
 	}
 }
@@ -240,8 +241,8 @@ func TestEntriesAreThoseOfTheCheckpointFromAStartOn(t *testing.T) {
 func TestARejectionNamesItsCodes(t *testing.T) {
 	for want, r := range map[string]*Rejected{
 		"manifest does not verify":       {},
-		"manifest does not verify: A":    {[]pack.Finding{{Code: "A"}}},
-		"manifest does not verify: A, B": {[]pack.Finding{{Code: "A"}, {Code: "B"}}},
+		"manifest does not verify: A":    {[]manifest.Finding{{Code: "A"}}},
+		"manifest does not verify: A, B": {[]manifest.Finding{{Code: "A"}, {Code: "B"}}},
 	} {
 		if r.Error() != want {
 			t.Errorf("%q, want %q", r, want)
@@ -351,7 +352,7 @@ func TestAResetExpectsWhatWasLoggedMeanwhile(t *testing.T) {
 	holds := func() bool { _, ok, err := x.Index.Find(t.Context(), digestOf(t, 1)); return ok && err == nil }
 	x.before = func() {
 		go func() {
-			_, err := l.Add(context.Background(), manifest(t, 1), pack.Source{})
+			_, err := l.Add(context.Background(), manifestOf(t, 1), pack.Source{})
 			meanwhile <- err
 		}()
 		eventually(t, "manifest 1 is in the index, or in the tree and kept out of the index", func() bool {
@@ -366,7 +367,7 @@ func TestAResetExpectsWhatWasLoggedMeanwhile(t *testing.T) {
 	}
 	x.after = func() { // the follower comes as far as entry 0
 		must(t, x.Index.Append(t.Context(), 0, []pack.Logged{first.Entry}))
-		a, err := l.Add(t.Context(), manifest(t, 1), pack.Source{})
+		a, err := l.Add(t.Context(), manifestOf(t, 1), pack.Source{})
 		if err != nil && !errors.Is(err, ErrIndexing) {
 			t.Error(err)
 		} else if err == nil && a.Entry.Index != 1 {
@@ -374,7 +375,7 @@ func TestAResetExpectsWhatWasLoggedMeanwhile(t *testing.T) {
 		}
 	}
 	x.lies.Store(true)
-	if _, err := l.Add(t.Context(), manifest(t, 2), pack.Source{}); !errors.Is(err, ErrIndexing) {
+	if _, err := l.Add(t.Context(), manifestOf(t, 2), pack.Source{}); !errors.Is(err, ErrIndexing) {
 		t.Errorf("a lie of the index: %v", err)
 	}
 	must(t, <-meanwhile)

@@ -123,7 +123,7 @@ func TestADamagedIndexIsDerivedAgainAndNothingIsLoggedTwice(t *testing.T) {
 		for i := range 40 {
 			var a *pack.Anchored
 			eventually(t, "the answer", func() bool {
-				a, err = w.log.Add(t.Context(), manifest(t, i), pack.Source{})
+				a, err = w.log.Add(t.Context(), manifestOf(t, i), pack.Source{})
 				if err != nil && !errors.Is(err, ErrIndexing) && !errors.Is(err, ErrBusy) {
 					t.Fatal(err)
 				}
@@ -188,7 +188,7 @@ func TestAnIndexThatPointsAtAnotherEntryIsDerivedAgain(t *testing.T) {
 	}
 	must(t, errors.Join(x.Append(t.Context(), 0, list), x.Close()))
 	l := w.open()
-	if a, err := l.Add(t.Context(), manifest(t, 0), pack.Source{}); !errors.Is(err, ErrIndexing) {
+	if a, err := l.Add(t.Context(), manifestOf(t, 0), pack.Source{}); !errors.Is(err, ErrIndexing) {
 		t.Fatalf("%v, %v", a, err)
 	}
 	eventually(t, "the index is whole again", func() bool { return w.cfg.Index.Complete() == nil })
@@ -283,7 +283,7 @@ func TestWhileTheIndexIsDerivedAgainReadersAreServedAndNothingIsLogged(t *testin
 	g := w.gateIndex()
 	w.cfg.Index.Reset(300, errors.New("a test"))
 	for _, i := range []int{3, 300} {
-		if a, err := w.log.Add(t.Context(), manifest(t, i), pack.Source{}); !errors.Is(err, ErrIndexing) {
+		if a, err := w.log.Add(t.Context(), manifestOf(t, i), pack.Source{}); !errors.Is(err, ErrIndexing) {
 			t.Errorf("manifest %d: %v, %v", i, a, err)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // spool holds the manifests that were accepted and are not in the log yet. Each is a file whose
@@ -285,16 +286,16 @@ func parseSpooled(text []byte) (manifest []byte, src pack.Source, err error) {
 // ErrFrozen, ErrClosed.
 //
 // Like Add it waits at a start until the witnesses have answered once, as long as ctx lasts.
-func (l *Log) Accept(ctx context.Context, manifest []byte, src pack.Source) (digest [32]byte, err error) {
-	m, findings := pack.VerifyManifest(manifest)
+func (l *Log) Accept(ctx context.Context, text []byte, src pack.Source) (digest [32]byte, err error) {
+	m, findings := manifest.Verify(text)
 	if m == nil || len(findings) > 0 {
 		return digest, &Rejected{Findings: findings}
 	}
 	if err := suits(m, src, l.cfg.Now()); err != nil {
 		return digest, err
 	}
-	if len(manifest) > MaxManifest {
-		return digest, fmt.Errorf("a manifest of %d bytes, expected at most %d", len(manifest), MaxManifest)
+	if len(text) > MaxManifest {
+		return digest, fmt.Errorf("a manifest of %d bytes, expected at most %d", len(text), MaxManifest)
 	}
 	digest = m.Digest()
 	if err := l.frozen(); err != nil {
@@ -309,7 +310,7 @@ func (l *Log) Accept(ctx context.Context, manifest []byte, src pack.Source) (dig
 	if err := l.awaitHeard(ctx); err != nil { // perhaps this log is not the one it was
 		return digest, err
 	}
-	fresh, err := l.spool.put(digest, manifest, src)
+	fresh, err := l.spool.put(digest, text, src)
 	if err != nil || !fresh {
 		return digest, err
 	}
@@ -361,7 +362,7 @@ func (l *Log) tryToLog(digest [32]byte) (err error) {
 			err = fmt.Errorf("logging it panicked: %v\n%s", r, debug.Stack())
 		}
 	}()
-	manifest, src, err := l.spool.read(digest)
+	text, src, err := l.spool.read(digest)
 	switch {
 	case errors.Is(err, errSpoiled):
 		return l.spool.setAside(digest, err)
@@ -373,10 +374,10 @@ func (l *Log) tryToLog(digest [32]byte) (err error) {
 	case err != nil:
 		return err
 	}
-	if m, findings := pack.VerifyManifest(manifest); m != nil && len(findings) == 0 && m.Digest() != digest {
+	if m, findings := manifest.Verify(text); m != nil && len(findings) == 0 && m.Digest() != digest {
 		return l.spool.setAside(digest, fmt.Errorf("%w: it holds the manifest %x", errSpoiled, m.Digest()))
 	}
-	a, _, err := l.arrive(context.WithoutCancel(l.ctx), manifest, src)
+	a, _, err := l.arrive(context.WithoutCancel(l.ctx), text, src)
 	var rejected *Rejected
 	switch {
 	case errors.As(err, &rejected):

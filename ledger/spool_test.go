@@ -39,7 +39,7 @@ func spoolWorld(t *testing.T) (w *world, logs *logText, on *atomic.Bool) {
 
 func (w *world) accept(i int) [32]byte {
 	w.t.Helper()
-	digest, err := w.log.Accept(w.t.Context(), manifest(w.t, i), spoolSource)
+	digest, err := w.log.Accept(w.t.Context(), manifestOf(w.t, i), spoolSource)
 	must(w.t, err)
 	if digest != digestOf(w.t, i) {
 		w.t.Fatalf("manifest %d: digest %x", i, digest)
@@ -167,11 +167,11 @@ func TestADamagedFileOfTheSpoolIsSetAsideAndSaidAloud(t *testing.T) {
 	must(t, os.Remove(w.cfg.Dir+".spool/"+fmt.Sprintf("%x", digestOf(t, 1))))
 	on.Store(true)
 	flipped := func(at int) []byte { b := bytes.Clone(good); b[at] ^= 1; return b }
-	other := marshalSpooled(manifest(t, 2), spoolSource)
+	other := marshalSpooled(manifestOf(t, 2), spoolSource)
 	cases := map[string][]byte{
 		"empty": {}, "half": good[:len(good)/2], "one byte short": good[:len(good)-1], "one byte more": append(bytes.Clone(good), '\n'),
 		"first byte": flipped(0), "checksum": flipped(len(spoolMagic)), "source": flipped(len(spoolMagic) + 65), "manifest": flipped(len(good) - 2),
-		"another manifest": other, "no manifest": marshalSpooled([]byte("{}"), spoolSource), "no source": marshalSpooled(manifest(t, 0), pack.Source{Repo: "no repo"}),
+		"another manifest": other, "no manifest": marshalSpooled([]byte("{}"), spoolSource), "no source": marshalSpooled(manifestOf(t, 0), pack.Source{Repo: "no repo"}),
 		"no fields": func() []byte { b := marshalSpooled(nil, pack.Source{}); return b[:len(b)-1] }(),
 	}
 	for what, text := range cases {
@@ -211,14 +211,14 @@ func TestAFullSpoolAcceptsNothingUntilSomethingIsLogged(t *testing.T) {
 	l.spool.mu.Lock()
 	l.spool.maxFiles = 2
 	l.spool.mu.Unlock()
-	if _, err := l.Accept(t.Context(), manifest(t, 2), pack.Source{}); !errors.Is(err, ErrBusy) || l.Accepted(digestOf(t, 2)) {
+	if _, err := l.Accept(t.Context(), manifestOf(t, 2), pack.Source{}); !errors.Is(err, ErrBusy) || l.Accepted(digestOf(t, 2)) {
 		t.Errorf("a third of two: %v", err)
 	}
 	w.accept(1) // is there
 	l.spool.mu.Lock()
 	l.spool.maxFiles, l.spool.maxBytes = 3, l.spool.bytes+10
 	l.spool.mu.Unlock()
-	if _, err := l.Accept(t.Context(), manifest(t, 2), pack.Source{}); !errors.Is(err, ErrBusy) {
+	if _, err := l.Accept(t.Context(), manifestOf(t, 2), pack.Source{}); !errors.Is(err, ErrBusy) {
 		t.Errorf("more bytes than fit: %v", err)
 	}
 	on.Store(true)
@@ -234,11 +234,11 @@ func TestWhatCannotBeKeptIsNotAccepted(t *testing.T) {
 	if _, err := l.Accept(t.Context(), []byte("{}"), pack.Source{}); !errors.As(err, &rejected) {
 		t.Errorf("no manifest: %v", err)
 	}
-	if _, err := l.Accept(t.Context(), manifest(t, 0), pack.Source{Repo: "a/b\nc", Attestation: "self"}); !errors.As(err, &rejected) {
+	if _, err := l.Accept(t.Context(), manifestOf(t, 0), pack.Source{Repo: "a/b\nc", Attestation: "self"}); !errors.As(err, &rejected) {
 		t.Errorf("no source: %v", err)
 	}
 	must(t, os.WriteFile(w.cfg.Dir+".spool", nil, 0o600)) // root may write everywhere, but not into a file
-	if _, err := l.Accept(t.Context(), manifest(t, 0), pack.Source{}); !errors.Is(err, ErrStorage) || l.Accepted(digestOf(t, 0)) {
+	if _, err := l.Accept(t.Context(), manifestOf(t, 0), pack.Source{}); !errors.Is(err, ErrStorage) || l.Accepted(digestOf(t, 0)) {
 		t.Errorf("no directory: %v", err)
 	}
 	must(t, os.Remove(w.cfg.Dir+".spool"))
@@ -254,14 +254,14 @@ func TestTwoWhoSubmitOneManifestAreBothToldWhenItIsDurable(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
-			first, err := s.put(digest, manifest(t, 0), spoolSource)
+			first, err := s.put(digest, manifestOf(t, 0), spoolSource)
 			if err != nil {
 				t.Error(err)
 			}
 			if first {
 				fresh.Add(1)
 			}
-			if got, src, err := s.read(digest); err != nil || !bytes.Equal(got, manifest(t, 0)) || src != spoolSource {
+			if got, src, err := s.read(digest); err != nil || !bytes.Equal(got, manifestOf(t, 0)) || src != spoolSource {
 				t.Errorf("not there: %v", err)
 			}
 		})
@@ -279,7 +279,7 @@ func TestWhoWaitsForAnotherToWriteHearsThatItFailed(t *testing.T) {
 	must(t, os.WriteFile(s.path(digest), nil, 0o600)) // it stands there and is not durable
 	answer := make(chan error)
 	go func() {
-		_, err := s.put(digest, manifest(t, 0), spoolSource)
+		_, err := s.put(digest, manifestOf(t, 0), spoolSource)
 		answer <- err
 	}()
 	f.err = ErrStorage
@@ -300,7 +300,7 @@ func TestWhatWasAcceptedWaitsForItsDirectory(t *testing.T) {
 	if !l.Accepted(digest) || strings.Contains(logs.String(), "set aside") {
 		t.Errorf("it was dropped: %s", logs)
 	}
-	if _, err := l.Accept(t.Context(), manifest(t, 0), spoolSource); !errors.Is(err, ErrStorage) {
+	if _, err := l.Accept(t.Context(), manifestOf(t, 0), spoolSource); !errors.Is(err, ErrStorage) {
 		t.Errorf("it is promised again while it is away: %v", err)
 	}
 	must(t, os.Rename(dir+".away", dir))
@@ -312,7 +312,7 @@ func TestWhatWasAcceptedWaitsForItsDirectory(t *testing.T) {
 func TestAFileThatCannotBeSetAsideStaysInTheBooks(t *testing.T) {
 	s := newSpool(t.TempDir(), slog.New(slog.DiscardHandler))
 	digest := digestOf(t, 0)
-	_, err := s.put(digest, manifest(t, 0), spoolSource)
+	_, err := s.put(digest, manifestOf(t, 0), spoolSource)
 	must(t, err)
 	must(t, os.MkdirAll(s.path(digest)+spoolAside+"/in the way", 0o700))
 	if err := s.setAside(digest, errSpoiled); !errors.Is(err, errSpoiled) || !s.has(digest) {
@@ -327,7 +327,7 @@ func TestAFileIsNotLeftWhenItsManifestIsLoggedWhileItIsWritten(t *testing.T) {
 		digest := [32]byte{byte(i)}
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if _, err := s.put(digest, manifest(t, 0), spoolSource); err != nil {
+			if _, err := s.put(digest, manifestOf(t, 0), spoolSource); err != nil {
 				t.Error(err)
 			}
 		})
@@ -356,7 +356,7 @@ func TestWhoGivesUpWaitingForWitnessesIsNotAccepted(t *testing.T) {
 	l := w.open()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := l.Accept(ctx, manifest(t, 0), spoolSource); !errors.Is(err, context.Canceled) || len(w.spooled()) != 0 {
+	if _, err := l.Accept(ctx, manifestOf(t, 0), spoolSource); !errors.Is(err, context.Canceled) || len(w.spooled()) != 0 {
 		t.Errorf("%v, %d files", err, len(w.spooled()))
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/Haserjian/assay-ledger/ledger/index"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/witness"
 )
@@ -47,7 +48,7 @@ func (s packSigner) Sign(msg []byte) ([]byte, error) { return ed25519.Sign(s.key
 var manifests sync.Map // int → func() []byte
 
 // manifest is the i-th pack's pack_manifest.json, the same on every call.
-func manifest(t testing.TB, i int) []byte {
+func manifestOf(t testing.TB, i int) []byte {
 	t.Helper()
 	once, _ := manifests.LoadOrStore(i, sync.OnceValues(func() ([]byte, error) { return buildManifest(i) }))
 	text, err := once.(func() ([]byte, error))()
@@ -284,7 +285,7 @@ func (w *world) unheard(names string) {
 	var u *Unheard
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	if _, err := l.Add(ctx, manifest(t, 999), pack.Source{}); !errors.As(err, &u) || strings.Join(u.Witnesses, ", ") != names {
+	if _, err := l.Add(ctx, manifestOf(t, 999), pack.Source{}); !errors.As(err, &u) || strings.Join(u.Witnesses, ", ") != names {
 		t.Fatalf("a submission: %v", err)
 	}
 	eventually(t, "they are asked again", func() bool {
@@ -323,7 +324,7 @@ func (w *world) add(i int) *pack.Anchored {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	a, err := w.log.Add(ctx, manifest(w.t, i), pack.Source{})
+	a, err := w.log.Add(ctx, manifestOf(w.t, i), pack.Source{})
 	must(w.t, err)
 	w.check(a, i)
 	return a
@@ -349,7 +350,7 @@ func (w *world) check(a *pack.Anchored, i int) {
 
 func digestOf(t testing.TB, i int) [32]byte {
 	t.Helper()
-	m, findings := pack.VerifyManifest(manifest(t, i))
+	m, findings := manifest.Verify(manifestOf(t, i))
 	if m == nil || len(findings) > 0 {
 		t.Fatal(findings)
 	}
@@ -364,7 +365,7 @@ func (w *world) addAll(from, to int) {
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 			defer cancel()
-			a, err := w.log.Add(ctx, manifest(w.t, i), pack.Source{})
+			a, err := w.log.Add(ctx, manifestOf(w.t, i), pack.Source{})
 			if err != nil {
 				w.t.Error(err)
 				return
@@ -419,7 +420,7 @@ func (w *world) unpublished(i int) int64 {
 	defer cancel()
 	result := make(chan error, 1)
 	go func() {
-		_, err := w.log.Add(ctx, manifest(w.t, i), pack.Source{})
+		_, err := w.log.Add(ctx, manifestOf(w.t, i), pack.Source{})
 		result <- err
 	}()
 	digest := digestOf(w.t, i)

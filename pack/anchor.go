@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
 // describes reports whether the entry is of that manifest and says of it nothing else than it does.
-func (e Entry) describes(m *Manifest) error {
+func (e Entry) describes(m *manifest.Manifest) error {
 	if e.ManifestSHA256 != m.Digest() {
 		return errors.New("the proof is of another pack")
 	}
@@ -37,16 +38,16 @@ func withoutToken(e Entry) Entry {
 func (v *verifier) anchor() {
 	text, err := v.o.Proof, error(nil)
 	if text == nil {
-		text, err = v.read(proofName, maxProof)
+		text, err = v.read(manifest.ProofName, maxProof)
 	}
 	missing := errors.Is(err, fs.ErrNotExist)
 	switch {
 	case v.o.Policy == nil && missing:
 	case v.o.Policy == nil:
-		v.warned.add(wAnchor, proofName, "the proof was not checked: no policy says which logs are trusted")
+		v.warned.Add(manifest.WarnAnchor, manifest.ProofName, "the proof was not checked: no policy says which logs are trusted")
 	case missing:
 		v.r.NoProof = true
-		v.warned.add(wAnchor, proofName, "there is no proof that the pack is logged")
+		v.warned.Add(manifest.WarnAnchor, manifest.ProofName, "there is no proof that the pack is logged")
 	case err == nil && len(text) > maxProof:
 		v.failAnchor(fmt.Errorf("the proof %w: at most %d bytes", errTooLarge, maxProof))
 	case err != nil:
@@ -60,7 +61,7 @@ func (v *verifier) anchor() {
 
 func (v *verifier) failAnchor(err error) {
 	v.r.Anchor = Fail
-	v.found.add(eAnchor, proofName, "%s", form.OneLine(err))
+	v.found.Add(manifest.CodeAnchor, manifest.ProofName, "%s", form.OneLine(err))
 }
 
 func (v *verifier) checkAnchor(text []byte) {
@@ -95,13 +96,13 @@ func (v *verifier) checkTime(e Entry) {
 	case v.o.TSARoots == nil:
 		return
 	case e.TimestampToken == nil && v.o.TimeOptional:
-		v.warned.add(wNoTimestamp, tokenField, "the entry has no timestamp token: its time is the ledger's word")
+		v.warned.Add(manifest.WarnNoTimestamp, tokenField, "the entry has no timestamp token: its time is the ledger's word")
 		return
 	}
 	token, err := v.checkToken(e)
 	if err != nil {
 		v.r.Anchor, v.r.Timed = Fail, Fail
-		v.found.add(eAnchor, tokenField, "%s", form.OneLine(err))
+		v.found.Add(manifest.CodeAnchor, tokenField, "%s", form.OneLine(err))
 		return
 	}
 	v.r.Timed, v.r.Time = Pass, token
@@ -125,7 +126,7 @@ func (v *verifier) checkToken(e Entry) (*timestamp.Token, error) {
 		return nil, errors.New(text)
 	case text != "":
 		v.r.TimeContradicts = true
-		v.warned.add(wTime, tokenField, "%s: one of the two clocks is wrong", text)
+		v.warned.Add(manifest.WarnTime, tokenField, "%s: one of the two clocks is wrong", text)
 	}
 	return token, nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 	"github.com/Haserjian/assay-ledger/trust/trusttest"
@@ -19,7 +20,7 @@ import (
 // anchored is a world with one log, one witness and one logged pack.
 type anchored struct {
 	files   memFS
-	m       *Manifest
+	m       *manifest.Manifest
 	log     *trusttest.Log
 	witness *trusttest.Witness
 	policy  *trust.Policy
@@ -56,14 +57,14 @@ func TestALoggedPackIsAnchored(t *testing.T) {
 	}
 	o := Options{Now: builtAt, Policy: w.policy, RequireAnchor: true, Proof: text}
 	check("given", mustVerify(t, w.files, o))
-	w.files[proofName], o.Proof = text, nil
+	w.files[manifest.ProofName], o.Proof = text, nil
 	check("in the pack", mustVerify(t, w.files, o))
 	// Respelling the manifest does not lose the anchor.
-	w.files[manifestName] = plain(mustParse(t, string(w.files[manifestName])))
+	w.files[manifest.Name] = plain(mustParse(t, string(w.files[manifest.Name])))
 	check("reformatted", mustVerify(t, w.files, o))
 
 	r := mustVerify(t, w.files, Options{Now: builtAt})
-	if r.Anchor != Skipped || r.ExitCode() != 0 || !warns(r, wAnchor) {
+	if r.Anchor != Skipped || r.ExitCode() != 0 || !warns(r, manifest.WarnAnchor) {
 		t.Errorf("without a policy: anchor %s: %v", r.Anchor, r.Warnings)
 	}
 	if r := mustVerify(t, w.files, Options{Now: builtAt, RequireAnchor: true}); r.ExitCode() != 2 {
@@ -74,7 +75,7 @@ func TestALoggedPackIsAnchored(t *testing.T) {
 func TestAMissingProofIsNeverAWeakerPass(t *testing.T) {
 	w := newAnchored(t)
 	r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy})
-	if r.Anchor != Skipped || r.ExitCode() != 0 || !warns(r, wAnchor) {
+	if r.Anchor != Skipped || r.ExitCode() != 0 || !warns(r, manifest.WarnAnchor) {
 		t.Errorf("anchor %s, exit %d: %v", r.Anchor, r.ExitCode(), r.Warnings)
 	}
 	if r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy, RequireAnchor: true}); r.ExitCode() != 2 {
@@ -137,7 +138,7 @@ func TestProofsThatProveSomethingElseFail(t *testing.T) {
 		if r.Anchor != Fail || r.ExitCode() != 2 || r.Integrity != Pass || r.Claims != Pass || r.Log != nil || r.Logged != nil {
 			t.Errorf("%s: anchor %s, integrity %s, exit %d", what, r.Anchor, r.Integrity, r.ExitCode())
 		}
-		if len(r.Findings) != 1 || r.Findings[0].Code != eAnchor || !form.IsPrintableASCII(r.Findings[0].Message) {
+		if len(r.Findings) != 1 || r.Findings[0].Code != manifest.CodeAnchor || !form.IsPrintableASCII(r.Findings[0].Message) {
 			t.Errorf("%s: %v", what, r.Findings)
 		}
 	}
@@ -159,7 +160,7 @@ func TestAProofThatWasDeletedIsToldUnderAPolicy(t *testing.T) {
 	if r := mustVerify(t, w.files, Options{Now: builtAt}); r.NoProof {
 		t.Error("nobody asked for one")
 	}
-	w.files[proofName] = w.logEntry(mustEntry(t, w.m, Source{}, nil))
+	w.files[manifest.ProofName] = w.logEntry(mustEntry(t, w.m, Source{}, nil))
 	if r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy}); r.NoProof || r.Anchor != Pass {
 		t.Errorf("anchor %s, no proof %v", r.Anchor, r.NoProof)
 	}
@@ -167,8 +168,8 @@ func TestAProofThatWasDeletedIsToldUnderAPolicy(t *testing.T) {
 
 func TestAnAnchorOfATamperedPackDoesNotSaveIt(t *testing.T) {
 	w := newAnchored(t)
-	w.files[proofName] = w.logEntry(mustEntry(t, w.m, Source{}, nil))
-	for _, name := range FileNames() {
+	w.files[manifest.ProofName] = w.logEntry(mustEntry(t, w.m, Source{}, nil))
+	for _, name := range manifest.FileNames() {
 		changed := maps.Clone(w.files)
 		changed[name] = append(bytes.Clone(changed[name]), ' ', 'x')
 		if r := mustVerify(t, changed, Options{Now: builtAt, Policy: w.policy, RequireAnchor: true}); r.ExitCode() != 2 || r.Integrity != Fail {
@@ -199,7 +200,7 @@ func TestTheTimestampOfAnEntryIsBelievedOnlyUnderGivenRoots(t *testing.T) {
 	at := func(genTime time.Time) []byte {
 		return w.logEntry(mustEntry(t, w.m, Source{}, timestampOf(t, authority, w.m.Digest(), genTime)))
 	}
-	const contradiction = wTime + " " + tokenField
+	const contradiction = manifest.WarnTime + " " + tokenField
 	for _, c := range []struct {
 		what     string
 		proof    []byte
@@ -220,7 +221,7 @@ func TestTheTimestampOfAnEntryIsBelievedOnlyUnderGivenRoots(t *testing.T) {
 		{"garbage is not optional", garbage, roots, now, true, Fail, Fail, ""},
 		{"garbage nobody asks for", garbage, nil, now, false, Pass, Skipped, ""},
 		{"none", bare, roots, now, false, Fail, Fail, ""},
-		{"none, and that is allowed", bare, roots, now, true, Pass, Skipped, wNoTimestamp + " " + tokenField},
+		{"none, and that is allowed", bare, roots, now, true, Pass, Skipped, manifest.WarnNoTimestamp + " " + tokenField},
 		{"none, and nobody asks", bare, nil, now, false, Pass, Skipped, ""},
 		{"in the second of the end", at(end.Add(-time.Second / 2)), old, now, false, Pass, Pass, ""},
 		{"an hour before the end", at(end.Add(-time.Hour)), old, now, false, Pass, Pass, contradiction},

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // TestAtk_P11_NoLinkOutOfThePackIsOpened watches what links in a pack lead to: a file, and a folder of the
@@ -29,7 +31,7 @@ func TestAtk_P11_NoLinkOutOfThePackIsOpened(t *testing.T) {
 		n, err := syscall.Read(watch, buf)
 		return err == nil && n > 0
 	}
-	if _, err := os.ReadFile(filepath.Join(outside, receiptsName)); err != nil || !opened() {
+	if _, err := os.ReadFile(filepath.Join(outside, manifest.ReceiptsName)); err != nil || !opened() {
 		t.Fatalf("the watch sees nothing: %v", err)
 	}
 	for opened() { // what is left of that
@@ -42,7 +44,7 @@ func TestAtk_P11_NoLinkOutOfThePackIsOpened(t *testing.T) {
 			if err := os.CopyFS(dir, os.DirFS(writePack(t, files))); err != nil {
 				t.Fatal(err)
 			}
-			for _, link := range [][2]string{{outside, filepath.Join(dir, "d")}, {to, filepath.Join(dir, name)}, {outside, filepath.Join(dir, unsignedName)}} {
+			for _, link := range [][2]string{{outside, filepath.Join(dir, "d")}, {to, filepath.Join(dir, name)}, {outside, filepath.Join(dir, manifest.UnsignedName)}} {
 				if err := os.RemoveAll(link[1]); err != nil {
 					t.Fatal(err)
 				}
@@ -50,7 +52,7 @@ func TestAtk_P11_NoLinkOutOfThePackIsOpened(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if r := verifyDir(t, dir, Options{Now: builtAt}); r.ExitCode() != 2 || !finds(r, ePath) {
+			if r := verifyDir(t, dir, Options{Now: builtAt}); r.ExitCode() != 2 || !finds(r, manifest.CodePath) {
 				t.Errorf("%s %s: exit %d, %v", name, what, r.ExitCode(), r.Findings)
 			}
 			if opened() {

@@ -22,6 +22,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -30,7 +31,7 @@ import (
 
 // finds reports whether a finding is of that code.
 func finds(r *Result, code string) bool {
-	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Code == code })
+	return slices.ContainsFunc(r.Findings, func(f manifest.Finding) bool { return f.Code == code })
 }
 
 // wantCode is wantTampered with a finding of that code.
@@ -65,28 +66,28 @@ func TestThePacksOfTheseAttacksPassWithoutThem(t *testing.T) {
 func TestAtk_P01_NoMemberStandsTwice(t *testing.T) {
 	changeEveryMember(t, "twice", "twice, first another")
 	files := smallPack(t)
-	text := string(files[manifestName])
+	text := string(files[manifest.Name])
 	for name := range strings.SplitSeq("signer_id attestation signature files pack_root_sha256", " ") {
 		for what, spelled := range map[string]string{"plain": name, "escaped": fmt.Sprintf(`\u%04x%s`, name[0], name[1:]), "upper escaped": fmt.Sprintf(`\u%04X%s`, name[0], name[1:])} {
 			member := fmt.Sprintf(`"%s": "x"`, spelled)
 			changed := maps.Clone(files)
-			changed[manifestName] = []byte("{" + member + "," + text[1:]) // U5: by anybody, no key needed
-			wantCode(t, name+" in front, "+what, eCanon, changed)
-			changed[manifestName] = []byte(text[:len(text)-1] + "," + member + "}")
-			wantCode(t, name+" behind, "+what, eCanon, changed)
+			changed[manifest.Name] = []byte("{" + member + "," + text[1:]) // U5: by anybody, no key needed
+			wantCode(t, name+" in front, "+what, manifest.CodeCanon, changed)
+			changed[manifest.Name] = []byte(text[:len(text)-1] + "," + member + "}")
+			wantCode(t, name+" behind, "+what, manifest.CodeCanon, changed)
 		}
 	}
 	for what, number := range map[string]string{"nested": `{"a":1,"a":1}`, "deep": `[[{"a":{"b":1,"b":2}}]]`, "escaped": `{"a":1,"\u0061":1}`} {
-		wantCode(t, what+" in a receipt", eCanon, withLine(t, number, "x"))
+		wantCode(t, what+" in a receipt", manifest.CodeCanon, withLine(t, number, "x"))
 	}
-	manifest, report := mustParse(t, text), mustParse(t, string(files[reportName]))
+	m, report := mustParse(t, text), mustParse(t, string(files[manifest.ReportName]))
 	for _, path := range memberPaths(report, "") {
 		changed := maps.Clone(files)
-		changed[reportName] = plain(edit(report, path, func(ms []jcs.Member, i int) []jcs.Member { return append(ms, ms[i]) }))
+		changed[manifest.ReportName] = plain(edit(report, path, func(ms []jcs.Member, i int) []jcs.Member { return append(ms, ms[i]) }))
 		if path == "pack_root_sha256" {
 			continue // resign writes it, once
 		}
-		wantCode(t, path+" twice in the report", eCanon, resign(t, changed, manifest, testSigner))
+		wantCode(t, path+" twice in the report", manifest.CodeCanon, resign(t, changed, m, testSigner))
 	}
 }
 
@@ -105,7 +106,7 @@ func TestAtk_P05_TextThatIsNotUnicodeIsRefused(t *testing.T) {
 	} {
 		wantTampered(t, what+" in a value of a receipt", withLine(t, "1", "x"+bad))
 		wantTampered(t, what+" in a name of a receipt", withLine(t, `{"`+bad+`":1}`, "x"))
-		for _, name := range []string{manifestName, reportName} {
+		for _, name := range []string{manifest.Name, manifest.ReportName} {
 			text := files[name]
 			for where, broken := range map[string][]byte{
 				"a value": bytes.Replace(text, []byte(`"run-small`), []byte(`"run-small`+bad), 1),
@@ -113,8 +114,8 @@ func TestAtk_P05_TextThatIsNotUnicodeIsRefused(t *testing.T) {
 			} {
 				changed := maps.Clone(files)
 				changed[name] = broken
-				if name == reportName {
-					changed = resign(t, changed, mustParse(t, string(files[manifestName])), testSigner)
+				if name == manifest.ReportName {
+					changed = resign(t, changed, mustParse(t, string(files[manifest.Name])), testSigner)
 				}
 				wantTampered(t, fmt.Sprintf("%s in %s of %s", what, where, name), changed)
 			}
@@ -135,12 +136,12 @@ func TestAtk_P06_NumbersHaveOneSpellingAndOneValue(t *testing.T) {
 		}
 	}
 	// In a manifest only plain counts from 0 to 2^53-1 are numbers.
-	manifest := string(files[manifestName])
+	text := string(files[manifest.Name])
 	for literal := range strings.SplitSeq("-1 -0 2.0 2e0 2E0 02 +2 1e400 9007199254740992 18446744073709551616 99999999999999999999 NaN 0x2 true", " ") {
 		for _, name := range []string{"n_receipts", "receipt_count_expected", "bytes", "fingerprint_version"} {
 			at := regexp.MustCompile(`"` + name + `": [0-9]+`)
 			changed := maps.Clone(files)
-			changed[manifestName] = []byte(at.ReplaceAllString(manifest, `"`+name+`": `+literal))
+			changed[manifest.Name] = []byte(at.ReplaceAllString(text, `"`+name+`": `+literal))
 			wantTampered(t, name+" "+literal, changed)
 		}
 	}
@@ -157,13 +158,13 @@ func TestAtk_P06_NumbersHaveOneSpellingAndOneValue(t *testing.T) {
 // TestAtk_P07 gives every reader of documents a million open brackets, and objects as deep.
 func TestAtk_P07_AMillionOpenBracketsAreRefusedAtOnce(t *testing.T) {
 	files := smallPack(t)
-	manifest := mustParse(t, string(files[manifestName]))
+	m := mustParse(t, string(files[manifest.Name]))
 	inPack := func(name string) func(text []byte) error {
 		return func(text []byte) error {
 			changed := maps.Clone(files)
 			changed[name] = text
-			if name != manifestName {
-				changed = resign(t, changed, manifest, testSigner)
+			if name != manifest.Name {
+				changed = resign(t, changed, m, testSigner)
 			}
 			r, err := Verify(changed, Options{Now: builtAt})
 			if err != nil {
@@ -172,14 +173,14 @@ func TestAtk_P07_AMillionOpenBracketsAreRefusedAtOnce(t *testing.T) {
 			if r.ExitCode() == 2 {
 				return fmt.Errorf("%v", r.Findings)
 			}
-			if name == cardsName && warns(r, wSidecar) {
+			if name == manifest.CardsName && warns(r, manifest.WarnSidecar) {
 				return fmt.Errorf("%v", r.Warnings)
 			}
 			return nil
 		}
 	}
 	readers := map[string]func(text []byte) error{
-		"manifest": inPack(manifestName), "report": inPack(reportName), "receipts": inPack(receiptsName), "sidecar": inPack(cardsName),
+		"manifest": inPack(manifest.Name), "report": inPack(manifest.ReportName), "receipts": inPack(manifest.ReceiptsName), "sidecar": inPack(manifest.CardsName),
 		"jcs.Parse": func(text []byte) error { _, err := jcs.Parse(text, jcs.Limits{Bytes: 1 << 24}); return err },
 		"jcs.Pack":  func(text []byte) error { _, err := jcs.Pack(nil, text, jcs.Limits{Bytes: 1 << 24}); return err },
 		"jcs.IsPackLine": func(text []byte) error {
@@ -188,7 +189,7 @@ func TestAtk_P07_AMillionOpenBracketsAreRefusedAtOnce(t *testing.T) {
 		},
 		"jcs.RFC8785": func(text []byte) error { _, err := jcs.RFC8785(text, jcs.Limits{Bytes: 1 << 24}); return err },
 		"VerifyManifest": func(text []byte) error {
-			if _, findings := VerifyManifest(text); len(findings) > 0 {
+			if _, findings := manifest.Verify(text); len(findings) > 0 {
 				return fmt.Errorf("%v", findings)
 			}
 			return nil
@@ -285,16 +286,16 @@ func TestAtk_P08_EndlessFilesTakeBoundedTimeAndMemory(t *testing.T) {
 		size, read       int64 // read: the most that may be looked at
 	}{
 		// The receipts are hashed to their end, whatever they are; nothing of them is kept.
-		{"a line of a quarter of a gibibyte", receiptsName, "a", 1 << 28, 1 << 28},
-		{"brackets of a quarter of a gibibyte", receiptsName, "[", 1 << 28, 1 << 28},
-		{"receipts that say they are five gibibytes", receiptsName, "a", 5 << 30, 0},
-		{"ten million lines", receiptsName, "{}\n", 30000000, 30000000},
-		{"ten million empty lines", receiptsName, "\n", 10000000, 10000000},
-		{"a manifest of a gibibyte", manifestName, " ", 1 << 30, 2 << 20},
-		{"a million keys", manifestName, "{" + keys.String(), 1 << 24, 2 << 20},
-		{"a report of a gibibyte", reportName, "[", 1 << 30, 20 << 20},
-		{"a transcript of a gibibyte", transcriptName, "x", 1 << 30, 20 << 20},
-		{"a signature of a gibibyte", signatureName, "x", 1 << 30, 20 << 20},
+		{"a line of a quarter of a gibibyte", manifest.ReceiptsName, "a", 1 << 28, 1 << 28},
+		{"brackets of a quarter of a gibibyte", manifest.ReceiptsName, "[", 1 << 28, 1 << 28},
+		{"receipts that say they are five gibibytes", manifest.ReceiptsName, "a", 5 << 30, 0},
+		{"ten million lines", manifest.ReceiptsName, "{}\n", 30000000, 30000000},
+		{"ten million empty lines", manifest.ReceiptsName, "\n", 10000000, 10000000},
+		{"a manifest of a gibibyte", manifest.Name, " ", 1 << 30, 2 << 20},
+		{"a million keys", manifest.Name, "{" + keys.String(), 1 << 24, 2 << 20},
+		{"a report of a gibibyte", manifest.ReportName, "[", 1 << 30, 20 << 20},
+		{"a transcript of a gibibyte", manifest.TranscriptName, "x", 1 << 30, 20 << 20},
+		{"a signature of a gibibyte", manifest.SignatureName, "x", 1 << 30, 20 << 20},
 	} {
 		if (testing.Short() || raceEnabled) && c.read > 0 {
 			c.size = min(c.size, 1<<22+c.size/64)
@@ -348,13 +349,13 @@ func TestAtk_P09_LinesEndWithOneLineFeed(t *testing.T) {
 
 func TestAtk_P10_NothingStandsBehindADocument(t *testing.T) {
 	files := smallPack(t)
-	manifest := mustParse(t, string(files[manifestName]))
+	text := mustParse(t, string(files[manifest.Name]))
 	for _, tail := range []string{"\x00", "\x00\x00\x00", "{}", "[]", "null", "x", "]", "}", ",", "\f", "\v", "\u00a0", "\ufeff", "//", "/**/", "\xff"} {
-		for _, name := range []string{manifestName, reportName} {
+		for _, name := range []string{manifest.Name, manifest.ReportName} {
 			changed := maps.Clone(files)
 			changed[name] = append(bytes.Clone(files[name]), tail...)
-			if name == reportName {
-				changed = resign(t, changed, manifest, testSigner)
+			if name == manifest.ReportName {
+				changed = resign(t, changed, text, testSigner)
 			}
 			wantTampered(t, fmt.Sprintf("%q behind %s", tail, name), changed)
 		}
@@ -363,24 +364,24 @@ func TestAtk_P10_NothingStandsBehindADocument(t *testing.T) {
 
 func TestAtk_P11_NoNameLeadsOutOfThePack(t *testing.T) {
 	files := smallPack(t)
-	manifest := mustParse(t, string(files[manifestName]))
-	entries, names := form.Get(manifest, "files").Items, form.Get(manifest, "expected_files").Items
-	for _, name := range []string{"../" + receiptsName, "..", "../../etc/passwd", "/etc/passwd", "//etc/passwd", ".", "./" + receiptsName, "x/../" + receiptsName, "x/../../y", "a\\b",
-		`..\` + receiptsName, "C:" + receiptsName, `C:\x`, receiptsName + "\x00", receiptsName + "/", receiptsName + ".", receiptsName + " ", strings.ToUpper(receiptsName), "RECEIPT_pack.jsonl",
-		"receipt\u200b_pack.jsonl", "receipt_pack.json\u04cf", "file:///etc/passwd", "~/.ssh/id_ed25519", "_unsigned/" + receiptsName, manifestName, "CON", receiptsName + ":$DATA"} {
+	text := mustParse(t, string(files[manifest.Name]))
+	entries, names := form.Get(text, "files").Items, form.Get(text, "expected_files").Items
+	for _, name := range []string{"../" + manifest.ReceiptsName, "..", "../../etc/passwd", "/etc/passwd", "//etc/passwd", ".", "./" + manifest.ReceiptsName, "x/../" + manifest.ReceiptsName, "x/../../y", "a\\b",
+		`..\` + manifest.ReceiptsName, "C:" + manifest.ReceiptsName, `C:\x`, manifest.ReceiptsName + "\x00", manifest.ReceiptsName + "/", manifest.ReceiptsName + ".", manifest.ReceiptsName + " ", strings.ToUpper(manifest.ReceiptsName), "RECEIPT_pack.jsonl",
+		"receipt\u200b_pack.jsonl", "receipt_pack.json\u04cf", "file:///etc/passwd", "~/.ssh/id_ed25519", "_unsigned/" + manifest.ReceiptsName, manifest.Name, "CON", manifest.ReceiptsName + ":$DATA"} {
 		changed := slices.Clone(entries)
 		changed[0] = set(entries[0], "path", jcs.Str(name))
-		wantTampered(t, fmt.Sprintf("files %q", name), resign(t, files, set(manifest, "files", jcs.Arr(changed...)), testSigner, "files"))
+		wantTampered(t, fmt.Sprintf("files %q", name), resign(t, files, set(text, "files", jcs.Arr(changed...)), testSigner, "files"))
 		more := slices.Clone(names)
 		more[0] = jcs.Str(name)
-		wantTampered(t, fmt.Sprintf("expected_files %q", name), resign(t, files, set(manifest, "expected_files", jcs.Arr(more...)), testSigner, "expected_files"))
-		wantTampered(t, fmt.Sprintf("also expected_files %q", name), resign(t, files, set(manifest, "expected_files", jcs.Arr(append(slices.Clone(names), jcs.Str(name))...)), testSigner, "expected_files"))
+		wantTampered(t, fmt.Sprintf("expected_files %q", name), resign(t, files, set(text, "expected_files", jcs.Arr(more...)), testSigner, "expected_files"))
+		wantTampered(t, fmt.Sprintf("also expected_files %q", name), resign(t, files, set(text, "expected_files", jcs.Arr(append(slices.Clone(names), jcs.Str(name))...)), testSigner, "expected_files"))
 	}
 }
 
 func TestAtk_P13_AFileThatChangesBetweenTwoReadsIsReadOnce(t *testing.T) {
 	files := smallPack(t)
-	for _, name := range FileNames() {
+	for _, name := range manifest.FileNames() {
 		evil := bytes.Clone(files[name])
 		evil[len(evil)/2] ^= 1
 		for _, versions := range [][2][]byte{{files[name], evil}, {evil, files[name]}} {
@@ -451,9 +452,9 @@ func edgeKeys(t *testing.T) (keys [][]byte) {
 	return keys
 }
 
-func attestationIn(t testing.TB, manifest jcs.Value) Attestation {
+func attestationIn(t testing.TB, text jcs.Value) manifest.Attestation {
 	t.Helper()
-	a, err := AttestationOf(form.Get(manifest, "attestation"))
+	a, err := manifest.AttestationOf(form.Get(text, "attestation"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -464,11 +465,11 @@ func attestationIn(t testing.TB, manifest jcs.Value) Attestation {
 func withKey(t *testing.T, key, signature []byte) memFS {
 	t.Helper()
 	files := smallPack(t)
-	manifest := mustParse(t, string(files[manifestName]))
-	manifest = set(manifest, "signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(key)))
-	manifest = set(manifest, "signer_pubkey_sha256", jcs.Str(form.HexSum(key)))
-	manifest = set(manifest, "signature", jcs.Str(base64.StdEncoding.EncodeToString(signature)))
-	files[manifestName], files[signatureName] = plain(manifest), signature
+	text := mustParse(t, string(files[manifest.Name]))
+	text = set(text, "signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(key)))
+	text = set(text, "signer_pubkey_sha256", jcs.Str(form.HexSum(key)))
+	text = set(text, "signature", jcs.Str(base64.StdEncoding.EncodeToString(signature)))
+	files[manifest.Name], files[manifest.SignatureName] = plain(text), signature
 	return files
 }
 
@@ -478,14 +479,14 @@ func TestAtk_P16_OnlyAnHonestKeySigns(t *testing.T) {
 		for _, r := range edgeKeys(t) {
 			signature := append(bytes.Clone(r), make([]byte, 32)...)
 			files := withKey(t, key, signature)
-			message, err := jcs.AppendPack(nil, unsigned(mustParse(t, string(files[manifestName]))))
+			message, err := jcs.AppendPack(nil, manifest.Unsigned(mustParse(t, string(files[manifest.Name]))))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if ed25519.Verify(key, message, signature) {
 				accepted++
 			}
-			wantCode(t, fmt.Sprintf("key %x, R %x", key, r), eSignature, files)
+			wantCode(t, fmt.Sprintf("key %x, R %x", key, r), manifest.CodeSignature, files)
 		}
 	}
 	if accepted == 0 {
@@ -513,13 +514,13 @@ func TestAtk_P16_NoEdgeVectorSignsAPack(t *testing.T) {
 		if err1 != nil || err2 != nil {
 			t.Fatal(err1, err2)
 		}
-		wantCode(t, fmt.Sprintf("vector %d", v.Number), eSignature, withKey(t, key, signature))
+		wantCode(t, fmt.Sprintf("vector %d", v.Number), manifest.CodeSignature, withKey(t, key, signature))
 	}
 }
 
 func TestAtk_P17_AnotherKeyIsSeenUnderALockOrAListOfSigners(t *testing.T) {
 	files := smallPack(t)
-	manifest := mustParse(t, string(files[manifestName]))
+	manifest := mustParse(t, string(files[manifest.Name]))
 	honest, other := form.Digest(form.HexSum(testSigner.Public())), form.Digest(form.HexSum(otherSigner.Public()))
 	swapped := resign(t, files, manifest, otherSigner) // signer_id stays test-signer
 	cards := BuiltinCards()
@@ -552,8 +553,8 @@ func TestAtk_P17_AnotherKeyIsSeenUnderALockOrAListOfSigners(t *testing.T) {
 
 func TestAtk_P18_AFactToldTwiceIsToldAlike(t *testing.T) {
 	files := smallPack(t)
-	manifest := mustParse(t, string(files[manifestName]))
-	report := mustParse(t, string(files[reportName]))
+	text := mustParse(t, string(files[manifest.Name]))
+	report := mustParse(t, string(files[manifest.ReportName]))
 	zeros := jcs.Str(strings.Repeat("0", 64))
 	for path, to := range map[string]jcs.Value{
 		"pack_id": jcs.Str("x"), "attestation.pack_id": jcs.Str("x"), "suite_hash": zeros, "attestation.suite_hash": zeros,
@@ -561,13 +562,13 @@ func TestAtk_P18_AFactToldTwiceIsToldAlike(t *testing.T) {
 		"receipt_count_expected": jcs.Int(3), "attestation.n_receipts": jcs.Int(3), "attestation_sha256": zeros, "pack_root_sha256": zeros,
 		"signer_pubkey_sha256": zeros, "attestation.run_id": jcs.Str("x"), "attestation.policy_hash": zeros,
 	} {
-		wantCode(t, path, map[bool]string{false: eTamper, true: eSignature}[path == "signer_pubkey_sha256"], resign(t, files, set(manifest, path, to), testSigner, path))
+		wantCode(t, path, map[bool]string{false: manifest.CodeTamper, true: manifest.CodeSignature}[path == "signer_pubkey_sha256"], resign(t, files, set(text, path, to), testSigner, path))
 	}
 	for path, to := range map[string]jcs.Value{"pack_id": jcs.Str("x"), "run_id": jcs.Str("x"), "receipt_count": jcs.Int(3), "head_hash": zeros,
 		"expectations.claim_set_hash": zeros, "expectations.claim_set_id": jcs.Str("x"), "expectations.policy_sha256": zeros} {
 		changed := maps.Clone(files)
-		changed[reportName] = plain(set(report, path, to))
-		wantCode(t, "report "+path, eTamper, resign(t, changed, manifest, testSigner))
+		changed[manifest.ReportName] = plain(set(report, path, to))
+		wantCode(t, "report "+path, manifest.CodeTamper, resign(t, changed, text, testSigner))
 	}
 }
 
@@ -586,7 +587,7 @@ func TestAtk_P20_WhatIsUnknownIsNotSkipped(t *testing.T) {
 			t.Logf("%s: cannot be made here: %v", what, err)
 			continue
 		}
-		if r := verifyDir(t, dir, Options{Now: builtAt}); r.ExitCode() != 0 || !warns(r, wExtraFile) {
+		if r := verifyDir(t, dir, Options{Now: builtAt}); r.ExitCode() != 0 || !warns(r, manifest.WarnExtraFile) {
 			t.Errorf("%s: exit %d, warnings %v", what, r.ExitCode(), r.Warnings)
 		}
 	}
@@ -594,14 +595,14 @@ func TestAtk_P20_WhatIsUnknownIsNotSkipped(t *testing.T) {
 
 func TestAtk_P21_FilesListsEachFileOnceAndInOrder(t *testing.T) {
 	files := smallPack(t)
-	manifest := mustParse(t, string(files[manifestName]))
-	entries := form.Get(manifest, "files").Items
+	text := mustParse(t, string(files[manifest.Name]))
+	entries := form.Get(text, "files").Items
 	// Every sequence of up to four of the three entries but the right one.
 	var try func(chosen []jcs.Value)
 	n := 0
 	try = func(chosen []jcs.Value) {
 		if right := len(chosen) == 3 && slices.EqualFunc(chosen, entries, func(a, b jcs.Value) bool { return form.Str(a, "path") == form.Str(b, "path") }); !right {
-			wantTampered(t, fmt.Sprintf("%d files", len(chosen)), resign(t, files, set(manifest, "files", jcs.Arr(chosen...)), testSigner, "files"))
+			wantTampered(t, fmt.Sprintf("%d files", len(chosen)), resign(t, files, set(text, "files", jcs.Arr(chosen...)), testSigner, "files"))
 			n++
 		}
 		if len(chosen) < 4 {
@@ -615,30 +616,30 @@ func TestAtk_P21_FilesListsEachFileOnceAndInOrder(t *testing.T) {
 		t.Errorf("%d sequences", n)
 	}
 	// U1: the receipts are in no entry, and somebody rewrites them after signing.
-	omitted := resign(t, files, set(manifest, "files", jcs.Arr(entries[1], entries[1], entries[2])), testSigner, "files")
-	omitted[receiptsName] = bytes.Replace(omitted[receiptsName], []byte(`"3.0"`), []byte(`"9.9"`), 1)
-	wantCode(t, "U1", eTamper, omitted)
+	omitted := resign(t, files, set(text, "files", jcs.Arr(entries[1], entries[1], entries[2])), testSigner, "files")
+	omitted[manifest.ReceiptsName] = bytes.Replace(omitted[manifest.ReceiptsName], []byte(`"3.0"`), []byte(`"9.9"`), 1)
+	wantCode(t, "U1", manifest.CodeTamper, omitted)
 }
 
 func TestAtk_P22_TimesAreStrictAndBoundToTheReceipts(t *testing.T) {
 	files, first, second := plainPack(t)
 	second = strings.Replace(strings.Replace(second, "NUMBER", "1", 1), "TEXT", "x", 1)
-	manifest := mustParse(t, string(files[manifestName]))
+	text := mustParse(t, string(files[manifest.Name]))
 	for _, at := range []string{"2026-01-15T10:00:00", "2026-01-15t10:00:00z", "2026-01-15 10:00:00Z", "2026-01-15T24:00:00Z", "2026-01-15T10:00:60Z", "2026-02-30T10:00:00Z", "0000-01-01T00:00:00Z",
 		"10000-01-01T00:00:00Z", "2026-01-15T10:00:00+24:00", "2026-01-15T10:00:00,5Z", "2026-01-15T10:00:00.Z", "2026-01-15T10:00Z", "yesterday", "", "1768471200", "2026-01-15T10:00:00Z\n",
 		"2999-01-01T00:00:00Z", "2020-01-01T00:00:00Z", "2026-01-15T10:00:00Z", "2026-01-15T11:00:00.000000+01:00"} {
 		for _, name := range []string{"attestation.timestamp_start", "attestation.timestamp_end"} {
-			wantTampered(t, name+" "+at, resign(t, files, set(manifest, name, jcs.Str(at)), testSigner, name))
+			wantTampered(t, name+" "+at, resign(t, files, set(text, name, jcs.Str(at)), testSigner, name))
 		}
 	}
-	for at, code := range map[string]string{"yesterday": eTimestamp, "2026-01-15T10:00:60Z": eTimestamp, "2026-01-15T10:00:01z": eTimestamp, "2026-13-01": eTimestamp, "": eSchema,
-		"2099-01-15T10:00:01+00:00": eTamper, "2023-07-30T10:00:01+00:00": eTamper, "2026-01-15T10:00:01Z": eTamper} {
+	for at, code := range map[string]string{"yesterday": manifest.CodeTimestamp, "2026-01-15T10:00:60Z": manifest.CodeTimestamp, "2026-01-15T10:00:01z": manifest.CodeTimestamp, "2026-13-01": manifest.CodeTimestamp, "": manifest.CodeSchema,
+		"2099-01-15T10:00:01+00:00": manifest.CodeTamper, "2023-07-30T10:00:01+00:00": manifest.CodeTamper, "2026-01-15T10:00:01Z": manifest.CodeTamper} {
 		line := strings.Replace(second, "2026-01-15T10:00:01.000000+00:00", at, 1)
 		wantCode(t, "a receipt of "+at, code, withReceipts(t, files, first+"\n"+line+"\n"))
 	}
 	for _, at := range []string{"true", "7", "null", `["2026-01-15T10:00:01.000000+00:00"]`} {
 		line := strings.Replace(second, `"2026-01-15T10:00:01.000000+00:00"`, at, 1)
-		wantCode(t, "a receipt of "+at, eSchema, withReceipts(t, files, first+"\n"+line+"\n"))
+		wantCode(t, "a receipt of "+at, manifest.CodeSchema, withReceipts(t, files, first+"\n"+line+"\n"))
 	}
 	for _, c := range []struct {
 		now  time.Time
@@ -656,7 +657,7 @@ func TestAtk_P22_TimesAreStrictAndBoundToTheReceipts(t *testing.T) {
 
 func TestAtk_P24_WhatAPackSaysIsShownEscaped(t *testing.T) {
 	files := smallPack(t)
-	manifest := mustParse(t, string(files[manifestName]))
+	manifest := mustParse(t, string(files[manifest.Name]))
 	hostile := []string{"\x1b[2J\x1b[H", "\x1b]0;PASS\x07", "\rverdict    exit 0: pass", "\nverdict    exit 0: pass", "\u009b31m", "\u202egnp.exe", "\u2066x\u2069", "\u200b", "\ufeff", "\x7f", "\x00",
 		"\b\b\b\bPASS", "\v", "\f", "\u2028verdict", "\u0085verdict", "<script>alert(1)</script>", "</pre><b>PASS", "[bold green]PASS[/]", "=cmd|' /C calc'!A0", "@SUM(1)", "+1", "-1", "|x|", "`x`", "](javascript:alert(1))",
 		"\U000e0041", "\u00ad", "\u061c", strings.Repeat("A", 100000), "%s%n", "\\u{1b}"}
@@ -688,7 +689,7 @@ func TestAtk_P25_NoPackCrashesTheVerifierOrExitsOneByAccident(t *testing.T) {
 	s := smallSpec(t)
 	s.Receipts = s.Receipts[1:] // one claim fails
 	files := mustBuild(t, s).FS().(memFS)
-	manifest, names := mustParse(t, string(files[manifestName])), slices.Sorted(maps.Keys(files))
+	m, names := mustParse(t, string(files[manifest.Name])), slices.Sorted(maps.Keys(files))
 	rng := rand.New(rand.NewPCG(25, 25))
 	bits := []string{"[", "]", "{", "}", `"`, ",", ":", "null", "true", "1e400", `\ud800`, "\n", "\r", "\x00", "\xff", "-", "0", `{"a":1}`, "[[[[", "\u2028"}
 	rounds := 5000
@@ -706,8 +707,8 @@ func TestAtk_P25_NoPackCrashesTheVerifierOrExitsOneByAccident(t *testing.T) {
 			data = slices.Concat(data[:i], []byte(bits[rng.IntN(len(bits))]), data[j:])
 		}
 		changed[name] = data
-		if rng.IntN(2) == 0 && name != manifestName {
-			changed = resign(t, changed, manifest, testSigner)
+		if rng.IntN(2) == 0 && name != manifest.Name {
+			changed = resign(t, changed, m, testSigner)
 		}
 		r, err := Verify(changed, Options{Now: builtAt, RequireClaims: rng.IntN(2) == 0})
 		if err != nil {
@@ -719,12 +720,12 @@ func TestAtk_P25_NoPackCrashesTheVerifierOrExitsOneByAccident(t *testing.T) {
 	if exits[2] < rounds/2 {
 		t.Errorf("exits %v", exits)
 	}
-	for what, text := range map[string]string{"missing": "", "truncated": string(files[manifestName][:500]), "brackets": strings.Repeat("[", 100000), "bytes": "\xff\xfe", "surrogate": `{"pack_id":"\ud800"}`,
+	for what, text := range map[string]string{"missing": "", "truncated": string(files[manifest.Name][:500]), "brackets": strings.Repeat("[", 100000), "bytes": "\xff\xfe", "surrogate": `{"pack_id":"\ud800"}`,
 		"null": "null", "list": "[]", "true": "true", "number": "7"} {
 		changed := maps.Clone(files)
-		changed[manifestName] = []byte(text)
+		changed[manifest.Name] = []byte(text)
 		if text == "" {
-			delete(changed, manifestName)
+			delete(changed, manifest.Name)
 		}
 		r := mustVerify(t, changed, Options{Now: builtAt, RequireClaims: true})
 		if r.ExitCode() != 2 {
@@ -738,16 +739,16 @@ func TestAtk_P25_NoPackCrashesTheVerifierOrExitsOneByAccident(t *testing.T) {
 func changeEveryMember(t *testing.T, ways ...string) {
 	t.Helper()
 	s := smallSpec(t)
-	s.CIBinding = &CIBinding{Provider: "local", CommitSHA: strings.Repeat("a", 40), Repo: "acme/app", Ref: "main", RunID: "1", RunAttempt: "1", WorkflowRef: "w", Actor: "bot"}
+	s.CIBinding = &manifest.CIBinding{Provider: "local", CommitSHA: strings.Repeat("a", 40), Repo: "acme/app", Ref: "main", RunID: "1", RunAttempt: "1", WorkflowRef: "w", Actor: "bot"}
 	files := mustBuild(t, s).FS().(memFS)
-	manifest := mustParse(t, string(files[manifestName]))
+	text := mustParse(t, string(files[manifest.Name]))
 	mayGo := regexp.MustCompile(`^attestation\.(ci_binding(\.(repo|ref|run_id|run_attempt|workflow_ref|actor))?|valid_until|superseded_by)$`)
 	mayBeNull := regexp.MustCompile(`^attestation\.(ci_binding|valid_until|superseded_by)$`)
-	paths := memberPaths(manifest, "")
+	paths := memberPaths(text, "")
 	if len(paths) < 55 {
 		t.Fatalf("only %d members", len(paths))
 	}
-	unchanged := resign(t, files, manifest, testSigner)[manifestName]
+	unchanged := resign(t, files, text, testSigner)[manifest.Name]
 	bitten := 0
 	for _, path := range paths {
 		name := path[strings.LastIndexByte(path, '.')+1:]
@@ -788,10 +789,10 @@ func changeEveryMember(t *testing.T, ways ...string) {
 			},
 		}
 		for _, what := range ways {
-			changed := edit(manifest, path, changes[what])
+			changed := edit(text, path, changes[what])
 			forged := resign(t, files, changed, testSigner, top)
 			r := mustVerify(t, forged, Options{Now: builtAt})
-			if bytes.Equal(forged[manifestName], unchanged) {
+			if bytes.Equal(forged[manifest.Name], unchanged) {
 				continue // no such letter in the name, no such text in the value
 			}
 			bitten++
@@ -814,7 +815,7 @@ func changeEveryMember(t *testing.T, ways ...string) {
 
 func TestAtk_P23_EveryAttestedValueLiedAboutIsTampering(t *testing.T) {
 	files := smallPack(t)
-	manifest := mustParse(t, string(files[manifestName]))
+	text := mustParse(t, string(files[manifest.Name]))
 	zeros := jcs.Str(strings.Repeat("0", 64))
 	for _, lie := range []struct {
 		field string
@@ -853,20 +854,20 @@ func TestAtk_P23_EveryAttestedValueLiedAboutIsTampering(t *testing.T) {
 		{"signer_pubkey", "signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(testSigner.Public()))},
 		{"signer_pubkey", "signer_pubkey", jcs.Str("")},
 		{"signature", "signature", jcs.Str("")},
-		{"files", "files", jcs.Arr(form.Get(manifest, "files").Items[1], form.Get(manifest, "files").Items[1], form.Get(manifest, "files").Items[2])},
-		{"files", "files", jcs.Arr(form.Get(manifest, "files").Items[1], form.Get(manifest, "files").Items[0], form.Get(manifest, "files").Items[2])},
-		{"files", "files", jcs.Arr(append(slices.Clone(form.Get(manifest, "files").Items), form.Get(manifest, "files").Items[0])...)},
-		{receiptsName, "files", jcs.Arr(set(form.Get(manifest, "files").Items[0], "bytes", jcs.Int(1)), form.Get(manifest, "files").Items[1], form.Get(manifest, "files").Items[2])},
-		{"expected_files", "expected_files", jcs.Arr(form.Get(manifest, "expected_files").Items[:4]...)},
-		{"expected_files", "expected_files", jcs.Arr(append(slices.Clone(form.Get(manifest, "expected_files").Items), jcs.Str("."))...)},
+		{"files", "files", jcs.Arr(form.Get(text, "files").Items[1], form.Get(text, "files").Items[1], form.Get(text, "files").Items[2])},
+		{"files", "files", jcs.Arr(form.Get(text, "files").Items[1], form.Get(text, "files").Items[0], form.Get(text, "files").Items[2])},
+		{"files", "files", jcs.Arr(append(slices.Clone(form.Get(text, "files").Items), form.Get(text, "files").Items[0])...)},
+		{manifest.ReceiptsName, "files", jcs.Arr(set(form.Get(text, "files").Items[0], "bytes", jcs.Int(1)), form.Get(text, "files").Items[1], form.Get(text, "files").Items[2])},
+		{"expected_files", "expected_files", jcs.Arr(form.Get(text, "expected_files").Items[:4]...)},
+		{"expected_files", "expected_files", jcs.Arr(append(slices.Clone(form.Get(text, "expected_files").Items), jcs.Str("."))...)},
 	} {
-		changed, keep := manifest, []string(nil)
+		changed, keep := text, []string(nil)
 		for path := range strings.SplitSeq(lie.paths, " ") {
 			changed = set(changed, path, lie.to)
 			keep = append(keep, path)
 		}
 		r := wantTampered(t, lie.paths, resign(t, files, changed, otherSigner, keep...))
-		if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Field == lie.field }) {
+		if !slices.ContainsFunc(r.Findings, func(f manifest.Finding) bool { return f.Field == lie.field }) {
 			t.Errorf("%s: no finding about %s: %v", lie.paths, lie.field, r.Findings)
 		}
 	}
@@ -877,13 +878,13 @@ func TestAtk_P23_ALyingClaimCheckIsFoundWhateverTheReportSays(t *testing.T) {
 	s := smallSpec(t)
 	s.Receipts = s.Receipts[1:] // no guardian verdict: one claim fails
 	files := mustBuild(t, s).FS().(memFS)
-	delete(files, cardsName)
-	manifest, report := mustParse(t, string(files[manifestName])), mustParse(t, string(files[reportName]))
+	delete(files, manifest.CardsName)
+	text, report := mustParse(t, string(files[manifest.Name])), mustParse(t, string(files[manifest.ReportName]))
 	results := slices.Clone(form.Get(form.Get(report, "claim_verification"), "results").Items)
 	for i := range results {
 		results[i] = set(results[i], "passed", jcs.Boolean(true))
 	}
-	a := attestationIn(t, manifest)
+	a := attestationIn(t, text)
 	var read []ClaimResult
 	for _, v := range results {
 		r, _ := readResult(v)
@@ -895,25 +896,25 @@ func TestAtk_P23_ALyingClaimCheckIsFoundWhateverTheReportSays(t *testing.T) {
 	report = set(report, "claim_verification.passed", jcs.Boolean(true))
 	report = set(report, "claim_verification.n_passed", jcs.Int(3))
 	report = set(report, "claim_verification.n_failed", jcs.Int(0))
-	manifest = set(manifest, "attestation.claim_check", jcs.Str("PASS"))
-	manifest = set(manifest, "attestation.discrepancy_fingerprint", fp)
-	report = rejudged(report, attestationIn(t, manifest))
-	files[reportName] = plain(report)
-	r := wantTampered(t, "forged claims", resign(t, files, manifest, testSigner))
+	text = set(text, "attestation.claim_check", jcs.Str("PASS"))
+	text = set(text, "attestation.discrepancy_fingerprint", fp)
+	report = rejudged(report, attestationIn(t, text))
+	files[manifest.ReportName] = plain(report)
+	r := wantTampered(t, "forged claims", resign(t, files, text, testSigner))
 	if len(r.Findings) != 1 || r.Findings[0].Field != "claim_check" {
 		t.Errorf("findings %v, want only claim_check: the forgery is not good enough for this test", r.Findings)
 	}
 	// Hiding which cards they were does not help: every order of the built-in ones is tried.
 	report = set(report, "claim_verification.results", jcs.Arr(results[2], results[0], results[1]))
-	files[reportName] = plain(report)
-	r = wantTampered(t, "shuffled claims", resign(t, files, manifest, testSigner))
-	if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Field == "claim_check" }) {
+	files[manifest.ReportName] = plain(report)
+	r = wantTampered(t, "shuffled claims", resign(t, files, text, testSigner))
+	if !slices.ContainsFunc(r.Findings, func(f manifest.Finding) bool { return f.Field == "claim_check" }) {
 		t.Errorf("findings %v, want claim_check", r.Findings)
 	}
 }
 
 // rejudged is the report with every verdict in it what the attestation says, as a liar must write it.
-func rejudged(report jcs.Value, a Attestation) jcs.Value {
+func rejudged(report jcs.Value, a manifest.Attestation) jcs.Value {
 	j := judgementOf(a, "0") // another root: resign puts it in, and the report_id
 	for _, m := range j.members {
 		report = set(report, m.Name, m.Value)
@@ -926,8 +927,8 @@ func rejudged(report jcs.Value, a Attestation) jcs.Value {
 
 func TestAtk_P15_SpellingsOfTheSignatureAndKeyAreTampering(t *testing.T) {
 	files := smallPack(t)
-	manifest := mustParse(t, string(files[manifestName]))
-	sig := form.Get(manifest, "signature").Text
+	text := mustParse(t, string(files[manifest.Name]))
+	sig := form.Get(text, "signature").Text
 	raw, _ := base64.StdEncoding.DecodeString(sig)
 	plusL := bytes.Clone(raw)
 	order := []byte{0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 31: 0x10}
@@ -943,27 +944,27 @@ func TestAtk_P15_SpellingsOfTheSignatureAndKeyAreTampering(t *testing.T) {
 		"plus L": base64.StdEncoding.EncodeToString(plusL), "zero": base64.StdEncoding.EncodeToString(make([]byte, 64)),
 	} {
 		changed := maps.Clone(files)
-		changed[manifestName] = plain(set(manifest, "signature", jcs.Str(spelling)))
+		changed[manifest.Name] = plain(set(text, "signature", jcs.Str(spelling)))
 		if forged, err := base64.StdEncoding.DecodeString(spelling); err == nil {
-			changed[signatureName] = forged
+			changed[manifest.SignatureName] = forged
 		}
 		wantTampered(t, "signature with "+name, changed)
 	}
 	for _, key := range [][]byte{make([]byte, 32), append([]byte{1}, make([]byte, 31)...), make([]byte, 31), make([]byte, 33),
 		append(append([]byte{0xee}, bytes.Repeat([]byte{0xff}, 30)...), 0x7f)} {
-		changed := set(manifest, "signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(key)))
+		changed := set(text, "signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(key)))
 		changed = set(changed, "signer_pubkey_sha256", jcs.Str(form.HexSum(key)))
 		identity := append([]byte{1}, make([]byte, 63)...) // verifies everything under the identity key
 		changed = set(changed, "signature", jcs.Str(base64.StdEncoding.EncodeToString(identity)))
 		forged := maps.Clone(files)
-		forged[manifestName], forged[signatureName] = plain(changed), identity
+		forged[manifest.Name], forged[manifest.SignatureName] = plain(changed), identity
 		wantTampered(t, fmt.Sprintf("key %x", key), forged)
 	}
 }
 
 func TestAtk_P04_IdentifiersThatLookAlikeAreTampering(t *testing.T) {
 	files := smallPack(t)
-	manifest := mustParse(t, string(files[manifestName]))
+	manifest := mustParse(t, string(files[manifest.Name]))
 	for _, c := range []string{"\u0430", "\u0435", "\u043e", "\u0440", "\u0441", "\u0455", "\u0456", "\u03bf", "\u0391", "\u0410",
 		"\u202e", "\u202d", "\u2066", "\u2069", "\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u034f", "\u061c", "\u180e",
 		"e\u0301", "\u00e9", "\u212b", "\u2126", "\uff41", "\U0001d44e", "\u2028", "\u2029", "\u0085", "\u00a0", "\u2003", "\u3000",
@@ -997,14 +998,14 @@ func TestAtk_P12_OddFilesAreFindingsAndNeverBlock(t *testing.T) {
 			"dangling link":  func(path string) error { return os.Symlink("nowhere", path) },
 			"device link":    func(path string) error { return os.Symlink("/dev/zero", path) },
 			"link inside": func(path string) error {
-				inside := filepath.Join(filepath.Dir(path), unsignedName, "x")
+				inside := filepath.Join(filepath.Dir(path), manifest.UnsignedName, "x")
 				if err := os.MkdirAll(filepath.Dir(inside), 0o755); err != nil {
 					return err
 				}
 				if err := os.WriteFile(inside, files[name], 0o644); err != nil {
 					return err
 				}
-				return os.Symlink(filepath.Join(unsignedName, "x"), path)
+				return os.Symlink(filepath.Join(manifest.UnsignedName, "x"), path)
 			},
 			"fifo":      func(path string) error { return mkfifo(path) },
 			"directory": func(path string) error { return os.Mkdir(path, 0o755) },
@@ -1030,8 +1031,8 @@ func TestAtk_P12_OddFilesAreFindingsAndNeverBlock(t *testing.T) {
 			if r.ExitCode() != 2 || len(r.Findings) == 0 {
 				t.Errorf("%s as %s: exit %d", name, what, r.ExitCode())
 			}
-			if strings.Contains(what, "link") && r.Findings[0].Code != ePath && !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Code == ePath && f.Field == name }) {
-				t.Errorf("%s as %s: %v, want %s", name, what, r.Findings, ePath)
+			if strings.Contains(what, "link") && r.Findings[0].Code != manifest.CodePath && !slices.ContainsFunc(r.Findings, func(f manifest.Finding) bool { return f.Code == manifest.CodePath && f.Field == name }) {
+				t.Errorf("%s as %s: %v, want %s", name, what, r.Findings, manifest.CodePath)
 			}
 			if took := time.Since(began); took > 30*time.Second {
 				t.Errorf("%s as %s: took %s", name, what, took)
@@ -1045,7 +1046,7 @@ func TestAtk_P12_OddFilesAreFindingsAndNeverBlock(t *testing.T) {
 func TestAtk_P13_AFileThatIsSwappedMeanwhileIsJudgedAsOneOfItsVersions(t *testing.T) {
 	files := smallPack(t)
 	dir := writePack(t, files)
-	good := files[receiptsName]
+	good := files[manifest.ReceiptsName]
 	evil := bytes.Replace(good, []byte("3.0"), []byte("6.6"), 1)
 	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
 	stop, done := make(chan struct{}), make(chan error, 1)
@@ -1065,7 +1066,7 @@ func TestAtk_P13_AFileThatIsSwappedMeanwhileIsJudgedAsOneOfItsVersions(t *testin
 				done <- err
 				return
 			}
-			if err := os.Rename(path, filepath.Join(dir, receiptsName)); err != nil {
+			if err := os.Rename(path, filepath.Join(dir, manifest.ReceiptsName)); err != nil {
 				done <- err
 				return
 			}

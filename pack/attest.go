@@ -7,6 +7,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -28,16 +29,16 @@ func (b *build) attest() error {
 		b.PackID = id
 	}
 	members := []jcs.Member{
-		jcs.M("pack_format_version", jcs.Str(packFormat)),
+		jcs.M("pack_format_version", jcs.Str(manifest.PackFormat)),
 		jcs.M("fingerprint_version", jcs.Int(1)),
 		jcs.M("pack_id", jcs.Str(b.PackID)),
 		jcs.M("run_id", jcs.Str(b.RunID)),
 		jcs.M("suite_id", jcs.Str(b.SuiteID)),
 		jcs.M("suite_hash", jcs.Str(suiteHash)),
-		jcs.M("verifier_version", jcs.Str(Version)),
-		jcs.M("canon_version", jcs.Str(canonVersion)),
+		jcs.M("verifier_version", jcs.Str(manifest.Version)),
+		jcs.M("canon_version", jcs.Str(manifest.CanonVersion)),
 		jcs.M("canon_impl", jcs.Str("assay-ledger/pack/jcs")),
-		jcs.M("canon_impl_version", jcs.Str(Version)),
+		jcs.M("canon_impl_version", jcs.Str(manifest.Version)),
 		jcs.M("policy_hash", jcs.Str(b.PolicyHash)),
 		jcs.M("claim_set_id", jcs.Str(b.ClaimSetID)),
 		jcs.M("claim_set_hash", jcs.Str(claimSetHash)),
@@ -48,7 +49,7 @@ func (b *build) attest() error {
 		jcs.M("proof_tier", jcs.Str("signed-pack")),
 		jcs.M("mode", jcs.Str(b.Mode)),
 		jcs.M("head_hash", jcs.Str(b.lines.head)),
-		jcs.M("head_hash_algorithm", jcs.Str(headAlgorithm)),
+		jcs.M("head_hash_algorithm", jcs.Str(manifest.HeadAlgorithm)),
 		jcs.M("time_authority", jcs.Str("local_clock")),
 		jcs.M("n_receipts", jcs.Int(int64(b.lines.count))),
 		jcs.M("timestamp_start", jcs.Str(b.lines.min.at)),
@@ -56,13 +57,13 @@ func (b *build) attest() error {
 	}
 	if !b.OldShape {
 		members = append(members,
-			jcs.M("ci_binding", b.CIBinding.value()),
+			jcs.M("ci_binding", b.CIBinding.Value()),
 			jcs.M("valid_until", form.StrOrNull(b.ValidUntil)),
 			jcs.M("superseded_by", form.StrOrNull(b.SupersededBy)))
 	}
 	b.attestation = jcs.Obj(members...)
 	var err error
-	if b.a, err = AttestationOf(b.attestation); err != nil {
+	if b.a, err = manifest.AttestationOf(b.attestation); err != nil {
 		return err
 	}
 	canonical, err := jcs.AppendPack(nil, b.attestation)
@@ -76,7 +77,7 @@ func (b *build) attest() error {
 // derivePackID is the deterministic id of pack.md §3.4.
 func (b *build) derivePackID(suiteHash, claimSetHash string) (string, error) {
 	seed, err := jcs.AppendPack(nil, jcs.Obj(
-		jcs.M("pack_format_version", jcs.Str(packFormat)),
+		jcs.M("pack_format_version", jcs.Str(manifest.PackFormat)),
 		jcs.M("run_id", jcs.Str(b.RunID)),
 		jcs.M("receipt_pack_sha256", jcs.Str(b.lines.sum)),
 		jcs.M("policy_hash", jcs.Str(b.PolicyHash)),
@@ -84,7 +85,7 @@ func (b *build) derivePackID(suiteHash, claimSetHash string) (string, error) {
 		jcs.M("claim_set_id", jcs.Str(b.ClaimSetID)),
 		jcs.M("claim_set_hash", jcs.Str(claimSetHash)),
 		jcs.M("mode", jcs.Str(b.Mode)),
-		jcs.M("ci_binding", b.CIBinding.value()),
+		jcs.M("ci_binding", b.CIBinding.Value()),
 		jcs.M("valid_until", form.StrOrNull(b.ValidUntil)),
 		jcs.M("superseded_by", form.StrOrNull(b.SupersededBy))))
 	if err != nil {
@@ -93,32 +94,17 @@ func (b *build) derivePackID(suiteHash, claimSetHash string) (string, error) {
 	return "pack_deterministic_" + form.HexSum([]byte(form.HexSum(seed)))[:8], nil
 }
 
-// value is ci_binding as the attestation holds it, null for none.
-func (ci *CIBinding) value() jcs.Value {
-	if ci == nil {
-		return jcs.Value{}
-	}
-	members := []jcs.Member{jcs.M("provider", jcs.Str(ci.Provider)), jcs.M("commit_sha", jcs.Str(ci.CommitSHA))}
-	for _, m := range []struct{ name, value string }{
-		{"repo", ci.Repo}, {"ref", ci.Ref}, {"run_id", ci.RunID}, {"run_attempt", ci.RunAttempt},
-		{"workflow_ref", ci.WorkflowRef}, {"actor", ci.Actor},
-	} {
-		members = form.AppendText(members, m.name, m.value)
-	}
-	return jcs.Obj(members...)
-}
-
 // sign makes the manifest of pack.md §3.3, signs it (§3.5) and writes both files.
 func (b *build) sign() error {
 	key := b.Signer.Public()
-	scopeWord := scope
+	scopeWord := manifest.Scope
 	if b.OldShape {
-		scopeWord = scopeLegacy
+		scopeWord = manifest.ScopeLegacy
 	}
 	members := []jcs.Member{
 		jcs.M("pack_id", jcs.Str(b.PackID)),
-		jcs.M("pack_version", jcs.Str(packFormat)),
-		jcs.M("manifest_version", jcs.Str(manifestForm)),
+		jcs.M("pack_version", jcs.Str(manifest.PackFormat)),
+		jcs.M("manifest_version", jcs.Str(manifest.FormVersion)),
 		jcs.M("hash_alg", jcs.Str("sha256")),
 		jcs.M("attestation", b.attestation),
 		jcs.M("attestation_sha256", jcs.Str(b.root)),
@@ -127,8 +113,8 @@ func (b *build) sign() error {
 		jcs.M("claim_set_hash", jcs.Str(b.a.ClaimSetHash)),
 		jcs.M("receipt_count_expected", jcs.Int(b.a.NReceipts)),
 		jcs.M("files", jcs.Arr(
-			fileEntry(receiptsName, b.lines.sum, b.lines.size), fileValue(reportName, b.report), fileValue(transcriptName, b.transcript))),
-		jcs.M("expected_files", form.Texts(FileNames())),
+			fileEntry(manifest.ReceiptsName, b.lines.sum, b.lines.size), fileValue(manifest.ReportName, b.report), fileValue(manifest.TranscriptName, b.transcript))),
+		jcs.M("expected_files", form.Texts(manifest.FileNames())),
 		jcs.M("signer_id", jcs.Str(b.Signer.ID())),
 		jcs.M("signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(key))),
 		jcs.M("signer_pubkey_sha256", jcs.Str(form.HexSum(key))),
@@ -151,8 +137,8 @@ func (b *build) sign() error {
 	if b.manifest, err = jcs.AppendPretty(nil, jcs.Obj(members...)); err != nil {
 		return fmt.Errorf("manifest: %w", err)
 	}
-	if len(b.manifest) > maxManifest {
-		return fmt.Errorf("the manifest has %d bytes, at most %d", len(b.manifest), maxManifest)
+	if len(b.manifest) > manifest.MaxSize {
+		return fmt.Errorf("the manifest has %d bytes, at most %d", len(b.manifest), manifest.MaxSize)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // TestAtk_P26_EveryFlippedBitIsTampering flips each bit of the five files of a built pack, one at a time,
@@ -19,7 +20,7 @@ import (
 // ninth and every 81st, so that each byte is met, and each place in a byte as often as the next.
 func TestAtk_P26_EveryFlippedBitIsTampering(t *testing.T) {
 	plain, _, _ := plainPack(t)
-	delete(plain, summaryName)
+	delete(plain, manifest.SummaryName)
 	step := 9
 	switch {
 	case os.Getenv("ASSAY_LONG") != "":
@@ -90,7 +91,7 @@ func TestAtk_P26_EverySpliceIsTampering(t *testing.T) {
 		k := rng.IntN(len(from) + 1)
 		l := min(len(from), k+rng.IntN(40))
 		spliced := slices.Concat(data[:i], from[k:l], data[j:])
-		if bytes.Equal(spliced, data) || name == manifestName && sameManifest(spliced, data) {
+		if bytes.Equal(spliced, data) || name == manifest.Name && sameManifest(spliced, data) {
 			continue
 		}
 		changed := maps.Clone(files)
@@ -102,7 +103,7 @@ func TestAtk_P26_EverySpliceIsTampering(t *testing.T) {
 		for i := 0; i <= len(data); i += 1 + rounds/5000*4 {
 			changed := maps.Clone(files)
 			changed[name] = slices.Concat(data[:i], []byte{byte(1 + i%255)}, data[i:])
-			if name == manifestName && sameManifest(changed[name], data) {
+			if name == manifest.Name && sameManifest(changed[name], data) {
 				continue
 			}
 			wantTampered(t, fmt.Sprintf("%s with a byte at %d", name, i), changed)

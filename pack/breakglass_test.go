@@ -8,6 +8,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
@@ -49,7 +50,7 @@ func TestNoBreakglassFailsHonestly(t *testing.T) {
 func attesting(t testing.TB, files memFS, change func(jcs.Value) jcs.Value) memFS {
 	t.Helper()
 	files = maps.Clone(files)
-	manifest, report := mustParse(t, string(files[manifestName])), mustParse(t, string(files[reportName]))
+	text, report := mustParse(t, string(files[manifest.Name])), mustParse(t, string(files[manifest.ReportName]))
 	var results []jcs.Value
 	var read []ClaimResult
 	passed := int64(0)
@@ -63,16 +64,16 @@ func attesting(t testing.TB, files memFS, change func(jcs.Value) jcs.Value) memF
 			passed++
 		}
 	}
-	fp, verdict := jcs.Str(fingerprint(attestationIn(t, manifest), read)), jcs.Str(claimVerdict(read))
+	fp, verdict := jcs.Str(fingerprint(attestationIn(t, text), read)), jcs.Str(claimVerdict(read))
 	report = set(report, "claim_verification.results", jcs.Arr(results...))
 	report = set(report, "claim_verification.discrepancy_fingerprint", fp)
 	report = set(report, "claim_verification.passed", jcs.Boolean(claimsPass(read)))
 	report = set(report, "claim_verification.n_passed", jcs.Int(passed))
 	report = set(report, "claim_verification.n_failed", jcs.Int(int64(len(read))-passed))
-	manifest = set(set(manifest, "attestation.claim_check", verdict), "attestation.discrepancy_fingerprint", fp)
-	report = rejudged(report, attestationIn(t, manifest))
-	files[reportName] = plain(report)
-	return resign(t, files, manifest, testSigner)
+	text = set(set(text, "attestation.claim_check", verdict), "attestation.discrepancy_fingerprint", fp)
+	report = rejudged(report, attestationIn(t, text))
+	files[manifest.ReportName] = plain(report)
+	return resign(t, files, text, testSigner)
 }
 
 // The reference knows no other name of breakglass: it builds such packs with PASS, or with FAIL if the
@@ -90,7 +91,7 @@ func TestWhatTheReferenceCallsNoBreakglassIsJudgedAnewAndIsNoTampering(t *testin
 		})
 		for require, exit := range map[bool]int{false: 0, true: 1} {
 			r := mustVerify(t, files, Options{Now: builtAt, RequireClaims: require})
-			if r.ExitCode() != exit || r.Integrity != Pass || r.Claims != Fail || !warns(r, wBreakglass) || r.ClaimResults[0].Passed {
+			if r.ExitCode() != exit || r.Integrity != Pass || r.Claims != Fail || !warns(r, manifest.WarnBreakglass) || r.ClaimResults[0].Passed {
 				t.Errorf("%s, required %v: exit %d: %+v", c.card.ID, require, r.ExitCode(), r)
 			}
 		}
@@ -155,7 +156,7 @@ func TestAnUnknownCheckIsTheSignersWordAndNoTampering(t *testing.T) {
 	})
 	for require, exit := range map[bool]int{false: 0, true: 1} {
 		r := mustVerify(t, files, Options{Now: builtAt, RequireClaims: require})
-		if r.ExitCode() != exit || r.ClaimsReexecuted || r.Claims != Pass || !warns(r, wNotReexecuted) {
+		if r.ExitCode() != exit || r.ClaimsReexecuted || r.Claims != Pass || !warns(r, manifest.WarnNotReexecuted) {
 			t.Errorf("required %v: exit %d: %+v", require, r.ExitCode(), r)
 		}
 	}
@@ -167,7 +168,7 @@ func TestClaimsOfTheRelyingPartyAreJudgedBesides(t *testing.T) {
 	if r.ExitCode() != 0 || r.Claims != Skipped || len(r.Asked) != 3 || r.Asked[0].Passed || !r.Asked[1].Passed || !r.Asked[2].Passed {
 		t.Errorf("%+v", r)
 	}
-	files[receiptsName] = append([]byte(nil), files[receiptsName][1:]...)
+	files[manifest.ReceiptsName] = append([]byte(nil), files[manifest.ReceiptsName][1:]...)
 	if r := mustVerify(t, files, Options{Now: builtAt, Ask: BuiltinCards()}); r.ExitCode() != 2 || r.Asked != nil {
 		t.Errorf("a tampered pack: %+v", r)
 	}
@@ -184,7 +185,7 @@ func TestACheckThatTheBuilderDidNotKnowHasFailedThere(t *testing.T) {
 		})
 		for require, exit := range map[bool]int{false: 0, true: 1} {
 			r := mustVerify(t, files, Options{Now: builtAt, RequireClaims: require})
-			if r.ExitCode() != exit || r.Integrity != Pass || r.Claims != Fail || r.ClaimsReexecuted || !warns(r, wNotReexecuted) {
+			if r.ExitCode() != exit || r.Integrity != Pass || r.Claims != Fail || r.ClaimsReexecuted || !warns(r, manifest.WarnNotReexecuted) {
 				t.Errorf("at most %s, required %v: exit %d: %+v", count, require, r.ExitCode(), r)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 	"github.com/Haserjian/assay-ledger/trust"
 )
@@ -37,7 +38,7 @@ type Spec struct {
 	Mode      string    // shadow, enforced, breakglass; empty: shadow
 	Now       time.Time // the time of the build; required
 	Signer    Signer
-	CIBinding *CIBinding // nil: not built in CI
+	CIBinding *manifest.CIBinding // nil: not built in CI
 
 	SuiteID    string // empty: manual
 	PolicyHash string // 64 lowercase hex digits; empty: the hash of "default-policy-v0"
@@ -56,7 +57,7 @@ type Spec struct {
 
 // Pack is a built pack in memory.
 type Pack struct {
-	Manifest *Manifest
+	Manifest *manifest.Manifest
 	Files    []NamedFile // the five, then _unsigned/…
 }
 
@@ -117,7 +118,7 @@ type build struct {
 
 	attestation         jcs.Value
 	root                string // hash of the attestation
-	a                   Attestation
+	a                   manifest.Attestation
 	report, transcript  []byte
 	manifest, signature []byte
 }
@@ -191,11 +192,11 @@ func (b *build) checkValidUntil() error {
 // files puts what is left into place: the receipts are there.
 func (b *build) files() error {
 	list := []NamedFile{
-		{reportName, b.report},
-		{transcriptName, b.transcript},
-		{manifestName, b.manifest},
-		{signatureName, b.signature},
-		{summaryName, b.summary()},
+		{manifest.ReportName, b.report},
+		{manifest.TranscriptName, b.transcript},
+		{manifest.Name, b.manifest},
+		{manifest.SignatureName, b.signature},
+		{manifest.SummaryName, b.summary()},
 	}
 	if len(b.Cards) > 0 {
 		cards := make([]jcs.Value, len(b.Cards))
@@ -206,7 +207,7 @@ func (b *build) files() error {
 		if err != nil {
 			return fmt.Errorf("run cards: %w", err)
 		}
-		list = append(list, NamedFile{cardsName, append(text, '\n')})
+		list = append(list, NamedFile{manifest.CardsName, append(text, '\n')})
 	}
 	for _, f := range list {
 		if len(f.Data) > form.MaxFile { // more than a verifier reads

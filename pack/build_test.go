@@ -17,6 +17,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
@@ -119,7 +120,7 @@ func rebuildSpec(t *testing.T, dir string) Spec {
 			t.Fatalf("%s: no cards", dir)
 		}
 	}
-	text, err := os.ReadFile(filepath.Join(dir, receiptsName))
+	text, err := os.ReadFile(filepath.Join(dir, manifest.ReceiptsName))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +149,7 @@ func checkSignedAlike(t *testing.T, dir string, signer Signer, ours, theirs jcs.
 		t.Errorf("%s: another entry for the receipts", dir)
 	}
 	ours = with(ours, form.Get(theirs, "files"), "files")
-	signature, err := signer.Sign(mustPack(t, unsigned(ours)))
+	signature, err := signer.Sign(mustPack(t, manifest.Unsigned(ours)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,11 +216,11 @@ func TestRebuildingReferencePacksGivesTheSameReceiptsAttestationAndSignature(t *
 	for _, dir := range append(dirs, edited, filepath.Join(sharedPacks, "claimfail_guardian"), filepath.Join(sharedPacks, "claimwarn_schema_version")) {
 		s := rebuildSpec(t, dir)
 		p := mustBuild(t, s)
-		want, _ := os.ReadFile(filepath.Join(dir, receiptsName))
-		if !bytes.Equal(p.file(receiptsName), want) {
+		want, _ := os.ReadFile(filepath.Join(dir, manifest.ReceiptsName))
+		if !bytes.Equal(p.file(manifest.ReceiptsName), want) {
 			t.Errorf("%s: other receipts", dir)
 		}
-		manifest, _ := os.ReadFile(filepath.Join(dir, manifestName))
+		manifest, _ := os.ReadFile(filepath.Join(dir, manifest.Name))
 		reference := mustParse(t, string(manifest))
 		if dir != edited && filepath.Base(dir) != "pass_empty" {
 			checkSignedAlike(t, dir, s.Signer, p.Manifest.Value(), reference)
@@ -398,14 +399,14 @@ func TestBuildRefusesBadSpecs(t *testing.T) {
 		"leap second":   func(s *Spec) { s.ValidUntil = "2026-12-31T23:59:60Z" },
 		"born expired":  func(s *Spec) { s.PackID, s.ValidUntil = "pack_1", "2026-01-15T12:59:59+01:00" },
 		"old shape ci": func(s *Spec) {
-			s.OldShape, s.CIBinding = true, &CIBinding{Provider: "local", CommitSHA: strings.Repeat("a", 40)}
+			s.OldShape, s.CIBinding = true, &manifest.CIBinding{Provider: "local", CommitSHA: strings.Repeat("a", 40)}
 		},
 		"old shape end": func(s *Spec) { s.OldShape, s.ValidUntil = true, "2027-01-15T12:00:00Z" },
-		"long text":     func(s *Spec) { s.SuiteID = strings.Repeat("s", maxManifest) },
+		"long text":     func(s *Spec) { s.SuiteID = strings.Repeat("s", manifest.MaxSize) },
 		"bad text":      func(s *Spec) { s.SupersededBy = "\xff" },
 		"claim set id":  func(s *Spec) { s.ClaimSetID = "\xed\xa0\x80" },
-		"ci provider":   func(s *Spec) { s.CIBinding = &CIBinding{Provider: "acme", CommitSHA: strings.Repeat("a", 40)} },
-		"ci commit":     func(s *Spec) { s.CIBinding = &CIBinding{Provider: "local", CommitSHA: "HEAD"} },
+		"ci provider":   func(s *Spec) { s.CIBinding = &manifest.CIBinding{Provider: "acme", CommitSHA: strings.Repeat("a", 40)} },
+		"ci commit":     func(s *Spec) { s.CIBinding = &manifest.CIBinding{Provider: "local", CommitSHA: "HEAD"} },
 		"old shape":     func(s *Spec) { s.OldShape, s.SupersededBy = true, "x" },
 		"duplicate id":  func(s *Spec) { s.Receipts = append(s.Receipts, s.Receipts[0]) },
 		"small key":     func(s *Spec) { s.Signer = smallOrderSigner{} },
@@ -446,7 +447,7 @@ func TestBuiltShapesVerify(t *testing.T) {
 		"set":         func(s *Spec) { s.ClaimSetID, s.SuiteID, s.Cards = "my claims", "my suite", nil },
 		"breakglass":  func(s *Spec) { s.Mode = "breakglass" },
 		"ci": func(s *Spec) {
-			s.CIBinding = &CIBinding{Provider: "local", CommitSHA: strings.Repeat("a", 40), Repo: "acme/app"}
+			s.CIBinding = &manifest.CIBinding{Provider: "local", CommitSHA: strings.Repeat("a", 40), Repo: "acme/app"}
 		},
 		"separators": func(s *Spec) {
 			s.Receipts = append(s.Receipts, mustParse(t, `{"receipt_id":"u","type":"a.b/v1","timestamp":"2026-01-15T10:00:00Z","t":"\u0085\u2028\u2029"}`))
@@ -474,10 +475,10 @@ func TestBuiltShapesVerify(t *testing.T) {
 			t.Errorf("%s: attested %+v", name, a)
 		}
 		attested := len(form.Get(r.Manifest.Value(), "attestation").Members)
-		if word := form.Str(r.Manifest.Value(), "signature_scope"); s.OldShape != (attested == 25) || s.OldShape != (word == scopeLegacy) {
+		if word := form.Str(r.Manifest.Value(), "signature_scope"); s.OldShape != (attested == 25) || s.OldShape != (word == manifest.ScopeLegacy) {
 			t.Errorf("%s: %d members attested, signed as %s", name, attested, word)
 		}
-		for _, f := range []string{transcriptName, summaryName} {
+		for _, f := range []string{manifest.TranscriptName, manifest.SummaryName} {
 			if i := bytes.IndexFunc(p.file(f), func(c rune) bool { return c != '\n' && (c < 0x20 || c > 0x7e) }); i >= 0 {
 				t.Errorf("%s: %s holds %q", name, f, p.file(f)[i:i+8])
 			}
@@ -500,11 +501,11 @@ func TestCustomCardsTravelWithThePackAndAreReexecuted(t *testing.T) {
 		t.Fatalf("exit %d: %+v", r.ExitCode(), r)
 	}
 	files := p.FS().(memFS)
-	delete(files, cardsName)
-	if r := mustVerify(t, files, Options{RequireClaims: true}); r.ExitCode() != 1 || r.ClaimsReexecuted || !warns(r, wNotReexecuted) {
+	delete(files, manifest.CardsName)
+	if r := mustVerify(t, files, Options{RequireClaims: true}); r.ExitCode() != 1 || r.ClaimsReexecuted || !warns(r, manifest.WarnNotReexecuted) {
 		t.Errorf("without the cards: exit %d: %+v", r.ExitCode(), r)
 	}
-	if r := mustVerify(t, files, Options{Cards: s.Cards}); r.ExitCode() != 0 || !r.ClaimsReexecuted || warns(r, wNotReexecuted) {
+	if r := mustVerify(t, files, Options{Cards: s.Cards}); r.ExitCode() != 0 || !r.ClaimsReexecuted || warns(r, manifest.WarnNotReexecuted) {
 		t.Errorf("with the cards given: %+v", r)
 	}
 	// A card given alone is put together with the built-in by the claim ids of the report.
@@ -512,7 +513,7 @@ func TestCustomCardsTravelWithThePackAndAreReexecuted(t *testing.T) {
 		t.Errorf("with one card given: %+v", r)
 	}
 	for _, lie := range []string{"", "[]", "{}", `[{"card_id":"x"}]`, `[{"card_id":"x","name":"x","claims":[{"claim_id":"c","check":"receipt_count_ge","params":{"min_count":0}}]}]`} {
-		files[cardsName] = []byte(lie)
+		files[manifest.CardsName] = []byte(lie)
 		r := mustVerify(t, files, Options{RequireClaims: true})
 		if r.ExitCode() != 1 || r.ClaimsReexecuted {
 			t.Errorf("cards %q: exit %d: %+v", lie, r.ExitCode(), r)
@@ -533,7 +534,7 @@ func TestABreakglassReceiptIsPackedUnderANamespacedType(t *testing.T) {
 	s := smallSpec(t)
 	s.Receipts = append(s.Receipts, mustParse(t, `{"receipt_id":"r_bg","type":"breakglass","timestamp":"2026-01-15T10:00:02+00:00","reason":"fire"}`))
 	p := mustBuild(t, s)
-	if lines := p.file(receiptsName); bytes.Contains(lines, []byte(`"breakglass"`)) || bytes.Count(lines, []byte(`"type":"assay.breakglass/v1"`)) != 1 {
+	if lines := p.file(manifest.ReceiptsName); bytes.Contains(lines, []byte(`"breakglass"`)) || bytes.Count(lines, []byte(`"type":"assay.breakglass/v1"`)) != 1 {
 		t.Errorf("packed as %s", lines)
 	}
 	if form.Str(s.Receipts[2], "type") != "breakglass" {

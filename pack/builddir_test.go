@@ -19,6 +19,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
@@ -101,7 +102,7 @@ func TestReceiptsArePackedByRunThenSequenceNumberThenCodePointsOfTheID(t *testin
 	for _, n := range []int{0, 1, 2, 3, 50, 700} {
 		s := mixedSpec(t, n)
 		var got []string
-		for line := range strings.Lines(string(mustBuild(t, s).file(receiptsName))) {
+		for line := range strings.Lines(string(mustBuild(t, s).file(manifest.ReceiptsName))) {
 			got = append(got, form.Str(mustParse(t, line), "receipt_id"))
 		}
 		if want := sortedIDs(s.Receipts); !slices.Equal(got, want) {
@@ -138,7 +139,7 @@ func TestOneSpecGivesTheSameBytesFromAListAndAStreamInMemoryAndInADirectory(t *t
 			s.Receipts = append(s.Receipts, mustParse(t, `{"receipt_id":"bg","type":"breakglass","timestamp":"2026-01-15T10:00:00Z"}`))
 		},
 		"ci": func(s *Spec) {
-			s.CIBinding = &CIBinding{Provider: "gitlab_ci", CommitSHA: strings.Repeat("a", 40), Repo: "a/b", RunID: "7"}
+			s.CIBinding = &manifest.CIBinding{Provider: "gitlab_ci", CommitSHA: strings.Repeat("a", 40), Repo: "a/b", RunID: "7"}
 		},
 	} {
 		s := smallSpec(t)
@@ -176,7 +177,7 @@ func TestOneSpecGivesTheSameBytesFromAListAndAStreamInMemoryAndInADirectory(t *t
 }
 
 func (p *Pack) lines() [][]byte {
-	return bytes.SplitAfter(p.file(receiptsName), []byte("\n"))[:bytes.Count(p.file(receiptsName), []byte("\n"))]
+	return bytes.SplitAfter(p.file(manifest.ReceiptsName), []byte("\n"))[:bytes.Count(p.file(manifest.ReceiptsName), []byte("\n"))]
 }
 
 // sameFiles expects exactly those files in dir, readable by all, and nothing beside dir.
@@ -455,19 +456,19 @@ func TestARepeatedIDIsSaidToBeThatOfTheFirst(t *testing.T) {
 func TestTheSummaryTellsWhatWhenWhoAndHowToVerify(t *testing.T) {
 	s := smallSpec(t)
 	s.PackID, s.ValidUntil, s.SupersededBy = "pack_1", "2027-01-01T00:00:00Z", "next | <b>"
-	s.CIBinding = &CIBinding{Provider: "github_actions", CommitSHA: strings.Repeat("c", 40), Repo: "acme/app", RunID: "77"}
+	s.CIBinding = &manifest.CIBinding{Provider: "github_actions", CommitSHA: strings.Repeat("c", 40), Repo: "acme/app", RunID: "77"}
 	for i, kind := range []string{"breakglass", receipt.BreakglassType, "acme.one", "acme.two/v1", "refusal"} {
 		s.Receipts = append(s.Receipts, mustParse(t, fmt.Sprintf(`{"receipt_id":"x%d","type":%q,"timestamp":"2026-01-15T11:00:00Z"}`, i, kind)))
 	}
 	p := mustBuild(t, s)
 	fingerprint := p.Manifest.SignerFingerprint()
-	summary := string(p.file(summaryName))
+	summary := string(p.file(manifest.SummaryName))
 	for _, want := range []string{
 		"not covered by the signature",
 		"| Pack | `pack_1` |\n| Run | `run-small` |\n| Receipts | `7` |\n| From | `2026-01-15T10:00:00.000000+00:00` |\n| To | `2026-01-15T11:00:00Z` |\n",
 		"| Built | `2026-01-15T12:00:00.000000+00:00` |\n| Signer | `test-signer` |\n| Key (SHA-256) | `" + fmt.Sprintf("%x", fingerprint) + "` |\n",
 		"| Valid until | `2027-01-01T00:00:00Z` |\n| Superseded by | next &#124; &lt;b&gt; |\n",
-		"| Receipts (SHA-256) | `" + form.HexSum(p.file(receiptsName)) + "` |\n",
+		"| Receipts (SHA-256) | `" + form.HexSum(p.file(manifest.ReceiptsName)) + "` |\n",
 		"| CI | `github_actions` |\n| Commit | `" + strings.Repeat("c", 40) + "` |\n| Repository | `acme/app` |\n| CI run | `77` |\n",
 		"| Type | Receipts |\n|---|---|\n| `assay.breakglass/v1` | 2 |\n| `guardian_verdict` | 1 |\n| `model_call` | 1 |\n| `refusal` | 1 |\n| other namespaced types | 2 |\n",
 		"- PASS `model_call_present` (`critical`): expected `at least 1 receipt of type 'model_call'`; actual `found 1`\n",
@@ -556,7 +557,7 @@ func TestLongIDsDoNotMultiplyAsEvidence(t *testing.T) {
 	if got := r.ClaimResults[0].Evidence; len(got) != 5 || len(got[0]) > 300 || !strings.HasPrefix(got[0], "4\u20ac\u20ac") || !strings.HasSuffix(got[0], "\u20ac...") {
 		t.Errorf("evidence %.900q", got)
 	}
-	if n := len(p.file(reportName)); n > form.MaxFile/2 {
+	if n := len(p.file(manifest.ReportName)); n > form.MaxFile/2 {
 		t.Errorf("a report of %d bytes", n)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // oneCard is a card of one claim.
@@ -150,18 +151,18 @@ func TestAnotherSpellingOfTheSidecarChangesNoVerdict(t *testing.T) {
 		{"claim_id":"c","check":"receipt_count_ge","params":{"min_count":%s}},
 		{"claim_id":"c","check":"field_value_matches","params":{"receipt_type":"model_call","expected_value":%s,"field_name":"x"}}]}]`
 	for _, text := range []string{
-		string(p.file(cardsName)),
+		string(p.file(manifest.CardsName)),
 		fmt.Sprintf(sidecar, "1", `{"a":null,"b":[1,0,10000000000000000]}`),
 		fmt.Sprintf(sidecar, "1.0", `{"b":[1.0,-0.0,1e16],"a":null}`),
 		fmt.Sprintf(sidecar, "10e-1", `{"a":null,"b":[1,0.0,1.0e16]}`),
 	} {
-		r := mustVerify(t, withFile(p, cardsName, text).FS(), Options{Now: builtAt, RequireClaims: true})
+		r := mustVerify(t, withFile(p, manifest.CardsName, text).FS(), Options{Now: builtAt, RequireClaims: true})
 		if r.ExitCode() != 0 || !r.ClaimsReexecuted || len(r.Warnings) != 0 {
 			t.Errorf("%s: exit %d, %+v %+v", text, r.ExitCode(), r.Findings, r.Warnings)
 		}
 	}
 	other := fmt.Sprintf(sidecar, "1", `{"a":null,"b":[1,0,10000000000000002]}`)
-	if r := mustVerify(t, withFile(p, cardsName, other).FS(), Options{Now: builtAt, RequireClaims: true}); r.ExitCode() != 1 || r.ClaimsReexecuted {
+	if r := mustVerify(t, withFile(p, manifest.CardsName, other).FS(), Options{Now: builtAt, RequireClaims: true}); r.ExitCode() != 1 || r.ClaimsReexecuted {
 		t.Errorf("other claims: exit %d", r.ExitCode())
 	}
 }
@@ -199,8 +200,8 @@ func TestABuilderThatKeepsToTheSpellingOfItsCardsIsNoLiar(t *testing.T) {
 }
 
 // contradictionOf is what reexecute finds of a pack that attests these results.
-func contradictionOf(d *definition, attested []ClaimResult) findings {
-	v := &verifier{r: &Result{}, m: &Manifest{}, claims: d}
+func contradictionOf(d *definition, attested []ClaimResult) manifest.Findings {
+	v := &verifier{r: &Result{}, m: &manifest.Manifest{}, claims: d}
 	v.report.results = attested
 	v.m.Attestation.ClaimCheck = claimVerdict(attested)
 	v.m.Attestation.DiscrepancyFingerprint = fingerprint(v.m.Attestation, attested)
@@ -261,7 +262,7 @@ func TestTheSidecarDoesNotCutAndRenameTheCardsThatWeKnow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := mustVerify(t, withFile(p, cardsName, string(text)).FS(), Options{Now: builtAt, RequireClaims: true})
+	r := mustVerify(t, withFile(p, manifest.CardsName, string(text)).FS(), Options{Now: builtAt, RequireClaims: true})
 	if r.ExitCode() != 0 || len(r.Cards) != 2 || r.Cards[0].ID != "receipt_completeness" || r.Cards[1].ID != "guardian_enforcement" {
 		t.Errorf("exit %d, %+v", r.ExitCode(), r.Cards)
 	}

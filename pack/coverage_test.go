@@ -10,6 +10,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // contractText is as the reference tool's scan writes it.
@@ -162,7 +163,7 @@ func TestReceiptsAreComparedWithTheContract(t *testing.T) {
 		}
 	}
 	broken := covering(t, nil, "a")
-	broken[transcriptName] = []byte("x")
+	broken[manifest.TranscriptName] = []byte("x")
 	if r := mustVerify(t, broken, Options{Now: builtAt, Contract: mustContract(t, "a")}); r.Coverage != nil || r.ExitCode() != 2 {
 		t.Errorf("of a pack that is not intact: %+v", r.Coverage)
 	}
@@ -193,7 +194,7 @@ func TestACoverageClaimIsExecutedAgainOnlyUnderAContractThatGivesTheSameResult(t
 		{attestingCoverage(t, "50% (1/2)", false), half, true, Fail, 1},
 	} {
 		r := mustVerify(t, c.files, Options{Now: builtAt, Contract: c.contract, RequireClaims: true})
-		if r.ClaimsReexecuted != c.again || r.Claims != c.claims || r.ExitCode() != c.exit || r.Integrity != Pass || warns(r, wNotReexecuted) == c.again {
+		if r.ClaimsReexecuted != c.again || r.Claims != c.claims || r.ExitCode() != c.exit || r.Integrity != Pass || warns(r, manifest.WarnNotReexecuted) == c.again {
 			t.Errorf("case %d: again %v, claims %s, exit %d, %v", i, r.ClaimsReexecuted, r.Claims, r.ExitCode(), r.codes())
 		}
 	}

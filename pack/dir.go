@@ -12,6 +12,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // WriteDir publishes the pack as a new directory in one step: after a crash the
@@ -86,7 +87,7 @@ func localFault(err error) bool {
 
 // holdsAny is nil if at least one of the five files is there, whatever it is.
 func holdsAny(fsys fs.FS) error {
-	for _, name := range FileNames() {
+	for _, name := range manifest.FileNames() {
 		_, err := fs.Lstat(fsys, name)
 		if localFault(err) {
 			return &ReadError{name, err}

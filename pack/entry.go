@@ -12,6 +12,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -58,10 +59,10 @@ const (
 	submittedAt  = "2006-01-02T15:04:05.000Z"
 )
 
-// NewEntry makes the entry of a manifest that VerifyManifest admitted. The source is the one
+// NewEntry makes the entry of a manifest that manifest.Verify admitted. The source is the one
 // that the signed attestation binds, if it does; otherwise src, which is the submitter's word
 // unless it says "oidc": then the ledger verified it.
-func NewEntry(m *Manifest, src Source, at time.Time, token []byte) (Entry, error) {
+func NewEntry(m *manifest.Manifest, src Source, at time.Time, token []byte) (Entry, error) {
 	e := entryOf(m)
 	bound := BoundSource(m)
 	switch {
@@ -88,7 +89,7 @@ func NewEntry(m *Manifest, src Source, at time.Time, token []byte) (Entry, error
 }
 
 // entryOf holds the members that are copied from the manifest, never from the submitter.
-func entryOf(m *Manifest) Entry {
+func entryOf(m *manifest.Manifest) Entry {
 	a := m.Attestation
 	return Entry{
 		ManifestSHA256: m.Digest(), PackRootSHA256: m.PackRoot,
@@ -101,7 +102,7 @@ func entryOf(m *Manifest) Entry {
 
 // BoundSource is what the signed attestation says of its CI run, zero if it names no repository
 // that a ledger can show.
-func BoundSource(m *Manifest) Source {
+func BoundSource(m *manifest.Manifest) Source {
 	ci := m.Attestation.CIBinding
 	if ci == nil {
 		return Source{}

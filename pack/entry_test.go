@@ -12,25 +12,26 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 var loggedAt = time.Date(2026, 1, 15, 12, 0, 1, 234567890, time.UTC)
 
 // smallManifest is that of a pack of two receipts, as Build wrote it.
-func smallManifest(t testing.TB) *Manifest {
+func smallManifest(t testing.TB) *manifest.Manifest {
 	t.Helper()
 	text, err := os.ReadFile("testdata/pack_manifest.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, findings := VerifyManifest(text)
+	m, findings := manifest.Verify(text)
 	if len(findings) > 0 {
 		t.Fatal(findings)
 	}
 	return m
 }
 
-func mustEntry(t testing.TB, m *Manifest, src Source, token []byte) Entry {
+func mustEntry(t testing.TB, m *manifest.Manifest, src Source, token []byte) Entry {
 	t.Helper()
 	e, err := NewEntry(m, src, loggedAt, token)
 	if err != nil {
@@ -86,18 +87,18 @@ func TestWhatAnEntryHasNotIsAbsent(t *testing.T) {
 
 func TestTheSourceIsTheBestThatIsKnown(t *testing.T) {
 	plain := smallManifest(t)
-	builtBy := func(ci CIBinding) *Manifest {
+	builtBy := func(ci manifest.CIBinding) *manifest.Manifest {
 		m := *plain
 		m.Attestation.CIBinding = &ci
 		return &m
 	}
-	bound := builtBy(CIBinding{Provider: "github_actions", CommitSHA: strings.Repeat("b", 40), Repo: "acme/app", WorkflowRef: "acme/app/.github/workflows/ci.yml@refs/heads/main"})
-	odd := builtBy(CIBinding{Provider: "gitlab_ci", CommitSHA: strings.Repeat("b", 40), Repo: "group/sub/app"})
+	bound := builtBy(manifest.CIBinding{Provider: "github_actions", CommitSHA: strings.Repeat("b", 40), Repo: "acme/app", WorkflowRef: "acme/app/.github/workflows/ci.yml@refs/heads/main"})
+	odd := builtBy(manifest.CIBinding{Provider: "gitlab_ci", CommitSHA: strings.Repeat("b", 40), Repo: "group/sub/app"})
 	ci := Source{"acme/app", "acme/app/.github/workflows/ci.yml@refs/heads/main", strings.Repeat("b", 40), "ci_binding"}
 	said := Source{"other/repo", "", "", "self"}
 	token := Source{"acme/app", "w", strings.Repeat("c", 40), "oidc"}
 	for _, c := range []struct {
-		m         *Manifest
+		m         *manifest.Manifest
 		src, want Source
 	}{
 		{plain, Source{}, Source{}}, {plain, said, said}, {plain, Source{Repo: "other/repo", Attestation: "ci_binding"}, said},
@@ -207,11 +208,11 @@ func TestReferencePacksHaveEntries(t *testing.T) {
 	dirs, _ := filepath.Glob(filepath.Join(sharedPacks, "pass_*"))
 	seen := map[string]bool{}
 	for _, dir := range dirs {
-		text, err := os.ReadFile(filepath.Join(dir, manifestName))
+		text, err := os.ReadFile(filepath.Join(dir, manifest.Name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, findings := VerifyManifest(text)
+		m, findings := manifest.Verify(text)
 		if len(findings) > 0 {
 			t.Fatalf("%s: %v", dir, findings)
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/trusttest"
 )
@@ -46,17 +47,17 @@ func TestAPackTooOldForItsReaderIsStale(t *testing.T) {
 			t.Errorf("at %s, at most %s: exit %d: %v", c.now, c.age, r.ExitCode(), r.codes())
 		}
 	}
-	if m := (Finding{Code: eStale}).Mechanism(); m != "stale_evidence" {
+	if m := (manifest.Finding{Code: manifest.CodeStale}).Mechanism(); m != "stale_evidence" {
 		t.Errorf("the mechanism is %s", m)
 	}
 }
 
 // The schema refuses such an end first; an age must not be told from it all the same.
 func TestAnEndThatIsNoTimeIsOlderThanAnyAge(t *testing.T) {
-	m := &Manifest{Attestation: Attestation{TimestampEnd: "yesterday"}}
+	m := &manifest.Manifest{Attestation: manifest.Attestation{TimestampEnd: "yesterday"}}
 	for _, age := range []time.Duration{1 << 62, 0} {
 		v := &verifier{m: m, r: &Result{}, o: Options{Now: time.Now(), MaxAge: age}}
-		if e := v.age(); e.Verdict != Fail || e.Code != eTimestamp {
+		if e := v.age(); e.Verdict != Fail || e.Code != manifest.CodeTimestamp {
 			t.Errorf("at most %v: %+v", age, e)
 		}
 	}
@@ -65,9 +66,9 @@ func TestAnEndThatIsNoTimeIsOlderThanAnyAge(t *testing.T) {
 func TestAPackMustNameTheCIRunThatIsAskedFor(t *testing.T) {
 	sha, long := strings.Repeat("ab", 20), strings.Repeat("ab", 32)
 	bound, bare, newer := smallSpec(t), smallSpec(t), smallSpec(t)
-	bound.CIBinding = &CIBinding{Provider: "github_actions", CommitSHA: sha, Repo: "acme/app", Ref: "refs/heads/main", RunID: "7", WorkflowRef: "acme/app/.github/workflows/ci.yml@refs/heads/main"}
-	bare.CIBinding = &CIBinding{Provider: "local", CommitSHA: sha}
-	newer.CIBinding = &CIBinding{Provider: "local", CommitSHA: long}
+	bound.CIBinding = &manifest.CIBinding{Provider: "github_actions", CommitSHA: sha, Repo: "acme/app", Ref: "refs/heads/main", RunID: "7", WorkflowRef: "acme/app/.github/workflows/ci.yml@refs/heads/main"}
+	bare.CIBinding = &manifest.CIBinding{Provider: "local", CommitSHA: sha}
+	newer.CIBinding = &manifest.CIBinding{Provider: "local", CommitSHA: long}
 	const missing, other = "E_CI_BINDING_MISSING ci_binding", "E_CI_BINDING_MISMATCH ci_binding."
 	for i, c := range []struct {
 		s    Spec
@@ -109,17 +110,17 @@ func TestAPackMustNameTheCIRunThatIsAskedFor(t *testing.T) {
 			t.Errorf("case %d: exit %d, expectations %s, integrity %s, claims %s, %v", i, r.ExitCode(), r.Expectations, r.Integrity, r.Claims, r.codes())
 		}
 	}
-	if m := (Finding{Code: eNoCI}).Mechanism(); m != "policy_conflict" {
+	if m := (manifest.Finding{Code: manifest.CodeNoCI}).Mechanism(); m != "policy_conflict" {
 		t.Errorf("the mechanism is %s", m)
 	}
-	if r := mustVerify(t, mustBuild(t, newer).FS(), Options{Now: builtAt}); !warns(r, wPortability) {
+	if r := mustVerify(t, mustBuild(t, newer).FS(), Options{Now: builtAt}); !warns(r, manifest.WarnPortability) {
 		t.Errorf("a commit of 64 digits: %v", r.Warnings)
 	}
 }
 
 func TestOfAPackThatIsNotIntactNothingIsExpected(t *testing.T) {
 	broken := smallPack(t)
-	broken[transcriptName] = []byte("x")
+	broken[manifest.TranscriptName] = []byte("x")
 	o := Options{Now: builtAt.AddDate(9, 0, 0), MaxAge: 1, CheckExpiry: true, RefuseSuperseded: true, RequireCI: true, Run: "7"}
 	r := mustVerify(t, broken, o)
 	if r.Expectations != Skipped || r.Status() != StatusFailed || len(r.ExpectationResults) != 5 {
@@ -145,10 +146,10 @@ func TestAnExpiredPackIsAnHonestFailure(t *testing.T) {
 		code  string
 	}{
 		{files, until, true, Pass, ""},
-		{files, until.Add(1), true, Fail, eExpired},
+		{files, until.Add(1), true, Fail, manifest.CodeExpired},
 		{files, until, false, Skipped, ""},
-		{files, until.Add(1), false, Skipped, eExpired}, // told, and nobody asked
-		{files, time.Time{}, true, Fail, eExpired},
+		{files, until.Add(1), false, Skipped, manifest.CodeExpired}, // told, and nobody asked
+		{files, time.Time{}, true, Fail, manifest.CodeExpired},
 		{files, time.Time{}, false, "", ""},
 		{mustBuild(t, smallSpec(t)).FS(), until, true, Skipped, ""},
 		{mustBuild(t, smallSpec(t)).FS(), time.Time{}, true, Skipped, ""},
@@ -181,7 +182,7 @@ func TestASupersededPackIsToldAndRefusedOnRequest(t *testing.T) {
 	} {
 		r := mustVerify(t, c.files, Options{Now: builtAt, RefuseSuperseded: c.refuse})
 		e := r.Expectation("superseded")
-		if e.Verdict != c.want || (e.Code == eSuperseded) != c.told || r.ExitCode() != c.exit || (r.Status() == StatusReplaced) != (c.exit == 1) {
+		if e.Verdict != c.want || (e.Code == manifest.CodeSuperseded) != c.told || r.ExitCode() != c.exit || (r.Status() == StatusReplaced) != (c.exit == 1) {
 			t.Errorf("refuse %v: %+v, exit %d", c.refuse, e, r.ExitCode())
 		}
 	}
@@ -246,7 +247,7 @@ func TestAtk_P17_AnotherKeyUnderTheSameSignerIDIsNotTheLocksSigner(t *testing.T)
 	s := smallSpec(t)
 	lock := mustLock(t, LockSpec{Cards: s.Cards, Signers: [][32]byte{sha256.Sum256(testSigner.Public())}})
 	files := smallPack(t)
-	forged := resign(t, files, mustParse(t, string(files[manifestName])), testKey{testSigner.id, otherSigner.priv})
+	forged := resign(t, files, mustParse(t, string(files[manifest.Name])), testKey{testSigner.id, otherSigner.priv})
 	r := mustVerify(t, forged, Options{Now: builtAt, Lock: lock})
 	if r.Integrity != Pass || r.ExitCode() != 2 || r.Pinned || r.Manifest.SignerID != testSigner.id {
 		t.Errorf("exit %d, integrity %s, pinned %v", r.ExitCode(), r.Integrity, r.Pinned)
@@ -260,7 +261,7 @@ func TestTheCardsOfALockAreExecutedAgain(t *testing.T) {
 	s := smallSpec(t)
 	s.Cards = []Card{callsCard(t), builtin("receipt_completeness")}
 	files := mustBuild(t, s).FS().(memFS)
-	delete(files, cardsName) // nothing but the lock holds the definitions
+	delete(files, manifest.CardsName) // nothing but the lock holds the definitions
 	o := Options{Now: builtAt, RequireClaims: true}
 	if r := mustVerify(t, files, o); r.ExitCode() != 1 || r.ClaimsReexecuted {
 		t.Fatalf("without them: exit %d", r.ExitCode())
@@ -302,7 +303,7 @@ func TestDriftFromALockNamesTheCards(t *testing.T) {
 		s.Cards = c.declared
 		files := mustBuild(t, s).FS().(memFS)
 		if c.unsigned {
-			delete(files, cardsName)
+			delete(files, manifest.CardsName)
 		}
 		r := mustVerify(t, files, Options{Now: builtAt, Lock: mustLock(t, LockSpec{Cards: c.locked})})
 		if len(r.LockFindings) == 0 || !strings.Contains(r.LockFindings[0].Message, c.want) || r.ExitCode() != 2 {
@@ -320,15 +321,15 @@ func TestAPackWithoutClaimsIsNotWhatALockDemands(t *testing.T) {
 		t.Errorf("exit %d, %s", r.ExitCode(), r.Status())
 	}
 	// The hash of the lock's claims on a pack that evaluated none.
-	manifest := mustParse(t, string(files[manifestName]))
+	text := mustParse(t, string(files[manifest.Name]))
 	hash := jcs.Str(lock.ClaimSetHash())
-	files[reportName] = plain(set(mustParse(t, string(files[reportName])), "expectations.claim_set_hash", hash))
-	lie := resign(t, files, set(set(manifest, "claim_set_hash", hash), "attestation.claim_set_hash", hash), testSigner)
+	files[manifest.ReportName] = plain(set(mustParse(t, string(files[manifest.ReportName])), "expectations.claim_set_hash", hash))
+	lie := resign(t, files, set(set(text, "claim_set_hash", hash), "attestation.claim_set_hash", hash), testSigner)
 	if r := mustVerify(t, lie, Options{Now: builtAt, Lock: lock}); r.ExitCode() != 2 || r.Lock == Pass {
 		t.Errorf("with the lock's hash: exit %d, lock %s", r.ExitCode(), r.Lock)
 	}
 	// The two copies of the hash split: the reference compares one of them.
-	split := resign(t, files, set(manifest, "claim_set_hash", hash), testSigner)
+	split := resign(t, files, set(text, "claim_set_hash", hash), testSigner)
 	if r := mustVerify(t, split, Options{Now: builtAt, Lock: lock}); r.ExitCode() != 2 || r.Lock != Fail || len(r.LockFindings) != 1 {
 		t.Errorf("split: exit %d, %v", r.ExitCode(), r.LockFindings)
 	}
@@ -348,7 +349,7 @@ func TestEveryExpectationHasItsStatusAndItsRank(t *testing.T) {
 			r.require.Lock = lock
 		}
 		if pick(2) == 1 {
-			r.LockFindings = []Finding{{Code: eSigner}}
+			r.LockFindings = []manifest.Finding{{Code: manifest.CodeSigner}}
 		}
 		if pick(2) == 1 {
 			r.require.Contract = contract

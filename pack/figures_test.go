@@ -9,6 +9,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
@@ -25,10 +26,10 @@ func factsOf(t *testing.T, lines ...string) *Result {
 	if r.ExitCode() != 0 {
 		t.Fatalf("%v", r.Findings)
 	}
-	if want := fmt.Sprintf("%x", sha256.Sum256(files[receiptsName])); r.Facts.ReceiptsSHA256 != want {
+	if want := fmt.Sprintf("%x", sha256.Sum256(files[manifest.ReceiptsName])); r.Facts.ReceiptsSHA256 != want {
 		t.Errorf("receipts' SHA-256 %q, want %s", r.Facts.ReceiptsSHA256, want)
 	}
-	if want := fmt.Sprintf("%x", sha256.Sum256(files[manifestName])); r.Facts.ManifestSHA256 != want {
+	if want := fmt.Sprintf("%x", sha256.Sum256(files[manifest.Name])); r.Facts.ManifestSHA256 != want {
 		t.Errorf("manifest's SHA-256 %q, want %s", r.Facts.ManifestSHA256, want)
 	}
 	// As pack.md defines it: the digest of the last receipt in canonical form.
@@ -123,16 +124,16 @@ func TestHowAProgramEndedIsReadFromItsSessionReceiptAlone(t *testing.T) {
 // H11: with the right digest, only the length lies.
 func TestALengthThatTheFileHasNotIsTampering(t *testing.T) {
 	files := smallPack(t)
-	manifest := mustParse(t, string(files[manifestName]))
-	items := form.Get(manifest, "files").Items
+	text := mustParse(t, string(files[manifest.Name]))
+	items := form.Get(text, "files").Items
 	for i, item := range items {
 		for _, by := range []int64{-1, 1} {
 			n, _ := form.Get(item, "bytes").Int64()
 			changed := slices.Clone(items)
 			changed[i] = set(item, "bytes", jcs.Int(n+by))
-			r := wantTampered(t, "bytes", resign(t, files, set(manifest, "files", jcs.Arr(changed...)), testSigner, "files"))
+			r := wantTampered(t, "bytes", resign(t, files, set(text, "files", jcs.Arr(changed...)), testSigner, "files"))
 			path := form.Str(item, "path")
-			if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Code == eTamper && f.Field == path }) {
+			if !slices.ContainsFunc(r.Findings, func(f manifest.Finding) bool { return f.Code == manifest.CodeTamper && f.Field == path }) {
 				t.Errorf("%s with %d bytes more: %v", path, by, r.Findings)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // The targets here sign what they make, so that no hash stands between the fuzzer and the parsers behind
@@ -48,12 +49,12 @@ func seed(f *testing.F, name string, atLeast int) {
 
 // FuzzSignedManifest signs whatever is JSON as a manifest.
 func FuzzSignedManifest(f *testing.F) {
-	seed(f, manifestName, 100)
+	seed(f, manifest.Name, 100)
 	files := smallPack(f)
 	f.Fuzz(func(t *testing.T, text []byte) {
-		v, err := form.Parse(text, maxManifest)
+		v, err := form.Parse(text, manifest.MaxSize)
 		changed := maps.Clone(files)
-		changed[manifestName] = text
+		changed[manifest.Name] = text
 		if err == nil && v.Kind == jcs.Object {
 			changed = resign(t, files, v, testSigner, "files")
 		}
@@ -67,7 +68,7 @@ func FuzzSignedManifest(f *testing.F) {
 
 // FuzzSignedReceipts signs whatever there is as receipts. What is admitted is lines that a builder wrote.
 func FuzzSignedReceipts(f *testing.F) {
-	seed(f, receiptsName, 50)
+	seed(f, manifest.ReceiptsName, 50)
 	files, first, second := plainPack(f)
 	f.Add([]byte(first + "\n" + second + "\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -93,17 +94,17 @@ func FuzzSignedReceipts(f *testing.F) {
 
 // FuzzSignedReport signs whatever there is as the report. Claims are executed, so it cannot change them.
 func FuzzSignedReport(f *testing.F) {
-	seed(f, reportName, 20)
+	seed(f, manifest.ReportName, 20)
 	files := smallPack(f)
-	f.Add(files[reportName])
-	manifest, err := form.Parse(files[manifestName], maxManifest)
+	f.Add(files[manifest.ReportName])
+	m, err := form.Parse(files[manifest.Name], manifest.MaxSize)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		changed := maps.Clone(files)
-		changed[reportName] = text
-		r, err := Verify(resign(t, changed, manifest, testSigner), Options{Now: builtAt, RequireClaims: true})
+		changed[manifest.ReportName] = text
+		r, err := Verify(resign(t, changed, m, testSigner), Options{Now: builtAt, RequireClaims: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +119,7 @@ func FuzzSignedReport(f *testing.F) {
 // pack bad, or its claims other than they are.
 func FuzzSidecar(f *testing.F) {
 	p := mustBuild(f, smallSpec(f))
-	f.Add(p.file(cardsName))
+	f.Add(p.file(manifest.CardsName))
 	for _, text := range corpusFiles(f, "_unsigned/run_cards.json") {
 		f.Add(text)
 	}
@@ -126,7 +127,7 @@ func FuzzSidecar(f *testing.F) {
 	files := smallPack(f)
 	f.Fuzz(func(t *testing.T, text []byte) {
 		changed := maps.Clone(files)
-		changed[cardsName] = text
+		changed[manifest.CardsName] = text
 		r, err := Verify(changed, Options{Now: builtAt, RequireClaims: true})
 		if err != nil {
 			t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
@@ -46,7 +47,7 @@ type extreme struct {
 
 // receive reads all receipts and leaves the file of receipts complete.
 func (b *build) receive() error {
-	file, err := b.place.create(receiptsName)
+	file, err := b.place.create(manifest.ReceiptsName)
 	if err != nil {
 		return err
 	}
@@ -173,7 +174,7 @@ func (l *lines) add(file draft, c *receipt.Core) error {
 		return fmt.Errorf("receipt %d: the receipts have more than %d bytes", l.count, int64(maxJSONL))
 	}
 	if _, err := file.Write(l.line); err != nil {
-		return fmt.Errorf("writing %s: %w", receiptsName, err)
+		return fmt.Errorf("writing %s: %w", manifest.ReceiptsName, err)
 	}
 	seq := int64(0)
 	if c.Seq != nil {
@@ -238,7 +239,7 @@ func (b *build) reorder(file draft) (err error) {
 	if err != nil {
 		return fmt.Errorf("sorting the receipts: %w", err)
 	}
-	const unsorted = receiptsName + ".sorted"
+	const unsorted = manifest.ReceiptsName + ".sorted"
 	out, err := b.place.create(unsorted)
 	if err != nil {
 		return err
@@ -258,7 +259,7 @@ func (b *build) reorder(file draft) (err error) {
 	if err := out.seal(); err != nil {
 		return err
 	}
-	return b.place.replace(receiptsName, unsorted)
+	return b.place.replace(manifest.ReceiptsName, unsorted)
 }
 
 // checkSpan refuses timestamps that the attestation could not hold: it has the least and the greatest.

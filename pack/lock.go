@@ -16,6 +16,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 	"github.com/Haserjian/assay-ledger/trust"
 )
@@ -71,7 +72,7 @@ type LockError struct{ Issues []string }
 func (e *LockError) Error() string { return "lockfile: " + strings.Join(e.Issues, "; ") }
 
 func (e *LockError) add(issue string) {
-	if issue = strings.TrimPrefix(issue, ": "); len(e.Issues) < maxFindings {
+	if issue = strings.TrimPrefix(issue, ": "); len(e.Issues) < manifest.MaxFindings {
 		e.Issues = append(e.Issues, issue)
 	}
 }
@@ -83,7 +84,7 @@ var lockMembers = []form.Member{
 	form.M("lock_version", form.OneOf("1.0")),
 	form.M("assay_version_min", release),
 	form.M("assay_version_max", release),
-	form.M("pack_format_version", form.Text("a version such as "+packFormat, func(s string) bool { return formatForm().MatchString(s) })),
+	form.M("pack_format_version", form.Text("a version such as "+manifest.PackFormat, func(s string) bool { return formatForm().MatchString(s) })),
 	form.M("receipt_schema_version", form.OneOf("3.0")),
 	// Without a card the hashes below would be of nothing (threats.md K02): a lock names at least one.
 	form.M("run_cards", form.List(1, form.Object(lockedCardMembers))),
@@ -298,7 +299,7 @@ func NewLock(s LockSpec) (*Lock, error) {
 		jcs.M("lock_version", jcs.Str("1.0")),
 		jcs.M("assay_version_min", jcs.Str(lockVersionMin)),
 		jcs.M("assay_version_max", jcs.Str(lockVersionMax)),
-		jcs.M("pack_format_version", jcs.Str(packFormat)),
+		jcs.M("pack_format_version", jcs.Str(manifest.PackFormat)),
 		jcs.M("receipt_schema_version", jcs.Str("3.0")),
 		jcs.M("run_cards", entries),
 		jcs.M("run_cards_composite_hash", jcs.Str(form.CanonicalHash(hashes))),
@@ -342,7 +343,7 @@ func policyValue(fingerprints [][32]byte, any bool) jcs.Value {
 func sealLock(v jcs.Value, at time.Time) (*Lock, error) {
 	v.Members = append(slices.Clone(v.Members),
 		jcs.M("locked_at", jcs.Str(at.UTC().Format(receipt.TimeForm))),
-		jcs.M("locked_by_assay_version", jcs.Str(Version)))
+		jcs.M("locked_by_assay_version", jcs.Str(manifest.Version)))
 	text, err := jcs.AppendPretty(nil, v)
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)

@@ -13,17 +13,18 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust/trusttest"
 )
 
-// A ledger admits what VerifyManifest has no finding about: it must see by itself everything that a
+// A ledger admits what manifest.Verify has no finding about: it must see by itself everything that a
 // manifest alone can show, whoever signed it.
 func TestAManifestAloneShowsWhatItsPackWould(t *testing.T) {
 	files := smallPack(t)
-	manifest := mustParse(t, string(files[manifestName]))
-	items := form.Get(manifest, "files").Items
+	text := mustParse(t, string(files[manifest.Name]))
+	items := form.Get(text, "files").Items
 	zeros := jcs.Str(strings.Repeat("0", 64))
-	if m, findings := VerifyManifest(resign(t, files, manifest, otherSigner)[manifestName]); m == nil || len(findings) > 0 {
+	if m, findings := manifest.Verify(resign(t, files, text, otherSigner)[manifest.Name]); m == nil || len(findings) > 0 {
 		t.Fatalf("the forger cannot forge: %v", findings)
 	}
 	for _, lie := range []struct {
@@ -31,31 +32,31 @@ func TestAManifestAloneShowsWhatItsPackWould(t *testing.T) {
 		path        string
 		to          jcs.Value
 	}{
-		{"pack_id", eTamper, "pack_id", jcs.Str("pack_x")},                                            // H1
-		{"suite_hash", eTamper, "suite_hash", zeros},                                                  // H1
-		{"claim_set_id", eTamper, "claim_set_id", jcs.Str("x")},                                       // H1
-		{"claim_set_hash", eTamper, "attestation.claim_set_hash", zeros},                              // H1
-		{"n_receipts", eTamper, "attestation.n_receipts", jcs.Int(3)},                                 // H2
-		{"files", eTamper, "files", jcs.Arr(items[1], items[1], items[2])},                            // H3
-		{"files", eTamper, "files", jcs.Arr(items[1], items[0], items[2])},                            // H3
-		{"../x", ePath, "files", jcs.Arr(set(items[0], "path", jcs.Str("../x")), items[1], items[2])}, // (c)
-		{"expected_files", eTamper, "expected_files", jcs.Arr(jcs.Str("."))},                          // H4
-		{"/etc/passwd", ePath, "expected_files", jcs.Arr(jcs.Str("/etc/passwd"))},                     // (d)
-		{"receipt_integrity", eTamper, "attestation.receipt_integrity", jcs.Str("FAIL")},              // §4.9
-		{"discrepancy_fingerprint", eTamper, "attestation.claim_check", jcs.Str("N/A")},               // H13
-		{"discrepancy_fingerprint", eTamper, "attestation.discrepancy_fingerprint", jcs.Value{}},      // H13
-		{"attestation_sha256", eTamper, "attestation_sha256", zeros},                                  // (i)
-		{"pack_root_sha256", eTamper, "pack_root_sha256", zeros},                                      // (k), D12
-		{"signer_pubkey_sha256", eSignature, "signer_pubkey_sha256", zeros},                           // (j)
-		{"signer_pubkey", eSignature, "signer_pubkey", jcs.Str("")},                                   // (j)
-		{"signer_pubkey", eSignature, "signer_pubkey", form.Get(manifest, "signer_pubkey")},           // another signer's
-		{"signature", eSignature, "signature", jcs.Str("")},                                           // H9
-		{"signature", eSignature, "signature", jcs.Str(form.Get(manifest, "signature").Text + "\n")},  // H9
-		{"signer_pubkey", eSignature, "signature", form.Get(manifest, "signature")},                   // of another key
+		{"pack_id", manifest.CodeTamper, "pack_id", jcs.Str("pack_x")},                                            // H1
+		{"suite_hash", manifest.CodeTamper, "suite_hash", zeros},                                                  // H1
+		{"claim_set_id", manifest.CodeTamper, "claim_set_id", jcs.Str("x")},                                       // H1
+		{"claim_set_hash", manifest.CodeTamper, "attestation.claim_set_hash", zeros},                              // H1
+		{"n_receipts", manifest.CodeTamper, "attestation.n_receipts", jcs.Int(3)},                                 // H2
+		{"files", manifest.CodeTamper, "files", jcs.Arr(items[1], items[1], items[2])},                            // H3
+		{"files", manifest.CodeTamper, "files", jcs.Arr(items[1], items[0], items[2])},                            // H3
+		{"../x", manifest.CodePath, "files", jcs.Arr(set(items[0], "path", jcs.Str("../x")), items[1], items[2])}, // (c)
+		{"expected_files", manifest.CodeTamper, "expected_files", jcs.Arr(jcs.Str("."))},                          // H4
+		{"/etc/passwd", manifest.CodePath, "expected_files", jcs.Arr(jcs.Str("/etc/passwd"))},                     // (d)
+		{"receipt_integrity", manifest.CodeTamper, "attestation.receipt_integrity", jcs.Str("FAIL")},              // §4.9
+		{"discrepancy_fingerprint", manifest.CodeTamper, "attestation.claim_check", jcs.Str("N/A")},               // H13
+		{"discrepancy_fingerprint", manifest.CodeTamper, "attestation.discrepancy_fingerprint", jcs.Value{}},      // H13
+		{"attestation_sha256", manifest.CodeTamper, "attestation_sha256", zeros},                                  // (i)
+		{"pack_root_sha256", manifest.CodeTamper, "pack_root_sha256", zeros},                                      // (k), D12
+		{"signer_pubkey_sha256", manifest.CodeSignature, "signer_pubkey_sha256", zeros},                           // (j)
+		{"signer_pubkey", manifest.CodeSignature, "signer_pubkey", jcs.Str("")},                                   // (j)
+		{"signer_pubkey", manifest.CodeSignature, "signer_pubkey", form.Get(text, "signer_pubkey")},               // another signer's
+		{"signature", manifest.CodeSignature, "signature", jcs.Str("")},                                           // H9
+		{"signature", manifest.CodeSignature, "signature", jcs.Str(form.Get(text, "signature").Text + "\n")},      // H9
+		{"signer_pubkey", manifest.CodeSignature, "signature", form.Get(text, "signature")},                       // of another key
 	} {
-		forged := resign(t, files, set(manifest, lie.path, lie.to), otherSigner, lie.path, strings.TrimPrefix(lie.path, "attestation."))
-		m, findings := VerifyManifest(forged[manifestName])
-		if m == nil || !slices.ContainsFunc(findings, func(f Finding) bool { return f.Field == lie.field && f.Code == lie.code }) {
+		forged := resign(t, files, set(text, lie.path, lie.to), otherSigner, lie.path, strings.TrimPrefix(lie.path, "attestation."))
+		m, findings := manifest.Verify(forged[manifest.Name])
+		if m == nil || !slices.ContainsFunc(findings, func(f manifest.Finding) bool { return f.Field == lie.field && f.Code == lie.code }) {
 			t.Errorf("%s: no %s about %s: %v", lie.path, lie.code, lie.field, findings)
 		}
 	}
@@ -64,24 +65,24 @@ func TestAManifestAloneShowsWhatItsPackWould(t *testing.T) {
 // pack.md §3.3, §3.4: patterns and limits that a signer could stretch by signing anew.
 func TestEveryManifestPatternAndLimitHasTwoSides(t *testing.T) {
 	s := smallSpec(t)
-	s.CIBinding = &CIBinding{Provider: "local", CommitSHA: strings.Repeat("a", 40), Repo: "acme/app", Ref: "main", RunID: "1", RunAttempt: "1", WorkflowRef: "w", Actor: "bot"}
+	s.CIBinding = &manifest.CIBinding{Provider: "local", CommitSHA: strings.Repeat("a", 40), Repo: "acme/app", Ref: "main", RunID: "1", RunAttempt: "1", WorkflowRef: "w", Actor: "bot"}
 	files := mustBuild(t, s).FS().(memFS)
-	manifest := mustParse(t, string(files[manifestName]))
-	judge := func(path string, to jcs.Value) []Finding {
+	text := mustParse(t, string(files[manifest.Name]))
+	judge := func(path string, to jcs.Value) []manifest.Finding {
 		top, _, _ := strings.Cut(path, ".")
-		_, findings := VerifyManifest(resign(t, files, set(manifest, path, to), testSigner, top)[manifestName])
+		_, findings := manifest.Verify(resign(t, files, set(text, path, to), testSigner, top)[manifest.Name])
 		return findings
 	}
 	// Refused for its form, so that nothing else is looked at: the one finding names the member.
 	refused := func(path string, to jcs.Value) {
 		t.Helper()
-		if f := judge(path, to); len(f) != 1 || f[0].Code != eTamper || !strings.HasPrefix(f[0].Message, path+": ") {
+		if f := judge(path, to); len(f) != 1 || f[0].Code != manifest.CodeTamper || !strings.HasPrefix(f[0].Message, path+": ") {
 			t.Errorf("%s = %.80s: %v", path, plain(to), f)
 		}
 	}
 	taken := func(path string, to jcs.Value) {
 		t.Helper()
-		if f := judge(path, to); slices.ContainsFunc(f, func(f Finding) bool { return f.Field == manifestName }) {
+		if f := judge(path, to); slices.ContainsFunc(f, func(f manifest.Finding) bool { return f.Field == manifest.Name }) {
 			t.Errorf("%s = %.80s: %v", path, plain(to), f)
 		}
 	}
@@ -130,7 +131,7 @@ func TestEveryManifestPatternAndLimitHasTwoSides(t *testing.T) {
 			refused(path, jcs.Str(bad))
 		}
 	}
-	items := form.Get(manifest, "files").Items
+	items := form.Get(text, "files").Items
 	refused("files", jcs.Arr(items[0], items[1]))
 	refused("files", items[0])
 	refused("expected_files", jcs.Arr())
@@ -145,14 +146,14 @@ func TestEveryManifestPatternAndLimitHasTwoSides(t *testing.T) {
 		refused("attestation.canon_version", bad)
 		refused("attestation.head_hash_algorithm", bad)
 	}
-	taken("signature_scope", jcs.Str(scopeLegacy))
+	taken("signature_scope", jcs.Str(manifest.ScopeLegacy))
 }
 
 // ledger.md "Entry": what the signed attestation says of its CI run may stand in the entry, and only that.
 func TestAnEntryNamesTheCIRunOfItsManifestOrNone(t *testing.T) {
 	w := newAnchored(t)
 	s := smallSpec(t)
-	s.CIBinding = &CIBinding{Provider: "github_actions", CommitSHA: strings.Repeat("b", 40), Repo: "acme/app"}
+	s.CIBinding = &manifest.CIBinding{Provider: "github_actions", CommitSHA: strings.Repeat("b", 40), Repo: "acme/app"}
 	p := mustBuild(t, s)
 	w.files, w.m = p.FS().(memFS), p.Manifest
 	bound := mustEntry(t, w.m, Source{}, nil)
@@ -189,13 +190,13 @@ func TestAProofThatIsTooLargeOrOfNoManifestIsNone(t *testing.T) {
 		t.Errorf("exit %d, anchor %s: %v", r.ExitCode(), r.Anchor, r.Findings)
 	}
 	large := maps.Clone(w.files)
-	large[proofName], o.Proof = o.Proof, nil
+	large[manifest.ProofName], o.Proof = o.Proof, nil
 	r = mustVerify(t, large, o)
 	if r.ExitCode() != 2 || r.Anchor != Fail || !strings.Contains(r.Findings[0].Message, "too large") {
 		t.Errorf("in the pack: exit %d, anchor %s: %v", r.ExitCode(), r.Anchor, r.Findings)
 	}
 	o.Proof = w.logEntry(mustEntry(t, w.m, Source{}, nil))
-	if r := mustVerify(t, memFS{signatureName: nil}, o); r.ExitCode() != 2 || r.Anchor != Fail || r.Logged != nil {
+	if r := mustVerify(t, memFS{manifest.SignatureName: nil}, o); r.ExitCode() != 2 || r.Anchor != Fail || r.Logged != nil {
 		t.Errorf("no manifest: exit %d, anchor %s", r.ExitCode(), r.Anchor)
 	}
 }

@@ -16,39 +16,10 @@
 // and what they come to), lock (what a pack is held to) and entry (what a ledger logs of it).
 package pack
 
-import "slices"
-
-// Version is what packs built here say in verifier_version and canon_impl_version.
-const Version = "0.1.0"
-
-// The names of a pack's files.
-const (
-	receiptsName   = "receipt_pack.jsonl"
-	reportName     = "verify_report.json"
-	transcriptName = "verify_transcript.md"
-	manifestName   = "pack_manifest.json"
-	signatureName  = "pack_signature.sig"
-	unsignedName   = "_unsigned"
-	cardsName      = unsignedName + "/run_cards.json"
-	proofName      = unsignedName + "/anchor.tlog-proof"
-	summaryName    = unsignedName + "/PACK_SUMMARY.md"
-)
-
-// contentFiles are the three that the manifest's files member lists, in its order.
-// expectedFiles are the five of expected_files, in its order.
-var (
-	contentFiles  = []string{receiptsName, reportName, transcriptName}
-	expectedFiles = []string{receiptsName, reportName, transcriptName, manifestName, signatureName}
-)
-
-// FileNames are the five files of a pack, in the order of expected_files.
-func FileNames() []string { return slices.Clone(expectedFiles) }
-
 // Limits on what a pack may hold. What exceeds one is a finding, never an error:
 // a verifier of untrusted packs must answer in bounded time and memory (threats.md P07, P08).
 const (
-	maxManifest = 1 << 20 // bytes of pack_manifest.json
-	maxJSONL    = 4 << 30 // bytes of receipt_pack.jsonl
-	maxProof    = 1 << 20 // bytes of a tlog-proof
-	maxListing  = 1000    // directory entries looked at for the warning about extra files
+	maxJSONL   = 4 << 30 // bytes of receipt_pack.jsonl
+	maxProof   = 1 << 20 // bytes of a tlog-proof
+	maxListing = 1000    // directory entries looked at for the warning about extra files
 )

@@ -3,7 +3,6 @@ package pack
 import (
 	"bytes"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -12,16 +11,9 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
-
-// jsonCode is the finding code for text that the strict reader refused (H8: duplicates are E_CANON_MISMATCH).
-func jsonCode(err error) string {
-	if errors.Is(err, jcs.ErrDuplicate) || errors.Is(err, jcs.ErrNumber) {
-		return eCanon
-	}
-	return eTamper
-}
 
 // receiptScan reads receipt_pack.jsonl once, line by line. Of the receipts it keeps a
 // hash of each id and the extremes of the timestamps, so its memory does not depend on
@@ -30,7 +22,7 @@ type receiptScan struct {
 	runID  string    // of the attestation: what every run id must be
 	claims *claimRun // fed with every receipt, in order; nil: nothing to evaluate
 	asked  *claimRun // as claims, for those that the relying party adds
-	found  findings
+	found  manifest.Findings
 
 	digest   [32]byte  // of the file
 	lf       hash.Hash // of its lines without the CR that the first one ends in; nil if that ends in none
@@ -66,7 +58,7 @@ func (s *receiptScan) read(f io.Reader, limit int64) error {
 		held = s.lines(buf, held, held+n)
 		if held == len(buf) {
 			if held > receipt.MaxLine {
-				s.stop(eTamper, "line %d is longer than %d bytes", s.count+1, receipt.MaxLine)
+				s.stop(manifest.CodeTamper, "line %d is longer than %d bytes", s.count+1, receipt.MaxLine)
 				held = 0
 			} else {
 				buf = append(buf, make([]byte, min(len(buf), receipt.MaxLine+1-len(buf)))...)
@@ -80,7 +72,7 @@ func (s *receiptScan) read(f io.Reader, limit int64) error {
 		}
 	}
 	if held > 0 && s.complete {
-		s.stop(eTamper, "line %d does not end in a newline", s.count+1)
+		s.stop(manifest.CodeTamper, "line %d does not end in a newline", s.count+1)
 	}
 	sum.Sum(s.digest[:0])
 	return nil
@@ -120,12 +112,12 @@ func (s *receiptScan) converted(want [32]byte) bool {
 	if s.lf == nil || !s.complete || [32]byte(s.lf.Sum(nil)) != want {
 		return false
 	}
-	s.found = slices.DeleteFunc(s.found, func(f Finding) bool { return f.Field == canonicalLine })
+	s.found = slices.DeleteFunc(s.found, func(f manifest.Finding) bool { return f.Field == canonicalLine })
 	return true
 }
 
 func (s *receiptScan) stop(code, format string, args ...any) {
-	s.found.addReceipt(s.count, code, receiptsName, format, args...)
+	s.found.AddReceipt(s.count, code, manifest.ReceiptsName, format, args...)
 	s.complete = false
 }
 
@@ -133,19 +125,19 @@ func (s *receiptScan) stop(code, format string, args ...any) {
 func (s *receiptScan) line(line []byte) {
 	switch {
 	case len(line) > receipt.MaxLine:
-		s.stop(eTamper, "line %d is longer than %d bytes", s.count+1, receipt.MaxLine)
+		s.stop(manifest.CodeTamper, "line %d is longer than %d bytes", s.count+1, receipt.MaxLine)
 		return
 	case s.count == receipt.MaxReceipts:
-		s.stop(eTamper, "more than %d receipts", receipt.MaxReceipts)
+		s.stop(manifest.CodeTamper, "more than %d receipts", receipt.MaxReceipts)
 		return
 	}
 	v, canonical, err := s.reader.IsPackLine(line, jcs.Limits{Bytes: receipt.MaxLine, Depth: form.MaxDepth})
 	if err != nil {
-		s.stop(jsonCode(err), "line %d: %s", s.count+1, form.OneLine(err))
+		s.stop(manifest.JSONCode(err), "line %d: %s", s.count+1, form.OneLine(err))
 		return
 	}
 	if v.Kind != jcs.Object {
-		s.stop(eTamper, "line %d is not an object", s.count+1)
+		s.stop(manifest.CodeTamper, "line %d is not an object", s.count+1)
 		return
 	}
 	s.unconverted(line)
@@ -169,21 +161,21 @@ func (s *receiptScan) line(line []byte) {
 // broken records that a receipt fails the receipt-set check, which makes receipt_integrity FAIL.
 func (s *receiptScan) broken(code, field, format string, args ...any) {
 	s.bad = true
-	s.found.addReceipt(s.count, code, field, format, args...)
+	s.found.AddReceipt(s.count, code, field, format, args...)
 }
 
 // fields is the receipt-set check of pack.md §4.3, and the types of §1.3.
 func (s *receiptScan) fields(c *receipt.Core) {
 	if name := c.Missing(); name != "" {
-		s.broken(eSchema, name, "%s is missing, empty or not a string", name)
+		s.broken(manifest.CodeSchema, name, "%s is missing, empty or not a string", name)
 	}
 	if c.Type != "" && !receipt.PackedType(c.Type) {
 		// Not part of receipt_integrity: the attested value knows nothing of types.
-		s.found.addReceipt(s.count, eSchema, "type", "type %s is not admitted", form.Quote(c.Type))
+		s.found.AddReceipt(s.count, manifest.CodeSchema, "type", "type %s is not admitted", form.Quote(c.Type))
 	}
 	if c.Timestamp != "" {
 		if !receipt.IsTime(c.Timestamp) {
-			s.broken(eTimestamp, "timestamp", "timestamp %s is not ISO 8601", form.Quote(c.Timestamp))
+			s.broken(manifest.CodeTimestamp, "timestamp", "timestamp %s is not ISO 8601", form.Quote(c.Timestamp))
 		}
 		s.span(c.Timestamp)
 	}
@@ -193,7 +185,7 @@ func (s *receiptScan) fields(c *receipt.Core) {
 		key := [16]byte(sum[:16])
 		known := len(s.ids)
 		if s.ids[key] = struct{}{}; len(s.ids) == known {
-			s.broken(eDuplicate, "receipt_id", "receipt_id %s was there before", form.Quote(c.ID))
+			s.broken(manifest.CodeDuplicate, "receipt_id", "receipt_id %s was there before", form.Quote(c.ID))
 		}
 	}
 }
@@ -208,13 +200,13 @@ func (s *receiptScan) span(at string) {
 // form is H5: the line is C(project(receipt)), and all member names are ASCII.
 func (s *receiptScan) form(line []byte, v *jcs.Value, c *receipt.Core, canonical bool) {
 	if name, ok := receipt.ASCIINames(v); !ok {
-		s.broken(eCanon, "member_name", "member name %s is not ASCII", form.Quote(name))
+		s.broken(manifest.CodeCanon, "member_name", "member name %s is not ASCII", form.Quote(name))
 	}
 	if c.Dropped != "" {
-		s.found.addReceipt(s.count, eTamper, canonicalLine, "%s is not packed", c.Dropped)
+		s.found.AddReceipt(s.count, manifest.CodeTamper, canonicalLine, "%s is not packed", c.Dropped)
 	}
 	if !canonical {
-		s.found.addReceipt(s.count, eTamper, canonicalLine, "line %d is not in canonical form", s.count+1)
+		s.found.AddReceipt(s.count, manifest.CodeTamper, canonicalLine, "line %d is not in canonical form", s.count+1)
 	}
 	if bytes.Contains(line, nel) || bytes.Contains(line, ls) || bytes.Contains(line, ps) {
 		s.literal++
@@ -231,31 +223,31 @@ var nel, ls, ps = []byte("\u0085"), []byte("\u2028"), []byte("\u2029")
 func (s *receiptScan) order(c *receipt.Core) {
 	key, problem := c.SortKey(s.runID)
 	if problem != "" {
-		s.found.addReceipt(s.count, eTamper, "run_id", "%s", problem)
+		s.found.AddReceipt(s.count, manifest.CodeTamper, "run_id", "%s", problem)
 	}
 	if s.count > 0 {
 		if c, ok := s.previous.Compare(&key); !ok || c > 0 {
-			s.found.addReceipt(s.count, eTamper, "receipt_order", "line %d stands behind one that it must precede", s.count+1)
+			s.found.AddReceipt(s.count, manifest.CodeTamper, "receipt_order", "line %d stands behind one that it must precede", s.count+1)
 		}
 	}
 	s.previous = key
 }
 
 // checkReceipts is steps (e) to (h), and H7: what the receipts are against what is attested of them.
-func (s *receiptScan) checkReceipts(m *Manifest, fs *findings) {
+func (s *receiptScan) checkReceipts(m *manifest.Manifest, fs *manifest.Findings) {
 	a := m.Attestation
 	if s.complete && int64(s.count) != m.Receipts {
-		fs.add(eOmission, "receipt_count_expected", "%d receipts, %d expected", s.count, m.Receipts)
+		fs.Add(manifest.CodeOmission, "receipt_count_expected", "%d receipts, %d expected", s.count, m.Receipts)
 	}
 	integrity := Pass
 	if s.bad || !s.complete {
 		integrity = Fail
 	}
 	if string(integrity) != a.ReceiptIntegrity {
-		fs.add(eTamper, "receipt_integrity", "receipt_integrity is %s, attested is %s", integrity, a.ReceiptIntegrity)
+		fs.Add(manifest.CodeTamper, "receipt_integrity", "receipt_integrity is %s, attested is %s", integrity, a.ReceiptIntegrity)
 	}
 	if s.head() != a.HeadHash {
-		fs.add(eTamper, "head_hash", "head_hash is not the hash of the last receipt")
+		fs.Add(manifest.CodeTamper, "head_hash", "head_hash is not the hash of the last receipt")
 	}
 	if s.count == 0 {
 		return
@@ -263,7 +255,7 @@ func (s *receiptScan) checkReceipts(m *Manifest, fs *findings) {
 	// Releases up to 1.15.1 attested the first and last timestamp instead of the extremes.
 	extremes := a.TimestampStart == s.min && a.TimestampEnd == s.max
 	if ends := a.TimestampStart == s.first && a.TimestampEnd == s.latest; !extremes && !ends {
-		fs.add(eTamper, "timestamp_range", "timestamp_start and timestamp_end are not those of the receipts")
+		fs.Add(manifest.CodeTamper, "timestamp_range", "timestamp_start and timestamp_end are not those of the receipts")
 	}
 }
 
@@ -284,7 +276,7 @@ func (s *receiptScan) head() string {
 
 // scanReceipts is step (e), and with it the file part of step (c) for the receipts.
 func (s *receiptScan) scanReceipts(fsys fs.FS) error {
-	f, err := openRegular(fsys, receiptsName, maxJSONL)
+	f, err := openRegular(fsys, manifest.ReceiptsName, maxJSONL)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
@@ -24,7 +25,7 @@ func (e endless) Read(p []byte) (int, error) {
 func TestReceiptsWithoutEndAreReadToTheirLimit(t *testing.T) {
 	for _, text := range []string{"x", "\n", "{}\n", receiptOf(0) + "\n"} {
 		s := receiptScan{runID: "run-small"}
-		if err := s.read(endless(text), 3<<20); !errors.Is(err, errTooLarge) || s.size > 4<<20 || len(s.found) > maxFindings+1 {
+		if err := s.read(endless(text), 3<<20); !errors.Is(err, errTooLarge) || s.size > 4<<20 || len(s.found) > manifest.MaxFindings+1 {
 			t.Errorf("%.10q: %v after %d bytes, %d findings", text, err, s.size, len(s.found))
 		}
 	}
@@ -46,7 +47,7 @@ func TestTheReceiptAfterTheLastOneAllowedIsRefused(t *testing.T) {
 		t.Fatalf("%d receipts: %v", s.count, s.found)
 	}
 	s.line([]byte(receiptOf(1)))
-	if s.count != receipt.MaxReceipts || s.complete || s.found[len(s.found)-1].Code != eTamper {
+	if s.count != receipt.MaxReceipts || s.complete || s.found[len(s.found)-1].Code != manifest.CodeTamper {
 		t.Errorf("%d receipts, complete %t: %v", s.count, s.complete, s.found)
 	}
 }
@@ -91,11 +92,11 @@ func TestReceiptsStandInTheOrderOfTheirKeys(t *testing.T) {
 	} {
 		jsonl := line("r1", c.a) + "\n" + line("r2", c.b) + "\n"
 		forged := withReceipts(t, files, jsonl)
-		manifest := mustParse(t, string(forged[manifestName]))
-		manifest = set(manifest, "attestation.timestamp_start", form.Get(mustParse(t, line("r1", "|")), "timestamp"))
-		manifest = set(manifest, "attestation.timestamp_end", form.Get(mustParse(t, line("r2", "|")), "timestamp"))
-		r := mustVerify(t, resign(t, forged, manifest, testSigner), Options{Now: builtAt})
-		if r.ExitCode() != c.exit || c.exit == 2 && !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Field == "receipt_order" || f.Field == "run_id" }) {
+		text := mustParse(t, string(forged[manifest.Name]))
+		text = set(text, "attestation.timestamp_start", form.Get(mustParse(t, line("r1", "|")), "timestamp"))
+		text = set(text, "attestation.timestamp_end", form.Get(mustParse(t, line("r2", "|")), "timestamp"))
+		r := mustVerify(t, resign(t, forged, text, testSigner), Options{Now: builtAt})
+		if r.ExitCode() != c.exit || c.exit == 2 && !slices.ContainsFunc(r.Findings, func(f manifest.Finding) bool { return f.Field == "receipt_order" || f.Field == "run_id" }) {
 			t.Errorf("%s: exit %d: %v", c.what, r.ExitCode(), r.Findings)
 		}
 	}
@@ -110,7 +111,7 @@ func TestLiteralLineSeparatorsAreWarnedOf(t *testing.T) {
 		jsonl := `{"receipt_id":"r_0","seq":0,"timestamp":"2026-01-15T10:00:00.000000+00:00","type":"model_call"}` + "\n" +
 			`{"receipt_id":"r_1","seq":1,"t":"` + text + `","timestamp":"2026-01-15T10:00:01.000000+00:00","type":"model_call"}` + "\n"
 		r := mustVerify(t, withReceipts(t, files, jsonl), Options{Now: builtAt})
-		if r.ExitCode() != 0 || warns(r, wPortability) != warned {
+		if r.ExitCode() != 0 || warns(r, manifest.WarnPortability) != warned {
 			t.Errorf("%q: exit %d: %v %v", text, r.ExitCode(), r.Findings, r.Warnings)
 		}
 	}
@@ -129,7 +130,7 @@ func TestTheTimeRangeIsOneOfTwo(t *testing.T) {
 	forged := withReceipts(t, files, jsonl)
 	for _, start := range []string{"1", "2", "3", "4"} {
 		for _, end := range []string{"1", "2", "3", "4"} {
-			manifest := mustParse(t, string(forged[manifestName]))
+			manifest := mustParse(t, string(forged[manifest.Name]))
 			manifest = set(manifest, "attestation.timestamp_start", mustParse(t, `"`+at(start)+`"`))
 			manifest = set(manifest, "attestation.timestamp_end", mustParse(t, `"`+at(end)+`"`))
 			want := 2

@@ -10,6 +10,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
@@ -271,7 +272,7 @@ func (v *verifier) define() *definition {
 	cards := FindCards(a.ClaimSetHash, v.o.Cards, locked, sidecar, v.report.results)
 	if cards == nil {
 		if len(sidecar) > 0 {
-			v.warned.add(wSidecar, cardsName, "%s does not hold the claims of claim_set_hash", cardsName)
+			v.warned.Add(manifest.WarnSidecar, manifest.CardsName, "%s does not hold the claims of claim_set_hash", manifest.CardsName)
 		}
 		return nil
 	}
@@ -281,7 +282,7 @@ func (v *verifier) define() *definition {
 // sidecar reads _unsigned/run_cards.json. Nothing signed covers it, but what does not
 // hash to claim_set_hash is not used.
 func (v *verifier) sidecar() []Card {
-	text, err := v.read(cardsName, form.MaxFile)
+	text, err := v.read(manifest.CardsName, form.MaxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -290,7 +291,7 @@ func (v *verifier) sidecar() []Card {
 		cards, err = parseCards(text)
 	}
 	if err != nil {
-		v.warned.add(wSidecar, cardsName, "%s is ignored: %s", cardsName, form.OneLine(err))
+		v.warned.Add(manifest.WarnSidecar, manifest.CardsName, "%s is ignored: %s", manifest.CardsName, form.OneLine(err))
 	}
 	return cards
 }
@@ -314,12 +315,12 @@ func (v *verifier) reexecute() {
 		v.checkEvidence(literal)
 		// The reference builds such packs honestly: to it a breakglass receipt by its admitted name is
 		// any receipt. That is no tampering, but the claim has failed if it fails in either reading.
-		v.warned.add(wBreakglass, "claim_check", "the builder did not take %s receipts for %s receipts: the claims were judged anew", receipt.BreakglassType, receipt.Breakglass)
+		v.warned.Add(manifest.WarnBreakglass, "claim_check", "the builder did not take %s receipts for %s receipts: the claims were judged anew", receipt.BreakglassType, receipt.Breakglass)
 		if claimsPass(results) {
 			results = literal
 		}
 	default:
-		v.found.add(eTamper, problem, "the claims give %s, and other results than those attested, which is %s", claimVerdict(results), v.m.Attestation.ClaimCheck)
+		v.found.Add(manifest.CodeTamper, problem, "the claims give %s, and other results than those attested, which is %s", claimVerdict(results), v.m.Attestation.ClaimCheck)
 	}
 	v.r.ClaimResults, v.r.ClaimsReexecuted, v.r.Cards = results, again, v.claims.cards
 	v.nameSources(v.claims.cards)
@@ -340,16 +341,16 @@ func (v *verifier) signersWord(results []ClaimResult) (again bool) {
 			again = v.coverageClaim(&results[i], told) && again
 		case !known && told.Actual != unknownCheck:
 			// The check may be one of a later release: nobody has to have lied.
-			v.warned.add(wNotReexecuted, c.ID, "claim %s asks for a check that is not known here: its result is the signer's word", form.Quote(c.ID))
+			v.warned.Add(manifest.WarnNotReexecuted, c.ID, "claim %s asks for a check that is not known here: its result is the signer's word", form.Quote(c.ID))
 			results[i], again = told, false
 		case c.readsProjected() && !sameOutcome(results[i], told):
 			// The reference asks its claims before it drops what is not packed (pack.md §1.4).
-			v.warned.add(wNotReexecuted, c.ID, "claim %s reads a member that no pack holds: its result is the signer's word", form.Quote(c.ID))
+			v.warned.Add(manifest.WarnNotReexecuted, c.ID, "claim %s reads a member that no pack holds: its result is the signer's word", form.Quote(c.ID))
 			results[i], again = told, false
 		case known && told.Actual == unknownCheck && !told.Passed:
 			// So the reference builds packs with checks of ours, and its older releases those with checks that
 			// came later: a claim that it cannot ask has failed.
-			v.warned.add(wNotReexecuted, c.ID, "the builder did not know the check of claim %s, which failed there", form.Quote(c.ID))
+			v.warned.Add(manifest.WarnNotReexecuted, c.ID, "the builder did not know the check of claim %s, which failed there", form.Quote(c.ID))
 			results[i], again = told, false
 		}
 	}
@@ -375,11 +376,11 @@ func (v *verifier) contradiction(results []ClaimResult) string {
 func (v *verifier) coverageClaim(got *ClaimResult, attested ClaimResult) (again bool) {
 	switch {
 	case v.cover == nil:
-		v.warned.add(wNotReexecuted, got.ClaimID, "claim %s reads a file that is not in the pack: its result is the signer's word", form.Quote(got.ClaimID))
+		v.warned.Add(manifest.WarnNotReexecuted, got.ClaimID, "claim %s reads a file that is not in the pack: its result is the signer's word", form.Quote(got.ClaimID))
 	case sameOutcome(*got, attested):
 		return true
 	default:
-		v.warned.add(wNotReexecuted, got.ClaimID, "claim %s comes to %s under the coverage contract given, attested is %s: that is the signer's word",
+		v.warned.Add(manifest.WarnNotReexecuted, got.ClaimID, "claim %s comes to %s under the coverage contract given, attested is %s: that is the signer's word",
 			form.Quote(got.ClaimID), form.Quote(got.Actual), form.Quote(attested.Actual))
 	}
 	*got = attested
@@ -387,7 +388,7 @@ func (v *verifier) coverageClaim(got *ClaimResult, attested ClaimResult) (again 
 }
 
 // fingerprint is pack.md §5.5, "" without results.
-func fingerprint(a Attestation, results []ClaimResult) string {
+func fingerprint(a manifest.Attestation, results []ClaimResult) string {
 	if len(results) == 0 {
 		return ""
 	}
@@ -409,7 +410,7 @@ func (v *verifier) settleClaims() {
 	}
 	if v.claims == nil {
 		v.r.ClaimResults = v.report.results
-		v.warned.add(wNotReexecuted, "claim_check",
+		v.warned.Add(manifest.WarnNotReexecuted, "claim_check",
 			"no definitions with claim_set_hash %s: the claims were NOT re-executed, their results are the signer's word", v.m.Attestation.ClaimSetHash)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // oddSigner is a signer with another name, key or answer than a good one.
@@ -111,24 +113,6 @@ func TestWhatIsTooLargeForAVerifierIsNotBuilt(t *testing.T) {
 	}
 }
 
-// pack.md §4.4: every code has one mechanism, and a warning has none.
-func TestEveryFindingHasItsMechanism(t *testing.T) {
-	for mechanism, codes := range map[string]string{
-		"stale_evidence":  "E_PACK_STALE E_TIMESTAMP_INVALID E_PACK_EXPIRED E_PACK_SUPERSEDED",
-		"schema_mismatch": "E_SCHEMA_UNKNOWN E_CANON_MISMATCH E_DUPLICATE_ID",
-		"witness_gap":     "E_SIG_MISSING E_CHAIN_BROKEN E_ANCHOR_INVALID",
-		"tamper_detected": "E_MANIFEST_TAMPER E_PACK_OMISSION_DETECTED E_PACK_SIG_INVALID E_SIG_INVALID E_PATH_ESCAPE",
-		"policy_conflict": "E_POLICY_MISSING E_CI_BINDING_MISSING E_CI_BINDING_MISMATCH E_LOCK_MISMATCH E_SIGNER_UNTRUSTED",
-		"":                "W_MORE_FINDINGS W_BREAKGLASS x E_",
-	} {
-		for code := range strings.FieldsSeq(codes) {
-			if m := (Finding{Code: code}).Mechanism(); m != mechanism {
-				t.Errorf("%s: %q, want %q", code, m, mechanism)
-			}
-		}
-	}
-}
-
 // A path is looked at only where it is one: elsewhere the word means something else.
 func TestOnlyACoverageContractIsAPath(t *testing.T) {
 	elsewhere := Claim{ID: "c", Check: "receipt_count_ge", Severity: "critical", Params: mustParse(t, `{"min_count": 1, "contract_path": "/etc/passwd"}`)}
@@ -145,17 +129,17 @@ func TestOnlyACoverageContractIsAPath(t *testing.T) {
 // Receipts after a line that cannot be read were not counted, so nobody says that some are missing.
 func TestReceiptsThatWereNotReadAreNotCalledMissing(t *testing.T) {
 	files := smallPack(t)
-	lines := strings.SplitAfter(string(files[receiptsName]), "\n")
+	lines := strings.SplitAfter(string(files[manifest.ReceiptsName]), "\n")
 	for name, text := range map[string]string{"a first line that is none": "not JSON\n" + lines[1], "a second one": lines[0] + "not JSON\n", "a cut one": lines[0] + lines[1][:20]} {
 		changed := maps.Clone(files)
-		changed[receiptsName] = []byte(text)
-		if r := wantTampered(t, name, changed); finds(r, eOmission) {
+		changed[manifest.ReceiptsName] = []byte(text)
+		if r := wantTampered(t, name, changed); finds(r, manifest.CodeOmission) {
 			t.Errorf("%s: %v", name, r.Findings)
 		}
 	}
 	changed := maps.Clone(files)
-	changed[receiptsName] = []byte(lines[0])
-	if r := wantTampered(t, "a line that is gone", changed); !finds(r, eOmission) {
+	changed[manifest.ReceiptsName] = []byte(lines[0])
+	if r := wantTampered(t, "a line that is gone", changed); !finds(r, manifest.CodeOmission) {
 		t.Errorf("a line that is gone: %v", r.Findings)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // doesNotProve is what no pack shows, whatever its verdicts (pack.md §3.8).
@@ -28,22 +29,22 @@ func (b *build) writeReport() error {
 	null := jcs.Value{}
 	members := []jcs.Member{
 		jcs.M("schema_version", jcs.Str(reportSchema)),
-		jcs.M("report_id", jcs.Str(reportID(b.root, b.now(), claimWord, Version))),
+		jcs.M("report_id", jcs.Str(reportID(b.root, b.now(), claimWord, manifest.Version))),
 		jcs.M("pack_id", jcs.Str(b.PackID)),
 		jcs.M("run_id", jcs.Str(b.RunID)),
 	}
 	members = append(members, j.members...)
 	members = append(members,
 		jcs.M("verified_at", jcs.Str(b.now())),
-		jcs.M("verifier", form.Strs("name", "assay", "version", Version, "policy_id", verifyPolicy)),
+		jcs.M("verifier", form.Strs("name", "assay", "version", manifest.Version, "policy_id", verifyPolicy)),
 		jcs.M("expectations", form.Strs("policy_id", verifyPolicy, "policy_sha256", b.PolicyHash,
 			"claim_set_id", b.ClaimSetID, "claim_set_hash", b.a.ClaimSetHash)),
 		jcs.M("verification_inputs_sha256", jcs.Str(b.root)),
 		jcs.M("verifier_config_sha256", null),
 		jcs.M("provenance", jcs.Obj()),
 		jcs.M("evidence_refs", jcs.Arr(
-			jcs.Obj(jcs.M("kind", jcs.Str("pack_manifest")), jcs.M("path", jcs.Str(manifestName)), jcs.M("sha256", null)),
-			form.Strs("kind", "receipt_pack", "path", receiptsName, "sha256", b.lines.sum))),
+			jcs.Obj(jcs.M("kind", jcs.Str("pack_manifest")), jcs.M("path", jcs.Str(manifest.Name)), jcs.M("sha256", null)),
+			form.Strs("kind", "receipt_pack", "path", manifest.ReceiptsName, "sha256", b.lines.sum))),
 		jcs.M("checks", jcs.Arr(
 			form.Strs("name", "receipt_pack_integrity", "verdict", "PASS"), form.Strs("name", "claim_check", "verdict", claimWord),
 			form.Strs("name", "replay", "verdict", "NOT_RUN"), form.Strs("name", "trust", "verdict", "NOT_EVALUATED"))),
@@ -129,7 +130,7 @@ func (b *build) transcriptText() []byte {
 		"Whether the pack is still what was signed, and by whom, is for the reader to verify:\n\n" +
 		"    assay verify-pack <pack directory>\n\n" +
 		"A pack does not prove: " + strings.ReplaceAll(strings.Join(doesNotProve, ", "), "_", " ") + ".\n\n" +
-		"Written by assay " + Version + " at " + b.now() + ".\n")
+		"Written by assay " + manifest.Version + " at " + b.now() + ".\n")
 	return []byte(w.String())
 }
 

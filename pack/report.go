@@ -1,13 +1,13 @@
 package pack
 
 import (
-	"encoding/hex"
 	"slices"
 	"strings"
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/internal/python"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // reportFile is verify_report.json as a verifier reads it: what the builder says of the pack,
@@ -17,7 +17,7 @@ type reportFile struct {
 	claims   bool      // there is a claim_verification
 	results  []ClaimResult
 	evidence []jcs.Value // evidence_receipt_ids of results, null where there are none
-	found    findings
+	found    manifest.Findings
 }
 
 // judgement is what a report says that follows from the attestation: a builder judges before it signs, so
@@ -28,7 +28,7 @@ type judgement struct {
 	proves  []string     // all that scope.proves may hold
 }
 
-func judgementOf(a Attestation, root string) judgement {
+func judgementOf(a manifest.Attestation, root string) judgement {
 	j := judgement{proves: []string{"pack_integrity", "signature_validity", "receipt_sequence_integrity"}}
 	required, optional := []string{"integrity"}, []string{"replay", "trust"}
 	claim := "ran"
@@ -75,11 +75,11 @@ func (v *verifier) readReport(text []byte) {
 	r := &v.report
 	value, err := form.Parse(text, form.MaxFile)
 	if err != nil {
-		r.found.add(jsonCode(err), reportName, "not strict JSON: %s", form.OneLine(err))
+		r.found.Add(manifest.JSONCode(err), manifest.ReportName, "not strict JSON: %s", form.OneLine(err))
 		return
 	}
 	if value.Kind != jcs.Object {
-		r.found.add(eTamper, reportName, "not an object")
+		r.found.Add(manifest.CodeTamper, manifest.ReportName, "not an object")
 		return
 	}
 	r.value = value
@@ -88,7 +88,7 @@ func (v *verifier) readReport(text []byte) {
 	for i, item := range form.Get(claims, "results").Items {
 		result, ok := readResult(item)
 		if !ok {
-			r.found.add(eTamper, reportName, "claim_verification.results[%d] is not a claim result", i)
+			r.found.Add(manifest.CodeTamper, manifest.ReportName, "claim_verification.results[%d] is not a claim result", i)
 			return
 		}
 		r.results = append(r.results, result)
@@ -121,7 +121,7 @@ func (v *verifier) checkReport() {
 	}
 	agree := func(field string, ok bool) {
 		if !ok {
-			v.found.add(eTamper, "verify_report."+field, "%s: %s is not what the manifest says", reportName, field)
+			v.found.Add(manifest.CodeTamper, "verify_report."+field, "%s: %s is not what the manifest says", manifest.ReportName, field)
 		}
 	}
 	agree("pack_id", form.Str(value, "pack_id") == a.PackID)
@@ -252,9 +252,9 @@ func (v *verifier) checkJudgement(agree func(string, bool)) {
 	}
 	for _, ref := range form.Get(value, "evidence_refs").Items {
 		path, known := refs[form.Str(ref, "kind")]
-		agree("evidence_refs", known && form.Str(ref, "path") == path && (path != manifestName || form.Get(ref, "sha256").Kind == jcs.Null))
-		if sum := form.Str(ref, "sha256"); path == receiptsName && sum != v.m.fileSum(receiptsName) {
-			v.warned.add(wReport, "verify_report.evidence_refs", "%s names receipts with the SHA-256 %s, which are not those of this pack", reportName, form.Quote(sum))
+		agree("evidence_refs", known && form.Str(ref, "path") == path && (path != manifest.Name || form.Get(ref, "sha256").Kind == jcs.Null))
+		if sum := form.Str(ref, "sha256"); path == manifest.ReceiptsName && sum != v.m.FileSum(manifest.ReceiptsName) {
+			v.warned.Add(manifest.WarnReport, "verify_report.evidence_refs", "%s names receipts with the SHA-256 %s, which are not those of this pack", manifest.ReportName, form.Quote(sum))
 		}
 	}
 	for _, c := range form.Get(value, "checks").Items {
@@ -272,17 +272,7 @@ func (v *verifier) checkJudgement(agree func(string, bool)) {
 
 // refs are the kinds of evidence_refs, and the files that they are. The hash of the receipts only warns: the
 // specification has honest packs whose report was written for other receipts under the same root (pack.md W1).
-var refs = map[string]string{"pack_manifest": manifestName, "receipt_pack": receiptsName}
-
-// fileSum is the SHA-256 of the file of that name in hex digits, "" if the manifest lists none.
-func (m *Manifest) fileSum(name string) string {
-	for _, f := range m.Files {
-		if f.Path == name {
-			return hex.EncodeToString(f.SHA256[:])
-		}
-	}
-	return ""
-}
+var refs = map[string]string{"pack_manifest": manifest.Name, "receipt_pack": manifest.ReceiptsName}
 
 // checkAgrees is about a check of a report whose pack is intact.
 func checkAgrees(name, verdict, claimWord string) bool {
@@ -302,7 +292,7 @@ func pyTruthOr(v jcs.Value, name string) bool {
 	return !ok || python.Truth(&got)
 }
 
-func verdictOf(channel string, a Attestation) string {
+func verdictOf(channel string, a manifest.Attestation) string {
 	switch channel {
 	case "claim":
 		return claimWords[a.ClaimCheck]
@@ -376,14 +366,14 @@ func (v *verifier) checkEvidence(results []ClaimResult) {
 		}
 		told, ids := v.report.results[i], v.report.evidence[i]
 		if r.ClaimID != told.ClaimID {
-			v.found.add(eTamper, "verify_report.claim_verification.results", "%s: results[%d] is of %s, the claim there is %s", reportName, i, form.Quote(told.ClaimID), form.Quote(r.ClaimID))
+			v.found.Add(manifest.CodeTamper, "verify_report.claim_verification.results", "%s: results[%d] is of %s, the claim there is %s", manifest.ReportName, i, form.Quote(told.ClaimID), form.Quote(r.ClaimID))
 			return
 		}
 		if ids.Kind == jcs.Null || v.claims.claims[i].Check == coverageCheck {
 			continue // those of coverage_contract are call sites of a file that no pack holds
 		}
 		if !slices.EqualFunc(ids.Items, r.Evidence, func(a jcs.Value, b string) bool { return evidenceID(a.Text) == b }) {
-			v.found.add(eTamper, "verify_report.claim_verification.results", "%s: results[%d] names other receipts as evidence than claim %s has", reportName, i, form.Quote(r.ClaimID))
+			v.found.Add(manifest.CodeTamper, "verify_report.claim_verification.results", "%s: results[%d] names other receipts as evidence than claim %s has", manifest.ReportName, i, form.Quote(r.ClaimID))
 		}
 	}
 }

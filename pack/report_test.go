@@ -9,13 +9,14 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/internal/python"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // reporting is the pack with members of its report changed (path, value, path, value…), signed again, with a
 // report_id that follows from the rest unless it is changed itself.
 func reporting(t testing.TB, files memFS, changes ...any) memFS {
 	t.Helper()
-	report := mustParse(t, string(files[reportName]))
+	report := mustParse(t, string(files[manifest.ReportName]))
 	lied := false
 	for i := 0; i < len(changes); i += 2 {
 		report = put(report, changes[i].(string), changes[i+1].(jcs.Value))
@@ -30,8 +31,8 @@ func reporting(t testing.TB, files memFS, changes ...any) memFS {
 		report = set(report, "report_id", jcs.Str("vr_"+form.CanonicalHash(seed)[:20]))
 	}
 	files = maps.Clone(files)
-	files[reportName] = plain(report)
-	return resign(t, files, mustParse(t, string(files[manifestName])), testSigner)
+	files[manifest.ReportName] = plain(report)
+	return resign(t, files, mustParse(t, string(files[manifest.Name])), testSigner)
 }
 
 // put is set for a member that may not be there yet.
@@ -59,7 +60,7 @@ func TestAReportThatContradictsItsPackIsTampering(t *testing.T) {
 	s = smallSpec(t)
 	s.Cards = nil
 	plainPack := mustBuild(t, s).FS().(memFS)
-	result := form.Get(form.Get(mustParse(t, string(failing[reportName])), "claim_verification"), "results").Items
+	result := form.Get(form.Get(mustParse(t, string(failing[manifest.ReportName])), "claim_verification"), "results").Items
 	other := func(i int, name string, to jcs.Value) jcs.Value {
 		items := slices.Clone(result)
 		items[i] = set(items[i], name, to)
@@ -83,7 +84,7 @@ func TestAReportThatContradictsItsPackIsTampering(t *testing.T) {
 		{failing, "report_id", jcs.Str("vr_00000000000000000000")}, {failing, "verifier.version", jcs.Str("9.9.9")},
 		{failing, "verification_inputs_sha256", zeros}, {failing, "provenance", form.Strs("provider", "github_actions")},
 		{failing, "evidence_refs", jcs.Arr(form.Strs("kind", "witness", "path", "x", "sha256", zeros.Text))},
-		{failing, "evidence_refs", jcs.Arr(form.Strs("kind", "pack_manifest", "path", manifestName, "sha256", zeros.Text))},
+		{failing, "evidence_refs", jcs.Arr(form.Strs("kind", "pack_manifest", "path", manifest.Name, "sha256", zeros.Text))},
 		{failing, "evidence_refs", jcs.Arr(form.Strs("kind", "receipt_pack", "path", "../receipt_pack.jsonl", "sha256", zeros.Text))},
 		{failing, "checks", check("claim_check", "PASS")}, {failing, "checks", check("replay", "MATCH")}, {failing, "checks", check("trust", "PASS")},
 		{failing, "checks", check("receipt_pack_integrity", "TAMPERED")},
@@ -103,7 +104,7 @@ func TestAReportThatContradictsItsPackIsTampering(t *testing.T) {
 		if c.path == "pack_root_sha256" || strings.Contains(c.path, "results") {
 			top = c.path
 		}
-		if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return strings.HasPrefix(f.Field, "verify_report."+top) }) {
+		if !slices.ContainsFunc(r.Findings, func(f manifest.Finding) bool { return strings.HasPrefix(f.Field, "verify_report."+top) }) {
 			t.Errorf("%s: no finding names it: %v", c.path, r.Findings)
 		}
 	}
@@ -117,7 +118,7 @@ func TestAReportOfOtherTypesOrWithAVerifiersWordsIsTampering(t *testing.T) {
 	failing, passing := mustBuild(t, s).FS().(memFS), mustBuild(t, smallSpec(t)).FS().(memFS)
 	yes := jcs.Boolean(true)
 	claims := jcs.Obj(jcs.M("claim_set_satisfied", yes), jcs.M("output_safety", yes))
-	result := form.Get(form.Get(mustParse(t, string(failing[reportName])), "claim_verification"), "results").Items
+	result := form.Get(form.Get(mustParse(t, string(failing[manifest.ReportName])), "claim_verification"), "results").Items
 	none := slices.IndexFunc(result, func(v jcs.Value) bool { return len(form.Get(v, "evidence_receipt_ids").Items) == 0 })
 	odd := slices.Clone(result)
 	odd[none] = set(odd[none], "evidence_receipt_ids", form.Strs("x", "r_fake"))
@@ -131,7 +132,7 @@ func TestAReportOfOtherTypesOrWithAVerifiersWordsIsTampering(t *testing.T) {
 		"summary":                       {jcs.Str("PASS"), words("The receipts satisfy the claim set.")},
 		"summary.claim":                 {form.Strs("text", "The receipts satisfy the claim set."), jcs.Str("The receipts satisfy the claim set. "), jcs.Str("the claims were executed again,  and the evidence satisfies them")},
 		"summary.trust":                 {jcs.Str("The key that signed is one of those that may.")},
-		"evidence_refs":                 {form.Strs(manifestName, "00"), jcs.Arr(jcs.Str(manifestName))},
+		"evidence_refs":                 {form.Strs(manifest.Name, "00"), jcs.Arr(jcs.Str(manifest.Name))},
 		"errors":                        {jcs.Str("boom"), jcs.Obj()},
 		"warnings":                      {jcs.Str("x"), jcs.Arr(jcs.Obj())},
 		"verifier":                      {jcs.Str("assay")},
@@ -172,9 +173,9 @@ func TestWhatAReportSaysBeyondItsPackIsTheSignersWord(t *testing.T) {
 		}
 	}
 	// The specification has honest packs like this: the hash of the receipts only warns.
-	refs := jcs.Arr(form.Strs("kind", "receipt_pack", "path", receiptsName, "sha256", strings.Repeat("0", 64)))
+	refs := jcs.Arr(form.Strs("kind", "receipt_pack", "path", manifest.ReceiptsName, "sha256", strings.Repeat("0", 64)))
 	r := mustVerify(t, reporting(t, files, "evidence_refs", refs), Options{Now: builtAt})
-	if r.ExitCode() != 0 || !slices.ContainsFunc(r.Warnings, func(f Finding) bool { return f.Code == wReport }) {
+	if r.ExitCode() != 0 || !slices.ContainsFunc(r.Warnings, func(f manifest.Finding) bool { return f.Code == manifest.WarnReport }) {
 		t.Errorf("evidence_refs: exit %d, %v", r.ExitCode(), r.Warnings)
 	}
 }

@@ -2,118 +2,13 @@ package pack
 
 import (
 	"crypto/x509"
-	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/pack/internal/form"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
-
-// Finding codes, pack.md §4.4. The W_ codes are ours and only ever warn.
-const (
-	eTamper    = "E_MANIFEST_TAMPER"
-	eOmission  = "E_PACK_OMISSION_DETECTED"
-	eSignature = "E_PACK_SIG_INVALID"
-	ePath      = "E_PATH_ESCAPE"
-	eSchema    = "E_SCHEMA_UNKNOWN"
-	eCanon     = "E_CANON_MISMATCH"
-	eDuplicate = "E_DUPLICATE_ID"
-	eTimestamp = "E_TIMESTAMP_INVALID"
-	eAnchor    = "E_ANCHOR_INVALID"
-	eStale     = "E_PACK_STALE"
-	eNoCI      = "E_CI_BINDING_MISSING"
-	eOtherCI   = "E_CI_BINDING_MISMATCH"
-
-	// Ours, of LockFindings only: the pack drifts from the lock, or somebody else signed it.
-	eLock   = "E_LOCK_MISMATCH"
-	eSigner = "E_SIGNER_UNTRUSTED"
-
-	// Ours, of ExpectationResults only; E_PACK_STALE and E_CI_… are pack.md's.
-	eExpired    = "E_PACK_EXPIRED"
-	eSuperseded = "E_PACK_SUPERSEDED"
-
-	wExtraFile     = "W_EXTRA_FILE"
-	wPortability   = "W_PORTABILITY"
-	wNoClock       = "W_NO_CLOCK"
-	wNotReexecuted = "W_CLAIMS_NOT_REEXECUTED"
-	wSidecar       = "W_RUN_CARDS_IGNORED"
-	wAnchor        = "W_ANCHOR_NOT_CHECKED"
-	wNoTimestamp   = "W_NO_TIMESTAMP"
-	wTime          = "W_TIME_CONTRADICTION"
-	wBreakglass    = "W_BREAKGLASS"
-	wReport        = "W_REPORT"
-	wLookalike     = "W_CARD_LOOKALIKE"
-	wMore          = "W_MORE_FINDINGS"
-)
-
-// Finding is one thing that is wrong (or, among Warnings, remarkable).
-// Message is printable ASCII whatever the pack says.
-type Finding struct {
-	Code    string // E_… of pack.md §4.4
-	Field   string
-	Receipt int // index of the receipt, -1 if none
-	Message string
-}
-
-// Mechanism is the failure_mechanism of pack.md §4.4, "" for a warning.
-func (f Finding) Mechanism() string {
-	switch f.Code {
-	case eStale, eTimestamp, eExpired, eSuperseded:
-		return "stale_evidence"
-	case eSchema, eCanon, eDuplicate:
-		return "schema_mismatch"
-	case "E_SIG_MISSING", "E_CHAIN_BROKEN", eAnchor:
-		return "witness_gap"
-	case eTamper, eOmission, eSignature, "E_SIG_INVALID", ePath:
-		return "tamper_detected"
-	case "E_POLICY_MISSING", eNoCI, eOtherCI, eLock, eSigner:
-		return "policy_conflict"
-	}
-	return ""
-}
-
-// String is the finding on one line.
-func (f Finding) String() string {
-	s := f.Code
-	if f.Field != "" {
-		s += " " + f.Field
-	}
-	if f.Receipt >= 0 {
-		s += " of receipt " + strconv.Itoa(f.Receipt)
-	}
-	return s + ": " + f.Message
-}
-
-// maxFindings bounds a list: a million bad receipts are not a million findings.
-const maxFindings = 100
-
-// findings is a bounded list in the order of pack.md §4.2.
-type findings []Finding
-
-// add adds a finding about the pack; field is shown printable.
-func (fs *findings) add(code, field, format string, args ...any) {
-	fs.addReceipt(-1, code, field, format, args...)
-}
-
-// addReceipt adds one about receipt i.
-func (fs *findings) addReceipt(i int, code, field, format string, args ...any) {
-	f := Finding{Code: code, Field: form.Printable(field), Receipt: i, Message: fmt.Sprintf(format, args...)}
-	fs.join(f)
-}
-
-// join adds findings as they are, as far as there is room.
-func (fs *findings) join(more ...Finding) {
-	for _, f := range more {
-		if n := len(*fs); n < maxFindings {
-			*fs = append(*fs, f)
-		} else if (*fs)[n-1].Code != wMore {
-			*fs = append(*fs, Finding{Code: wMore, Receipt: -1, Message: "more findings are not listed"})
-		}
-	}
-}
 
 // Verdict is the word of one channel.
 type Verdict string
@@ -160,20 +55,20 @@ type Options struct {
 // Result is the judgement of one pack: channels that are never merged.
 type Result struct {
 	Integrity, Claims, Anchor Verdict
-	Findings                  []Finding
-	Warnings                  []Finding
+	Findings                  []manifest.Finding
+	Warnings                  []manifest.Finding
 	ClaimResults              []ClaimResult
 	// ClaimsReexecuted says that Claims was recomputed from the receipts here.
 	// If it is false and Claims is not SKIPPED, Claims is the signer's word (and a warning says so).
 	ClaimsReexecuted bool
-	Asked            []ClaimResult // of Options.Ask, nil unless Integrity is PASS
-	Manifest         *Manifest     // nil if it could not be read
+	Asked            []ClaimResult      // of Options.Ask, nil unless Integrity is PASS
+	Manifest         *manifest.Manifest // nil if it could not be read
 	Receipts         int
 	AboutRun         int // of Receipts: those that assay run wrote about the run, see AboutRun
 	Facts            Facts
-	Lock             Verdict   // SKIPPED without Options.Lock, and for a pack that is not intact unless it drifts as well
-	LockFindings     []Finding // where the pack drifts from the lock, or its signer is not a trusted one
-	Pinned           bool      // an allowlist of the lock, or TrustedSigners, names the key that signed
+	Lock             Verdict            // SKIPPED without Options.Lock, and for a pack that is not intact unless it drifts as well
+	LockFindings     []manifest.Finding // where the pack drifts from the lock, or its signer is not a trusted one
+	Pinned           bool               // an allowlist of the lock, or TrustedSigners, names the key that signed
 	// Expectations is FAIL if one of the results is, and SKIPPED if nothing was expected or could be judged.
 	Expectations       Verdict
 	ExpectationResults []Expectation     // those asked for, and what the pack says unasked of its expiry and successor

@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // CardSource says whose a card is: checks that pass say as much as whoever wrote them meant them to.
@@ -41,9 +42,9 @@ func (v *verifier) nameSources(cards []Card) {
 	for _, card := range cards {
 		v.r.Sources = append(v.r.Sources, v.sourceOf(card))
 		if twin := lookalike(card.ID); twin != "" {
-			v.warned.add(wLookalike, cardsName, "card %s looks like the built-in %s, and is another", form.Quote(card.ID), twin)
+			v.warned.Add(manifest.WarnLookalike, manifest.CardsName, "card %s looks like the built-in %s, and is another", form.Quote(card.ID), twin)
 		} else if !plainID(card.ID) {
-			v.warned.add(wLookalike, cardsName, "the id of card %s is more than letters, digits, '.', '_' and '-'", form.Quote(card.ID))
+			v.warned.Add(manifest.WarnLookalike, manifest.CardsName, "the id of card %s is more than letters, digits, '.', '_' and '-'", form.Quote(card.ID))
 		}
 	}
 }

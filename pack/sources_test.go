@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 func TestIdsThatReadLikeABuiltInOnesAreFound(t *testing.T) {
@@ -64,7 +66,7 @@ func TestAnIDThatIsMoreThanAnIDIsQuotedWarnedAboutAndRefusedInLocks(t *testing.T
 		}
 		s := smallSpec(t)
 		s.Cards = []Card{card}
-		if r := mustVerify(t, mustBuild(t, s).FS(), Options{Now: builtAt}); r.Integrity != Pass || !slices.ContainsFunc(r.Warnings, func(f Finding) bool { return f.Code == wLookalike }) {
+		if r := mustVerify(t, mustBuild(t, s).FS(), Options{Now: builtAt}); r.Integrity != Pass || !slices.ContainsFunc(r.Warnings, func(f manifest.Finding) bool { return f.Code == manifest.WarnLookalike }) {
 			t.Errorf("%q: %v", id, r.Warnings)
 		}
 	}
@@ -102,13 +104,13 @@ func TestAResultSaysWhoseItsChecksAre(t *testing.T) {
 	} {
 		c.o.Now = builtAt
 		r := mustVerify(t, c.files, c.o)
-		warned := slices.ContainsFunc(r.Warnings, func(f Finding) bool { return f.Code == wLookalike })
+		warned := slices.ContainsFunc(r.Warnings, func(f manifest.Finding) bool { return f.Code == manifest.WarnLookalike })
 		if !slices.Equal(r.Sources, c.want) || warned != c.warns || r.Integrity != Pass {
 			t.Errorf("%s: %q, warned %t: %v", name, r.Sources, warned, r.Warnings)
 		}
 	}
 	broken := files.(memFS)
-	broken[transcriptName] = []byte("x")
+	broken[manifest.TranscriptName] = []byte("x")
 	if r := mustVerify(t, broken, Options{Now: builtAt}); r.Sources != nil || r.Cards != nil {
 		t.Errorf("of a pack that is not intact: %v", r.Sources)
 	}

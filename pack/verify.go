@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // Verify judges a pack. A bad pack is a Result; an error means nothing could be judged: no such directory,
@@ -69,9 +70,9 @@ type verifier struct {
 	fsys   fs.FS
 	o      Options
 	r      *Result
-	m      *Manifest
-	found  findings
-	warned findings
+	m      *manifest.Manifest
+	found  manifest.Findings
+	warned manifest.Findings
 	report reportFile  // as far as it could be read
 	claims *definition // nil: no definition matches claim_set_hash, or there are no claims
 	cover  *siteCover  // nil without a coverage contract
@@ -80,29 +81,29 @@ type verifier struct {
 }
 
 func (v *verifier) integrity() {
-	text, err := v.read(manifestName, maxManifest)
+	text, err := v.read(manifest.Name, manifest.MaxSize)
 	if err != nil {
-		v.unreadable(manifestName, err)
+		v.unreadable(manifest.Name, err)
 		return
 	}
 	v.r.Facts.ManifestSHA256 = form.HexSum(text)
 	// (a) the schema. A manifest of another form says nothing about its pack: stop.
-	if v.m = readManifest(text, &v.found); v.m == nil {
+	if v.m = manifest.Read(text, &v.found); v.m == nil {
 		return
 	}
 	v.r.Manifest = v.m
 	v.listing()              // (b)
-	v.m.checkPaths(&v.found) // (c), (d): names
+	v.m.CheckPaths(&v.found) // (c), (d): names
 	if b := v.m.Attestation.CIBinding; b != nil && len(b.CommitSHA) > 40 {
-		v.warned.add(wPortability, "ci_binding.commit_sha", "commit_sha has 64 digits: the reference implementation refuses this pack")
+		v.warned.Add(manifest.WarnPortability, "ci_binding.commit_sha", "commit_sha has 64 digits: the reference implementation refuses this pack")
 	}
 	sig := v.contents() // (c), (d), (e): files
-	v.m.checkAttestation(&v.found)
+	v.m.CheckAttestation(&v.found)
 	v.checkReport()
 	v.reexecute()
-	v.m.checkSignature(&v.found) // (j)
+	v.m.CheckSignature(&v.found) // (j)
 	v.checkSignatureFile(sig)
-	v.m.checkRoot(&v.found) // (k); (l) to (n) are expectations, which no byte of a pack can break
+	v.m.CheckRoot(&v.found) // (k); (l) to (n) are expectations, which no byte of a pack can break
 }
 
 // read reads one file of the pack whole.
@@ -124,34 +125,34 @@ func (v *verifier) noteFault(name string, err error) {
 func (v *verifier) unreadable(name string, err error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		v.found.add(eTamper, name, "%s is missing", name)
+		v.found.Add(manifest.CodeTamper, name, "%s is missing", name)
 	case errors.Is(err, errLink):
-		v.found.add(ePath, name, "%s %s", name, errLink)
+		v.found.Add(manifest.CodePath, name, "%s %s", name, errLink)
 	case errors.Is(err, errNotRegular), errors.Is(err, errTooLarge):
-		v.found.add(eTamper, name, "%s is not read: %s", name, form.OneLine(err))
+		v.found.Add(manifest.CodeTamper, name, "%s is not read: %s", name, form.OneLine(err))
 	default:
-		v.found.add(eTamper, name, "%s cannot be read: %s", name, form.OneLine(err))
+		v.found.Add(manifest.CodeTamper, name, "%s cannot be read: %s", name, form.OneLine(err))
 	}
 }
 
 // listing warns about what nothing covers. Extra files decide nothing, so they cannot make a pack bad;
 // but _unsigned must be the directory it says it is.
 func (v *verifier) listing() {
-	info, err := fs.Lstat(v.fsys, unsignedName)
-	v.noteFault(unsignedName, err)
+	info, err := fs.Lstat(v.fsys, manifest.UnsignedName)
+	v.noteFault(manifest.UnsignedName, err)
 	if err == nil && !info.IsDir() {
-		code := eTamper
+		code := manifest.CodeTamper
 		if info.Mode()&fs.ModeSymlink != 0 {
-			code = ePath
+			code = manifest.CodePath
 		}
-		v.found.add(code, unsignedName, "%s is not a directory", unsignedName)
+		v.found.Add(code, manifest.UnsignedName, "%s is not a directory", manifest.UnsignedName)
 	}
 	entries, err := fs.ReadDir(v.fsys, ".")
 	v.noteFault(".", err)
-	names := FileNames()
+	names := manifest.FileNames()
 	for _, e := range entries {
-		if e.Name() != unsignedName && !slices.Contains(names, e.Name()) {
-			v.warned.add(wExtraFile, e.Name(), "%s is not part of the pack: nothing signed covers it", form.Printable(e.Name()))
+		if e.Name() != manifest.UnsignedName && !slices.Contains(names, e.Name()) {
+			v.warned.Add(manifest.WarnExtraFile, e.Name(), "%s is not part of the pack: nothing signed covers it", form.Printable(e.Name()))
 		}
 	}
 }
@@ -160,7 +161,7 @@ func (v *verifier) listing() {
 // returns the latter. The report comes first: with the manifest it tells which claims to
 // evaluate while the receipts go by.
 func (v *verifier) contents() (signature []byte) {
-	report, reportErr := v.read(reportName, form.MaxFile)
+	report, reportErr := v.read(manifest.ReportName, form.MaxFile)
 	if reportErr == nil {
 		v.readReport(report)
 	}
@@ -178,31 +179,31 @@ func (v *verifier) contents() (signature []byte) {
 		scan.asked = newClaimRun(claimsOfCards(v.o.Ask))
 	}
 	scanErr := scan.scanReceipts(v.fsys)
-	v.noteFault(receiptsName, scanErr)
+	v.noteFault(manifest.ReceiptsName, scanErr)
 	v.census = scan.census
 	if scanErr == nil {
 		v.r.Facts.ReceiptsSHA256 = hex.EncodeToString(scan.digest[:])
-		v.content(receiptsName, scan.digest, scan.size, scan.converted)
+		v.content(manifest.ReceiptsName, scan.digest, scan.size, scan.converted)
 	} else {
-		v.unreadable(receiptsName, scanErr)
+		v.unreadable(manifest.ReceiptsName, scanErr)
 	}
 	if reportErr == nil {
-		v.content(reportName, sha256.Sum256(report), int64(len(report)), endsOf(report))
+		v.content(manifest.ReportName, sha256.Sum256(report), int64(len(report)), endsOf(report))
 	} else {
-		v.unreadable(reportName, reportErr)
+		v.unreadable(manifest.ReportName, reportErr)
 	}
-	if transcript, err := v.read(transcriptName, form.MaxFile); err == nil {
-		v.content(transcriptName, sha256.Sum256(transcript), int64(len(transcript)), endsOf(transcript))
+	if transcript, err := v.read(manifest.TranscriptName, form.MaxFile); err == nil {
+		v.content(manifest.TranscriptName, sha256.Sum256(transcript), int64(len(transcript)), endsOf(transcript))
 	} else {
-		v.unreadable(transcriptName, err)
+		v.unreadable(manifest.TranscriptName, err)
 	}
-	signature, err := v.read(signatureName, form.MaxFile)
+	signature, err := v.read(manifest.SignatureName, form.MaxFile)
 	if err != nil {
-		v.unreadable(signatureName, err)
+		v.unreadable(manifest.SignatureName, err)
 	}
 
-	v.found.join(v.report.found...)
-	v.found.join(scan.found...)
+	v.found.Join(v.report.found...)
+	v.found.Join(scan.found...)
 	// A file that is not there holds no receipts (pack.md §4.2 e): the count and the
 	// head are compared all the same, so that a removed file is seen as an omission.
 	scan.complete = scan.complete || errors.Is(scanErr, fs.ErrNotExist)
@@ -217,7 +218,7 @@ func (v *verifier) contents() (signature []byte) {
 		v.r.Asked = scan.asked.results()
 	}
 	if scan.literal > 0 {
-		v.warned.add(wPortability, receiptsName,
+		v.warned.Add(manifest.WarnPortability, manifest.ReceiptsName,
 			"%d receipts hold U+0085, U+2028 or U+2029 unescaped: the reference implementation refuses this pack", scan.literal)
 	}
 	return signature
@@ -230,13 +231,13 @@ func (v *verifier) content(name string, sum [32]byte, size int64, converted func
 		switch {
 		case f.Path != name:
 		case f.SHA256 != sum && converted(f.SHA256):
-			v.found.add(eTamper, name, "%s is not the file that was signed: %s", name, lineEnds)
+			v.found.Add(manifest.CodeTamper, name, "%s is not the file that was signed: %s", name, lineEnds)
 			return
 		case f.SHA256 != sum:
-			v.found.add(eTamper, name, "%s is not the file that was signed: its SHA-256 is %s", name, hex.EncodeToString(sum[:]))
+			v.found.Add(manifest.CodeTamper, name, "%s is not the file that was signed: its SHA-256 is %s", name, hex.EncodeToString(sum[:]))
 			return
 		case f.Bytes != size:
-			v.found.add(eTamper, name, "%s has %d bytes, the manifest says %d", name, size, f.Bytes)
+			v.found.Add(manifest.CodeTamper, name, "%s has %d bytes, the manifest says %d", name, size, f.Bytes)
 			return
 		}
 	}
@@ -247,9 +248,9 @@ func (v *verifier) checkSignatureFile(detached []byte) {
 	switch {
 	case err != nil || string(embedded) == string(detached):
 	case string(withoutCR(embedded)) == string(withoutCR(detached)):
-		v.found.add(eSignature, signatureName, "%s does not hold the signature of the manifest: %s", signatureName, lineEnds)
+		v.found.Add(manifest.CodeSignature, manifest.SignatureName, "%s does not hold the signature of the manifest: %s", manifest.SignatureName, lineEnds)
 	default:
-		v.found.add(eSignature, signatureName, "%s does not hold the signature of the manifest", signatureName)
+		v.found.Add(manifest.CodeSignature, manifest.SignatureName, "%s does not hold the signature of the manifest", manifest.SignatureName)
 	}
 }
 

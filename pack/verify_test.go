@@ -20,14 +20,15 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 // smallPack is the files of a small built pack, without the unsigned ones.
 func smallPack(t testing.TB) memFS {
 	files := maps.Clone(mustBuild(t, smallSpec(t)).FS().(memFS))
-	delete(files, cardsName)
-	delete(files, summaryName)
+	delete(files, manifest.CardsName)
+	delete(files, manifest.SummaryName)
 	return files
 }
 
@@ -56,22 +57,22 @@ func set(v jcs.Value, path string, to jcs.Value) jcs.Value {
 
 // resign gives the files a manifest, signed by the key as an attacker who holds one would:
 // hashes, root and signature consistent, whatever the rest says.
-func resign(t testing.TB, files memFS, manifest jcs.Value, key testKey, keep ...string) memFS {
+func resign(t testing.TB, files memFS, text jcs.Value, key testKey, keep ...string) memFS {
 	t.Helper()
 	files = maps.Clone(files)
 	replace := func(name string, to jcs.Value) {
-		if _, ok := manifest.Get(name); ok && !slices.Contains(keep, name) {
-			manifest = set(manifest, name, to)
+		if _, ok := text.Get(name); ok && !slices.Contains(keep, name) {
+			text = set(text, name, to)
 		}
 	}
-	attestation, err := jcs.AppendPack(nil, form.Get(manifest, "attestation"))
+	attestation, err := jcs.AppendPack(nil, form.Get(text, "attestation"))
 	if err != nil {
 		attestation = nil // duplicated members have no canonical form
 	}
 	replace("attestation_sha256", jcs.Str(form.HexSum(attestation)))
 	replace("pack_root_sha256", jcs.Str(form.HexSum(attestation)))
 	// The report names the root too; it is written by the signer like everything else.
-	if report, err := jcs.Parse(files[reportName], jcs.Limits{}); err == nil {
+	if report, err := jcs.Parse(files[manifest.ReportName], jcs.Limits{}); err == nil {
 		if old, ok := report.Get("pack_root_sha256"); ok && old.Text != "x" && old.Text != form.HexSum(attestation) {
 			root := form.HexSum(attestation)
 			report = set(report, "pack_root_sha256", jcs.Str(root))
@@ -79,17 +80,17 @@ func resign(t testing.TB, files memFS, manifest jcs.Value, key testKey, keep ...
 				report = set(report, "verification_inputs_sha256", jcs.Str(root))
 				report = set(report, "report_id", jcs.Str(reportID(root, form.Str(report, "verified_at"), form.Str(report, "claim_verdict"), form.Str(form.Get(report, "verifier"), "version"))))
 			}
-			files[reportName] = plain(report)
+			files[manifest.ReportName] = plain(report)
 		}
 	}
-	replace("files", jcs.Arr(fileValue(receiptsName, files[receiptsName]), fileValue(reportName, files[reportName]), fileValue(transcriptName, files[transcriptName])))
+	replace("files", jcs.Arr(fileValue(manifest.ReceiptsName, files[manifest.ReceiptsName]), fileValue(manifest.ReportName, files[manifest.ReportName]), fileValue(manifest.TranscriptName, files[manifest.TranscriptName])))
 	replace("signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(key.Public())))
 	replace("signer_pubkey_sha256", jcs.Str(form.HexSum(key.Public())))
-	message, _ := jcs.AppendPack(nil, unsigned(manifest))
+	message, _ := jcs.AppendPack(nil, manifest.Unsigned(text))
 	signature, _ := key.Sign(message)
 	replace("signature", jcs.Str(base64.StdEncoding.EncodeToString(signature)))
-	files[signatureName] = signature
-	files[manifestName] = plain(manifest)
+	files[manifest.SignatureName] = signature
+	files[manifest.Name] = plain(text)
 	return files
 }
 
@@ -129,7 +130,7 @@ func wantTampered(t *testing.T, what string, files memFS) *Result {
 
 func TestResigningAnUnchangedPackPasses(t *testing.T) {
 	files := smallPack(t)
-	manifest := mustParse(t, string(files[manifestName]))
+	manifest := mustParse(t, string(files[manifest.Name]))
 	if r := mustVerify(t, resign(t, files, manifest, otherSigner), Options{Now: builtAt}); r.ExitCode() != 0 {
 		t.Fatalf("the forger of these tests cannot forge: %v", r.Findings)
 	}
@@ -156,8 +157,8 @@ var (
 
 func TestAReportThatContradictsTheManifestIsTampering(t *testing.T) {
 	files := smallPack(t)
-	manifest := mustParse(t, string(files[manifestName]))
-	report := mustParse(t, string(files[reportName]))
+	m := mustParse(t, string(files[manifest.Name]))
+	report := mustParse(t, string(files[manifest.ReportName]))
 	for path, to := range map[string]jcs.Value{
 		"pack_id": jcs.Str("x"), "run_id": jcs.Str("x"), "receipt_count": jcs.Int(3), "head_hash": jcs.Value{},
 		"passed": jcs.Boolean(false), "integrity_verdict": jcs.Str("TAMPERED"), "claim_verdict": jcs.Str("HONEST_FAIL"),
@@ -167,20 +168,20 @@ func TestAReportThatContradictsTheManifestIsTampering(t *testing.T) {
 		"expectations.claim_set_hash": jcs.Str("x"), "expectations.policy_sha256": jcs.Str("x"),
 	} {
 		changed := maps.Clone(files)
-		changed[reportName] = plain(set(report, path, to))
-		wantTampered(t, "report "+path, resign(t, changed, manifest, testSigner))
+		changed[manifest.ReportName] = plain(set(report, path, to))
+		wantTampered(t, "report "+path, resign(t, changed, m, testSigner))
 	}
-	for _, text := range []string{"", "[]", "null", "{}", `{"a":1,"a":1}`, string(files[reportName]) + " x", "\ufeff" + string(files[reportName])} {
+	for _, text := range []string{"", "[]", "null", "{}", `{"a":1,"a":1}`, string(files[manifest.ReportName]) + " x", "\ufeff" + string(files[manifest.ReportName])} {
 		changed := maps.Clone(files)
-		changed[reportName] = []byte(text)
-		wantTampered(t, fmt.Sprintf("report %.20q", text), resign(t, changed, manifest, testSigner))
+		changed[manifest.ReportName] = []byte(text)
+		wantTampered(t, fmt.Sprintf("report %.20q", text), resign(t, changed, m, testSigner))
 	}
 }
 
 // withReceipts replaces the receipts and everything that a signer can make agree with them.
 func withReceipts(t testing.TB, files memFS, jsonl string) memFS {
 	files = maps.Clone(files)
-	files[receiptsName] = []byte(jsonl)
+	files[manifest.ReceiptsName] = []byte(jsonl)
 	lines := strings.Split(strings.TrimSuffix(jsonl, "\n"), "\n")
 	n := jcs.Int(int64(len(lines)))
 	head, err := jcs.Pack(nil, []byte(lines[len(lines)-1]), jcs.Limits{Depth: 500})
@@ -188,12 +189,12 @@ func withReceipts(t testing.TB, files memFS, jsonl string) memFS {
 	if err == nil {
 		hash = jcs.Str(form.HexSum(head))
 	}
-	manifest, report := mustParse(t, string(files[manifestName])), mustParse(t, string(files[reportName]))
-	manifest = set(set(manifest, "receipt_count_expected", n), "attestation.n_receipts", n)
-	manifest = set(manifest, "attestation.head_hash", hash)
+	text, report := mustParse(t, string(files[manifest.Name])), mustParse(t, string(files[manifest.ReportName]))
+	text = set(set(text, "receipt_count_expected", n), "attestation.n_receipts", n)
+	text = set(text, "attestation.head_hash", hash)
 	report = set(set(report, "receipt_count", n), "head_hash", hash)
-	files[reportName] = plain(report)
-	return resign(t, files, manifest, testSigner)
+	files[manifest.ReportName] = plain(report)
+	return resign(t, files, text, testSigner)
 }
 
 func TestReceiptsThatAnySignerPackedBadlyAreTampering(t *testing.T) {
@@ -263,7 +264,7 @@ func TestReceiptsThatAnySignerPackedBadlyAreTampering(t *testing.T) {
 		"comma":            second + ",",
 		"octal":            `{"a":01,"receipt_id":"r_1",` + at,
 	} {
-		cases = append(cases, bad{what, eTamper, first + "\n" + line + "\n"})
+		cases = append(cases, bad{what, manifest.CodeTamper, first + "\n" + line + "\n"})
 	}
 	for what, line := range map[string]string{
 		"duplicate member":  `{"receipt_id":"r_1","seq":1,"seq":1,` + at,
@@ -273,7 +274,7 @@ func TestReceiptsThatAnySignerPackedBadlyAreTampering(t *testing.T) {
 		"non-ascii deep":    `{"a":[{"` + "\u2028" + `":1}],"receipt_id":"r_1","seq":1,` + at,
 		"infinite":          `{"a":1e400,"receipt_id":"r_1",` + at,
 	} {
-		cases = append(cases, bad{what, eCanon, first + "\n" + line + "\n"})
+		cases = append(cases, bad{what, manifest.CodeCanon, first + "\n" + line + "\n"})
 	}
 	for what, line := range map[string]string{
 		"no id":        `{"seq":1,` + at,
@@ -287,22 +288,22 @@ func TestReceiptsThatAnySignerPackedBadlyAreTampering(t *testing.T) {
 		"no timestamp": `{"receipt_id":"r_1","seq":1,"type":"guardian_verdict"}`,
 		"bool time":    `{"receipt_id":"r_1","seq":1,"timestamp":true,"type":"guardian_verdict"}`,
 	} {
-		cases = append(cases, bad{what, eSchema, first + "\n" + line + "\n"})
+		cases = append(cases, bad{what, manifest.CodeSchema, first + "\n" + line + "\n"})
 	}
 	cases = append(cases,
-		bad{"yesterday", eTimestamp, first + "\n" + `{"receipt_id":"r_1","seq":1,"timestamp":"yesterday","type":"model_call"}` + "\n"},
-		bad{"duplicate id", eDuplicate, first + "\n" + strings.Replace(second, "r_000001", "r_000000", 1) + "\n"},
-		bad{"swapped", eTamper, second + "\n" + first + "\n"},
-		bad{"no last newline", eTamper, first + "\n" + second},
-		bad{"blank last line", eTamper, first + "\n" + second + "\n\n"},
-		bad{"blank first line", eTamper, "\n" + first + "\n" + second + "\n"},
-		bad{"carriage returns only", eTamper, first + "\r" + second + "\r"},
-		bad{"crlf", eTamper, first + "\r\n" + second + "\r\n"},
+		bad{"yesterday", manifest.CodeTimestamp, first + "\n" + `{"receipt_id":"r_1","seq":1,"timestamp":"yesterday","type":"model_call"}` + "\n"},
+		bad{"duplicate id", manifest.CodeDuplicate, first + "\n" + strings.Replace(second, "r_000001", "r_000000", 1) + "\n"},
+		bad{"swapped", manifest.CodeTamper, second + "\n" + first + "\n"},
+		bad{"no last newline", manifest.CodeTamper, first + "\n" + second},
+		bad{"blank last line", manifest.CodeTamper, first + "\n" + second + "\n\n"},
+		bad{"blank first line", manifest.CodeTamper, "\n" + first + "\n" + second + "\n"},
+		bad{"carriage returns only", manifest.CodeTamper, first + "\r" + second + "\r"},
+		bad{"crlf", manifest.CodeTamper, first + "\r\n" + second + "\r\n"},
 	)
 	for _, c := range cases {
 		began := time.Now()
 		r := wantTampered(t, c.what, withReceipts(t, files, c.jsonl))
-		if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Code == c.code }) {
+		if !slices.ContainsFunc(r.Findings, func(f manifest.Finding) bool { return f.Code == c.code }) {
 			t.Errorf("%s: no %s: %v", c.what, c.code, r.Findings)
 		}
 		if took := time.Since(began); took > 30*time.Second {
@@ -317,7 +318,7 @@ func TestAMillionFindingsAreNotListed(t *testing.T) {
 	files := mustBuild(t, s).FS().(memFS)
 	line := `{"receipt_id":"r","timestamp":"no","type":"x"}` + "\n"
 	r := wantTampered(t, "flood", withReceipts(t, files, strings.Repeat(line, 20000)))
-	if len(r.Findings) > maxFindings+1 || r.Findings[len(r.Findings)-1].Code != wMore {
+	if len(r.Findings) > manifest.MaxFindings+1 || r.Findings[len(r.Findings)-1].Code != manifest.WarnMore {
 		t.Errorf("%d findings", len(r.Findings))
 	}
 }
@@ -332,10 +333,10 @@ func TestAPackFromTheFutureIsRefusedOnlyByAClock(t *testing.T) {
 		exit int
 	}{{time.Time{}, 0}, {end.Add(-24 * time.Hour), 0}, {end.Add(-24*time.Hour - 1), 2}, {end.AddDate(50, 0, 0), 0}} {
 		r := mustVerify(t, files, Options{Now: c.now})
-		if r.ExitCode() != c.exit || warns(r, wNoClock) != c.now.IsZero() || r.Integrity != Pass || r.Claims != Pass {
+		if r.ExitCode() != c.exit || warns(r, manifest.WarnNoClock) != c.now.IsZero() || r.Integrity != Pass || r.Claims != Pass {
 			t.Errorf("at %s: exit %d: %v %v", c.now, r.ExitCode(), r.Findings, r.Warnings)
 		}
-		if found := r.ExpectationFindings(); c.exit == 2 && (len(found) != 1 || found[0].Code != eTimestamp || found[0].Mechanism() != "stale_evidence") {
+		if found := r.ExpectationFindings(); c.exit == 2 && (len(found) != 1 || found[0].Code != manifest.CodeTimestamp || found[0].Mechanism() != "stale_evidence") {
 			t.Errorf("finding %v", found)
 		}
 	}
@@ -396,24 +397,24 @@ func TestAnUnsignedFolderThatIsNoneIsAFinding(t *testing.T) {
 		"fifo": func(path string) error { return mkfifo(path) },
 	} {
 		dir := writePack(t, files)
-		if err := place(filepath.Join(dir, unsignedName)); err != nil {
+		if err := place(filepath.Join(dir, manifest.UnsignedName)); err != nil {
 			t.Fatal(err)
 		}
-		if r := verifyDir(t, dir, Options{Now: builtAt}); r.ExitCode() != 2 || r.Findings[0].Field != unsignedName {
+		if r := verifyDir(t, dir, Options{Now: builtAt}); r.ExitCode() != 2 || r.Findings[0].Field != manifest.UnsignedName {
 			t.Errorf("%s: exit %d: %v", what, r.ExitCode(), r.Findings)
 		}
 	}
 	dir := writePack(t, files)
-	if err := os.MkdirAll(filepath.Join(dir, unsignedName), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, manifest.UnsignedName), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{cardsName, proofName} {
+	for _, name := range []string{manifest.CardsName, manifest.ProofName} {
 		if err := mkfifo(filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if r := verifyDir(t, dir, Options{Now: builtAt}); r.ExitCode() != 0 || !warns(r, wSidecar) || !warns(r, wAnchor) {
-		t.Errorf("fifos in %s: exit %d: %v %v", unsignedName, r.ExitCode(), r.Findings, r.Warnings)
+	if r := verifyDir(t, dir, Options{Now: builtAt}); r.ExitCode() != 0 || !warns(r, manifest.WarnSidecar) || !warns(r, manifest.WarnAnchor) {
+		t.Errorf("fifos in %s: exit %d: %v %v", manifest.UnsignedName, r.ExitCode(), r.Findings, r.Warnings)
 	}
 }
 
@@ -451,12 +452,12 @@ func TestWhatIsNoDirectoryIsAnError(t *testing.T) {
 
 func TestADirectoryIsNoPackUnlessOneOfTheFiveFilesIsThere(t *testing.T) {
 	files := mustBuild(t, smallSpec(t)).FS().(memFS)
-	for _, other := range []memFS{{}, {"README.md": nil}, {cardsName: files[cardsName]}, {"pack/" + manifestName: files[manifestName]}} {
+	for _, other := range []memFS{{}, {"README.md": nil}, {manifest.CardsName: files[manifest.CardsName]}, {"pack/" + manifest.Name: files[manifest.Name]}} {
 		if r, err := Verify(other, Options{Now: builtAt}); !errors.Is(err, ErrNoPack) || r != nil {
 			t.Errorf("%v: %+v, %v", slices.Collect(maps.Keys(other)), r, err)
 		}
 	}
-	for _, name := range FileNames() {
+	for _, name := range manifest.FileNames() {
 		if r := mustVerify(t, memFS{name: files[name]}, Options{Now: builtAt}); r.ExitCode() != 2 {
 			t.Errorf("%s alone: exit %d", name, r.ExitCode())
 		}
@@ -517,8 +518,8 @@ func TestAFileThatCannotBeReadHereIsNoVerdict(t *testing.T) {
 	s := smallSpec(t)
 	s.Cards = []Card{oneCard(t, "receipt_count_ge", `{"min_count":1}`)}
 	files := mustBuild(t, s).FS().(memFS)
-	files[proofName] = []byte("x")
-	names := append(FileNames(), cardsName, proofName)
+	files[manifest.ProofName] = []byte("x")
+	names := append(manifest.FileNames(), manifest.CardsName, manifest.ProofName)
 	faults := []error{syscall.EACCES, syscall.EPERM, syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ESTALE, fs.ErrPermission}
 	for _, name := range names {
 		for _, at := range []string{"stat", "open", "read"} {
@@ -531,13 +532,13 @@ func TestAFileThatCannotBeReadHereIsNoVerdict(t *testing.T) {
 			}
 		}
 	}
-	for name, at := range map[string]string{".": "readdir", unsignedName: "stat"} {
+	for name, at := range map[string]string{".": "readdir", manifest.UnsignedName: "stat"} {
 		if _, err := Verify(faultyFS{files, name, at, syscall.EIO}, Options{Now: builtAt}); !errors.Is(err, syscall.EIO) {
 			t.Errorf("%s at %s: %v", name, at, err)
 		}
 	}
 	// What whoever made the pack can do is about the pack.
-	for _, name := range FileNames() {
+	for _, name := range manifest.FileNames() {
 		for _, fault := range []error{fs.ErrNotExist, syscall.ENOENT, syscall.ELOOP, syscall.ENXIO, syscall.ENOTDIR, errLink, errNotRegular, errTooLarge, errors.New("path escapes from parent")} {
 			if r := mustVerify(t, faultyFS{files, name, "open", fault}, Options{Now: builtAt}); r.ExitCode() != 2 {
 				t.Errorf("%s at %s: exit %d", fault, name, r.ExitCode())
@@ -550,18 +551,18 @@ func TestAFileThatCannotBeReadHereIsNoVerdict(t *testing.T) {
 func TestConvertedLineEndsAreTamperingAndToldInWords(t *testing.T) {
 	files := mustBuild(t, smallSpec(t)).FS().(memFS)
 	told := func(r *Result, name string) bool {
-		return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Field == name && strings.Contains(f.Message, "line ends") })
+		return slices.ContainsFunc(r.Findings, func(f manifest.Finding) bool { return f.Field == name && strings.Contains(f.Message, "line ends") })
 	}
 	crlf := memFS{}
 	for name, data := range files {
 		crlf[name] = bytes.ReplaceAll(data, []byte("\n"), []byte("\r\n"))
 	}
-	crlf[signatureName] = files[signatureName]
+	crlf[manifest.SignatureName] = files[manifest.SignatureName]
 	r := mustVerify(t, crlf, Options{Now: builtAt})
-	if r.ExitCode() != 2 || len(r.Findings) != 3 || !told(r, receiptsName) || !told(r, reportName) || !told(r, transcriptName) {
+	if r.ExitCode() != 2 || len(r.Findings) != 3 || !told(r, manifest.ReceiptsName) || !told(r, manifest.ReportName) || !told(r, manifest.TranscriptName) {
 		t.Errorf("exit %d: %v", r.ExitCode(), r.Findings)
 	}
-	for _, name := range FileNames()[:3] {
+	for _, name := range manifest.FileNames()[:3] {
 		one := maps.Clone(files)
 		one[name] = crlf[name]
 		if r := mustVerify(t, one, Options{Now: builtAt}); r.ExitCode() != 2 || len(r.Findings) != 1 || !told(r, name) {
@@ -573,12 +574,12 @@ func TestConvertedLineEndsAreTamperingAndToldInWords(t *testing.T) {
 		}
 	}
 	// A transcript that was signed with CR LF, and lost them on its way into a repository.
-	m := mustParse(t, string(files[manifestName]))
+	m := mustParse(t, string(files[manifest.Name]))
 	windows := maps.Clone(files)
-	windows[transcriptName] = crlf[transcriptName]
+	windows[manifest.TranscriptName] = crlf[manifest.TranscriptName]
 	windows = resign(t, windows, m, testSigner)
-	windows[transcriptName] = files[transcriptName]
-	if r := mustVerify(t, windows, Options{Now: builtAt}); r.ExitCode() != 2 || !told(r, transcriptName) {
+	windows[manifest.TranscriptName] = files[manifest.TranscriptName]
+	if r := mustVerify(t, windows, Options{Now: builtAt}); r.ExitCode() != 2 || !told(r, manifest.TranscriptName) {
 		t.Errorf("LF for CR LF: exit %d: %v", r.ExitCode(), r.Findings)
 	}
 }
@@ -586,7 +587,7 @@ func TestConvertedLineEndsAreTamperingAndToldInWords(t *testing.T) {
 // pack.md W8: what is signed and logged is the canonical form of the manifest.
 func TestTheManifestIsBoundByItsContentAndNotByItsSpelling(t *testing.T) {
 	files := mustBuild(t, smallSpec(t)).FS().(memFS)
-	text := files[manifestName]
+	text := files[manifest.Name]
 	v := mustParse(t, string(text))
 	turned := v
 	turned.Members = slices.Clone(v.Members)
@@ -599,7 +600,7 @@ func TestTheManifestIsBoundByItsContentAndNotByItsSpelling(t *testing.T) {
 		"escapes":     bytes.Replace(text, []byte(`"attestation"`), []byte(`"\u0061ttestation"`), 1),
 	} {
 		spelled := maps.Clone(files)
-		spelled[manifestName] = data
+		spelled[manifest.Name] = data
 		if r := mustVerify(t, spelled, Options{Now: builtAt}); bytes.Equal(data, text) || r.Integrity != Pass || r.Manifest.Digest() != want {
 			t.Errorf("%s: %s, %v", what, r.Integrity, r.Findings)
 		}
@@ -608,7 +609,7 @@ func TestTheManifestIsBoundByItsContentAndNotByItsSpelling(t *testing.T) {
 		changed := maps.Clone(files)
 		without := v
 		without.Members = slices.DeleteFunc(slices.Clone(v.Members), func(other jcs.Member) bool { return other.Name == m.Name })
-		if changed[manifestName] = plain(without); mustVerify(t, changed, Options{Now: builtAt}).ExitCode() != 2 {
+		if changed[manifest.Name] = plain(without); mustVerify(t, changed, Options{Now: builtAt}).ExitCode() != 2 {
 			t.Errorf("without %s: intact", m.Name)
 		}
 	}
@@ -640,7 +641,7 @@ func TestEachFileIsOpenedOnce(t *testing.T) {
 			t.Errorf("%s was opened %d times", name, n)
 		}
 	}
-	for _, name := range FileNames() {
+	for _, name := range manifest.FileNames() {
 		if files.opened[name] != 1 {
 			t.Errorf("%s was opened %d times", name, files.opened[name])
 		}
@@ -687,12 +688,12 @@ func (f *slowFile) Read(p []byte) (int, error) {
 
 func FuzzVerifyManifest(f *testing.F) {
 	p := mustBuild(f, smallSpec(f))
-	f.Add(p.file(manifestName))
-	f.Add(bytes.ReplaceAll(p.file(manifestName), []byte("\n"), nil))
+	f.Add(p.file(manifest.Name))
+	f.Add(bytes.ReplaceAll(p.file(manifest.Name), []byte("\n"), nil))
 	f.Add([]byte(`{"attestation":{}}`))
 	original := p.Manifest.Digest()
 	f.Fuzz(func(t *testing.T, text []byte) {
-		m, findings := VerifyManifest(text)
+		m, findings := manifest.Verify(text)
 		if m == nil && len(findings) == 0 {
 			t.Fatal("no manifest, no finding")
 		}
@@ -724,7 +725,7 @@ func FuzzVerify(f *testing.F) {
 			t.Fatal(err)
 		}
 		checkSane(t, r)
-		if r.Integrity == Pass && slices.Contains(FileNames(), name) && !bytes.Equal(changed[name], data) && name != manifestName {
+		if r.Integrity == Pass && slices.Contains(manifest.FileNames(), name) && !bytes.Equal(changed[name], data) && name != manifest.Name {
 			t.Fatalf("%s was changed and passes", name)
 		}
 	})
@@ -760,7 +761,7 @@ func manyReceipts(t testing.TB, n int) Spec {
 
 func BenchmarkVerify10000(b *testing.B) {
 	p := mustBuild(b, manyReceipts(b, 10000))
-	b.SetBytes(int64(len(p.file(receiptsName))))
+	b.SetBytes(int64(len(p.file(manifest.ReceiptsName))))
 	b.ReportAllocs()
 	for b.Loop() {
 		if r := mustVerify(b, p.FS(), Options{}); r.ExitCode() != 0 {
@@ -778,11 +779,11 @@ func BenchmarkBuild10000(b *testing.B) {
 }
 
 func BenchmarkVerifyManifest(b *testing.B) {
-	text := mustBuild(b, smallSpec(b)).file(manifestName)
+	text := mustBuild(b, smallSpec(b)).file(manifest.Name)
 	b.SetBytes(int64(len(text)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, findings := VerifyManifest(text); len(findings) > 0 {
+		if _, findings := manifest.Verify(text); len(findings) > 0 {
 			b.Fatal(findings)
 		}
 	}

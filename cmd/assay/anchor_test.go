@@ -21,6 +21,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
@@ -112,7 +113,7 @@ func (w *world) proof(r *http.Request) *trust.Proof {
 	if err != nil {
 		w.t.Error(err)
 	}
-	m, findings := pack.VerifyManifest(body)
+	m, findings := manifest.Verify(body)
 	if len(findings) > 0 {
 		w.t.Errorf("the ledger was sent a manifest with %v", findings)
 	}
@@ -492,7 +493,7 @@ func (w *world) timestamped(dir string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	m, findings := pack.VerifyManifest(text)
+	m, findings := manifest.Verify(text)
 	if len(findings) > 0 {
 		w.t.Fatal(findings)
 	}

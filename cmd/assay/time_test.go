@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
@@ -142,7 +143,7 @@ func TestAnchorWithRootsWantsATime(t *testing.T) {
 	authority := mustDo(timestamp.NewAuthority(nil, time.Now()))(t)
 	w.write("roots", authority.RootPEM())
 	w.answer = func(rw http.ResponseWriter, r *http.Request) {
-		m, _ := pack.VerifyManifest(mustDo(io.ReadAll(r.Body))(t))
+		m, _ := manifest.Verify(mustDo(io.ReadAll(r.Body))(t))
 		e := mustDo(pack.NewEntry(m, pack.Source{}, time.Now(), nil))(t)
 		p := w.log.Prove(w.log.Append(e.Leaf()), w.witness)
 		p.Extra = e.Leaf()

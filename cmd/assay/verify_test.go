@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/cmd"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 const sharedVectors = "../../../shared/vectors"
@@ -123,7 +123,7 @@ func checkPublicReport(t *testing.T, name string, object map[string]any) {
 	if failed == intact {
 		t.Errorf("%s: checks %v", name, object["checks"])
 	}
-	if v := object["verifier"].(map[string]any); v["version"] != pack.Version || v["name"] != "assay verify-pack" {
+	if v := object["verifier"].(map[string]any); v["version"] != manifest.Version || v["name"] != "assay verify-pack" {
 		t.Errorf("%s: verifier %v", name, v)
 	}
 }

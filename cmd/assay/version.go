@@ -9,6 +9,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 func versionCmd(s cmd.Streams) *cobra.Command {
@@ -18,7 +19,7 @@ func versionCmd(s cmd.Streams) *cobra.Command {
 		Example: "  assay version",
 		Args:    cmd.Args(cobra.NoArgs, "no argument"),
 		RunE: func(*cobra.Command, []string) error {
-			text := fmt.Sprintf("assay %s (%s/%s, %s)\nverifier %s\n", version, runtime.GOOS, runtime.GOARCH, runtime.Version(), pack.Version)
+			text := fmt.Sprintf("assay %s (%s/%s, %s)\nverifier %s\n", version, runtime.GOOS, runtime.GOARCH, runtime.Version(), manifest.Version)
 			for _, card := range pack.BuiltinCards() {
 				text += fmt.Sprintf("card %-22s %s\n", card.ID, pack.ClaimSetHash([]pack.Card{card}))
 			}

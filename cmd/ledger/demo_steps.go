@@ -18,7 +18,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/Haserjian/assay-ledger/internal/durable"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -317,12 +317,12 @@ func (d *demo) do(req *http.Request) (int, []byte, error) {
 	return resp.StatusCode, body, err
 }
 
-func (d *demo) manifest(packDir string) (*pack.Manifest, error) {
+func (d *demo) manifest(packDir string) (*manifest.Manifest, error) {
 	text, err := os.ReadFile(filepath.Join(packDir, "pack_manifest.json"))
 	if err != nil {
 		return nil, err
 	}
-	m, findings := pack.VerifyManifest(text)
+	m, findings := manifest.Verify(text)
 	if len(findings) > 0 {
 		return nil, fmt.Errorf("%s: %s", findings[0].Code, findings[0].Message)
 	}

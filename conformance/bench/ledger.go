@@ -28,6 +28,7 @@ import (
 	"github.com/Haserjian/assay-ledger/ledger/index"
 	"github.com/Haserjian/assay-ledger/ledger/tsa"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 	"github.com/Haserjian/assay-ledger/witness"
@@ -330,8 +331,8 @@ func bareBulk(ctx context.Context, writers int, list [][]byte) (rate float64, er
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	leaves := make([][]byte, len(list))
-	for i, manifest := range list {
-		m, findings := pack.VerifyManifest(manifest)
+	for i, text := range list {
+		m, findings := manifest.Verify(text)
 		if len(findings) > 0 {
 			return 0, fmt.Errorf("manifest %d: %v", i, findings)
 		}

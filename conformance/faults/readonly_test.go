@@ -254,7 +254,7 @@ func TestClientsCannotExhaustTheDescriptorsOfTheLog(t *testing.T) {
 	for n := 1; n <= 150; n++ {
 		group.Go(func() {
 			// Connections beyond the limit wait; an answer is a proof or an honest refusal.
-			switch a := w.ask(http.MethodPost, w.url("ledger")+"/v1/entries", manifest(t, n), "Connection", "close"); a.status {
+			switch a := w.ask(http.MethodPost, w.url("ledger")+"/v1/entries", manifestOf(t, n), "Connection", "close"); a.status {
 			case http.StatusCreated, http.StatusOK, http.StatusInsufficientStorage, http.StatusServiceUnavailable:
 			default:
 				t.Errorf("manifest %d: %d %s %v", n, a.status, a.body, a.err)

@@ -7,13 +7,13 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // location is where a client finds manifest n.
 func location(t *testing.T, n int) string {
 	t.Helper()
-	m, findings := pack.VerifyManifest(manifest(t, n))
+	m, findings := manifest.Verify(manifestOf(t, n))
 	if m == nil || len(findings) > 0 {
 		t.Fatal(findings)
 	}

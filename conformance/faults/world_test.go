@@ -333,7 +333,7 @@ func (w *world) get(path string) answer {
 // submit posts manifest n; header is a list of names and values.
 func (w *world) submit(n int, header ...string) answer {
 	w.t.Helper()
-	return w.ask(http.MethodPost, w.url("ledger")+"/v1/entries", manifest(w.t, n), append([]string{"Content-Type", "application/json"}, header...)...)
+	return w.ask(http.MethodPost, w.url("ledger")+"/v1/entries", manifestOf(w.t, n), append([]string{"Content-Type", "application/json"}, header...)...)
 }
 
 // want fails the test unless the answer has the status and every word in its body.
@@ -431,7 +431,7 @@ func (s packSigner) Public() ed25519.PublicKey       { return s.key.Public().(ed
 func (s packSigner) Sign(msg []byte) ([]byte, error) { return ed25519.Sign(s.key, msg), nil }
 
 // manifest is the pack_manifest.json of a pack of one receipt; each n has another.
-func manifest(t *testing.T, n int) []byte {
+func manifestOf(t *testing.T, n int) []byte {
 	t.Helper()
 	receipt, err := jcs.Parse(fmt.Appendf(nil,
 		`{"receipt_id":"r_%d","type":"model_call","timestamp":"2026-01-15T10:00:00.000000+00:00","schema_version":"3.0","seq":0}`, n), jcs.Limits{})

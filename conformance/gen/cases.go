@@ -14,6 +14,7 @@ import (
 	"github.com/Haserjian/assay-ledger/conformance"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 	"github.com/Haserjian/assay-ledger/trust"
 )
@@ -67,7 +68,7 @@ func (w *world) again(id, attacks, title, path string, e conformance.Expect, arg
 // bad adds a pack that must exit 2 with a code, whatever is required of its claims. Of a pack without
 // claims nothing is required: a verifier that believes it would exit 1 for that, and hide that it does.
 func (w *world) bad(id, attacks, title string, f files, codes ...string) {
-	if bytes.Contains(f[manifest], []byte(`"claim_check": "N/A"`)) {
+	if bytes.Contains(f[manifestFile], []byte(`"claim_check": "N/A"`)) {
 		w.add(id, attacks, title, f, tampered(codes...))
 		return
 	}
@@ -151,7 +152,7 @@ func (w *world) cases() {
 	w.plain = honest(run("plain", "allow", 1))
 	w.lying = honest(spec{run("lying", "", 2)}.cards("receipt_completeness", "guardian_enforcement").Spec)
 	full := spec{run("loaded", "allow", 1)}.cards("receipt_completeness").Spec
-	full.CIBinding = &pack.CIBinding{Provider: "github_actions", CommitSHA: strings.Repeat("a1", 20), Repo: "acme/app",
+	full.CIBinding = &manifest.CIBinding{Provider: "github_actions", CommitSHA: strings.Repeat("a1", 20), Repo: "acme/app",
 		Ref: "refs/heads/main", RunID: "7", RunAttempt: "1", WorkflowRef: "acme/app/.github/workflows/ci.yml@refs/heads/main", Actor: "bot"}
 	full.ValidUntil, full.SupersededBy = "2030-01-01T00:00:00+00:00", "pack_next"
 	w.loaded = honest(full)
@@ -231,7 +232,7 @@ func (w *world) shapes() {
 		w.last().Extension = true
 	}
 	newer := spec{run("ci_10", "allow", 1)}.cards("receipt_completeness").Spec
-	newer.CIBinding = &pack.CIBinding{Provider: "local", CommitSHA: strings.Repeat("c3", 32)}
+	newer.CIBinding = &manifest.CIBinding{Provider: "local", CommitSHA: strings.Repeat("c3", 32)}
 	w.add("ci_10", "", "a commit of 64 digits, which the reference does not read", honest(newer), passes("PASS", "W_PORTABILITY"), gate, "--expected-commit-sha", strings.Repeat("c3", 32))
 	w.last().Extension = true
 
@@ -277,17 +278,17 @@ func (w *world) shapes() {
 
 // duplicates is P01: two readers of one document must not see two documents.
 func (w *world) duplicates() {
-	prepend := strings.Replace(string(w.base[manifest]), "{", `{"signer_id": "mallory", "signature": "", "attestation": {"pack_id": "x"},`, 1)
-	w.bad("p01_prepended", "P01 U5 T12", "signer_id, signature and attestation repeated in front of a signed manifest", w.base.with(manifest, []byte(prepend)), canon)
+	prepend := strings.Replace(string(w.base[manifestFile]), "{", `{"signer_id": "mallory", "signature": "", "attestation": {"pack_id": "x"},`, 1)
+	w.bad("p01_prepended", "P01 U5 T12", "signer_id, signature and attestation repeated in front of a signed manifest", w.base.with(manifestFile, []byte(prepend)), canon)
 	w.bad("p01_root", "P01", "pack_id twice in the manifest, signed", before(w.base, "pack_id", jcs.Str("x")), canon)
 	w.bad("p01_attestation", "P01", "claim_check twice in the attestation, signed", before(w.base, "attestation.claim_check", jcs.Str("FAIL")), canon)
 	w.bad("p01_ci", "P01", "commit_sha twice in ci_binding, signed", before(w.loaded, "attestation.ci_binding.commit_sha", jcs.Str(strings.Repeat("0", 40))), canon)
-	entry := get(w.base.parsed(manifest), "files").Items[0]
+	entry := get(w.base.parsed(manifestFile), "files").Items[0]
 	entry.Members = append(slices.Clone(entry.Members), jcs.M("path", jcs.Str("x")))
-	entries := slices.Clone(get(w.base.parsed(manifest), "files").Items)
+	entries := slices.Clone(get(w.base.parsed(manifestFile), "files").Items)
 	entries[0] = entry
 	w.bad("p01_file", "P01", "path twice in an entry of files, signed", forged(w.base, "files", jcs.Arr(entries...)), canon)
-	w.bad("p01_escaped", "P01", "the second spelling is escaped", w.base.swap(manifest, `"pack_id": `, `"p\u0061ck_id": "x", "pack_id": `), canon)
+	w.bad("p01_escaped", "P01", "the second spelling is escaped", w.base.swap(manifestFile, `"pack_id": `, `"p\u0061ck_id": "x", "pack_id": `), canon)
 	w.bad("p01_receipt", "P01 U6", "model_id twice in each receipt, signed",
 		withLines(w.plain, strings.ReplaceAll(string(w.plain[receipts]), `"model_id":"gpt-4"`, `"model_id":"gpt-4","model_id":"gpt-5"`)), canon)
 	w.bad("p01_nested", "P01", "a nested member twice in a receipt, signed",
@@ -296,7 +297,7 @@ func (w *world) duplicates() {
 	w.bad("p01_report", "P01", "passed twice in the report, signed",
 		resigned(w.base.with(report, pretty(edit(r, "passed", func(ms []jcs.Member, i int) []jcs.Member {
 			return slices.Insert(ms, i, jcs.M("passed", jcs.Boolean(false)))
-		}))), w.base.parsed(manifest), signer), canon)
+		}))), w.base.parsed(manifestFile), signer), canon)
 }
 
 // names is P02 to P04: members and identifiers that look like others.
@@ -324,7 +325,7 @@ func (w *world) texts() {
 	w.bad("p05_overlong", "P05", "an overlong slash in a receipt, signed", inReceipt("policy v1", "policy \xc0\xaf"), tamper)
 	w.bad("p05_cesu", "P05", "a surrogate pair in UTF-8 in a receipt, signed", inReceipt("policy v1", "policy \xed\xa0\xbd\xed\xb8\x80"), tamper)
 	w.bad("p05_surrogate", "P05 T6", "an escaped lone surrogate in a receipt, signed", inReceipt("policy v1", `policy \ud800`), tamper)
-	w.bad("p05_manifest", "P05", "the byte FF in the manifest", w.base.swap(manifest, "corpus-signer", "corpus\xffsigner"), tamper)
+	w.bad("p05_manifest", "P05", "the byte FF in the manifest", w.base.swap(manifestFile, "corpus-signer", "corpus\xffsigner"), tamper)
 	for name, number := range inOrder(map[string]string{"overflow": "1e400", "nan": "NaN", "infinity": "-Infinity", "octal": "01", "plus": "+1", "hex": "0x10",
 		"underscore": "1_000", "digits": strings.Repeat("7", 5000), "float": "812.0", "minus_zero": "-0", "exponent": "8e2"}) {
 		w.bad("p06_"+name, "P06", "a number spelled "+number[:min(len(number), 12)]+" in a receipt, signed", inReceipt(`"latency_ms":812`, `"latency_ms":`+number))
@@ -337,8 +338,8 @@ func (w *world) texts() {
 	deep := strings.Repeat("[", 20000)
 	w.bad("p07_receipt", "P07", "a receipt line of 20,000 open brackets, signed", withLines(w.plain, string(w.plain[receipts])+deep+"\n"), tamper)
 	w.bad("p07_closed", "P07", "a receipt nested 20,000 deep, signed", inReceipt(`"risk_score":0.25`, `"risk_score":`+deep+strings.Repeat("]", 20000)), tamper)
-	w.bad("p07_manifest", "P07 P25", "a manifest of 20,000 open brackets", w.base.with(manifest, []byte(deep)), tamper)
-	w.bad("p07_report", "P07", "a report of 20,000 open brackets, signed", resigned(w.base.with(report, []byte(deep)), w.base.parsed(manifest), signer), tamper)
+	w.bad("p07_manifest", "P07 P25", "a manifest of 20,000 open brackets", w.base.with(manifestFile, []byte(deep)), tamper)
+	w.bad("p07_report", "P07", "a report of 20,000 open brackets, signed", resigned(w.base.with(report, []byte(deep)), w.base.parsed(manifestFile), signer), tamper)
 
 	text := string(w.plain[receipts])
 	for name, to := range inOrder(map[string]string{
@@ -354,12 +355,12 @@ func (w *world) texts() {
 		w.bad("p09_"+name, attacks, "receipt lines, signed: "+strings.ReplaceAll(name, "_", " "), withLines(w.plain, to), tamper)
 	}
 	checkedOut := w.plain
-	for _, name := range []string{receipts, report, transcript, manifest} {
+	for _, name := range []string{receipts, report, transcript, manifestFile} {
 		checkedOut = checkedOut.with(name, bytes.ReplaceAll(checkedOut[name], []byte("\n"), []byte("\r\n")))
 	}
 	w.bad("p09_checkout", "P09", "every text as git checks it out on Windows: no line ends are forgiven", checkedOut, tamper)
 	for name, tail := range inOrder(map[string]string{"nul": "\x00", "document": "{}", "letter": "x", "bracket": "]", "comma": ",", "form_feed": "\f"}) {
-		w.bad("p10_"+name, "P10", fmt.Sprintf("%q behind the manifest", tail), w.base.with(manifest, append(bytes.Clone(w.base[manifest]), tail...)), tamper)
+		w.bad("p10_"+name, "P10", fmt.Sprintf("%q behind the manifest", tail), w.base.with(manifestFile, append(bytes.Clone(w.base[manifestFile]), tail...)), tamper)
 	}
 }
 
@@ -394,13 +395,13 @@ func (w *world) forms() {
 	w.add("p20_file", "P20 U13", "an unsigned file in the folder: named in a warning, believed by nobody",
 		w.base.with("evidence.txt", []byte("all is well\n")), passes("PASS", extraFile), gate)
 
-	entries := get(w.base.parsed(manifest), "files").Items
+	entries := get(w.base.parsed(manifestFile), "files").Items
 	omitted := forged(w.base, "files", jcs.Arr(entries[1], entries[1], entries[2]))
 	w.bad("p21_omitted", "P21 U1 T10", "files leaves the receipts out", omitted, tamper)
 	w.bad("p21_rewritten", "P21 U1 T10", "files leaves the receipts out, and somebody rewrote them", omitted.swap(receipts, `"total_tokens":700`, `"total_tokens":7`), tamper)
 	w.bad("p21_twice", "P21", "files lists the receipts twice", forged(w.base, "files", jcs.Arr(append(slices.Clone(entries), entries[0])...)), tamper)
 	w.bad("p21_order", "P21", "files in another order", forged(w.base, "files", jcs.Arr(entries[1], entries[0], entries[2])), tamper)
-	names := get(w.base.parsed(manifest), "expected_files").Items
+	names := get(w.base.parsed(manifestFile), "expected_files").Items
 	w.bad("p21_expected", "P21", "expected_files leaves the signature out", forged(w.base, "expected_files", jcs.Arr(names[:4]...)), tamper)
 	w.bad("p21_dot", "P21", "expected_files names the folder", forged(w.base, "expected_files", jcs.Arr(append(slices.Clone(names), jcs.Str("."))...)), tamper)
 }
@@ -408,7 +409,7 @@ func (w *world) forms() {
 // fileSystem is P08, P11, P12 and P14: files that are not what they seem.
 func (w *world) fileSystem() {
 	for name, path := range inOrder(map[string]string{"parent": "../receipt_pack.jsonl", "absolute": "/etc/passwd", "inner": "x/../receipt_pack.jsonl", "backslash": `..\receipt_pack.jsonl`}) {
-		entries := slices.Clone(get(w.base.parsed(manifest), "files").Items)
+		entries := slices.Clone(get(w.base.parsed(manifestFile), "files").Items)
 		entries[0] = set(entries[0], "path", jcs.Str(path))
 		w.bad("p11_"+name, "P11", "files names "+path+", signed", forged(w.base, "files", jcs.Arr(entries...)))
 	}
@@ -417,18 +418,18 @@ func (w *world) fileSystem() {
 		return conformance.Step{Op: "symlink", Name: name, Text: text}
 	}
 	w.made("p11_link_out", "P11 T15 U14c", "the receipts are a link to a device", target, tampered(escape), link(receipts, "/dev/zero"))
-	w.made("p11_link_self", "P11", "the manifest is a link to itself", target, tampered(), link(manifest, manifest))
+	w.made("p11_link_self", "P11", "the manifest is a link to itself", target, tampered(), link(manifestFile, manifestFile))
 	w.made("p11_link_in", "P11", "the receipts are a link inside the pack", target, tampered(escape),
 		conformance.Step{Op: "mkdir", Name: "_unsigned"}, conformance.Step{Op: "move", Name: receipts, Text: "_unsigned/x"}, link(receipts, "_unsigned/x"))
 	w.made("p11_link_dangling", "P11", "the signature is a link to nothing", target, tampered(escape), link(signature, "nowhere"))
-	for _, name := range []string{receipts, manifest, signature} {
+	for _, name := range []string{receipts, manifestFile, signature} {
 		w.made("p12_fifo_"+strings.SplitN(name, ".", 2)[0], "P12 U14a", name+" is a FIFO that nobody writes to", target, tampered(tamper), conformance.Step{Op: "fifo", Name: name})
 	}
 	w.made("p12_sparse", "P12", "the transcript is a sparse tebibyte", target, tampered(tamper), conformance.Step{Op: "sparse", Name: transcript, Size: 1 << 40})
-	w.made("p12_sparse_manifest", "P12", "the manifest is a sparse tebibyte", target, tampered(tamper), conformance.Step{Op: "sparse", Name: manifest, Size: 1 << 40})
+	w.made("p12_sparse_manifest", "P12", "the manifest is a sparse tebibyte", target, tampered(tamper), conformance.Step{Op: "sparse", Name: manifestFile, Size: 1 << 40})
 	w.made("p08_line", "P08", "a receipt line of eight mebibytes", target, tampered(tamper), conformance.Step{Op: "repeat", Name: receipts, Text: "a", Size: 8 << 20})
 	w.made("p08_lines", "P08", "four million empty lines", target, tampered(tamper), conformance.Step{Op: "repeat", Name: receipts, Text: "\n", Size: 4 << 20})
-	w.made("p08_manifest", "P08", "sixteen mebibytes of spaces behind the manifest", target, tampered(tamper), conformance.Step{Op: "repeat", Name: manifest, Text: " ", Size: 16 << 20})
+	w.made("p08_manifest", "P08", "sixteen mebibytes of spaces behind the manifest", target, tampered(tamper), conformance.Step{Op: "repeat", Name: manifestFile, Text: " ", Size: 16 << 20})
 	w.files["packs/p14_archive.zip"] = []byte("PK\x05\x06" + strings.Repeat("\x00", 18))
 	w.again("p14_archive", "P14", "an archive is not a pack", "packs/p14_archive.zip", conformance.Expect{Exit: 3}, gate)
 	w.again("missing_01", "", "no pack at all", "packs/no_such_pack", conformance.Expect{Exit: 3}, gate)
@@ -447,21 +448,21 @@ func (w *world) signatures() {
 		if name == "junk" || name == "space" {
 			attacks = "P15 U22"
 		}
-		m := set(w.base.parsed(manifest), "signature", jcs.Str(spelling))
-		w.bad("p15_"+name, attacks, "another spelling of the signature: "+strings.ReplaceAll(name, "_", " "), w.base.with(manifest, pretty(m)), badSig)
+		m := set(w.base.parsed(manifestFile), "signature", jcs.Str(spelling))
+		w.bad("p15_"+name, attacks, "another spelling of the signature: "+strings.ReplaceAll(name, "_", " "), w.base.with(manifestFile, pretty(m)), badSig)
 	}
 	plus := plusOrder(w.base[signature])
 	w.bad("p15_plus_l", "P15", "S + L instead of S",
-		w.base.with(manifest, pretty(set(w.base.parsed(manifest), "signature", encoded(plus)))).with(signature, plus), badSig)
+		w.base.with(manifestFile, pretty(set(w.base.parsed(manifestFile), "signature", encoded(plus)))).with(signature, plus), badSig)
 	w.bad("p15_detached", "P15", "the detached signature is another one", w.base.with(signature, make([]byte, 64)), badSig)
 	identity := append([]byte{1}, make([]byte, 31)...)
 	one := append(bytes.Clone(identity), make([]byte, 32)...)
-	m := w.base.parsed(manifest)
+	m := w.base.parsed(manifestFile)
 	for path, to := range inOrder(map[string]jcs.Value{"signer_pubkey": encoded(identity), "signer_pubkey_sha256": jcs.Str(hexSum(identity)), "signature": encoded(one)}) {
 		m = set(m, path, to)
 	}
-	w.bad("p16_identity", "P16 T1", "the key is the identity: one signature fits every pack", w.base.with(manifest, pretty(m)).with(signature, one), badSig)
-	swapped := resigned(w.base, w.base.parsed(manifest), mallory, "signer_id")
+	w.bad("p16_identity", "P16 T1", "the key is the identity: one signature fits every pack", w.base.with(manifestFile, pretty(m)).with(signature, one), badSig)
+	swapped := resigned(w.base, w.base.parsed(manifestFile), mallory, "signer_id")
 	w.add("p17_swapped", "P17 U30", "another key signed and kept the signer's name: intact, and the signer is nobody we know", swapped, passes("PASS"), gate)
 	w.again("p17_locked", "P17 U30 U7", "the same under a lock that names the signer's key", "packs/p17_swapped", conformance.Expect{Exit: 2, Integrity: "PASS", Claims: "PASS", Codes: []string{"E_SIGNER_UNTRUSTED"}}, gate, "--lock", "{corpus}/locks/signer.lock")
 }
@@ -550,7 +551,7 @@ func (w *world) reports() {
 	more := func(name string, v jcs.Value) files {
 		r := w.lying.parsed(report)
 		r.Members = append(slices.Clone(r.Members), jcs.M(name, v))
-		return resigned(w.lying.with(report, pretty(r)), w.lying.parsed(manifest), signer)
+		return resigned(w.lying.with(report, pretty(r)), w.lying.parsed(manifestFile), signer)
 	}
 	with := func(scope jcs.Value) files { return more("scope", scope) }
 	for name, v := range inOrder(map[string]jcs.Value{"channels": jcs.Obj(jcs.M("integrity", pass), jcs.M("claims", pass)), "claim_check": pass, "claims_reexecuted": jcs.Boolean(true),
@@ -573,7 +574,7 @@ func (w *world) reports() {
 
 // lie makes a pack of failing claims say that they pass, in every place where a signer can.
 func lie(f files) files {
-	r, m := f.parsed(report), f.parsed(manifest)
+	r, m := f.parsed(report), f.parsed(manifestFile)
 	var results []jcs.Value
 	for _, item := range get(r, "claim_verification.results").Items {
 		results = append(results, set(item, "passed", jcs.Boolean(true)))
@@ -637,13 +638,13 @@ func (w *world) crashes() {
 	s := run("p24", "", 1)
 	s.Cards = []pack.Card{claim}
 	w.add("p24_claim", "P24", "a failing claim whose words write on the terminal", honest(s), honestFailure, gate)
-	for name, text := range inOrder(map[string]string{"empty": "", "list": "[]", "null": "null", "truncated": string(w.base[manifest][:len(w.base[manifest])/2]), "object": "{}"}) {
-		w.bad("p25_manifest_"+name, "P25", "the manifest: "+name, w.base.with(manifest, []byte(text)), tamper)
+	for name, text := range inOrder(map[string]string{"empty": "", "list": "[]", "null": "null", "truncated": string(w.base[manifestFile][:len(w.base[manifestFile])/2]), "object": "{}"}) {
+		w.bad("p25_manifest_"+name, "P25", "the manifest: "+name, w.base.with(manifestFile, []byte(text)), tamper)
 	}
-	w.bad("p25_no_manifest", "P25", "no manifest", w.base.without(manifest), tamper)
-	w.bad("p25_enum", "P25", "a mode that nobody knows", w.base.swap(manifest, `"shadow"`, `"shadowy"`), tamper)
-	w.bad("p25_unsigned", "P25 P19", "the signature is stripped", w.base.with(manifest, pretty(w.base.parsed(manifest).Without("signature"))), tamper)
-	w.bad("p25_surrogate", "P25", "a lone surrogate in the manifest", w.base.swap(manifest, "corpus-signer", `corpus\ud800signer`), tamper)
+	w.bad("p25_no_manifest", "P25", "no manifest", w.base.without(manifestFile), tamper)
+	w.bad("p25_enum", "P25", "a mode that nobody knows", w.base.swap(manifestFile, `"shadow"`, `"shadowy"`), tamper)
+	w.bad("p25_unsigned", "P25 P19", "the signature is stripped", w.base.with(manifestFile, pretty(w.base.parsed(manifestFile).Without("signature"))), tamper)
+	w.bad("p25_surrogate", "P25", "a lone surrogate in the manifest", w.base.swap(manifestFile, "corpus-signer", `corpus\ud800signer`), tamper)
 	w.bad("p25_key", "P25", "signer_pubkey is empty", forged(w.base, "signer_pubkey", jcs.Str("")), badSig)
 	for name, text := range inOrder(map[string]string{"null": "null", "list": "[1]", "number": "7", "string": `"x"`, "list_id": `{"receipt_id":["x"],"timestamp":"2026-01-15T11:00:02+00:00","type":"model_call"}`}) {
 		attacks := "P25"
@@ -656,13 +657,13 @@ func (w *world) crashes() {
 
 // bits is P26, in samples: a test flips every bit.
 func (w *world) bits() {
-	for _, name := range []string{receipts, report, transcript, manifest, signature} {
+	for _, name := range []string{receipts, report, transcript, manifestFile, signature} {
 		data := bytes.Clone(w.base[name])
 		data[len(data)/2] ^= 1
 		id := strings.SplitN(name, ".", 2)[0]
 		w.bad("p26_bit_"+id, "P26", "one bit of "+name, w.base.with(name, data))
 		w.bad("p26_cut_"+id, "P26", "half of "+name, w.base.with(name, w.base[name][:len(w.base[name])/2]))
-		if name != manifest {
+		if name != manifestFile {
 			w.bad("p26_gone_"+id, "P26", "without "+name, w.base.without(name), tamperOrSig(name))
 		}
 	}
@@ -783,7 +784,7 @@ func (w *world) anchors() {
 	b.Receipts[0] = set(b.Receipts[0], "model_id", jcs.Str("gpt-9"))
 	w.add("u2_a", "U2", "one of two honest packs with one pack_root_sha256", honest(a), passes("SKIPPED"))
 	w.add("u2_b", "U2", "the other, with another receipt: its manifest digest differs", honest(b), passes("SKIPPED"))
-	bundle := `{"schema_version":"1.0.0","witness_type":"rfc3161","pack_root_sha256":"` + get(w.base.parsed(manifest), "pack_root_sha256").Text +
+	bundle := `{"schema_version":"1.0.0","witness_type":"rfc3161","pack_root_sha256":"` + get(w.base.parsed(manifestFile), "pack_root_sha256").Text +
 		`","tsa_url":"https://tsa.example","query_b64":"AA==","token_b64":"AA==","ca_cert_b64":"AA==","gen_time":"2020-01-01T00:00:00Z"}`
 	self := w.base.with("witness_bundle.json", []byte(bundle+"\n"))
 	seed := sha256.Sum256([]byte("assay-corpus-v1-log-key-seed"))

@@ -18,11 +18,11 @@ import (
 
 // The names of a pack's files.
 const (
-	receipts   = "receipt_pack.jsonl"
-	report     = "verify_report.json"
-	transcript = "verify_transcript.md"
-	manifest   = "pack_manifest.json"
-	signature  = "pack_signature.sig"
+	receipts     = "receipt_pack.jsonl"
+	report       = "verify_report.json"
+	transcript   = "verify_transcript.md"
+	manifestFile = "pack_manifest.json"
+	signature    = "pack_signature.sig"
 )
 
 // Everything below is fixed: the corpus is the same bytes wherever and whenever it is made.
@@ -104,7 +104,7 @@ func honest(s pack.Spec) files {
 	if !slices.ContainsFunc(s.Cards, func(c pack.Card) bool { return !builtIn(c.ID) }) {
 		delete(f, "_unsigned/run_cards.json") // every verifier knows the built-in cards
 	}
-	m := f.parsed(manifest)
+	m := f.parsed(manifestFile)
 	for _, name := range []string{"verifier_version", "canon_impl_version"} {
 		m = set(m, "attestation."+name, jcs.Str(producer))
 	}
@@ -178,13 +178,13 @@ func resigned(f files, m jcs.Value, by key, keep ...string) files {
 	}
 	f[signature], _ = by.Sign(message)
 	put("signature", encoded(f[signature]))
-	f[manifest] = pretty(m)
+	f[manifestFile] = pretty(m)
 	return f
 }
 
 // forged is the pack with members of the manifest changed (path, value, path, value…) and signed again.
 func forged(f files, changes ...any) files {
-	m := f.parsed(manifest)
+	m := f.parsed(manifestFile)
 	var keep []string
 	for i := 0; i < len(changes); i += 2 {
 		path := changes[i].(string)
@@ -200,7 +200,7 @@ func reported(f files, changes ...any) files {
 	for i := 0; i < len(changes); i += 2 {
 		r = set(r, changes[i].(string), changes[i+1].(jcs.Value))
 	}
-	return resigned(f.with(report, pretty(identified(r, changes...))), f.parsed(manifest), signer)
+	return resigned(f.with(report, pretty(identified(r, changes...))), f.parsed(manifestFile), signer)
 }
 
 // identified is the report with the report_id (PCK-32) that follows from it, unless that is among the changes.
@@ -233,7 +233,7 @@ func withLines(f files, text string) files {
 	refs := get(r, "evidence_refs").Items
 	r = set(r, "evidence_refs", jcs.Arr(refs[0], set(refs[1], "sha256", jcs.Str(hexSum(f[receipts])))))
 	f = f.with(report, pretty(r))
-	m := f.parsed(manifest)
+	m := f.parsed(manifestFile)
 	for path, to := range map[string]jcs.Value{"receipt_count_expected": n, "attestation.n_receipts": n, "attestation.head_hash": head} {
 		m = set(m, path, to)
 	}
@@ -284,7 +284,7 @@ func set(v jcs.Value, path string, to jcs.Value) jcs.Value {
 // changed is the pack with the members around a path of the manifest changed, and signed again.
 func changed(f files, path string, change func(ms []jcs.Member, i int) []jcs.Member) files {
 	top, _, _ := strings.Cut(path, ".")
-	return resigned(f, edit(f.parsed(manifest), path, change), signer, top)
+	return resigned(f, edit(f.parsed(manifestFile), path, change), signer, top)
 }
 
 func renamed(f files, path, to string) files {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -192,7 +193,7 @@ func (s signer) Sign(message []byte) ([]byte, error) { return ed25519.Sign(s.key
 func sameManifest(t *testing.T, vectors, a, b string) bool {
 	t.Helper()
 	digest := func(name string) [32]byte {
-		m, findings := pack.VerifyManifest(must(os.ReadFile(filepath.Join(vectors, "packs", name, "pack_manifest.json")))(t))
+		m, findings := manifest.Verify(must(os.ReadFile(filepath.Join(vectors, "packs", name, "pack_manifest.json")))(t))
 		if len(findings) > 0 {
 			t.Fatal(findings)
 		}
@@ -206,13 +207,13 @@ func TestTwoPacksWithOnePackRootAreTwoEntriesFoundTogetherAndFlagged(t *testing.
 	w := newWorld(t)
 	var root string
 	for _, name := range []string{"sameroot_a", "sameroot_b"} {
-		manifest := must(os.ReadFile(filepath.Join(vectors, "packs", name, "pack_manifest.json")))(t)
-		m, findings := pack.VerifyManifest(manifest)
+		text := must(os.ReadFile(filepath.Join(vectors, "packs", name, "pack_manifest.json")))(t)
+		m, findings := manifest.Verify(text)
 		if len(findings) > 0 {
 			t.Fatal(findings)
 		}
 		root = hex.EncodeToString(m.PackRoot[:])
-		if status, body := w.post(t, manifest); status != http.StatusCreated {
+		if status, body := w.post(t, text); status != http.StatusCreated {
 			t.Fatalf("%s: status %d: %s", name, status, body)
 		}
 	}

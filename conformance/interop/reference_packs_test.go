@@ -13,6 +13,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // buildTime is when the packs of fixed bytes were built.
@@ -30,7 +31,7 @@ type shape struct {
 	suite    string
 	until    string
 	by       string
-	ci       *pack.CIBinding
+	ci       *manifest.CIBinding
 	floor    bool // ours alone: the shape for old verifiers
 	ownCheck bool // ours alone: it has a check or a value that the reference does not know
 }
@@ -68,7 +69,7 @@ func shapes() []shape {
 	for i, typ := range admittedTypes {
 		types = append(types, fmt.Sprintf(`{"receipt_id":"t%d","type":%q,"timestamp":"2026-01-15T10:00:%02d.000000+00:00","schema_version":"3.0","seq":%d}`, i, typ, i, i))
 	}
-	full := &pack.CIBinding{Provider: "github_actions", CommitSHA: strings.Repeat("0a", 20), Repo: "o/r", Ref: "refs/heads/ü", RunID: "1",
+	full := &manifest.CIBinding{Provider: "github_actions", CommitSHA: strings.Repeat("0a", 20), Repo: "o/r", Ref: "refs/heads/ü", RunID: "1",
 		RunAttempt: "2", WorkflowRef: "o/r/.github/workflows/x.yml@refs/heads/main", Actor: "a b"}
 	model := `{"model_id":"gpt-4"}`
 	return []shape{
@@ -96,8 +97,8 @@ func shapes() []shape {
 		{name: "projected members", receipts: []string{`{"signature":"x","signatures":[1],"cose_signature":"c","receipt_hash":"h","anchor":{"a":1},"inner":{"signature":"stays"}}`}, cards: []string{"receipt_completeness"}},
 		{name: "every admitted type", raw: types, cards: []string{"guardian_enforcement"}},
 		{name: "ci binding", receipts: []string{model}, ci: full},
-		{name: "ci binding, least", receipts: []string{model}, ci: &pack.CIBinding{Provider: "local", CommitSHA: strings.Repeat("f", 40)}},
-		{name: "a commit of 64 digits", receipts: []string{model}, ci: &pack.CIBinding{Provider: "local", CommitSHA: strings.Repeat("f0", 32)}, ownCheck: true},
+		{name: "ci binding, least", receipts: []string{model}, ci: &manifest.CIBinding{Provider: "local", CommitSHA: strings.Repeat("f", 40)}},
+		{name: "a commit of 64 digits", receipts: []string{model}, ci: &manifest.CIBinding{Provider: "local", CommitSHA: strings.Repeat("f0", 32)}, ownCheck: true},
 		{name: "valid until", receipts: []string{model}, until: "2099-01-01T00:00:00Z"},
 		{name: "expired", receipts: []string{model}, until: "2020-01-01T00:00:00.5+02:00"},
 		{name: "superseded", receipts: []string{model}, by: "pack_20270101T000000_00000000"},
@@ -339,7 +340,7 @@ var theirShapes = []shape{
 	{name: "a seq that is text", raw: []string{`{"receipt_id":"a","type":"model_call","timestamp":"2026-01-15T10:00:01.000000+00:00","seq":"0"}`}},
 	{name: "a seq that is a float", raw: []string{`{"receipt_id":"a","type":"model_call","timestamp":"2026-01-15T10:00:01.000000+00:00","seq":0.5}`}},
 	{name: "another run's receipt", raw: []string{`{"receipt_id":"a","type":"model_call","timestamp":"2026-01-15T10:00:01.000000+00:00","seq":0,"run_id":"run_2"}`}},
-	{name: "a ci binding of a word", receipts: []string{`{}`}, ci: &pack.CIBinding{Provider: "github_actions", CommitSHA: "main"}},
+	{name: "a ci binding of a word", receipts: []string{`{}`}, ci: &manifest.CIBinding{Provider: "github_actions", CommitSHA: "main"}},
 	{name: "valid until some day", receipts: []string{`{}`}, until: "some day"},
 	{name: "a posture that is null", raw: []string{
 		`{"receipt_id":"a","type":"governance_posture_snapshot","timestamp":"2026-01-15T10:00:01.000000+00:00","seq":0,"posture":null,"evaluated_at":"2026-01-15T10:00:01Z"}`}, cards: []string{"posture.json"}},

@@ -17,6 +17,7 @@ import (
 	"github.com/Haserjian/assay-ledger/conformance"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/report"
 	"github.com/Haserjian/assay-ledger/pack/schema"
 )
@@ -156,7 +157,7 @@ func TestWhatVerifyPackPrintsIsOfItsSchema(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			v := (&report.Report{Result: r, Path: k.Path, At: o.Now, Version: pack.Version}).JSON("verify-pack")
+			v := (&report.Report{Result: r, Path: k.Path, At: o.Now, Version: manifest.Version}).JSON("verify-pack")
 			if err := validate(t, s, written(t, v)); err != nil {
 				t.Errorf("%s: %v", k.ID, err)
 			}
@@ -170,15 +171,15 @@ func golden(t *testing.T) map[string]struct {
 	read func(text []byte) error
 } {
 	t.Helper()
-	manifest := read(t, corpus+"/packs/ci_01/pack_manifest.json")
-	attestation, _ := tree(t, manifest).Get("attestation")
+	doc := read(t, corpus+"/packs/ci_01/pack_manifest.json")
+	attestation, _ := tree(t, doc).Get("attestation")
 	admit := func(text []byte) error {
-		if _, findings := pack.VerifyManifest(text); len(findings) > 0 {
+		if _, findings := manifest.Verify(text); len(findings) > 0 {
 			return fmt.Errorf("%v", findings)
 		}
 		return nil
 	}
-	m, findings := pack.VerifyManifest(manifest)
+	m, findings := manifest.Verify(doc)
 	if len(findings) > 0 {
 		t.Fatal(findings)
 	}
@@ -202,7 +203,7 @@ func golden(t *testing.T) map[string]struct {
 		read func(text []byte) error
 	}
 	return map[string]of{
-		"pack-manifest": {manifest, admit},
+		"pack-manifest": {doc, admit},
 		"attestation":   {written(t, attestation), nil},
 		"receipt":       {first, nil},
 		"verify-report": {read(t, corpus+"/packs/good_03/verify_report.json"), nil},

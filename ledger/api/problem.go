@@ -12,7 +12,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/ledger/index"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // problem is an RFC 9457 problem:
@@ -25,7 +25,7 @@ type problem struct {
 	title      string
 	detail     string
 	retryAfter int // seconds; zero: no header
-	findings   []pack.Finding
+	findings   []manifest.Finding
 	digests    []string        // of several-entries
 	reasons    []ledger.Reason // of not-ready and witnesses-unheard
 }

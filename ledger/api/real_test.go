@@ -28,6 +28,7 @@ import (
 	"github.com/Haserjian/assay-ledger/ledger/index"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/trusttest"
 	"github.com/Haserjian/assay-ledger/witness"
@@ -101,7 +102,7 @@ func (s packSigner) ID() string                      { return "tester" }
 func (s packSigner) Public() ed25519.PublicKey       { return s.PrivateKey.Public().(ed25519.PublicKey) }
 func (s packSigner) Sign(msg []byte) ([]byte, error) { return ed25519.Sign(s.PrivateKey, msg), nil }
 
-func manifest(t testing.TB, n int) []byte {
+func manifestOf(t testing.TB, n int) []byte {
 	t.Helper()
 	seed := sha256.Sum256([]byte("ledger/api test key"))
 	receipt, err := jcs.Parse(fmt.Appendf(nil,
@@ -119,9 +120,9 @@ func manifest(t testing.TB, n int) []byte {
 	return nil
 }
 
-func digestOf(t testing.TB, manifest []byte) [32]byte {
+func digestOf(t testing.TB, text []byte) [32]byte {
 	t.Helper()
-	m, findings := pack.VerifyManifest(manifest)
+	m, findings := manifest.Verify(text)
 	if len(findings) > 0 {
 		t.Fatal(findings)
 	}
@@ -132,18 +133,18 @@ func TestClientAndLedgerAgree(t *testing.T) {
 	w := newWorld(t)
 	src := pack.Source{Repo: "acme/app", Workflow: "ci.yml"}
 	for n := range 5 {
-		a, err := w.client.Add(t.Context(), manifest(t, n), src)
+		a, err := w.client.Add(t.Context(), manifestOf(t, n), src)
 		must(t, err)
 		if !a.New || a.Entry.Index != int64(n) || a.Entry.Entry.Source.Repo != "acme/app" {
 			t.Errorf("manifest %d: %+v", n, a)
 		}
 	}
-	again, err := w.client.Add(t.Context(), manifest(t, 2), pack.Source{})
+	again, err := w.client.Add(t.Context(), manifestOf(t, 2), pack.Source{})
 	must(t, err)
 	if again.New || again.Entry.Index != 2 {
 		t.Errorf("again: %+v", again)
 	}
-	proved, err := w.client.Prove(t.Context(), digestOf(t, manifest(t, 3)))
+	proved, err := w.client.Prove(t.Context(), digestOf(t, manifestOf(t, 3)))
 	must(t, err)
 	if proved.Entry.Index != 3 {
 		t.Errorf("proved: %+v", proved)
@@ -156,7 +157,7 @@ func TestClientAndLedgerAgree(t *testing.T) {
 	next := int64(0)
 	for l, err := range w.client.Entries(t.Context(), cp, 0) {
 		must(t, err)
-		if l.Index != next || l.Entry.ManifestSHA256 != digestOf(t, manifest(t, int(next))) {
+		if l.Index != next || l.Entry.ManifestSHA256 != digestOf(t, manifestOf(t, int(next))) {
 			t.Errorf("entry %d: %+v", next, l)
 		}
 		next++
@@ -175,7 +176,7 @@ func TestClientAndLedgerAgree(t *testing.T) {
 // API-32, API-33
 func TestReadyzNamesEveryReasonAndOnlyPublicPaths(t *testing.T) {
 	w := newWorld(t)
-	_, err := w.client.Add(t.Context(), manifest(t, 0), pack.Source{})
+	_, err := w.client.Add(t.Context(), manifestOf(t, 0), pack.Source{})
 	must(t, err)
 	get := func(path string) (int, string) {
 		response, err := http.Get(w.url + path)
@@ -209,7 +210,7 @@ func TestReadyzNamesEveryReasonAndOnlyPublicPaths(t *testing.T) {
 // API-8
 func TestThousandClientsWithOneManifestMakeOneEntry(t *testing.T) {
 	w := newWorld(t)
-	text := manifest(t, 1)
+	text := manifestOf(t, 1)
 	var fresh atomic.Int64
 	var all sync.WaitGroup
 	for range 1000 {
@@ -233,7 +234,7 @@ func TestThousandClientsWithOneManifestMakeOneEntry(t *testing.T) {
 // API-7
 func TestManifestChangedOnTheWayIsRejectedWithItsFindings(t *testing.T) {
 	w := newWorld(t)
-	text := manifest(t, 1)
+	text := manifestOf(t, 1)
 	for name, bad := range map[string][]byte{
 		"flipped":       bytes.Replace(text, []byte("run-1"), []byte("run-2"), 1),
 		"duplicate":     bytes.Replace(text, []byte("{"), []byte(`{"signer_id":"a","signer_id":"b",`), 1),
@@ -267,7 +268,7 @@ func TestManifestChangedOnTheWayIsRejectedWithItsFindings(t *testing.T) {
 // API-12
 func TestAsynchronousSubmissionIsFoundAtItsLocation(t *testing.T) {
 	w := newWorld(t)
-	r, err := http.NewRequest("POST", w.url+"/v1/entries", bytes.NewReader(manifest(t, 1)))
+	r, err := http.NewRequest("POST", w.url+"/v1/entries", bytes.NewReader(manifestOf(t, 1)))
 	must(t, err)
 	r.Header.Set("Prefer", "respond-async")
 	res, err := http.DefaultClient.Do(r)
@@ -275,7 +276,7 @@ func TestAsynchronousSubmissionIsFoundAtItsLocation(t *testing.T) {
 	body, err := io.ReadAll(res.Body)
 	must(t, err)
 	res.Body.Close()
-	digest := digestOf(t, manifest(t, 1))
+	digest := digestOf(t, manifestOf(t, 1))
 	location := "/v1/entries/" + hex.EncodeToString(digest[:])
 	if res.StatusCode != 202 || res.Header.Get("Location") != location || string(body) != location+"\n" || res.Header.Get("Preference-Applied") != "respond-async" {
 		t.Fatalf("%d %v %s", res.StatusCode, res.Header, body)
@@ -299,7 +300,7 @@ func TestAsynchronousSubmissionIsFoundAtItsLocation(t *testing.T) {
 func TestPageOfTheRealLogIsTheNewestFirst(t *testing.T) {
 	w := newWorld(t)
 	for n := range 4 {
-		_, err := w.client.Add(t.Context(), manifest(t, n), pack.Source{Repo: fmt.Sprint("acme/app", n%2)})
+		_, err := w.client.Add(t.Context(), manifestOf(t, n), pack.Source{Repo: fmt.Sprint("acme/app", n%2)})
 		must(t, err)
 	}
 	res, err := http.Get(w.url + "/v1/entries?source_repo=acme/app1&limit=1")
@@ -326,7 +327,7 @@ func BenchmarkSubmit(b *testing.B) {
 			w := newWorld(b)
 			texts := make([][]byte, b.N)
 			for n := range texts {
-				texts[n] = manifest(b, n)
+				texts[n] = manifestOf(b, n)
 			}
 			var next atomic.Int64
 			var all sync.WaitGroup
@@ -356,7 +357,7 @@ func BenchmarkPage(b *testing.B) {
 	w := newWorld(b)
 	var all sync.WaitGroup
 	for n := range 600 {
-		text := manifest(b, n)
+		text := manifestOf(b, n)
 		all.Go(func() {
 			if _, err := w.client.Add(b.Context(), text, pack.Source{}); err != nil {
 				b.Error(err)

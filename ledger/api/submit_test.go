@@ -12,6 +12,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 const entriesURL = "/v1/entries?source_repo=acme/app&source_workflow=ci.yml&source_commit=0123456789abcdef0123456789abcdef01234567"
@@ -136,7 +137,7 @@ func TestSubmissionsWithAQueryThatNobodyReadsAreRefused(t *testing.T) {
 
 // API-4, API-13
 func TestEveryErrorOfTheLogIsAProblem(t *testing.T) {
-	rejection := &ledger.Rejected{Findings: []pack.Finding{{Code: "E_MANIFEST_SIGNATURE", Field: "signature", Message: "<b>bad</b>\x1b"}}}
+	rejection := &ledger.Rejected{Findings: []manifest.Finding{{Code: "E_MANIFEST_SIGNATURE", Field: "signature", Message: "<b>bad</b>\x1b"}}}
 	for name, c := range map[string]struct {
 		err   error
 		want  problem
@@ -176,7 +177,7 @@ func TestEveryErrorOfTheLogIsAProblem(t *testing.T) {
 func TestFloodOfFindingsIsCutShort(t *testing.T) {
 	long := &ledger.Rejected{}
 	for range 1000 {
-		long.Findings = append(long.Findings, pack.Finding{Code: "E_X", Message: strings.Repeat("é", 10000)})
+		long.Findings = append(long.Findings, manifest.Finding{Code: "E_X", Message: strings.Repeat("é", 10000)})
 	}
 	w := ask(newHandler(t, broken{long}, nil), "POST", entriesURL, "m")
 	if got := wantProblem(t, w, rejected); len(got.Findings) != 32 || w.Body.Len() > 32<<10 {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -63,8 +64,8 @@ const (
 
 // Add logs a pack_manifest.json and returns its proof. Adding again returns the proof of
 // the first entry. A refusal is a *Problem.
-func (c *Client) Add(ctx context.Context, manifest []byte, src pack.Source) (*pack.Anchored, error) {
-	m, findings := pack.VerifyManifest(manifest)
+func (c *Client) Add(ctx context.Context, text []byte, src pack.Source) (*pack.Anchored, error) {
+	m, findings := manifest.Verify(text)
 	if m == nil || len(findings) > 0 {
 		return nil, notAdmitted(findings)
 	}
@@ -76,7 +77,7 @@ func (c *Client) Add(ctx context.Context, manifest []byte, src pack.Source) (*pa
 			query.Set(name, value)
 		}
 	}
-	a, err := c.do(ctx, request{method: http.MethodPost, path: "v1/entries", query: query.Encode(), body: manifest,
+	a, err := c.do(ctx, request{method: http.MethodPost, path: "v1/entries", query: query.Encode(), body: text,
 		accept: "text/plain", limit: maxProof, ok: []int{http.StatusCreated, http.StatusOK}})
 	if err != nil {
 		return nil, fmt.Errorf("adding to the ledger: %w", err)
@@ -93,7 +94,7 @@ func (c *Client) Add(ctx context.Context, manifest []byte, src pack.Source) (*pa
 }
 
 // notAdmitted is the answer that the ledger would give, without asking it.
-func notAdmitted(findings []pack.Finding) *Problem {
+func notAdmitted(findings []manifest.Finding) *Problem {
 	return &Problem{
 		Type:     manifestRejected,
 		Title:    "The manifest does not verify",
@@ -212,7 +213,7 @@ func isHTML(text []byte) bool { return strings.HasPrefix(http.DetectContentType(
 
 // copiedFrom checks that the ledger took from the manifest what it has to take from there.
 // Source, time and token are its own words.
-func copiedFrom(m *pack.Manifest, logged pack.Logged) error {
+func copiedFrom(m *manifest.Manifest, logged pack.Logged) error {
 	want, err := pack.NewEntry(m, logged.Entry.Source, logged.Entry.SubmittedAt, logged.Entry.TimestampToken)
 	if err != nil {
 		return err

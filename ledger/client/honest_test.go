@@ -18,6 +18,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/trusttest"
 )
@@ -68,7 +69,7 @@ func (h *honest) append(leaf []byte) int64 {
 // fill appends n entries of manifests that nobody has.
 func (h *honest) fill(t testing.TB, n int) {
 	t.Helper()
-	m, _ := pack.VerifyManifest(testManifest(t, "fill"))
+	m, _ := manifest.Verify(testManifest(t, "fill"))
 	e, err := pack.NewEntry(m, pack.Source{}, trusttest.Time, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +112,7 @@ func (h *honest) post(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	m, findings := pack.VerifyManifest(body)
+	m, findings := manifest.Verify(body)
 	if len(findings) > 0 {
 		problem(w, 422, `{"type":"/problems/manifest-rejected"}`)
 		return
@@ -208,9 +209,9 @@ func testManifest(t testing.TB, run string) []byte {
 	return nil
 }
 
-func digestOf(t testing.TB, manifest []byte) [32]byte {
+func digestOf(t testing.TB, text []byte) [32]byte {
 	t.Helper()
-	m, findings := pack.VerifyManifest(manifest)
+	m, findings := manifest.Verify(text)
 	if len(findings) > 0 {
 		t.Fatal(findings)
 	}

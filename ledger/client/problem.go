@@ -9,8 +9,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // Problem is a refusal: an RFC 9457 problem as the server told it. Its texts hold
@@ -20,7 +20,7 @@ type Problem struct {
 	Title    string
 	Status   int // of the HTTP answer
 	Detail   string
-	Findings []pack.Finding
+	Findings []manifest.Finding
 	Reasons  []string // of a ledger that is not ready
 	Page     bool     // the body was an HTML page, which no ledger sends
 }
@@ -103,7 +103,7 @@ func parseProblem(body []byte) (*Problem, error) {
 	findings, _ := v.Get("findings")
 	for _, f := range findings.Items[:min(len(findings.Items), maxFindings)] {
 		if f.Kind == jcs.Object {
-			p.Findings = append(p.Findings, pack.Finding{
+			p.Findings = append(p.Findings, manifest.Finding{
 				Code: member(f, "code"), Field: member(f, "field"), Message: member(f, "message"), Receipt: -1})
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // Limit is one of the five things that a pack does not show (seed §5.2). It stands as it is, or narrowed
@@ -242,7 +243,7 @@ func (r *Report) claimLine(c pack.ClaimResult) Text {
 
 // Problems are the findings of all channels, then the warnings, one line each.
 func (r *Report) Problems() (findings, warnings []Text) {
-	for _, list := range [][]pack.Finding{r.Findings, r.LockFindings, r.ExpectationFindings()} {
+	for _, list := range [][]manifest.Finding{r.Findings, r.LockFindings, r.ExpectationFindings()} {
 		for _, f := range list {
 			findings = append(findings, say("%s", f.String()))
 		}

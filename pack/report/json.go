@@ -9,6 +9,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
@@ -35,7 +36,7 @@ var stages = []string{stageSchema, stagePaths, stageHashes, stageReceipts, stage
 	stageReport, stageClaims}
 
 // stageOf is where a finding of the integrity channel was made.
-func stageOf(f pack.Finding) string {
+func stageOf(f manifest.Finding) string {
 	switch f.Code {
 	case "E_PATH_ESCAPE":
 		return stagePaths
@@ -380,7 +381,7 @@ func (r *Report) errors() jcs.Value {
 	return v
 }
 
-func errorObject(f pack.Finding) jcs.Value {
+func errorObject(f manifest.Finding) jcs.Value {
 	v := object("code", f.Code, "message", f.Message)
 	if f.Receipt >= 0 {
 		v.Members = append(v.Members, jcs.M("receipt_index", jcs.Int(int64(f.Receipt))))
@@ -578,7 +579,7 @@ func (r *Report) anchorObject() jcs.Value {
 // allFindings is one list for machines, with the channel and weight of each.
 func (r *Report) allFindings() jcs.Value {
 	v := jcs.Arr()
-	add := func(channel, weight string, f pack.Finding) {
+	add := func(channel, weight string, f manifest.Finding) {
 		o := errorObject(f)
 		o.Members = append([]jcs.Member{jcs.M("channel", jcs.Str(channel)), jcs.M("weight", jcs.Str(weight))}, o.Members...)
 		v.Items = append(v.Items, o)
@@ -615,7 +616,7 @@ func channelOfWarning(code string) string {
 }
 
 // ciObject repeats the binding as it stands in the manifest, in its order.
-func ciObject(b *pack.CIBinding) jcs.Value {
+func ciObject(b *manifest.CIBinding) jcs.Value {
 	v := jcs.Obj()
 	if b == nil {
 		return v

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
@@ -315,11 +316,11 @@ func (r *Report) signer() Channel {
 }
 
 func (r *Report) untrusted() bool {
-	return slices.ContainsFunc(r.LockFindings, func(f pack.Finding) bool { return f.Code == "E_SIGNER_UNTRUSTED" })
+	return slices.ContainsFunc(r.LockFindings, func(f manifest.Finding) bool { return f.Code == "E_SIGNER_UNTRUSTED" })
 }
 
 // integrityFindings are all but those of the anchor, which is a channel of its own.
-func (r *Report) integrityFindings() (list []pack.Finding) {
+func (r *Report) integrityFindings() (list []manifest.Finding) {
 	for _, f := range r.Findings {
 		if f.Code != anchorCode {
 			list = append(list, f)
@@ -564,7 +565,7 @@ func tallyText(list []pack.Tally) string {
 }
 
 // ciText repeats what the signer says of the CI run; nobody checks it here.
-func ciText(b *pack.CIBinding) string {
+func ciText(b *manifest.CIBinding) string {
 	words := []string{b.Provider, "commit " + b.CommitSHA}
 	for _, part := range []struct{ name, value string }{{"repo", b.Repo}, {"ref", b.Ref}, {"run", b.RunID}, {"attempt", b.RunAttempt}, {"workflow", b.WorkflowRef}, {"actor", b.Actor}} {
 		if part.value != "" {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -29,14 +30,14 @@ var hostile = []string{
 
 // reportOf is a judgement in which every text that a pack, a log or a path controls is text.
 func reportOf(text string, integrity pack.Verdict) *Report {
-	m := &pack.Manifest{PackID: text, RunID: text, SignerID: text}
-	m.Attestation = pack.Attestation{PackID: text, RunID: text, SuiteID: text, VerifierVersion: text, ClaimSetID: text, Mode: text, TimeAuthority: text,
+	m := &manifest.Manifest{PackID: text, RunID: text, SignerID: text}
+	m.Attestation = manifest.Attestation{PackID: text, RunID: text, SuiteID: text, VerifierVersion: text, ClaimSetID: text, Mode: text, TimeAuthority: text,
 		TimestampStart: text, TimestampEnd: text, ValidUntil: text, SupersededBy: text, ClaimCheck: "FAIL",
-		CIBinding: &pack.CIBinding{Provider: text, CommitSHA: text, Repo: text, Ref: text, RunID: text, RunAttempt: text, WorkflowRef: text, Actor: text}}
-	finding := pack.Finding{Code: "E_MANIFEST_TAMPER", Field: text, Receipt: 3, Message: text}
+		CIBinding: &manifest.CIBinding{Provider: text, CommitSHA: text, Repo: text, Ref: text, RunID: text, RunAttempt: text, WorkflowRef: text, Actor: text}}
+	finding := manifest.Finding{Code: "E_MANIFEST_TAMPER", Field: text, Receipt: 3, Message: text}
 	r := &pack.Result{Integrity: integrity, Claims: pack.Fail, ClaimsReexecuted: true, Anchor: pack.Pass, Manifest: m, Receipts: 2,
 		ClaimResults: []pack.ClaimResult{{ClaimID: text, Expected: text, Actual: text, Severity: text, Evidence: []string{text}}},
-		Findings:     []pack.Finding{finding}, LockFindings: []pack.Finding{finding}, Warnings: []pack.Finding{finding},
+		Findings:     []manifest.Finding{finding}, LockFindings: []manifest.Finding{finding}, Warnings: []manifest.Finding{finding},
 		Lock: pack.Fail, Expectations: pack.Fail, ExpectationResults: []pack.Expectation{{Name: "expiry", Verdict: pack.Fail, Expected: "x", Actual: text, Code: "E_PACK_EXPIRED", Message: text},
 			{Name: "superseded", Verdict: pack.Skipped, Actual: text, Code: "E_PACK_SUPERSEDED", Message: text}, {Name: "repository", Verdict: pack.Fail, Expected: text, Actual: text, Code: "E_CI_BINDING_MISMATCH", Message: text}}, Coverage: &pack.CoverageResult{Verdict: pack.Fail, Coverage: pack.Coverage{Covered: []string{text}, Uncovered: []string{text}, Extra: []string{text}}},
 		Facts:  pack.Facts{Types: []pack.Tally{{Name: text + "t", N: 1}}, Models: []pack.Tally{{Name: text + "m", N: 2}}, Providers: []pack.Tally{{Name: text + "p", N: 2}}},
@@ -302,7 +303,7 @@ func TestEveryFindingHasAStageAndEveryFailureShows(t *testing.T) {
 		"E_CANON_MISMATCH", "E_DUPLICATE_ID", "E_TIMESTAMP_INVALID"} {
 		for _, receipt := range []int{-1, 0} {
 			r := reportOf("x", pack.Fail)
-			r.Findings = []pack.Finding{{Code: code, Field: "anything", Receipt: receipt}}
+			r.Findings = []manifest.Finding{{Code: code, Field: "anything", Receipt: receipt}}
 			checks := r.checks(r.words())
 			if !slices.ContainsFunc(checks.Items, func(v jcs.Value) bool {
 				verdict, _ := v.Get("verdict")

@@ -6,6 +6,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // PackObject is the small view of a pack for commands whose result is something else.
@@ -35,7 +36,7 @@ func PackObject(dir string, r *pack.Result) jcs.Value {
 }
 
 // FindingsArray is findings for a machine.
-func FindingsArray(findings []pack.Finding) jcs.Value {
+func FindingsArray(findings []manifest.Finding) jcs.Value {
 	v := jcs.Arr()
 	for _, f := range findings {
 		o := jcs.Obj(

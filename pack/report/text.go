@@ -7,11 +7,12 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // PrintResult shows a judgement that was made without flags.
 func PrintResult(out io.Writer, dir string, r *pack.Result) error {
-	return Print(out, &Report{Result: r, Path: dir, Version: pack.Version})
+	return Print(out, &Report{Result: r, Path: dir, Version: manifest.Version})
 }
 
 // Print shows a judgement to a person. The verdict line is last; nothing that a pack says

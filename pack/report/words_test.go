@@ -11,6 +11,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
@@ -46,7 +47,7 @@ func TestASignerThatMayNotSignIsCalledUntrustedAndNotUnpinned(t *testing.T) {
 	if c := r.signer(); c.Word != "UNPINNED" || !strings.Contains(textOf(t, r.warnings()), "whose key that is, nobody here says") {
 		t.Errorf("nobody named keys: %+v, %s", c, textOf(t, r.warnings()))
 	}
-	r.LockFindings = []pack.Finding{{Code: "E_SIGNER_UNTRUSTED", Receipt: -1}}
+	r.LockFindings = []manifest.Finding{{Code: "E_SIGNER_UNTRUSTED", Receipt: -1}}
 	if c := r.signer(); c.Word != "UNTRUSTED" || c.Verdict != wordUnmet || !c.asked || r.words().trust != "UNTRUSTED" {
 		t.Errorf("another key: %+v, %+v", c, r.words())
 	}
@@ -367,7 +368,7 @@ func TestAnExpiredOrSupersededPackShowsUnasked(t *testing.T) {
 func TestThatThereAreMoreFindingsFailsNoStage(t *testing.T) {
 	r := quiet()
 	r.Integrity = pack.Fail
-	r.Findings = []pack.Finding{{Code: "E_PACK_SIG_INVALID", Receipt: -1}, {Code: "W_MORE_FINDINGS", Receipt: -1}}
+	r.Findings = []manifest.Finding{{Code: "E_PACK_SIG_INVALID", Receipt: -1}, {Code: "W_MORE_FINDINGS", Receipt: -1}}
 	if failed := r.failed(); len(failed) != 1 || !failed[stageSignature] {
 		t.Errorf("%v", failed)
 	}
@@ -375,7 +376,7 @@ func TestThatThereAreMoreFindingsFailsNoStage(t *testing.T) {
 
 func TestOneFindingIsCountedAsOneMechanism(t *testing.T) {
 	r := quiet()
-	r.Integrity, r.Findings = pack.Fail, []pack.Finding{{Code: "E_TIMESTAMP_INVALID", Receipt: -1}}
+	r.Integrity, r.Findings = pack.Fail, []manifest.Finding{{Code: "E_TIMESTAMP_INVALID", Receipt: -1}}
 	if v, _ := r.mechanisms().Get("stale_evidence"); v.Text != "1" || len(r.mechanisms().Members) != 1 {
 		t.Errorf("%s", textOf(t, r.mechanisms()))
 	}
@@ -394,8 +395,8 @@ func TestTheAgeThatWasAskedForIsInTheJSON(t *testing.T) {
 
 func TestARowShowsTheFirstFinding(t *testing.T) {
 	r := quiet()
-	r.Findings = []pack.Finding{{Code: "E_FIRST", Receipt: -1, Message: "one"}, {Code: "E_SECOND", Receipt: -1}}
-	r.LockFindings = []pack.Finding{{Code: "E_LOCK", Receipt: -1, Message: "drift"}}
+	r.Findings = []manifest.Finding{{Code: "E_FIRST", Receipt: -1, Message: "one"}, {Code: "E_SECOND", Receipt: -1}}
+	r.LockFindings = []manifest.Finding{{Code: "E_LOCK", Receipt: -1, Message: "drift"}}
 	first := func() string {
 		rows, err := csv.NewReader(strings.NewReader(string(CSV([]Row{{Path: "p", Report: r}})))).ReadAll()
 		if err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/report"
 )
 
@@ -47,7 +48,7 @@ const (
 // challengeFiles are all files that demo-challenge writes.
 func challengeFiles() (names []string) {
 	for _, dir := range []string{"good", "tampered"} {
-		for _, name := range pack.FileNames() {
+		for _, name := range manifest.FileNames() {
 			names = append(names, dir+"/"+name)
 		}
 	}
@@ -68,7 +69,7 @@ func (d *demo) challenge(output string) error {
 		return err
 	}
 	files := map[string][]byte{}
-	for _, name := range pack.FileNames() {
+	for _, name := range manifest.FileNames() {
 		data, err := os.ReadFile(filepath.Join(good, name))
 		if err != nil {
 			return err
@@ -81,7 +82,7 @@ func (d *demo) challenge(output string) error {
 	if err != nil {
 		return err
 	}
-	files[challengeText] = challengePage(&report.Report{Result: r, Path: "good", At: d.now, Version: pack.Version})
+	files[challengeText] = challengePage(&report.Report{Result: r, Path: "good", At: d.now, Version: manifest.Version})
 	files[challengeSums] = nil
 	files[challengeSums] = sums(files, challengeSums)
 	if err := replaceChallenge(output, files); err != nil {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/report"
 )
 
@@ -180,5 +181,5 @@ func (f *Flags) MayWrite(c *cobra.Command, dirs []string, flags ...string) error
 
 // Report is a judgement as it is shown, with what was asked for.
 func (f *Flags) Report(dir string, r *pack.Result, o pack.Options) *report.Report {
-	return &report.Report{Result: r, Path: dir, At: o.Now, Version: pack.Version, Lock: o.Lock, MaxAgeHours: f.maxAge, MinCoverage: f.minCoverage}
+	return &report.Report{Result: r, Path: dir, At: o.Now, Version: manifest.Version, Lock: o.Lock, MaxAgeHours: f.maxAge, MinCoverage: f.minCoverage}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // VerifyDir judges one directory; an error means that there was nothing to judge.
@@ -46,7 +47,7 @@ func notJudged(fsys fs.FS, dir string, err error) error {
 func nearPack(fsys fs.FS, dir string) string {
 	entries, _ := fs.ReadDir(fsys, ".")
 	for _, name := range append([]string{"pack"}, names(entries)...) {
-		for _, file := range pack.FileNames() {
+		for _, file := range manifest.FileNames() {
 			if _, err := fs.Lstat(fsys, name+"/"+file); err == nil {
 				return "did you mean " + dir + string(filepath.Separator) + name + "?"
 			}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // unsignedFiles are the files of _unsigned/ that this tool or the reference tool writes.
@@ -36,7 +37,7 @@ func copyPack(from, to string) error {
 	if err := os.MkdirAll(filepath.Join(to, "_unsigned"), 0o700); err != nil {
 		return err
 	}
-	for _, name := range pack.FileNames() {
+	for _, name := range manifest.FileNames() {
 		if err := copyFile(fsys, name, to, 4<<30); err != nil {
 			return err
 		}
@@ -94,7 +95,7 @@ func writeBundle(staging, name, dir string, pages map[string][]byte) (path, dige
 	}
 	b.directory("pack/")
 	b.directory("pack/_unsigned/")
-	for _, file := range slices.Concat(pack.FileNames(), prefixed("_unsigned/", unsignedFiles)) {
+	for _, file := range slices.Concat(manifest.FileNames(), prefixed("_unsigned/", unsignedFiles)) {
 		b.copy("pack/"+file, filepath.Join(dir, filepath.FromSlash(file)))
 	}
 	b.sums = append(b.sums, "") // a newline at the end

@@ -9,18 +9,19 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/report"
 )
 
 // The verdict line is printed last and begins alike, and no byte below 0x20 but LF is printed (threats.md P24).
 func TestNoTextOfAPackForgesALineOfText(t *testing.T) {
 	show := func(text string) (string, string) {
-		m := &pack.Manifest{PackID: text, RunID: text, SignerID: text}
-		m.Attestation = pack.Attestation{PackID: text, RunID: text, Mode: text, ValidUntil: text, TimestampStart: text, TimestampEnd: text, ClaimCheck: "FAIL"}
-		f := pack.Finding{Code: "E_MANIFEST_TAMPER", Field: text, Receipt: -1, Message: text}
+		m := &manifest.Manifest{PackID: text, RunID: text, SignerID: text}
+		m.Attestation = manifest.Attestation{PackID: text, RunID: text, Mode: text, ValidUntil: text, TimestampStart: text, TimestampEnd: text, ClaimCheck: "FAIL"}
+		f := manifest.Finding{Code: "E_MANIFEST_TAMPER", Field: text, Receipt: -1, Message: text}
 		r := &report.Report{Path: text, At: time.Unix(0, 0), Version: "0.1.0", Result: &pack.Result{
 			Integrity: pack.Pass, Claims: pack.Fail, Anchor: pack.Skipped, Lock: pack.Skipped, Expectations: pack.Fail, Manifest: m,
-			Findings: []pack.Finding{f}, LockFindings: []pack.Finding{f}, Warnings: []pack.Finding{f},
+			Findings: []manifest.Finding{f}, LockFindings: []manifest.Finding{f}, Warnings: []manifest.Finding{f},
 			ClaimResults: []pack.ClaimResult{{ClaimID: text, Expected: text, Actual: text, Severity: text}},
 			Facts:        pack.Facts{Types: []pack.Tally{{Name: "t" + text, N: 1}}}}}
 		var b bytes.Buffer

@@ -16,6 +16,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // packs are the directories that the arguments name.
@@ -166,7 +167,7 @@ func mayBePack(name string) bool {
 		return false
 	}
 	return strings.HasPrefix(filepath.Base(name), "proof_pack_") ||
-		slices.ContainsFunc(append(pack.FileNames(), "_unsigned"), func(file string) bool {
+		slices.ContainsFunc(append(manifest.FileNames(), "_unsigned"), func(file string) bool {
 			_, err := os.Lstat(filepath.Join(name, file))
 			return !errors.Is(err, fs.ErrNotExist)
 		})
@@ -197,7 +198,7 @@ func buildTime(dir string) (at time.Time, err error) {
 }
 
 // readManifest reads the manifest of a pack that is signed by somebody, or says why it is none.
-func readManifest(fsys fs.FS) (*pack.Manifest, error) {
+func readManifest(fsys fs.FS) (*manifest.Manifest, error) {
 	f, err := fsys.Open(expect.ManifestName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("it has no %s", expect.ManifestName)
@@ -209,7 +210,7 @@ func readManifest(fsys fs.FS) (*pack.Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, findings := pack.VerifyManifest(text)
+	m, findings := manifest.Verify(text)
 	if len(findings) > 0 {
 		return nil, fmt.Errorf("%s does not verify: %s", expect.ManifestName, findings[0])
 	}

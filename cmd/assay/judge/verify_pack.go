@@ -14,8 +14,8 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/durable"
-	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/report"
 )
 
@@ -166,7 +166,7 @@ func (o *verifyPack) object(list []judged, worst int, failed error) jcs.Value {
 			}
 		}
 		object = cmd.Answer(o.c.Name(), status, worst,
-			jcs.M("verifier", jcs.Obj(jcs.M("name", jcs.Str("assay verify-pack")), jcs.M("version", jcs.Str(pack.Version)))),
+			jcs.M("verifier", jcs.Obj(jcs.M("name", jcs.Str("assay verify-pack")), jcs.M("version", jcs.Str(manifest.Version)))),
 			jcs.M("packs", packs))
 	}
 	if failed != nil {

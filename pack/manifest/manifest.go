@@ -1,8 +1,14 @@
-package pack
+// Package manifest is pack_manifest.json: what a pack holds, what its signer attests of it, and the signature.
+//
+// Verify judges a manifest by itself, without the pack: it is what a ledger asks before it logs one. A pack is
+// judged by pack.Verify, which calls Read and the four Check methods with its own steps between. What is wrong
+// is a Finding with one of the codes of this package, whoever found it.
+package manifest
 
 import (
 	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"path"
@@ -61,35 +67,35 @@ func (m *Manifest) SignerFingerprint() (sum [32]byte) {
 	return sum
 }
 
-// VerifyManifest judges what a manifest alone can show (schema, H1-H4, H9, hashes, signature, D12).
+// Verify judges what a manifest alone can show (schema, H1-H4, H9, hashes, signature, D12).
 // m is nil when the form is too broken to read. No findings: admitted.
-func VerifyManifest(text []byte) (m *Manifest, list []Finding) {
-	var fs findings
-	m = readManifest(text, &fs)
+func Verify(text []byte) (m *Manifest, list []Finding) {
+	var fs Findings
+	m = Read(text, &fs)
 	if m != nil {
-		m.checkPaths(&fs)
-		m.checkAttestation(&fs)
-		m.checkSignature(&fs)
-		m.checkRoot(&fs)
+		m.CheckPaths(&fs)
+		m.CheckAttestation(&fs)
+		m.CheckSignature(&fs)
+		m.CheckRoot(&fs)
 	}
 	return m, fs
 }
 
 // The values that this verifier knows. Another value announces rules that it does not.
 const (
-	packFormat    = "0.1.0"
-	manifestForm  = "1.0.0"
-	canonVersion  = "jcs-rfc8785"
-	headAlgorithm = "last-receipt-digest-v0"
-	scope         = "JCS(pack_manifest_excluding_signature_and_pack_root_sha256)"
-	scopeLegacy   = "JCS(pack_manifest_without_signature)"
+	PackFormat    = "0.1.0"
+	FormVersion   = "1.0.0"
+	CanonVersion  = "jcs-rfc8785"
+	HeadAlgorithm = "last-receipt-digest-v0"
+	Scope         = "JCS(pack_manifest_excluding_signature_and_pack_root_sha256)"
+	ScopeLegacy   = "JCS(pack_manifest_without_signature)"
 )
 
 // manifestMembers is pack.md §3.3, in its order.
 var manifestMembers = []form.Member{
 	form.M("pack_id", form.Identifier),
-	form.M("pack_version", form.OneOf(packFormat)),
-	form.M("manifest_version", form.OneOf(manifestForm)),
+	form.M("pack_version", form.OneOf(PackFormat)),
+	form.M("manifest_version", form.OneOf(FormVersion)),
 	form.M("hash_alg", form.OneOf("sha256")),
 	form.M("attestation", form.Object(attestationMembers)),
 	form.M("attestation_sha256", form.Hex64),
@@ -103,7 +109,7 @@ var manifestMembers = []form.Member{
 	form.M("signer_pubkey", form.AnyString),
 	form.M("signer_pubkey_sha256", form.Hex64),
 	form.M("signature_alg", form.OneOf("ed25519")),
-	form.M("signature_scope", form.OneOf(scope, scopeLegacy)),
+	form.M("signature_scope", form.OneOf(Scope, ScopeLegacy)),
 	form.M("signature", form.AnyString),
 	form.M("pack_root_sha256", form.Hex64),
 	form.M("redaction_policy_sha256?", form.Hex64),
@@ -111,14 +117,14 @@ var manifestMembers = []form.Member{
 
 // attestationMembers is pack.md §3.4, in its order.
 var attestationMembers = []form.Member{
-	form.M("pack_format_version", form.OneOf(packFormat)),
+	form.M("pack_format_version", form.OneOf(PackFormat)),
 	form.M("fingerprint_version", form.One),
 	form.M("pack_id", form.Identifier),
 	form.M("run_id", form.Identifier),
 	form.M("suite_id", form.NonEmpty),
 	form.M("suite_hash", form.Hex64),
 	form.M("verifier_version", form.Version),
-	form.M("canon_version", form.OneOf(canonVersion)),
+	form.M("canon_version", form.OneOf(CanonVersion)),
 	form.M("canon_impl", form.AnyString),
 	form.M("canon_impl_version", form.AnyString),
 	form.M("policy_hash", form.Hex64),
@@ -131,7 +137,7 @@ var attestationMembers = []form.Member{
 	form.M("proof_tier", form.OneOf("hash-only", "signed-pack", "signed-receipts")),
 	form.M("mode", form.OneOf("shadow", "enforced", "breakglass")),
 	form.M("head_hash", form.Hex64),
-	form.M("head_hash_algorithm", form.OneOf(headAlgorithm)),
+	form.M("head_hash_algorithm", form.OneOf(HeadAlgorithm)),
 	form.M("time_authority", form.AnyString),
 	form.M("n_receipts", form.Count),
 	form.M("timestamp_start", form.DateTime),
@@ -158,21 +164,21 @@ var fileMembers = []form.Member{
 	form.M("bytes", form.Count),
 }
 
-// readManifest is step (a) of pack.md §4.2: what is not of the form is not read further.
-func readManifest(text []byte, fs *findings) *Manifest {
-	v, err := form.Parse(text, maxManifest)
+// Read is step (a) of pack.md §4.2: what is not of the form is not read further.
+func Read(text []byte, fs *Findings) *Manifest {
+	v, err := form.Parse(text, MaxSize)
 	if err != nil {
-		fs.add(jsonCode(err), manifestName, "not strict JSON: %s", form.OneLine(err))
+		fs.Add(JSONCode(err), Name, "not strict JSON: %s", form.OneLine(err))
 		return nil
 	}
 	before := len(*fs)
-	form.Object(manifestMembers)("", v, func(problem string) { fs.add(eTamper, manifestName, "%s", strings.TrimPrefix(problem, ": ")) })
+	form.Object(manifestMembers)("", v, func(problem string) { fs.Add(CodeTamper, Name, "%s", strings.TrimPrefix(problem, ": ")) })
 	if len(*fs) > before {
 		return nil
 	}
 	canonical, err := jcs.AppendPack(nil, v)
 	if err != nil {
-		fs.add(eCanon, manifestName, "has no canonical form: %s", form.OneLine(err))
+		fs.Add(CodeCanon, Name, "has no canonical form: %s", form.OneLine(err))
 		return nil
 	}
 	m := &Manifest{value: v, digest: sha256.Sum256(canonical)}
@@ -227,29 +233,29 @@ func readAttestation(v jcs.Value) Attestation {
 	return a
 }
 
-// checkPaths is H3, H4 and the path part of steps (c) and (d): the manifest names
+// CheckPaths is H3, H4 and the path part of steps (c) and (d): the manifest names
 // exactly the files of a pack, so no name of its own choosing is ever opened.
-func (m *Manifest) checkPaths(fs *findings) {
+func (m *Manifest) CheckPaths(fs *Findings) {
 	same := len(m.Files) == len(contentFiles)
 	for i, f := range m.Files {
 		if !containedPath(f.Path) {
-			fs.add(ePath, f.Path, "files[%d] leaves the pack", i)
+			fs.Add(CodePath, f.Path, "files[%d] leaves the pack", i)
 		}
 		same = same && f.Path == contentFiles[i]
 	}
 	if !same {
-		fs.add(eTamper, "files", "files are not exactly %s", strings.Join(contentFiles, ", "))
+		fs.Add(CodeTamper, "files", "files are not exactly %s", strings.Join(contentFiles, ", "))
 	}
 	names := form.Get(m.value, "expected_files").Items
 	same = len(names) == len(expectedFiles)
 	for i, name := range names {
 		if !containedPath(name.Text) {
-			fs.add(ePath, name.Text, "expected_files[%d] leaves the pack", i)
+			fs.Add(CodePath, name.Text, "expected_files[%d] leaves the pack", i)
 		}
 		same = same && name.Text == expectedFiles[i]
 	}
 	if !same {
-		fs.add(eTamper, "expected_files", "expected_files are not exactly %s", strings.Join(expectedFiles, ", "))
+		fs.Add(CodeTamper, "expected_files", "expected_files are not exactly %s", strings.Join(expectedFiles, ", "))
 	}
 }
 
@@ -259,61 +265,61 @@ func containedPath(p string) bool {
 		!slices.Contains(strings.Split(p, "/"), "..")
 }
 
-// checkAttestation is H1, H2 and step (i).
-func (m *Manifest) checkAttestation(fs *findings) {
+// CheckAttestation is H1, H2 and step (i).
+func (m *Manifest) CheckAttestation(fs *Findings) {
 	attestation := form.Get(m.value, "attestation")
 	for _, name := range []string{"pack_id", "suite_hash", "claim_set_id", "claim_set_hash"} {
 		if form.Str(m.value, name) != form.Str(attestation, name) {
-			fs.add(eTamper, name, "%s of the manifest is not the attestation's", name)
+			fs.Add(CodeTamper, name, "%s of the manifest is not the attestation's", name)
 		}
 	}
 	a := m.Attestation
 	if a.NReceipts != m.Receipts {
-		fs.add(eTamper, "n_receipts", "n_receipts is %d, receipt_count_expected is %d", a.NReceipts, m.Receipts)
+		fs.Add(CodeTamper, "n_receipts", "n_receipts is %d, receipt_count_expected is %d", a.NReceipts, m.Receipts)
 	}
 	if a.ReceiptIntegrity != "PASS" {
-		fs.add(eTamper, "receipt_integrity", "the signer attests receipt_integrity FAIL")
+		fs.Add(CodeTamper, "receipt_integrity", "the signer attests receipt_integrity FAIL")
 	}
 	if (a.ClaimCheck == "N/A") != (a.DiscrepancyFingerprint == "") {
-		fs.add(eTamper, "discrepancy_fingerprint", "claim_check is %s, and there is %s fingerprint of claim results",
+		fs.Add(CodeTamper, "discrepancy_fingerprint", "claim_check is %s, and there is %s fingerprint of claim results",
 			a.ClaimCheck, map[bool]string{true: "no", false: "a"}[a.DiscrepancyFingerprint == ""])
 	}
 	canonical, err := jcs.AppendPack(nil, attestation)
 	if sum := sha256.Sum256(canonical); err != nil || sum != form.Digest(form.Str(m.value, "attestation_sha256")) {
-		fs.add(eTamper, "attestation_sha256", "attestation_sha256 is not the hash of the attestation")
+		fs.Add(CodeTamper, "attestation_sha256", "attestation_sha256 is not the hash of the attestation")
 	}
 }
 
-// checkSignature is step (j) without the signature file, and H9. Neither the
+// CheckSignature is step (j) without the signature file, and H9. Neither the
 // algorithm nor what is signed is taken from descriptive members (pack.md §3.5).
-func (m *Manifest) checkSignature(fs *findings) {
+func (m *Manifest) CheckSignature(fs *Findings) {
 	signature, err := m.Signature()
 	if err != nil {
-		fs.add(eSignature, "signature", "signature is not %d bytes in canonical base64", ed25519.SignatureSize)
+		fs.Add(CodeSignature, "signature", "signature is not %d bytes in canonical base64", ed25519.SignatureSize)
 	}
 	if m.SignerKey == nil {
-		fs.add(eSignature, "signer_pubkey", "signer_pubkey is not %d bytes in canonical base64", ed25519.PublicKeySize)
+		fs.Add(CodeSignature, "signer_pubkey", "signer_pubkey is not %d bytes in canonical base64", ed25519.PublicKeySize)
 		return
 	}
 	if m.SignerFingerprint() != form.Digest(form.Str(m.value, "signer_pubkey_sha256")) {
-		fs.add(eSignature, "signer_pubkey_sha256", "signer_pubkey_sha256 is not the hash of signer_pubkey")
+		fs.Add(CodeSignature, "signer_pubkey_sha256", "signer_pubkey_sha256 is not the hash of signer_pubkey")
 	}
 	if err != nil {
 		return
 	}
-	message, err := jcs.AppendPack(nil, unsigned(m.value))
+	message, err := jcs.AppendPack(nil, Unsigned(m.value))
 	if err == nil && trust.VerifyEd25519(m.SignerKey, message, signature) {
 		return
 	}
 	if err := trust.CheckEd25519Key(m.SignerKey); err != nil {
-		fs.add(eSignature, "signer_pubkey", "signer_pubkey is refused: %s", form.OneLine(err))
+		fs.Add(CodeSignature, "signer_pubkey", "signer_pubkey is refused: %s", form.OneLine(err))
 		return
 	}
-	fs.add(eSignature, "signer_pubkey", "the signature does not verify")
+	fs.Add(CodeSignature, "signer_pubkey", "the signature does not verify")
 }
 
-// unsigned is the manifest that is signed. The two names are fixed, never derived (pack.md §3.5).
-func unsigned(manifest jcs.Value) jcs.Value {
+// Unsigned is the manifest that is signed. The two names are fixed, never derived (pack.md §3.5).
+func Unsigned(manifest jcs.Value) jcs.Value {
 	v := jcs.Value{Kind: jcs.Object}
 	for _, m := range manifest.Members {
 		if m.Name != "signature" && m.Name != "pack_root_sha256" {
@@ -332,9 +338,43 @@ func (m *Manifest) Signature() ([]byte, error) {
 	return signature, err
 }
 
-// checkRoot is D12, step (k).
-func (m *Manifest) checkRoot(fs *findings) {
+// CheckRoot is D12, step (k).
+func (m *Manifest) CheckRoot(fs *Findings) {
 	if form.Str(m.value, "pack_root_sha256") != form.Str(m.value, "attestation_sha256") {
-		fs.add(eTamper, "pack_root_sha256", "pack_root_sha256 is not attestation_sha256")
+		fs.Add(CodeTamper, "pack_root_sha256", "pack_root_sha256 is not attestation_sha256")
 	}
+}
+
+// Version is what packs built here say in verifier_version and canon_impl_version.
+const Version = "0.1.0"
+
+// Limits on what a pack may hold. What exceeds one is a finding, never an error:
+// a verifier of untrusted packs must answer in bounded time and memory (threats.md P07, P08).
+const (
+	MaxSize = 1 << 20 // bytes of pack_manifest.json
+)
+
+// Value is ci_binding as the attestation holds it, null for none.
+func (ci *CIBinding) Value() jcs.Value {
+	if ci == nil {
+		return jcs.Value{}
+	}
+	members := []jcs.Member{jcs.M("provider", jcs.Str(ci.Provider)), jcs.M("commit_sha", jcs.Str(ci.CommitSHA))}
+	for _, m := range []struct{ name, value string }{
+		{"repo", ci.Repo}, {"ref", ci.Ref}, {"run_id", ci.RunID}, {"run_attempt", ci.RunAttempt},
+		{"workflow_ref", ci.WorkflowRef}, {"actor", ci.Actor},
+	} {
+		members = form.AppendText(members, m.name, m.value)
+	}
+	return jcs.Obj(members...)
+}
+
+// FileSum is the SHA-256 of the file of that name in hex digits, "" if the manifest lists none.
+func (m *Manifest) FileSum(name string) string {
+	for _, f := range m.Files {
+		if f.Path == name {
+			return hex.EncodeToString(f.SHA256[:])
+		}
+	}
+	return ""
 }
