@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
@@ -381,7 +382,7 @@ func (r *reader) rotation(e example) {
 }
 
 func (r *reader) entry(e example) {
-	if _, err := pack.ParseEntry([]byte(strings.TrimSuffix(e.text, "\n"))); err != nil {
+	if _, err := entry.Parse([]byte(strings.TrimSuffix(e.text, "\n"))); err != nil {
 		r.fail(e, "%v", err)
 	}
 }
@@ -406,7 +407,7 @@ func (r *reader) checkProof(e example, text string) {
 		r.fail(e, "%v", err)
 		return
 	}
-	if _, err := pack.ParseEntry(p.Extra); err != nil {
+	if _, err := entry.Parse(p.Extra); err != nil {
 		r.fail(e, "the extra line is no entry: %v", err)
 	}
 	if _, err := r.policy.CheckProof(p, p.Extra); err != nil {

@@ -7,7 +7,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 )
@@ -19,7 +19,7 @@ import (
 //	pending (being written) → pending (in the tree, not in the index) → index
 type admission struct {
 	done  chan struct{} // closed when the fields below are set
-	entry pack.Logged
+	entry entry.Logged
 	fresh bool // this admission put it into the tree
 	err   error
 }
@@ -35,7 +35,7 @@ const maxLeaf = 32 << 10
 // Once a manifest has been admitted its way into the log no longer depends on ctx.
 // If ctx ends first the error is ErrUnpublished, and adding it again gives the proof.
 // Other errors: *Rejected, *Unheard, ErrBusy, ErrTimestamp, ErrIndexing, ErrUnreadable, ErrStorage, ErrFrozen, ErrClosed.
-func (l *Log) Add(ctx context.Context, manifest []byte, src pack.Source) (*pack.Anchored, error) {
+func (l *Log) Add(ctx context.Context, manifest []byte, src entry.Source) (*entry.Anchored, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -57,11 +57,11 @@ func (l *Log) Add(ctx context.Context, manifest []byte, src pack.Source) (*pack.
 	if err != nil {
 		return nil, err
 	}
-	return &pack.Anchored{Proof: proof, Entry: a.entry, New: first && a.fresh}, nil
+	return &entry.Anchored{Proof: proof, Entry: a.entry, New: first && a.fresh}, nil
 }
 
 // arrive verifies the manifest and returns its admission once its entry is in the tree.
-func (l *Log) arrive(ctx context.Context, text []byte, src pack.Source) (a *admission, first bool, err error) {
+func (l *Log) arrive(ctx context.Context, text []byte, src entry.Source) (a *admission, first bool, err error) {
 	l.publisher.arriving.Add(1)
 	defer l.publisher.arriving.Add(-1)
 	m, findings := manifest.Verify(text)
@@ -80,7 +80,7 @@ func (l *Log) arrive(ctx context.Context, text []byte, src pack.Source) (a *admi
 }
 
 // join returns the admission of the manifest, beginning it if there is none.
-func (l *Log) join(m *manifest.Manifest, src pack.Source) (a *admission, first bool, err error) {
+func (l *Log) join(m *manifest.Manifest, src entry.Source) (a *admission, first bool, err error) {
 	digest := m.Digest()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -100,7 +100,7 @@ func (l *Log) join(m *manifest.Manifest, src pack.Source) (a *admission, first b
 }
 
 // run carries an admission through, with the log's lifetime instead of a request's.
-func (l *Log) run(a *admission, m *manifest.Manifest, src pack.Source) {
+func (l *Log) run(a *admission, m *manifest.Manifest, src entry.Source) {
 	a.err = errors.New("admitting the entry panicked")
 	defer func() {
 		if r := recover(); r != nil {
@@ -129,7 +129,7 @@ func (l *Log) settleAdmission(digest [32]byte, a *admission) {
 }
 
 // forget takes entries that the index now holds out of pending and out of the spool.
-func (l *Log) forget(entries []pack.Logged) {
+func (l *Log) forget(entries []entry.Logged) {
 	l.mu.Lock()
 	for i := range entries {
 		delete(l.pending, entries[i].Entry.ManifestSHA256)
@@ -142,31 +142,31 @@ func (l *Log) forget(entries []pack.Logged) {
 }
 
 // admit finds the entry of m in the log or puts it there.
-func (l *Log) admit(m *manifest.Manifest, src pack.Source) (_ pack.Logged, fresh bool, err error) {
+func (l *Log) admit(m *manifest.Manifest, src entry.Source) (_ entry.Logged, fresh bool, err error) {
 	if err := l.settleFailures(); err != nil {
-		return pack.Logged{}, false, err
+		return entry.Logged{}, false, err
 	}
 	if entry, ok, err := l.find(m.Digest()); err != nil || ok {
 		return entry, false, err
 	}
 	if err := l.awaitHeard(l.ctx); err != nil { // STO-15
-		return pack.Logged{}, false, err
+		return entry.Logged{}, false, err
 	}
 	if err := suits(m, src, l.cfg.Now()); err != nil {
-		return pack.Logged{}, false, err
+		return entry.Logged{}, false, err
 	}
 	if err := l.writable(); err != nil {
-		return pack.Logged{}, false, err
+		return entry.Logged{}, false, err
 	}
 	if err := l.reserve(); err != nil {
-		return pack.Logged{}, false, err
+		return entry.Logged{}, false, err
 	}
 	entry, err := l.queue(m, src)
 	return entry, err == nil, err
 }
 
 // suits finds out before anybody is asked for a timestamp that no entry can be made of this.
-func suits(m *manifest.Manifest, src pack.Source, now time.Time) error {
+func suits(m *manifest.Manifest, src entry.Source, now time.Time) error {
 	if _, err := newLeaf(m, src, now, nil); err != nil {
 		return &Rejected{[]manifest.Finding{{Code: "E_SCHEMA_UNKNOWN", Receipt: -1, Message: err.Error()}}}
 	}
@@ -175,31 +175,31 @@ func suits(m *manifest.Manifest, src pack.Source, now time.Time) error {
 
 // find (STO-20) looks the manifest up in the index and reads the entry back from the log: the
 // index is a cache, and a hit that is not there must not become a proof.
-func (l *Log) find(digest [32]byte) (pack.Logged, bool, error) {
+func (l *Log) find(digest [32]byte) (entry.Logged, bool, error) {
 	index, ok, err := l.cfg.Index.Find(l.ctx, digest)
 	if err != nil {
-		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrIndexing, err)
+		return entry.Logged{}, false, fmt.Errorf("%w: %w", ErrIndexing, err)
 	}
 	if !ok {
-		return pack.Logged{}, false, nil
+		return entry.Logged{}, false, nil
 	}
 	now, err := l.store.treeState()
 	if err != nil {
-		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrStorage, err)
+		return entry.Logged{}, false, fmt.Errorf("%w: %w", ErrStorage, err)
 	}
 	if index < 0 || index >= now.Size {
 		err := l.follower.reset(fmt.Errorf("it has manifest %x at %d, the log ends at %d", digest, index, now.Size))
-		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrIndexing, err)
+		return entry.Logged{}, false, fmt.Errorf("%w: %w", ErrIndexing, err)
 	}
-	entry, err := readEntry(l.store, now.Size, index)
+	e, err := readEntry(l.store, now.Size, index)
 	if err != nil {
-		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrUnreadable, err)
+		return entry.Logged{}, false, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
-	if entry.Entry.ManifestSHA256 != digest {
+	if e.Entry.ManifestSHA256 != digest {
 		err := l.follower.reset(fmt.Errorf("it has manifest %x at %d, the log has another there", digest, index))
-		return pack.Logged{}, false, fmt.Errorf("%w: %w", ErrIndexing, err)
+		return entry.Logged{}, false, fmt.Errorf("%w: %w", ErrIndexing, err)
 	}
-	return entry, true, nil
+	return e, true, nil
 }
 
 // writable is nil, or says why storage would not take an entry now.
@@ -229,7 +229,7 @@ func (l *Log) reserve() error {
 
 // queue timestamps the manifest and puts its entry into the tree. It returns when
 // the entry is sequenced, integrated and durable.
-func (l *Log) queue(m *manifest.Manifest, src pack.Source) (entry pack.Logged, err error) {
+func (l *Log) queue(m *manifest.Manifest, src entry.Source) (e entry.Logged, err error) {
 	failed := false // storage said so: it may be in the tree nevertheless
 	defer func() {
 		l.mu.Lock()
@@ -239,26 +239,26 @@ func (l *Log) queue(m *manifest.Manifest, src pack.Source) (entry pack.Logged, e
 			l.failures++
 		}
 		if err == nil {
-			l.integrated = max(l.integrated, entry.Index+1)
+			l.integrated = max(l.integrated, e.Index+1)
 		}
 	}()
 	token, err := l.timestamp(m.Digest())
 	if err != nil {
-		return pack.Logged{}, err
+		return entry.Logged{}, err
 	}
-	if entry, err = newLeaf(m, src, l.cfg.Now(), token); err != nil {
-		return pack.Logged{}, err
+	if e, err = newLeaf(m, src, l.cfg.Now(), token); err != nil {
+		return entry.Logged{}, err
 	}
 	// No context: what has been given to storage is waited for, whatever its callers do.
-	if entry.Index, err = l.appender.add(entry.Leaf); err != nil {
+	if e.Index, err = l.appender.add(e.Leaf); err != nil {
 		if failed = !errors.Is(err, errUntouched); failed {
 			l.cfg.Log.Error("storage did not take an entry", "err", err)
 		}
-		return pack.Logged{}, fmt.Errorf("%w: %w", ErrStorage, err)
+		return entry.Logged{}, fmt.Errorf("%w: %w", ErrStorage, err)
 	}
 	l.publisher.notify()
 	l.follower.notify()
-	return entry, nil
+	return e, nil
 }
 
 // settleFailures (STO-21) answers, after a write that failed, which entries are in the tree
@@ -310,19 +310,19 @@ func (l *Log) timestamp(digest [32]byte) ([]byte, error) {
 
 // newLeaf makes the entry, and makes sure that it can be read back: a leaf that
 // ParseEntry refuses would stop the follower for ever.
-func newLeaf(m *manifest.Manifest, src pack.Source, now time.Time, token []byte) (pack.Logged, error) {
-	e, err := pack.NewEntry(m, src, now.UTC().Truncate(time.Millisecond), token)
+func newLeaf(m *manifest.Manifest, src entry.Source, now time.Time, token []byte) (entry.Logged, error) {
+	e, err := entry.New(m, src, now.UTC().Truncate(time.Millisecond), token)
 	if err != nil {
-		return pack.Logged{}, fmt.Errorf("making the entry: %w", err)
+		return entry.Logged{}, fmt.Errorf("making the entry: %w", err)
 	}
 	leaf := e.Leaf()
 	if len(leaf) == 0 || len(leaf) > maxLeaf {
-		return pack.Logged{}, fmt.Errorf("the entry has %d bytes, not 1 to %d", len(leaf), maxLeaf)
+		return entry.Logged{}, fmt.Errorf("the entry has %d bytes, not 1 to %d", len(leaf), maxLeaf)
 	}
-	if e, err = pack.ParseEntry(leaf); err != nil {
-		return pack.Logged{}, fmt.Errorf("making the entry: %w", err)
+	if e, err = entry.Parse(leaf); err != nil {
+		return entry.Logged{}, fmt.Errorf("making the entry: %w", err)
 	}
-	return pack.Logged{Leaf: leaf, Entry: e}, nil
+	return entry.Logged{Leaf: leaf, Entry: e}, nil
 }
 
 // awaitPublished waits until a published checkpoint covers index.

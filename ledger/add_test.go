@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
@@ -17,7 +17,7 @@ type slowIndex struct {
 	hold chan struct{}
 }
 
-func (x *slowIndex) Append(ctx context.Context, start int64, entries []pack.Logged) error {
+func (x *slowIndex) Append(ctx context.Context, start int64, entries []entry.Logged) error {
 	<-x.hold
 	return x.Index.Append(ctx, start, entries)
 }
@@ -61,7 +61,7 @@ func TestATokenThatDoesNotFitIntoAnEntryEndsInAnError(t *testing.T) {
 	})
 	l := w.open()
 	size.Store(40_000)
-	if a, err := l.Add(t.Context(), manifestOf(t, 0), pack.Source{}); err == nil || a != nil {
+	if a, err := l.Add(t.Context(), manifestOf(t, 0), entry.Source{}); err == nil || a != nil {
 		t.Fatalf("an entry with a token of 40,000 bytes: %v", a)
 	}
 	size.Store(400)
@@ -89,7 +89,7 @@ func TestAnEntryWhoseAdmissionPanickedIsFoundInTheTree(t *testing.T) {
 		return index, err
 	}}
 	release := w.slowDown() // or the follower would settle it
-	if _, err := l.Add(t.Context(), manifestOf(t, 1), pack.Source{}); err == nil || !strings.Contains(err.Error(), "panicked") || errors.Is(err, ErrBusy) {
+	if _, err := l.Add(t.Context(), manifestOf(t, 1), entry.Source{}); err == nil || !strings.Contains(err.Error(), "panicked") || errors.Is(err, ErrBusy) {
 		t.Fatalf("a panic: %v", err)
 	}
 	panicking = false
@@ -113,7 +113,7 @@ type brokenIndex struct {
 	broken atomic.Bool
 }
 
-func (x *brokenIndex) Append(ctx context.Context, start int64, entries []pack.Logged) error {
+func (x *brokenIndex) Append(ctx context.Context, start int64, entries []entry.Logged) error {
 	if x.broken.Load() {
 		return errors.New("read-only file system")
 	}
@@ -141,7 +141,7 @@ func TestALogWhoseIndexCannotBeWrittenServesWhatItHasAndLogsNothing(t *testing.T
 		return err != nil && strings.HasPrefix(err.Error(), "index: ")
 	})
 	for _, i := range []int{1, 2} { // neither the one that the index lacks nor a new one
-		if a, err := l.Add(t.Context(), manifestOf(t, i), pack.Source{}); err == nil {
+		if a, err := l.Add(t.Context(), manifestOf(t, i), entry.Source{}); err == nil {
 			t.Errorf("manifest %d: new %v, index %d", i, a.New, a.Entry.Index)
 		}
 	}

@@ -22,7 +22,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/Haserjian/assay-ledger/ledger/index"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 )
 
 // alteredAppender is an appender whose outcomes are altered after the leaf was added.
@@ -169,7 +169,7 @@ func TestAPanicOfTesseraEndsTheChildOnly(t *testing.T) {
 	lock := w.path(".state/treeState.lock")
 	must(t, os.Remove(lock))
 	must(t, os.Mkdir(lock, 0o700))
-	_, err := l.Add(t.Context(), manifestOf(t, 1), pack.Source{})
+	_, err := l.Add(t.Context(), manifestOf(t, 1), entry.Source{})
 	if !errors.Is(err, ErrStorage) || !strings.Contains(err.Error(), "panic: ") || !strings.Contains(err.Error(), "treeState.lock") {
 		t.Errorf("add: %v", err)
 	}
@@ -208,7 +208,7 @@ func TestAKilledAppenderIsStartedAgainAndLogsNothingTwice(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := 1 + kill*each; i <= (kill+1)*each; i++ {
 			wg.Go(func() {
-				a, err := l.Add(t.Context(), manifestOf(t, i), pack.Source{})
+				a, err := l.Add(t.Context(), manifestOf(t, i), entry.Source{})
 				if err != nil && !errors.Is(err, ErrStorage) {
 					t.Error(err)
 				}
@@ -411,10 +411,10 @@ func TestALogOpensForReadingWhereStorageRefusesWrites(t *testing.T) {
 		if err := l.Health(t.Context()); !errors.Is(err, ErrStorage) {
 			t.Errorf("health: %v", err)
 		}
-		if _, err := l.Add(t.Context(), manifestOf(t, 1), pack.Source{}); !errors.Is(err, ErrStorage) {
+		if _, err := l.Add(t.Context(), manifestOf(t, 1), entry.Source{}); !errors.Is(err, ErrStorage) {
 			t.Errorf("add: %v", err)
 		}
-		if _, err := l.Accept(t.Context(), manifestOf(t, 1), pack.Source{}); !errors.Is(err, ErrStorage) {
+		if _, err := l.Accept(t.Context(), manifestOf(t, 1), entry.Source{}); !errors.Is(err, ErrStorage) {
 			t.Errorf("accept: %v", err)
 		}
 		if a := w.add(0); a.New {
@@ -452,7 +452,7 @@ func TestAnAppenderThatHangsAtItsStartIsTroubleFromTheBeginningAndGivenUp(t *tes
 	a.mu.Lock()
 	a.began = a.began.Add(-childStuck - time.Second)
 	a.mu.Unlock()
-	if _, err := l.Add(t.Context(), manifestOf(t, 0), pack.Source{}); !errors.Is(err, ErrStorage) || !strings.Contains(err.Error(), "has not started for 1") {
+	if _, err := l.Add(t.Context(), manifestOf(t, 0), entry.Source{}); !errors.Is(err, ErrStorage) || !strings.Contains(err.Error(), "has not started for 1") {
 		t.Errorf("add: %v", err)
 	}
 	w.close()

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 )
 
 // production takes the configuration that tests make faster back to its defaults.
@@ -61,7 +61,7 @@ func BenchmarkAdders(b *testing.B) {
 				wg.Go(func() {
 					for i := int(next.Add(1)) - 1; i < b.N; i = int(next.Add(1)) - 1 {
 						started := time.Now()
-						if _, err := l.Add(context.Background(), manifestOf(b, i), pack.Source{}); err != nil {
+						if _, err := l.Add(context.Background(), manifestOf(b, i), entry.Source{}); err != nil {
 							b.Error(err)
 							return
 						}
@@ -86,7 +86,7 @@ func BenchmarkDuplicate(b *testing.B) {
 	l := w.open()
 	w.addAll(0, 300)
 	for b.Loop() {
-		if _, err := l.Add(b.Context(), manifestOf(b, 7), pack.Source{}); err != nil {
+		if _, err := l.Add(b.Context(), manifestOf(b, 7), entry.Source{}); err != nil {
 			b.Fatal(err)
 		}
 	}

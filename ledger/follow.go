@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
 
@@ -22,7 +22,7 @@ type follower struct {
 	index   Index
 	log     *slog.Logger
 	freeze  func(error)
-	indexed func([]pack.Logged) // told after each batch that the index holds: in memory perhaps, but the tree is durable
+	indexed func([]entry.Logged) // told after each batch that the index holds: in memory perhaps, but the tree is durable
 
 	grown   chan struct{} // capacity 1
 	done    chan struct{}
@@ -158,7 +158,7 @@ func (f *follower) step(ctx context.Context, size int64) (more bool, err error) 
 	if err != nil || have >= size {
 		return false, err
 	}
-	var batch []pack.Logged
+	var batch []entry.Logged
 	for start := have; start < min(size, have+followBatch); {
 		end := min(size, (start/tiles.Width+1)*tiles.Width)
 		entries, err := readEntries(f.store, size, start, end)
@@ -208,16 +208,16 @@ func (f *follower) indexSize(ctx context.Context) (int64, error) {
 }
 
 // readEntry reads one entry of the tree of the size.
-func readEntry(s *store, size, index int64) (pack.Logged, error) {
+func readEntry(s *store, size, index int64) (entry.Logged, error) {
 	entries, err := readEntries(s, size, index, index+1)
 	if err != nil {
-		return pack.Logged{}, err
+		return entry.Logged{}, err
 	}
 	return entries[0], nil
 }
 
 // readEntries reads entries of one bundle, compared with their leaf hashes.
-func readEntries(s *store, size, start, end int64) ([]pack.Logged, error) {
+func readEntries(s *store, size, start, end int64) ([]entry.Logged, error) {
 	leaves, err := s.leaves(size, start, end)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %w", errDamaged, err)
@@ -228,15 +228,15 @@ func readEntries(s *store, size, start, end int64) ([]pack.Logged, error) {
 	return parseEntries(start, leaves)
 }
 
-func parseEntries(start int64, leaves [][]byte) ([]pack.Logged, error) {
-	entries := make([]pack.Logged, len(leaves))
+func parseEntries(start int64, leaves [][]byte) ([]entry.Logged, error) {
+	entries := make([]entry.Logged, len(leaves))
 	for i, leaf := range leaves {
 		index := start + int64(i)
-		e, err := pack.ParseEntry(leaf)
+		e, err := entry.Parse(leaf)
 		if err != nil {
 			return nil, fmt.Errorf("%w: leaf %d is no entry: %w", errDamaged, index, err)
 		}
-		entries[i] = pack.Logged{Index: index, Leaf: leaf, Entry: e}
+		entries[i] = entry.Logged{Index: index, Leaf: leaf, Entry: e}
 	}
 	return entries, nil
 }

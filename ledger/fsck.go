@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
@@ -203,7 +203,7 @@ func (c *fscker) entry(ctx context.Context, path string, at int64, leaf []byte) 
 	if c.index == nil {
 		return nil
 	}
-	e, err := pack.ParseEntry(leaf)
+	e, err := entry.Parse(leaf)
 	if err != nil {
 		c.report(Damage{path, at, at + 1, err})
 		return nil

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/Haserjian/assay-ledger/internal/racetest"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -442,7 +442,7 @@ func TestABitFlippedUnderARunningLogFreezesIt(t *testing.T) {
 	before, err := l.Checkpoint(t.Context())
 	must(t, err)
 	w.flip("tile/0/000.p/2", 10)
-	if _, err := l.Add(t.Context(), manifestOf(t, 2), pack.Source{}); err == nil {
+	if _, err := l.Add(t.Context(), manifestOf(t, 2), entry.Source{}); err == nil {
 		t.Error("an entry over a damaged tile has a proof")
 	}
 	eventually(t, "the log is frozen", func() bool { return l.frozen() != nil })
@@ -459,10 +459,10 @@ func TestABitFlippedUnderARunningLogFreezesIt(t *testing.T) {
 // wantFrozen: a frozen log says so and nothing else, not that storage refuses writes or that witnesses are awaited.
 func wantFrozen(t *testing.T, l *Log, manifest []byte) {
 	t.Helper()
-	if _, err := l.Add(t.Context(), manifest, pack.Source{}); !errors.Is(err, ErrFrozen) || errors.Is(err, ErrStorage) {
+	if _, err := l.Add(t.Context(), manifest, entry.Source{}); !errors.Is(err, ErrFrozen) || errors.Is(err, ErrStorage) {
 		t.Errorf("a submission to a frozen log: %v", err)
 	}
-	if _, err := l.Accept(t.Context(), manifest, pack.Source{}); !errors.Is(err, ErrFrozen) || errors.Is(err, ErrStorage) {
+	if _, err := l.Accept(t.Context(), manifest, entry.Source{}); !errors.Is(err, ErrFrozen) || errors.Is(err, ErrStorage) {
 		t.Errorf("a submission to a frozen log with 202: %v", err)
 	}
 	var not *NotReady
@@ -516,7 +516,7 @@ func TestAGuardThatWasLostIsMadeAnewAndLearnsFromTheWitnesses(t *testing.T) {
 		tw.behave(down)
 	}
 	l := w.open() // nobody can say what was signed: nothing is
-	if _, err := l.Add(t.Context(), manifestOf(t, 7), pack.Source{}); !errors.As(err, new(*Unheard)) {
+	if _, err := l.Add(t.Context(), manifestOf(t, 7), entry.Source{}); !errors.As(err, new(*Unheard)) {
 		t.Errorf("signed before any witness was heard: %v", err)
 	}
 	for _, tw := range w.witnesses {

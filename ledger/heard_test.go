@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -329,7 +329,7 @@ func TestNoRestoredBackupEverPublishesASecondHistory(t *testing.T) {
 				}
 				must(t, err)
 				ctx, cancel := context.WithTimeout(t.Context(), patience)
-				_, _ = l.Add(ctx, manifestOf(t, next), pack.Source{}) // what is published counts, not who was told
+				_, _ = l.Add(ctx, manifestOf(t, next), entry.Source{}) // what is published counts, not who was told
 				cancel()
 				next++
 				now.close()

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/ledger/index"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -43,7 +43,7 @@ func TestChild(t *testing.T) {
 	for adder := range 8 {
 		wg.Go(func() {
 			for i := first + adder; i < first+manifestsALife; i += 8 {
-				a, err := l.Add(context.Background(), manifestOf(t, i), pack.Source{})
+				a, err := l.Add(context.Background(), manifestOf(t, i), entry.Source{})
 				if err != nil {
 					fmt.Println("error", i, err)
 					return

@@ -38,7 +38,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/internal/durable"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
@@ -48,7 +48,7 @@ import (
 // verifies what it reads: damage makes it shrink, and then it is filled again.
 type Index interface {
 	Size(ctx context.Context) (int64, error)                                       // entries indexed: [0, Size)
-	Append(ctx context.Context, start int64, entries []pack.Logged) error          // start must equal Size; all or nothing
+	Append(ctx context.Context, start int64, entries []entry.Logged) error         // start must equal Size; all or nothing
 	Find(ctx context.Context, manifest [32]byte) (index int64, ok bool, err error) // first index; an error unless a miss is certain
 
 	Expect(size int64)                                                 // so many entries the log has: before that a miss is not certain

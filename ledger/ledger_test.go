@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/Haserjian/assay-ledger/ledger/index"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
@@ -80,7 +80,7 @@ func TestOneManifestIsOneLeafForEver(t *testing.T) {
 	fresh, indexes := 0, map[int64]int{}
 	for range 200 {
 		wg.Go(func() {
-			a, err := w.log.Add(context.Background(), manifestOf(t, 0), pack.Source{})
+			a, err := w.log.Add(context.Background(), manifestOf(t, 0), entry.Source{})
 			if err != nil {
 				t.Error(err)
 				return
@@ -125,7 +125,7 @@ func TestAReformattedManifestIsTheSameEntry(t *testing.T) {
 	l := w.open()
 	first := w.add(0)
 	text := append([]byte(" \n"), manifestOf(t, 0)...)
-	a, err := l.Add(t.Context(), text, pack.Source{})
+	a, err := l.Add(t.Context(), text, entry.Source{})
 	if err != nil {
 		t.Skipf("pack does not admit another layout: %v", err)
 	}
@@ -150,7 +150,7 @@ func TestWhatDoesNotVerifyIsNotStored(t *testing.T) {
 		"deep":      strings.Repeat("[", 100000),
 	} {
 		var rejected *Rejected
-		_, err := l.Add(t.Context(), []byte(text), pack.Source{})
+		_, err := l.Add(t.Context(), []byte(text), entry.Source{})
 		if !errors.As(err, &rejected) || len(rejected.Findings) == 0 {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -172,7 +172,7 @@ func TestASourceThatIsNoneIsRejectedBeforeATimestampIsAskedFor(t *testing.T) {
 	})
 	l := w.open()
 	var rejected *Rejected
-	for _, src := range []pack.Source{{Repo: "../.."}, {Repo: "a/b", Commit: "main"}, {Workflow: "w"}, {Repo: "a/b\n"}} {
+	for _, src := range []entry.Source{{Repo: "../.."}, {Repo: "a/b", Commit: "main"}, {Workflow: "w"}, {Repo: "a/b\n"}} {
 		if _, err := l.Add(t.Context(), manifestOf(t, 0), src); !errors.As(err, &rejected) {
 			t.Errorf("%+v: %v", src, err)
 		}
@@ -201,7 +201,7 @@ func TestARequiredTimestampThatCannotBeHadMeansNoEntry(t *testing.T) {
 			})
 		})
 		l := w.open()
-		a, err := l.Add(t.Context(), manifestOf(t, 0), pack.Source{})
+		a, err := l.Add(t.Context(), manifestOf(t, 0), entry.Source{})
 		if mode == TimestampsPreferred {
 			must(t, err)
 			if a.Entry.Entry.TimestampToken != nil {
@@ -213,7 +213,7 @@ func TestARequiredTimestampThatCannotBeHadMeansNoEntry(t *testing.T) {
 			t.Fatalf("mode %q: %v", mode, err)
 		}
 		up = true
-		a, err = l.Add(t.Context(), manifestOf(t, 0), pack.Source{})
+		a, err = l.Add(t.Context(), manifestOf(t, 0), entry.Source{})
 		if err != nil {
 			t.Logf("mode %q: the entry wants a real token: %v", mode, err)
 			continue
@@ -295,7 +295,7 @@ func TestACancelledSubmissionLosesNothingAndDuplicatesNothing(t *testing.T) {
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Duration(i)*3*time.Millisecond)
 			defer cancel()
-			a, err := l.Add(ctx, manifestOf(t, i), pack.Source{})
+			a, err := l.Add(ctx, manifestOf(t, i), entry.Source{})
 			if err == nil {
 				w.check(a, i)
 			} else if !errors.Is(err, ErrUnpublished) && !errors.Is(err, context.DeadlineExceeded) {
@@ -329,7 +329,7 @@ func TestAFloodIsRefusedAndLeavesNoGoroutineBehind(t *testing.T) {
 	busy, waiting := 0, 0
 	for i := range 100 {
 		wg.Go(func() {
-			_, err := l.Add(ctx, manifestOf(t, i%20), pack.Source{})
+			_, err := l.Add(ctx, manifestOf(t, i%20), entry.Source{})
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -351,7 +351,7 @@ func TestAFloodIsRefusedAndLeavesNoGoroutineBehind(t *testing.T) {
 	// The tree does not grow without bound while nothing is published.
 	for i := range 20 {
 		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-		_, err := l.Add(ctx, manifestOf(t, i), pack.Source{})
+		_, err := l.Add(ctx, manifestOf(t, i), entry.Source{})
 		cancel()
 		if !errors.Is(err, ErrBusy) && !errors.Is(err, ErrUnpublished) && !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("manifest %d: %v", i, err)
@@ -364,7 +364,7 @@ func TestAFloodIsRefusedAndLeavesNoGoroutineBehind(t *testing.T) {
 	eventually(t, "entries are taken again", func() bool {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		_, err := l.Add(ctx, manifestOf(t, 19), pack.Source{})
+		_, err := l.Add(ctx, manifestOf(t, 19), entry.Source{})
 		return err == nil
 	})
 	w.witnesses[0].server.CloseClientConnections()
@@ -380,7 +380,7 @@ func TestStorageThatCannotTakeAnEntryRefusesBeforeTesseraSeesIt(t *testing.T) {
 	l.probe.spare, l.probe.at = 1<<62, time.Time{}
 	l.probe.mu.Unlock()
 	eventually(t, "a look finds it", func() bool { return l.probe.check() != nil })
-	if _, err := l.Add(t.Context(), manifestOf(t, 1), pack.Source{}); !errors.Is(err, ErrStorage) {
+	if _, err := l.Add(t.Context(), manifestOf(t, 1), entry.Source{}); !errors.Is(err, ErrStorage) {
 		t.Errorf("no space: %v", err)
 	}
 	if err := l.Health(t.Context()); !errors.Is(err, ErrStorage) {
@@ -415,7 +415,7 @@ func TestDescriptorsThatRunOutAreNoticedBeforeTesseraPanics(t *testing.T) {
 	l.probe.mu.Unlock()
 	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &low))
 	eventually(t, "a look finds it", func() bool { return l.probe.check() != nil })
-	_, err = l.Add(t.Context(), manifestOf(t, 1), pack.Source{})
+	_, err = l.Add(t.Context(), manifestOf(t, 1), entry.Source{})
 	health := l.Health(t.Context())
 	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
 	if !errors.Is(err, ErrStorage) || !errors.Is(err, unix.EMFILE) || !errors.Is(health, ErrStorage) {
@@ -435,7 +435,7 @@ func TestADirectoryThatCannotBeWrittenIsNoticed(t *testing.T) {
 		obstacle := filepath.Join(dir, ".probe") // root may write everywhere, but not into a directory
 		eventually(t, "no probe is in its place", func() bool { return os.Mkdir(obstacle, 0o700) == nil })
 		eventually(t, "health says so", func() bool { return errors.Is(l.Health(t.Context()), ErrStorage) })
-		if _, err := l.Add(t.Context(), manifestOf(t, 1), pack.Source{}); !errors.Is(err, ErrStorage) {
+		if _, err := l.Add(t.Context(), manifestOf(t, 1), entry.Source{}); !errors.Is(err, ErrStorage) {
 			t.Errorf("%s: %v", dir, err)
 		}
 		must(t, os.Remove(obstacle))
@@ -457,7 +457,7 @@ func TestAWriteReportedAsFailedIsFoundWhenItHappenedAllTheSame(t *testing.T) {
 	}}
 	w.add(0)
 	lying = true
-	if _, err := l.Add(t.Context(), manifestOf(t, 1), pack.Source{}); !errors.Is(err, ErrStorage) {
+	if _, err := l.Add(t.Context(), manifestOf(t, 1), entry.Source{}); !errors.Is(err, ErrStorage) {
 		t.Fatalf("a failed write: %v", err)
 	}
 	lying = false
@@ -477,7 +477,7 @@ func TestCloseWaitsForEntriesAndThenRefuses(t *testing.T) {
 	l := w.open()
 	result := make(chan error, 1)
 	go func() {
-		_, err := l.Add(context.Background(), manifestOf(t, 0), pack.Source{})
+		_, err := l.Add(context.Background(), manifestOf(t, 0), entry.Source{})
 		result <- err
 	}()
 	eventually(t, "the entry is under way", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.writing == 1 })
@@ -485,7 +485,7 @@ func TestCloseWaitsForEntriesAndThenRefuses(t *testing.T) {
 	if err := <-result; err != nil {
 		t.Errorf("the entry under way: %v", err)
 	}
-	if _, err := l.Add(t.Context(), manifestOf(t, 1), pack.Source{}); !errors.Is(err, ErrClosed) {
+	if _, err := l.Add(t.Context(), manifestOf(t, 1), entry.Source{}); !errors.Is(err, ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 	if err := l.Health(t.Context()); !errors.Is(err, ErrClosed) {
@@ -599,9 +599,9 @@ func TestAnIndexOfAnotherPastIsDerivedAgain(t *testing.T) {
 		x, err := index.Open(filepath.Join(w.dir, "index"), testOrigin)
 		must(t, err)
 		defer x.Close()
-		var list []pack.Logged
+		var list []entry.Logged
 		for i := range n {
-			list = append(list, pack.Logged{Index: i, Entry: pack.Entry{ManifestSHA256: [32]byte{byte(i)}, SubmittedAt: testTime}})
+			list = append(list, entry.Logged{Index: i, Entry: entry.Entry{ManifestSHA256: [32]byte{byte(i)}, SubmittedAt: testTime}})
 		}
 		must(t, x.Append(t.Context(), 0, list))
 	}

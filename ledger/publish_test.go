@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/internal/racetest"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -409,7 +409,7 @@ func TestPublishedPartialTilesOutliveGarbageCollection(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	for i := 250; i < 260; i++ {
-		wg.Go(func() { l.Add(ctx, manifestOf(t, i), pack.Source{}) })
+		wg.Go(func() { l.Add(ctx, manifestOf(t, i), entry.Source{}) })
 	}
 	eventually(t, "the tree has filled the tile", func() bool { now, err := l.store.treeState(); return err == nil && now.Size == 260 })
 	cancel()

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
@@ -225,7 +225,7 @@ func (r *reader) readBundle(t tlog.Tile, from, to int) (data []byte, entries [][
 }
 
 // entries returns the entries [start, end) of one bundle.
-func (r *reader) entries(start, end int64) ([]pack.Logged, error) {
+func (r *reader) entries(start, end int64) ([]entry.Logged, error) {
 	t := tiles.Widest(-1, start/tiles.Width, r.tree.Size)
 	first := t.N * tiles.Width
 	if start < 0 || start >= end || end > first+int64(t.W) {
@@ -303,24 +303,24 @@ func (l *Log) Checkpoint(ctx context.Context) (*trust.Checkpoint, error) {
 
 // Entries yields the entries [start, cp.Size), each proved to be in the tree of cp,
 // which may be any checkpoint of this log. After an error it ends.
-func (l *Log) Entries(ctx context.Context, cp *trust.Checkpoint, start int64) iter.Seq2[pack.Logged, error] {
-	return func(yield func(pack.Logged, error) bool) {
+func (l *Log) Entries(ctx context.Context, cp *trust.Checkpoint, start int64) iter.Seq2[entry.Logged, error] {
+	return func(yield func(entry.Logged, error) bool) {
 		if start < 0 || cp.Size > l.publisher.current.Load().size() {
-			yield(pack.Logged{}, fmt.Errorf("entries from %d to %d: %w", start, cp.Size, ErrNotFound))
+			yield(entry.Logged{}, fmt.Errorf("entries from %d to %d: %w", start, cp.Size, ErrNotFound))
 			return
 		}
 		r := &reader{store: l.store, tree: tree{cp.Size, cp.Root}, edge: &tileCache{}, quiet: true}
 		for start < cp.Size {
 			end := min(cp.Size, (start/tiles.Width+1)*tiles.Width)
 			err := ctx.Err()
-			var entries []pack.Logged
+			var entries []entry.Logged
 			if err == nil {
 				if entries, err = r.entries(start, end); err != nil {
 					err = fmt.Errorf("%w: %w", ErrUnreadable, err)
 				}
 			}
 			if err != nil {
-				yield(pack.Logged{}, err)
+				yield(entry.Logged{}, err)
 				return
 			}
 			for _, e := range entries {
@@ -340,7 +340,7 @@ func proveRecord(s *store, seen *snapshot, index int64) ([]tlog.Hash, error) {
 
 // Prove returns a fresh proof for index against the published checkpoint. An index
 // beyond it is ErrNotFound.
-func (l *Log) Prove(ctx context.Context, index int64) (*pack.Anchored, error) {
+func (l *Log) Prove(ctx context.Context, index int64) (*entry.Anchored, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -356,7 +356,7 @@ func (l *Log) Prove(ctx context.Context, index int64) (*pack.Anchored, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pack.Anchored{Proof: proof, Entry: entries[0]}, nil
+	return &entry.Anchored{Proof: proof, Entry: entries[0]}, nil
 }
 
 // Tile returns the bytes at a tlog-tiles path ("tile/0/000", "tile/entries/000.p/3")

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/Haserjian/assay-ledger/internal/racetest"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
 
@@ -236,7 +236,7 @@ func TestAddNeverAnswersWithoutAProof(t *testing.T) {
 		whole := w.file(path)
 		w.write(path, whole[:len(whole)-1])
 		w.log.store.tiles.tiles = nil // it may have been read already
-		a, err := w.log.Add(t.Context(), manifestOf(t, 3), pack.Source{})
+		a, err := w.log.Add(t.Context(), manifestOf(t, 3), entry.Source{})
 		if a != nil || !errors.Is(err, ErrUnreadable) {
 			t.Errorf("%s cut short: %v, %v", path, a, err)
 		}

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
@@ -97,7 +97,7 @@ func TestATimestamperThatAnswersNothingGivesNoTimestamp(t *testing.T) {
 				c.TSA = tsaFunc(func(context.Context, [32]byte) (*timestamp.Token, error) { return answer() })
 			})
 			l := w.open()
-			a, err := l.Add(t.Context(), manifestOf(t, 0), pack.Source{})
+			a, err := l.Add(t.Context(), manifestOf(t, 0), entry.Source{})
 			now, treeErr := l.store.treeState()
 			must(t, treeErr)
 			if mode == TimestampsRequired && (!errors.Is(err, ErrTimestamp) || a != nil || now.Size != 0) {
@@ -149,7 +149,7 @@ func TestAPlaceThatTheIndexNamesIsComparedWithTheLog(t *testing.T) {
 	} {
 		before := x.reset.Load()
 		x.find.Store(&lie.find)
-		a, err := l.Add(t.Context(), manifestOf(t, 2), pack.Source{})
+		a, err := l.Add(t.Context(), manifestOf(t, 2), entry.Source{})
 		if a != nil || !errors.Is(err, ErrIndexing) {
 			t.Errorf("%s: %v, %v", name, a, err)
 		}
@@ -191,7 +191,7 @@ func TestWhoGaveUpGetsNoAnswer(t *testing.T) {
 			t.Errorf("entry %d, %v", e.Index, err)
 		}
 	}
-	if a, err := l.Add(ctx, manifestOf(t, 1), pack.Source{}); err == nil || a != nil {
+	if a, err := l.Add(ctx, manifestOf(t, 1), entry.Source{}); err == nil || a != nil {
 		t.Errorf("submission: %v, %v", a, err)
 	}
 }
@@ -352,7 +352,7 @@ func TestAResetExpectsWhatWasLoggedMeanwhile(t *testing.T) {
 	holds := func() bool { _, ok, err := x.Index.Find(t.Context(), digestOf(t, 1)); return ok && err == nil }
 	x.before = func() {
 		go func() {
-			_, err := l.Add(context.Background(), manifestOf(t, 1), pack.Source{})
+			_, err := l.Add(context.Background(), manifestOf(t, 1), entry.Source{})
 			meanwhile <- err
 		}()
 		eventually(t, "manifest 1 is in the index, or in the tree and kept out of the index", func() bool {
@@ -366,8 +366,8 @@ func TestAResetExpectsWhatWasLoggedMeanwhile(t *testing.T) {
 		})
 	}
 	x.after = func() { // the follower comes as far as entry 0
-		must(t, x.Index.Append(t.Context(), 0, []pack.Logged{first.Entry}))
-		a, err := l.Add(t.Context(), manifestOf(t, 1), pack.Source{})
+		must(t, x.Index.Append(t.Context(), 0, []entry.Logged{first.Entry}))
+		a, err := l.Add(t.Context(), manifestOf(t, 1), entry.Source{})
 		if err != nil && !errors.Is(err, ErrIndexing) {
 			t.Error(err)
 		} else if err == nil && a.Entry.Index != 1 {
@@ -375,7 +375,7 @@ func TestAResetExpectsWhatWasLoggedMeanwhile(t *testing.T) {
 		}
 	}
 	x.lies.Store(true)
-	if _, err := l.Add(t.Context(), manifestOf(t, 2), pack.Source{}); !errors.Is(err, ErrIndexing) {
+	if _, err := l.Add(t.Context(), manifestOf(t, 2), entry.Source{}); !errors.Is(err, ErrIndexing) {
 		t.Errorf("a lie of the index: %v", err)
 	}
 	must(t, <-meanwhile)

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/Haserjian/assay-ledger/ledger/index"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
 
@@ -121,9 +121,9 @@ func TestADamagedIndexIsDerivedAgainAndNothingIsLoggedTwice(t *testing.T) {
 			w.open()
 		}
 		for i := range 40 {
-			var a *pack.Anchored
+			var a *entry.Anchored
 			eventually(t, "the answer", func() bool {
-				a, err = w.log.Add(t.Context(), manifestOf(t, i), pack.Source{})
+				a, err = w.log.Add(t.Context(), manifestOf(t, i), entry.Source{})
 				if err != nil && !errors.Is(err, ErrIndexing) && !errors.Is(err, ErrBusy) {
 					t.Fatal(err)
 				}
@@ -182,13 +182,13 @@ func TestAnIndexThatPointsAtAnotherEntryIsDerivedAgain(t *testing.T) {
 	must(t, os.RemoveAll(filepath.Join(w.dir, "index")))
 	x, err := index.Open(filepath.Join(w.dir, "index"), testOrigin)
 	must(t, err)
-	var list []pack.Logged
+	var list []entry.Logged
 	for i, manifest := range []int{1, 0, 2, 3, 4} {
-		list = append(list, pack.Logged{Index: int64(i), Entry: pack.Entry{ManifestSHA256: digestOf(t, manifest), SubmittedAt: testTime}})
+		list = append(list, entry.Logged{Index: int64(i), Entry: entry.Entry{ManifestSHA256: digestOf(t, manifest), SubmittedAt: testTime}})
 	}
 	must(t, errors.Join(x.Append(t.Context(), 0, list), x.Close()))
 	l := w.open()
-	if a, err := l.Add(t.Context(), manifestOf(t, 0), pack.Source{}); !errors.Is(err, ErrIndexing) {
+	if a, err := l.Add(t.Context(), manifestOf(t, 0), entry.Source{}); !errors.Is(err, ErrIndexing) {
 		t.Fatalf("%v, %v", a, err)
 	}
 	eventually(t, "the index is whole again", func() bool { return w.cfg.Index.Complete() == nil })
@@ -228,7 +228,7 @@ type gatedIndex struct {
 	gate sync.RWMutex
 }
 
-func (g *gatedIndex) Append(ctx context.Context, start int64, entries []pack.Logged) error {
+func (g *gatedIndex) Append(ctx context.Context, start int64, entries []entry.Logged) error {
 	g.gate.RLock()
 	defer g.gate.RUnlock()
 	return g.Index.Append(ctx, start, entries)
@@ -268,7 +268,7 @@ func TestAnIndexThatLosesWhatItJustTookIsNoticed(t *testing.T) {
 	shrinking, said := &shrinkingIndex{Index: x}, &lines{}
 	f, err := newFollower(t.Context(), l.store, shrinking, tree{Size: 3}, slog.New(slog.NewTextHandler(said, nil)))
 	must(t, err)
-	f.indexed = func([]pack.Logged) { shrinking.lost = 2 }
+	f.indexed = func([]entry.Logged) { shrinking.lost = 2 }
 	if more, err := f.step(t.Context(), 3); err != nil || !more {
 		t.Fatalf("a step: %t, %v", more, err)
 	}
@@ -283,7 +283,7 @@ func TestWhileTheIndexIsDerivedAgainReadersAreServedAndNothingIsLogged(t *testin
 	g := w.gateIndex()
 	w.cfg.Index.Reset(300, errors.New("a test"))
 	for _, i := range []int{3, 300} {
-		if a, err := w.log.Add(t.Context(), manifestOf(t, i), pack.Source{}); !errors.Is(err, ErrIndexing) {
+		if a, err := w.log.Add(t.Context(), manifestOf(t, i), entry.Source{}); !errors.Is(err, ErrIndexing) {
 			t.Errorf("manifest %d: %v, %v", i, a, err)
 		}
 	}

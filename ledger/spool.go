@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/internal/durable"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
@@ -136,7 +136,7 @@ func (s *spool) has(digest [32]byte) bool {
 }
 
 // put keeps a manifest; it is durable when put returns. fresh is false if it was there already.
-func (s *spool) put(digest [32]byte, manifest []byte, src pack.Source) (fresh bool, err error) {
+func (s *spool) put(digest [32]byte, manifest []byte, src entry.Source) (fresh bool, err error) {
 	text := marshalSpooled(manifest, src)
 	s.mu.Lock()
 	if f := s.files[digest]; f != nil {
@@ -247,7 +247,7 @@ func (s *spool) report(err error) {
 
 // read returns what was accepted. errSpoiled does not pass; a file that is missing may come back, with
 // its directory or the file system that it is on.
-func (s *spool) read(digest [32]byte) (manifest []byte, src pack.Source, err error) {
+func (s *spool) read(digest [32]byte) (manifest []byte, src entry.Source, err error) {
 	text, err := readSmall(s.dir, filepath.Base(s.path(digest)))
 	if errors.Is(err, errDamaged) {
 		return nil, src, fmt.Errorf("%w: %w", errSpoiled, err)
@@ -257,14 +257,14 @@ func (s *spool) read(digest [32]byte) (manifest []byte, src pack.Source, err err
 	return parseSpooled(text)
 }
 
-func marshalSpooled(manifest []byte, src pack.Source) []byte {
+func marshalSpooled(manifest []byte, src entry.Source) []byte {
 	body := fmt.Appendf(nil, "%s\n%s\n%s\n%s\n", src.Repo, src.Workflow, src.Commit, src.Attestation) // none has a newline: see suits
 	body = append(body, manifest...)
 	return append(fmt.Appendf(nil, "%s%x\n", spoolMagic, sha256.Sum256(body)), body...)
 }
 
 // parseSpooled accepts exactly what marshalSpooled writes.
-func parseSpooled(text []byte) (manifest []byte, src pack.Source, err error) {
+func parseSpooled(text []byte) (manifest []byte, src entry.Source, err error) {
 	rest, ok := bytes.CutPrefix(text, []byte(spoolMagic))
 	sum, body, found := bytes.Cut(rest, []byte("\n"))
 	if !ok || !found || string(sum) != fmt.Sprintf("%x", sha256.Sum256(body)) {
@@ -286,7 +286,7 @@ func parseSpooled(text []byte) (manifest []byte, src pack.Source, err error) {
 // ErrFrozen, ErrClosed.
 //
 // Like Add it waits at a start until the witnesses have answered once, as long as ctx lasts.
-func (l *Log) Accept(ctx context.Context, text []byte, src pack.Source) (digest [32]byte, err error) {
+func (l *Log) Accept(ctx context.Context, text []byte, src entry.Source) (digest [32]byte, err error) {
 	m, findings := manifest.Verify(text)
 	if m == nil || len(findings) > 0 {
 		return digest, &Rejected{Findings: findings}

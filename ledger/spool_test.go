@@ -15,11 +15,11 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
-var spoolSource = pack.Source{Repo: "acme/app", Workflow: "ci.yml", Commit: strings.Repeat("a", 40), Attestation: "self"}
+var spoolSource = entry.Source{Repo: "acme/app", Workflow: "ci.yml", Commit: strings.Repeat("a", 40), Attestation: "self"}
 
 // spoolWorld is a log that logs nothing until its timestamps are switched on.
 func spoolWorld(t *testing.T) (w *world, logs *logText, on *atomic.Bool) {
@@ -171,8 +171,8 @@ func TestADamagedFileOfTheSpoolIsSetAsideAndSaidAloud(t *testing.T) {
 	cases := map[string][]byte{
 		"empty": {}, "half": good[:len(good)/2], "one byte short": good[:len(good)-1], "one byte more": append(bytes.Clone(good), '\n'),
 		"first byte": flipped(0), "checksum": flipped(len(spoolMagic)), "source": flipped(len(spoolMagic) + 65), "manifest": flipped(len(good) - 2),
-		"another manifest": other, "no manifest": marshalSpooled([]byte("{}"), spoolSource), "no source": marshalSpooled(manifestOf(t, 0), pack.Source{Repo: "no repo"}),
-		"no fields": func() []byte { b := marshalSpooled(nil, pack.Source{}); return b[:len(b)-1] }(),
+		"another manifest": other, "no manifest": marshalSpooled([]byte("{}"), spoolSource), "no source": marshalSpooled(manifestOf(t, 0), entry.Source{Repo: "no repo"}),
+		"no fields": func() []byte { b := marshalSpooled(nil, entry.Source{}); return b[:len(b)-1] }(),
 	}
 	for what, text := range cases {
 		must(t, os.WriteFile(path, text, 0o600))
@@ -211,14 +211,14 @@ func TestAFullSpoolAcceptsNothingUntilSomethingIsLogged(t *testing.T) {
 	l.spool.mu.Lock()
 	l.spool.maxFiles = 2
 	l.spool.mu.Unlock()
-	if _, err := l.Accept(t.Context(), manifestOf(t, 2), pack.Source{}); !errors.Is(err, ErrBusy) || l.Accepted(digestOf(t, 2)) {
+	if _, err := l.Accept(t.Context(), manifestOf(t, 2), entry.Source{}); !errors.Is(err, ErrBusy) || l.Accepted(digestOf(t, 2)) {
 		t.Errorf("a third of two: %v", err)
 	}
 	w.accept(1) // is there
 	l.spool.mu.Lock()
 	l.spool.maxFiles, l.spool.maxBytes = 3, l.spool.bytes+10
 	l.spool.mu.Unlock()
-	if _, err := l.Accept(t.Context(), manifestOf(t, 2), pack.Source{}); !errors.Is(err, ErrBusy) {
+	if _, err := l.Accept(t.Context(), manifestOf(t, 2), entry.Source{}); !errors.Is(err, ErrBusy) {
 		t.Errorf("more bytes than fit: %v", err)
 	}
 	on.Store(true)
@@ -231,14 +231,14 @@ func TestWhatCannotBeKeptIsNotAccepted(t *testing.T) {
 	w := newWorld(t, 0, 0)
 	l := w.open()
 	var rejected *Rejected
-	if _, err := l.Accept(t.Context(), []byte("{}"), pack.Source{}); !errors.As(err, &rejected) {
+	if _, err := l.Accept(t.Context(), []byte("{}"), entry.Source{}); !errors.As(err, &rejected) {
 		t.Errorf("no manifest: %v", err)
 	}
-	if _, err := l.Accept(t.Context(), manifestOf(t, 0), pack.Source{Repo: "a/b\nc", Attestation: "self"}); !errors.As(err, &rejected) {
+	if _, err := l.Accept(t.Context(), manifestOf(t, 0), entry.Source{Repo: "a/b\nc", Attestation: "self"}); !errors.As(err, &rejected) {
 		t.Errorf("no source: %v", err)
 	}
 	must(t, os.WriteFile(w.cfg.Dir+".spool", nil, 0o600)) // root may write everywhere, but not into a file
-	if _, err := l.Accept(t.Context(), manifestOf(t, 0), pack.Source{}); !errors.Is(err, ErrStorage) || l.Accepted(digestOf(t, 0)) {
+	if _, err := l.Accept(t.Context(), manifestOf(t, 0), entry.Source{}); !errors.Is(err, ErrStorage) || l.Accepted(digestOf(t, 0)) {
 		t.Errorf("no directory: %v", err)
 	}
 	must(t, os.Remove(w.cfg.Dir+".spool"))
@@ -363,7 +363,7 @@ func TestWhoGivesUpWaitingForWitnessesIsNotAccepted(t *testing.T) {
 
 func FuzzSpooled(f *testing.F) {
 	f.Add(marshalSpooled([]byte("{}"), spoolSource))
-	f.Add(marshalSpooled(nil, pack.Source{}))
+	f.Add(marshalSpooled(nil, entry.Source{}))
 	f.Add([]byte(spoolMagic))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if manifest, src, err := parseSpooled(text); err == nil && !bytes.Equal(marshalSpooled(manifest, src), text) {

@@ -22,6 +22,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/ledger/index"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
@@ -285,7 +286,7 @@ func (w *world) unheard(names string) {
 	var u *Unheard
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	if _, err := l.Add(ctx, manifestOf(t, 999), pack.Source{}); !errors.As(err, &u) || strings.Join(u.Witnesses, ", ") != names {
+	if _, err := l.Add(ctx, manifestOf(t, 999), entry.Source{}); !errors.As(err, &u) || strings.Join(u.Witnesses, ", ") != names {
 		t.Fatalf("a submission: %v", err)
 	}
 	eventually(t, "they are asked again", func() bool {
@@ -320,17 +321,17 @@ func must(t testing.TB, err error) {
 }
 
 // add submits manifest i and checks the answer as its receiver would.
-func (w *world) add(i int) *pack.Anchored {
+func (w *world) add(i int) *entry.Anchored {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	a, err := w.log.Add(ctx, manifestOf(w.t, i), pack.Source{})
+	a, err := w.log.Add(ctx, manifestOf(w.t, i), entry.Source{})
 	must(w.t, err)
 	w.check(a, i)
 	return a
 }
 
-func (w *world) check(a *pack.Anchored, i int) {
+func (w *world) check(a *entry.Anchored, i int) {
 	w.t.Helper()
 	text := a.Proof.Marshal()
 	proof, err := trust.ParseProof(text)
@@ -338,7 +339,7 @@ func (w *world) check(a *pack.Anchored, i int) {
 	if _, err := w.cfg.Policy.CheckProof(proof, proof.Extra); err != nil {
 		w.t.Errorf("manifest %d: %v", i, err)
 	}
-	e, err := pack.ParseEntry(proof.Extra)
+	e, err := entry.Parse(proof.Extra)
 	must(w.t, err)
 	if e.ManifestSHA256 != digestOf(w.t, i) {
 		w.t.Errorf("manifest %d: the proof is of another manifest", i)
@@ -365,7 +366,7 @@ func (w *world) addAll(from, to int) {
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 			defer cancel()
-			a, err := w.log.Add(ctx, manifestOf(w.t, i), pack.Source{})
+			a, err := w.log.Add(ctx, manifestOf(w.t, i), entry.Source{})
 			if err != nil {
 				w.t.Error(err)
 				return
@@ -420,7 +421,7 @@ func (w *world) unpublished(i int) int64 {
 	defer cancel()
 	result := make(chan error, 1)
 	go func() {
-		_, err := w.log.Add(ctx, manifestOf(w.t, i), pack.Source{})
+		_, err := w.log.Add(ctx, manifestOf(w.t, i), entry.Source{})
 		result <- err
 	}()
 	digest := digestOf(w.t, i)

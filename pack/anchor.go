@@ -6,32 +6,12 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
-
-// describes reports whether the entry is of that manifest and says of it nothing else than it does.
-func (e Entry) describes(m *manifest.Manifest) error {
-	if e.ManifestSHA256 != m.Digest() {
-		return errors.New("the proof is of another pack")
-	}
-	want := entryOf(m)
-	want.Source, want.WitnessStatus, want.SubmittedAt = e.Source, e.WitnessStatus, e.SubmittedAt
-	if string(want.marshal()) != string(withoutToken(e).marshal()) {
-		return errors.New("the entry does not agree with the manifest it names")
-	}
-	if e.Source.Attestation == "ci_binding" && e.Source != BoundSource(m) {
-		return errors.New("the entry names a CI run that the manifest does not")
-	}
-	return nil
-}
-
-func withoutToken(e Entry) Entry {
-	e.TimestampToken = nil
-	return e
-}
 
 // anchor decides the channel that says whether the manifest stands in a log the relying
 // party trusts (design/ledger.md "Proof"). Without a policy nobody is trusted: SKIPPED.
@@ -70,12 +50,12 @@ func (v *verifier) checkAnchor(text []byte) {
 		v.failAnchor(err)
 		return
 	}
-	entry, err := ParseEntry(proof.Extra)
+	e, err := entry.Parse(proof.Extra)
 	if err != nil {
 		v.failAnchor(fmt.Errorf("extra line: %w", err))
 		return
 	}
-	if err := entry.describes(v.m); err != nil {
+	if err := e.Describes(v.m); err != nil {
 		v.failAnchor(err)
 		return
 	}
@@ -85,13 +65,13 @@ func (v *verifier) checkAnchor(text []byte) {
 		return
 	}
 	v.r.Anchor, v.r.Log = Pass, checkpoint
-	v.r.Logged = &Logged{Index: proof.Index, Leaf: proof.Extra, Entry: entry}
-	v.checkTime(entry)
+	v.r.Logged = &entry.Logged{Index: proof.Index, Leaf: proof.Extra, Entry: e}
+	v.checkTime(e)
 }
 
 // checkTime judges when the log had the entry, if roots ask for that. A time that does not hold fails the
 // anchor, and takes nothing from what the log proves.
-func (v *verifier) checkTime(e Entry) {
+func (v *verifier) checkTime(e entry.Entry) {
 	switch {
 	case v.o.TSARoots == nil:
 		return
@@ -109,7 +89,7 @@ func (v *verifier) checkTime(e Entry) {
 }
 
 // checkToken verifies the entry's RFC 3161 token, and compares its time with the pack's own.
-func (v *verifier) checkToken(e Entry) (*timestamp.Token, error) {
+func (v *verifier) checkToken(e entry.Entry) (*timestamp.Token, error) {
 	if e.TimestampToken == nil {
 		return nil, errors.New("the entry has no timestamp token, and a time was asked for")
 	}

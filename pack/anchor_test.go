@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
@@ -36,7 +37,7 @@ func newAnchored(t testing.TB) anchored {
 }
 
 // logEntry logs the entry and returns its proof.
-func (w anchored) logEntry(e Entry) []byte {
+func (w anchored) logEntry(e entry.Entry) []byte {
 	leaf := e.Leaf()
 	proof := w.log.Prove(w.log.Append(leaf), w.witness)
 	proof.Extra = leaf
@@ -45,7 +46,7 @@ func (w anchored) logEntry(e Entry) []byte {
 
 func TestALoggedPackIsAnchored(t *testing.T) {
 	w := newAnchored(t)
-	text := w.logEntry(mustEntry(t, w.m, Source{Repo: "acme/app"}, nil))
+	text := w.logEntry(mustEntry(t, w.m, entry.Source{Repo: "acme/app"}, nil))
 	check := func(what string, r *Result) {
 		t.Helper()
 		if r.ExitCode() != 0 || r.Anchor != Pass || r.Log == nil || r.Logged == nil || r.Logged.Index != 1 || r.Time != nil {
@@ -88,7 +89,7 @@ func TestProofsThatProveSomethingElseFail(t *testing.T) {
 	s := smallSpec(t)
 	s.RunID = "run-other"
 	other := mustBuild(t, s).Manifest
-	good := mustEntry(t, w.m, Source{}, nil)
+	good := mustEntry(t, w.m, entry.Source{}, nil)
 	text := w.logEntry(good)
 	foreign := newAnchored(t)
 	foreign.log = trusttest.NewLog("example.com/foreign")
@@ -108,22 +109,22 @@ func TestProofsThatProveSomethingElseFail(t *testing.T) {
 	wrongly := w.log.Prove(1, stranger)
 	wrongly.Extra = good.Leaf()
 	lies := map[string][]byte{}
-	for what, lie := range map[string]func(*Entry){
-		"claim_check":     func(e *Entry) { e.ClaimCheck = "FAIL" },
-		"n_receipts":      func(e *Entry) { e.NReceipts++ },
-		"pack_id":         func(e *Entry) { e.PackID = "x" },
-		"pack_root":       func(e *Entry) { e.PackRootSHA256[0] ^= 1 },
-		"signer":          func(e *Entry) { e.SignerID = "x" },
-		"signer key":      func(e *Entry) { e.SignerKeySHA256[0] ^= 1 },
-		"mode":            func(e *Entry) { e.Mode = "enforced" },
-		"timestamp_start": func(e *Entry) { e.TimestampStart = e.TimestampEnd },
-		"ci binding":      func(e *Entry) { e.Source = Source{Repo: "acme/app", Attestation: "ci_binding"} },
+	for what, lie := range map[string]func(*entry.Entry){
+		"claim_check":     func(e *entry.Entry) { e.ClaimCheck = "FAIL" },
+		"n_receipts":      func(e *entry.Entry) { e.NReceipts++ },
+		"pack_id":         func(e *entry.Entry) { e.PackID = "x" },
+		"pack_root":       func(e *entry.Entry) { e.PackRootSHA256[0] ^= 1 },
+		"signer":          func(e *entry.Entry) { e.SignerID = "x" },
+		"signer key":      func(e *entry.Entry) { e.SignerKeySHA256[0] ^= 1 },
+		"mode":            func(e *entry.Entry) { e.Mode = "enforced" },
+		"timestamp_start": func(e *entry.Entry) { e.TimestampStart = e.TimestampEnd },
+		"ci binding":      func(e *entry.Entry) { e.Source = entry.Source{Repo: "acme/app", Attestation: "ci_binding"} },
 	} {
 		e := good
 		lie(&e)
 		lies["entry lies about "+what] = w.logEntry(e)
 	}
-	lies["other pack"] = w.logEntry(mustEntry(t, other, Source{}, nil))
+	lies["other pack"] = w.logEntry(mustEntry(t, other, entry.Source{}, nil))
 	lies["other log"] = foreign.logEntry(good)
 	lies["entry not logged"] = swapped.Marshal()
 	lies["no entry"] = bare.Marshal()
@@ -160,7 +161,7 @@ func TestAProofThatWasDeletedIsToldUnderAPolicy(t *testing.T) {
 	if r := mustVerify(t, w.files, Options{Now: builtAt}); r.NoProof {
 		t.Error("nobody asked for one")
 	}
-	w.files[manifest.ProofName] = w.logEntry(mustEntry(t, w.m, Source{}, nil))
+	w.files[manifest.ProofName] = w.logEntry(mustEntry(t, w.m, entry.Source{}, nil))
 	if r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy}); r.NoProof || r.Anchor != Pass {
 		t.Errorf("anchor %s, no proof %v", r.Anchor, r.NoProof)
 	}
@@ -168,7 +169,7 @@ func TestAProofThatWasDeletedIsToldUnderAPolicy(t *testing.T) {
 
 func TestAnAnchorOfATamperedPackDoesNotSaveIt(t *testing.T) {
 	w := newAnchored(t)
-	w.files[manifest.ProofName] = w.logEntry(mustEntry(t, w.m, Source{}, nil))
+	w.files[manifest.ProofName] = w.logEntry(mustEntry(t, w.m, entry.Source{}, nil))
 	for _, name := range manifest.FileNames() {
 		changed := maps.Clone(w.files)
 		changed[name] = append(bytes.Clone(changed[name]), ' ', 'x')
@@ -188,17 +189,17 @@ func TestTheTimestampOfAnEntryIsBelievedOnlyUnderGivenRoots(t *testing.T) {
 	authority, roots := newAuthority(t, now)
 	_, strangers := newAuthority(t, now)
 	token := timestampOf(t, authority, w.m.Digest(), now)
-	stamped := w.logEntry(mustEntry(t, w.m, Source{}, token))
+	stamped := w.logEntry(mustEntry(t, w.m, entry.Source{}, token))
 	s := smallSpec(t)
 	s.RunID = "run-other"
-	replayed := w.logEntry(mustEntry(t, w.m, Source{}, timestampOf(t, authority, mustBuild(t, s).Manifest.Digest(), now)))
-	garbage := w.logEntry(mustEntry(t, w.m, Source{}, []byte("not DER")))
-	bare := w.logEntry(mustEntry(t, w.m, Source{}, nil))
+	replayed := w.logEntry(mustEntry(t, w.m, entry.Source{}, timestampOf(t, authority, mustBuild(t, s).Manifest.Digest(), now)))
+	garbage := w.logEntry(mustEntry(t, w.m, entry.Source{}, []byte("not DER")))
+	bare := w.logEntry(mustEntry(t, w.m, entry.Source{}, nil))
 	// genTime of the authority against the pack's end, 10:00:01: half a second, an hour, a day and months before.
 	end := time.Date(2026, 1, 15, 10, 0, 1, 0, time.UTC)
 	authority, old := newAuthority(t, end.AddDate(-1, 0, 0))
 	at := func(genTime time.Time) []byte {
-		return w.logEntry(mustEntry(t, w.m, Source{}, timestampOf(t, authority, w.m.Digest(), genTime)))
+		return w.logEntry(mustEntry(t, w.m, entry.Source{}, timestampOf(t, authority, w.m.Digest(), genTime)))
 	}
 	const contradiction = manifest.WarnTime + " " + tokenField
 	for _, c := range []struct {
@@ -266,7 +267,7 @@ func TestAnAgeIsCountedFromTheTokenThatShowsThePackToBeOlder(t *testing.T) {
 		{time.Hour, 3 * time.Hour, 150 * time.Minute, true, Fail, "timestamp_end"}, // the claim is the older one
 		{time.Hour, 3 * time.Hour, 4 * time.Hour, true, Pass, "timestamp_end"},
 	} {
-		proof := w.logEntry(mustEntry(t, w.m, Source{}, timestampOf(t, authority, w.m.Digest(), end.Add(c.token))))
+		proof := w.logEntry(mustEntry(t, w.m, entry.Source{}, timestampOf(t, authority, w.m.Digest(), end.Add(c.token))))
 		o := Options{Now: end.Add(c.now), MaxAge: c.max, Policy: w.policy, Proof: proof}
 		if c.rooted {
 			o.TSARoots = roots
@@ -330,7 +331,7 @@ func timestampOf(t *testing.T, a *timestamp.Authority, digest [32]byte, now time
 
 func FuzzVerifyProof(f *testing.F) {
 	w := newAnchored(f)
-	text := w.logEntry(mustEntry(f, w.m, Source{}, nil))
+	text := w.logEntry(mustEntry(f, w.m, entry.Source{}, nil))
 	f.Add(text)
 	f.Add([]byte(strings.Repeat("=", 100)))
 	f.Fuzz(func(t *testing.T, proof []byte) {

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
@@ -197,7 +198,7 @@ func TestAtk_P07_AMillionOpenBracketsAreRefusedAtOnce(t *testing.T) {
 		"ParseCard":         func(text []byte) error { _, err := ParseCard(text); return err },
 		"ParseLock":         func(text []byte) error { _, err := ParseLock(text); return err },
 		"ParseContract":     func(text []byte) error { _, err := ParseContract(text); return err },
-		"ParseEntry":        func(text []byte) error { _, err := ParseEntry(text); return err },
+		"ParseEntry":        func(text []byte) error { _, err := entry.Parse(text); return err },
 		"trust.ParsePolicy": func(text []byte) error { _, err := trust.ParsePolicy(text); return err },
 	}
 	for what, deep := range map[string]string{

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
@@ -436,7 +437,7 @@ func TestStrictLeavesNoGapOpen(t *testing.T) {
 		if !c.bare {
 			token = timestampOf(t, authority, p.Manifest.Digest(), loggedAt)
 		}
-		o := Options{Now: loggedAt, Strict: true, Policy: w.policy, TSARoots: roots, TrustedSigners: [][32]byte{me}, Proof: w.logEntry(mustEntry(t, p.Manifest, Source{}, token))}
+		o := Options{Now: loggedAt, Strict: true, Policy: w.policy, TSARoots: roots, TrustedSigners: [][32]byte{me}, Proof: w.logEntry(mustEntry(t, p.Manifest, entry.Source{}, token))}
 		if c.o != nil {
 			c.o(&o)
 		}
@@ -451,7 +452,7 @@ func TestStrictRefusesATimestampThatContradictsThePack(t *testing.T) {
 	end := time.Date(2026, 1, 15, 10, 0, 1, 0, time.UTC)
 	authority, roots := newAuthority(t, end.AddDate(-1, 0, 0))
 	for before, refused := range map[time.Duration]bool{0: false, time.Hour: true} {
-		proof := w.logEntry(mustEntry(t, w.m, Source{}, timestampOf(t, authority, w.m.Digest(), end.Add(-before))))
+		proof := w.logEntry(mustEntry(t, w.m, entry.Source{}, timestampOf(t, authority, w.m.Digest(), end.Add(-before))))
 		o := Options{Now: loggedAt, Policy: w.policy, TSARoots: roots, Proof: proof, TrustedSigners: [][32]byte{sha256.Sum256(testSigner.Public())}}
 		if r := mustVerify(t, w.files, o); r.ExitCode() != 0 || r.TimeContradicts != refused {
 			t.Errorf("%s before, unasked: exit %d, contradicts %v", before, r.ExitCode(), r.TimeContradicts)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
@@ -141,14 +142,14 @@ func TestALengthThatTheFileHasNotIsTampering(t *testing.T) {
 }
 
 func TestTheCountsOfAnEntryEndBelow2To53(t *testing.T) {
-	e := mustEntry(t, mustBuild(t, smallSpec(t)).Manifest, Source{}, nil)
+	e := mustEntry(t, mustBuild(t, smallSpec(t)).Manifest, entry.Source{}, nil)
 	leaf := string(e.Leaf())
 	for n, good := range map[string]bool{
 		"0": true, "2": true, "9007199254740991": true, "9007199254740992": false, "9007199254740993": false,
 		"9223372036854775807": false, "9223372036854775808": false, "-1": false, "-0": false, "02": false, "2.0": false, `"2"`: false, "null": false,
 	} {
 		text := strings.Replace(leaf, `"n_receipts":2,`, `"n_receipts":`+n+`,`, 1)
-		got, err := ParseEntry([]byte(text))
+		got, err := entry.Parse([]byte(text))
 		if (err == nil) != good || good && string(got.Leaf()) != text {
 			t.Errorf("n_receipts %s: %v", n, err)
 		}

@@ -138,22 +138,3 @@ func FuzzSidecar(f *testing.F) {
 		}
 	})
 }
-
-// FuzzParseSource: what is read is shown by ledgers as it is, so it says nothing that leads astray.
-func FuzzParseSource(f *testing.F) {
-	f.Add("acme/app", "acme/app/.github/workflows/ci.yml@refs/heads/main", "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1")
-	f.Add("", "", "")
-	f.Add("../..", "x", "y")
-	f.Fuzz(func(t *testing.T, repo, workflow, commit string) {
-		s, err := ParseSource(repo, workflow, commit)
-		if err != nil {
-			return
-		}
-		if s.Repo != repo || s.Workflow != workflow || s.Commit != commit {
-			t.Fatalf("%q %q %q is read as %+v", repo, workflow, commit, s)
-		}
-		if s != (Source{}) && s.check() != nil || !form.IsPrintableASCII(s.Repo+s.Workflow+s.Commit) {
-			t.Fatalf("%+v is admitted", s)
-		}
-	})
-}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
@@ -156,14 +157,14 @@ func TestAnEntryNamesTheCIRunOfItsManifestOrNone(t *testing.T) {
 	s.CIBinding = &manifest.CIBinding{Provider: "github_actions", CommitSHA: strings.Repeat("b", 40), Repo: "acme/app"}
 	p := mustBuild(t, s)
 	w.files, w.m = p.FS().(memFS), p.Manifest
-	bound := mustEntry(t, w.m, Source{}, nil)
+	bound := mustEntry(t, w.m, entry.Source{}, nil)
 	if bound.Source.Attestation != "ci_binding" {
 		t.Fatalf("%+v", bound.Source)
 	}
 	other := bound
 	other.Source.Commit = strings.Repeat("c", 40)
 	for what, c := range map[string]struct {
-		e    Entry
+		e    entry.Entry
 		exit int
 	}{"its own": {bound, 0}, "another": {other, 2}} {
 		r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy, RequireAnchor: true, Proof: w.logEntry(c.e)})
@@ -171,13 +172,13 @@ func TestAnEntryNamesTheCIRunOfItsManifestOrNone(t *testing.T) {
 			t.Errorf("%s: exit %d: %v", what, r.ExitCode(), r.Findings)
 		}
 	}
-	if src, err := ParseSource("", "", strings.Repeat("c", 40)); err == nil {
+	if src, err := entry.ParseSource("", "", strings.Repeat("c", 40)); err == nil {
 		t.Errorf("a commit of no repository: %+v", src)
 	}
-	if src, err := ParseSource("acme/app", strings.Repeat("w", 512), ""); err != nil {
+	if src, err := entry.ParseSource("acme/app", strings.Repeat("w", 512), ""); err != nil {
 		t.Errorf("%+v: %v", src, err)
 	}
-	if src, err := ParseSource("acme/app", strings.Repeat("w", 513), ""); err == nil {
+	if src, err := entry.ParseSource("acme/app", strings.Repeat("w", 513), ""); err == nil {
 		t.Errorf("a workflow of %d bytes", len(src.Workflow))
 	}
 }
@@ -195,7 +196,7 @@ func TestAProofThatIsTooLargeOrOfNoManifestIsNone(t *testing.T) {
 	if r.ExitCode() != 2 || r.Anchor != Fail || !strings.Contains(r.Findings[0].Message, "too large") {
 		t.Errorf("in the pack: exit %d, anchor %s: %v", r.ExitCode(), r.Anchor, r.Findings)
 	}
-	o.Proof = w.logEntry(mustEntry(t, w.m, Source{}, nil))
+	o.Proof = w.logEntry(mustEntry(t, w.m, entry.Source{}, nil))
 	if r := mustVerify(t, memFS{manifest.SignatureName: nil}, o); r.ExitCode() != 2 || r.Anchor != Fail || r.Logged != nil {
 		t.Errorf("no manifest: exit %d, anchor %s", r.ExitCode(), r.Anchor)
 	}

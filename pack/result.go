@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
@@ -76,7 +77,7 @@ type Result struct {
 	Cards              []Card            // whose claims were executed again; nil if no definitions were found
 	Sources            []CardSource      // of Cards: whose each of them is
 	Log                *trust.Checkpoint // when the proof holds: Anchor is PASS then, unless the time that was asked for does not hold
-	Logged             *Logged           // likewise
+	Logged             *entry.Logged     // likewise
 	Timed              Verdict           // whether a token that TSARoots believe says when; SKIPPED if nobody asked, or nothing is logged
 	Time               *timestamp.Token  // when Timed is PASS
 	NoProof            bool              // Anchor is SKIPPED although there is a policy: there was no proof to check

@@ -20,6 +20,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
@@ -117,7 +118,7 @@ func (w *world) proof(r *http.Request) *trust.Proof {
 	if len(findings) > 0 {
 		w.t.Errorf("the ledger was sent a manifest with %v", findings)
 	}
-	e, err := pack.NewEntry(m, pack.Source{}, trusttest.Time, []byte("token"))
+	e, err := entry.New(m, entry.Source{}, trusttest.Time, []byte("token"))
 	if err != nil {
 		w.t.Error(err)
 	}
@@ -141,7 +142,7 @@ func (w *world) agedPack(dir string, authority *timestamp.Authority, genTime tim
 		request := mustDo(timestamp.Request(built.Manifest.Digest(), big.NewInt(7)))(w.t)
 		token = mustDo(timestamp.ParseResponse(authority.Respond(request, genTime)))(w.t)
 	}
-	e := mustDo(pack.NewEntry(built.Manifest, pack.Source{}, genTime, token))(w.t)
+	e := mustDo(entry.New(built.Manifest, entry.Source{}, genTime, token))(w.t)
 	p := w.log.Prove(w.log.Append(e.Leaf()), w.witness)
 	p.Extra = e.Leaf()
 	w.write(filepath.Join(dir, proofPath), p.Marshal())
@@ -204,7 +205,7 @@ func TestALedgerThatLiesOrFailsLeavesNothingInThePack(t *testing.T) {
 		}, 4, "witness quorum not met: cosigned by 0 of 1"},
 		{"an entry that was never logged", func(rw http.ResponseWriter, r *http.Request) {
 			p := w.proof(r)
-			e, err := pack.ParseEntry(p.Extra)
+			e, err := entry.Parse(p.Extra)
 			if err != nil {
 				t.Error(err)
 			}
@@ -501,12 +502,12 @@ func (w *world) timestamped(dir string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	entry, err := pack.NewEntry(m, pack.Source{}, now, token.DER)
+	e, err := entry.New(m, entry.Source{}, now, token.DER)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	proof := w.log.Prove(w.log.Append(entry.Leaf()), w.witness)
-	proof.Extra = entry.Leaf()
+	proof := w.log.Prove(w.log.Append(e.Leaf()), w.witness)
+	proof.Extra = e.Leaf()
 	for path, data := range map[string][]byte{filepath.Join(dir, proofPath): proof.Marshal(), "roots.pem": authority.RootPEM()} {
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			w.t.Fatal(err)

@@ -21,7 +21,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
@@ -144,7 +144,7 @@ func TestAnchorWithRootsWantsATime(t *testing.T) {
 	w.write("roots", authority.RootPEM())
 	w.answer = func(rw http.ResponseWriter, r *http.Request) {
 		m, _ := manifest.Verify(mustDo(io.ReadAll(r.Body))(t))
-		e := mustDo(pack.NewEntry(m, pack.Source{}, time.Now(), nil))(t)
+		e := mustDo(entry.New(m, entry.Source{}, time.Now(), nil))(t)
 		p := w.log.Prove(w.log.Append(e.Leaf()), w.witness)
 		p.Extra = e.Leaf()
 		rw.WriteHeader(http.StatusCreated)

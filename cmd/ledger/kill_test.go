@@ -16,6 +16,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/ledger/client"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/trust"
 )
@@ -132,7 +133,7 @@ func (h *harness) judge(ctx context.Context, t *testing.T) {
 	remote := &client.Client{URL: h.d.url("ledger"), Policy: policy}
 	// Asking again for each acknowledged manifest gives the same entry.
 	for _, a := range h.acked {
-		again, err := remote.Add(ctx, a.manifest, pack.Source{})
+		again, err := remote.Add(ctx, a.manifest, entry.Source{})
 		if err != nil {
 			t.Fatalf("entry %d, asked again: %v", a.index, err)
 		}

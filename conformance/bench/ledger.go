@@ -27,7 +27,7 @@ import (
 	"github.com/Haserjian/assay-ledger/ledger/api"
 	"github.com/Haserjian/assay-ledger/ledger/index"
 	"github.com/Haserjian/assay-ledger/ledger/tsa"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
@@ -311,7 +311,7 @@ func oursBulk(ctx context.Context, writers int, list [][]byte, inProcess bool) (
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
-	source, err := pack.ParseSource("bench/bench", "", "")
+	source, err := entry.ParseSource("bench/bench", "", "")
 	if err != nil {
 		return 0, err
 	}
@@ -336,7 +336,7 @@ func bareBulk(ctx context.Context, writers int, list [][]byte) (rate float64, er
 		if len(findings) > 0 {
 			return 0, fmt.Errorf("manifest %d: %v", i, findings)
 		}
-		e, err := pack.NewEntry(m, pack.Source{Repo: "bench/bench", Attestation: "self"}, time.Now(), nil)
+		e, err := entry.New(m, entry.Source{Repo: "bench/bench", Attestation: "self"}, time.Now(), nil)
 		if err != nil {
 			return 0, err
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/conformance"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/report"
@@ -183,11 +184,11 @@ func golden(t *testing.T) map[string]struct {
 	if len(findings) > 0 {
 		t.Fatal(findings)
 	}
-	entry, err := pack.NewEntry(m, pack.Source{}, time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC), []byte("token"))
+	e, err := entry.New(m, entry.Source{}, time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC), []byte("token"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaf := entry.Leaf()
+	leaf := e.Leaf()
 	contract := []byte(`{"contract_version":"1.0","generated_at":"2026-01-15T12:00:00+00:00","generated_by":"assay-scan","project_root":"/src","call_sites":[{"callsite_id":"bab787e3d70d","path":"app.py","line":3,` +
 		`"call":"c.chat.completions.create","confidence":"high","instrumented":false,"framework":"openai"}],"summary":{"total_sites":1,"high":1,"medium":0,"low":0},"contract_hash":"%"}`)
 	sites, _ := tree(t, contract).Get("call_sites")
@@ -211,7 +212,7 @@ func golden(t *testing.T) map[string]struct {
 		"run-card": {[]byte(`{"card_id":"acme.calls","name":"Calls","description":"d","rationale":"r","control":["soc2/CC7.2"],"claims":[{"claim_id":"c","description":"d","check":"receipt_count_ge","params":{"min_count":3},"severity":"critical"}],` +
 			`"fixtures":{"pass":[{"name":"three","receipts":[{},{},{}]}],"fail":[{"name":"two","receipts":[{},{}],"fails":["c"]}]}}`), func(text []byte) error { _, err := pack.ParseCard(text); return err }},
 		"coverage-contract": {contract, func(text []byte) error { _, err := pack.ParseContract(text); return err }},
-		"ledger-entry":      {leaf, func(text []byte) error { _, err := pack.ParseEntry(text); return err }},
+		"ledger-entry":      {leaf, func(text []byte) error { _, err := entry.Parse(text); return err }},
 		"corpus-index": {[]byte(`{"corpus_version":"1","cases":[{"id":"a","title":"t","attacks":["P01"],"path":"packs/a","args":["--require-claim-pass"],"make":[{"op":"repeat","name":"f","text":"y","size":3}],` +
 			`"extension":true,"expect":{"exit":2,"integrity":"FAIL","claims":"SKIPPED","codes":["E"]}}]}`), func(text []byte) error { _, err := conformance.ParseIndex(text); return err }},
 		"signer-request":  {[]byte(`{"message":"AAAA","op":"sign","version":"assay.signer.v1"}`), nil},

@@ -27,23 +27,23 @@ import (
 
 	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/ledger/index"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
 // Log is the log behind the API; *ledger.Log is one.
 type Log interface {
-	Add(ctx context.Context, manifest []byte, src pack.Source) (*pack.Anchored, error)
+	Add(ctx context.Context, manifest []byte, src entry.Source) (*entry.Anchored, error)
 	Checkpoint(ctx context.Context) (*trust.Checkpoint, error)
-	Prove(ctx context.Context, index int64) (*pack.Anchored, error)
+	Prove(ctx context.Context, index int64) (*entry.Anchored, error)
 	Tile(ctx context.Context, path string) ([]byte, error)
 	Health(ctx context.Context) error
 	Notes() []ledger.Reason // what submissions go without although Health is nil
 
 	// Accept is Add for those who do not wait: durable when it returns. Accepted tells whether a
 	// manifest is on its way.
-	Accept(ctx context.Context, manifest []byte, src pack.Source) (digest [32]byte, err error)
+	Accept(ctx context.Context, manifest []byte, src entry.Source) (digest [32]byte, err error)
 	Accepted(digest [32]byte) bool
 }
 

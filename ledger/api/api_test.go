@@ -15,7 +15,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 )
 
 func TestConfigIsChecked(t *testing.T) {
@@ -109,7 +109,7 @@ func TestEveryProblemTypeCanBeRead(t *testing.T) {
 
 func TestPanicIsAProblemAndOneLogLine(t *testing.T) {
 	var out lines
-	log := &fakeLog{add: func(context.Context, []byte, pack.Source) (*pack.Anchored, error) { panic("boom\nsecond line") }}
+	log := &fakeLog{add: func(context.Context, []byte, entry.Source) (*entry.Anchored, error) { panic("boom\nsecond line") }}
 	h := newHandler(t, log, func(c *Config) { c.Logger = out.logger() })
 	w := ask(h, "POST", entriesURL, "m")
 	wantProblem(t, w, internal)

@@ -17,7 +17,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/ledger/index"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -35,7 +35,7 @@ type entryJSON struct {
 	ProofURL       string          `json:"proof_url"` // a fresh tlog-proof
 }
 
-func entryOf(l pack.Logged) entryJSON {
+func entryOf(l entry.Logged) entryJSON {
 	digest := hexDigest(l.Entry.ManifestSHA256)
 	return entryJSON{
 		Index:          l.Index,
@@ -65,7 +65,7 @@ func parseKey(text string) (key, bool) {
 }
 
 // matches reports whether the log holds under this key what the index said.
-func (k key) matches(l pack.Logged) bool {
+func (k key) matches(l entry.Logged) bool {
 	if !k.hashed {
 		return l.Index == k.index
 	}
@@ -143,7 +143,7 @@ func (h *Handler) entry(c echo.Context) error {
 	return writeJSON(c, http.StatusOK, "no-cache", answer)
 }
 
-func (h *Handler) readMatching(ctx context.Context, k key, at []int64) ([]pack.Logged, error) {
+func (h *Handler) readMatching(ctx context.Context, k key, at []int64) ([]entry.Logged, error) {
 	found, err := h.read(ctx, at)
 	if err != nil {
 		return nil, err
@@ -251,7 +251,7 @@ func parseSearch(v url.Values) (index.Query, error) {
 			_, ok = parseDigest(s)
 			q.SignerKeySHA256 = s
 		case "source_repo":
-			src, err := pack.ParseSource(s, "", "")
+			src, err := entry.ParseSource(s, "", "")
 			ok = err == nil && s != ""
 			q.SourceRepo = src.Repo
 		case "claim_check":
@@ -288,8 +288,8 @@ var searchHelp = map[string]string{
 
 // read returns the published entries at these indexes, in their order, each read back
 // from the log and proved there. Those that are not published yet are left out.
-func (h *Handler) read(ctx context.Context, at []int64) ([]pack.Logged, error) {
-	found := make([]pack.Logged, 0, len(at))
+func (h *Handler) read(ctx context.Context, at []int64) ([]entry.Logged, error) {
+	found := make([]entry.Logged, 0, len(at))
 	for _, n := range at {
 		a, err := h.cfg.Log.Prove(ctx, n)
 		if errors.Is(err, ledger.ErrNotFound) {
@@ -304,7 +304,7 @@ func (h *Handler) read(ctx context.Context, at []int64) ([]pack.Logged, error) {
 }
 
 // writeAnchored answers with a tlog-proof, or with JSON around it for those who ask.
-func writeAnchored(c echo.Context, status int, cache string, a *pack.Anchored) error {
+func writeAnchored(c echo.Context, status int, cache string, a *entry.Anchored) error {
 	c.Response().Header().Set("Vary", "Accept")
 	text := a.Proof.Marshal()
 	if !wantsJSON(c.Request().Header) {

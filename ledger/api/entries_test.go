@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/Haserjian/assay-ledger/ledger"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 )
 
 type pageJSON struct {
@@ -26,7 +26,7 @@ type pageJSON struct {
 func filledLog(n int) *fakeLog {
 	f := &fakeLog{}
 	for i := range n {
-		f.append([32]byte{1, byte(i), byte(i >> 8)}, [32]byte{2, byte(i), byte(i >> 8)}, pack.Source{Repo: "acme/app" + strconv.Itoa(i%2)})
+		f.append([32]byte{1, byte(i), byte(i >> 8)}, [32]byte{2, byte(i), byte(i >> 8)}, entry.Source{Repo: "acme/app" + strconv.Itoa(i%2)})
 	}
 	return f
 }
@@ -59,7 +59,7 @@ func TestEntryIsFoundByManifestPackRootAndIndex(t *testing.T) {
 // API-17, API-18
 func TestManifestsThatShareAPackRootAreFlagged(t *testing.T) {
 	log := filledLog(3)
-	log.append([32]byte{1, 99}, [32]byte{2, 1}, pack.Source{})
+	log.append([32]byte{1, 99}, [32]byte{2, 1}, entry.Source{})
 	h := newHandler(t, log, nil)
 	got := decode[pageJSON](t, ask(h, "GET", "/v1/entries/"+hexOf(2, 1), ""))
 	if len(got.Entries) != 2 || !*got.Equivocation || got.Manifests != 2 {
@@ -82,7 +82,7 @@ func TestManifestsThatShareAPackRootAreFlagged(t *testing.T) {
 // API-14
 func TestManifestDigestIsPreferredToPackRoot(t *testing.T) {
 	log := filledLog(1)
-	log.append([32]byte{7}, [32]byte{1, 0}, pack.Source{}) // its pack root is the manifest digest of entry 0
+	log.append([32]byte{7}, [32]byte{1, 0}, entry.Source{}) // its pack root is the manifest digest of entry 0
 	got := decode[pageJSON](t, ask(newHandler(t, log, nil), "GET", "/v1/entries/"+hexOf(1, 0), ""))
 	if len(got.Entries) != 1 || got.Entries[0].Index != 0 {
 		t.Errorf("got %+v", got)

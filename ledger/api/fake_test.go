@@ -21,7 +21,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/ledger/index"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
@@ -30,30 +30,30 @@ import (
 // about HTTP, real_test.go has the real one.
 type fakeLog struct {
 	mu     sync.Mutex
-	logged []pack.Logged
+	logged []entry.Logged
 	tiles  map[string][]byte
 	asked  []string // tile paths that reached the log
 	health error
 	notes  []ledger.Reason
 
 	// add replaces Add when it is set.
-	add func(ctx context.Context, manifest []byte, src pack.Source) (*pack.Anchored, error)
+	add func(ctx context.Context, manifest []byte, src entry.Source) (*entry.Anchored, error)
 	// accept replaces Accept when it is set; accepted is what Accepted answers yes to.
-	accept   func(manifest []byte, src pack.Source) ([32]byte, error)
+	accept   func(manifest []byte, src entry.Source) ([32]byte, error)
 	accepted map[[32]byte]bool
 
 	// hidden entries are in the index but not in the published tree.
 	hidden int64
 }
 
-func (f *fakeLog) Add(ctx context.Context, manifest []byte, src pack.Source) (*pack.Anchored, error) {
+func (f *fakeLog) Add(ctx context.Context, manifest []byte, src entry.Source) (*entry.Anchored, error) {
 	if f.add != nil {
 		return f.add(ctx, manifest, src)
 	}
 	return f.append(sha256.Sum256(manifest), sha256.Sum256(append([]byte("root "), manifest...)), src), nil
 }
 
-func (f *fakeLog) append(manifest, root [32]byte, src pack.Source) *pack.Anchored {
+func (f *fakeLog) append(manifest, root [32]byte, src entry.Source) *entry.Anchored {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, l := range f.logged {
@@ -61,14 +61,14 @@ func (f *fakeLog) append(manifest, root [32]byte, src pack.Source) *pack.Anchore
 			return f.anchored(l, false)
 		}
 	}
-	l := pack.Logged{Index: int64(len(f.logged)), Entry: pack.Entry{ManifestSHA256: manifest, PackRootSHA256: root, Source: src}}
+	l := entry.Logged{Index: int64(len(f.logged)), Entry: entry.Entry{ManifestSHA256: manifest, PackRootSHA256: root, Source: src}}
 	l.Leaf = fmt.Appendf(nil, `{"manifest_sha256":"%x","pack_id":"<&> %d"}`, manifest, l.Index)
 	f.logged = append(f.logged, l)
 	return f.anchored(l, true)
 }
 
-func (f *fakeLog) anchored(l pack.Logged, fresh bool) *pack.Anchored {
-	return &pack.Anchored{Entry: l, New: fresh, Proof: &trust.Proof{
+func (f *fakeLog) anchored(l entry.Logged, fresh bool) *entry.Anchored {
+	return &entry.Anchored{Entry: l, New: fresh, Proof: &trust.Proof{
 		Extra: l.Leaf, Index: l.Index, Checkpoint: f.signed(int64(len(f.logged)) - f.hidden)}}
 }
 
@@ -83,7 +83,7 @@ func (f *fakeLog) Checkpoint(context.Context) (*trust.Checkpoint, error) {
 	return &trust.Checkpoint{Origin: "log.example/t", Size: size, Signed: f.signed(size)}, nil
 }
 
-func (f *fakeLog) Prove(_ context.Context, n int64) (*pack.Anchored, error) {
+func (f *fakeLog) Prove(_ context.Context, n int64) (*entry.Anchored, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if n >= int64(len(f.logged))-f.hidden {
@@ -105,7 +105,7 @@ func (f *fakeLog) Tile(_ context.Context, path string) ([]byte, error) {
 func (f *fakeLog) Health(context.Context) error { return f.health }
 func (f *fakeLog) Notes() []ledger.Reason       { return f.notes }
 
-func (f *fakeLog) Accept(_ context.Context, manifest []byte, src pack.Source) ([32]byte, error) {
+func (f *fakeLog) Accept(_ context.Context, manifest []byte, src entry.Source) ([32]byte, error) {
 	return f.accept(manifest, src)
 }
 
@@ -147,19 +147,21 @@ func (f *fakeLog) Search(_ context.Context, q index.Query) (found []int64, err e
 // broken is a Log and Index whose every answer is err.
 type broken struct{ err error }
 
-func (b broken) Add(context.Context, []byte, pack.Source) (*pack.Anchored, error) {
+func (b broken) Add(context.Context, []byte, entry.Source) (*entry.Anchored, error) {
 	return nil, b.err
 }
-func (b broken) Checkpoint(context.Context) (*trust.Checkpoint, error)               { return nil, b.err }
-func (b broken) Prove(context.Context, int64) (*pack.Anchored, error)                { return nil, b.err }
-func (b broken) Tile(context.Context, string) ([]byte, error)                        { return nil, b.err }
-func (b broken) Accept(context.Context, []byte, pack.Source) (d [32]byte, err error) { return d, b.err }
-func (b broken) Accepted([32]byte) bool                                              { return false }
-func (b broken) Health(context.Context) error                                        { return b.err }
-func (b broken) Notes() []ledger.Reason                                              { return nil }
-func (b broken) Find(context.Context, [32]byte) (int64, bool, error)                 { return 0, false, b.err }
-func (b broken) FindPackRoot(context.Context, [32]byte) ([]int64, error)             { return nil, b.err }
-func (b broken) Search(context.Context, index.Query) (found []int64, er error)       { return nil, b.err }
+func (b broken) Checkpoint(context.Context) (*trust.Checkpoint, error) { return nil, b.err }
+func (b broken) Prove(context.Context, int64) (*entry.Anchored, error) { return nil, b.err }
+func (b broken) Tile(context.Context, string) ([]byte, error)          { return nil, b.err }
+func (b broken) Accept(context.Context, []byte, entry.Source) (d [32]byte, err error) {
+	return d, b.err
+}
+func (b broken) Accepted([32]byte) bool                                        { return false }
+func (b broken) Health(context.Context) error                                  { return b.err }
+func (b broken) Notes() []ledger.Reason                                        { return nil }
+func (b broken) Find(context.Context, [32]byte) (int64, bool, error)           { return 0, false, b.err }
+func (b broken) FindPackRoot(context.Context, [32]byte) ([]int64, error)       { return nil, b.err }
+func (b broken) Search(context.Context, index.Query) (found []int64, er error) { return nil, b.err }
 
 func testPolicy(t testing.TB) *trust.Policy {
 	t.Helper()

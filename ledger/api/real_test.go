@@ -27,6 +27,7 @@ import (
 	"github.com/Haserjian/assay-ledger/ledger/client"
 	"github.com/Haserjian/assay-ledger/ledger/index"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
@@ -131,7 +132,7 @@ func digestOf(t testing.TB, text []byte) [32]byte {
 
 func TestClientAndLedgerAgree(t *testing.T) {
 	w := newWorld(t)
-	src := pack.Source{Repo: "acme/app", Workflow: "ci.yml"}
+	src := entry.Source{Repo: "acme/app", Workflow: "ci.yml"}
 	for n := range 5 {
 		a, err := w.client.Add(t.Context(), manifestOf(t, n), src)
 		must(t, err)
@@ -139,7 +140,7 @@ func TestClientAndLedgerAgree(t *testing.T) {
 			t.Errorf("manifest %d: %+v", n, a)
 		}
 	}
-	again, err := w.client.Add(t.Context(), manifestOf(t, 2), pack.Source{})
+	again, err := w.client.Add(t.Context(), manifestOf(t, 2), entry.Source{})
 	must(t, err)
 	if again.New || again.Entry.Index != 2 {
 		t.Errorf("again: %+v", again)
@@ -176,7 +177,7 @@ func TestClientAndLedgerAgree(t *testing.T) {
 // API-32, API-33
 func TestReadyzNamesEveryReasonAndOnlyPublicPaths(t *testing.T) {
 	w := newWorld(t)
-	_, err := w.client.Add(t.Context(), manifestOf(t, 0), pack.Source{})
+	_, err := w.client.Add(t.Context(), manifestOf(t, 0), entry.Source{})
 	must(t, err)
 	get := func(path string) (int, string) {
 		response, err := http.Get(w.url + path)
@@ -215,7 +216,7 @@ func TestThousandClientsWithOneManifestMakeOneEntry(t *testing.T) {
 	var all sync.WaitGroup
 	for range 1000 {
 		all.Go(func() {
-			a, err := w.client.Add(t.Context(), text, pack.Source{})
+			a, err := w.client.Add(t.Context(), text, entry.Source{})
 			if err != nil || a.Entry.Index != 0 {
 				t.Errorf("%+v, %v", a, err)
 			} else if a.New {
@@ -300,7 +301,7 @@ func TestAsynchronousSubmissionIsFoundAtItsLocation(t *testing.T) {
 func TestPageOfTheRealLogIsTheNewestFirst(t *testing.T) {
 	w := newWorld(t)
 	for n := range 4 {
-		_, err := w.client.Add(t.Context(), manifestOf(t, n), pack.Source{Repo: fmt.Sprint("acme/app", n%2)})
+		_, err := w.client.Add(t.Context(), manifestOf(t, n), entry.Source{Repo: fmt.Sprint("acme/app", n%2)})
 		must(t, err)
 	}
 	res, err := http.Get(w.url + "/v1/entries?source_repo=acme/app1&limit=1")
@@ -339,7 +340,7 @@ func BenchmarkSubmit(b *testing.B) {
 						if n >= int64(len(texts)) {
 							return
 						}
-						if _, err := w.client.Add(b.Context(), texts[n], pack.Source{}); err != nil {
+						if _, err := w.client.Add(b.Context(), texts[n], entry.Source{}); err != nil {
 							b.Error(err)
 							return
 						}
@@ -359,7 +360,7 @@ func BenchmarkPage(b *testing.B) {
 	for n := range 600 {
 		text := manifestOf(b, n)
 		all.Go(func() {
-			if _, err := w.client.Add(b.Context(), text, pack.Source{}); err != nil {
+			if _, err := w.client.Add(b.Context(), text, entry.Source{}); err != nil {
 				b.Error(err)
 			}
 		})

@@ -16,7 +16,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/internal/serve"
 	"github.com/Haserjian/assay-ledger/ledger"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 )
 
 var shortTimeouts = serve.Limits{Header: 100 * time.Millisecond, Read: 200 * time.Millisecond, Write: 300 * time.Millisecond,
@@ -102,7 +102,7 @@ func TestHugeHeadersAreRefused(t *testing.T) {
 // API-38
 func TestSubmissionOutlivesReadAndWriteTimeouts(t *testing.T) {
 	log := &fakeLog{}
-	log.add = func(ctx context.Context, m []byte, src pack.Source) (*pack.Anchored, error) {
+	log.add = func(ctx context.Context, m []byte, src entry.Source) (*entry.Anchored, error) {
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -141,7 +141,7 @@ func TestConnectionIsKeptAfterProblems(t *testing.T) {
 func TestShutdownAnswersWhatHasBegun(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
 	log := &fakeLog{}
-	log.add = func(ctx context.Context, m []byte, src pack.Source) (*pack.Anchored, error) {
+	log.add = func(ctx context.Context, m []byte, src entry.Source) (*entry.Anchored, error) {
 		close(entered)
 		select {
 		case <-release:

@@ -15,7 +15,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/internal/serve"
 	"github.com/Haserjian/assay-ledger/ledger"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 )
 
 // submit logs a manifest and answers with its proof.
@@ -59,7 +59,7 @@ func (h *Handler) submit(c echo.Context) error {
 }
 
 // submitLater answers 202 when the manifest is verified and durable; the log goes on by itself.
-func (h *Handler) submitLater(c echo.Context, manifest []byte, src pack.Source) error {
+func (h *Handler) submitLater(c echo.Context, manifest []byte, src entry.Source) error {
 	ctx, cancel := context.WithTimeout(c.Request().Context(), h.cfg.Wait)
 	defer cancel()
 	h.extend(c)
@@ -81,14 +81,14 @@ func (h *Handler) extend(c echo.Context) {
 	_ = http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(h.cfg.Wait + 15*time.Second))
 }
 
-func sourceOf(rawQuery string) (pack.Source, error) {
+func sourceOf(rawQuery string) (entry.Source, error) {
 	q, err := strictQuery(rawQuery, "source_repo", "source_workflow", "source_commit")
 	if err != nil {
-		return pack.Source{}, err
+		return entry.Source{}, err
 	}
-	src, err := pack.ParseSource(q.Get("source_repo"), q.Get("source_workflow"), q.Get("source_commit"))
+	src, err := entry.ParseSource(q.Get("source_repo"), q.Get("source_workflow"), q.Get("source_commit"))
 	if err != nil {
-		return pack.Source{}, refuse(badSource, sentence(err.Error()))
+		return entry.Source{}, refuse(badSource, sentence(err.Error()))
 	}
 	return src, nil
 }

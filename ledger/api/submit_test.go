@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/ledger"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
@@ -188,7 +188,7 @@ func TestFloodOfFindingsIsCutShort(t *testing.T) {
 // API-37
 func TestSubmissionsBeyondTheBoundAreToldToComeBack(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
-	log := &fakeLog{add: func(context.Context, []byte, pack.Source) (*pack.Anchored, error) {
+	log := &fakeLog{add: func(context.Context, []byte, entry.Source) (*entry.Anchored, error) {
 		entered <- struct{}{}
 		<-release
 		return nil, ledger.ErrUnpublished
@@ -227,7 +227,7 @@ func TestABodyThatIsOnItsWayTakesNoPlace(t *testing.T) {
 
 // API-11
 func TestSubmissionWaitsNoLongerThanItMay(t *testing.T) {
-	log := &fakeLog{add: func(ctx context.Context, _ []byte, _ pack.Source) (*pack.Anchored, error) {
+	log := &fakeLog{add: func(ctx context.Context, _ []byte, _ entry.Source) (*entry.Anchored, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}}
@@ -238,7 +238,7 @@ func TestSubmissionWaitsNoLongerThanItMay(t *testing.T) {
 // API-12
 func TestAcceptedSubmissionsAreHandedToTheLogWithTheirSource(t *testing.T) {
 	digest := [32]byte{0xab}
-	log := &fakeLog{accept: func(manifest []byte, src pack.Source) ([32]byte, error) {
+	log := &fakeLog{accept: func(manifest []byte, src entry.Source) ([32]byte, error) {
 		if string(manifest) != "m" || src.Repo != "a/b" || src.Workflow != "ci.yml" {
 			t.Errorf("accepted %q from %+v", manifest, src)
 		}
@@ -256,7 +256,7 @@ func TestAcceptedSubmissionsAreHandedToTheLogWithTheirSource(t *testing.T) {
 	if w.Header().Get("Retry-After") == "" {
 		t.Errorf("an entry on its way: %v", w.Header())
 	}
-	log.append(digest, [32]byte{1}, pack.Source{}) // the index has it now, and the spool may have it still
+	log.append(digest, [32]byte{1}, entry.Source{}) // the index has it now, and the spool may have it still
 	if w := ask(h, "GET", location, ""); w.Code != 200 {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}

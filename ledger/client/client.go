@@ -16,7 +16,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 )
@@ -64,7 +64,7 @@ const (
 
 // Add logs a pack_manifest.json and returns its proof. Adding again returns the proof of
 // the first entry. A refusal is a *Problem.
-func (c *Client) Add(ctx context.Context, text []byte, src pack.Source) (*pack.Anchored, error) {
+func (c *Client) Add(ctx context.Context, text []byte, src entry.Source) (*entry.Anchored, error) {
 	m, findings := manifest.Verify(text)
 	if m == nil || len(findings) > 0 {
 		return nil, notAdmitted(findings)
@@ -105,7 +105,7 @@ func notAdmitted(findings []manifest.Finding) *Problem {
 }
 
 // Prove returns a fresh proof of the entry of a manifest.
-func (c *Client) Prove(ctx context.Context, manifest [32]byte) (*pack.Anchored, error) {
+func (c *Client) Prove(ctx context.Context, manifest [32]byte) (*entry.Anchored, error) {
 	a, err := c.do(ctx, request{method: http.MethodGet, path: "v1/entries/" + hex.EncodeToString(manifest[:]) + "/proof",
 		accept: "text/plain", limit: maxProof})
 	if err != nil {
@@ -172,7 +172,7 @@ func (c *Client) Ready(ctx context.Context) error {
 }
 
 // check believes a tlog-proof only if all of it verifies and it is about this manifest.
-func (c *Client) check(text []byte, manifest [32]byte) (*pack.Anchored, error) {
+func (c *Client) check(text []byte, manifest [32]byte) (*entry.Anchored, error) {
 	if !isProof(text) && !isNote(text) {
 		return nil, notOfALedger(text, "tlog-proof")
 	}
@@ -180,17 +180,17 @@ func (c *Client) check(text []byte, manifest [32]byte) (*pack.Anchored, error) {
 	if err != nil {
 		return nil, &BadProof{"proof", text, err}
 	}
-	entry, err := pack.ParseEntry(proof.Extra)
+	e, err := entry.Parse(proof.Extra)
 	if err != nil {
 		return nil, &BadProof{"proof: extra", text, err}
 	}
-	if entry.ManifestSHA256 != manifest {
-		return nil, &BadProof{"proof", text, fmt.Errorf("it is of manifest %x, not of %x", entry.ManifestSHA256, manifest)}
+	if e.ManifestSHA256 != manifest {
+		return nil, &BadProof{"proof", text, fmt.Errorf("it is of manifest %x, not of %x", e.ManifestSHA256, manifest)}
 	}
 	if _, err := c.Policy.CheckProof(proof, proof.Extra); err != nil {
 		return nil, &BadProof{"proof", text, err}
 	}
-	return &pack.Anchored{Proof: proof, Entry: pack.Logged{Index: proof.Index, Leaf: proof.Extra, Entry: entry}}, nil
+	return &entry.Anchored{Proof: proof, Entry: entry.Logged{Index: proof.Index, Leaf: proof.Extra, Entry: e}}, nil
 }
 
 // What a ledger answers is known by its first bytes. Anything else came from somebody in between, a portal
@@ -213,8 +213,8 @@ func isHTML(text []byte) bool { return strings.HasPrefix(http.DetectContentType(
 
 // copiedFrom checks that the ledger took from the manifest what it has to take from there.
 // Source, time and token are its own words.
-func copiedFrom(m *manifest.Manifest, logged pack.Logged) error {
-	want, err := pack.NewEntry(m, logged.Entry.Source, logged.Entry.SubmittedAt, logged.Entry.TimestampToken)
+func copiedFrom(m *manifest.Manifest, logged entry.Logged) error {
+	want, err := entry.New(m, logged.Entry.Source, logged.Entry.SubmittedAt, logged.Entry.TimestampToken)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/trusttest"
 )
@@ -22,7 +22,7 @@ func TestAddReturnsAProofThatVerifies(t *testing.T) {
 	h.fill(t, 5)
 	c := serve(t, h, h)
 	manifest := testManifest(t, "run-1")
-	src := pack.Source{Repo: "acme/app", Workflow: ".github/workflows/ci.yml", Commit: strings.Repeat("0a", 20)}
+	src := entry.Source{Repo: "acme/app", Workflow: ".github/workflows/ci.yml", Commit: strings.Repeat("0a", 20)}
 	first, err := c.Add(t.Context(), manifest, src)
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +34,7 @@ func TestAddReturnsAProofThatVerifies(t *testing.T) {
 	if _, err := h.policy().CheckProof(first.Proof, first.Entry.Leaf); err != nil {
 		t.Error(err)
 	}
-	again, err := c.Add(t.Context(), manifest, pack.Source{})
+	again, err := c.Add(t.Context(), manifest, entry.Source{})
 	if err != nil || again.New || again.Entry.Index != 5 {
 		t.Errorf("again: %+v, %v", again, err)
 	}
@@ -50,7 +50,7 @@ func TestAddReturnsAProofThatVerifies(t *testing.T) {
 func TestBrokenManifestsAreNotSent(t *testing.T) {
 	h := newHonest()
 	c := serve(t, h, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was sent") }))
-	_, err := c.Add(t.Context(), []byte(`{"a":1}`), pack.Source{})
+	_, err := c.Add(t.Context(), []byte(`{"a":1}`), entry.Source{})
 	var p *Problem
 	if !errors.As(err, &p) || p.Status != 422 || len(p.Findings) == 0 || errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v", err)
@@ -85,7 +85,7 @@ func honestAnswer(h *honest, r *http.Request) []byte {
 	return rec.Body.Bytes()
 }
 
-func entryEdit(edit func(e *pack.Entry)) lie {
+func entryEdit(edit func(e *entry.Entry)) lie {
 	return func(t *testing.T, h *honest, w http.ResponseWriter, r *http.Request) {
 		h.edit = edit
 		h.ServeHTTP(w, r)
@@ -119,14 +119,14 @@ var lies = map[string]struct {
 		other.fill(t, 5)
 		other.ServeHTTP(w, r)
 	}, ErrBadProof, true},
-	"another pack root": {entryEdit(func(e *pack.Entry) { e.PackRootSHA256[0] ^= 1 }), ErrBadProof, true},
-	"another claim verdict": {entryEdit(func(e *pack.Entry) {
+	"another pack root": {entryEdit(func(e *entry.Entry) { e.PackRootSHA256[0] ^= 1 }), ErrBadProof, true},
+	"another claim verdict": {entryEdit(func(e *entry.Entry) {
 		e.ClaimCheck = map[string]string{"PASS": "FAIL", "FAIL": "PASS", "N/A": "PASS"}[e.ClaimCheck]
 	}), ErrBadProof, true},
-	"another signer": {entryEdit(func(e *pack.Entry) { e.SignerKeySHA256[0] ^= 1 }), ErrBadProof, true},
-	"more receipts":  {entryEdit(func(e *pack.Entry) { e.NReceipts = 1000 }), ErrBadProof, true},
-	"source said to be bound": {entryEdit(func(e *pack.Entry) {
-		e.Source = pack.Source{Repo: "evil/repo", Attestation: "ci_binding"}
+	"another signer": {entryEdit(func(e *entry.Entry) { e.SignerKeySHA256[0] ^= 1 }), ErrBadProof, true},
+	"more receipts":  {entryEdit(func(e *entry.Entry) { e.NReceipts = 1000 }), ErrBadProof, true},
+	"source said to be bound": {entryEdit(func(e *entry.Entry) {
+		e.Source = entry.Source{Repo: "evil/repo", Attestation: "ci_binding"}
 	}), ErrBadProof, true},
 	"cut in half":    {textEdit(func(b []byte) []byte { return b[:len(b)/2] }), ErrBadProof, false},
 	"last byte lost": {textEdit(func(b []byte) []byte { return b[:len(b)-1] }), ErrBadProof, false},
@@ -214,8 +214,8 @@ func TestNoLieIsAccepted(t *testing.T) {
 			if c.want == ErrUnavailable {
 				lying.Timeout = 200 * time.Millisecond
 			}
-			a, err := lying.Add(t.Context(), manifest, pack.Source{})
-			check := func(what string, a *pack.Anchored, err error) {
+			a, err := lying.Add(t.Context(), manifest, entry.Source{})
+			check := func(what string, a *entry.Anchored, err error) {
 				t.Helper()
 				if a != nil || err == nil {
 					t.Fatalf("%s: accepted: %+v", what, a)
@@ -316,9 +316,9 @@ func TestABadProofIsKeptAsItCame(t *testing.T) {
 	if _, err := c.Checkpoint(t.Context()); !errors.As(err, &bad) || !bytes.Equal(bad.Answer, forged) {
 		t.Errorf("%v", err)
 	}
-	lying := entryEdit(func(e *pack.Entry) { e.NReceipts = 1000 })
+	lying := entryEdit(func(e *entry.Entry) { e.NReceipts = 1000 })
 	c = serve(t, h, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { lying(t, h, w, r) }))
-	if _, err := c.Add(t.Context(), testManifest(t, "run-1"), pack.Source{}); !errors.As(err, &bad) || !isProof(bad.Answer) {
+	if _, err := c.Add(t.Context(), testManifest(t, "run-1"), entry.Source{}); !errors.As(err, &bad) || !isProof(bad.Answer) {
 		t.Errorf("%v", err)
 	}
 }

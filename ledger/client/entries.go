@@ -10,21 +10,21 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
 
 // Entries yields the entries [start, cp.Size), each proved to be in the tree of cp.
 // An error ends it.
-func (c *Client) Entries(ctx context.Context, cp *trust.Checkpoint, start int64) iter.Seq2[pack.Logged, error] {
-	return func(yield func(pack.Logged, error) bool) {
+func (c *Client) Entries(ctx context.Context, cp *trust.Checkpoint, start int64) iter.Seq2[entry.Logged, error] {
+	return func(yield func(entry.Logged, error) bool) {
 		if err := c.believes(cp); err != nil {
-			yield(pack.Logged{}, err)
+			yield(entry.Logged{}, err)
 			return
 		}
 		if start < 0 || start > cp.Size {
-			yield(pack.Logged{}, fmt.Errorf("entries from %d: the tree has %d", start, cp.Size))
+			yield(entry.Logged{}, fmt.Errorf("entries from %d: the tree has %d", start, cp.Size))
 			return
 		}
 		verified := &tileReader{client: c, ctx: ctx, verified: map[tlog.Tile][]byte{}}
@@ -32,7 +32,7 @@ func (c *Client) Entries(ctx context.Context, cp *trust.Checkpoint, start int64)
 		for n := start / tiles.Width; n*tiles.Width < cp.Size; n++ {
 			leaves, err := c.bundle(ctx, hashes, tiles.Widest(-1, n, cp.Size))
 			if err != nil {
-				yield(pack.Logged{}, fmt.Errorf("reading entries from %d: %w", n*tiles.Width, err))
+				yield(entry.Logged{}, fmt.Errorf("reading entries from %d: %w", n*tiles.Width, err))
 				return
 			}
 			for i, leaf := range leaves {
@@ -41,13 +41,13 @@ func (c *Client) Entries(ctx context.Context, cp *trust.Checkpoint, start int64)
 					continue
 				}
 				// The leaf is in the tree; whether it is an entry is another question.
-				entry, err := pack.ParseEntry(leaf)
+				e, err := entry.Parse(leaf)
 				if err != nil {
-					yield(pack.Logged{}, badProof(fmt.Sprintf("entry %d", at), err))
+					yield(entry.Logged{}, badProof(fmt.Sprintf("entry %d", at), err))
 					return
 				}
 				// A copy, so that whoever keeps an entry does not keep its whole bundle.
-				if !yield(pack.Logged{Index: at, Leaf: bytes.Clone(leaf), Entry: entry}, nil) {
+				if !yield(entry.Logged{Index: at, Leaf: bytes.Clone(leaf), Entry: e}, nil) {
 					return
 				}
 			}

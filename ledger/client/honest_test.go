@@ -17,6 +17,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
@@ -35,8 +36,8 @@ type honest struct {
 	leaves [][]byte
 	at     map[[32]byte]int64
 
-	noPartials bool                // answer 404 to partial tiles, as when the full ones came
-	edit       func(e *pack.Entry) // lie in the entry before it is logged
+	noPartials bool                 // answer 404 to partial tiles, as when the full ones came
+	edit       func(e *entry.Entry) // lie in the entry before it is logged
 }
 
 func newHonest() *honest {
@@ -70,7 +71,7 @@ func (h *honest) append(leaf []byte) int64 {
 func (h *honest) fill(t testing.TB, n int) {
 	t.Helper()
 	m, _ := manifest.Verify(testManifest(t, "fill"))
-	e, err := pack.NewEntry(m, pack.Source{}, trusttest.Time, nil)
+	e, err := entry.New(m, entry.Source{}, trusttest.Time, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,12 +120,12 @@ func (h *honest) post(w http.ResponseWriter, r *http.Request) {
 	}
 	n, known := h.at[m.Digest()]
 	if !known {
-		src, err := pack.ParseSource(r.URL.Query().Get("source_repo"), r.URL.Query().Get("source_workflow"), r.URL.Query().Get("source_commit"))
+		src, err := entry.ParseSource(r.URL.Query().Get("source_repo"), r.URL.Query().Get("source_workflow"), r.URL.Query().Get("source_commit"))
 		if err != nil {
 			problem(w, 400, `{"type":"/problems/malformed-source"}`)
 			return
 		}
-		e, err := pack.NewEntry(m, src, trusttest.Time, []byte("token"))
+		e, err := entry.New(m, src, trusttest.Time, []byte("token"))
 		if err != nil {
 			panic(err)
 		}

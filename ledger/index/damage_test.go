@@ -71,7 +71,7 @@ func expectRight(t testing.TB, x *Index, size int64) (incomplete int) {
 		incomplete++
 	}
 	for i := range size + 3 {
-		e := entry(i).Entry
+		e := entryOf(i).Entry
 		if at, ok, err := x.Find(ctx, e.ManifestSHA256); err != nil || ok != (i < size) || ok && at != i {
 			wrong(fmt.Sprint("manifest ", i, ": ", at, ok), err)
 		}
@@ -322,13 +322,13 @@ func TestAMissInAnIncompleteIndexIsNoAnswer(t *testing.T) {
 	x := open(t, filepath.Join(t.TempDir(), "index"))
 	x.Expect(10)
 	fill(t, x, 9)
-	if _, _, err := x.Find(ctx, entry(9).Entry.ManifestSHA256); !errors.Is(err, ErrIncomplete) {
+	if _, _, err := x.Find(ctx, entryOf(9).Entry.ManifestSHA256); !errors.Is(err, ErrIncomplete) {
 		t.Errorf("manifest: %v", err)
 	}
-	if at, ok, err := x.Find(ctx, entry(3).Entry.ManifestSHA256); at != 3 || !ok || err != nil {
+	if at, ok, err := x.Find(ctx, entryOf(3).Entry.ManifestSHA256); at != 3 || !ok || err != nil {
 		t.Errorf("a hit: %d, %v, %v", at, ok, err)
 	}
-	if _, err := x.FindPackRoot(ctx, entry(2).Entry.PackRootSHA256); !errors.Is(err, ErrIncomplete) {
+	if _, err := x.FindPackRoot(ctx, entryOf(2).Entry.PackRootSHA256); !errors.Is(err, ErrIncomplete) {
 		t.Errorf("pack root: %v", err) // there may be another
 	}
 	if _, err := x.Search(ctx, Query{}); !errors.Is(err, ErrIncomplete) {
@@ -360,7 +360,7 @@ func TestWhatWasLostIsExpectedAgain(t *testing.T) {
 	if err := x.Check(t.Context(), func(context.Context) error { return nil }); !errors.Is(err, ErrIncomplete) {
 		t.Errorf("check: %v", err)
 	}
-	if _, _, err := x.Find(t.Context(), entry(100).Entry.ManifestSHA256); !errors.Is(err, ErrIncomplete) || x.Complete() == nil {
+	if _, _, err := x.Find(t.Context(), entryOf(100).Entry.ManifestSHA256); !errors.Is(err, ErrIncomplete) || x.Complete() == nil {
 		t.Errorf("a miss: %v, complete: %v", err, x.Complete())
 	}
 }
@@ -501,7 +501,7 @@ func TestAnIndexGrowsThroughMergesAndDamageAndForgetsNothing(t *testing.T) {
 		}
 		for range 50 {
 			i := rand.Int64N(size)
-			at, ok, err := x.Find(ctx, entry(i).Entry.ManifestSHA256)
+			at, ok, err := x.Find(ctx, entryOf(i).Entry.ManifestSHA256)
 			if err == nil && ok != (i < size*int64(step+1)/8) || ok && at != i || err != nil && !errors.Is(err, ErrIncomplete) {
 				t.Fatalf("manifest %d: %d, %v, %v", i, at, ok, err)
 			}
@@ -523,7 +523,7 @@ func TestAnIndexGrowsThroughMergesAndDamageAndForgetsNothing(t *testing.T) {
 	}
 	x = open(t, dir)
 	for i := int64(0); i < size; i += 37 {
-		if at, ok, err := x.Find(t.Context(), entry(i).Entry.ManifestSHA256); at != i || !ok || err != nil {
+		if at, ok, err := x.Find(t.Context(), entryOf(i).Entry.ManifestSHA256); at != i || !ok || err != nil {
 			t.Fatalf("manifest %d: %d, %v, %v", i, at, ok, err)
 		}
 	}
@@ -550,7 +550,7 @@ func TestAnIndexThatCannotBeWrittenSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	fillSlowly(t, x, size+10)
-	if at, ok, err := x.Find(t.Context(), entry(size+9).Entry.ManifestSHA256); at != size+9 || !ok || err != nil {
+	if at, ok, err := x.Find(t.Context(), entryOf(size+9).Entry.ManifestSHA256); at != size+9 || !ok || err != nil {
 		t.Errorf("%d, %v, %v", at, ok, err)
 	}
 }

@@ -32,7 +32,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 )
 
 const (
@@ -269,7 +269,7 @@ func (x *Index) complete() error {
 
 // Append adds the entries [start, start+len(entries)), all or nothing; the log has them
 // durably. start must equal Size, or the error is ErrOutOfOrder.
-func (x *Index) Append(ctx context.Context, start int64, entries []pack.Logged) error {
+func (x *Index) Append(ctx context.Context, start int64, entries []entry.Logged) error {
 	if err := x.makeRoom(ctx); err != nil {
 		return err
 	}
@@ -304,7 +304,7 @@ func (x *Index) Append(ctx context.Context, start int64, entries []pack.Logged) 
 	return nil
 }
 
-func (s seed) rows(entries []pack.Logged) []row {
+func (s seed) rows(entries []entry.Logged) []row {
 	rows := make([]row, len(entries))
 	for i := range entries {
 		e := &entries[i].Entry

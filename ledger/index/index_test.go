@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 )
 
 const origin = "log.example/2026"
@@ -31,20 +31,20 @@ func open(t testing.TB, path string) *Index {
 }
 
 // entry i: three signers, two repositories, two verdicts, one pack root for two neighbours.
-func entry(i int64) pack.Logged {
-	return pack.Logged{Index: i, Entry: pack.Entry{
+func entryOf(i int64) entry.Logged {
+	return entry.Logged{Index: i, Entry: entry.Entry{
 		ManifestSHA256:  sha256.Sum256(fmt.Append(nil, "manifest ", i)),
 		PackRootSHA256:  sha256.Sum256(fmt.Append(nil, "root ", i/2)),
 		SignerKeySHA256: sha256.Sum256(fmt.Append(nil, "signer ", i%3)),
-		Source:          pack.Source{Repo: []string{"a/a", "b/b"}[i%2]},
+		Source:          entry.Source{Repo: []string{"a/a", "b/b"}[i%2]},
 		ClaimCheck:      []string{"PASS", "PASS", "FAIL"}[i%3],
 		SubmittedAt:     epoch.Add(time.Duration(i) * time.Second),
 	}}
 }
 
-func entries(start, end int64) (list []pack.Logged) {
+func entries(start, end int64) (list []entry.Logged) {
 	for i := start; i < end; i++ {
-		list = append(list, entry(i))
+		list = append(list, entryOf(i))
 	}
 	return list
 }
@@ -69,14 +69,14 @@ func TestAppendedEntriesAreFoundAndSurviveReopening(t *testing.T) {
 		t.Fatalf("size after reopening: %d, %v", size, err)
 	}
 	for i := range int64(12) {
-		if got, ok, err := x.Find(ctx, entry(i).Entry.ManifestSHA256); err != nil || !ok || got != i {
+		if got, ok, err := x.Find(ctx, entryOf(i).Entry.ManifestSHA256); err != nil || !ok || got != i {
 			t.Errorf("Find(%d) = %d, %v, %v", i, got, ok, err)
 		}
 	}
-	if _, ok, err := x.Find(ctx, entry(12).Entry.ManifestSHA256); ok || err != nil {
+	if _, ok, err := x.Find(ctx, entryOf(12).Entry.ManifestSHA256); ok || err != nil {
 		t.Errorf("found what was never added: %v, %v", ok, err)
 	}
-	if roots, err := x.FindPackRoot(ctx, entry(4).Entry.PackRootSHA256); err != nil || !slices.Equal(roots, []int64{4, 5}) {
+	if roots, err := x.FindPackRoot(ctx, entryOf(4).Entry.PackRootSHA256); err != nil || !slices.Equal(roots, []int64{4, 5}) {
 		t.Errorf("FindPackRoot = %v, %v", roots, err)
 	}
 	info, err := os.Stat(path)
@@ -95,7 +95,7 @@ func TestAppendTakesOnlyTheNextEntriesAndAllOrNothing(t *testing.T) {
 	holed[2].Index = 9
 	for name, test := range map[string]struct {
 		start int64
-		list  []pack.Logged
+		list  []entry.Logged
 	}{
 		"again": {0, entries(0, 5)},
 		"gap":   {6, entries(6, 8)},
@@ -116,7 +116,7 @@ func TestOfAManifestThatIsLoggedTwiceTheFirstIsFound(t *testing.T) {
 	list := entries(0, 8)
 	list[6].Entry.ManifestSHA256 = list[2].Entry.ManifestSHA256
 	for i, l := range list {
-		if err := x.Append(t.Context(), int64(i), []pack.Logged{l}); err != nil {
+		if err := x.Append(t.Context(), int64(i), []entry.Logged{l}); err != nil {
 			t.Fatal(err)
 		}
 		if i == 4 {
@@ -160,7 +160,7 @@ func TestConcurrentAppendsFormOneSequence(t *testing.T) {
 	}
 	wg.Wait()
 	for i := range int64(total) {
-		if got, ok, err := x.Find(ctx, entry(i).Entry.ManifestSHA256); err != nil || !ok || got != i {
+		if got, ok, err := x.Find(ctx, entryOf(i).Entry.ManifestSHA256); err != nil || !ok || got != i {
 			t.Fatalf("Find(%d) = %d, %v, %v", i, got, ok, err)
 		}
 	}
@@ -187,7 +187,7 @@ func TestSearchIsNewestFirstAndCombinesItsFields(t *testing.T) {
 	}
 	signers := []string{""}
 	for i := range int64(3) {
-		key := entry(i).Entry.SignerKeySHA256
+		key := entryOf(i).Entry.SignerKeySHA256
 		signers = append(signers, hex.EncodeToString(key[:]))
 	}
 	for _, signer := range signers {
@@ -221,7 +221,7 @@ func search(total int64, q Query) (found []int64) {
 		limit = 50
 	}
 	for i := total - 1; i >= 0 && len(found) < limit; i-- {
-		e := entry(i).Entry
+		e := entryOf(i).Entry
 		if (q.Before == 0 || i < q.Before) &&
 			(q.SignerKeySHA256 == "" || q.SignerKeySHA256 == hex.EncodeToString(e.SignerKeySHA256[:])) &&
 			(q.SourceRepo == "" || q.SourceRepo == e.Source.Repo) &&
@@ -292,7 +292,7 @@ func BenchmarkFind(b *testing.B) {
 	fill(b, x, 10000)
 	var i int64
 	for b.Loop() {
-		if _, ok, err := x.Find(b.Context(), entry(i%10000).Entry.ManifestSHA256); err != nil || !ok {
+		if _, ok, err := x.Find(b.Context(), entryOf(i%10000).Entry.ManifestSHA256); err != nil || !ok {
 			b.Fatal(ok, err)
 		}
 		i++

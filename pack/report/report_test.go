@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
@@ -42,7 +43,7 @@ func reportOf(text string, integrity pack.Verdict) *Report {
 			{Name: "superseded", Verdict: pack.Skipped, Actual: text, Code: "E_PACK_SUPERSEDED", Message: text}, {Name: "repository", Verdict: pack.Fail, Expected: text, Actual: text, Code: "E_CI_BINDING_MISMATCH", Message: text}}, Coverage: &pack.CoverageResult{Verdict: pack.Fail, Coverage: pack.Coverage{Covered: []string{text}, Uncovered: []string{text}, Extra: []string{text}}},
 		Facts:  pack.Facts{Types: []pack.Tally{{Name: text + "t", N: 1}}, Models: []pack.Tally{{Name: text + "m", N: 2}}, Providers: []pack.Tally{{Name: text + "p", N: 2}}},
 		Log:    &trust.Checkpoint{Origin: text, Size: 3, Cosignatures: []trust.Cosignature{{Witness: text}}},
-		Logged: &pack.Logged{Index: 2}}
+		Logged: &entry.Logged{Index: 2}}
 	return &Report{Result: r, Path: text, At: time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC), Version: "0.1.0"}
 }
 

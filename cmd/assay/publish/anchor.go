@@ -21,6 +21,7 @@ import (
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/ledger/client"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/report"
 	"github.com/Haserjian/assay-ledger/trust"
 )
@@ -85,7 +86,7 @@ func (o *anchor) run(c *cobra.Command, args []string) error {
 	if err := o.check(args); err != nil {
 		return err
 	}
-	source, err := pack.ParseSource(o.repo, o.workflow, o.commit)
+	source, err := entry.ParseSource(o.repo, o.workflow, o.commit)
 	if err != nil {
 		return cmd.BadInput("name it with --source-repo OWNER/NAME", "%w", err)
 	}
@@ -112,7 +113,7 @@ func (o *anchor) run(c *cobra.Command, args []string) error {
 type anchoring struct {
 	s       cmd.Streams
 	ledger  *client.Client
-	source  pack.Source
+	source  entry.Source
 	options pack.Options
 	output  string // of the one proof; empty: into the pack
 	timeout time.Duration
@@ -176,7 +177,7 @@ func (a *anchoring) prepare(dir string) (p prepared, err error) {
 	if before.ExitCode() == cmd.ExitTampered { // or from the future
 		return p, a.refuse(dir, before)
 	}
-	if bound := pack.BoundSource(before.Manifest); bound != (pack.Source{}) && a.source != (pack.Source{}) {
+	if bound := entry.BoundSource(before.Manifest); bound != (entry.Source{}) && a.source != (entry.Source{}) {
 		return p, cmd.BadInput("leave --source-repo, --source-workflow and --source-commit out: what is signed is logged, and nothing beside it",
 			"%s names where it comes from in its signed CI binding: %s", before.Manifest.PackID, bound.Repo)
 	}
@@ -244,7 +245,7 @@ func (a *anchoring) one(ctx context.Context, p prepared) error {
 }
 
 // add asks first, and publishes then: an entry in the wrong log stays there for ever.
-func (a *anchoring) add(ctx context.Context, p prepared) (*pack.Anchored, error) {
+func (a *anchoring) add(ctx context.Context, p prepared) (*entry.Anchored, error) {
 	if !a.asked {
 		if _, err := a.ledger.Checkpoint(ctx); err != nil {
 			return nil, fmt.Errorf("nothing was sent: %w", err)

@@ -1,4 +1,7 @@
-package pack
+// Package entry is the leaf of the ledger: what a log says of one manifest. New makes one of a manifest that
+// manifest.Verify admitted, Leaf writes it, and Parse reads exactly what Leaf writes. Whoever holds a pack and
+// a proof asks Describes whether the entry is of that pack.
+package entry
 
 import (
 	"bytes"
@@ -59,10 +62,10 @@ const (
 	submittedAt  = "2006-01-02T15:04:05.000Z"
 )
 
-// NewEntry makes the entry of a manifest that manifest.Verify admitted. The source is the one
+// New makes the entry of a manifest that manifest.Verify admitted. The source is the one
 // that the signed attestation binds, if it does; otherwise src, which is the submitter's word
 // unless it says "oidc": then the ledger verified it.
-func NewEntry(m *manifest.Manifest, src Source, at time.Time, token []byte) (Entry, error) {
+func New(m *manifest.Manifest, src Source, at time.Time, token []byte) (Entry, error) {
 	e := entryOf(m)
 	bound := BoundSource(m)
 	switch {
@@ -185,7 +188,7 @@ func (e Entry) check() error {
 	return nil
 }
 
-// Leaf is the bytes that the log stores; nil for an entry that ParseEntry would not return.
+// Leaf is the bytes that the log stores; nil for an entry that Parse would not return.
 func (e Entry) Leaf() []byte {
 	if e.check() != nil {
 		return nil
@@ -235,8 +238,8 @@ func (e Entry) marshal() []byte {
 	return leaf
 }
 
-// ParseEntry reads a leaf. It accepts exactly what Leaf writes.
-func ParseEntry(leaf []byte) (Entry, error) {
+// Parse reads a leaf. It accepts exactly what Leaf writes.
+func Parse(leaf []byte) (Entry, error) {
 	v, err := form.Parse(leaf, maxEntry)
 	if err != nil {
 		return Entry{}, fmt.Errorf("entry: %w", err)
@@ -270,4 +273,25 @@ func ParseEntry(leaf []byte) (Entry, error) {
 		return Entry{}, errors.New("entry: not in canonical form")
 	}
 	return e, nil
+}
+
+// Describes reports whether the entry is of that manifest and says of it nothing else than it does.
+func (e Entry) Describes(m *manifest.Manifest) error {
+	if e.ManifestSHA256 != m.Digest() {
+		return errors.New("the proof is of another pack")
+	}
+	want := entryOf(m)
+	want.Source, want.WitnessStatus, want.SubmittedAt = e.Source, e.WitnessStatus, e.SubmittedAt
+	if string(want.marshal()) != string(withoutToken(e).marshal()) {
+		return errors.New("the entry does not agree with the manifest it names")
+	}
+	if e.Source.Attestation == "ci_binding" && e.Source != BoundSource(m) {
+		return errors.New("the entry names a CI run that the manifest does not")
+	}
+	return nil
+}
+
+func withoutToken(e Entry) Entry {
+	e.TimestampToken = nil
+	return e
 }
