@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
@@ -131,7 +132,7 @@ func TestTheExamplesOfTheSpecificationAreWhatTheProgramsReadAndWrite(t *testing.
 			t.Errorf("no example of kind %s: delete its reader", kind)
 		}
 	}
-	for _, p := range pack.Predicates() {
+	for _, p := range claim.Predicates() {
 		if !r.checks[p.Name] {
 			t.Errorf("claims.md has no example of the check %s", p.Name)
 		}
@@ -233,7 +234,7 @@ func (r *reader) verdicts(e example) {
 }
 
 func (r *reader) claim(e example) {
-	card, err := pack.ParseCard([]byte(`{"card_id":"x","name":"x","claims":[` + e.text + `]}`))
+	card, err := claim.ParseCard([]byte(`{"card_id":"x","name":"x","claims":[` + e.text + `]}`))
 	if err != nil {
 		r.fail(e, "%v", err)
 	} else if got := canonical(r.t, member(card.Value(), "claims").Items[0]); got != canonical(r.t, r.value(e, e.text)) {
@@ -242,7 +243,7 @@ func (r *reader) claim(e example) {
 }
 
 func (r *reader) card(e example) {
-	card, err := pack.ParseCard([]byte(e.text))
+	card, err := claim.ParseCard([]byte(e.text))
 	if err != nil {
 		r.fail(e, "%v", err)
 	}
@@ -256,7 +257,7 @@ func (r *reader) card(e example) {
 // cards are the built-in ones, whole.
 func (r *reader) cards(e example) {
 	built := jcs.Arr()
-	for _, c := range pack.BuiltinCards() {
+	for _, c := range claim.BuiltinCards() {
 		built.Items = append(built.Items, c.Value())
 	}
 	if canonical(r.t, r.value(e, e.text)) != canonical(r.t, built) {
@@ -267,8 +268,8 @@ func (r *reader) cards(e example) {
 
 func (r *reader) claimSetHashes(e example) {
 	want := ""
-	for _, c := range pack.BuiltinCards() {
-		want += c.ID + " " + pack.ClaimSetHash([]pack.Card{c}) + "\n"
+	for _, c := range claim.BuiltinCards() {
+		want += c.ID + " " + claim.SetHash([]claim.Card{c}) + "\n"
 	}
 	if e.text != want {
 		r.fail(e, "the hashes are\n%s", want)
@@ -279,12 +280,12 @@ func (r *reader) claimSetHashes(e example) {
 func (r *reader) claims(e example) {
 	for line := range strings.Lines(e.text) {
 		v := r.value(e, line)
-		claim := pack.Claim{ID: "c", Check: member(v, "check").Text, Params: member(v, "params"), Severity: "critical"}
+		c := claim.Claim{ID: "c", Check: member(v, "check").Text, Params: member(v, "params"), Severity: "critical"}
 		if s, ok := v.Get("severity"); ok {
-			claim.Severity = s.Text
+			c.Severity = s.Text
 		}
-		r.checks[claim.Check] = true
-		card := pack.Card{ID: "x", Name: "x", Claims: []pack.Claim{claim}, Pass: []pack.Fixture{{Name: "x", Receipts: member(v, "receipts").Items}}}
+		r.checks[c.Check] = true
+		card := claim.Card{ID: "x", Name: "x", Claims: []claim.Claim{c}, Pass: []claim.Fixture{{Name: "x", Receipts: member(v, "receipts").Items}}}
 		result := card.Test()[0]
 		if result.Err != nil {
 			r.fail(e, "%s: %v", line, result.Err)
@@ -325,7 +326,7 @@ func (r *reader) claimResults(e example) {
 }
 
 func (r *reader) contract(e example) {
-	if _, err := pack.ParseContract([]byte(e.text)); err != nil {
+	if _, err := claim.ParseContract([]byte(e.text)); err != nil {
 		r.fail(e, "%v", err)
 	}
 }

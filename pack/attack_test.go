@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -195,9 +196,9 @@ func TestAtk_P07_AMillionOpenBracketsAreRefusedAtOnce(t *testing.T) {
 			}
 			return nil
 		},
-		"ParseCard":         func(text []byte) error { _, err := ParseCard(text); return err },
+		"ParseCard":         func(text []byte) error { _, err := claim.ParseCard(text); return err },
 		"ParseLock":         func(text []byte) error { _, err := ParseLock(text); return err },
-		"ParseContract":     func(text []byte) error { _, err := ParseContract(text); return err },
+		"ParseContract":     func(text []byte) error { _, err := claim.ParseContract(text); return err },
 		"ParseEntry":        func(text []byte) error { _, err := entry.Parse(text); return err },
 		"trust.ParsePolicy": func(text []byte) error { _, err := trust.ParsePolicy(text); return err },
 	}
@@ -524,9 +525,9 @@ func TestAtk_P17_AnotherKeyIsSeenUnderALockOrAListOfSigners(t *testing.T) {
 	manifest := mustParse(t, string(files[manifest.Name]))
 	honest, other := form.Digest(form.HexSum(testSigner.Public())), form.Digest(form.HexSum(otherSigner.Public()))
 	swapped := resign(t, files, manifest, otherSigner) // signer_id stays test-signer
-	cards := BuiltinCards()
+	cards := claim.BuiltinCards()
 	lock := func(signers ...[32]byte) *Lock {
-		l, err := NewLock(LockSpec{Cards: []Card{cards[1], cards[0]}, Signers: signers, At: builtAt})
+		l, err := NewLock(LockSpec{Cards: []claim.Card{cards[1], cards[0]}, Signers: signers, At: builtAt})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -886,7 +887,7 @@ func TestAtk_P23_ALyingClaimCheckIsFoundWhateverTheReportSays(t *testing.T) {
 		results[i] = set(results[i], "passed", jcs.Boolean(true))
 	}
 	a := attestationIn(t, text)
-	var read []ClaimResult
+	var read []claim.Result
 	for _, v := range results {
 		r, _ := readResult(v)
 		read = append(read, r)

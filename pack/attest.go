@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
@@ -16,10 +17,10 @@ func (b *build) attest() error {
 	claimSetHash, fingerprintValue := form.HexSum([]byte(b.ClaimSetID)), jcs.Value{}
 	suiteHash := form.HexSum([]byte(b.SuiteID))
 	if len(b.claims) > 0 {
-		if claimSetHash = ClaimSetHash(b.Cards); claimSetHash == "" {
+		if claimSetHash = claim.SetHash(b.Cards); claimSetHash == "" {
 			return errors.New("a run card has no canonical form")
 		}
-		fingerprintValue = jcs.Str(discrepancyFingerprint(b.PolicyHash, suiteHash, b.results))
+		fingerprintValue = jcs.Str(claim.Fingerprint(b.PolicyHash, suiteHash, b.results))
 	}
 	if b.PackID == "" {
 		id, err := b.derivePackID(suiteHash, claimSetHash)
@@ -43,7 +44,7 @@ func (b *build) attest() error {
 		jcs.M("claim_set_id", jcs.Str(b.ClaimSetID)),
 		jcs.M("claim_set_hash", jcs.Str(claimSetHash)),
 		jcs.M("receipt_integrity", jcs.Str("PASS")),
-		jcs.M("claim_check", jcs.Str(claimVerdict(b.results))),
+		jcs.M("claim_check", jcs.Str(claim.Verdict(b.results))),
 		jcs.M("discrepancy_fingerprint", fingerprintValue),
 		jcs.M("assurance_level", jcs.Str("L0")),
 		jcs.M("proof_tier", jcs.Str("signed-pack")),

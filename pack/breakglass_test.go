@@ -1,26 +1,26 @@
 package pack
 
 import (
-	"fmt"
 	"maps"
 	"strings"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
-func brokenGlass(t testing.TB, cards ...Card) Spec {
+func brokenGlass(t testing.TB, cards ...claim.Card) Spec {
 	s := smallSpec(t)
 	s.Receipts = append(s.Receipts, mustParse(t, `{"receipt_id":"r_9","type":"`+receipt.BreakglassType+`","timestamp":"2026-01-15T10:59:00.000000+00:00","seq":9}`))
 	s.Cards = cards
 	return s
 }
 
-func builtin(id string) Card {
-	for _, card := range BuiltinCards() {
+func builtin(id string) claim.Card {
+	for _, card := range claim.BuiltinCards() {
 		if card.ID == id {
 			return card
 		}
@@ -40,7 +40,7 @@ func TestNoBreakglassFailsHonestly(t *testing.T) {
 		}
 	}
 	s := smallSpec(t)
-	s.Cards = []Card{builtin("no_breakglass")}
+	s.Cards = []claim.Card{builtin("no_breakglass")}
 	if r := mustVerify(t, mustBuild(t, s).FS(), Options{Now: builtAt, RequireClaims: true}); r.ExitCode() != 0 || r.Claims != Pass {
 		t.Errorf("a pack without one: %+v", r)
 	}
@@ -52,7 +52,7 @@ func attesting(t testing.TB, files memFS, change func(jcs.Value) jcs.Value) memF
 	files = maps.Clone(files)
 	text, report := mustParse(t, string(files[manifest.Name])), mustParse(t, string(files[manifest.ReportName]))
 	var results []jcs.Value
-	var read []ClaimResult
+	var read []claim.Result
 	passed := int64(0)
 	for _, v := range form.Get(form.Get(report, "claim_verification"), "results").Items {
 		v = change(v)
@@ -64,10 +64,10 @@ func attesting(t testing.TB, files memFS, change func(jcs.Value) jcs.Value) memF
 			passed++
 		}
 	}
-	fp, verdict := jcs.Str(fingerprint(attestationIn(t, text), read)), jcs.Str(claimVerdict(read))
+	fp, verdict := jcs.Str(fingerprint(attestationIn(t, text), read)), jcs.Str(claim.Verdict(read))
 	report = set(report, "claim_verification.results", jcs.Arr(results...))
 	report = set(report, "claim_verification.discrepancy_fingerprint", fp)
-	report = set(report, "claim_verification.passed", jcs.Boolean(claimsPass(read)))
+	report = set(report, "claim_verification.passed", jcs.Boolean(claim.Holds(read)))
 	report = set(report, "claim_verification.n_passed", jcs.Int(passed))
 	report = set(report, "claim_verification.n_failed", jcs.Int(int64(len(read))-passed))
 	text = set(set(text, "attestation.claim_check", verdict), "attestation.discrepancy_fingerprint", fp)
@@ -79,10 +79,10 @@ func attesting(t testing.TB, files memFS, change func(jcs.Value) jcs.Value) memF
 // The reference knows no other name of breakglass: it builds such packs with PASS, or with FAIL if the
 // claim is the opposite one.
 func TestWhatTheReferenceCallsNoBreakglassIsJudgedAnewAndIsNoTampering(t *testing.T) {
-	wanted := Card{ID: "c", Name: "c", Claims: []Claim{{ID: "c", Check: "receipt_type_present", Severity: "critical",
+	wanted := claim.Card{ID: "c", Name: "c", Claims: []claim.Claim{{ID: "c", Check: "receipt_type_present", Severity: "critical",
 		Params: jcs.Obj(jcs.M("receipt_type", jcs.Str("breakglass")))}}}
 	for _, c := range []struct {
-		card   Card
+		card   claim.Card
 		passed bool // of the reference
 	}{{builtin("no_breakglass"), true}, {wanted, false}} {
 		files := mustBuild(t, brokenGlass(t, c.card)).FS().(memFS)
@@ -101,52 +101,10 @@ func TestWhatTheReferenceCallsNoBreakglassIsJudgedAnewAndIsNoTampering(t *testin
 	}
 }
 
-func TestAClaimAboutBreakglassIsAboutBothNames(t *testing.T) {
-	lines := `{"receipt_id":"a","type":"breakglass","by":"x"}` + "\n" + `{"receipt_id":"b","type":"` + receipt.BreakglassType + `","by":"y"}`
-	for check, want := range map[string]string{
-		`receipt_type_present {"receipt_type":"breakglass"}`:                                           "found 2",
-		`no_receipt_type {"receipt_type":"breakglass"}`:                                                "found 2",
-		`no_receipt_type {"receipt_type":"` + receipt.BreakglassType + `"}`:                            "found 1",
-		`field_value_matches {"receipt_type":"breakglass","field_name":"by","expected_value":"x"}`:     "1 mismatches out of 2",
-		`receipt_count_le {"receipt_type":"breakglass","max_count":1}`:                                 "found 2",
-		`every_has {"receipt_type":"breakglass","has_type":"` + receipt.BreakglassType + `"}`:          "2 without out of 2",
-		`ratio {"receipt_type":"` + receipt.BreakglassType + `","of_type":"breakglass","min_ratio":1}`: "1 to 2",
-	} {
-		name, params, _ := strings.Cut(check, " ")
-		if name == "ratio" {
-			params = strings.Replace(params, "}", `,"field_name":"by","expected_value":"y"}`, 1)
-		}
-		if r := judgeOne(t, name, params, lines); r.Actual != want {
-			t.Errorf("%s: %+v, want %s", check, r, want)
-		}
-	}
-}
-
-// The reading of the reference counts what is called breakglass, and what is called so in our way it does not.
-func TestTheReferencesReadingOfAClaimCountsItsOwnNameOnly(t *testing.T) {
-	for check, want := range map[string][2]string{ // found by us, found by the reference
-		`receipt_type_present {"receipt_type":"breakglass"}`:                {"found 3", "found 1"},
-		`no_receipt_type {"receipt_type":"breakglass"}`:                     {"found 3", "found 1"},
-		`no_receipt_type {"receipt_type":"` + receipt.BreakglassType + `"}`: {"found 2", ""},
-		`receipt_type_present {"receipt_type":"model_call"}`:                {"found 1", ""},
-	} {
-		name, params, _ := strings.Cut(check, " ")
-		run := newClaimRun([]Claim{{ID: "c", Check: name, Severity: "critical", Params: parsed(t, params)}})
-		for i, typ := range []string{receipt.BreakglassType, receipt.Breakglass, "model_call", receipt.BreakglassType} {
-			run.add(jcs.Obj(jcs.M("receipt_id", jcs.Str(fmt.Sprint("r_", i))), jcs.M("type", jcs.Str(typ))))
-		}
-		ours := run.results()
-		theirs, ok := run.literalResults(ours)
-		if ours[0].Actual != want[0] || ok != (want[1] != "") || ok && theirs[0].Actual != want[1] || !ok && theirs[0].Actual != want[0] {
-			t.Errorf("%s: %q and %q (%t), want %q", check, ours[0].Actual, theirs[0].Actual, ok, want)
-		}
-	}
-}
-
 // A check that we do not know may be one of a later release: what it came to is the signer's word.
 func TestAnUnknownCheckIsTheSignersWordAndNoTampering(t *testing.T) {
 	s := smallSpec(t)
-	s.Cards = []Card{{ID: "c", Name: "c", Claims: []Claim{{ID: "later", Check: "of_a_later_release", Severity: "critical"}}}}
+	s.Cards = []claim.Card{{ID: "c", Name: "c", Claims: []claim.Claim{{ID: "later", Check: "of_a_later_release", Severity: "critical"}}}}
 	built := mustBuild(t, s).FS().(memFS)
 	if r := mustVerify(t, built, Options{Now: builtAt, RequireClaims: true}); r.ExitCode() != 1 || !r.ClaimsReexecuted || r.Claims != Fail {
 		t.Errorf("a pack of a release that does not know it: %+v", r)
@@ -164,12 +122,12 @@ func TestAnUnknownCheckIsTheSignersWordAndNoTampering(t *testing.T) {
 
 func TestClaimsOfTheRelyingPartyAreJudgedBesides(t *testing.T) {
 	files := mustBuild(t, brokenGlass(t)).FS().(memFS)
-	r := mustVerify(t, files, Options{Now: builtAt, Ask: []Card{builtin("no_breakglass"), builtin("receipt_completeness")}})
+	r := mustVerify(t, files, Options{Now: builtAt, Ask: []claim.Card{builtin("no_breakglass"), builtin("receipt_completeness")}})
 	if r.ExitCode() != 0 || r.Claims != Skipped || len(r.Asked) != 3 || r.Asked[0].Passed || !r.Asked[1].Passed || !r.Asked[2].Passed {
 		t.Errorf("%+v", r)
 	}
 	files[manifest.ReceiptsName] = append([]byte(nil), files[manifest.ReceiptsName][1:]...)
-	if r := mustVerify(t, files, Options{Now: builtAt, Ask: BuiltinCards()}); r.ExitCode() != 2 || r.Asked != nil {
+	if r := mustVerify(t, files, Options{Now: builtAt, Ask: claim.BuiltinCards()}); r.ExitCode() != 2 || r.Asked != nil {
 		t.Errorf("a tampered pack: %+v", r)
 	}
 }
@@ -178,10 +136,10 @@ func TestClaimsOfTheRelyingPartyAreJudgedBesides(t *testing.T) {
 func TestACheckThatTheBuilderDidNotKnowHasFailedThere(t *testing.T) {
 	for _, count := range []string{"1", "100"} {
 		s := smallSpec(t)
-		s.Cards = []Card{{ID: "c", Name: "c", Claims: []Claim{{ID: "ours", Check: "receipt_count_le", Severity: "critical",
+		s.Cards = []claim.Card{{ID: "c", Name: "c", Claims: []claim.Claim{{ID: "ours", Check: "receipt_count_le", Severity: "critical",
 			Params: jcs.Obj(jcs.M("max_count", jcs.Value{Kind: jcs.Number, Text: count}))}}}}
 		files := attesting(t, mustBuild(t, s).FS().(memFS), func(v jcs.Value) jcs.Value {
-			return set(set(set(v, "passed", jcs.Boolean(false)), "expected", jcs.Str("check function 'receipt_count_le' exists")), "actual", jcs.Str(unknownCheck))
+			return set(set(set(v, "passed", jcs.Boolean(false)), "expected", jcs.Str("check function 'receipt_count_le' exists")), "actual", jcs.Str(claim.UnknownCheck))
 		})
 		for require, exit := range map[bool]int{false: 0, true: 1} {
 			r := mustVerify(t, files, Options{Now: builtAt, RequireClaims: require})

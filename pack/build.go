@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
@@ -34,9 +35,9 @@ type Spec struct {
 	// be good until the next one is asked for; its strings must stay. The first error ends the build.
 	Stream iter.Seq2[jcs.Value, error]
 
-	Cards     []Card    // whose claims to evaluate, in this order; none: no claims
-	Mode      string    // shadow, enforced, breakglass; empty: shadow
-	Now       time.Time // the time of the build; required
+	Cards     []claim.Card // whose claims to evaluate, in this order; none: no claims
+	Mode      string       // shadow, enforced, breakglass; empty: shadow
+	Now       time.Time    // the time of the build; required
 	Signer    Signer
 	CIBinding *manifest.CIBinding // nil: not built in CI
 
@@ -113,8 +114,8 @@ type build struct {
 	Spec
 	place   place
 	lines   lines // receipt_pack.jsonl
-	claims  []Claim
-	results []ClaimResult
+	claims  []claim.Claim
+	results []claim.Result
 
 	attestation         jcs.Value
 	root                string // hash of the attestation
@@ -144,11 +145,11 @@ func (b *build) defaults() error {
 	b.PolicyHash = cmp.Or(b.PolicyHash, form.HexSum([]byte("default-policy-v0")))
 	for _, c := range b.Cards {
 		// A card that nobody can read back from the pack is one that nobody can execute again.
-		if _, err := cardOf(c.value()); err != nil {
+		if _, err := claim.CardOf(c.Definition()); err != nil {
 			return err
 		}
 		for _, claim := range c.Claims {
-			b.claims = append(b.claims, claim.canonical())
+			b.claims = append(b.claims, claim.Canonical())
 		}
 	}
 	switch {
@@ -166,8 +167,8 @@ func (b *build) defaults() error {
 		return fmt.Errorf("signer id %s is not 1 to 256 printable ASCII characters", form.Quote(b.Signer.ID()))
 	case b.OldShape && (b.CIBinding != nil || b.ValidUntil != "" || b.SupersededBy != ""):
 		return errors.New("the old shape has no room for ci_binding, valid_until or superseded_by")
-	case len(b.claims) > maxClaims:
-		return fmt.Errorf("%d claims, at most %d", len(b.claims), maxClaims)
+	case len(b.claims) > claim.MaxClaims:
+		return fmt.Errorf("%d claims, at most %d", len(b.claims), claim.MaxClaims)
 	}
 	if err := trust.CheckEd25519Key(b.Signer.Public()); err != nil {
 		return fmt.Errorf("key of signer %s: %w", b.Signer.ID(), err)
@@ -201,7 +202,7 @@ func (b *build) files() error {
 	if len(b.Cards) > 0 {
 		cards := make([]jcs.Value, len(b.Cards))
 		for i, c := range b.Cards {
-			cards[i] = c.value()
+			cards[i] = c.Definition()
 		}
 		text, err := jcs.AppendPretty(nil, jcs.Arr(cards...))
 		if err != nil {
@@ -240,7 +241,7 @@ func (b *build) verify() (r *Result, err error) {
 		f := r.Findings[0]
 		return nil, fmt.Errorf("verifying the built pack: %s %s: %s", f.Code, f.Field, f.Message)
 	}
-	if len(b.claims) > 0 && !r.ClaimsReexecuted && !slices.ContainsFunc(b.claims, func(c Claim) bool { return c.Check == coverageCheck }) {
+	if len(b.claims) > 0 && !r.ClaimsReexecuted && !slices.ContainsFunc(b.claims, func(c claim.Claim) bool { return c.Check == claim.CoverageCheck }) {
 		return nil, errors.New("verifying the built pack: the claims could not be re-executed")
 	}
 	return r, nil

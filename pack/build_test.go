@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
@@ -48,9 +49,9 @@ func receiptOf(i int) string {
 
 // smallSpec is two receipts and two built-in cards: claims that pass.
 func smallSpec(t testing.TB) Spec {
-	cards := BuiltinCards()
+	cards := claim.BuiltinCards()
 	return Spec{
-		RunID: "run-small", Signer: testSigner, Now: builtAt, Cards: []Card{cards[1], cards[0]},
+		RunID: "run-small", Signer: testSigner, Now: builtAt, Cards: []claim.Card{cards[1], cards[0]},
 		Receipts: []jcs.Value{mustParse(t, receiptOf(1)), mustParse(t, receiptOf(0))},
 	}
 }
@@ -116,7 +117,7 @@ func rebuildSpec(t *testing.T, dir string) Spec {
 	s := Spec{RunID: a.RunID, Now: builtAt, Signer: testKey{"alice", ed25519.NewKeyFromSeed(seed)}, Mode: a.Mode,
 		SuiteID: a.SuiteID, PolicyHash: a.PolicyHash, ClaimSetID: a.ClaimSetID, ValidUntil: a.ValidUntil, CIBinding: a.CIBinding}
 	if a.ClaimCheck != "N/A" {
-		if s.Cards = FindCards(a.ClaimSetHash, nil, nil, nil, r.ClaimResults); s.Cards == nil {
+		if s.Cards = claim.FindCards(a.ClaimSetHash, nil, nil, nil, r.ClaimResults); s.Cards == nil {
 			t.Fatalf("%s: no cards", dir)
 		}
 	}
@@ -440,7 +441,7 @@ func TestBuiltShapesVerify(t *testing.T) {
 		"no claims":   func(s *Spec) { s.Cards = nil },
 		"empty":       func(s *Spec) { s.Receipts, s.Cards = nil, nil },
 		"empty fails": func(s *Spec) { s.Receipts = nil },
-		"six cards":   func(s *Spec) { s.Cards = BuiltinCards() },
+		"six cards":   func(s *Spec) { s.Cards = claim.BuiltinCards() },
 		"given id":    func(s *Spec) { s.PackID = "pack_20260115T120000_0123abcd" },
 		"ends now":    func(s *Spec) { s.PackID, s.ValidUntil = "pack_1", "2026-01-15T12:00:00Z" },
 		"ended":       func(s *Spec) { s.ValidUntil, s.SupersededBy = "2026-01-01T00:00:00Z", "pack_2" }, // made again: a derived id
@@ -487,14 +488,14 @@ func TestBuiltShapesVerify(t *testing.T) {
 }
 
 func TestCustomCardsTravelWithThePackAndAreReexecuted(t *testing.T) {
-	card, err := ParseCard([]byte(`{"card_id":"mine","name":"Mine","claims":[
+	card, err := claim.ParseCard([]byte(`{"card_id":"mine","name":"Mine","claims":[
 		{"claim_id":"c1","check":"field_value_matches","params":{"receipt_type":"model_call","field_name":"seq","expected_value":0.0}},
 		{"claim_id":"c2","check":"receipt_count_ge","params":{"min_count":100}}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := smallSpec(t)
-	s.Cards = []Card{card, BuiltinCards()[3]}
+	s.Cards = []claim.Card{card, claim.BuiltinCards()[3]}
 	p := mustBuild(t, s)
 	r := mustVerify(t, p.FS(), Options{Now: builtAt, RequireClaims: true})
 	if r.ExitCode() != 1 || r.Claims != Fail || !r.ClaimsReexecuted || len(r.ClaimResults) != 3 {

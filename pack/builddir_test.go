@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
@@ -544,12 +545,12 @@ func TestLongIDsDoNotMultiplyAsEvidence(t *testing.T) {
 		s.Receipts = append(s.Receipts, mustParse(t, fmt.Sprintf(`{"receipt_id":"%d%s","type":"model_call","timestamp":"2026-01-15T10:00:00+00:00","seq":-%d}`, i, long, i+1)))
 	}
 	s.Cards = nil
-	for i := range maxClaims {
+	for i := range claim.MaxClaims {
 		if i%256 == 0 {
-			s.Cards = append(s.Cards, Card{ID: fmt.Sprint("many", i), Name: "Many"})
+			s.Cards = append(s.Cards, claim.Card{ID: fmt.Sprint("many", i), Name: "Many"})
 		}
 		card := &s.Cards[len(s.Cards)-1]
-		card.Claims = append(card.Claims, Claim{ID: fmt.Sprint("c", i), Check: "receipt_type_present", Severity: "critical",
+		card.Claims = append(card.Claims, claim.Claim{ID: fmt.Sprint("c", i), Check: "receipt_type_present", Severity: "critical",
 			Params: jcs.Obj(jcs.M("receipt_type", jcs.Str("model_call")))})
 	}
 	p := mustBuild(t, s)
@@ -574,7 +575,7 @@ func FuzzBuildRefusesBeforeItVerifies(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	s := smallSpec(f)
-	s.Cards = BuiltinCards()
+	s.Cards = claim.BuiltinCards()
 	f.Fuzz(func(t *testing.T, text []byte) {
 		v, err := jcs.Parse(text, jcs.Limits{Bytes: 4 * receipt.MaxLine, Depth: 200})
 		if err != nil {
@@ -588,7 +589,7 @@ func FuzzBuildRefusesBeforeItVerifies(f *testing.F) {
 }
 
 func benchmarkSpec(b testing.TB, n int) Spec {
-	s := Spec{RunID: "trace_bench", Signer: testSigner, Now: builtAt, Cards: BuiltinCards()[1:2]}
+	s := Spec{RunID: "trace_bench", Signer: testSigner, Now: builtAt, Cards: claim.BuiltinCards()[1:2]}
 	for i := range n {
 		s.Receipts = append(s.Receipts, mustParse(b, fmt.Sprintf(`{"receipt_id": "r_%012x", "type": "model_call", "timestamp": "2026-01-15T10:%02d:%02d.%06d+00:00", "schema_version": "3.0", "seq": %d, `+
 			`"provider": "openai", "model_id": "gpt-4", "input_tokens": %d, "output_tokens": 200, "total_tokens": %d, "latency_ms": 812, "temperature": 0.7, `+

@@ -6,126 +6,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // oneCard is a card of one claim.
-func oneCard(t testing.TB, check, params string) Card {
+func oneCard(t testing.TB, check, params string) claim.Card {
 	t.Helper()
-	return Card{ID: "acme.card", Name: "Acme", Claims: []Claim{{ID: "c", Check: check, Severity: "critical", Params: mustParse(t, params)}}}
-}
-
-func TestAPrefixIsFoundByOneLookWhateverTheOthersAre(t *testing.T) {
-	words := []string{"", "a", "b", "aa", "ab", "ba", "aab", "abb", "b\xff", "ba\x00"}
-	for set := range 1 << len(words) {
-		var prefixes []string
-		for i, w := range words[1:] {
-			if set&(2<<i) != 0 {
-				prefixes = append(prefixes, w)
-			}
-		}
-		kept := shortest(slices.Clone(prefixes))
-		for _, text := range append(words, "aabx", "abx", "bz", "b\xffx", "c") {
-			want := slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(text, p) })
-			if got := beginsWithOne(text, kept); got != want {
-				t.Fatalf("%q begins with one of %q: %t", text, prefixes, got)
-			}
-		}
-	}
-}
-
-func TestClaimsThatKeepTooMuchOfTheReceiptsGiveUpAndFail(t *testing.T) {
-	for _, c := range []struct {
-		check, params, actual string
-		room                  int
-	}{
-		{"no_gap_in_seq", `{}`, "gave up after 3: the claims keep too much of the receipts", 2},
-		{"latency_p95_le", `{"field_name":"seq","max_ms":9}`, "gave up after 3: the claims keep too much of the receipts", 2},
-		{"every_has", `{"receipt_type":"model_call","has_type":"model_call","has_link_field":"self"}`, "gave up after 2: the claims keep too much of the receipts", 23},
-		{"every_has", `{"receipt_type":"refusal","has_type":"model_call","has_link_field":"self","allow_none":true}`, "gave up after 0: the claims keep too much of the receipts", 23},
-	} {
-		for _, enough := range []bool{false, true} {
-			run := newClaimRun(oneCard(t, c.check, c.params).Claims)
-			var e *effort
-			switch check := run.checks[0].(type) {
-			case *gaps:
-				e = check.effort
-			case *latency:
-				e = check.effort
-			case *linked:
-				e = check.effort
-			}
-			if e.kept = maxKept - c.room; enough {
-				e.kept = maxKept - 64
-			}
-			for i := range 4 {
-				run.add(mustParse(t, fmt.Sprintf(`{"receipt_id":"r%d","type":"model_call","seq":%d,"self":"r%d"}`, i, i, i)))
-			}
-			if got := run.results()[0]; got.Passed != enough || !enough && got.Actual != c.actual {
-				t.Errorf("%s, enough %t: %+v", c.check, enough, got)
-			}
-		}
-	}
-}
-
-func TestEveryHasNamesThoseThatStillWaitInTheirOrder(t *testing.T) {
-	run := newClaimRun(oneCard(t, "every_has", `{"receipt_type":"model_call","has_type":"refusal","link_field":"k","has_link_field":"k","order":"after"}`).Claims)
-	add := func(typ, id string, k int) {
-		run.add(mustParse(t, fmt.Sprintf(`{"receipt_id":%q,"type":%q,"k":%d}`, id, typ, k)))
-	}
-	for i := range 2 * maxWaiting { // more than are remembered
-		add("model_call", fmt.Sprint("early", i), i)
-	}
-	for i := range 2 * maxWaiting {
-		add("refusal", "x", i)
-	}
-	add("model_call", "late", 7) // a key that was answered once waits again
-	add("model_call", "later", 8)
-	add("model_call", "latest", 7)
-	if got := run.results()[0]; got.Passed || got.Actual != "3 without out of 2051" || !slices.Equal(got.Evidence, []string{"late", "later", "latest"}) {
-		t.Errorf("%+v", got)
-	}
-}
-
-// A capital I with a dot is an i in the lowercase of Go, but not in that of Python.
-func TestASeverityIsOneToEveryVerifierOrToNone(t *testing.T) {
-	for word, valid := range map[string]bool{"CRITICAL": true, "Warning": true, "cr\u0130tical": false, "warn\u0131ng": false, "warn\u0130ng": false} {
-		claim := oneCard(t, "receipt_count_ge", `{"min_count":0}`).Claims[0]
-		claim.Severity = word
-		if got := newClaimRun([]Claim{claim}).results()[0]; got.Passed != valid || !valid && (got.Severity != "critical" || got.Actual != "invalid severity '"+word+"'") {
-			t.Errorf("%q: %+v", word, got)
-		}
-	}
-}
-
-func TestTheSearchForCardsHashesAsClaimSetHashDoesAndNotForEver(t *testing.T) {
-	builtin := BuiltinCards()
-	s := cardSearch{}
-	for i, a := range builtin {
-		for _, cards := range [][]Card{{a}, {a, a}, {a, {}, builtin[0]}, {{}}, builtin[:i]} {
-			if got, want := s.hash(cards), ClaimSetHash(cards); got != want {
-				t.Errorf("%d: %s, want %s", i, got, want)
-			}
-		}
-	}
-	// Cards that share their claim ids can be put together in many ways: each sequence is 4 MB here.
-	long, pool := strings.Repeat("x", 1<<20), []Card(nil)
-	var results []ClaimResult
-	for i := range 4 {
-		card := oneCard(t, "receipt_count_ge", `{"min_count":1}`)
-		card.Claims[0].Description = fmt.Sprint(long, i)
-		pool = append(pool, card)
-		results = append(results, ClaimResult{ClaimID: "c"})
-	}
-	s = cardSearch{want: "none", budget: 1 << 20}
-	for range 100 {
-		s.byIDs(pool, results)
-	}
-	if s.hashed > maxHashed+5<<20 || s.hashed < maxHashed {
-		t.Errorf("%d bytes hashed", s.hashed)
-	}
+	return claim.Card{ID: "acme.card", Name: "Acme", Claims: []claim.Claim{{ID: "c", Check: check, Severity: "critical", Params: mustParse(t, params)}}}
 }
 
 // withFile is the pack with another file in the place of one.
@@ -141,7 +31,7 @@ func withFile(p *Pack, name, text string) *Pack {
 
 func TestAnotherSpellingOfTheSidecarChangesNoVerdict(t *testing.T) {
 	s := smallSpec(t)
-	s.Cards = []Card{
+	s.Cards = []claim.Card{
 		oneCard(t, "receipt_count_ge", `{"min_count":1.0}`),
 		oneCard(t, "field_value_matches", `{"receipt_type":"model_call","field_name":"x","expected_value":{"b":[1,-0,1e16],"a":null}}`),
 	}
@@ -187,23 +77,23 @@ func TestABuilderThatKeepsToTheSpellingOfItsCardsIsNoLiar(t *testing.T) {
 		{"no_receipt_type", `{"receipt_type":%s}`, `1.0`, `1`, false},
 	} {
 		card := oneCard(t, test.check, fmt.Sprintf(test.params, test.attested))
-		attested := newClaimRun(card.Claims)
+		attested := claim.NewRun(card.Claims)
 		card.Claims[0].Params = mustParse(t, fmt.Sprintf(test.params, test.given))
-		d := newDefinition([]Card{card})
-		for _, run := range []*claimRun{attested, d.run} {
-			run.add(mustParse(t, receiptOf(0)))
+		d := newDefinition([]claim.Card{card})
+		for _, run := range []*claim.Run{attested, d.run} {
+			run.Add(mustParse(t, receiptOf(0)))
 		}
-		if found := contradictionOf(d, attested.results()); (len(found) > 0) != test.problem {
+		if found := contradictionOf(d, attested.Results()); (len(found) > 0) != test.problem {
 			t.Errorf("%+v: %+v", test, found)
 		}
 	}
 }
 
 // contradictionOf is what reexecute finds of a pack that attests these results.
-func contradictionOf(d *definition, attested []ClaimResult) manifest.Findings {
+func contradictionOf(d *definition, attested []claim.Result) manifest.Findings {
 	v := &verifier{r: &Result{}, m: &manifest.Manifest{}, claims: d}
 	v.report.results = attested
-	v.m.Attestation.ClaimCheck = claimVerdict(attested)
+	v.m.Attestation.ClaimCheck = claim.Verdict(attested)
 	v.m.Attestation.DiscrepancyFingerprint = fingerprint(v.m.Attestation, attested)
 	v.reexecute()
 	return v.found
@@ -232,20 +122,20 @@ func TestWhatTheReferenceAttestsOfOddClaimsIsNoTampering(t *testing.T) {
 		{"field_value_matches", `{"receipt_type":"model_call","field_name":7,"expected_value":null}`, calls, "all 'model_call' receipts: 7=None", "0 mismatches out of 1", true},
 		{"field_value_matches", `{"receipt_type":"model_call","field_name":null,"expected_value":1}`, calls, "all 'model_call' receipts: None=1", "1 mismatches out of 1", false},
 		// Its releases before 1.18 do not know the check.
-		{"posture_eligible", `{}`, snapshot(`,"posture":"CLEAN"`), "check function 'posture_eligible' exists", unknownCheck, false},
+		{"posture_eligible", `{}`, snapshot(`,"posture":"CLEAN"`), "check function 'posture_eligible' exists", claim.UnknownCheck, false},
 		// Python 3.11 does not know U+1FAE8 yet and escapes it.
 		{"field_value_matches", `{"receipt_type":"model_call","field_name":"x","expected_value":"\ud83e\udee8"}`, calls, `all 'model_call' receipts: x='\U0001fae8'`, "1 mismatches out of 1", false},
 		// It looks at a receipt before signatures and hashes are dropped from it.
 		{"field_value_matches", `{"receipt_type":"model_call","field_name":"receipt_hash","expected_value":"h"}`, calls, "all 'model_call' receipts: receipt_hash='h'", "0 mismatches out of 1", true},
 	} {
-		d := newDefinition([]Card{oneCard(t, test.check, test.params)})
-		d.run.add(mustParse(t, test.receipt))
-		attested := ClaimResult{ClaimID: "c", Severity: "critical", Expected: test.expected, Actual: test.actual, Passed: test.passed}
-		if found := contradictionOf(d, []ClaimResult{attested}); len(found) > 0 {
-			t.Errorf("%s %s: %+v; here it comes to %+v", test.check, test.params, found, d.run.results())
+		d := newDefinition([]claim.Card{oneCard(t, test.check, test.params)})
+		d.run.Add(mustParse(t, test.receipt))
+		attested := claim.Result{ClaimID: "c", Severity: "critical", Expected: test.expected, Actual: test.actual, Passed: test.passed}
+		if found := contradictionOf(d, []claim.Result{attested}); len(found) > 0 {
+			t.Errorf("%s %s: %+v; here it comes to %+v", test.check, test.params, found, d.run.Results())
 		}
 		attested.Actual += "!"
-		if found := contradictionOf(d, []ClaimResult{attested}); len(found) == 0 && !d.claims[0].readsProjected() {
+		if found := contradictionOf(d, []claim.Result{attested}); len(found) == 0 && !d.claims[0].ReadsProjected() {
 			t.Errorf("%s %s: other words than those are no tampering", test.check, test.params)
 		}
 	}
@@ -256,7 +146,7 @@ func TestTheSidecarDoesNotCutAndRenameTheCardsThatWeKnow(t *testing.T) {
 	p := mustBuild(t, smallSpec(t))
 	var claims []jcs.Value
 	for _, c := range smallSpec(t).Cards {
-		claims = append(claims, form.Get(c.value(), "claims").Items...)
+		claims = append(claims, form.Get(c.Definition(), "claims").Items...)
 	}
 	text, err := jcs.AppendPretty(nil, jcs.Arr(jcs.Obj(jcs.M("card_id", jcs.Str("evil")), jcs.M("name", jcs.Str("Evil")), jcs.M("claims", jcs.Arr(claims...)))))
 	if err != nil {

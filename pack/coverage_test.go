@@ -1,13 +1,13 @@
 package pack
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
@@ -28,7 +28,7 @@ const contractText = `{
   "contract_hash": "f2886071f1ca4452c37c18e6457f7c3899cca8f7af9c69d67a9afd48095d3ef1"
 }`
 
-func mustContract(t testing.TB, sites ...string) *Contract {
+func mustContract(t testing.TB, sites ...string) *claim.Contract {
 	t.Helper()
 	list := jcs.Arr()
 	for i, id := range sites {
@@ -36,90 +36,15 @@ func mustContract(t testing.TB, sites ...string) *Contract {
 			jcs.M("call", jcs.Str("f")), jcs.M("confidence", jcs.Str("high")), jcs.M("instrumented", jcs.Boolean(true))))
 	}
 	v := set(set(mustParse(t, contractText), "call_sites", list), "contract_hash", jcs.Str(form.CanonicalHash(list)))
-	c, err := ParseContract(plain(set(v, "summary.total_sites", jcs.Int(int64(len(sites))))))
+	c, err := claim.ParseContract(plain(set(v, "summary.total_sites", jcs.Int(int64(len(sites))))))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-func TestAContractOfTheReferenceIsRead(t *testing.T) {
-	c, err := ParseContract([]byte(contractText))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Equal(c.sites, []string{"0c28b9b44d62", "bab787e3d70d"}) || c.Hash() != "f2886071f1ca4452c37c18e6457f7c3899cca8f7af9c69d67a9afd48095d3ef1" {
-		t.Errorf("sites %v, hash %s", c.sites, c.Hash())
-	}
-}
-
-func TestEveryMemberOfAContractDeletedNulledDoubledOrAlteredIsRefused(t *testing.T) {
-	v := mustParse(t, contractText)
-	eachMember(v, func(owner jcs.Value, change func(func([]jcs.Member, int) []jcs.Member) jcs.Value, i int) {
-		m := owner.Members[i]
-		other := jcs.Int(7)
-		if m.Value.Kind == jcs.Number {
-			other = jcs.Str("7")
-		}
-		for what, f := range map[string]func([]jcs.Member, int) []jcs.Member{
-			"deleted":                       func(ms []jcs.Member, i int) []jcs.Member { return slices.Delete(ms, i, i+1) },
-			"nulled":                        func(ms []jcs.Member, i int) []jcs.Member { ms[i].Value = jcs.Value{}; return ms },
-			"doubled":                       func(ms []jcs.Member, i int) []jcs.Member { return append(ms, ms[i]) },
-			"altered":                       func(ms []jcs.Member, i int) []jcs.Member { ms[i].Value = other; return ms },
-			"emptied":                       func(ms []jcs.Member, i int) []jcs.Member { ms[i].Value = jcs.Obj(); return ms },
-			"preceded by an unknown member": func(ms []jcs.Member, i int) []jcs.Member { return slices.Insert(ms, i, jcs.M("x", jcs.Int(1))) },
-		} {
-			if _, err := ParseContract(plain(change(f))); err == nil {
-				t.Errorf("%s %s is accepted", m.Name, what)
-			}
-		}
-	})
-	for _, text := range []string{"", "[]", "null", contractText + "x", strings.Replace(contractText, "bab787e3d70d", "bab787e3d70e", 1),
-		strings.Replace(contractText, "f2886071", "00000000", 1), strings.Replace(contractText, `"total_sites": 3`, `"total_sites": 2`, 1),
-		strings.Replace(contractText, `"f2886071f1ca4452c37c18e6457f7c3899cca8f7af9c69d67a9afd48095d3ef1"`, `""`, 1)} {
-		if _, err := ParseContract([]byte(text)); err == nil {
-			t.Errorf("%.60q is accepted", text)
-		}
-	}
-}
-
-// Whoever alters a call site can write its hash anew.
-func TestAMalformedCallSiteUnderItsOwnHashIsNoContract(t *testing.T) {
-	site := form.Get(mustParse(t, contractText), "call_sites").Items[0]
-	contract := func(site jcs.Value) []byte {
-		list := jcs.Arr(site)
-		v := set(set(mustParse(t, contractText), "call_sites", list), "contract_hash", jcs.Str(form.CanonicalHash(list)))
-		return plain(set(v, "summary.total_sites", jcs.Int(1)))
-	}
-	if _, err := ParseContract(contract(site)); err != nil {
-		t.Fatal(err)
-	}
-	for name, values := range map[string][]jcs.Value{
-		"callsite_id":  {{}, jcs.Int(1), jcs.Str(""), jcs.Str("a\nb")},
-		"path":         {{}, jcs.Int(1)},
-		"line":         {{}, jcs.Str("1"), jcs.Int(-1), {Kind: jcs.Number, Text: "1.5"}},
-		"call":         {{}, jcs.Int(1)},
-		"confidence":   {{}, jcs.Int(1), jcs.Str("certain")},
-		"instrumented": {{}, jcs.Int(1), jcs.Str("false")},
-		"framework":    {jcs.Int(1)},
-		"x":            {jcs.Int(1)},
-	} {
-		for _, v := range values {
-			altered := site
-			if altered.Members = slices.Clone(site.Members); name == "x" {
-				altered.Members = append(altered.Members, jcs.M(name, v))
-			} else {
-				altered = set(site, name, v)
-			}
-			if _, err := ParseContract(contract(altered)); err == nil || errors.Is(err, ErrContractAltered) || !strings.Contains(err.Error(), name) {
-				t.Errorf("%s = %s: %v", name, plain(v), err)
-			}
-		}
-	}
-}
-
 // covering is a pack whose receipts name call sites; "" names none.
-func covering(t testing.TB, cards []Card, sites ...string) memFS {
+func covering(t testing.TB, cards []claim.Card, sites ...string) memFS {
 	s := smallSpec(t)
 	s.Cards, s.Receipts = cards, nil
 	for i, id := range sites {
@@ -139,13 +64,13 @@ func TestReceiptsAreComparedWithTheContract(t *testing.T) {
 		want               CoverageResult
 		exit               int
 	}{
-		{[]string{"a", "b"}, []string{"a", "a", "", "x"}, 0.5, CoverageResult{Pass, Coverage{Share: 0.5, Covered: []string{"a"}, Uncovered: []string{"b"}, Extra: []string{"x"}}}, 0},
-		{[]string{"a", "b"}, []string{"a", "a", "", "x"}, 0.51, CoverageResult{Fail, Coverage{Share: 0.5, Covered: []string{"a"}, Uncovered: []string{"b"}, Extra: []string{"x"}}}, 1},
-		{[]string{"b", "a", "a"}, []string{"a", "b"}, 1, CoverageResult{Pass, Coverage{Share: 1, Covered: []string{"a", "b"}}}, 0},
-		{nil, []string{"z", "y", ""}, 1, CoverageResult{Pass, Coverage{Share: 1, Extra: []string{"y", "z"}}}, 0},
-		{[]string{"a"}, []string{""}, 0, CoverageResult{Pass, Coverage{Share: 0, Uncovered: []string{"a"}}}, 0},
-		{[]string{"a"}, []string{"a"}, math.NaN(), CoverageResult{Fail, Coverage{Share: 1, Covered: []string{"a"}}}, 1},
-		{[]string{"a"}, []string{"a", strings.Repeat("x", 300)}, 1, CoverageResult{Pass, Coverage{Share: 1, Covered: []string{"a"}, MoreExtra: true}}, 0},
+		{[]string{"a", "b"}, []string{"a", "a", "", "x"}, 0.5, CoverageResult{Pass, claim.Coverage{Share: 0.5, Covered: []string{"a"}, Uncovered: []string{"b"}, Extra: []string{"x"}}}, 0},
+		{[]string{"a", "b"}, []string{"a", "a", "", "x"}, 0.51, CoverageResult{Fail, claim.Coverage{Share: 0.5, Covered: []string{"a"}, Uncovered: []string{"b"}, Extra: []string{"x"}}}, 1},
+		{[]string{"b", "a", "a"}, []string{"a", "b"}, 1, CoverageResult{Pass, claim.Coverage{Share: 1, Covered: []string{"a", "b"}}}, 0},
+		{nil, []string{"z", "y", ""}, 1, CoverageResult{Pass, claim.Coverage{Share: 1, Extra: []string{"y", "z"}}}, 0},
+		{[]string{"a"}, []string{""}, 0, CoverageResult{Pass, claim.Coverage{Share: 0, Uncovered: []string{"a"}}}, 0},
+		{[]string{"a"}, []string{"a"}, math.NaN(), CoverageResult{Fail, claim.Coverage{Share: 1, Covered: []string{"a"}}}, 1},
+		{[]string{"a"}, []string{"a", strings.Repeat("x", 300)}, 1, CoverageResult{Pass, claim.Coverage{Share: 1, Covered: []string{"a"}, MoreExtra: true}}, 0},
 	} {
 		r := mustVerify(t, covering(t, nil, c.receipts...), Options{Now: builtAt, Contract: mustContract(t, c.contract...), MinCoverage: c.least})
 		if got := fmt.Sprint(*r.Coverage); got != fmt.Sprint(c.want) || r.ExitCode() != c.exit || (r.Status() == StatusUncovered) != (c.exit == 1) {
@@ -171,7 +96,7 @@ func TestReceiptsAreComparedWithTheContract(t *testing.T) {
 
 // attestingCoverage is a pack whose signer says what a coverage claim came to.
 func attestingCoverage(t *testing.T, actual string, passed bool) memFS {
-	files := covering(t, []Card{builtin("coverage_contract")}, "a", "b", "")
+	files := covering(t, []claim.Card{builtin("coverage_contract")}, "a", "b", "")
 	return attesting(t, files, func(v jcs.Value) jcs.Value {
 		v = set(set(v, "expected", jcs.Str(">= 80% call site coverage")), "actual", jcs.Str(actual))
 		return set(v, "passed", jcs.Boolean(passed))
@@ -182,7 +107,7 @@ func TestACoverageClaimIsExecutedAgainOnlyUnderAContractThatGivesTheSameResult(t
 	full, half := mustContract(t, "a", "b"), mustContract(t, "a", "c")
 	for i, c := range []struct {
 		files    memFS
-		contract *Contract
+		contract *claim.Contract
 		again    bool
 		claims   Verdict
 		exit     int
@@ -201,10 +126,10 @@ func TestACoverageClaimIsExecutedAgainOnlyUnderAContractThatGivesTheSameResult(t
 }
 
 func TestTheContractThatALockPinsIsTheOneToGive(t *testing.T) {
-	files, cards := attestingCoverage(t, "100% (2/2)", true), []Card{builtin("coverage_contract")}
+	files, cards := attestingCoverage(t, "100% (2/2)", true), []claim.Card{builtin("coverage_contract")}
 	full, half := mustContract(t, "a", "b"), mustContract(t, "a", "c")
 	for i, c := range []struct {
-		pinned, given *Contract
+		pinned, given *claim.Contract
 		exit          int
 	}{{full, full, 0}, {full, half, 2}, {full, nil, 2}, {nil, full, 0}, {nil, half, 1}, {nil, nil, 1}} {
 		lock := mustLock(t, LockSpec{Cards: cards, Contract: c.pinned})
@@ -213,18 +138,4 @@ func TestTheContractThatALockPinsIsTheOneToGive(t *testing.T) {
 			t.Errorf("case %d: exit %d, %v", i, r.ExitCode(), r.codes())
 		}
 	}
-}
-
-func FuzzParseContract(f *testing.F) {
-	f.Add([]byte(contractText))
-	f.Add([]byte(`{"contract_version":"1.0","call_sites":[]}`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		c, err := ParseContract(text)
-		if err != nil {
-			return
-		}
-		if !slices.IsSorted(c.sites) || len(c.hash) != 64 || !(c.cover().result().Share >= 0) {
-			t.Errorf("%+v", c)
-		}
-	})
 }

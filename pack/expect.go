@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
@@ -243,16 +244,16 @@ func (v *verifier) compareLock(found *manifest.Findings) {
 }
 
 // otherCards says, by their names, what cards a lock demands that the pack does not declare, and the other way round.
-func (v *verifier) otherCards(demanded []Card) string {
+func (v *verifier) otherCards(demanded []claim.Card) string {
 	declared := v.r.Cards
 	if declared == nil && v.m.Attestation.ClaimCheck == "N/A" {
 		return "it declares none, the lock demands " + cardNames(demanded)
 	} else if declared == nil {
 		return "what it declares is not known here, the lock demands " + cardNames(demanded)
 	}
-	missing := func(from, in []Card) (list []Card) {
+	missing := func(from, in []claim.Card) (list []claim.Card) {
 		for _, c := range from {
-			if !slices.ContainsFunc(in, func(other Card) bool { return other.ID == c.ID }) {
+			if !slices.ContainsFunc(in, func(other claim.Card) bool { return other.ID == c.ID }) {
 				list = append(list, c)
 			}
 		}
@@ -265,10 +266,10 @@ func (v *verifier) otherCards(demanded []Card) string {
 	if more := missing(declared, demanded); len(more) > 0 {
 		parts = append(parts, "the lock does not know "+cardNames(more))
 	}
-	var changed []Card
+	var changed []claim.Card
 	for _, c := range demanded {
-		i := slices.IndexFunc(declared, func(other Card) bool { return other.ID == c.ID })
-		if i >= 0 && ClaimSetHash([]Card{declared[i]}) != ClaimSetHash([]Card{c}) {
+		i := slices.IndexFunc(declared, func(other claim.Card) bool { return other.ID == c.ID })
+		if i >= 0 && claim.SetHash([]claim.Card{declared[i]}) != claim.SetHash([]claim.Card{c}) {
 			changed = append(changed, c)
 		}
 	}
@@ -282,7 +283,7 @@ func (v *verifier) otherCards(demanded []Card) string {
 }
 
 // cardNames are the first few ids, printable.
-func cardNames(cards []Card) string {
+func cardNames(cards []claim.Card) string {
 	const most = 8
 	var names []string
 	for i, c := range cards {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
@@ -205,7 +206,7 @@ func TestOnlyTrustedSignersAreTrusted(t *testing.T) {
 	me, you := [32]byte(sha256.Sum256(testSigner.Public())), [32]byte(sha256.Sum256(otherSigner.Public()))
 	cards := smallSpec(t).Cards
 	lock := func(signers ...[32]byte) *Lock { return mustLock(t, LockSpec{Cards: cards, Signers: signers}) }
-	others := mustLock(t, LockSpec{Cards: BuiltinCards()[:1], Signers: [][32]byte{me}})
+	others := mustLock(t, LockSpec{Cards: claim.BuiltinCards()[:1], Signers: [][32]byte{me}})
 	claims := []string{"E_LOCK_MISMATCH claim_set_hash", "E_LOCK_MISMATCH attestation.claim_set_hash"}
 	drift, none := "E_SIGNER_UNTRUSTED signer_pubkey_sha256", []string(nil)
 	for i, c := range []struct {
@@ -260,7 +261,7 @@ func TestAtk_P17_AnotherKeyUnderTheSameSignerIDIsNotTheLocksSigner(t *testing.T)
 
 func TestTheCardsOfALockAreExecutedAgain(t *testing.T) {
 	s := smallSpec(t)
-	s.Cards = []Card{callsCard(t), builtin("receipt_completeness")}
+	s.Cards = []claim.Card{callsCard(t), builtin("receipt_completeness")}
 	files := mustBuild(t, s).FS().(memFS)
 	delete(files, manifest.CardsName) // nothing but the lock holds the definitions
 	o := Options{Now: builtAt, RequireClaims: true}
@@ -273,7 +274,7 @@ func TestTheCardsOfALockAreExecutedAgain(t *testing.T) {
 		t.Errorf("exit %d, %v, cards %v", r.ExitCode(), r.codes(), r.Cards)
 	}
 	// The order matters, and so does every card.
-	for _, cards := range [][]Card{{s.Cards[1], s.Cards[0]}, s.Cards[:1], s.Cards[1:], {s.Cards[0], s.Cards[1], s.Cards[1]}} {
+	for _, cards := range [][]claim.Card{{s.Cards[1], s.Cards[0]}, s.Cards[:1], s.Cards[1:], {s.Cards[0], s.Cards[1], s.Cards[1]}} {
 		o.Lock = mustLock(t, LockSpec{Cards: cards})
 		r := mustVerify(t, files, o)
 		if want := []string{"E_LOCK_MISMATCH claim_set_hash", "E_LOCK_MISMATCH attestation.claim_set_hash"}; !slices.Equal(r.codes(), want) || r.Status() != StatusLock {
@@ -289,17 +290,17 @@ func TestDriftFromALockNamesTheCards(t *testing.T) {
 	changed.Claims = slices.Clone(changed.Claims)
 	changed.Claims[0].ID = "another"
 	for _, c := range []struct {
-		declared, locked []Card
+		declared, locked []claim.Card
 		unsigned         bool // the definitions do not travel with the pack
 		want             string
 	}{
-		{[]Card{whole}, []Card{whole, guardian}, true, "the lock also demands guardian_enforcement;"},
-		{[]Card{whole, guardian}, []Card{whole}, true, "the lock does not know guardian_enforcement;"},
-		{[]Card{whole}, []Card{guardian}, true, "the lock also demands guardian_enforcement; the lock does not know receipt_completeness;"},
-		{[]Card{calls}, []Card{changed}, false, "the lock has other claims under acme.calls;"},
-		{[]Card{whole, guardian}, []Card{guardian, whole}, true, "in another order, or another number of times;"},
-		{nil, []Card{whole}, true, "it declares none, the lock demands receipt_completeness;"},
-		{[]Card{calls}, []Card{whole}, true, "not known here, the lock demands receipt_completeness;"},
+		{[]claim.Card{whole}, []claim.Card{whole, guardian}, true, "the lock also demands guardian_enforcement;"},
+		{[]claim.Card{whole, guardian}, []claim.Card{whole}, true, "the lock does not know guardian_enforcement;"},
+		{[]claim.Card{whole}, []claim.Card{guardian}, true, "the lock also demands guardian_enforcement; the lock does not know receipt_completeness;"},
+		{[]claim.Card{calls}, []claim.Card{changed}, false, "the lock has other claims under acme.calls;"},
+		{[]claim.Card{whole, guardian}, []claim.Card{guardian, whole}, true, "in another order, or another number of times;"},
+		{nil, []claim.Card{whole}, true, "it declares none, the lock demands receipt_completeness;"},
+		{[]claim.Card{calls}, []claim.Card{whole}, true, "not known here, the lock demands receipt_completeness;"},
 	} {
 		s.Cards = c.declared
 		files := mustBuild(t, s).FS().(memFS)
@@ -338,7 +339,7 @@ func TestAPackWithoutClaimsIsNotWhatALockDemands(t *testing.T) {
 
 func TestEveryExpectationHasItsStatusAndItsRank(t *testing.T) {
 	words := []Verdict{Pass, Fail, Skipped, ""}
-	lock, contract := new(Lock), new(Contract)
+	lock, contract := new(Lock), new(claim.Contract)
 	n := 0
 	for i := range 4 * 4 * 4 * 4 * 4 * 256 {
 		pick := func(n int) int { k := i % n; i /= n; return k }
@@ -421,12 +422,15 @@ func TestStrictLeavesNoGapOpen(t *testing.T) {
 		{"the token", nil, nil, true, StatusWitness, 2},
 		{"the token, and that were allowed", nil, func(o *Options) { o.TimeOptional = true }, true, StatusWitness, 2},
 		{"the checks", func(s *Spec) { s.Cards = nil }, nil, false, StatusClaims, 1},
-		{"their success", func(s *Spec) { s.Cards = []Card{builtin("no_breakglass"), callsCard(t)}; s.Receipts = s.Receipts[:1] }, nil, false, StatusClaims, 1},
-		{"all but warnings that fail", func(s *Spec) { s.Cards = []Card{warning} }, nil, false, StatusClaims, 1},
+		{"their success", func(s *Spec) {
+			s.Cards = []claim.Card{builtin("no_breakglass"), callsCard(t)}
+			s.Receipts = s.Receipts[:1]
+		}, nil, false, StatusClaims, 1},
+		{"all but warnings that fail", func(s *Spec) { s.Cards = []claim.Card{warning} }, nil, false, StatusClaims, 1},
 		{"its validity", func(s *Spec) { s.ValidUntil = builtAt.Add(time.Second).Format(time.RFC3339) }, nil, false, StatusExpired, 1},
 		{"its being the latest", func(s *Spec) { s.SupersededBy = "pack_next" }, nil, false, StatusReplaced, 1},
-		{"the receipts", func(s *Spec) { s.Cards, s.Receipts = []Card{builtin("no_breakglass")}, nil }, nil, false, StatusEmpty, 1},
-		{"the receipts but that of the run itself", func(s *Spec) { s.Cards, s.Receipts = []Card{builtin("no_breakglass")}, []jcs.Value{session} }, nil, false, StatusEmpty, 1},
+		{"the receipts", func(s *Spec) { s.Cards, s.Receipts = []claim.Card{builtin("no_breakglass")}, nil }, nil, false, StatusEmpty, 1},
+		{"the receipts but that of the run itself", func(s *Spec) { s.Cards, s.Receipts = []claim.Card{builtin("no_breakglass")}, []jcs.Value{session} }, nil, false, StatusEmpty, 1},
 	} {
 		spec := s
 		if c.spec != nil {
@@ -466,7 +470,7 @@ func TestStrictRefusesATimestampThatContradictsThePack(t *testing.T) {
 
 func ExampleDiffLocks() {
 	at := time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
-	cards := BuiltinCards()
+	cards := claim.BuiltinCards()
 	old, _ := NewLock(LockSpec{Cards: cards[:2], Signers: [][32]byte{{1}}, At: at})
 	now, _ := NewLock(LockSpec{Cards: cards[1:3], At: at})
 	for _, change := range DiffLocks(old, now) {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
@@ -34,7 +35,7 @@ type lines struct {
 	index  index                 // of the lines as they came
 	sorted bool                  // so far they came in order
 	hash   hash.Hash             // of the file, while sorted
-	run    *claimRun             // nil: no claims
+	run    *claim.Run            // nil: no claims
 	line   []byte                // the last line, with its newline
 	reader jcs.Reader
 }
@@ -68,7 +69,7 @@ func (b *build) receive() error {
 	l.index = index{}
 	l.sum = hex.EncodeToString(l.hash.Sum(nil))
 	if l.run != nil {
-		b.results, l.run = l.run.results(), nil // Verify will need as much memory
+		b.results, l.run = l.run.Results(), nil // Verify will need as much memory
 	}
 	if l.count == 0 {
 		l.head, l.min.at, l.max.at = emptyHead, b.now(), b.now()
@@ -83,10 +84,10 @@ func (b *build) receive() error {
 }
 
 // start begins what sees the lines in their final order.
-func (l *lines) start(claims []Claim) {
+func (l *lines) start(claims []claim.Claim) {
 	l.hash = sha256.New()
 	if len(claims) > 0 {
-		l.run = newClaimRun(claims)
+		l.run = claim.NewRun(claims)
 	}
 }
 
@@ -224,7 +225,7 @@ func (l *lines) show() error {
 	if err != nil {
 		return err
 	}
-	l.run.add(v)
+	l.run.Add(v)
 	return nil
 }
 

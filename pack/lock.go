@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
@@ -62,7 +63,7 @@ const maxLock = 1 << 20 // bytes of a lockfile
 type Lock struct {
 	value jcs.Value
 	text  []byte
-	cards []Card
+	cards []claim.Card
 }
 
 // LockError says every rule that a lockfile breaks, each as one line of printable ASCII.
@@ -147,7 +148,7 @@ func (l *Lock) readCards(broken *LockError) {
 			broken.add(at + ": " + form.OneLine(err))
 			return
 		}
-		hash := ClaimSetHash([]Card{card})
+		hash := claim.SetHash([]claim.Card{card})
 		if hash != form.Str(entry, "claim_set_hash") {
 			broken.add(at + ".claim_set_hash: the claims of " + form.Quote(card.ID) + " have the hash " + hash)
 		}
@@ -156,52 +157,52 @@ func (l *Lock) readCards(broken *LockError) {
 		}
 		known[card.ID] = hash
 		hashes.Items = append(hashes.Items, jcs.Str(hash))
-		if l.cards = append(l.cards, card); numClaims(l.cards) > maxClaims {
-			broken.add(fmt.Sprintf("run_cards: more than %d claims", maxClaims))
+		if l.cards = append(l.cards, card); claim.NumClaims(l.cards) > claim.MaxClaims {
+			broken.add(fmt.Sprintf("run_cards: more than %d claims", claim.MaxClaims))
 			return
 		}
 	}
 	if form.CanonicalHash(hashes) != form.Str(l.value, "run_cards_composite_hash") {
 		broken.add("run_cards_composite_hash: not the hash of the run_cards")
 	}
-	if ClaimSetHash(l.cards) != l.ClaimSetHash() {
+	if claim.SetHash(l.cards) != l.ClaimSetHash() {
 		broken.add("claim_set_hash: not the hash of the claims of the run_cards")
 	}
 }
 
 // lockedCard is the card that an entry of run_cards stands for.
-func lockedCard(entry jcs.Value) (Card, error) {
+func lockedCard(entry jcs.Value) (claim.Card, error) {
 	id, name := form.Str(entry, "id"), form.Str(entry, "name")
 	claims, own := entry.Get("claims")
-	if twin := lookalike(id); twin != "" {
-		return Card{}, fmt.Errorf("id %s looks like the built-in %s, and is another: name it otherwise", form.Quote(id), twin)
+	if twin := claim.Lookalike(id); twin != "" {
+		return claim.Card{}, fmt.Errorf("id %s looks like the built-in %s, and is another: name it otherwise", form.Quote(id), twin)
 	}
-	if !plainID(id) {
-		return Card{}, fmt.Errorf("id %s: expected letters, digits, '.', '_' and '-'", form.Quote(id))
+	if !claim.PlainID(id) {
+		return claim.Card{}, fmt.Errorf("id %s: expected letters, digits, '.', '_' and '-'", form.Quote(id))
 	}
-	for _, builtin := range BuiltinCards() {
+	for _, builtin := range claim.BuiltinCards() {
 		switch {
 		case builtin.ID != id:
 		case own:
-			return Card{}, fmt.Errorf("%s is built in and takes no claims from a lock", id)
+			return claim.Card{}, fmt.Errorf("%s is built in and takes no claims from a lock", id)
 		case builtin.Name != name:
-			return Card{}, fmt.Errorf("name %s: the built-in %s is called %q", form.Quote(name), id, builtin.Name)
+			return claim.Card{}, fmt.Errorf("name %s: the built-in %s is called %q", form.Quote(name), id, builtin.Name)
 		default:
 			return builtin, nil
 		}
 	}
 	if !own {
-		return Card{}, fmt.Errorf("%s is not built in, and its claims are not in the lock", form.Quote(id))
+		return claim.Card{}, fmt.Errorf("%s is not built in, and its claims are not in the lock", form.Quote(id))
 	}
 	// K07: cardOf refuses a claim that names a file outside the project; no card reads one anyway.
-	card, err := cardOf(jcs.Obj(jcs.M("card_id", jcs.Str(id)), jcs.M("name", jcs.Str(name)), jcs.M("claims", claims)))
+	card, err := claim.CardOf(jcs.Obj(jcs.M("card_id", jcs.Str(id)), jcs.M("name", jcs.Str(name)), jcs.M("claims", claims)))
 	if err != nil {
-		return Card{}, err
+		return claim.Card{}, err
 	}
-	for i, claim := range card.Claims {
+	for i, c := range card.Claims {
 		// What is reviewed is what is hashed: no member left out, none that is read over.
-		if form.CanonicalHash(claims.Items[i]) != form.CanonicalHash(claim.value()) {
-			return Card{}, fmt.Errorf("claims[%d] is not written out as claim_id, description, check, params, severity", i)
+		if form.CanonicalHash(claims.Items[i]) != form.CanonicalHash(c.Value()) {
+			return claim.Card{}, fmt.Errorf("claims[%d] is not written out as claim_id, description, check, params, severity", i)
 		}
 	}
 	return card, nil
@@ -246,7 +247,7 @@ func (l *Lock) Marshal() []byte { return bytes.Clone(l.text) }
 func (l *Lock) Digest() [32]byte { return sha256.Sum256(l.text) }
 
 // Cards are the run cards in the order in which packs must declare them.
-func (l *Lock) Cards() []Card { return slices.Clone(l.cards) }
+func (l *Lock) Cards() []claim.Card { return slices.Clone(l.cards) }
 
 // ClaimSetHash is what a pack must declare: the hash over the claims of all cards.
 func (l *Lock) ClaimSetHash() string { return form.Str(l.value, "claim_set_hash") }
@@ -273,10 +274,10 @@ func (l *Lock) Signers() (fingerprints [][32]byte, any bool) {
 
 // LockSpec is what a new lock pins.
 type LockSpec struct {
-	Cards    []Card     // at least one, in the order in which packs declare them
-	Signers  [][32]byte // fingerprints of the keys that may sign; nil: any key; empty: none
-	Contract *Contract  // the coverage contract to verify with; nil: none is pinned
-	At       time.Time  // locked_at; required
+	Cards    []claim.Card    // at least one, in the order in which packs declare them
+	Signers  [][32]byte      // fingerprints of the keys that may sign; nil: any key; empty: none
+	Contract *claim.Contract // the coverage contract to verify with; nil: none is pinned
+	At       time.Time       // locked_at; required
 }
 
 // NewLock makes a lock: two spaces, one newline at the end, the members in the order of pack.md §6.
@@ -287,11 +288,11 @@ func NewLock(s LockSpec) (*Lock, error) {
 	}
 	entries, hashes := jcs.Arr(), jcs.Arr()
 	for _, card := range s.Cards {
-		hash := jcs.Str(ClaimSetHash([]Card{card}))
+		hash := jcs.Str(claim.SetHash([]claim.Card{card}))
 		hashes.Items = append(hashes.Items, hash)
 		entry := jcs.Obj(jcs.M("id", jcs.Str(card.ID)), jcs.M("name", jcs.Str(card.Name)), jcs.M("claim_set_hash", hash))
-		if !slices.ContainsFunc(BuiltinCards(), func(c Card) bool { return c.ID == card.ID }) {
-			entry.Members = append(entry.Members, jcs.M("claims", form.Get(card.value(), "claims")))
+		if !slices.ContainsFunc(claim.BuiltinCards(), func(c claim.Card) bool { return c.ID == card.ID }) {
+			entry.Members = append(entry.Members, jcs.M("claims", form.Get(card.Definition(), "claims")))
 		}
 		entries.Items = append(entries.Items, entry)
 	}
@@ -303,7 +304,7 @@ func NewLock(s LockSpec) (*Lock, error) {
 		jcs.M("receipt_schema_version", jcs.Str("3.0")),
 		jcs.M("run_cards", entries),
 		jcs.M("run_cards_composite_hash", jcs.Str(form.CanonicalHash(hashes))),
-		jcs.M("claim_set_hash", jcs.Str(ClaimSetHash(s.Cards))),
+		jcs.M("claim_set_hash", jcs.Str(claim.SetHash(s.Cards))),
 		jcs.M("exit_contract", form.Strs(
 			"0", "integrity_pass AND claims_pass",
 			"1", "integrity_pass AND claims_fail",

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
@@ -56,8 +57,8 @@ func TestAtk_K02_ALockWithoutCardsIsRefusedWhateverItsHashes(t *testing.T) {
 }
 
 func TestAtk_K04_ABuiltInCardCannotBeShadowed(t *testing.T) {
-	l := mustLock(t, LockSpec{Cards: []Card{callsCard(t)}})
-	other := callsCard(t).Claims[0].value()
+	l := mustLock(t, LockSpec{Cards: []claim.Card{callsCard(t)}})
+	other := callsCard(t).Claims[0].Value()
 	forge := func(id, name string, members ...jcs.Member) string {
 		entry := jcs.Obj(append([]jcs.Member{jcs.M("id", jcs.Str(id)), jcs.M("name", jcs.Str(name)),
 			jcs.M("claim_set_hash", jcs.Str(form.CanonicalHash(jcs.Arr(other))))}, members...)...)
@@ -78,7 +79,7 @@ func TestAtk_K04_ABuiltInCardCannotBeShadowed(t *testing.T) {
 	refuseLock(t, "no definition", forge("acme.calls", "Calls"), "its claims are not in the lock")
 
 	// A built-in under another built-in's name misleads who reviews it.
-	text := string(mustLock(t, LockSpec{Cards: BuiltinCards()[1:2]}).Marshal())
+	text := string(mustLock(t, LockSpec{Cards: claim.BuiltinCards()[1:2]}).Marshal())
 	refuseLock(t, "another name", strings.Replace(text, "Receipt Completeness", "Guardian Enforcement", 1), "is called")
 
 	// What is read over would be reviewed and not hashed.
@@ -90,11 +91,11 @@ func TestAtk_K04_ABuiltInCardCannotBeShadowed(t *testing.T) {
 
 func TestAtk_K07_ALockedCardNamesNoFileOfTheHost(t *testing.T) {
 	good := `{"card_id":"c","name":"C","claims":[{"claim_id":"x","check":"coverage_contract","params":{"contract_path":"PATH"}}]}`
-	card, err := ParseCard([]byte(strings.Replace(good, "PATH", "cov.json", 1)))
+	card, err := claim.ParseCard([]byte(strings.Replace(good, "PATH", "cov.json", 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := mustLock(t, LockSpec{Cards: []Card{card}}).Marshal()
+	text := mustLock(t, LockSpec{Cards: []claim.Card{card}}).Marshal()
 	for _, path := range []string{"../cov.json", "/etc/passwd", "a/../../b", "C:\\\\x"} {
 		forged := bytes.Replace(text, []byte(`"cov.json"`), []byte(`"`+path+`"`), 1)
 		refuseLock(t, path, string(forged), "leads out of the directory")
@@ -102,7 +103,7 @@ func TestAtk_K07_ALockedCardNamesNoFileOfTheHost(t *testing.T) {
 }
 
 func TestAtk_K08_KeysOfSmallOrderAreNotAllowlisted(t *testing.T) {
-	l := mustLock(t, LockSpec{Cards: BuiltinCards()[1:2]})
+	l := mustLock(t, LockSpec{Cards: claim.BuiltinCards()[1:2]})
 	for _, y := range smallOrder {
 		key := form.Digest(y)
 		for range 2 {
@@ -156,9 +157,9 @@ func TestAtk_K05_AWeakerLockIsToldFromItsBase(t *testing.T) {
 	base := wholeLock(t)
 	signers, _ := base.Signers()
 	for what, s := range map[string]LockSpec{
-		"a card less":         {Cards: append(BuiltinCards(), BuiltinCards()[0])[2:], Signers: signers},
+		"a card less":         {Cards: append(claim.BuiltinCards(), claim.BuiltinCards()[0])[2:], Signers: signers},
 		"any signer":          {Cards: base.Cards()},
-		"one signer more":     {Cards: append(BuiltinCards(), base.Cards()...), Signers: append(signers, [32]byte{1})},
+		"one signer more":     {Cards: append(claim.BuiltinCards(), base.Cards()...), Signers: append(signers, [32]byte{1})},
 		"another signer":      {Cards: base.Cards(), Signers: [][32]byte{{1}}},
 		"no contract":         {Cards: base.Cards(), Signers: signers},
 		"another contract":    {Cards: base.Cards(), Signers: signers, Contract: mustContract(t, "x")},

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
@@ -105,9 +106,9 @@ func TestReferencePacksUnderReferenceLocks(t *testing.T) {
 }
 
 // callsCard is a card that nobody builds in.
-func callsCard(t testing.TB) Card {
+func callsCard(t testing.TB) claim.Card {
 	t.Helper()
-	card, err := ParseCard([]byte(`{"card_id": "acme.calls", "name": "Calls", "claims": [
+	card, err := claim.ParseCard([]byte(`{"card_id": "acme.calls", "name": "Calls", "claims": [
 		{"claim_id": "two", "check": "receipt_count_ge", "params": {"min_count": 2}},
 		{"claim_id": "calls", "description": "model calls", "check": "receipt_type_present", "params": {"receipt_type": "model_call"}, "severity": "warning"}]}`))
 	if err != nil {
@@ -130,12 +131,12 @@ func mustLock(t testing.TB, s LockSpec) *Lock {
 
 // wholeLock has every member that a lock can have.
 func wholeLock(t testing.TB) *Lock {
-	contract, err := ParseContract([]byte(contractText))
+	contract, err := claim.ParseContract([]byte(contractText))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return mustLock(t, LockSpec{
-		Cards:    []Card{BuiltinCards()[1], callsCard(t)},
+		Cards:    []claim.Card{claim.BuiltinCards()[1], callsCard(t)},
 		Signers:  [][32]byte{sha256.Sum256(testSigner.Public())},
 		Contract: contract,
 	})
@@ -162,11 +163,11 @@ func TestANewLockIsWrittenInTheOrderOfTheSpecification(t *testing.T) {
 		t.Error("not locked at the time given")
 	}
 	cards := l.Cards()
-	if len(cards) != 2 || ClaimSetHash(cards) != l.ClaimSetHash() || cards[1].Claims[1].Severity != "warning" {
+	if len(cards) != 2 || claim.SetHash(cards) != l.ClaimSetHash() || cards[1].Claims[1].Severity != "warning" {
 		t.Errorf("the cards are %+v", cards)
 	}
 	// The same hashes as the reference's own lock of that card.
-	rc := mustLock(t, LockSpec{Cards: BuiltinCards()[1:2]})
+	rc := mustLock(t, LockSpec{Cards: claim.BuiltinCards()[1:2]})
 	if rc.CompositeHash() != "df2e18533a1433cf2a21645d00862cced6355b62da7d969c7e9a377e65b26663" ||
 		rc.ClaimSetHash() != "0b9affe4a6e67d069cb3413aaf982fc05110dae0af8a0b4dce180e63e5d564dc" {
 		t.Errorf("hashes %s and %s", rc.CompositeHash(), rc.ClaimSetHash())
@@ -174,7 +175,7 @@ func TestANewLockIsWrittenInTheOrderOfTheSpecification(t *testing.T) {
 }
 
 func TestALockThatHoldsPacksToNothingIsNotWritten(t *testing.T) {
-	builtin := BuiltinCards()[1]
+	builtin := claim.BuiltinCards()[1]
 	changed := builtin
 	changed.Claims = builtin.Claims[:1]
 	strange, long := callsCard(t), callsCard(t)
@@ -184,21 +185,21 @@ func TestALockThatHoldsPacksToNothingIsNotWritten(t *testing.T) {
 	twice.Claims = twice.Claims[:1]
 	for name, s := range map[string]LockSpec{
 		"no cards":                    {At: builtAt},
-		"no time":                     {Cards: []Card{builtin}},
-		"a card without claims":       {Cards: []Card{{ID: "x", Name: "x"}}, At: builtAt},
-		"a built-in's id":             {Cards: []Card{changed}, At: builtAt},
-		"what looks like a built-in":  {Cards: []Card{strange}, At: builtAt},
-		"a built-in but for its case": {Cards: []Card{long}, At: builtAt},
-		"one id for two cards":        {Cards: []Card{callsCard(t), twice}, At: builtAt},
-		"a key twice":                 {Cards: []Card{builtin}, Signers: make([][32]byte, 2), At: builtAt},
+		"no time":                     {Cards: []claim.Card{builtin}},
+		"a card without claims":       {Cards: []claim.Card{{ID: "x", Name: "x"}}, At: builtAt},
+		"a built-in's id":             {Cards: []claim.Card{changed}, At: builtAt},
+		"what looks like a built-in":  {Cards: []claim.Card{strange}, At: builtAt},
+		"a built-in but for its case": {Cards: []claim.Card{long}, At: builtAt},
+		"one id for two cards":        {Cards: []claim.Card{callsCard(t), twice}, At: builtAt},
+		"a key twice":                 {Cards: []claim.Card{builtin}, Signers: make([][32]byte, 2), At: builtAt},
 	} {
 		if l, err := NewLock(s); err == nil {
 			t.Errorf("%s: %s", name, l.Marshal())
 		}
 	}
 	// One card several times is another claim set, and legal, up to what a verifier evaluates.
-	for n, ok := range map[int]bool{2: true, maxClaims / 2: true, maxClaims/2 + 1: false} {
-		l, err := NewLock(LockSpec{Cards: slices.Repeat([]Card{builtin}, n), At: builtAt})
+	for n, ok := range map[int]bool{2: true, claim.MaxClaims / 2: true, claim.MaxClaims/2 + 1: false} {
+		l, err := NewLock(LockSpec{Cards: slices.Repeat([]claim.Card{builtin}, n), At: builtAt})
 		if (err == nil) != ok || ok && len(l.Cards()) != n {
 			t.Errorf("a card %d times: %v", n, err)
 		}
@@ -343,14 +344,14 @@ func TestALockIsOnlyForVerifiersInItsWindow(t *testing.T) {
 
 func TestDiffSaysWhatALockDemandsMoreAndLess(t *testing.T) {
 	rc, ge, own := builtin("receipt_completeness"), builtin("guardian_enforcement"), callsCard(t)
-	claims := func(change func([]Claim) []Claim) Card {
+	claims := func(change func([]claim.Claim) []claim.Claim) claim.Card {
 		c := own
 		c.Claims = change(slices.Clone(own.Claims))
 		return c
 	}
 	// twice has two claims under the id of the first.
-	twice := func(card Card, of ...int) Card {
-		var cs []Claim
+	twice := func(card claim.Card, of ...int) claim.Card {
+		var cs []claim.Claim
 		for _, i := range of {
 			cs = append(cs, own.Claims[i])
 			cs[len(cs)-1].ID = own.Claims[0].ID
@@ -360,8 +361,8 @@ func TestDiffSaysWhatALockDemandsMoreAndLess(t *testing.T) {
 	}
 	named := own
 	named.Name = "Other"
-	base := LockSpec{Cards: []Card{rc, own}, Signers: [][32]byte{{1}}}
-	with := func(cards ...Card) LockSpec { s := base; s.Cards = cards; return s }
+	base := LockSpec{Cards: []claim.Card{rc, own}, Signers: [][32]byte{{1}}}
+	with := func(cards ...claim.Card) LockSpec { s := base; s.Cards = cards; return s }
 	keys := func(keys ...[32]byte) LockSpec { s := base; s.Signers = keys; return s }
 	pinned := base
 	pinned.Contract = mustContract(t, "a")
@@ -382,12 +383,15 @@ func TestDiffSaysWhatALockDemandsMoreAndLess(t *testing.T) {
 		{base, with(own, rc), "other", "other"},
 		{base, with(rc, own, own), "other", "other"},
 		{base, with(rc, named), "other", "other"},
-		{base, with(rc, claims(func(cs []Claim) []Claim { return cs[:1] })), "weaker", "stronger"},
-		{base, with(rc, claims(func(cs []Claim) []Claim { cs[0].Severity = "warning"; return cs })), "weaker", "stronger"},
-		{base, with(rc, claims(func(cs []Claim) []Claim { cs[0].Description = "x"; return cs })), "other", "other"},
-		{base, with(rc, claims(func(cs []Claim) []Claim { cs[0].Params = jcs.Obj(jcs.M("min_count", jcs.Int(1))); return cs })), "weaker", "weaker"},
-		{base, with(rc, claims(func(cs []Claim) []Claim { cs[1].Check = "no_receipt_type"; return cs })), "weaker", "weaker"},
-		{base, with(rc, claims(func(cs []Claim) []Claim { return []Claim{cs[1], cs[0]} })), "weaker", "weaker"},
+		{base, with(rc, claims(func(cs []claim.Claim) []claim.Claim { return cs[:1] })), "weaker", "stronger"},
+		{base, with(rc, claims(func(cs []claim.Claim) []claim.Claim { cs[0].Severity = "warning"; return cs })), "weaker", "stronger"},
+		{base, with(rc, claims(func(cs []claim.Claim) []claim.Claim { cs[0].Description = "x"; return cs })), "other", "other"},
+		{base, with(rc, claims(func(cs []claim.Claim) []claim.Claim {
+			cs[0].Params = jcs.Obj(jcs.M("min_count", jcs.Int(1)))
+			return cs
+		})), "weaker", "weaker"},
+		{base, with(rc, claims(func(cs []claim.Claim) []claim.Claim { cs[1].Check = "no_receipt_type"; return cs })), "weaker", "weaker"},
+		{base, with(rc, claims(func(cs []claim.Claim) []claim.Claim { return []claim.Claim{cs[1], cs[0]} })), "weaker", "weaker"},
 		{with(rc, twice(own, 0, 1)), with(rc, own), "weaker stronger", "weaker stronger"},
 		{with(rc, twice(own, 0, 1)), with(rc, twice(own, 0)), "weaker", "stronger"},
 		{base, pinned, "stronger", "weaker"},
@@ -432,7 +436,7 @@ func TestDiffSaysWhatALockDemandsMoreAndLess(t *testing.T) {
 
 func FuzzParseLock(f *testing.F) {
 	f.Add(wholeLock(f).Marshal())
-	f.Add(mustLock(f, LockSpec{Cards: BuiltinCards()}).Marshal())
+	f.Add(mustLock(f, LockSpec{Cards: claim.BuiltinCards()}).Marshal())
 	f.Add([]byte(`{"lock_version":"1.0","run_cards":[]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		l, err := ParseLock(text)
@@ -442,7 +446,7 @@ func FuzzParseLock(f *testing.F) {
 			}
 			return
 		}
-		if len(l.Cards()) == 0 || ClaimSetHash(l.Cards()) != l.ClaimSetHash() || string(l.Marshal()) != string(text) {
+		if len(l.Cards()) == 0 || claim.SetHash(l.Cards()) != l.ClaimSetHash() || string(l.Marshal()) != string(text) {
 			t.Errorf("accepted: %q", text)
 		}
 		// Spelled anew, and made anew of what it says, it demands the same.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 )
 
@@ -75,10 +76,10 @@ func (d *lockDiff) signers(old, new *Lock) {
 }
 
 func (d *lockDiff) cards(old, new *Lock) {
-	find := func(cards []Card, id string) (Card, bool) {
-		i := slices.IndexFunc(cards, func(c Card) bool { return c.ID == id })
+	find := func(cards []claim.Card, id string) (claim.Card, bool) {
+		i := slices.IndexFunc(cards, func(c claim.Card) bool { return c.ID == id })
 		if i < 0 {
-			return Card{}, false
+			return claim.Card{}, false
 		}
 		return cards[i], true
 	}
@@ -103,9 +104,9 @@ func (d *lockDiff) cards(old, new *Lock) {
 }
 
 // claims compares two sets under one card id. What we cannot rank counts as weaker: somebody must look.
-func (d *lockDiff) claims(card string, old, new []Claim) {
+func (d *lockDiff) claims(card string, old, new []claim.Claim) {
 	// The same id may stand for several claims: the first is compared with the first, and so on.
-	find := func(claims []Claim, id string, nth int) (Claim, bool) {
+	find := func(claims []claim.Claim, id string, nth int) (claim.Claim, bool) {
 		for _, c := range claims {
 			if c.ID != id {
 				continue
@@ -114,9 +115,9 @@ func (d *lockDiff) claims(card string, old, new []Claim) {
 				return c, true
 			}
 		}
-		return Claim{}, false
+		return claim.Claim{}, false
 	}
-	nth := func(claims []Claim, i int) (n int) {
+	nth := func(claims []claim.Claim, i int) (n int) {
 		for _, c := range claims[:i] {
 			if c.ID == claims[i].ID {
 				n++
@@ -131,7 +132,7 @@ func (d *lockDiff) claims(card string, old, new []Claim) {
 		unranked := func() bool {
 			same := after
 			same.Severity, same.Description = before.Severity, before.Description
-			return form.CanonicalHash(same.value()) != form.CanonicalHash(before.value())
+			return form.CanonicalHash(same.Value()) != form.CanonicalHash(before.Value())
 		}
 		switch {
 		case !ok:
@@ -151,7 +152,7 @@ func (d *lockDiff) claims(card string, old, new []Claim) {
 			d.say(Stronger, "claim %s is demanded as well", at(after.ID))
 		}
 	}
-	if one := []Card{{Claims: old}}; len(d.changes) == said && ClaimSetHash(one) != ClaimSetHash([]Card{{Claims: new}}) {
+	if one := []claim.Card{{Claims: old}}; len(d.changes) == said && claim.SetHash(one) != claim.SetHash([]claim.Card{{Claims: new}}) {
 		d.say(Weaker, "card %s has other claims under the same ids", form.Printable(card))
 	}
 }

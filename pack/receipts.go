@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"slices"
 
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
@@ -19,9 +20,9 @@ import (
 // hash of each id and the extremes of the timestamps, so its memory does not depend on
 // how long they are.
 type receiptScan struct {
-	runID  string    // of the attestation: what every run id must be
-	claims *claimRun // fed with every receipt, in order; nil: nothing to evaluate
-	asked  *claimRun // as claims, for those that the relying party adds
+	runID  string     // of the attestation: what every run id must be
+	claims *claim.Run // fed with every receipt, in order; nil: nothing to evaluate
+	asked  *claim.Run // as claims, for those that the relying party adds
 	found  manifest.Findings
 
 	digest   [32]byte  // of the file
@@ -150,9 +151,9 @@ func (s *receiptScan) line(line []byte) {
 	if c.AboutRun() {
 		s.aboutRun++
 	}
-	for _, run := range [...]*claimRun{s.claims, s.asked} {
+	for _, run := range [...]*claim.Run{s.claims, s.asked} {
 		if run != nil {
-			run.add(v)
+			run.Add(v)
 		}
 	}
 	s.count++

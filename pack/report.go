@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/internal/python"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -15,7 +16,7 @@ import (
 type reportFile struct {
 	value    jcs.Value // null if it could not be read
 	claims   bool      // there is a claim_verification
-	results  []ClaimResult
+	results  []claim.Result
 	evidence []jcs.Value // evidence_receipt_ids of results, null where there are none
 	found    manifest.Findings
 }
@@ -96,8 +97,8 @@ func (v *verifier) readReport(text []byte) {
 	}
 }
 
-func readResult(v jcs.Value) (ClaimResult, bool) {
-	r := ClaimResult{ClaimID: form.Str(v, "claim_id"), Expected: form.Str(v, "expected"), Actual: form.Str(v, "actual"), Severity: form.Str(v, "severity")}
+func readResult(v jcs.Value) (claim.Result, bool) {
+	r := claim.Result{ClaimID: form.Str(v, "claim_id"), Expected: form.Str(v, "expected"), Actual: form.Str(v, "actual"), Severity: form.Str(v, "severity")}
 	for _, name := range []string{"claim_id", "expected", "actual", "severity"} {
 		if form.Get(v, name).Kind != jcs.String {
 			return r, false
@@ -107,7 +108,7 @@ func readResult(v jcs.Value) (ClaimResult, bool) {
 	r.Passed = passed.Bool
 	for _, id := range form.Get(v, "evidence_receipt_ids").Items {
 		if len(r.Evidence) < 5 && id.Kind == jcs.String {
-			r.Evidence = append(r.Evidence, evidenceID(id.Text))
+			r.Evidence = append(r.Evidence, claim.EvidenceID(id.Text))
 		}
 	}
 	return r, passed.Kind == jcs.Bool
@@ -359,7 +360,7 @@ func (v *verifier) checkScope(scope jcs.Value, j judgement, agree func(string, b
 
 // checkEvidence compares the receipts that the report names for each result with those that were found
 // here. They are in no hash of the attestation, and a reader follows them.
-func (v *verifier) checkEvidence(results []ClaimResult) {
+func (v *verifier) checkEvidence(results []claim.Result) {
 	for i, r := range results {
 		if i >= len(v.report.results) || i >= len(v.report.evidence) {
 			return
@@ -369,10 +370,10 @@ func (v *verifier) checkEvidence(results []ClaimResult) {
 			v.found.Add(manifest.CodeTamper, "verify_report.claim_verification.results", "%s: results[%d] is of %s, the claim there is %s", manifest.ReportName, i, form.Quote(told.ClaimID), form.Quote(r.ClaimID))
 			return
 		}
-		if ids.Kind == jcs.Null || v.claims.claims[i].Check == coverageCheck {
+		if ids.Kind == jcs.Null || v.claims.claims[i].Check == claim.CoverageCheck {
 			continue // those of coverage_contract are call sites of a file that no pack holds
 		}
-		if !slices.EqualFunc(ids.Items, r.Evidence, func(a jcs.Value, b string) bool { return evidenceID(a.Text) == b }) {
+		if !slices.EqualFunc(ids.Items, r.Evidence, func(a jcs.Value, b string) bool { return claim.EvidenceID(a.Text) == b }) {
 			v.found.Add(manifest.CodeTamper, "verify_report.claim_verification.results", "%s: results[%d] names other receipts as evidence than claim %s has", manifest.ReportName, i, form.Quote(r.ClaimID))
 		}
 	}
@@ -403,7 +404,7 @@ func (v *verifier) checkReportedClaims(agree func(string, bool)) {
 	number("n_failed", len(results)-passed)
 	said := form.Get(claims, "passed")
 	agree("claim_verification.passed", said.Kind == jcs.Bool && said.Bool == (a.ClaimCheck == "PASS"))
-	agree("claim_verification.results", claimVerdict(results) == a.ClaimCheck)
+	agree("claim_verification.results", claim.Verdict(results) == a.ClaimCheck)
 	// H13: the fingerprint follows from the results, whatever the claims were.
 	agree("claim_verification.discrepancy_fingerprint",
 		form.Str(claims, "discrepancy_fingerprint") == a.DiscrepancyFingerprint && fingerprint(a, results) == a.DiscrepancyFingerprint)

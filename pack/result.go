@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
@@ -25,8 +26,8 @@ const (
 
 // Options: the zero value checks integrity, and claims whose definitions are built in or travel with the pack.
 type Options struct {
-	Cards         []Card         // more definitions that claim_set_hash may match
-	Ask           []Card         // claims to judge besides, whatever the pack declares; they decide no exit code
+	Cards         []claim.Card   // more definitions that claim_set_hash may match
+	Ask           []claim.Card   // claims to judge besides, whatever the pack declares; they decide no exit code
 	Policy        *trust.Policy  // nil: the anchor is SKIPPED
 	TSARoots      *x509.CertPool // they ask for a time: an entry without a token that they believe is not anchored; nil: no time is asked for
 	TimeOptional  bool           // with TSARoots: an entry may be without a token
@@ -39,11 +40,11 @@ type Options struct {
 	// for a pack that is neither expired nor superseded: nothing that a verdict of 0 usually leaves open.
 	Strict bool
 
-	Lock           *Lock         // its claims are executed again; nil: no lockfile, and the lock channel is SKIPPED
-	TrustedSigners [][32]byte    // SHA-256 of the public keys that may have signed; nil: any key, shown as unpinned; empty: none
-	MaxAge         time.Duration // since timestamp_end; 0: of any age. Without Now every pack is too old
-	Contract       *Contract     // the call sites that receipts must cover; nil: not checked
-	MinCoverage    float64       // of Contract, 0 to 1
+	Lock           *Lock           // its claims are executed again; nil: no lockfile, and the lock channel is SKIPPED
+	TrustedSigners [][32]byte      // SHA-256 of the public keys that may have signed; nil: any key, shown as unpinned; empty: none
+	MaxAge         time.Duration   // since timestamp_end; 0: of any age. Without Now every pack is too old
+	Contract       *claim.Contract // the call sites that receipts must cover; nil: not checked
+	MinCoverage    float64         // of Contract, 0 to 1
 
 	RequireCI bool // the pack must hold a ci_binding
 	// What ci_binding must name, byte for byte; empty: anything. CommitSHA is 40 or 64 lowercase hex digits,
@@ -58,11 +59,11 @@ type Result struct {
 	Integrity, Claims, Anchor Verdict
 	Findings                  []manifest.Finding
 	Warnings                  []manifest.Finding
-	ClaimResults              []ClaimResult
+	ClaimResults              []claim.Result
 	// ClaimsReexecuted says that Claims was recomputed from the receipts here.
 	// If it is false and Claims is not SKIPPED, Claims is the signer's word (and a warning says so).
 	ClaimsReexecuted bool
-	Asked            []ClaimResult      // of Options.Ask, nil unless Integrity is PASS
+	Asked            []claim.Result     // of Options.Ask, nil unless Integrity is PASS
 	Manifest         *manifest.Manifest // nil if it could not be read
 	Receipts         int
 	AboutRun         int // of Receipts: those that assay run wrote about the run, see AboutRun
@@ -74,7 +75,7 @@ type Result struct {
 	Expectations       Verdict
 	ExpectationResults []Expectation     // those asked for, and what the pack says unasked of its expiry and successor
 	Coverage           *CoverageResult   // nil without Options.Contract, and for a pack that is not intact
-	Cards              []Card            // whose claims were executed again; nil if no definitions were found
+	Cards              []claim.Card      // whose claims were executed again; nil if no definitions were found
 	Sources            []CardSource      // of Cards: whose each of them is
 	Log                *trust.Checkpoint // when the proof holds: Anchor is PASS then, unless the time that was asked for does not hold
 	Logged             *entry.Logged     // likewise
@@ -88,7 +89,7 @@ type Result struct {
 // CoverageResult is what came of Options.Contract.
 type CoverageResult struct {
 	Verdict Verdict // FAIL if Share is below Options.MinCoverage
-	Coverage
+	claim.Coverage
 }
 
 // What a judgement comes to in one word, those of pack.md §4.8 and one of ours.
@@ -134,7 +135,7 @@ func (r *Result) Status() string {
 	// A required claim holds only if it was executed here: the signer's word is not enough.
 	case r.require.RequireClaims && r.ClaimsHere() != Pass:
 		return StatusClaims
-	case r.require.Strict && !slices.ContainsFunc(r.ClaimResults, func(c ClaimResult) bool { return c.Passed }):
+	case r.require.Strict && !slices.ContainsFunc(r.ClaimResults, func(c claim.Result) bool { return c.Passed }):
 		return StatusClaims
 	case r.require.Strict && r.Evidence() == 0:
 		return StatusEmpty

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"slices"
 
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
@@ -35,7 +36,7 @@ func Verify(fsys fs.FS, o Options) (*Result, error) {
 		v.settleClaims()
 		v.census.settle(&r.Facts)
 		if v.cover != nil {
-			r.Coverage = &CoverageResult{Verdict: Fail, Coverage: v.cover.result()}
+			r.Coverage = &CoverageResult{Verdict: Fail, Coverage: v.cover.Result()}
 			if r.Coverage.Share >= o.MinCoverage { // never true of a NaN
 				r.Coverage.Verdict = Pass
 			}
@@ -73,9 +74,9 @@ type verifier struct {
 	m      *manifest.Manifest
 	found  manifest.Findings
 	warned manifest.Findings
-	report reportFile  // as far as it could be read
-	claims *definition // nil: no definition matches claim_set_hash, or there are no claims
-	cover  *siteCover  // nil without a coverage contract
+	report reportFile   // as far as it could be read
+	claims *definition  // nil: no definition matches claim_set_hash, or there are no claims
+	cover  *claim.Sites // nil without a coverage contract
 	census census
 	fault  error // the first *ReadError: what it hides is no finding
 }
@@ -168,15 +169,15 @@ func (v *verifier) contents() (signature []byte) {
 	v.claims = v.define()
 
 	run := v.claims.claimRun()
-	if v.cover = v.o.Contract.cover(); v.cover != nil {
+	if v.cover = v.o.Contract.Sites(); v.cover != nil {
 		if run == nil {
-			run = newClaimRun(nil)
+			run = claim.NewRun(nil)
 		}
-		run.cover(v.cover)
+		run.Cover(v.cover)
 	}
 	scan := &receiptScan{runID: v.m.RunID, claims: run}
 	if len(v.o.Ask) > 0 {
-		scan.asked = newClaimRun(claimsOfCards(v.o.Ask))
+		scan.asked = claim.NewRun(claim.ClaimsOf(v.o.Ask))
 	}
 	scanErr := scan.scanReceipts(v.fsys)
 	v.noteFault(manifest.ReceiptsName, scanErr)
@@ -215,7 +216,7 @@ func (v *verifier) contents() (signature []byte) {
 	if !scan.complete {
 		v.claims = nil // they saw only some of the receipts
 	} else if scan.asked != nil {
-		v.r.Asked = scan.asked.results()
+		v.r.Asked = scan.asked.Results()
 	}
 	if scan.literal > 0 {
 		v.warned.Add(manifest.WarnPortability, manifest.ReceiptsName,

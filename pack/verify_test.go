@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
@@ -516,7 +517,7 @@ func (f faultyFile) Read([]byte) (int, error) { return 0, f.fs.fail("read", f.fs
 // claims that nobody can execute here.
 func TestAFileThatCannotBeReadHereIsNoVerdict(t *testing.T) {
 	s := smallSpec(t)
-	s.Cards = []Card{oneCard(t, "receipt_count_ge", `{"min_count":1}`)}
+	s.Cards = []claim.Card{oneCard(t, "receipt_count_ge", `{"min_count":1}`)}
 	files := mustBuild(t, s).FS().(memFS)
 	files[manifest.ProofName] = []byte("x")
 	names := append(manifest.FileNames(), manifest.CardsName, manifest.ProofName)
@@ -755,7 +756,7 @@ func manyReceipts(t testing.TB, n int) Spec {
 			`"latency_ms":%d,"finish_reason":"stop","error":null,"input_hash":"%016x","output_hash":"%016x","message_count":2,"integration_source":"assay.integrations.openai","callsite_id":"0123456789ab"}`,
 			i, i, i, i, rng.IntN(1000), rng.IntN(1000), rng.IntN(10000), rng.Uint64(), rng.Uint64()))
 	}
-	s.Cards = append(s.Cards, BuiltinCards()[2:5]...)
+	s.Cards = append(s.Cards, claim.BuiltinCards()[2:5]...)
 	return s
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
@@ -20,8 +20,8 @@ func versionCmd(s cmd.Streams) *cobra.Command {
 		Args:    cmd.Args(cobra.NoArgs, "no argument"),
 		RunE: func(*cobra.Command, []string) error {
 			text := fmt.Sprintf("assay %s (%s/%s, %s)\nverifier %s\n", version, runtime.GOOS, runtime.GOARCH, runtime.Version(), manifest.Version)
-			for _, card := range pack.BuiltinCards() {
-				text += fmt.Sprintf("card %-22s %s\n", card.ID, pack.ClaimSetHash([]pack.Card{card}))
+			for _, card := range claim.BuiltinCards() {
+				text += fmt.Sprintf("card %-22s %s\n", card.ID, claim.SetHash([]claim.Card{card}))
 			}
 			_, err := io.WriteString(s.Out, text)
 			return err

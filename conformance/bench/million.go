@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -106,7 +107,7 @@ func runStep(args []string) int {
 
 func buildMillion(dir string) error {
 	_, err := pack.BuildDir(dir, pack.Spec{
-		RunID: "trace_bench", Now: time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC), Signer: newSigner(), Cards: pack.BuiltinCards()[1:2],
+		RunID: "trace_bench", Now: time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC), Signer: newSigner(), Cards: claim.BuiltinCards()[1:2],
 		Stream: func(yield func(jcs.Value, error) bool) {
 			for i := range millionReceipts {
 				v, err := jcs.Parse(receipt("trace_bench", i*617_347%millionReceipts), jcs.Limits{}) // each number once

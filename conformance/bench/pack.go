@@ -14,6 +14,7 @@ import (
 	gowebpki "github.com/gowebpki/jcs"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -47,7 +48,7 @@ func build(run string, n int) (*pack.Pack, error) {
 		receipts[i] = v
 	}
 	return pack.Build(pack.Spec{RunID: run, Receipts: receipts, Now: time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC), Signer: newSigner(),
-		Cards: pack.BuiltinCards()[1:2]}) // receipt_completeness
+		Cards: claim.BuiltinCards()[1:2]}) // receipt_completeness
 }
 
 func asFS(p *pack.Pack) fs.FS {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -59,7 +60,7 @@ func reference(ctx context.Context) (string, bool, error) {
 	for i := range 3 {
 		ours = filepath.Join(dir, fmt.Sprintf("pack%d", i))
 		began := time.Now()
-		p, err := pack.Build(pack.Spec{RunID: "trace_bench", Receipts: receipts, Now: time.Now(), Signer: newSigner(), Cards: pack.BuiltinCards()[1:2]})
+		p, err := pack.Build(pack.Spec{RunID: "trace_bench", Receipts: receipts, Now: time.Now(), Signer: newSigner(), Cards: claim.BuiltinCards()[1:2]})
 		if err == nil {
 			err = p.WriteDir(ours)
 		}

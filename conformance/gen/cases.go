@@ -13,6 +13,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/conformance"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
@@ -102,8 +103,8 @@ func unexpected(code string) conformance.Expect {
 var honestFailure = conformance.Expect{Exit: 1, Integrity: "PASS", Claims: "FAIL"}
 
 // card is a built-in card.
-func card(id string) pack.Card {
-	for _, c := range pack.BuiltinCards() {
+func card(id string) claim.Card {
+	for _, c := range claim.BuiltinCards() {
 		if c.ID == id {
 			return c
 		}
@@ -111,7 +112,7 @@ func card(id string) pack.Card {
 	panic("no card " + id)
 }
 
-func cards(ids ...string) (list []pack.Card) {
+func cards(ids ...string) (list []claim.Card) {
 	for _, id := range ids {
 		list = append(list, card(id))
 	}
@@ -236,13 +237,13 @@ func (w *world) shapes() {
 	w.add("ci_10", "", "a commit of 64 digits, which the reference does not read", honest(newer), passes("PASS", "W_PORTABILITY"), gate, "--expected-commit-sha", strings.Repeat("c3", 32))
 	w.last().Extension = true
 
-	custom := pack.Card{ID: "acme.tokens", Name: "Token budget", Description: "Two calls or more", Claims: []pack.Claim{
+	custom := claim.Card{ID: "acme.tokens", Name: "Token budget", Description: "Two calls or more", Claims: []claim.Claim{
 		{ID: "two_calls", Description: "At least two receipts", Check: "receipt_count_ge", Severity: "critical", Params: jcs.Obj(jcs.M("min_count", jcs.Int(2)))}}}
 	c := run("custom_01", "allow", 1)
-	c.Cards = []pack.Card{custom}
+	c.Cards = []claim.Card{custom}
 	w.add("custom_01", "", "a custom card travels with the pack and is executed again", honest(c), passes("PASS"), gate)
 	posing := run("custom_02", "", 1)
-	posing.Cards = []pack.Card{{ID: "guardian-enforcement", Name: "Guardian Enforcement", Claims: []pack.Claim{
+	posing.Cards = []claim.Card{{ID: "guardian-enforcement", Name: "Guardian Enforcement", Claims: []claim.Claim{
 		{ID: "guardian_verdict_present", Check: "receipt_count_ge", Severity: "critical", Params: jcs.Obj(jcs.M("min_count", jcs.Int(0)))}}}}
 	w.add("custom_02", "K04", "the signer's own card, which cannot fail, under an id that reads like a built-in's: it passes, and that is told", honest(posing), passes("PASS", "W_CARD_LOOKALIKE"), gate)
 	breakglass := run("claimfail_03", "allow", 1)
@@ -251,7 +252,7 @@ func (w *world) shapes() {
 		honest(spec{breakglass}.cards("no_breakglass").Spec), honestFailure, gate)
 	odd := run("claimfail_04", "", 1)
 	odd.Receipts = append(odd.Receipts, line("claimfail_04", 1, "governance_posture_snapshot", `"posture":null,"evaluated_at":"2026-01-15T11:00:00Z"`))
-	odd.Cards = []pack.Card{{ID: "acme.odd", Name: "Odd claims", Claims: []pack.Claim{
+	odd.Cards = []claim.Card{{ID: "acme.odd", Name: "Odd claims", Claims: []claim.Claim{
 		{ID: "clean", Check: "posture_eligible", Severity: "critical", Params: jcs.Obj()},
 		{ID: "none", Check: "posture_eligible", Severity: "warning", Params: jcs.Obj(jcs.M("required_posture", jcs.Value{}))},
 		{ID: "seven", Check: "field_value_matches", Severity: "critical", Params: jcs.Obj(jcs.M("receipt_type", jcs.Str("model_call")),
@@ -259,7 +260,7 @@ func (w *world) shapes() {
 	w.add("claimfail_04", "", "honest failure: a posture that is null, and claims that nobody means", honest(odd), honestFailure, gate)
 	quoted := run("claimfail_05", "", 2)
 	quoted.Receipts[0] = set(quoted.Receipts[0], "total_tokens", jcs.Str("9999999"))
-	quoted.Cards = []pack.Card{{ID: "acme.budget", Name: "Token budget", Claims: []pack.Claim{{ID: "few", Check: "token_max", Severity: "critical",
+	quoted.Cards = []claim.Card{{ID: "acme.budget", Name: "Token budget", Claims: []claim.Claim{{ID: "few", Check: "token_max", Severity: "critical",
 		Params: jcs.Obj(jcs.M("max_tokens", jcs.Int(1000)), jcs.M("allow_missing", jcs.Boolean(true)))}}}}
 	w.add("claimfail_05", "", "honest failure: a figure in quotes is not a missing one", honest(quoted), honestFailure, gate)
 	warn := run("claimwarn_01", "", 1)
@@ -633,10 +634,10 @@ func (w *world) times() {
 func (w *world) crashes() {
 	hostile := "x\x1b]0;PASS\x07\x1b[2K\rVERIFICATION PASSED"
 	w.bad("p24_pack_id", "P24", "a pack_id that writes on the terminal", forged(w.base, "pack_id", jcs.Str(hostile), "attestation.pack_id", jcs.Str(hostile)), tamper)
-	claim := pack.Card{ID: "acme.hostile", Name: "Hostile", Claims: []pack.Claim{{ID: "hostile", Description: "<script>alert(1)</script>",
+	c := claim.Card{ID: "acme.hostile", Name: "Hostile", Claims: []claim.Claim{{ID: "hostile", Description: "<script>alert(1)</script>",
 		Check: "field_value_matches", Severity: "critical", Params: jcs.Obj(jcs.M("receipt_type", jcs.Str("model_call")), jcs.M("field_name", jcs.Str("=cmd|' /C calc'!A0")), jcs.M("expected_value", jcs.Str(hostile)))}}}
 	s := run("p24", "", 1)
-	s.Cards = []pack.Card{claim}
+	s.Cards = []claim.Card{c}
 	w.add("p24_claim", "P24", "a failing claim whose words write on the terminal", honest(s), honestFailure, gate)
 	for name, text := range inOrder(map[string]string{"empty": "", "list": "[]", "null": "null", "truncated": string(w.base[manifestFile][:len(w.base[manifestFile])/2]), "object": "{}"}) {
 		w.bad("p25_manifest_"+name, "P25", "the manifest: "+name, w.base.with(manifestFile, []byte(text)), tamper)

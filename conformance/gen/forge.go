@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -101,7 +102,7 @@ func honest(s pack.Spec) files {
 		f[file.Name] = file.Data
 	}
 	delete(f, "_unsigned/PACK_SUMMARY.md")
-	if !slices.ContainsFunc(s.Cards, func(c pack.Card) bool { return !builtIn(c.ID) }) {
+	if !slices.ContainsFunc(s.Cards, func(c claim.Card) bool { return !builtIn(c.ID) }) {
 		delete(f, "_unsigned/run_cards.json") // every verifier knows the built-in cards
 	}
 	m := f.parsed(manifestFile)
@@ -114,7 +115,7 @@ func honest(s pack.Spec) files {
 }
 
 func builtIn(id string) bool {
-	return slices.ContainsFunc(pack.BuiltinCards(), func(c pack.Card) bool { return c.ID == id })
+	return slices.ContainsFunc(claim.BuiltinCards(), func(c claim.Card) bool { return c.ID == id })
 }
 
 // pinnedReport is a verify_report.json with the members that a verifier compares.

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
@@ -112,13 +113,13 @@ func TestPacksOfEveryShapeAreAnchoredAndProvenThreeWays(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		receipts []string
-		cards    []pack.Card
+		cards    []claim.Card
 		exit     int // with required claims
 	}{
 		{"empty", nil, nil, 1},
-		{"plain", []string{`{"provider":"openai","model_id":"gpt-4"}`}, pack.BuiltinCards()[1:2], 0},
-		{"honest failure", []string{`{"model_id":"gpt-4"}`}, pack.BuiltinCards()[:2], 1},
-		{"unicode", []string{`{"text":"naïve 日本 \u2028 \ud83d\ude00 \u0085"}`, `{"n":[1E21,1e-7,0.1,-0.0,9007199254740991]}`}, pack.BuiltinCards()[3:4], 0},
+		{"plain", []string{`{"provider":"openai","model_id":"gpt-4"}`}, claim.BuiltinCards()[1:2], 0},
+		{"honest failure", []string{`{"model_id":"gpt-4"}`}, claim.BuiltinCards()[:2], 1},
+		{"unicode", []string{`{"text":"naïve 日本 \u2028 \ud83d\ude00 \u0085"}`, `{"n":[1E21,1e-7,0.1,-0.0,9007199254740991]}`}, claim.BuiltinCards()[3:4], 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			spec := pack.Spec{RunID: "run " + test.name, Now: time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC), Signer: newSigner(test.name), Cards: test.cards}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
@@ -219,11 +220,11 @@ func (s shape) buildOurs(t *testing.T, key signer) (*pack.Pack, error) {
 	}
 	for _, name := range s.cards {
 		if text, ok := cardFiles[name]; ok {
-			spec.Cards = append(spec.Cards, must(pack.ParseCard([]byte(text)))(t))
+			spec.Cards = append(spec.Cards, must(claim.ParseCard([]byte(text)))(t))
 			continue
 		}
-		i := slices.IndexFunc(pack.BuiltinCards(), func(c pack.Card) bool { return c.ID == name })
-		spec.Cards = append(spec.Cards, pack.BuiltinCards()[i])
+		i := slices.IndexFunc(claim.BuiltinCards(), func(c claim.Card) bool { return c.ID == name })
+		spec.Cards = append(spec.Cards, claim.BuiltinCards()[i])
 	}
 	return pack.Build(spec)
 }

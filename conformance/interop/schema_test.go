@@ -16,6 +16,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/conformance"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
@@ -210,8 +211,8 @@ func golden(t *testing.T) map[string]struct {
 		"verify-report": {read(t, corpus+"/packs/good_03/verify_report.json"), nil},
 		"lockfile":      {read(t, corpus+"/locks/signer.lock"), func(text []byte) error { _, err := pack.ParseLock(text); return err }},
 		"run-card": {[]byte(`{"card_id":"acme.calls","name":"Calls","description":"d","rationale":"r","control":["soc2/CC7.2"],"claims":[{"claim_id":"c","description":"d","check":"receipt_count_ge","params":{"min_count":3},"severity":"critical"}],` +
-			`"fixtures":{"pass":[{"name":"three","receipts":[{},{},{}]}],"fail":[{"name":"two","receipts":[{},{}],"fails":["c"]}]}}`), func(text []byte) error { _, err := pack.ParseCard(text); return err }},
-		"coverage-contract": {contract, func(text []byte) error { _, err := pack.ParseContract(text); return err }},
+			`"fixtures":{"pass":[{"name":"three","receipts":[{},{},{}]}],"fail":[{"name":"two","receipts":[{},{}],"fails":["c"]}]}}`), func(text []byte) error { _, err := claim.ParseCard(text); return err }},
+		"coverage-contract": {contract, func(text []byte) error { _, err := claim.ParseContract(text); return err }},
 		"ledger-entry":      {leaf, func(text []byte) error { _, err := entry.Parse(text); return err }},
 		"corpus-index": {[]byte(`{"corpus_version":"1","cases":[{"id":"a","title":"t","attacks":["P01"],"path":"packs/a","args":["--require-claim-pass"],"make":[{"op":"repeat","name":"f","text":"y","size":3}],` +
 			`"extension":true,"expect":{"exit":2,"integrity":"FAIL","claims":"SKIPPED","codes":["E"]}}]}`), func(text []byte) error { _, err := conformance.ParseIndex(text); return err }},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
@@ -231,7 +232,7 @@ func (r *Report) Explain() []Section {
 		Section{Title: "how to check it without us", Lines: append(r.beyond(), say("It needs %s:", word(Needs))), Code: r.Script()})
 }
 
-func (r *Report) claimLine(c pack.ClaimResult) Text {
+func (r *Report) claimLine(c claim.Result) Text {
 	switch {
 	case c.Passed && !r.ClaimsReexecuted:
 		return say("NOT EVALUATED %s (%s): in the signer's words: expected %s; %s", c.ClaimID, c.Severity, c.Expected, c.Actual)

@@ -8,7 +8,7 @@ import (
 	"html/template"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 )
 
 //go:embed page.html
@@ -96,7 +96,7 @@ func (r *Report) page() page {
 // marks are by exit code, as the colours of the box of the verdict are.
 var marks = map[int]string{0: "✓", 1: "!", 2: "✗"}
 
-func (r *Report) shownClaim(c pack.ClaimResult) shownClaim {
+func (r *Report) shownClaim(c claim.Result) shownClaim {
 	word, verdict := "PASS", wordPass
 	switch {
 	case !c.Passed:

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
@@ -516,7 +517,7 @@ func (r *Report) cardObjects() jcs.Value {
 	v := jcs.Arr()
 	for i, c := range r.Cards {
 		v.Items = append(v.Items, jcs.Obj(jcs.M("id", jcs.Str(c.ID)), jcs.M("name", jcs.Str(c.Name)), jcs.M("source", jcs.Str(sourceWords[r.Sources[i]])),
-			jcs.M("claim_set_hash", jcs.Str(pack.ClaimSetHash([]pack.Card{c}))), jcs.M("claims", jcs.Int(int64(len(c.Claims))))))
+			jcs.M("claim_set_hash", jcs.Str(claim.SetHash([]claim.Card{c}))), jcs.M("claims", jcs.Int(int64(len(c.Claims))))))
 	}
 	return v
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
@@ -208,7 +209,7 @@ func (r *Report) claimText() Text {
 }
 
 // cannotFail reports that whatever the checks came to, the claims would pass.
-func (r *Report) cannotFail() bool { return len(r.Cards) > 0 && !pack.CanFail(r.Cards) }
+func (r *Report) cannotFail() bool { return len(r.Cards) > 0 && !claim.CanFail(r.Cards) }
 
 // cardsText names the cards that were executed, and whose each of them is.
 func (r *Report) cardsText() Text {

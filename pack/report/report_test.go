@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
@@ -37,10 +38,10 @@ func reportOf(text string, integrity pack.Verdict) *Report {
 		CIBinding: &manifest.CIBinding{Provider: text, CommitSHA: text, Repo: text, Ref: text, RunID: text, RunAttempt: text, WorkflowRef: text, Actor: text}}
 	finding := manifest.Finding{Code: "E_MANIFEST_TAMPER", Field: text, Receipt: 3, Message: text}
 	r := &pack.Result{Integrity: integrity, Claims: pack.Fail, ClaimsReexecuted: true, Anchor: pack.Pass, Manifest: m, Receipts: 2,
-		ClaimResults: []pack.ClaimResult{{ClaimID: text, Expected: text, Actual: text, Severity: text, Evidence: []string{text}}},
+		ClaimResults: []claim.Result{{ClaimID: text, Expected: text, Actual: text, Severity: text, Evidence: []string{text}}},
 		Findings:     []manifest.Finding{finding}, LockFindings: []manifest.Finding{finding}, Warnings: []manifest.Finding{finding},
 		Lock: pack.Fail, Expectations: pack.Fail, ExpectationResults: []pack.Expectation{{Name: "expiry", Verdict: pack.Fail, Expected: "x", Actual: text, Code: "E_PACK_EXPIRED", Message: text},
-			{Name: "superseded", Verdict: pack.Skipped, Actual: text, Code: "E_PACK_SUPERSEDED", Message: text}, {Name: "repository", Verdict: pack.Fail, Expected: text, Actual: text, Code: "E_CI_BINDING_MISMATCH", Message: text}}, Coverage: &pack.CoverageResult{Verdict: pack.Fail, Coverage: pack.Coverage{Covered: []string{text}, Uncovered: []string{text}, Extra: []string{text}}},
+			{Name: "superseded", Verdict: pack.Skipped, Actual: text, Code: "E_PACK_SUPERSEDED", Message: text}, {Name: "repository", Verdict: pack.Fail, Expected: text, Actual: text, Code: "E_CI_BINDING_MISMATCH", Message: text}}, Coverage: &pack.CoverageResult{Verdict: pack.Fail, Coverage: claim.Coverage{Covered: []string{text}, Uncovered: []string{text}, Extra: []string{text}}},
 		Facts:  pack.Facts{Types: []pack.Tally{{Name: text + "t", N: 1}}, Models: []pack.Tally{{Name: text + "m", N: 2}}, Providers: []pack.Tally{{Name: text + "p", N: 2}}},
 		Log:    &trust.Checkpoint{Origin: text, Size: 3, Cosignatures: []trust.Cosignature{{Witness: text}}},
 		Logged: &entry.Logged{Index: 2}}

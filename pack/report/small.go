@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
@@ -53,7 +54,7 @@ func FindingsArray(findings []manifest.Finding) jcs.Value {
 }
 
 // ClaimObjects is what each claim came to, for a machine.
-func ClaimObjects(results []pack.ClaimResult) jcs.Value {
+func ClaimObjects(results []claim.Result) jcs.Value {
 	list := jcs.Arr()
 	for _, c := range results {
 		ids := jcs.Arr()

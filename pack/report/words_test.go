@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
@@ -140,7 +141,7 @@ func TestAVerdictOfZeroNamesItsGaps(t *testing.T) {
 	whole := func() *Report {
 		r := quiet()
 		r.Pinned, r.Anchor, r.Timed = true, pack.Pass, pack.Pass
-		r.Claims, r.ClaimsReexecuted, r.ClaimResults = pack.Pass, true, []pack.ClaimResult{{ClaimID: "c", Passed: true}}
+		r.Claims, r.ClaimsReexecuted, r.ClaimResults = pack.Pass, true, []claim.Result{{ClaimID: "c", Passed: true}}
 		r.Time = &timestamp.Token{}
 		return r
 	}
@@ -161,7 +162,7 @@ func TestAVerdictOfZeroNamesItsGaps(t *testing.T) {
 		"claims not executed here":                 func(r *Report) { r.ClaimsReexecuted = false },
 		"0 receipts":                               func(r *Report) { r.Receipts = 0 },
 		"0 receipts ":                              func(r *Report) { r.AboutRun = r.Receipts },
-		"1 failed warning":                         func(r *Report) { r.ClaimResults = append(r.ClaimResults, pack.ClaimResult{Severity: "warning"}) },
+		"1 failed warning":                         func(r *Report) { r.ClaimResults = append(r.ClaimResults, claim.Result{Severity: "warning"}) },
 		"1 claim failed and not required to pass (--require-claim-pass)": func(r *Report) {
 			r.Claims, r.ClaimResults[0].Passed = pack.Fail, false
 		},
@@ -429,7 +430,7 @@ func TestAClaimThatWasNotExecutedIsNotShownAsPassed(t *testing.T) {
 		word          string
 	}{{true, true, "PASS"}, {true, false, "NOT EVALUATED"}, {false, true, "FAIL"}, {false, false, "FAIL"}} {
 		r.ClaimsReexecuted = test.again
-		if got := r.shownClaim(pack.ClaimResult{Passed: test.passed}); got.Word != test.word {
+		if got := r.shownClaim(claim.Result{Passed: test.passed}); got.Word != test.word {
 			t.Errorf("%+v: %s", test, got.Word)
 		}
 	}
@@ -438,7 +439,7 @@ func TestAClaimThatWasNotExecutedIsNotShownAsPassed(t *testing.T) {
 // Who reads any one of the outputs must not learn that claims passed which nobody executed here.
 func TestNoOutputSaysPassOfClaimsThatWereNotExecuted(t *testing.T) {
 	r := quiet()
-	r.Claims, r.ClaimsReexecuted, r.ClaimResults = pack.Pass, false, []pack.ClaimResult{{ClaimID: "c0", Passed: true, Severity: "critical", Expected: "x", Actual: "0 mismatches"}}
+	r.Claims, r.ClaimsReexecuted, r.ClaimResults = pack.Pass, false, []claim.Result{{ClaimID: "c0", Passed: true, Severity: "critical", Expected: "x", Actual: "0 mismatches"}}
 	r.Manifest.Attestation.ClaimCheck = "PASS"
 	table, err := csv.NewReader(bytes.NewReader(CSV([]Row{{Path: "p", Report: r}}))).ReadAll()
 	if err != nil {
@@ -482,7 +483,7 @@ func TestNoOutputSaysPassOfClaimsThatWereNotExecuted(t *testing.T) {
 
 func TestACoverageContractWithoutCallSitesIsTold(t *testing.T) {
 	r := quiet()
-	r.Coverage = &pack.CoverageResult{Verdict: pack.Pass, Coverage: pack.Coverage{Share: 1}}
+	r.Coverage = &pack.CoverageResult{Verdict: pack.Pass, Coverage: claim.Coverage{Share: 1}}
 	told := ""
 	for _, c := range r.Channels() {
 		if c.Name == "coverage" {
@@ -497,7 +498,7 @@ func TestACoverageContractWithoutCallSitesIsTold(t *testing.T) {
 func TestATableSaysWhoseTheCardsAre(t *testing.T) {
 	r := quiet()
 	r.Claims, r.ClaimsReexecuted = pack.Pass, true
-	r.Cards, r.Sources = []pack.Card{{ID: "own", Claims: []pack.Claim{{Severity: "critical"}}}}, []pack.CardSource{pack.SourceSigner}
+	r.Cards, r.Sources = []claim.Card{{ID: "own", Claims: []claim.Claim{{Severity: "critical"}}}}, []pack.CardSource{pack.SourceSigner}
 	table := string(CSV([]Row{{Path: "p", Report: r}}))
 	if !strings.Contains(table, "cards: own (the signer's own)") || !strings.Contains(table, "1 card of the signer's own") {
 		t.Error(table)

@@ -19,6 +19,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 	"github.com/Haserjian/assay-ledger/pack/report"
@@ -120,7 +121,7 @@ func (d *demo) record(receipts ...demoReceipt) (run recorded, err error) {
 	return run, err
 }
 
-func (d *demo) pack(name string, run recorded, cards []pack.Card) (string, error) {
+func (d *demo) pack(name string, run recorded, cards []claim.Card) (string, error) {
 	built, err := pack.Build(pack.Spec{
 		RunID: run.trace, PackID: "pack_demo_" + name + "_" + run.trace[len(run.trace)-8:],
 		Receipts: run.receipts, Cards: cards, Now: time.Now().UTC(), Signer: d.key,
@@ -166,9 +167,9 @@ func (d *demo) act(name, shown, dir string, want promise) error {
 }
 
 // builtin are built-in cards by id, in that order.
-func builtin(ids ...string) (cards []pack.Card) {
+func builtin(ids ...string) (cards []claim.Card) {
 	for _, id := range ids {
-		for _, card := range pack.BuiltinCards() {
+		for _, card := range claim.BuiltinCards() {
 			if card.ID == id {
 				cards = append(cards, card)
 			}

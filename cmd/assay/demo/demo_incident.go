@@ -5,6 +5,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -21,12 +22,12 @@ key and no network, and leaves nothing behind.`,
 }
 
 func demoIncident(d *demo) error {
-	typ := func(id, description, check, kind string) pack.Claim {
-		return pack.Claim{ID: id, Description: description, Check: check, Severity: "critical", Params: jcs.Obj(jcs.M("receipt_type", jcs.Str(kind)))}
+	typ := func(id, description, check, kind string) claim.Claim {
+		return claim.Claim{ID: id, Description: description, Check: check, Severity: "critical", Params: jcs.Obj(jcs.M("receipt_type", jcs.Str(kind)))}
 	}
 	approved := typ("approved_model", "Every model call is to gpt-4", "field_value_matches", "model_call")
 	approved.Params.Members = append(approved.Params.Members, jcs.M("field_name", jcs.Str("model_id")), jcs.M("expected_value", jcs.Str("gpt-4")))
-	policy := []pack.Card{{ID: "agent_policy", Name: "Agent policy", Description: "What the agent may do.", Claims: []pack.Claim{
+	policy := []claim.Card{{ID: "agent_policy", Name: "Agent policy", Description: "What the agent may do.", Claims: []claim.Claim{
 		typ("model_called", "At least one model call is recorded", "receipt_type_present", "model_call"),
 		typ("guardian_asked", "The guardian gave a verdict", "receipt_type_present", "guardian_verdict"),
 		approved,

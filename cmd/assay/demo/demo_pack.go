@@ -5,6 +5,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -26,7 +27,7 @@ func demoPack(d *demo) error {
 		return err
 	}
 	four := builtin("receipt_completeness", "guardian_enforcement", "timestamp_ordering")
-	hundred := pack.Card{ID: "demo_volume", Name: "Volume", Description: "A run of this size has many receipts.", Claims: []pack.Claim{{
+	hundred := claim.Card{ID: "demo_volume", Name: "Volume", Description: "A run of this size has many receipts.", Claims: []claim.Claim{{
 		ID: "hundred_receipts", Description: "At least 100 receipts in the pack", Check: "receipt_count_ge", Severity: "critical",
 		Params: jcs.Obj(jcs.M("min_count", jcs.Int(100))),
 	}}}

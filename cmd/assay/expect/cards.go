@@ -6,13 +6,13 @@ import (
 	"strings"
 
 	"github.com/Haserjian/assay-ledger/cmd"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 )
 
 // FindCards resolves each name: a built-in id first, so that no file can shadow one, then a file.
-func FindCards(names []string) ([]pack.Card, error) {
-	var cards []pack.Card
-	builtin := pack.BuiltinCards()
+func FindCards(names []string) ([]claim.Card, error) {
+	var cards []claim.Card
+	builtin := claim.BuiltinCards()
 next:
 	for _, name := range names {
 		for _, card := range builtin {
@@ -31,7 +31,7 @@ next:
 		} else if err != nil {
 			return nil, err
 		}
-		card, err := pack.ParseCard(text)
+		card, err := claim.ParseCard(text)
 		if err != nil {
 			return nil, cmd.BadInput("'assay cards new' writes one to start from", "card %s: %v", name, err)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 )
 
 // LCK-14: a lock that is checked and then read again could be two locks: who swaps the file in between gets
@@ -16,7 +17,7 @@ import (
 func TestAtk_K03_ALockIsReadOnce(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name string, signers [][32]byte) string {
-		l, err := pack.NewLock(pack.LockSpec{Cards: pack.BuiltinCards()[:1], Signers: signers, At: time.Unix(1<<30, 0)})
+		l, err := pack.NewLock(pack.LockSpec{Cards: claim.BuiltinCards()[:1], Signers: signers, At: time.Unix(1<<30, 0)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,7 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -32,4 +32,4 @@ func printCards(s cmd.Streams, command string, code int, members ...jcs.Member) 
 	return cmd.Judged(code, cmd.PrintJSON(s.Out, cmd.Answer("cards "+command, status, code, members...)))
 }
 
-func hashOf(card pack.Card) string { return pack.ClaimSetHash([]pack.Card{card}) }
+func hashOf(card claim.Card) string { return claim.SetHash([]claim.Card{card}) }

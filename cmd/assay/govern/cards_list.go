@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -34,7 +34,7 @@ func (o *cardsList) add(c *cobra.Command) {
 
 func (o *cardsList) run(*cobra.Command, []string) error {
 	w, list := new(strings.Builder), jcs.Arr()
-	for _, card := range pack.BuiltinCards() {
+	for _, card := range claim.BuiltinCards() {
 		fmt.Fprintf(w, "%-21s %.12s  %s\n", card.ID, hashOf(card), card.Description)
 		list.Items = append(list.Items, jcs.Obj(
 			jcs.M("card_id", jcs.Str(card.ID)),

@@ -11,7 +11,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/internal/durable"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -44,7 +44,7 @@ func (o *cardsNew) add(c *cobra.Command) {
 
 func (o *cardsNew) run(_ *cobra.Command, args []string) error {
 	id := args[0]
-	for _, card := range pack.BuiltinCards() {
+	for _, card := range claim.BuiltinCards() {
 		if card.ID == id {
 			return cmd.BadInput("see it with 'assay cards show "+id+"'", "%s is the id of a built-in card", id)
 		}
@@ -55,7 +55,7 @@ func (o *cardsNew) run(_ *cobra.Command, args []string) error {
 	if o.out == "" {
 		o.out = id + ".json"
 	}
-	text, err := jcs.AppendPretty(nil, pack.NewCard(id).Value())
+	text, err := jcs.AppendPretty(nil, claim.NewCard(id).Value())
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -38,7 +38,7 @@ func (o *cardsPredicates) add(c *cobra.Command) {
 
 func (o *cardsPredicates) run(*cobra.Command, []string) error {
 	w, list := new(strings.Builder), jcs.Arr()
-	for _, p := range pack.Predicates() {
+	for _, p := range claim.Predicates() {
 		params := jcs.Arr()
 		fmt.Fprintf(w, "%s\n    %s\n", p.Name, p.Summary)
 		for _, param := range p.Params {

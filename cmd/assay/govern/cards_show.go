@@ -8,7 +8,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -47,7 +47,7 @@ func (o *cardsShow) run(_ *cobra.Command, args []string) error {
 	return printText(o.s, cardText(card), cmd.ExitPass)
 }
 
-func cardText(card pack.Card) *strings.Builder {
+func cardText(card claim.Card) *strings.Builder {
 	w := new(strings.Builder)
 	line := func(word, text string) {
 		if text != "" {

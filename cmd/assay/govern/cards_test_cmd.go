@@ -11,6 +11,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/report"
 )
@@ -72,7 +73,7 @@ func (o *cardsTest) run(c *cobra.Command, args []string) error {
 
 // cardTest gathers what a card came to, for people and for machines.
 type cardTest struct {
-	card            pack.Card
+	card            claim.Card
 	text            strings.Builder
 	fixtures, packs jcs.Value
 	code            int
@@ -83,7 +84,7 @@ func (t *cardTest) add(list *jcs.Value, code int, members ...jcs.Member) {
 	list.Items = append(list.Items, jcs.Obj(append(members, jcs.M("exit_code", jcs.Int(int64(code))))...))
 }
 
-func (t *cardTest) fixture(r pack.FixtureResult) {
+func (t *cardTest) fixture(r claim.FixtureResult) {
 	should, word, code := "pass", "as expected", cmd.ExitPass
 	if !r.ShouldPass {
 		should = "fail"
@@ -110,7 +111,7 @@ func (t *cardTest) fixture(r pack.FixtureResult) {
 	t.add(&t.fixtures, code, append(members, jcs.M("wrong", wrong), jcs.M("claim_results", report.ClaimObjects(r.Results)))...)
 }
 
-func (t *cardTest) claim(c pack.ClaimResult) {
+func (t *cardTest) claim(c claim.Result) {
 	word := "fails"
 	if c.Passed {
 		word = "passes"

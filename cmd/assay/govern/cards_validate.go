@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -40,12 +40,12 @@ func (o *cardsValidate) add(c *cobra.Command) {
 func (o *cardsValidate) run(_ *cobra.Command, args []string) error {
 	w, list, code := new(strings.Builder), jcs.Arr(), cmd.ExitPass
 	for _, path := range args {
-		var card pack.Card
+		var card claim.Card
 		var problems []string
 		object := jcs.Obj(jcs.M("path", jcs.Loose(path)))
 		text, err := cmd.ReadFile(path, 1<<20)
 		if err == nil {
-			card, err = pack.ParseCard(text)
+			card, err = claim.ParseCard(text)
 		}
 		if err != nil {
 			problems = []string{err.Error()}

@@ -15,6 +15,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/report"
 )
@@ -131,7 +132,7 @@ func (f *lockFlags) told(s cmd.Streams, c *cobra.Command, l *pack.Lock) error {
 
 // warnIdle says that a lock demands claims which no pack can fail.
 func warnIdle(s cmd.Streams, l *pack.Lock) {
-	if !pack.CanFail(l.Cards()) {
+	if !claim.CanFail(l.Cards()) {
 		fmt.Fprintf(s.Err, "warning: nothing in this lock can fail: every claim is a warning or one that no receipts fail, so the claims of every pack pass; a critical claim that wants something can fail\n")
 	}
 }
@@ -157,7 +158,7 @@ func lockMembers(l *pack.Lock) []jcs.Member {
 		jcs.M("claim_set_hash", jcs.Str(l.ClaimSetHash())),
 		jcs.M("signer_mode", jcs.Str(mode)),
 		jcs.M("allowed_fingerprints", keys),
-		jcs.M("claims_can_fail", jcs.Boolean(pack.CanFail(l.Cards()))),
+		jcs.M("claims_can_fail", jcs.Boolean(claim.CanFail(l.Cards()))),
 		jcs.M("lock_sha256", jcs.Str(fmt.Sprintf("%x", l.Digest()))),
 	}
 }

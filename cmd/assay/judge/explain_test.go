@@ -9,6 +9,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/report"
 )
@@ -22,7 +23,7 @@ func TestNoTextOfAPackForgesALineOfText(t *testing.T) {
 		r := &report.Report{Path: text, At: time.Unix(0, 0), Version: "0.1.0", Result: &pack.Result{
 			Integrity: pack.Pass, Claims: pack.Fail, Anchor: pack.Skipped, Lock: pack.Skipped, Expectations: pack.Fail, Manifest: m,
 			Findings: []manifest.Finding{f}, LockFindings: []manifest.Finding{f}, Warnings: []manifest.Finding{f},
-			ClaimResults: []pack.ClaimResult{{ClaimID: text, Expected: text, Actual: text, Severity: text}},
+			ClaimResults: []claim.Result{{ClaimID: text, Expected: text, Actual: text, Severity: text}},
 			Facts:        pack.Facts{Types: []pack.Tally{{Name: "t" + text, N: 1}}}}}
 		var b bytes.Buffer
 		if err := report.Print(&b, r); err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
@@ -218,7 +219,7 @@ func (j *job) findInputs() (err error) {
 	}
 	for _, card := range j.spec.Cards {
 		// No pack holds a contract and no card reads a file: such a claim would be signed as failed, wherever the file is.
-		if slices.ContainsFunc(card.Claims, func(c pack.Claim) bool { return c.Check == "coverage_contract" }) {
+		if slices.ContainsFunc(card.Claims, func(c claim.Claim) bool { return c.Check == "coverage_contract" }) {
 			return cmd.BadInput("give the contract to whoever verifies: 'assay verify-pack PACK --coverage-contract FILE'",
 				"card %s asks for coverage_contract, which cannot be judged when a pack is built", card.Label())
 		}

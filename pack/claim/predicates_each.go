@@ -1,4 +1,4 @@
-package pack
+package claim
 
 import (
 	"fmt"
@@ -52,8 +52,8 @@ func (c *counted) add(r *seen) {
 
 func (c *counted) idle() bool { return c.least == 0 && c.most >= receipt.MaxReceipts }
 
-func (c *counted) answer() ClaimResult {
-	return ClaimResult{
+func (c *counted) answer() Result {
+	return Result{
 		Passed:   c.least <= c.count && c.count <= c.most,
 		Expected: c.says,
 		Actual:   fmt.Sprintf("found %d", c.count),
@@ -96,8 +96,8 @@ func (c *each) add(r *seen) {
 	}
 }
 
-func (c *each) answer() ClaimResult {
-	a := ClaimResult{Expected: c.says, Actual: ofNone, Passed: c.allowNone, Evidence: c.ids}
+func (c *each) answer() Result {
+	a := Result{Expected: c.says, Actual: ofNone, Passed: c.allowNone, Evidence: c.ids}
 	switch {
 	case c.spent:
 		a.Passed, a.Actual = false, fmt.Sprintf("gave up after %d: patterns and texts are too large", c.found)
@@ -326,8 +326,8 @@ func tokensOf(receipt jcs.Value) (n int64, is figure) {
 	return max(total, in+out), figureThere
 }
 
-func (c *tokens) answer() ClaimResult {
-	a := ClaimResult{Evidence: c.ids}
+func (c *tokens) answer() Result {
+	a := Result{Evidence: c.ids}
 	if c.each {
 		a.Expected = fmt.Sprintf("at most %d tokens in each of the %s", c.most, c.all)
 		a.Passed = c.above == 0
@@ -341,7 +341,7 @@ func (c *tokens) answer() ClaimResult {
 }
 
 // settle ends the answer of a check that needs a figure of each receipt.
-func settle(a ClaimResult, found int, m misses, allowMiss, allowNone bool) ClaimResult {
+func settle(a Result, found int, m misses, allowMiss, allowNone bool) Result {
 	if found == 0 {
 		a.Passed, a.Actual = allowNone, ofNone
 		return a

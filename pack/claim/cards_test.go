@@ -1,4 +1,4 @@
-package pack
+package claim
 
 import (
 	"strings"
@@ -24,11 +24,11 @@ func TestBuiltinCardsHaveTheirHashes(t *testing.T) {
 		t.Errorf("%d cards, want %d", len(cards), len(builtinHashes))
 	}
 	for _, card := range cards {
-		if got := ClaimSetHash([]Card{card}); got != builtinHashes[card.ID] {
+		if got := SetHash([]Card{card}); got != builtinHashes[card.ID] {
 			t.Errorf("%s: %s, want %s", card.ID, got, builtinHashes[card.ID])
 		}
 	}
-	if got := ClaimSetHash(nil); got != "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945" {
+	if got := SetHash(nil); got != "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945" {
 		t.Errorf("no cards: %s", got)
 	}
 }
@@ -36,12 +36,12 @@ func TestBuiltinCardsHaveTheirHashes(t *testing.T) {
 func TestBuiltinCardsAreTheReferences(t *testing.T) {
 	cards := BuiltinCards()
 	for i, want := range parsed(t, string(sharedVector(t, "runcards.json"))).Items {
-		got, err := cardOf(want.Without("claim_set_hash"))
+		got, err := CardOf(want.Without("claim_set_hash"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		cards[i].Rationale = "" // ours
-		if form.CanonicalHash(got.value()) != form.CanonicalHash(cards[i].value()) {
+		if form.CanonicalHash(got.Definition()) != form.CanonicalHash(cards[i].Definition()) {
 			t.Errorf("card %d is %+v, want %+v", i, cards[i], got)
 		}
 	}
@@ -49,8 +49,8 @@ func TestBuiltinCardsAreTheReferences(t *testing.T) {
 
 func TestTheOrderOfCardsIsPartOfTheHash(t *testing.T) {
 	cards := BuiltinCards()
-	a, b := ClaimSetHash([]Card{cards[0], cards[1]}), ClaimSetHash([]Card{cards[1], cards[0]})
-	if a == b || a == ClaimSetHash([]Card{cards[0], cards[1], cards[1]}) {
+	a, b := SetHash([]Card{cards[0], cards[1]}), SetHash([]Card{cards[1], cards[0]})
+	if a == b || a == SetHash([]Card{cards[0], cards[1], cards[1]}) {
 		t.Error("another list of cards has the same hash")
 	}
 }
@@ -76,7 +76,7 @@ func TestCardsAreReadWithTheirDefaults(t *testing.T) {
 		{ID: "some_calls", Check: "receipt_count_ge", Severity: "critical", Params: jcs.Obj(jcs.M("min_count", jcs.Int(3)))},
 		{ID: "odd", Description: "d", Check: "nobody_knows", Severity: "Warning", Params: jcs.Obj()},
 	}}
-	if ClaimSetHash([]Card{card}) != ClaimSetHash([]Card{want}) || card.Name != want.Name {
+	if SetHash([]Card{card}) != SetHash([]Card{want}) || card.Name != want.Name {
 		t.Errorf("%+v, want %+v", card, want)
 	}
 }
@@ -127,7 +127,7 @@ func FuzzCard(f *testing.F) {
 	f.Add([]byte(sampleCard))
 	f.Add([]byte(fixtureCard))
 	for _, card := range BuiltinCards() {
-		text, err := jcs.AppendPython(nil, card.value())
+		text, err := jcs.AppendPython(nil, card.Definition())
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -138,13 +138,13 @@ func FuzzCard(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, v := range []jcs.Value{card.Value(), card.value()} {
+		for _, v := range []jcs.Value{card.Value(), card.Definition()} {
 			written, err := jcs.AppendPretty(nil, v)
 			if err != nil {
 				t.Fatal(err)
 			}
 			again, err := ParseCard(written)
-			if len(written) <= maxCardBytes && (err != nil || ClaimSetHash([]Card{again}) != ClaimSetHash([]Card{card}) ||
+			if len(written) <= maxCardBytes && (err != nil || SetHash([]Card{again}) != SetHash([]Card{card}) ||
 				len(again.Pass) > 0 && form.CanonicalHash(again.Value()) != form.CanonicalHash(card.Value())) {
 				t.Errorf("%s: written as %s, which reads as %+v, %v", text, written, again, err)
 			}
@@ -155,9 +155,9 @@ func FuzzCard(f *testing.F) {
 				t.Errorf("fixture %s: %+v", r.Name, r)
 			}
 		}
-		run := newClaimRun(card.Claims)
-		run.add(card.value())
-		if rs := run.results(); len(rs) != len(card.Claims) || discrepancyFingerprint("", "", rs) == "" {
+		run := NewRun(card.Claims)
+		run.Add(card.Definition())
+		if rs := run.Results(); len(rs) != len(card.Claims) || Fingerprint("", "", rs) == "" {
 			t.Errorf("results %+v", rs)
 		}
 	})
@@ -270,13 +270,13 @@ func TestDoubtfulFixturesAreRefused(t *testing.T) {
 
 func TestTheHashCoversTheClaimsAlone(t *testing.T) {
 	card := mustCard(t, fixtureCard, "", "")
-	want := ClaimSetHash([]Card{card})
+	want := SetHash([]Card{card})
 	bare := card
 	bare.Rationale, bare.Control, bare.Pass, bare.Fail, bare.Name, bare.Description = "", nil, nil, nil, "x", "y"
-	if ClaimSetHash([]Card{bare}) != want {
+	if SetHash([]Card{bare}) != want {
 		t.Error("something besides the claims is hashed")
 	}
-	if v := card.value(); len(v.Members) != 6 {
+	if v := card.Definition(); len(v.Members) != 6 {
 		t.Errorf("what travels with a pack is %+v", v)
 	} else if _, ok := v.Get("fixtures"); ok {
 		t.Error("fixtures travel with a pack")
@@ -321,7 +321,7 @@ func TestAtk_K07_ACardThatReadsHostFilesIsRefused(t *testing.T) {
 func TestAtk_K04_AChangedCardIsAnotherCard(t *testing.T) {
 	card := mustCard(t, fixtureCard, "", "")
 	for _, change := range []string{`"min_count": 2`, `"min_count": 3.5`, `"min_count": 3, "x": 1`} {
-		if ClaimSetHash([]Card{mustCard(t, fixtureCard, `"min_count": 3`, change)}) == ClaimSetHash([]Card{card}) {
+		if SetHash([]Card{mustCard(t, fixtureCard, `"min_count": 3`, change)}) == SetHash([]Card{card}) {
 			t.Errorf("%s: the same hash", change)
 		}
 	}

@@ -1,4 +1,11 @@
-package pack
+// Package claim is what is claimed of the receipts of a pack: statements that anybody can execute again.
+//
+// A Claim names one check and its parameters, a Card is claims under one id, and a claim_set_hash (SetHash)
+// stands for the claims of all cards of a pack in their order. ParseCard reads a card from a file, BuiltinCards
+// are those that every verifier knows, Predicates lists the checks, and Card.Test runs a card on the fixtures
+// in it. A Run is asked: Add shows it each receipt in the order of the pack, Results is what the claims came to.
+// A Contract is the file of call sites that one of the checks compares receipts with.
+package claim
 
 import (
 	"errors"
@@ -12,7 +19,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
-// Card is a run card: claims under one id. ClaimSetHash is H(C([claims])): it covers the claims alone,
+// Card is a run card: claims under one id. SetHash is H(C([claims])): it covers the claims alone,
 // so that why a card asks them, and what shows that they work, can be written later.
 type Card struct {
 	ID, Name, Description string
@@ -87,22 +94,22 @@ func BuiltinCards() []Card {
 	}
 }
 
-// ClaimSetHash is H(C(claims)) over the claims of all cards in the order given: order and repetition
+// SetHash is H(C(claims)) over the claims of all cards in the order given: order and repetition
 // matter (pack.md §5.4). It is "" if a parameter has no canonical form, which ParseCard refuses.
-func ClaimSetHash(cards []Card) string {
+func SetHash(cards []Card) string {
 	var specs []jcs.Value
 	for _, card := range cards {
 		for _, claim := range card.Claims {
-			specs = append(specs, claim.value())
+			specs = append(specs, claim.Value())
 		}
 	}
 	return form.CanonicalHash(jcs.Arr(specs...))
 }
 
-// canonical is the claim with its parameters spelled as claim_set_hash covers them: 1.0 is 1 there, and the
+// Canonical is the claim with its parameters spelled as claim_set_hash covers them: 1.0 is 1 there, and the
 // members of an object are sorted. The spelling shows in the texts of results, and one hash must not stand
 // for two of them.
-func (c Claim) canonical() Claim {
+func (c Claim) Canonical() Claim {
 	text, err := jcs.AppendPack(nil, c.Params)
 	if err != nil || c.Params.Kind == jcs.Null {
 		return c
@@ -113,13 +120,13 @@ func (c Claim) canonical() Claim {
 	return c
 }
 
-// readsProjected reports whether the claim asks for a member that receipts lose when they are packed.
-func (c Claim) readsProjected() bool {
+// ReadsProjected reports whether the claim asks for a member that receipts lose when they are packed.
+func (c Claim) ReadsProjected() bool {
 	return c.Check == "field_value_matches" && receipt.IsProjected(form.Str(c.Params, "field_name"))
 }
 
-// value is the claim as it is hashed, and as a card file holds it.
-func (c Claim) value() jcs.Value {
+// Value is the claim as it is hashed, and as a card file holds it.
+func (c Claim) Value() jcs.Value {
 	params := c.Params
 	if params.Kind == jcs.Null {
 		params = jcs.Obj()
@@ -132,11 +139,11 @@ func (c Claim) value() jcs.Value {
 		jcs.M("severity", jcs.Str(c.Severity)))
 }
 
-// value is what a stranger needs to execute the card again, as _unsigned/run_cards.json holds it.
-func (c Card) value() jcs.Value {
+// Definition is what a stranger needs to execute the card again, as _unsigned/run_cards.json holds it.
+func (c Card) Definition() jcs.Value {
 	claims := make([]jcs.Value, len(c.Claims))
 	for i, claim := range c.Claims {
-		claims[i] = claim.value()
+		claims[i] = claim.Value()
 	}
 	members := form.AppendText([]jcs.Member{
 		jcs.M("card_id", jcs.Str(c.ID)),
@@ -151,7 +158,7 @@ func (c Card) value() jcs.Value {
 
 // Value is the whole card, as a card file holds it.
 func (c Card) Value() jcs.Value {
-	v := c.value()
+	v := c.Definition()
 	if len(c.Pass)+len(c.Fail) == 0 {
 		return v
 	}
@@ -169,8 +176,8 @@ func (c Card) Value() jcs.Value {
 	return v
 }
 
-// claimsOfCards is the claims of all cards, in order.
-func claimsOfCards(cards []Card) (claims []Claim) {
+// ClaimsOf is the claims of all cards, in order.
+func ClaimsOf(cards []Card) (claims []Claim) {
 	for _, c := range cards {
 		claims = append(claims, c.Claims...)
 	}
@@ -195,11 +202,11 @@ func ParseCard(text []byte) (Card, error) {
 	if err != nil {
 		return Card{}, fmt.Errorf("run card: %w", err)
 	}
-	return cardOf(v)
+	return CardOf(v)
 }
 
-// cardOf is ParseCard for a card inside another document.
-func cardOf(v jcs.Value) (Card, error) {
+// CardOf is ParseCard for a card inside another document.
+func CardOf(v jcs.Value) (Card, error) {
 	f := fields{of: "run card"}
 	f.open(v, "card_id", "name", "description", "rationale", "control", "claims", "fixtures", "stochastic", "trials")
 	card := Card{
@@ -229,12 +236,12 @@ func cardOf(v jcs.Value) (Card, error) {
 			return Card{}, fmt.Errorf("run card %q: %w", card.ID, err)
 		}
 	}
-	hash := ClaimSetHash([]Card{card})
+	hash := SetHash([]Card{card})
 	if hash == "" || form.CanonicalHash(card.Value()) == "" {
 		return Card{}, fmt.Errorf("run card %q: a parameter or a fixture has no canonical form", card.ID)
 	}
 	for _, builtin := range BuiltinCards() {
-		if builtin.ID == card.ID && ClaimSetHash([]Card{builtin}) != hash {
+		if builtin.ID == card.ID && SetHash([]Card{builtin}) != hash {
 			return Card{}, fmt.Errorf("run card %q: the built-in card of that id has other claims", card.ID)
 		}
 	}
@@ -244,8 +251,8 @@ func cardOf(v jcs.Value) (Card, error) {
 // refuse says what no card may ask. Checks that are ours have no parameters that somebody else could
 // have meant otherwise; and no card names a file of whoever reads it (threats.md K07).
 func (c Claim) refuse() error {
-	known, ok := predicateNamed(c.Check)
-	if path, _ := c.Params.Get("contract_path"); c.Check == coverageCheck && path.Kind == jcs.String && !localPath(path.Text) {
+	known, ok := PredicateNamed(c.Check)
+	if path, _ := c.Params.Get("contract_path"); c.Check == CoverageCheck && path.Kind == jcs.String && !localPath(path.Text) {
 		return fmt.Errorf("param 'contract_path': %s leads out of the directory", form.Quote(path.Text))
 	}
 	switch word := severity(c.Severity); {

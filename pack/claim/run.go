@@ -1,4 +1,4 @@
-package pack
+package claim
 
 import (
 	"cmp"
@@ -12,25 +12,25 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
-// ClaimResult is what one claim came to (pack.md §5.2, §5.3). Expected and Actual are normative texts:
+// Result is what one claim came to (pack.md §5.2, §5.3). Expected and Actual are normative texts:
 // with ClaimID, Passed and Severity they make the discrepancy fingerprint.
-type ClaimResult struct {
+type Result struct {
 	ClaimID, Expected, Actual, Severity string
 	Passed                              bool
 	Evidence                            []string // at most 5 receipt ids
 	FalsifierStatus                     string   // "not_required": no falsifier is read
 }
 
-// claimsPass reports whether no critical claim failed.
-func claimsPass(rs []ClaimResult) bool {
-	return !slices.ContainsFunc(rs, func(r ClaimResult) bool { return !r.Passed && r.Severity == "critical" })
+// Holds reports whether no critical claim failed.
+func Holds(rs []Result) bool {
+	return !slices.ContainsFunc(rs, func(r Result) bool { return !r.Passed && r.Severity == "critical" })
 }
 
-// discrepancyFingerprint is H(C({policy_hash, suite_hash, results})), results sorted by claim id and
+// Fingerprint is H(C({policy_hash, suite_hash, results})), results sorted by claim id and
 // without their evidence (pack.md §5.5).
-func discrepancyFingerprint(policyHash, suiteHash string, rs []ClaimResult) string {
+func Fingerprint(policyHash, suiteHash string, rs []Result) string {
 	sorted := slices.Clone(rs)
-	slices.SortStableFunc(sorted, func(a, b ClaimResult) int { return cmp.Compare(a.ClaimID, b.ClaimID) })
+	slices.SortStableFunc(sorted, func(a, b Result) int { return cmp.Compare(a.ClaimID, b.ClaimID) })
 	results := make([]jcs.Value, len(sorted))
 	for i, r := range sorted {
 		results[i] = jcs.Obj(
@@ -46,9 +46,9 @@ func discrepancyFingerprint(policyHash, suiteHash string, rs []ClaimResult) stri
 		jcs.M("results", jcs.Arr(results...))))
 }
 
-// claimRun asks claims of a stream of receipts: add each receipt in pack order, then take the results.
+// Run asks claims of a stream of receipts: add each receipt in pack order, then take the results.
 // It keeps no receipt: counters, at most 5 evidence ids a claim, and what the doc of a predicate names.
-type claimRun struct {
+type Run struct {
 	claims  []Claim
 	checks  []check // checks[i] judges claims[i]
 	literal []check // literal[i] does so in the letter of the reference; nil: there is no difference
@@ -62,7 +62,7 @@ type claimRun struct {
 // What it is shown is valid only during add.
 type check interface {
 	add(r *seen)
-	answer() ClaimResult // Passed, Expected, Actual, Evidence
+	answer() Result // Passed, Expected, Actual, Evidence
 }
 
 // A rewordable check shows values of its parameters or of a receipt, which another builder may spell
@@ -93,16 +93,16 @@ func (r *seen) is(typ string) bool {
 // maxEvidence is how many receipt ids a result carries at most.
 const maxEvidence = 5
 
-// newClaimRun makes the checks of the claims. They share one effort.
-func newClaimRun(claims []Claim) *claimRun {
-	run := &claimRun{claims: claims, typed: map[string][]check{}, literal: make([]check, len(claims))}
+// NewRun makes the checks of the claims. They share one effort.
+func NewRun(claims []Claim) *Run {
+	run := &Run{claims: claims, typed: map[string][]check{}, literal: make([]check, len(claims))}
 	effort := new(effort)
 	for i, claim := range claims {
 		c, wants := newCheck(claim, effort)
 		run.checks = append(run.checks, c)
 		run.show(c, wants)
 		// Only claims that the reference knows have a reading of the reference.
-		if known, _ := predicateNamed(claim.Check); known.Reference && slices.ContainsFunc(wants, isBreakglass) {
+		if known, _ := PredicateNamed(claim.Check); known.Reference && slices.ContainsFunc(wants, isBreakglass) {
 			run.literal[i], _ = newCheck(claim, effort)
 			run.typed[receipt.Breakglass] = append(run.typed[receipt.Breakglass], run.literal[i])
 		}
@@ -115,7 +115,7 @@ func isBreakglass(typ jcs.Value) bool {
 }
 
 // show lets the check see the receipts of the types that it wants, all of them if it names none.
-func (run *claimRun) show(c check, wants []jcs.Value) {
+func (run *Run) show(c check, wants []jcs.Value) {
 	if _, ok := c.(refused); ok {
 		return
 	}
@@ -139,13 +139,13 @@ func (run *claimRun) show(c check, wants []jcs.Value) {
 	}
 }
 
-// add shows the next receipt to every claim.
-func (run *claimRun) add(receipt jcs.Value) {
+// Add shows the next receipt to every claim.
+func (run *Run) Add(receipt jcs.Value) {
 	r := &run.now
 	*r = seen{receipt: receipt}
 	r.typ, _ = receipt.Get("type")
 	if id, ok := receipt.Get("receipt_id"); ok && id.Kind == jcs.String {
-		r.id = evidenceID(id.Text)
+		r.id = EvidenceID(id.Text)
 	}
 	for _, c := range run.all {
 		c.add(r)
@@ -163,18 +163,18 @@ func (run *claimRun) add(receipt jcs.Value) {
 	*r = seen{}
 }
 
-// results judges every claim on the receipts so far, in the order of the claims.
-func (run *claimRun) results() []ClaimResult {
-	rs := make([]ClaimResult, len(run.claims))
+// Results judges every claim on the receipts so far, in the order of the claims.
+func (run *Run) Results() []Result {
+	rs := make([]Result, len(run.claims))
 	for i, c := range run.checks {
 		rs[i] = run.resultOf(i, c)
 	}
 	return rs
 }
 
-// literalResults is the results as the reference finds them, to which a breakglass receipt by its other
+// LiteralResults is the results as the reference finds them, to which a breakglass receipt by its other
 // name is any receipt. ok is false if that is no other question.
-func (run *claimRun) literalResults(results []ClaimResult) (rs []ClaimResult, ok bool) {
+func (run *Run) LiteralResults(results []Result) (rs []Result, ok bool) {
 	rs = slices.Clone(results)
 	for i, c := range run.literal {
 		if c != nil {
@@ -184,7 +184,7 @@ func (run *claimRun) literalResults(results []ClaimResult) (rs []ClaimResult, ok
 	return rs, ok
 }
 
-func (run *claimRun) resultOf(i int, c check) ClaimResult {
+func (run *Run) resultOf(i int, c check) Result {
 	r := c.answer()
 	r.ClaimID, r.FalsifierStatus = run.claims[i].ID, "not_required"
 	if r.Severity == "" {
@@ -193,9 +193,9 @@ func (run *claimRun) resultOf(i int, c check) ClaimResult {
 	return r
 }
 
-// inWordsOf puts the attested words into results that say the same, so that a builder which spells a number
+// InWordsOf puts the attested words into results that say the same, so that a builder which spells a number
 // or orders members otherwise is not taken for one that attests something else.
-func (run *claimRun) inWordsOf(attested, results []ClaimResult) {
+func (run *Run) InWordsOf(attested, results []Result) {
 	for i := range results {
 		if i >= len(attested) || attested[i].ClaimID != results[i].ClaimID {
 			return
@@ -216,17 +216,17 @@ func newCheck(claim Claim, e *effort) (c check, wants []jcs.Value) {
 	switch severity(claim.Severity) {
 	case "critical", "warning":
 	default:
-		return refused{ClaimResult{
+		return refused{Result{
 			Expected: "severity in {'critical','warning'}",
 			Actual:   "invalid severity '" + claim.Severity + "'",
 			Severity: "critical",
 		}}, nil
 	}
-	known, ok := predicateNamed(claim.Check)
+	known, ok := PredicateNamed(claim.Check)
 	if !ok {
-		return refused{ClaimResult{
+		return refused{Result{
 			Expected: "check function '" + claim.Check + "' exists",
-			Actual:   unknownCheck,
+			Actual:   UnknownCheck,
 		}}, nil
 	}
 	p := &params{value: claim.Params, effort: e}
@@ -235,7 +235,7 @@ func newCheck(claim Claim, e *effort) (c check, wants []jcs.Value) {
 	}
 	c, wants = known.ask(p)
 	if p.problem != "" {
-		return refused{ClaimResult{Expected: "valid params for check '" + claim.Check + "'", Actual: p.problem}}, nil
+		return refused{Result{Expected: "valid params for check '" + claim.Check + "'", Actual: p.problem}}, nil
 	}
 	return c, wants
 }
@@ -249,21 +249,21 @@ func severity(word string) string {
 	return strings.ToLower(word)
 }
 
-// unknownCheck is the Actual of a claim whose check nobody here knows.
-const unknownCheck = "unknown check function"
+// UnknownCheck is the Actual of a claim whose check nobody here knows.
+const UnknownCheck = "unknown check function"
 
 // refused is the answer to a claim that cannot be asked.
-type refused struct{ result ClaimResult }
+type refused struct{ result Result }
 
-func (refused) add(*seen)             {}
-func (c refused) answer() ClaimResult { return c.result }
+func (refused) add(*seen)        {}
+func (c refused) answer() Result { return c.result }
 
 // evidence is the first few receipt ids. Ids are copied: they share the memory of their receipt.
 type evidence []string
 
-// evidenceID is the id of a receipt as evidence holds it. An id may be a megabyte long and be evidence of
+// EvidenceID is the id of a receipt as evidence holds it. An id may be a megabyte long and be evidence of
 // every one of a thousand claims; evidence is for people and in no hash, so 256 bytes of it will do.
-func evidenceID(id string) string {
+func EvidenceID(id string) string {
 	const most = 256
 	if len(id) <= most {
 		return id
@@ -290,7 +290,7 @@ func (c *typeCount) add(r *seen) {
 	c.ids.add(r.id)
 }
 
-func (c *typeCount) answer() ClaimResult {
+func (c *typeCount) answer() Result {
 	return phrased(c, c.want == (c.found > 0), c.ids)
 }
 
@@ -303,9 +303,9 @@ func (c *typeCount) phrases() (expected, actual python.Phrase) {
 }
 
 // phrased is the answer of a check that has phrases.
-func phrased(c rewordable, passed bool, ids evidence) ClaimResult {
+func phrased(c rewordable, passed bool, ids evidence) Result {
 	expected, actual := c.phrases()
-	return ClaimResult{Passed: passed, Expected: expected.String(), Actual: actual.String(), Evidence: ids}
+	return Result{Passed: passed, Expected: expected.String(), Actual: actual.String(), Evidence: ids}
 }
 
 type receiptCount struct {
@@ -320,7 +320,7 @@ func (c *receiptCount) idle() bool {
 	return python.NumberOf(&c.least).Compare(python.NumberOf(&zero)) <= 0
 }
 
-func (c *receiptCount) answer() ClaimResult {
+func (c *receiptCount) answer() Result {
 	count := jcs.Int(c.count)
 	return phrased(c, python.NumberOf(&count).Compare(python.NumberOf(&c.least)) >= 0, nil)
 }
@@ -369,12 +369,12 @@ func (c *monotonic) add(r *seen) {
 	c.last, c.stamped = append(c.last[:0], stamp...), true
 }
 
-func (c *monotonic) answer() ClaimResult {
+func (c *monotonic) answer() Result {
 	actual := "monotonic"
 	if c.violations > 0 {
 		actual = fmt.Sprintf("%d violations", c.violations)
 	}
-	return ClaimResult{
+	return Result{
 		Passed:   c.violations == 0,
 		Expected: "timestamps non-decreasing",
 		Actual:   actual,
@@ -402,7 +402,7 @@ func (c *fieldMatches) add(r *seen) {
 	}
 }
 
-func (c *fieldMatches) answer() ClaimResult {
+func (c *fieldMatches) answer() Result {
 	return phrased(c, c.found > 0 && c.mismatches == 0, c.ids)
 }
 
@@ -420,19 +420,19 @@ func (c *fieldMatches) phrases() (expected, actual python.Phrase) {
 type coverage struct {
 	path  string
 	least jcs.Value
-	cover *siteCover // saw the receipts; nil: no contract
+	cover *Sites // saw the receipts; nil: no contract
 }
 
 func (*coverage) add(*seen) {}
 
 func (c *coverage) idle() bool { return python.Float(&c.least) <= 0 } // never true of a NaN
 
-func (c *coverage) answer() ClaimResult {
+func (c *coverage) answer() Result {
 	if c.cover == nil {
-		return ClaimResult{Expected: "valid coverage contract at " + c.path, Actual: "file not found: " + c.path}
+		return Result{Expected: "valid coverage contract at " + c.path, Actual: "file not found: " + c.path}
 	}
 	share, covered := c.cover.share(), c.cover.named(true)
-	return ClaimResult{
+	return Result{
 		Passed:   share >= python.Float(&c.least),
 		Expected: ">= " + python.Percent(python.Float(&c.least)) + " call site coverage",
 		Actual:   fmt.Sprintf("%s (%d/%d)", python.Percent(share), c.cover.covered, len(c.cover.sites)),
@@ -464,7 +464,7 @@ func (c *posture) add(r *seen) {
 	}
 }
 
-func (c *posture) answer() ClaimResult {
+func (c *posture) answer() Result {
 	if c.none() {
 		return phrased(c, false, nil)
 	}
@@ -500,3 +500,22 @@ func postureRank(v *jcs.Value, otherwise int) int {
 	}
 	return otherwise
 }
+
+// Verdict is the claim_check of results: N/A without any, FAIL with a failing critical one.
+func Verdict(results []Result) string {
+	switch {
+	case len(results) == 0:
+		return "N/A"
+	case Holds(results):
+		return "PASS"
+	}
+	return "FAIL"
+}
+
+// SameOutcome compares what a fingerprint covers.
+func SameOutcome(a, b Result) bool {
+	return a.Passed == b.Passed && a.Expected == b.Expected && a.Actual == b.Actual && a.Severity == b.Severity
+}
+
+// CoverageCheck is the one check that reads a file outside of the pack.
+const CoverageCheck = "coverage_contract"

@@ -1,4 +1,4 @@
-package pack
+package claim
 
 import (
 	"cmp"
@@ -36,8 +36,8 @@ type Param struct {
 // Predicates returns every check that a claim may name, the reference's first.
 func Predicates() []Predicate { return slices.Clone(predicates) }
 
-// predicateNamed finds the check of a claim.
-func predicateNamed(name string) (Predicate, bool) {
+// PredicateNamed finds the check of a claim.
+func PredicateNamed(name string) (Predicate, bool) {
 	for _, p := range predicates {
 		if p.Name == name {
 			return p, true
@@ -471,7 +471,7 @@ func askPosture(p *params) (check, []jcs.Value) {
 
 // problem says why a claim can never be judged as it is meant, "" if it can.
 func (c Claim) problem() string {
-	known, ok := predicateNamed(c.Check)
+	known, ok := PredicateNamed(c.Check)
 	if !ok {
 		return "no check is named " + form.Quote(c.Check)
 	}

@@ -1,4 +1,4 @@
-package pack
+package claim
 
 import (
 	"fmt"
@@ -48,9 +48,9 @@ func (c *errorRate) add(r *seen) {
 	}
 }
 
-func (c *errorRate) answer() ClaimResult {
+func (c *errorRate) answer() Result {
 	ids := slices.Concat(c.ids, c.unreadableID)
-	return settle(ClaimResult{
+	return settle(Result{
 		Passed:   c.found > 0 && big.NewRat(c.errors, c.found).Cmp(c.most) <= 0,
 		Expected: "errors in at most " + c.text + " of the " + c.all,
 		Actual:   fmt.Sprintf("%d of %d", c.errors, c.found),

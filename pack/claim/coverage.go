@@ -1,4 +1,4 @@
-package pack
+package claim
 
 import (
 	"errors"
@@ -95,27 +95,27 @@ type Coverage struct {
 	MoreExtra                 bool     // Extra is not complete
 }
 
-// siteCover is a check that every receipt is shown to, beside those of the claims.
-type siteCover struct {
+// Sites is a check that every receipt is shown to, beside those of the claims.
+type Sites struct {
 	sites   map[string]bool // of the contract; true when a receipt named it
 	covered int
 	extra   map[string]bool
 	more    bool
 }
 
-// cover starts comparing receipts with the contract; nil without one.
-func (c *Contract) cover() *siteCover {
+// Sites starts comparing receipts with the contract; nil without one.
+func (c *Contract) Sites() *Sites {
 	if c == nil {
 		return nil
 	}
-	s := &siteCover{sites: make(map[string]bool, len(c.sites)), extra: map[string]bool{}}
+	s := &Sites{sites: make(map[string]bool, len(c.sites)), extra: map[string]bool{}}
 	for _, id := range c.sites {
 		s.sites[id] = false
 	}
 	return s
 }
 
-func (s *siteCover) add(r *seen) {
+func (s *Sites) add(r *seen) {
 	v, _ := r.receipt.Get("callsite_id")
 	if v.Kind != jcs.String {
 		return
@@ -133,11 +133,11 @@ func (s *siteCover) add(r *seen) {
 	}
 }
 
-func (s *siteCover) answer() ClaimResult { return ClaimResult{} }
+func (s *Sites) answer() Result { return Result{} }
 
-// cover shows every receipt to s, and hands s to the coverage_contract claims of run, whatever path they
+// Cover shows every receipt to s, and hands s to the coverage_contract claims of run, whatever path they
 // name: which file the relying party calls its contract is no matter of the pack's.
-func (run *claimRun) cover(s *siteCover) {
+func (run *Run) Cover(s *Sites) {
 	run.all = append(run.all, s)
 	for _, c := range run.checks {
 		if c, ok := c.(*coverage); ok {
@@ -147,7 +147,7 @@ func (run *claimRun) cover(s *siteCover) {
 }
 
 // share is the covered part of the call sites, 1 if there are none.
-func (s *siteCover) share() float64 {
+func (s *Sites) share() float64 {
 	if len(s.sites) == 0 {
 		return 1
 	}
@@ -155,7 +155,7 @@ func (s *siteCover) share() float64 {
 }
 
 // named are the call sites of the contract that receipts named, or those that none did, sorted.
-func (s *siteCover) named(covered bool) (ids []string) {
+func (s *Sites) named(covered bool) (ids []string) {
 	for id, yes := range s.sites {
 		if yes == covered {
 			ids = append(ids, id)
@@ -165,8 +165,8 @@ func (s *siteCover) named(covered bool) (ids []string) {
 	return ids
 }
 
-// result is what came of the comparison so far.
-func (s *siteCover) result() Coverage {
+// Result is what came of the comparison so far.
+func (s *Sites) Result() Coverage {
 	r := Coverage{Share: s.share(), Covered: s.named(true), Uncovered: s.named(false), MoreExtra: s.more}
 	for id := range s.extra {
 		r.Extra = append(r.Extra, id)

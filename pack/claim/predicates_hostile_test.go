@@ -1,4 +1,4 @@
-package pack
+package claim
 
 import (
 	"fmt"
@@ -79,7 +79,7 @@ func TestEveryCheckMeetsHostileValues(t *testing.T) {
 			}
 			line := "{" + strings.Join(members, ",") + "}"
 			r := judgeOne(t, c.check, c.params, line)
-			if again := judgeOne(t, c.check, c.params, line); !sameOutcome(r, again) || !form.IsPrintableASCII(r.Actual) && c.check != "posture_eligible" {
+			if again := judgeOne(t, c.check, c.params, line); !SameOutcome(r, again) || !form.IsPrintableASCII(r.Actual) && c.check != "posture_eligible" {
 				t.Errorf("%s of %s: %q, then %q", c.check, line, r.Actual, again.Actual)
 			}
 			if r.Passed {

@@ -1,4 +1,4 @@
-package pack
+package claim
 
 import (
 	"bytes"
@@ -10,7 +10,50 @@ import (
 	"testing"
 
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
+
+func TestAClaimAboutBreakglassIsAboutBothNames(t *testing.T) {
+	lines := `{"receipt_id":"a","type":"breakglass","by":"x"}` + "\n" + `{"receipt_id":"b","type":"` + receipt.BreakglassType + `","by":"y"}`
+	for check, want := range map[string]string{
+		`receipt_type_present {"receipt_type":"breakglass"}`:                                           "found 2",
+		`no_receipt_type {"receipt_type":"breakglass"}`:                                                "found 2",
+		`no_receipt_type {"receipt_type":"` + receipt.BreakglassType + `"}`:                            "found 1",
+		`field_value_matches {"receipt_type":"breakglass","field_name":"by","expected_value":"x"}`:     "1 mismatches out of 2",
+		`receipt_count_le {"receipt_type":"breakglass","max_count":1}`:                                 "found 2",
+		`every_has {"receipt_type":"breakglass","has_type":"` + receipt.BreakglassType + `"}`:          "2 without out of 2",
+		`ratio {"receipt_type":"` + receipt.BreakglassType + `","of_type":"breakglass","min_ratio":1}`: "1 to 2",
+	} {
+		name, params, _ := strings.Cut(check, " ")
+		if name == "ratio" {
+			params = strings.Replace(params, "}", `,"field_name":"by","expected_value":"y"}`, 1)
+		}
+		if r := judgeOne(t, name, params, lines); r.Actual != want {
+			t.Errorf("%s: %+v, want %s", check, r, want)
+		}
+	}
+}
+
+// The reading of the reference counts what is called breakglass, and what is called so in our way it does not.
+func TestTheReferencesReadingOfAClaimCountsItsOwnNameOnly(t *testing.T) {
+	for check, want := range map[string][2]string{ // found by us, found by the reference
+		`receipt_type_present {"receipt_type":"breakglass"}`:                {"found 3", "found 1"},
+		`no_receipt_type {"receipt_type":"breakglass"}`:                     {"found 3", "found 1"},
+		`no_receipt_type {"receipt_type":"` + receipt.BreakglassType + `"}`: {"found 2", ""},
+		`receipt_type_present {"receipt_type":"model_call"}`:                {"found 1", ""},
+	} {
+		name, params, _ := strings.Cut(check, " ")
+		run := NewRun([]Claim{{ID: "c", Check: name, Severity: "critical", Params: parsed(t, params)}})
+		for i, typ := range []string{receipt.BreakglassType, receipt.Breakglass, "model_call", receipt.BreakglassType} {
+			run.Add(jcs.Obj(jcs.M("receipt_id", jcs.Str(fmt.Sprint("r_", i))), jcs.M("type", jcs.Str(typ))))
+		}
+		ours := run.Results()
+		theirs, ok := run.LiteralResults(ours)
+		if ours[0].Actual != want[0] || ok != (want[1] != "") || ok && theirs[0].Actual != want[1] || !ok && theirs[0].Actual != want[0] {
+			t.Errorf("%s: %q and %q (%t), want %q", check, ours[0].Actual, theirs[0].Actual, ok, want)
+		}
+	}
+}
 
 var updateClaims = flag.Bool("update-claims", false, "rewrite testdata/claims.golden")
 
@@ -26,16 +69,16 @@ func claimsOf(t testing.TB, specs []jcs.Value) (claims []Claim) {
 	return claims
 }
 
-func judge(claims []Claim, receipts ...jcs.Value) []ClaimResult {
-	run := newClaimRun(claims)
+func judge(claims []Claim, receipts ...jcs.Value) []Result {
+	run := NewRun(claims)
 	for _, r := range receipts {
-		run.add(r)
+		run.Add(r)
 	}
-	return run.results()
+	return run.Results()
 }
 
 // judgeOne judges a claim given as check and params on receipts given as JSON lines.
-func judgeOne(t testing.TB, check, params, lines string) ClaimResult {
+func judgeOne(t testing.TB, check, params, lines string) Result {
 	t.Helper()
 	var receipts []jcs.Value
 	for line := range strings.Lines(lines) {
@@ -59,15 +102,15 @@ func TestClaimsComeToWhatTheReferenceFinds(t *testing.T) {
 		}
 		want := member(set, "result")
 		got := judge(claimsOf(t, member(set, "claims").Items), member(set, "receipts").Items...)
-		if claimsPass(got) != member(want, "passed").Bool {
-			t.Errorf("set %d: passed %v", i, claimsPass(got))
+		if Holds(got) != member(want, "passed").Bool {
+			t.Errorf("set %d: passed %v", i, Holds(got))
 		}
 		for j, w := range member(want, "results").Items {
 			var ids []string
 			for _, id := range member(w, "evidence_receipt_ids").Items {
 				ids = append(ids, id.Text)
 			}
-			expected := ClaimResult{
+			expected := Result{
 				ClaimID:         member(w, "claim_id").Text,
 				Passed:          member(w, "passed").Bool,
 				Expected:        member(w, "expected").Text,
@@ -81,7 +124,7 @@ func TestClaimsComeToWhatTheReferenceFinds(t *testing.T) {
 				t.Errorf("set %d:\n got %+v\nwant %+v", i, got[j], expected)
 			}
 		}
-		fingerprint := discrepancyFingerprint(member(set, "policy_hash").Text, member(set, "suite_hash").Text, got)
+		fingerprint := Fingerprint(member(set, "policy_hash").Text, member(set, "suite_hash").Text, got)
 		if fingerprint != member(want, "discrepancy_fingerprint").Text {
 			t.Errorf("set %d: fingerprint %s", i, fingerprint)
 		}
@@ -120,7 +163,7 @@ func TestClaimsComeToWhatTheyAlwaysDid(t *testing.T) {
 		for _, r := range rs {
 			fmt.Fprintf(&got, "%s %v %s\n\t%s\n\t%s\n\t%s\n", r.ClaimID, r.Passed, r.Severity, r.Expected, r.Actual, strings.Join(r.Evidence, " "))
 		}
-		fmt.Fprintf(&got, "fingerprint %s\n\n", discrepancyFingerprint("policy", "suite", rs))
+		fmt.Fprintf(&got, "fingerprint %s\n\n", Fingerprint("policy", "suite", rs))
 	}
 	const golden = "testdata/claims.golden"
 	if *updateClaims {
@@ -216,18 +259,18 @@ func TestCoverageReadsOnlyTheContractThatWasHandedIn(t *testing.T) {
 	if r := judge(claims)[0]; r.Passed || r.Expected != "valid coverage contract at assay.coverage.json" || r.Actual != "file not found: assay.coverage.json" {
 		t.Errorf("without a contract: %+v", r)
 	}
-	run := newClaimRun(claims)
-	cover := (&Contract{sites: []string{"s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8"}}).cover()
-	run.cover(cover)
+	run := NewRun(claims)
+	cover := (&Contract{sites: []string{"s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8"}}).Sites()
+	run.Cover(cover)
 	for _, site := range []string{`"s3"`, `"s3"`, `"elsewhere"`, `3`} {
-		run.add(parsed(t, `{"callsite_id":`+site+`}`))
+		run.Add(parsed(t, `{"callsite_id":`+site+`}`))
 	}
-	if r := run.results()[0]; r.Passed || r.Expected != ">= 80% call site coverage" || r.Actual != "12% (1/8)" || strings.Join(r.Evidence, " ") != "s3" {
+	if r := run.Results()[0]; r.Passed || r.Expected != ">= 80% call site coverage" || r.Actual != "12% (1/8)" || strings.Join(r.Evidence, " ") != "s3" {
 		t.Errorf("one of eight: %+v", r)
 	}
-	run = newClaimRun(claims)
-	run.cover(new(Contract).cover())
-	if r := run.results()[0]; !r.Passed || r.Actual != "100% (0/0)" {
+	run = NewRun(claims)
+	run.Cover(new(Contract).Sites())
+	if r := run.Results()[0]; !r.Passed || r.Actual != "100% (0/0)" {
 		t.Errorf("an empty contract: %+v", r)
 	}
 }
@@ -260,14 +303,14 @@ func TestOnlyCriticalClaimsFailASet(t *testing.T) {
 		passed   bool
 		want     bool
 	}{{"critical", false, false}, {"critical", true, true}, {"warning", false, true}} {
-		if claimsPass([]ClaimResult{{Severity: c.severity, Passed: c.passed}}) != c.want {
+		if Holds([]Result{{Severity: c.severity, Passed: c.passed}}) != c.want {
 			t.Errorf("%+v", c)
 		}
 	}
-	if !claimsPass(nil) {
+	if !Holds(nil) {
 		t.Error("no claims fail")
 	}
-	if rs := judge([]Claim{{Check: "timestamps_monotonic", Severity: "Fatal"}}); claimsPass(rs) {
+	if rs := judge([]Claim{{Check: "timestamps_monotonic", Severity: "Fatal"}}); Holds(rs) {
 		t.Errorf("a claim of unknown severity passes: %+v", rs)
 	}
 }

@@ -1,4 +1,4 @@
-package pack
+package claim
 
 import (
 	"errors"
@@ -25,8 +25,8 @@ func (c Card) Problems(bare bool) (problems []string) {
 		if problem := claim.problem(); problem != "" {
 			add("claim %s: %s", form.Quote(claim.ID), problem)
 		}
-		if claim.Check == coverageCheck {
-			add("claim %s: %s reads a file that no pack carries, so that nobody else can judge it again", form.Quote(claim.ID), coverageCheck)
+		if claim.Check == CoverageCheck {
+			add("claim %s: %s reads a file that no pack carries, so that nobody else can judge it again", form.Quote(claim.ID), CoverageCheck)
 		}
 	}
 	for _, x := range slices.Concat(c.Pass, c.Fail) {
@@ -56,7 +56,7 @@ type FixtureResult struct {
 	Name       string
 	ShouldPass bool  // it is one of Card.Pass
 	Err        error // the receipts are none that a pack can hold; nothing was judged
-	Results    []ClaimResult
+	Results    []Result
 	Wrong      []string // ids of claims that pass where they should fail, or the other way round
 }
 
@@ -69,11 +69,11 @@ func (c Card) Test() (rs []FixtureResult) {
 		r := FixtureResult{Name: x.Name, ShouldPass: i < len(c.Pass)}
 		var receipts []jcs.Value
 		if receipts, r.Err = x.packed(); r.Err == nil {
-			run := newClaimRun(c.Claims)
+			run := NewRun(c.Claims)
 			for _, receipt := range receipts {
-				run.add(receipt)
+				run.Add(receipt)
 			}
-			r.Results = run.results()
+			r.Results = run.Results()
 		}
 		for _, result := range r.Results {
 			if result.Passed == slices.Contains(x.Fails, result.ClaimID) {

@@ -1,4 +1,4 @@
-package pack
+package claim
 
 import (
 	"crypto/sha256"
@@ -59,8 +59,8 @@ func (c *latency) add(r *seen) {
 	}
 }
 
-func (c *latency) answer() ClaimResult {
-	a := ClaimResult{
+func (c *latency) answer() Result {
+	a := Result{
 		Expected: fmt.Sprintf("95th percentile of %s in all %s <= %s", c.field, c.all, c.most.text),
 		Actual:   fmt.Sprintf("none in %d", c.found),
 		Evidence: c.ids,
@@ -128,8 +128,8 @@ func (c *gaps) add(r *seen) {
 	}
 }
 
-func (c *gaps) answer() ClaimResult {
-	a := ClaimResult{Expected: fmt.Sprintf("%s of all %s without a gap", c.field, c.all), Evidence: c.ids}
+func (c *gaps) answer() Result {
+	a := Result{Expected: fmt.Sprintf("%s of all %s without a gap", c.field, c.all), Evidence: c.ids}
 	if !c.anyStart {
 		a.Expected = fmt.Sprintf("%s of all %s from %d without a gap", c.field, c.all, c.start)
 	}
@@ -186,8 +186,8 @@ func (c *inOrder) add(r *seen) {
 	c.last = at
 }
 
-func (c *inOrder) answer() ClaimResult {
-	return settle(ClaimResult{
+func (c *inOrder) answer() Result {
+	return settle(Result{
 		Passed:   c.behind == 0,
 		Expected: "timestamps of all " + c.all + " are instants that do not go back",
 		Actual:   fmt.Sprintf("%d go back in %d", c.behind, c.found),
@@ -308,7 +308,7 @@ func (c *linked) offer(r *seen) {
 	delete(c.ids, key)
 }
 
-func (c *linked) answer() ClaimResult {
+func (c *linked) answer() Result {
 	where := ""
 	if !c.before {
 		where = " after it"
@@ -324,7 +324,7 @@ func (c *linked) answer() ClaimResult {
 	for _, w := range waiting {
 		ids.add(w.id)
 	}
-	a := ClaimResult{
+	a := Result{
 		Passed: c.unmatched == 0,
 		Expected: fmt.Sprintf("every %s receipt has a %s receipt%s whose %s is its %s",
 			reprText(c.from), reprText(c.to), where, c.toKey, c.key),
@@ -338,7 +338,7 @@ func (c *linked) answer() ClaimResult {
 }
 
 // gaveUp is the answer of a check that could not keep what it needs to know.
-func gaveUp(a ClaimResult, found int) ClaimResult {
+func gaveUp(a Result, found int) Result {
 	a.Passed, a.Actual = false, fmt.Sprintf("gave up after %d: the claims keep too much of the receipts", found)
 	return a
 }
@@ -400,7 +400,7 @@ func sameScalar(a, b *jcs.Value) bool {
 	return a.Kind == jcs.String && a.Text == b.Text || a.Kind != jcs.String && scalarKey(a) == scalarKey(b)
 }
 
-func (c *proportion) answer() ClaimResult {
+func (c *proportion) answer() Result {
 	what := reprText(c.typ) + " receipts"
 	if c.field != "" {
 		what += " with " + c.field + "=" + python.Repr(c.want)
@@ -412,7 +412,7 @@ func (c *proportion) answer() ClaimResult {
 	if c.most != nil {
 		limits = append(limits, "<= "+c.mostText)
 	}
-	a := ClaimResult{
+	a := Result{
 		Expected: fmt.Sprintf("ratio of %s to %s receipts %s", what, reprText(c.of), strings.Join(limits, " and ")),
 		Actual:   fmt.Sprintf("%d to %d", c.count, c.total),
 	}
@@ -491,8 +491,8 @@ func (c *proxied) add(r *seen) {
 	}
 }
 
-func (c *proxied) answer() ClaimResult {
-	a := ClaimResult{
+func (c *proxied) answer() Result {
+	a := Result{
 		Expected: fmt.Sprintf("requests_seen = receipts_written and no bypass in %s receipts", reprText(c.typ)),
 		Actual:   ofNone,
 		Evidence: slices.Compact(slices.Clone(c.ids)),
