@@ -35,9 +35,11 @@ var layout = map[string][]string{
 	"pack/manifest":        {"pack/internal/form", "pack/jcs", "trust"},
 	"pack/entry":           {"pack/internal/form", "pack/jcs", "pack/manifest", "trust"},
 	"pack/claim":           {"pack/internal/form", "pack/internal/python", "pack/jcs", "pack/receipt"},
+	"pack/lock":            {"pack/claim", "pack/internal/form", "pack/jcs", "pack/manifest", "pack/receipt", "trust"},
 	"pack": {"internal/durable", "pack/claim", "pack/entry", "pack/internal/form", "pack/internal/python",
-		"pack/jcs", "pack/manifest", "pack/receipt", "trust", "trust/timestamp"},
-	"pack/report": {"cmd", "pack", "pack/claim", "pack/jcs", "pack/manifest", "pack/receipt", "trust/timestamp"},
+		"pack/jcs", "pack/lock", "pack/manifest", "pack/receipt", "trust", "trust/timestamp"},
+	"pack/report": {"cmd", "pack", "pack/claim", "pack/jcs", "pack/lock", "pack/manifest", "pack/receipt",
+		"trust/timestamp"},
 
 	// The evidence tool.
 	"pack/keystore": {"internal/durable", "pack/jcs", "trust"},
@@ -47,15 +49,16 @@ var layout = map[string][]string{
 	// held to), and never import each other: judge holds no key, because it does not import home, and opens no
 	// connection (walls).
 	"cmd/assay/home":   {"capture", "cmd", "pack", "pack/keystore"},
-	"cmd/assay/expect": {"cmd", "pack", "pack/claim", "pack/manifest", "pack/report", "trust", "trust/timestamp"},
+	"cmd/assay/expect": {"cmd", "pack", "pack/claim", "pack/lock", "pack/manifest", "pack/report", "trust", "trust/timestamp"},
 	"cmd/assay/record": {"capture", "cmd", "cmd/assay/expect", "cmd/assay/home", "internal/durable", "pack", "pack/claim",
 		"pack/jcs", "pack/keystore", "pack/receipt", "pack/report"},
 	"cmd/assay/judge": {"cmd", "cmd/assay/expect", "internal/durable", "pack", "pack/jcs", "pack/manifest", "pack/report"},
 	"cmd/assay/publish": {"cmd", "cmd/assay/expect", "internal/durable", "ledger/client", "pack", "pack/entry", "pack/report",
 		"trust", "trust/timestamp"},
 	"cmd/assay/govern": {"cmd", "cmd/assay/expect", "cmd/assay/home", "internal/durable", "pack", "pack/claim", "pack/jcs",
-		"pack/report"},
-	"cmd/assay/sign":  {"cmd", "cmd/assay/expect", "cmd/assay/home", "internal/durable", "pack", "pack/jcs", "pack/keystore"},
+		"pack/lock", "pack/report"},
+	"cmd/assay/sign": {"cmd", "cmd/assay/expect", "cmd/assay/home", "internal/durable", "pack/jcs", "pack/keystore",
+		"pack/lock"},
 	"cmd/assay/check": {"cmd", "cmd/assay/home", "conformance", "internal/durable", "pack/jcs", "pack/report", "pack/schema"},
 	"cmd/assay/demo": {"capture", "cmd", "cmd/assay/expect", "internal/durable", "pack", "pack/claim", "pack/jcs",
 		"pack/keystore", "pack/manifest", "pack/report"},

@@ -22,6 +22,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
+	"github.com/Haserjian/assay-ledger/pack/lock"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 	"github.com/Haserjian/assay-ledger/trust"
@@ -333,7 +334,7 @@ func (r *reader) contract(e example) {
 
 // lock has every member that a lock can have, as the programs write it.
 func (r *reader) lock(e example) {
-	if _, err := pack.ParseLock([]byte(e.text)); err != nil {
+	if _, err := lock.Parse([]byte(e.text)); err != nil {
 		r.fail(e, "%v", err)
 	}
 	if text, err := jcs.AppendPretty(nil, r.value(e, e.text)); err != nil || string(text)+"\n" != e.text {
@@ -342,8 +343,8 @@ func (r *reader) lock(e example) {
 }
 
 func (r *reader) lockIssues(e example) {
-	_, err := pack.ParseLock([]byte(r.before.text))
-	var broken *pack.LockError
+	_, err := lock.Parse([]byte(r.before.text))
+	var broken *lock.Error
 	if !errors.As(err, &broken) {
 		r.fail(e, "the lock before gives %v", err)
 	} else if got := strings.Join(broken.Issues, "\n") + "\n"; got != e.text {
@@ -362,7 +363,7 @@ func (r *reader) smallOrderKeys(e example) {
 			continue
 		}
 		for range 2 {
-			if _, err := pack.KeyFingerprint(key); err == nil {
+			if _, err := lock.KeyFingerprint(key); err == nil {
 				r.fail(e, "%x may be allowlisted", key)
 			}
 			key[31] ^= 0x80

@@ -24,6 +24,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/lock"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 )
@@ -197,7 +198,7 @@ func TestAtk_P07_AMillionOpenBracketsAreRefusedAtOnce(t *testing.T) {
 			return nil
 		},
 		"ParseCard":         func(text []byte) error { _, err := claim.ParseCard(text); return err },
-		"ParseLock":         func(text []byte) error { _, err := ParseLock(text); return err },
+		"ParseLock":         func(text []byte) error { _, err := lock.Parse(text); return err },
 		"ParseContract":     func(text []byte) error { _, err := claim.ParseContract(text); return err },
 		"ParseEntry":        func(text []byte) error { _, err := entry.Parse(text); return err },
 		"trust.ParsePolicy": func(text []byte) error { _, err := trust.ParsePolicy(text); return err },
@@ -526,8 +527,8 @@ func TestAtk_P17_AnotherKeyIsSeenUnderALockOrAListOfSigners(t *testing.T) {
 	honest, other := form.Digest(form.HexSum(testSigner.Public())), form.Digest(form.HexSum(otherSigner.Public()))
 	swapped := resign(t, files, manifest, otherSigner) // signer_id stays test-signer
 	cards := claim.BuiltinCards()
-	lock := func(signers ...[32]byte) *Lock {
-		l, err := NewLock(LockSpec{Cards: []claim.Card{cards[1], cards[0]}, Signers: signers, At: builtAt})
+	lock := func(signers ...[32]byte) *lock.Lock {
+		l, err := lock.New(lock.Spec{Cards: []claim.Card{cards[1], cards[0]}, Signers: signers, At: builtAt})
 		if err != nil {
 			t.Fatal(err)
 		}

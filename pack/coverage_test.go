@@ -10,6 +10,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/lock"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
@@ -132,7 +133,7 @@ func TestTheContractThatALockPinsIsTheOneToGive(t *testing.T) {
 		pinned, given *claim.Contract
 		exit          int
 	}{{full, full, 0}, {full, half, 2}, {full, nil, 2}, {nil, full, 0}, {nil, half, 1}, {nil, nil, 1}} {
-		lock := mustLock(t, LockSpec{Cards: cards, Contract: c.pinned})
+		lock := mustLock(t, lock.Spec{Cards: cards, Contract: c.pinned})
 		r := mustVerify(t, files, Options{Now: builtAt, Lock: lock, Contract: c.given, RequireClaims: true})
 		if r.ExitCode() != c.exit || c.exit == 2 && !slices.Equal(r.codes(), []string{"E_LOCK_MISMATCH coverage_contract_hash"}) {
 			t.Errorf("case %d: exit %d, %v", i, r.ExitCode(), r.codes())

@@ -2,7 +2,6 @@ package pack
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"io/fs"
 	"math"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/lock"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/trusttest"
@@ -205,8 +205,8 @@ func TestOnlyTrustedSignersAreTrusted(t *testing.T) {
 	files := mustBuild(t, smallSpec(t)).FS()
 	me, you := [32]byte(sha256.Sum256(testSigner.Public())), [32]byte(sha256.Sum256(otherSigner.Public()))
 	cards := smallSpec(t).Cards
-	lock := func(signers ...[32]byte) *Lock { return mustLock(t, LockSpec{Cards: cards, Signers: signers}) }
-	others := mustLock(t, LockSpec{Cards: claim.BuiltinCards()[:1], Signers: [][32]byte{me}})
+	l := func(signers ...[32]byte) *lock.Lock { return mustLock(t, lock.Spec{Cards: cards, Signers: signers}) }
+	others := mustLock(t, lock.Spec{Cards: claim.BuiltinCards()[:1], Signers: [][32]byte{me}})
 	claims := []string{"E_LOCK_MISMATCH claim_set_hash", "E_LOCK_MISMATCH attestation.claim_set_hash"}
 	drift, none := "E_SIGNER_UNTRUSTED signer_pubkey_sha256", []string(nil)
 	for i, c := range []struct {
@@ -222,13 +222,13 @@ func TestOnlyTrustedSignersAreTrusted(t *testing.T) {
 		{Options{TrustedSigners: [][32]byte{you}}, []string{drift}, StatusSigner, false, Skipped},
 		{Options{TrustedSigners: [][32]byte{{}}}, []string{drift}, StatusSigner, false, Skipped},
 		{Options{TrustedSigners: [][32]byte{}}, []string{drift}, StatusSigner, false, Skipped},
-		{Options{Lock: lock()}, none, StatusOK, false, Pass},
-		{Options{Lock: lock(me)}, none, StatusOK, true, Pass},
-		{Options{Lock: lock(you)}, []string{drift}, StatusLock, false, Fail},
-		{Options{Lock: mustLock(t, LockSpec{Cards: cards, Signers: [][32]byte{}})}, []string{drift}, StatusLock, false, Fail},
-		{Options{Lock: lock(), TrustedSigners: [][32]byte{me}}, none, StatusOK, true, Pass},
-		{Options{Lock: lock(me), TrustedSigners: [][32]byte{you}}, []string{drift}, StatusSigner, false, Pass},
-		{Options{Lock: lock(you), TrustedSigners: [][32]byte{me}}, []string{drift}, StatusLock, false, Fail},
+		{Options{Lock: l()}, none, StatusOK, false, Pass},
+		{Options{Lock: l(me)}, none, StatusOK, true, Pass},
+		{Options{Lock: l(you)}, []string{drift}, StatusLock, false, Fail},
+		{Options{Lock: mustLock(t, lock.Spec{Cards: cards, Signers: [][32]byte{}})}, []string{drift}, StatusLock, false, Fail},
+		{Options{Lock: l(), TrustedSigners: [][32]byte{me}}, none, StatusOK, true, Pass},
+		{Options{Lock: l(me), TrustedSigners: [][32]byte{you}}, []string{drift}, StatusSigner, false, Pass},
+		{Options{Lock: l(you), TrustedSigners: [][32]byte{me}}, []string{drift}, StatusLock, false, Fail},
 		// Whose key it is does not depend on what else drifts.
 		{Options{Lock: others}, claims, StatusLock, true, Fail},
 		{Options{Lock: others, TrustedSigners: [][32]byte{you}}, append(claims, drift), StatusLock, false, Fail},
@@ -247,7 +247,7 @@ func TestOnlyTrustedSignersAreTrusted(t *testing.T) {
 // threats.md P17: the signer id says nothing about the key.
 func TestAtk_P17_AnotherKeyUnderTheSameSignerIDIsNotTheLocksSigner(t *testing.T) {
 	s := smallSpec(t)
-	lock := mustLock(t, LockSpec{Cards: s.Cards, Signers: [][32]byte{sha256.Sum256(testSigner.Public())}})
+	lock := mustLock(t, lock.Spec{Cards: s.Cards, Signers: [][32]byte{sha256.Sum256(testSigner.Public())}})
 	files := smallPack(t)
 	forged := resign(t, files, mustParse(t, string(files[manifest.Name])), testKey{testSigner.id, otherSigner.priv})
 	r := mustVerify(t, forged, Options{Now: builtAt, Lock: lock})
@@ -268,14 +268,14 @@ func TestTheCardsOfALockAreExecutedAgain(t *testing.T) {
 	if r := mustVerify(t, files, o); r.ExitCode() != 1 || r.ClaimsReexecuted {
 		t.Fatalf("without them: exit %d", r.ExitCode())
 	}
-	o.Lock = mustLock(t, LockSpec{Cards: s.Cards})
+	o.Lock = mustLock(t, lock.Spec{Cards: s.Cards})
 	r := mustVerify(t, files, o)
 	if r.ExitCode() != 0 || !r.ClaimsReexecuted || r.Lock != Pass || len(r.Cards) != 2 || r.Cards[0].ID != "acme.calls" {
 		t.Errorf("exit %d, %v, cards %v", r.ExitCode(), r.codes(), r.Cards)
 	}
 	// The order matters, and so does every card.
 	for _, cards := range [][]claim.Card{{s.Cards[1], s.Cards[0]}, s.Cards[:1], s.Cards[1:], {s.Cards[0], s.Cards[1], s.Cards[1]}} {
-		o.Lock = mustLock(t, LockSpec{Cards: cards})
+		o.Lock = mustLock(t, lock.Spec{Cards: cards})
 		r := mustVerify(t, files, o)
 		if want := []string{"E_LOCK_MISMATCH claim_set_hash", "E_LOCK_MISMATCH attestation.claim_set_hash"}; !slices.Equal(r.codes(), want) || r.Status() != StatusLock {
 			t.Errorf("%d cards: %v, %s", len(cards), r.codes(), r.Status())
@@ -307,7 +307,7 @@ func TestDriftFromALockNamesTheCards(t *testing.T) {
 		if c.unsigned {
 			delete(files, manifest.CardsName)
 		}
-		r := mustVerify(t, files, Options{Now: builtAt, Lock: mustLock(t, LockSpec{Cards: c.locked})})
+		r := mustVerify(t, files, Options{Now: builtAt, Lock: mustLock(t, lock.Spec{Cards: c.locked})})
 		if len(r.LockFindings) == 0 || !strings.Contains(r.LockFindings[0].Message, c.want) || r.ExitCode() != 2 {
 			t.Errorf("exit %d, %v, want %q", r.ExitCode(), r.LockFindings, c.want)
 		}
@@ -316,7 +316,7 @@ func TestDriftFromALockNamesTheCards(t *testing.T) {
 
 func TestAPackWithoutClaimsIsNotWhatALockDemands(t *testing.T) {
 	s := smallSpec(t)
-	lock := mustLock(t, LockSpec{Cards: s.Cards})
+	lock := mustLock(t, lock.Spec{Cards: s.Cards})
 	s.Cards = nil
 	files := mustBuild(t, s).FS().(memFS)
 	if r := mustVerify(t, files, Options{Now: builtAt, Lock: lock}); r.ExitCode() != 2 || r.Status() != StatusLock {
@@ -339,7 +339,7 @@ func TestAPackWithoutClaimsIsNotWhatALockDemands(t *testing.T) {
 
 func TestEveryExpectationHasItsStatusAndItsRank(t *testing.T) {
 	words := []Verdict{Pass, Fail, Skipped, ""}
-	lock, contract := new(Lock), new(claim.Contract)
+	lock, contract := new(lock.Lock), new(claim.Contract)
 	n := 0
 	for i := range 4 * 4 * 4 * 4 * 4 * 256 {
 		pick := func(n int) int { k := i % n; i /= n; return k }
@@ -466,18 +466,4 @@ func TestStrictRefusesATimestampThatContradictsThePack(t *testing.T) {
 			t.Errorf("%s before: exit %d, %s", before, r.ExitCode(), r.Status())
 		}
 	}
-}
-
-func ExampleDiffLocks() {
-	at := time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
-	cards := claim.BuiltinCards()
-	old, _ := NewLock(LockSpec{Cards: cards[:2], Signers: [][32]byte{{1}}, At: at})
-	now, _ := NewLock(LockSpec{Cards: cards[1:3], At: at})
-	for _, change := range DiffLocks(old, now) {
-		fmt.Println(change.Effect+":", change.Message)
-	}
-	// Output:
-	// weaker: any key may sign; an allowlist said which
-	// weaker: card guardian_enforcement is not demanded any more
-	// stronger: card no_breakglass is demanded as well
 }

@@ -131,23 +131,3 @@ func TestReceiptsThatWereNotReadAreNotCalledMissing(t *testing.T) {
 		t.Errorf("a line that is gone: %v", r.Findings)
 	}
 }
-
-func TestAContractThatComesOrGoesIsSaidInADiff(t *testing.T) {
-	one, two := strings.Repeat("1", 64), strings.Repeat("2", 64)
-	for pair, want := range map[[2]string]LockChange{
-		{one, ""}:  {Weaker, "no coverage contract is pinned; " + one + " was"},
-		{"", one}:  {Stronger, "the coverage contract " + one + " is pinned"},
-		{one, two}: {Weaker, "another coverage contract is pinned, which may ask for less: " + two + ", was " + one},
-	} {
-		d := &lockDiff{}
-		if d.contract(pair[0], pair[1]); len(d.changes) != 1 || d.changes[0] != want {
-			t.Errorf("%q: %+v, want %+v", pair, d.changes, want)
-		}
-	}
-	for _, same := range []string{"", one} {
-		d := &lockDiff{}
-		if d.contract(same, same); len(d.changes) != 0 {
-			t.Errorf("%q twice: %+v", same, d.changes)
-		}
-	}
-}

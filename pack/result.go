@@ -7,6 +7,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/entry"
+	"github.com/Haserjian/assay-ledger/pack/lock"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
@@ -40,7 +41,7 @@ type Options struct {
 	// for a pack that is neither expired nor superseded: nothing that a verdict of 0 usually leaves open.
 	Strict bool
 
-	Lock           *Lock           // its claims are executed again; nil: no lockfile, and the lock channel is SKIPPED
+	Lock           *lock.Lock      // its claims are executed again; nil: no lockfile, and the lock channel is SKIPPED
 	TrustedSigners [][32]byte      // SHA-256 of the public keys that may have signed; nil: any key, shown as unpinned; empty: none
 	MaxAge         time.Duration   // since timestamp_end; 0: of any age. Without Now every pack is too old
 	Contract       *claim.Contract // the call sites that receipts must cover; nil: not checked

@@ -15,6 +15,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/lock"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 	"github.com/Haserjian/assay-ledger/trust"
@@ -680,9 +681,9 @@ func tamperOrSig(name string) string {
 
 // locks is K01 to K08.
 func (w *world) locks() {
-	lock := func(name string, spec pack.LockSpec) []byte {
+	locked := func(name string, spec lock.Spec) []byte {
 		spec.At = builtAt
-		l, err := pack.NewLock(spec)
+		l, err := lock.New(spec)
 		if err != nil {
 			panic(err)
 		}
@@ -692,14 +693,14 @@ func (w *world) locks() {
 		return text
 	}
 	two := cards("receipt_completeness", "guardian_enforcement")
-	finger, err := pack.KeyFingerprint(signer.Public())
+	finger, err := lock.KeyFingerprint(signer.Public())
 	if err != nil {
 		panic(err)
 	}
-	anybody := lock("any.lock", pack.LockSpec{Cards: two})
-	named := lock("signer.lock", pack.LockSpec{Cards: two, Signers: [][32]byte{finger}})
-	lock("other_card.lock", pack.LockSpec{Cards: cards("receipt_completeness")})
-	lock("nobody.lock", pack.LockSpec{Cards: two, Signers: [][32]byte{}})
+	anybody := locked("any.lock", lock.Spec{Cards: two})
+	named := locked("signer.lock", lock.Spec{Cards: two, Signers: [][32]byte{finger}})
+	locked("other_card.lock", lock.Spec{Cards: cards("receipt_completeness")})
+	locked("nobody.lock", lock.Spec{Cards: two, Signers: [][32]byte{}})
 	with := func(name string, text []byte, path string, to jcs.Value) {
 		w.files["locks/"+name] = append(pretty(set(parse(string(text)), path, to)), '\n')
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/lock"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/report"
 	"github.com/Haserjian/assay-ledger/pack/schema"
@@ -209,7 +210,7 @@ func golden(t *testing.T) map[string]struct {
 		"attestation":   {written(t, attestation), nil},
 		"receipt":       {first, nil},
 		"verify-report": {read(t, corpus+"/packs/good_03/verify_report.json"), nil},
-		"lockfile":      {read(t, corpus+"/locks/signer.lock"), func(text []byte) error { _, err := pack.ParseLock(text); return err }},
+		"lockfile":      {read(t, corpus+"/locks/signer.lock"), func(text []byte) error { _, err := lock.Parse(text); return err }},
 		"run-card": {[]byte(`{"card_id":"acme.calls","name":"Calls","description":"d","rationale":"r","control":["soc2/CC7.2"],"claims":[{"claim_id":"c","description":"d","check":"receipt_count_ge","params":{"min_count":3},"severity":"critical"}],` +
 			`"fixtures":{"pass":[{"name":"three","receipts":[{},{},{}]}],"fail":[{"name":"two","receipts":[{},{}],"fails":["c"]}]}}`), func(text []byte) error { _, err := claim.ParseCard(text); return err }},
 		"coverage-contract": {contract, func(text []byte) error { _, err := claim.ParseContract(text); return err }},

@@ -17,6 +17,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/claim"
+	"github.com/Haserjian/assay-ledger/pack/lock"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
@@ -27,7 +28,7 @@ type Report struct {
 	Path    string     // of the pack, as the reader named it: any bytes
 	At      time.Time  // when it was judged, in any zone
 	Version string     // of this verifier
-	Lock    *pack.Lock // the lock that the pack was held to, nil without
+	Lock    *lock.Lock // the lock that the pack was held to, nil without
 
 	MaxAgeHours float64 // as asked for, 0 if not
 	MinCoverage float64 // as asked for

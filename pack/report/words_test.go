@@ -12,6 +12,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/lock"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
@@ -80,7 +81,7 @@ func TestALockProvesSomethingOnlyIfThePackAgreesWithIt(t *testing.T) {
 	const sentence = "that the lock demands"
 	r := quiet()
 	for _, verdict := range []pack.Verdict{pack.Pass, pack.Fail, pack.Skipped} {
-		r.Lock, r.Result.Lock = new(pack.Lock), verdict
+		r.Lock, r.Result.Lock = new(lock.Lock), verdict
 		if got := lines(r.Proves()); strings.Contains(got, sentence) != (verdict == pack.Pass) {
 			t.Errorf("lock %s: %s", verdict, got)
 		}

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/claim"
+	"github.com/Haserjian/assay-ledger/pack/lock"
 )
 
 // LCK-14: a lock that is checked and then read again could be two locks: who swaps the file in between gets
@@ -17,7 +17,7 @@ import (
 func TestAtk_K03_ALockIsReadOnce(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name string, signers [][32]byte) string {
-		l, err := pack.NewLock(pack.LockSpec{Cards: claim.BuiltinCards()[:1], Signers: signers, At: time.Unix(1<<30, 0)})
+		l, err := lock.New(lock.Spec{Cards: claim.BuiltinCards()[:1], Signers: signers, At: time.Unix(1<<30, 0)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +55,7 @@ func TestAtk_K03_ALockIsReadOnce(t *testing.T) {
 	for range 3000 {
 		l, err := ReadLock(path)
 		if err != nil {
-			var broken *pack.LockError
+			var broken *lock.Error
 			if !errors.As(err, &broken) || len(broken.Issues) != 1 {
 				t.Fatal(err)
 			}
@@ -88,7 +88,7 @@ func sum(t *testing.T, path string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := pack.ParseLock(text)
+	l, err := lock.Parse(text)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/Haserjian/assay-ledger/cmd"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/lock"
 )
 
 // trustedSigner is the fingerprint that name is, or of the public key file that it names. Unlike a lock's
@@ -49,7 +49,7 @@ func ReadFingerprint(path string) (key [32]byte, err error) {
 	if !ok {
 		return key, cmd.BadInput("", "%s is not a public key: expected 32 bytes, or those in base64", path)
 	}
-	if key, err = pack.KeyFingerprint(public); err != nil {
+	if key, err = lock.KeyFingerprint(public); err != nil {
 		return key, cmd.BadInput("nobody's key generator makes such a key; do not trust who gave it to you", "%s: %v", path, err)
 	}
 	return key, nil

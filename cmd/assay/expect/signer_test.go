@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
+	"github.com/Haserjian/assay-ledger/pack/lock"
 )
 
 func TestAPublicKeyFileIsReadAsTheKeyStoreWritesIt(t *testing.T) {
@@ -16,7 +16,7 @@ func TestAPublicKeyFileIsReadAsTheKeyStoreWritesIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := pack.KeyFingerprint(key.Public())
+	want, err := lock.KeyFingerprint(key.Public())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,9 +14,9 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
-	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/lock"
 	"github.com/Haserjian/assay-ledger/pack/report"
 )
 
@@ -50,7 +50,7 @@ func (f *lockFlags) add(c *cobra.Command) {
 
 // spec reads everything that is named, before anything is written. Cards stay as they are if the flag
 // was not given.
-func (f *lockFlags) spec(s cmd.Streams, spec pack.LockSpec) (pack.LockSpec, error) {
+func (f *lockFlags) spec(s cmd.Streams, spec lock.Spec) (lock.Spec, error) {
 	var err error
 	if len(f.cards) > 0 {
 		if spec.Cards, err = expect.FindCards(f.cards); err != nil {
@@ -108,8 +108,8 @@ func findSigner(s cmd.Streams, name string) (key [32]byte, err error) {
 	return key, cmd.BadInput("a signer is a key id of 'assay key list', a fingerprint of 64 hex digits or a public key file", "no signer %q", name)
 }
 
-func newLock(spec pack.LockSpec) (*pack.Lock, error) {
-	l, err := pack.NewLock(spec)
+func newLock(spec lock.Spec) (*lock.Lock, error) {
+	l, err := lock.New(spec)
 	if err != nil {
 		return nil, cmd.BadInput("", "%w", err)
 	}
@@ -117,7 +117,7 @@ func newLock(spec pack.LockSpec) (*pack.Lock, error) {
 }
 
 // told says what was written.
-func (f *lockFlags) told(s cmd.Streams, c *cobra.Command, l *pack.Lock) error {
+func (f *lockFlags) told(s cmd.Streams, c *cobra.Command, l *lock.Lock) error {
 	if _, any := l.Signers(); any {
 		fmt.Fprintf(s.Err, "note: any key may sign; --signer-allowlist names those that may\n")
 	}
@@ -131,14 +131,14 @@ func (f *lockFlags) told(s cmd.Streams, c *cobra.Command, l *pack.Lock) error {
 }
 
 // warnIdle says that a lock demands claims which no pack can fail.
-func warnIdle(s cmd.Streams, l *pack.Lock) {
+func warnIdle(s cmd.Streams, l *lock.Lock) {
 	if !claim.CanFail(l.Cards()) {
 		fmt.Fprintf(s.Err, "warning: nothing in this lock can fail: every claim is a warning or one that no receipts fail, so the claims of every pack pass; a critical claim that wants something can fail\n")
 	}
 }
 
 // lockMembers is what a lock says, for a machine.
-func lockMembers(l *pack.Lock) []jcs.Member {
+func lockMembers(l *lock.Lock) []jcs.Member {
 	ids, keys := jcs.Arr(), jcs.Arr()
 	for _, card := range l.Cards() {
 		ids.Items = append(ids.Items, jcs.Str(card.ID))
@@ -164,7 +164,7 @@ func lockMembers(l *pack.Lock) []jcs.Member {
 }
 
 // lockText is what a lock says, for a person.
-func lockText(l *pack.Lock) string {
+func lockText(l *lock.Lock) string {
 	w := new(strings.Builder)
 	for _, card := range l.Cards() {
 		fmt.Fprintf(w, "card    %s: %s\n", cmd.Safe(card.Label()), report.Count(len(card.Claims), "claim"))

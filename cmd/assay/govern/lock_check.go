@@ -10,8 +10,8 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
-	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/lock"
 )
 
 // lockCheck is one run of 'lock check', with its flags.
@@ -45,7 +45,7 @@ func (o *lockCheck) run(c *cobra.Command, args []string) error {
 		path = args[0]
 	}
 	l, err := expect.ReadLock(path)
-	var broken *pack.LockError
+	var broken *lock.Error
 	if err != nil && !errors.As(err, &broken) {
 		return err
 	}
@@ -63,7 +63,7 @@ func (o *lockCheck) run(c *cobra.Command, args []string) error {
 	return err
 }
 
-func tellBroken(s cmd.Streams, path string, broken *pack.LockError, asJSON bool) error {
+func tellBroken(s cmd.Streams, path string, broken *lock.Error, asJSON bool) error {
 	if asJSON {
 		issues := jcs.Arr()
 		for _, issue := range broken.Issues {

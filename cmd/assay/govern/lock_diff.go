@@ -10,8 +10,8 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
-	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/lock"
 )
 
 // lockDiff is one run of 'lock diff', with its flags.
@@ -49,10 +49,10 @@ func (o *lockDiff) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	return tellDiff(o.s, pack.DiffLocks(old, l), old.Digest() == l.Digest(), o.json)
+	return tellDiff(o.s, lock.Diff(old, l), old.Digest() == l.Digest(), o.json)
 }
 
-func tellDiff(s cmd.Streams, changes []pack.LockChange, identical, asJSON bool) error {
+func tellDiff(s cmd.Streams, changes []lock.Change, identical, asJSON bool) error {
 	code, status, words := cmd.ExitPass, "same", "both demand the same"
 	if identical {
 		words = "the files are the same"
@@ -60,7 +60,7 @@ func tellDiff(s cmd.Streams, changes []pack.LockChange, identical, asJSON bool) 
 	if len(changes) > 0 {
 		status, words = "changed", "nothing became weaker"
 	}
-	if slices.ContainsFunc(changes, func(c pack.LockChange) bool { return c.Effect == pack.Weaker }) {
+	if slices.ContainsFunc(changes, func(c lock.Change) bool { return c.Effect == lock.Weaker }) {
 		code, status, words = cmd.ExitHonestFail, "weaker", "the new lock demands less than the old one, or may"
 	}
 	w, list := new(strings.Builder), jcs.Arr()

@@ -13,6 +13,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/lock"
 )
 
 // lockInit is one run of 'lock init', with its flags.
@@ -54,7 +55,7 @@ func (o *lockInit) run(c *cobra.Command, _ []string) error {
 	if o.from == "" && len(o.cards) == 0 {
 		o.cards = []string{"receipt_completeness"}
 	}
-	spec, err := o.spec(o.s, pack.LockSpec{At: time.Now()})
+	spec, err := o.spec(o.s, lock.Spec{At: time.Now()})
 	if err != nil {
 		return err
 	}
@@ -77,7 +78,7 @@ func (o *lockInit) run(c *cobra.Command, _ []string) error {
 }
 
 // specFromPack puts the cards of a pack into spec, and on request its signer.
-func specFromPack(s cmd.Streams, spec *pack.LockSpec, dir string, pin bool) error {
+func specFromPack(s cmd.Streams, spec *lock.Spec, dir string, pin bool) error {
 	r, err := expect.VerifyDir(dir, pack.Options{Cards: spec.Cards, Contract: spec.Contract, Now: time.Now()})
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/durable"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/lock"
 )
 
 // lockWrite is one run of 'lock write', with its flags.
@@ -49,7 +49,7 @@ func (o *lockWrite) run(c *cobra.Command, _ []string) error {
 	if len(o.cards) == 0 {
 		return cmd.BadInput("name them with --cards receipt_completeness", "a lock without cards would hold packs to nothing")
 	}
-	spec, err := o.spec(o.s, pack.LockSpec{At: time.Now()})
+	spec, err := o.spec(o.s, lock.Spec{At: time.Now()})
 	if err != nil {
 		return err
 	}
@@ -67,12 +67,12 @@ func (o *lockWrite) run(c *cobra.Command, _ []string) error {
 }
 
 // mayReplace says what the lock at path demanded and l does not, and refuses that unless it is forced.
-func mayReplace(s cmd.Streams, path string, l *pack.Lock, force bool) error {
+func mayReplace(s cmd.Streams, path string, l *lock.Lock, force bool) error {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	old, err := expect.ReadLockToReplace(path)
-	var broken *pack.LockError
+	var broken *lock.Error
 	if errors.As(err, &broken) && force {
 		fmt.Fprintf(s.Err, "note: %s was no valid lock\n", cmd.Safe(path))
 		return nil
@@ -80,8 +80,8 @@ func mayReplace(s cmd.Streams, path string, l *pack.Lock, force bool) error {
 		return err
 	}
 	weaker := 0
-	for _, change := range pack.DiffLocks(old, l) {
-		if change.Effect == pack.Weaker {
+	for _, change := range lock.Diff(old, l) {
+		if change.Effect == lock.Weaker {
 			fmt.Fprintf(s.Err, "weaker than before: %s\n", cmd.Safe(change.Message))
 			weaker++
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/durable"
-	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/lock"
 )
 
 // editAllowlist reads the lock again, now that no other rotation runs, and writes it with another list.
@@ -45,7 +45,7 @@ func admit(s cmd.Streams, path string, keys ...ed25519.PublicKey) error {
 			if key == nil {
 				continue
 			}
-			fingerprint, err := pack.KeyFingerprint(key)
+			fingerprint, err := lock.KeyFingerprint(key)
 			if err != nil {
 				return nil, err
 			}

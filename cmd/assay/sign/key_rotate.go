@@ -12,9 +12,9 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
-	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
+	"github.com/Haserjian/assay-ledger/pack/lock"
 )
 
 // keyRotate is one run of 'key rotate', with its flags.
@@ -79,13 +79,13 @@ func (o *keyRotate) run(*cobra.Command, []string) error {
 // noteStaleLock tells that the lock of this directory admits the old key and not the new one. A lock that is not
 // there, or cannot be read, is not what was asked about.
 func noteStaleLock(s cmd.Streams, done *keystore.Rotated) {
-	lock, err := expect.ReadLockToReplace(expect.DefaultLock)
+	l, err := expect.ReadLockToReplace(expect.DefaultLock)
 	if err != nil || done.Old == nil {
 		return
 	}
 	admits := func(key *keystore.Key) bool {
-		fingerprint, err := pack.KeyFingerprint(key.Public())
-		admitted, any := lock.Signers()
+		fingerprint, err := lock.KeyFingerprint(key.Public())
+		admitted, any := l.Signers()
 		return err != nil || any || slices.Contains(admitted, fingerprint)
 	}
 	if admits(done.Old) && !admits(done.New) {

@@ -1,4 +1,4 @@
-package pack
+package lock
 
 import (
 	"cmp"
@@ -19,16 +19,16 @@ const (
 	Other    Effect = "other"    // other packs, or the same
 )
 
-// LockChange is one difference between two locks. Message is printable ASCII.
-type LockChange struct {
+// Change is one difference between two locks. Message is printable ASCII.
+type Change struct {
 	Effect  Effect
 	Message string
 }
 
-// DiffLocks says in words what is demanded by one lock and not by the other, what is weaker first
+// Diff says in words what is demanded by one lock and not by the other, what is weaker first
 // (threats.md K05). Nothing to say means that both demand the same, whatever their bytes are.
-func DiffLocks(old, new *Lock) []LockChange {
-	d := &lockDiff{}
+func Diff(old, new *Lock) []Change {
+	d := &differ{}
 	d.signers(old, new)
 	d.cards(old, new)
 	d.contract(old.ContractHash(), new.ContractHash())
@@ -38,19 +38,19 @@ func DiffLocks(old, new *Lock) []LockChange {
 		d.say(Other, "pack_format_version is %s, was %s", form.Quote(b), form.Quote(a))
 	}
 	rank := []Effect{Weaker, Stronger, Other}
-	slices.SortStableFunc(d.changes, func(a, b LockChange) int {
+	slices.SortStableFunc(d.changes, func(a, b Change) int {
 		return cmp.Compare(slices.Index(rank, a.Effect), slices.Index(rank, b.Effect))
 	})
 	return d.changes
 }
 
-type lockDiff struct{ changes []LockChange }
+type differ struct{ changes []Change }
 
-func (d *lockDiff) say(e Effect, format string, args ...any) {
-	d.changes = append(d.changes, LockChange{e, fmt.Sprintf(format, args...)})
+func (d *differ) say(e Effect, format string, args ...any) {
+	d.changes = append(d.changes, Change{e, fmt.Sprintf(format, args...)})
 }
 
-func (d *lockDiff) signers(old, new *Lock) {
+func (d *differ) signers(old, new *Lock) {
 	before, anyBefore := old.Signers()
 	after, anyAfter := new.Signers()
 	switch {
@@ -75,7 +75,7 @@ func (d *lockDiff) signers(old, new *Lock) {
 	}
 }
 
-func (d *lockDiff) cards(old, new *Lock) {
+func (d *differ) cards(old, new *Lock) {
 	find := func(cards []claim.Card, id string) (claim.Card, bool) {
 		i := slices.IndexFunc(cards, func(c claim.Card) bool { return c.ID == id })
 		if i < 0 {
@@ -104,7 +104,7 @@ func (d *lockDiff) cards(old, new *Lock) {
 }
 
 // claims compares two sets under one card id. What we cannot rank counts as weaker: somebody must look.
-func (d *lockDiff) claims(card string, old, new []claim.Claim) {
+func (d *differ) claims(card string, old, new []claim.Claim) {
 	// The same id may stand for several claims: the first is compared with the first, and so on.
 	find := func(claims []claim.Claim, id string, nth int) (claim.Claim, bool) {
 		for _, c := range claims {
@@ -157,7 +157,7 @@ func (d *lockDiff) claims(card string, old, new []claim.Claim) {
 	}
 }
 
-func (d *lockDiff) contract(old, new string) {
+func (d *differ) contract(old, new string) {
 	switch {
 	case old == new:
 	case new == "":
@@ -170,7 +170,7 @@ func (d *lockDiff) contract(old, new string) {
 }
 
 // version compares a bound of the version window; raised is the effect of raising it.
-func (d *lockDiff) version(name string, old, new *Lock, raised Effect) {
+func (d *differ) version(name string, old, new *Lock, raised Effect) {
 	before, after := form.Str(old.value, name), form.Str(new.value, name)
 	a, _ := parseRelease(before)
 	b, _ := parseRelease(after)

@@ -1,4 +1,4 @@
-package pack
+package lock
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ import (
 
 func refuseLock(t *testing.T, what, text, want string) {
 	t.Helper()
-	_, err := ParseLock([]byte(text))
+	_, err := Parse([]byte(text))
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%s: %v, want %q", what, err, want)
 	}
@@ -51,13 +51,13 @@ func TestAtk_K02_ALockWithoutCardsIsRefusedWhateverItsHashes(t *testing.T) {
 		v = set(v, "run_cards_composite_hash", jcs.Str("4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"))
 		refuseLock(t, hash, string(plain(v)), "run_cards: not a list of 1 or more")
 	}
-	if _, err := ParseLock(sharedLock(t, "weak_empty_run_cards.lock")); err == nil {
+	if _, err := Parse(sharedLock(t, "weak_empty_run_cards.lock")); err == nil {
 		t.Error("the reference's weak lock is accepted")
 	}
 }
 
 func TestAtk_K04_ABuiltInCardCannotBeShadowed(t *testing.T) {
-	l := mustLock(t, LockSpec{Cards: []claim.Card{callsCard(t)}})
+	l := mustLock(t, Spec{Cards: []claim.Card{callsCard(t)}})
 	other := callsCard(t).Claims[0].Value()
 	forge := func(id, name string, members ...jcs.Member) string {
 		entry := jcs.Obj(append([]jcs.Member{jcs.M("id", jcs.Str(id)), jcs.M("name", jcs.Str(name)),
@@ -68,7 +68,7 @@ func TestAtk_K04_ABuiltInCardCannotBeShadowed(t *testing.T) {
 		return string(plain(v))
 	}
 	claims := jcs.M("claims", jcs.Arr(other))
-	if _, err := ParseLock([]byte(forge("acme.calls", "Calls", claims))); err != nil {
+	if _, err := Parse([]byte(forge("acme.calls", "Calls", claims))); err != nil {
 		t.Fatal(err) // all hashes are consistent
 	}
 	refuseLock(t, "other claims", forge("receipt_completeness", "Receipt Completeness", claims), "takes no claims from a lock")
@@ -79,7 +79,7 @@ func TestAtk_K04_ABuiltInCardCannotBeShadowed(t *testing.T) {
 	refuseLock(t, "no definition", forge("acme.calls", "Calls"), "its claims are not in the lock")
 
 	// A built-in under another built-in's name misleads who reviews it.
-	text := string(mustLock(t, LockSpec{Cards: claim.BuiltinCards()[1:2]}).Marshal())
+	text := string(mustLock(t, Spec{Cards: claim.BuiltinCards()[1:2]}).Marshal())
 	refuseLock(t, "another name", strings.Replace(text, "Receipt Completeness", "Guardian Enforcement", 1), "is called")
 
 	// What is read over would be reviewed and not hashed.
@@ -95,7 +95,7 @@ func TestAtk_K07_ALockedCardNamesNoFileOfTheHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := mustLock(t, LockSpec{Cards: []claim.Card{card}}).Marshal()
+	text := mustLock(t, Spec{Cards: []claim.Card{card}}).Marshal()
 	for _, path := range []string{"../cov.json", "/etc/passwd", "a/../../b", "C:\\\\x"} {
 		forged := bytes.Replace(text, []byte(`"cov.json"`), []byte(`"`+path+`"`), 1)
 		refuseLock(t, path, string(forged), "leads out of the directory")
@@ -103,7 +103,7 @@ func TestAtk_K07_ALockedCardNamesNoFileOfTheHost(t *testing.T) {
 }
 
 func TestAtk_K08_KeysOfSmallOrderAreNotAllowlisted(t *testing.T) {
-	l := mustLock(t, LockSpec{Cards: claim.BuiltinCards()[1:2]})
+	l := mustLock(t, Spec{Cards: claim.BuiltinCards()[1:2]})
 	for _, y := range smallOrder {
 		key := form.Digest(y)
 		for range 2 {
@@ -156,7 +156,7 @@ func TestAtk_K08_KeysOfSmallOrderAreNotAllowlisted(t *testing.T) {
 func TestAtk_K05_AWeakerLockIsToldFromItsBase(t *testing.T) {
 	base := wholeLock(t)
 	signers, _ := base.Signers()
-	for what, s := range map[string]LockSpec{
+	for what, s := range map[string]Spec{
 		"a card less":         {Cards: append(claim.BuiltinCards(), claim.BuiltinCards()[0])[2:], Signers: signers},
 		"any signer":          {Cards: base.Cards()},
 		"one signer more":     {Cards: append(claim.BuiltinCards(), base.Cards()...), Signers: append(signers, [32]byte{1})},
@@ -165,7 +165,7 @@ func TestAtk_K05_AWeakerLockIsToldFromItsBase(t *testing.T) {
 		"another contract":    {Cards: base.Cards(), Signers: signers, Contract: mustContract(t, "x")},
 		"nobody, but no card": {Cards: base.Cards()[:1], Signers: [][32]byte{}},
 	} {
-		changes := DiffLocks(base, mustLock(t, s))
+		changes := Diff(base, mustLock(t, s))
 		if len(changes) == 0 || changes[0].Effect != Weaker {
 			t.Errorf("%s: %v", what, changes)
 		}

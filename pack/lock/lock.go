@@ -1,4 +1,7 @@
-package pack
+// Package lock is the lockfile: what a repository expects of its packs, under review like code. Parse reads
+// one, New makes one, Diff says in words what a change of it demands more and less. A pack is held to it by
+// pack.Verify with Options.Lock.
+package lock
 
 import (
 	"bytes"
@@ -59,36 +62,36 @@ const maxLock = 1 << 20 // bytes of a lockfile
 // reviewed and executed by itself; the reference tool refuses such cards. coverage_contract_hash, which
 // may be absent, pins the coverage contract that a verification must be given.
 //
-// A Lock does not change. Get one from ParseLock or NewLock.
+// A Lock does not change. Get one from Parse or New.
 type Lock struct {
 	value jcs.Value
 	text  []byte
 	cards []claim.Card
 }
 
-// LockError says every rule that a lockfile breaks, each as one line of printable ASCII.
-type LockError struct{ Issues []string }
+// Error says every rule that a lockfile breaks, each as one line of printable ASCII.
+type Error struct{ Issues []string }
 
 // Error is all issues in one line.
-func (e *LockError) Error() string { return "lockfile: " + strings.Join(e.Issues, "; ") }
+func (e *Error) Error() string { return "lockfile: " + strings.Join(e.Issues, "; ") }
 
-func (e *LockError) add(issue string) {
+func (e *Error) add(issue string) {
 	if issue = strings.TrimPrefix(issue, ": "); len(e.Issues) < manifest.MaxFindings {
 		e.Issues = append(e.Issues, issue)
 	}
 }
 
-// lockMembers is pack.md §6, in its order. The reference reads some of them as optional, but every
+// members is pack.md §6, in its order. The reference reads some of them as optional, but every
 // release since 1.19 writes all; what is deleted from a lock must not make it a weaker one
 // (threats.md P19), and what nobody knows is not skipped over.
-var lockMembers = []form.Member{
+var members = []form.Member{
 	form.M("lock_version", form.OneOf("1.0")),
 	form.M("assay_version_min", release),
 	form.M("assay_version_max", release),
 	form.M("pack_format_version", form.Text("a version such as "+manifest.PackFormat, func(s string) bool { return formatForm().MatchString(s) })),
 	form.M("receipt_schema_version", form.OneOf("3.0")),
 	// Without a card the hashes below would be of nothing (threats.md K02): a lock names at least one.
-	form.M("run_cards", form.List(1, form.Object(lockedCardMembers))),
+	form.M("run_cards", form.List(1, form.Object(cardMembers))),
 	form.M("run_cards_composite_hash", form.Hex64),
 	form.M("claim_set_hash", form.Hex64),
 	form.M("exit_contract", form.Object(exitContract)),
@@ -98,7 +101,7 @@ var lockMembers = []form.Member{
 	form.M("locked_by_assay_version", form.Version),
 }
 
-var lockedCardMembers = []form.Member{
+var cardMembers = []form.Member{
 	form.M("id", form.Identifier),
 	form.M("name", form.NonEmpty),
 	form.M("claim_set_hash", form.Hex64),
@@ -117,17 +120,17 @@ var signerPolicy = []form.Member{
 	form.M("allowed_fingerprints", form.List(0, form.Hex64)),
 }
 
-// ParseLock reads and validates a lockfile. Nothing about packs is decided here, except that a lock
-// whose version window excludes CompatVersion is refused. An error is a *LockError.
-func ParseLock(text []byte) (*Lock, error) {
-	broken := new(LockError)
+// Parse reads and validates a lockfile. Nothing about packs is decided here, except that a lock
+// whose version window excludes CompatVersion is refused. An error is a *Error.
+func Parse(text []byte) (*Lock, error) {
+	broken := new(Error)
 	v, err := form.Parse(text, maxLock)
 	if err != nil {
 		broken.add("not strict JSON: " + form.OneLine(err))
 		return nil, broken
 	}
 	l := &Lock{value: v, text: bytes.Clone(text)}
-	if form.Object(lockMembers)("", v, broken.add); len(broken.Issues) == 0 {
+	if form.Object(members)("", v, broken.add); len(broken.Issues) == 0 {
 		l.readCards(broken)
 		l.checkVersions(broken)
 		l.checkSigners(broken)
@@ -139,11 +142,11 @@ func ParseLock(text []byte) (*Lock, error) {
 }
 
 // readCards recomputes every hash, whatever the lock says.
-func (l *Lock) readCards(broken *LockError) {
+func (l *Lock) readCards(broken *Error) {
 	hashes, known := jcs.Arr(), map[string]string{}
 	for i, entry := range form.Get(l.value, "run_cards").Items {
 		at := "run_cards[" + strconv.Itoa(i) + "]"
-		card, err := lockedCard(entry)
+		card, err := cardOf(entry)
 		if err != nil {
 			broken.add(at + ": " + form.OneLine(err))
 			return
@@ -170,8 +173,8 @@ func (l *Lock) readCards(broken *LockError) {
 	}
 }
 
-// lockedCard is the card that an entry of run_cards stands for.
-func lockedCard(entry jcs.Value) (claim.Card, error) {
+// cardOf is the card that an entry of run_cards stands for.
+func cardOf(entry jcs.Value) (claim.Card, error) {
 	id, name := form.Str(entry, "id"), form.Str(entry, "name")
 	claims, own := entry.Get("claims")
 	if twin := claim.Lookalike(id); twin != "" {
@@ -208,7 +211,7 @@ func lockedCard(entry jcs.Value) (claim.Card, error) {
 	return card, nil
 }
 
-func (l *Lock) checkVersions(broken *LockError) {
+func (l *Lock) checkVersions(broken *Error) {
 	here, _ := parseRelease(CompatVersion)
 	least, _ := parseRelease(form.Str(l.value, "assay_version_min"))
 	most, _ := parseRelease(form.Str(l.value, "assay_version_max"))
@@ -220,7 +223,7 @@ func (l *Lock) checkVersions(broken *LockError) {
 	}
 }
 
-func (l *Lock) checkSigners(broken *LockError) {
+func (l *Lock) checkSigners(broken *Error) {
 	policy := form.Get(l.value, "signer_policy")
 	list := form.Get(policy, "allowed_fingerprints").Items
 	if form.Str(policy, "mode") == "any" && len(list) > 0 {
@@ -272,17 +275,17 @@ func (l *Lock) Signers() (fingerprints [][32]byte, any bool) {
 	return fingerprints, form.Str(policy, "mode") == "any"
 }
 
-// LockSpec is what a new lock pins.
-type LockSpec struct {
+// Spec is what a new lock pins.
+type Spec struct {
 	Cards    []claim.Card    // at least one, in the order in which packs declare them
 	Signers  [][32]byte      // fingerprints of the keys that may sign; nil: any key; empty: none
 	Contract *claim.Contract // the coverage contract to verify with; nil: none is pinned
 	At       time.Time       // locked_at; required
 }
 
-// NewLock makes a lock: two spaces, one newline at the end, the members in the order of pack.md §6.
-// It refuses what ParseLock would.
-func NewLock(s LockSpec) (*Lock, error) {
+// New makes a lock: two spaces, one newline at the end, the members in the order of pack.md §6.
+// It refuses what Parse would.
+func New(s Spec) (*Lock, error) {
 	if s.At.IsZero() {
 		return nil, errors.New("lock: the time is required")
 	}
@@ -313,7 +316,7 @@ func NewLock(s LockSpec) (*Lock, error) {
 	if s.Contract != nil {
 		v.Members = append(v.Members, jcs.M("coverage_contract_hash", jcs.Str(s.Contract.Hash())))
 	}
-	return sealLock(v, s.At)
+	return seal(v, s.At)
 }
 
 // WithSigners is the lock with another allowlist, and nothing else changed but when and by whom it was
@@ -326,7 +329,7 @@ func (l *Lock) WithSigners(fingerprints [][32]byte, at time.Time) (*Lock, error)
 			v.Members[i].Value = policyValue(fingerprints, false)
 		}
 	}
-	return sealLock(v, at)
+	return seal(v, at)
 }
 
 func policyValue(fingerprints [][32]byte, any bool) jcs.Value {
@@ -340,8 +343,8 @@ func policyValue(fingerprints [][32]byte, any bool) jcs.Value {
 	return jcs.Obj(jcs.M("mode", jcs.Str(mode)), jcs.M("allowed_fingerprints", list))
 }
 
-// sealLock adds when and by whom, and reads back what it wrote.
-func sealLock(v jcs.Value, at time.Time) (*Lock, error) {
+// seal adds when and by whom, and reads back what it wrote.
+func seal(v jcs.Value, at time.Time) (*Lock, error) {
 	v.Members = append(slices.Clone(v.Members),
 		jcs.M("locked_at", jcs.Str(at.UTC().Format(receipt.TimeForm))),
 		jcs.M("locked_by_assay_version", jcs.Str(manifest.Version)))
@@ -349,7 +352,7 @@ func sealLock(v jcs.Value, at time.Time) (*Lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
-	return ParseLock(append(text, '\n'))
+	return Parse(append(text, '\n'))
 }
 
 // KeyFingerprint is SHA-256 of a public key that an allowlist may name. It refuses keys for which one
