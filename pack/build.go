@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"slices"
 	"time"
@@ -245,4 +246,27 @@ func (b *build) verify() (r *Result, err error) {
 		return nil, errors.New("verifying the built pack: the claims could not be re-executed")
 	}
 	return r, nil
+}
+
+// WriteDir publishes the pack as a new directory in one step: after a crash the
+// directory is there whole or not at all. It fails with fs.ErrExist if dir exists.
+func (p *Pack) WriteDir(dir string) error {
+	names := make([]string, len(p.Files))
+	data := make([][]byte, len(p.Files))
+	for i, f := range p.Files {
+		names[i], data[i] = f.Name, f.Data
+	}
+	if err := durable.WriteDir(dir, names, data, 0o755, 0o644); err != nil {
+		return fmt.Errorf("writing pack %s: %w", dir, err)
+	}
+	return nil
+}
+
+// FS returns the pack's files as a read-only file system, as Verify wants them.
+func (p *Pack) FS() fs.FS {
+	m := make(memFS, len(p.Files))
+	for _, f := range p.Files {
+		m[f.Name] = f.Data
+	}
+	return m
 }

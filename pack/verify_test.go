@@ -366,7 +366,7 @@ func TestExitCodeOneHasOneSource(t *testing.T) {
 	if (&Result{}).ExitCode() != 2 {
 		t.Error("the zero Result passes")
 	}
-	text, err := os.ReadFile("result.go")
+	text, err := os.ReadFile("verify_result.go")
 	if err != nil {
 		t.Fatal(err)
 	}

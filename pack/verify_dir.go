@@ -10,33 +10,9 @@ import (
 	"slices"
 	"syscall"
 
-	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
-
-// WriteDir publishes the pack as a new directory in one step: after a crash the
-// directory is there whole or not at all. It fails with fs.ErrExist if dir exists.
-func (p *Pack) WriteDir(dir string) error {
-	names := make([]string, len(p.Files))
-	data := make([][]byte, len(p.Files))
-	for i, f := range p.Files {
-		names[i], data[i] = f.Name, f.Data
-	}
-	if err := durable.WriteDir(dir, names, data, 0o755, 0o644); err != nil {
-		return fmt.Errorf("writing pack %s: %w", dir, err)
-	}
-	return nil
-}
-
-// FS returns the pack's files as a read-only file system, as Verify wants them.
-func (p *Pack) FS() fs.FS {
-	m := make(memFS, len(p.Files))
-	for _, f := range p.Files {
-		m[f.Name] = f.Data
-	}
-	return m
-}
 
 var (
 	errLink         = errors.New("is a symbolic link")
