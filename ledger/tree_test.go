@@ -2,12 +2,14 @@ package ledger
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -44,6 +46,30 @@ func TestTileServesPublishedTilesAndNothingElseInTheDirectory(t *testing.T) {
 	}
 	if data, err := l.Tile(t.Context(), "tile/0/000.p/3"); err != nil || !bytes.Equal(data, tile[:3*32]) {
 		t.Errorf("a damaged partial tile, of which a wider one is whole: %q, %v", data, err)
+	}
+}
+
+// STO-5
+func TestTheStateOfTheTreeHasOneSpelling(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	s, err := openStore(w.cfg.Dir)
+	must(t, err)
+	defer s.close()
+	const root = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+	good := `{"size":0,"root":"` + root + `"}`
+	w.write(treeStatePath, []byte(good))
+	if _, err := s.treeState(); err != nil {
+		t.Error(err)
+	}
+	for _, text := range []string{"", "{}", good + "\n", " " + good, strings.Replace(good, ":0", ": 0", 1), strings.Replace(good, ":0", ":-0", 1),
+		`{"root":"` + root + `","size":0}`, strings.Replace(good, "}", `,"x":1}`, 1), strings.Replace(good, "size", "Size", 1),
+		strings.Replace(good, `"size":0`, `"size":9,"size":0`, 1), strings.Replace(good, ":0", ":9223372036854775808", 1),
+		strings.Replace(good, root, base64.StdEncoding.EncodeToString(make([]byte, 31)), 1), strings.Replace(good, root, base64.StdEncoding.EncodeToString(make([]byte, 33)), 1),
+		strings.Replace(good, "SuFU=", "SuFV=", 1)} {
+		w.write(treeStatePath, []byte(text))
+		if state, err := s.treeState(); !errors.Is(err, errDamaged) {
+			t.Errorf("%q is read as %v, %v", text, state, err)
+		}
 	}
 }
 

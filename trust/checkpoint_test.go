@@ -440,7 +440,7 @@ func TestCheckpointTextHasOneSpelling(t *testing.T) {
 	}
 }
 
-// ENT-27
+// ENT-22, ENT-27
 func TestExtensionLinesAreKeptAndSigned(t *testing.T) {
 	w := newWorld()
 	text := w.text() + "first\nsecond line\n"
@@ -485,7 +485,7 @@ func TestLogSignsOnlyForItsOwnName(t *testing.T) {
 	}
 }
 
-// ENT-26
+// ENT-26, ENT-27
 func TestALogWithTwoKeysKeepsBothLines(t *testing.T) {
 	w := newWorld()
 	// The log's second key is ML-DSA-44, under the same name.

@@ -152,7 +152,7 @@ func TestHostileRequestsAreOneShortLogLineEach(t *testing.T) {
 	}
 }
 
-// API-35
+// API-35, API-36
 func TestRateIsPerNetwork(t *testing.T) {
 	now := time.Unix(1000, 0)
 	log := filledLog(1)
