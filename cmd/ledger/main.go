@@ -37,6 +37,7 @@ RFC 3161 timestamp (unless timestamps are off, or preferred and no authority ans
 checkpoint is cosigned by the witnesses of the log's policy before anyone sees it, and every
 answer is a proof that verifies offline for ever.`,
 		Example: `  ledger demo
+  ledger testnet up ./net
   ledger init /var/lib/ledger --origin ledger.example/2026
   ledger serve /var/lib/ledger`,
 	}

@@ -24,8 +24,11 @@ import (
 // nobody knows of the process; its port and its files are taken, which the next start says.
 func notePID(path string, pid int) error {
 	identity, err := processIdentity(pid)
-	if err != nil || identity == "" {
+	if err != nil {
 		return fmt.Errorf("process %d cannot be told from others: %w", pid, err)
+	}
+	if identity == "" { // it has ended already, as one does whose port is taken
+		return nil
 	}
 	return durable.WriteFile(path, fmt.Appendf(nil, "%d %s\n", pid, identity), 0o600)
 }

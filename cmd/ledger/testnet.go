@@ -123,7 +123,9 @@ now. If one of them does not, it exits 4.`,
 			if err != nil {
 				return err
 			}
-			if n.servers, err = readServers(n.path("servers")); err != nil {
+			if n.servers, err = readServers(n.path("servers")); errors.Is(err, fs.ErrNotExist) {
+				return cmd.BadInput("make it with 'ledger testnet up "+args[0]+"'", "the testnet in %s was never finished", args[0])
+			} else if err != nil {
 				return err
 			}
 			var away []string

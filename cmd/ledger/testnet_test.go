@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/Haserjian/assay-ledger/cmd"
 )
@@ -204,6 +205,27 @@ func TestDownEndsNoStranger(t *testing.T) {
 	}
 	if identity, err := processIdentity(stranger.Process.Pid); err != nil || identity == "" {
 		t.Errorf("the stranger was ended: %v", err)
+	}
+
+	// One that has ended and was not waited for has its number still, and is nobody.
+	if err := os.Remove(pid); err != nil {
+		t.Fatal(err)
+	}
+	if err := stranger.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		if identity, err := processIdentity(stranger.Process.Pid); err != nil || time.Now().After(deadline) {
+			t.Fatalf("it has not ended: %q, %v", identity, err)
+		} else if identity == "" {
+			break
+		}
+	}
+	if err := notePID(pid, stranger.Process.Pid); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(pid); err == nil {
+		t.Error("a process that has ended was noted")
 	}
 }
 
