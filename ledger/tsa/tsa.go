@@ -1,4 +1,4 @@
-// Package tsa carries RFC 3161 over HTTP (§3.4): the transport of timestamp.Client and the
+// Package tsa carries timestamps over HTTP (RFC 3161 §3.4): the transport of timestamp.Client and the
 // handler of the dev authority. What a token is worth, trust/timestamp decides.
 package tsa
 
