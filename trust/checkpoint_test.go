@@ -929,3 +929,32 @@ func BenchmarkCosign(b *testing.B) {
 		})
 	}
 }
+
+// Whoever has the wrong policy sees from the error which logs it is for, and no more of them than fit a line.
+func TestACheckpointOfAnUnknownLogNamesSomeThatAreKnown(t *testing.T) {
+	w := newWorld()
+	note := []byte(w.text() + "\n" + logLine(t, w.log, w.text()))
+	for n, want := range map[int]string{
+		0: "the policy has no log",
+		1: `the policy has "log1.example"`,
+		3: `the policy has "log1.example", "log2.example", "log3.example"`,
+		5: `the policy has "log1.example", "log2.example", "log3.example", and 2 more`,
+	} {
+		var logs []trust.PolicyLog
+		for i := range n {
+			origin := fmt.Sprintf("log%d.example", i+1)
+			_, vkey, err := trust.GenerateKey(nil, origin, trust.Ed25519)
+			if err != nil {
+				t.Fatal(err)
+			}
+			logs = append(logs, trust.PolicyLog{Origin: origin, VKey: vkey})
+		}
+		policy, err := trust.ParsePolicy(trust.FormatPolicy(logs, nil, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := policy.OpenCheckpoint(note); !errors.Is(err, trust.ErrUnknownLog) || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%d logs: %v, want %s", n, err, want)
+		}
+	}
+}

@@ -67,3 +67,25 @@ func TestAStoreWhoseNameIsNotOnDiskIsNotOpened(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAStoreThatDoesNotOpenLeavesNoFileOpen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "other.db")
+	execAt(t, path, "CREATE TABLE other (x)")
+	open := func() int {
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip("SKIPPED: ", err)
+		}
+		return len(list)
+	}
+	before := open()
+	for range 10 {
+		if s, err := OpenSQLite(path); err == nil {
+			s.Close()
+			t.Fatal("opened")
+		}
+	}
+	if after := open(); after > before+5 {
+		t.Errorf("%d files are open, %d were", after, before)
+	}
+}
