@@ -349,6 +349,32 @@ func eachSource(t *testing.T, check func(path string, text []byte)) {
 	}
 }
 
+// What a page for newcomers sends them to must be there.
+func TestEveryFileThatDEVELOPINGNamesExists(t *testing.T) {
+	page, err := os.ReadFile("DEVELOPING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`([a-z0-9_]+(?:/[a-z0-9_*.<>]+)+)`").FindAllSubmatch(page, -1)
+	if len(named) < 20 {
+		t.Errorf("DEVELOPING.md names %d files", len(named))
+	}
+	for _, m := range named {
+		pattern := regexp.MustCompile(`<[a-z]+>`).ReplaceAllString(string(m[1]), "*")
+		if first, _, _ := strings.Cut(pattern, "/"); !exists(first) {
+			continue // the path of a package elsewhere
+		}
+		if found, err := filepath.Glob(pattern); err != nil || len(found) == 0 {
+			t.Errorf("DEVELOPING.md names %s, which is not there", m[1])
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 func TestEveryTestThatADocumentNamesExists(t *testing.T) {
 	there := map[string]bool{}
 	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
