@@ -105,7 +105,11 @@ var walls = map[string][]string{
 	"net/http": {"internal/serve", "ledger", "ledger/api", "ledger/client", "ledger/tsa", "witness", "cmd/assay/publish",
 		"cmd/assay", "cmd/ledger"},
 
-	// Of our own: who knows keys, and who speaks to a ledger.
+	// Of our own: who executes claims (not the ledger, and nobody who records);
+	module + "/pack/claim": {"pack/lock", "pack", "pack/report", "cmd/assay/home", "cmd/assay/expect", "cmd/assay/record",
+		"cmd/assay/judge", "cmd/assay/publish", "cmd/assay/govern", "cmd/assay/sign", "cmd/assay/check", "cmd/assay/demo", "cmd/assay"},
+
+	// and who knows keys, and who speaks to a ledger.
 	module + "/pack/keystore": {"cmd/assay/home", "cmd/assay/record", "cmd/assay/govern", "cmd/assay/sign", "cmd/assay/check",
 		"cmd/assay/demo", "cmd/assay"},
 	module + "/ledger/client": {"cmd/assay/publish", "cmd/assay"},

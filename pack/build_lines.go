@@ -127,12 +127,12 @@ func (b *build) accept(file draft, r *jcs.Value) error {
 		return fmt.Errorf("more than %d receipts", receipt.MaxReceipts)
 	}
 	c := receipt.CoreOf(r)
-	f := receipt.Check(r)
-	if f == nil {
-		f = b.checkReceipt(&c)
+	err := receipt.CheckData(*r)
+	if err == nil {
+		err = b.checkReceipt(&c)
 	}
-	if f != nil {
-		return refuse(l.count, c.ID, f)
+	if err != nil {
+		return refuse(l.count, c.ID, err)
 	}
 	if l.known(c.ID) {
 		return refuse(l.count, c.ID, l.duplicate(file, c.ID))
@@ -281,7 +281,7 @@ func (b *build) checkSpan() error {
 }
 
 // checkReceipt is what a pack asks of one receipt (pack.md §1.1, §1.3, §3.2).
-func (b *build) checkReceipt(c *receipt.Core) *receipt.Fault {
+func (b *build) checkReceipt(c *receipt.Core) error {
 	if name := c.Missing(); name != "" {
 		return receipt.Faultf(name, "it is missing, empty or not a string")
 	}

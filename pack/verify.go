@@ -177,7 +177,7 @@ func (v *verifier) contents() (signature []byte) {
 	}
 	scan := &receiptScan{runID: v.m.RunID, claims: run}
 	if len(v.o.Ask) > 0 {
-		scan.asked = claim.NewRun(claim.ClaimsOf(v.o.Ask))
+		scan.asked = claim.NewRun(claim.InOrder(v.o.Ask))
 	}
 	scanErr := scan.scanReceipts(v.fsys)
 	v.noteFault(manifest.ReceiptsName, scanErr)

@@ -21,7 +21,7 @@ type definition struct {
 // newDefinition is the claims of cards as the hash spells them (claim.Claim.Canonical).
 func newDefinition(cards []claim.Card) *definition {
 	d := &definition{cards: cards}
-	for _, c := range claim.ClaimsOf(cards) {
+	for _, c := range claim.InOrder(cards) {
 		d.claims = append(d.claims, c.Canonical())
 	}
 	d.run = claim.NewRun(d.claims)

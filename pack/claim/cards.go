@@ -176,8 +176,8 @@ func (c Card) Value() jcs.Value {
 	return v
 }
 
-// ClaimsOf is the claims of all cards, in order.
-func ClaimsOf(cards []Card) (claims []Claim) {
+// InOrder is the claims of all cards, in order.
+func InOrder(cards []Card) (claims []Claim) {
 	for _, c := range cards {
 		claims = append(claims, c.Claims...)
 	}

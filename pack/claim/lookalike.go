@@ -25,7 +25,7 @@ func (c Card) Label() string {
 // CanFail reports whether a claim of the cards can make a pack's claims FAIL: warnings never do, nor does what no
 // receipts can fail.
 func CanFail(cards []Card) bool {
-	return slices.ContainsFunc(ClaimsOf(cards), Claim.canFail)
+	return slices.ContainsFunc(InOrder(cards), Claim.canFail)
 }
 
 // An idler is a check that some parameters make pass whatever the receipts are.

@@ -37,7 +37,7 @@ type cardSearch struct {
 }
 
 func (s *cardSearch) try(cards []Card) bool {
-	if len(cards) == 0 || s.budget == 0 || s.hashed > maxHashed || NumClaims(cards) > MaxClaims {
+	if len(cards) == 0 || s.budget == 0 || s.hashed > maxHashed || Count(cards) > MaxClaims {
 		return false
 	}
 	s.budget--
@@ -165,8 +165,8 @@ const maxHashed = 256 << 20
 // MaxClaims is how many claims a verifier evaluates: each is asked of every receipt.
 const MaxClaims = 1000
 
-// NumClaims counts the claims of cards.
-func NumClaims(cards []Card) (n int) {
+// Count counts the claims of cards.
+func Count(cards []Card) (n int) {
 	for _, c := range cards {
 		n += len(c.Claims)
 	}
@@ -201,7 +201,7 @@ func ParseCards(text []byte) ([]Card, error) {
 			return nil, fmt.Errorf("run card %d: %w", i, err)
 		}
 		// What no pack can declare is not looked at: the pack is not to choose how long we look.
-		if cards = append(cards, card); NumClaims(cards) > MaxClaims {
+		if cards = append(cards, card); Count(cards) > MaxClaims {
 			return nil, fmt.Errorf("more than %d claims", MaxClaims)
 		}
 	}

@@ -160,7 +160,7 @@ func (l *Lock) readCards(broken *Error) {
 		}
 		known[card.ID] = hash
 		hashes.Items = append(hashes.Items, jcs.Str(hash))
-		if l.cards = append(l.cards, card); claim.NumClaims(l.cards) > claim.MaxClaims {
+		if l.cards = append(l.cards, card); claim.Count(l.cards) > claim.MaxClaims {
 			broken.add(fmt.Sprintf("run_cards: more than %d claims", claim.MaxClaims))
 			return
 		}

@@ -42,8 +42,8 @@ func (f *Fault) in(step string) *Fault {
 var coreNames = append([]string{"receipt_id", "type", "receipt_type", "timestamp", "schema_version", "seq",
 	"parent_receipt_id", "run_id", "_trace_id", "_stored_at", "_store_seq"}, projected...)
 
-// Check is CheckData.
-func Check(v *jcs.Value) *Fault {
+// checkData is CheckData.
+func checkData(v *jcs.Value) *Fault {
 	if v.Kind != jcs.Object {
 		return Faultf("", "expected an object")
 	}

@@ -33,7 +33,7 @@ func AdmittedType(typ string) bool { return typ == Breakglass || PackedType(typ)
 // reads alike, and names that differ only by case from one that has a meaning. The error names the
 // member: "usage.tokens: integer …".
 func CheckData(data jcs.Value) error {
-	if f := Check(&data); f != nil {
+	if f := checkData(&data); f != nil {
 		return f
 	}
 	return nil

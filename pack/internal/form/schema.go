@@ -104,7 +104,7 @@ var (
 	AnyString  = Text("a string", func(string) bool { return true })
 	NonEmpty   = Text("a non-empty string", func(s string) bool { return s != "" })
 	Identifier = Text("1 to 256 printable ASCII characters", IsIdentifier)
-	Hex64      = Text("64 lowercase hex digits", func(s string) bool { return len(s) == 64 && IsHex(s) })
+	Hex64      = Text("64 lowercase hex digits", func(s string) bool { return len(s) == 64 && isHex(s) })
 	Commit     = Text("40 or 64 lowercase hex digits", IsCommit)
 	DateTime   = Text("an RFC 3339 date-time", IsDateTime)
 	Version    = Text("1 to 64 of A-Z a-z 0-9 . _ -", regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`).MatchString)

@@ -16,8 +16,8 @@ func IsPrintableASCII(s string) bool {
 	return true
 }
 
-// IsHex reports whether s is lowercase hex digits only.
-func IsHex(s string) bool {
+// isHex reports whether s is lowercase hex digits only.
+func isHex(s string) bool {
 	for i := range len(s) {
 		if !('0' <= s[i] && s[i] <= '9' || 'a' <= s[i] && s[i] <= 'f') {
 			return false
@@ -28,7 +28,7 @@ func IsHex(s string) bool {
 
 // IsCommit is the name of a commit: SHA-1, or SHA-256 in the newer repositories. The reference's schema
 // knows the former only.
-func IsCommit(s string) bool { return (len(s) == 40 || len(s) == 64) && IsHex(s) }
+func IsCommit(s string) bool { return (len(s) == 40 || len(s) == 64) && isHex(s) }
 
 // IsASCII reports whether s is ASCII.
 func IsASCII(s string) bool {
