@@ -70,6 +70,24 @@ func TestWhatCannotBeReadIsAnError(t *testing.T) {
 	}
 }
 
+// A counter that takes nothing gives no numbers: they would be given out again.
+func TestACounterThatCannotBeWrittenOrCutGivesNoNumber(t *testing.T) {
+	for name, text := range map[string]string{"writing": "7", "cutting": "00000000000000000007"} {
+		path := filepath.Join(t.TempDir(), ".store_seq")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := (&Store{Dir: t.TempDir()}).takeNumbers(file, 0, 1); err == nil {
+			t.Errorf("%s: %d", name, n)
+		}
+		file.Close()
+	}
+}
+
 // failing is text of which the n-th read, from 0, fails.
 type failing struct {
 	io.ReaderAt
