@@ -18,6 +18,21 @@ func oneCard(t testing.TB, check, params string) claim.Card {
 	return claim.Card{ID: "acme.card", Name: "Acme", Claims: []claim.Claim{{ID: "c", Check: check, Severity: "critical", Params: mustParse(t, params)}}}
 }
 
+// CLM-2: a claim_set_hash does not tell 1 from 1.0, so their results have one text.
+func TestOneClaimSetHashHasOneResult(t *testing.T) {
+	var of []manifest.Attestation
+	for _, params := range []string{`{"min_count":1}`, `{"min_count":1.0}`, `{"min_count":10e-1}`} {
+		s := smallSpec(t)
+		s.Cards = []claim.Card{oneCard(t, "receipt_count_ge", params)}
+		of = append(of, mustBuild(t, s).Manifest.Attestation)
+	}
+	for _, a := range of[1:] {
+		if a.ClaimSetHash != of[0].ClaimSetHash || a.DiscrepancyFingerprint != of[0].DiscrepancyFingerprint {
+			t.Errorf("%s has the results %s, and %s", a.ClaimSetHash, a.DiscrepancyFingerprint, of[0].DiscrepancyFingerprint)
+		}
+	}
+}
+
 // withFile is the pack with another file in the place of one.
 func withFile(p *Pack, name, text string) *Pack {
 	changed := &Pack{Manifest: p.Manifest, Files: slices.Clone(p.Files)}
@@ -59,6 +74,7 @@ func TestAnotherSpellingOfTheSidecarChangesNoVerdict(t *testing.T) {
 
 // The reference keeps to the spelling of a card: with min_count 1.0 its results say ">= 1.0 receipts". Whoever
 // gives the definitions may have spelled them otherwise, and the hash does not tell.
+// CLM-27
 func TestABuilderThatKeepsToTheSpellingOfItsCardsIsNoLiar(t *testing.T) {
 	const matches = `{"receipt_type":"model_call","field_name":"x","expected_value":%s}`
 	for _, test := range []struct {

@@ -19,6 +19,7 @@ func always(t testing.TB, id, severity string) claim.Card {
 }
 
 // An id must not speak in the words of the outputs that it stands in.
+// LCK-6
 func TestAnIDThatIsMoreThanAnIDIsQuotedWarnedAboutAndRefusedInLocks(t *testing.T) {
 	for _, id := range []string{"acme (built in), x", "acme, own", "a b", "caf\u00e9", "acme)", "x:y"} {
 		card := always(t, id, "critical")

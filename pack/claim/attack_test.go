@@ -26,6 +26,7 @@ func TestAPrefixIsFoundByOneLookWhateverTheOthersAre(t *testing.T) {
 	}
 }
 
+// CLM-24
 func TestClaimsThatKeepTooMuchOfTheReceiptsGiveUpAndFail(t *testing.T) {
 	for _, c := range []struct {
 		check, params, actual string
@@ -80,6 +81,7 @@ func TestEveryHasNamesThoseThatStillWaitInTheirOrder(t *testing.T) {
 }
 
 // A capital I with a dot is an i in the lowercase of Go, but not in that of Python.
+// CLM-11
 func TestASeverityIsOneToEveryVerifierOrToNone(t *testing.T) {
 	for word, valid := range map[string]bool{"CRITICAL": true, "Warning": true, "cr\u0130tical": false, "warn\u0131ng": false, "warn\u0130ng": false} {
 		claim := oneCard(t, "receipt_count_ge", `{"min_count":0}`).Claims[0]

@@ -18,6 +18,7 @@ var builtinHashes = map[string]string{
 	"coverage_contract":    "ecc0e258022ee817c4238435980d785cecc75fb1746d9b83f119be42bbef222f",
 }
 
+// CLM-1, CLM-8
 func TestBuiltinCardsHaveTheirHashes(t *testing.T) {
 	cards := BuiltinCards()
 	if len(cards) != len(builtinHashes) {
@@ -47,11 +48,15 @@ func TestBuiltinCardsAreTheReferences(t *testing.T) {
 	}
 }
 
+// CLM-1: without a boundary between cards, in their order.
 func TestTheOrderOfCardsIsPartOfTheHash(t *testing.T) {
 	cards := BuiltinCards()
 	a, b := SetHash([]Card{cards[0], cards[1]}), SetHash([]Card{cards[1], cards[0]})
 	if a == b || a == SetHash([]Card{cards[0], cards[1], cards[1]}) {
 		t.Error("another list of cards has the same hash")
+	}
+	if a != "5aac45a6cda9b190b586ccd51ab634e9a58c3c6fa3b4d7c2a053bc03df44732c" { // made by another implementation
+		t.Errorf("the hash of two cards is %s", a)
 	}
 }
 
@@ -81,6 +86,7 @@ func TestCardsAreReadWithTheirDefaults(t *testing.T) {
 	}
 }
 
+// CLM-3, CLM-4
 func TestDoubtfulCardsAreRefused(t *testing.T) {
 	if _, err := ParseCard([]byte(sampleCard)); err != nil {
 		t.Fatal(err)
@@ -241,6 +247,7 @@ func TestACardToRelyOnLeavesNothingOpen(t *testing.T) {
 	}
 }
 
+// CLM-3: of fixtures.
 func TestDoubtfulFixturesAreRefused(t *testing.T) {
 	for _, c := range []struct{ old, new, says string }{
 		{`"fails": ["some_calls", "no_override"]`, `"fails": []`, "fails"},
@@ -304,6 +311,7 @@ func TestANewCardWorksOnceItHasARationale(t *testing.T) {
 }
 
 // Threat K07: no card names a file of the host.
+// CLM-6
 func TestAtk_K07_ACardThatReadsHostFilesIsRefused(t *testing.T) {
 	for _, path := range []string{"../x", "a/../../x", "/etc/passwd", `..\\x`, `C:/x`, "a//b", ".", "", `x\u0000`} {
 		text := `{"card_id":"a","name":"a","claims":[{"claim_id":"a","check":"coverage_contract","params":{"contract_path":"` + path + `"}}]}`
@@ -318,6 +326,7 @@ func TestAtk_K07_ACardThatReadsHostFilesIsRefused(t *testing.T) {
 
 // Threat K04: a card is its claims. One that has the id of a built-in and other claims is refused, and one
 // with changed claims and an unchanged id has another hash.
+// CLM-5
 func TestAtk_K04_AChangedCardIsAnotherCard(t *testing.T) {
 	card := mustCard(t, fixtureCard, "", "")
 	for _, change := range []string{`"min_count": 2`, `"min_count": 3.5`, `"min_count": 3, "x": 1`} {

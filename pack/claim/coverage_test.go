@@ -20,6 +20,7 @@ func TestAContractOfTheReferenceIsRead(t *testing.T) {
 	}
 }
 
+// CLM-25
 func TestEveryMemberOfAContractDeletedNulledDoubledOrAlteredIsRefused(t *testing.T) {
 	v := mustParse(t, contractText)
 	eachMember(v, func(owner jcs.Value, change func(func([]jcs.Member, int) []jcs.Member) jcs.Value, i int) {

@@ -28,6 +28,7 @@ func TestIdsThatReadLikeABuiltInOnesAreFound(t *testing.T) {
 	}
 }
 
+// CLM-17
 func TestWarningsAloneCannotFail(t *testing.T) {
 	warning, odd := always(t, "a", "WARNING"), always(t, "c", "unheard")
 	for want, cards := range map[bool][][]Card{

@@ -97,6 +97,7 @@ func TestEveryCheckMeetsHostileValues(t *testing.T) {
 	}
 }
 
+// CLM-21
 func TestAFigureThatCannotBeReadIsNotMissing(t *testing.T) {
 	const fine = `{"receipt_id":"a","type":"model_call","total_tokens":1,"latency_ms":1}`
 	for _, c := range []struct{ check, params, receipt, actual string }{
@@ -114,6 +115,7 @@ func TestAFigureThatCannotBeReadIsNotMissing(t *testing.T) {
 	}
 }
 
+// CLM-19
 func TestErrorsAreFoundHoweverTheyAreSpelled(t *testing.T) {
 	for members, failed := range map[string]bool{
 		`"error":"boom"`: true, `"error":null`: false, `"Error":"boom"`: true, `"error_message":"boom"`: true, `"errorMessage":"x"`: true, `"errors":["x"]`: true, `"errors":[]`: false,

@@ -22,6 +22,7 @@ const calls = `{"receipt_id":"a","type":"model_call","seq":0,"model_id":"gpt-4o"
 {"receipt_id":"d","type":"model_call","seq":3,"latency_ms":"fast","total_tokens":null,"input_tokens":4}
 {"receipt_id":"e","type":"guardian_verdict","seq":4,"parent_receipt_id":"a","verdict":"deny"}`
 
+// CLM-19, CLM-20
 func TestPredicatesComeToWhatTheySay(t *testing.T) {
 	for _, c := range []struct {
 		check, params, lines string
@@ -127,6 +128,7 @@ func TestPredicatesComeToWhatTheySay(t *testing.T) {
 	}
 }
 
+// CLM-7
 func TestParametersOfOurChecksAreRefusedWithTheirCard(t *testing.T) {
 	for _, c := range []struct{ check, params, says string }{
 		{"receipt_count_le", `{}`, "missing param 'max_count'"},
@@ -273,6 +275,7 @@ func lonely(receipts []jcs.Value, order string) (ids []string, total int) {
 }
 
 // Threat K06: patterns that keep backtracking matchers busy for ever.
+// CLM-22
 func TestAtk_K06_PatternsTakeBoundedEffort(t *testing.T) {
 	patterns := []string{
 		`(a+)+`, `([a-zA-Z]+)*`, `(a|aa)+`, `(a|a?)+`, `(.*a){20}`, `(a*)*b`, `(a+)+$`, `^(a+)+$`, `(x+x+)+y`, `(.*)*`,
@@ -323,6 +326,7 @@ func TestTextsThatAreTooLongMatchNothing(t *testing.T) {
 }
 
 // The effort is one for all claims of a pack, and is counted: the same claims give up at the same receipt.
+// CLM-23
 func TestPatternsGiveUpTogetherAndAlwaysAtTheSameReceipt(t *testing.T) {
 	costly := parsed(t, `{"field_name":"v","pattern":"(a|b|c){300}x"}`)
 	claims := []Claim{{ID: "a", Check: "field_matches", Severity: "critical", Params: costly}, {ID: "b", Check: "field_matches", Severity: "critical", Params: costly}}
@@ -345,6 +349,7 @@ func TestPatternsGiveUpTogetherAndAlwaysAtTheSameReceipt(t *testing.T) {
 	}
 }
 
+// CLM-22
 func TestThePatternsOfAllClaimsAreBoundedTogether(t *testing.T) {
 	var claims []Claim
 	for range MaxClaims {

@@ -23,6 +23,7 @@ func refuseLock(t *testing.T, what, text, want string) {
 }
 
 // A reviewer reads the allowlist, a parser that takes the last of two members reads "any".
+// LCK-1, LCK-11
 func TestAtk_K01_ASecondSignerPolicyIsRefusedHoweverItIsSpelled(t *testing.T) {
 	text := string(wholeLock(t).Marshal())
 	const open = `"signer_policy": {`
@@ -40,6 +41,7 @@ func TestAtk_K01_ASecondSignerPolicyIsRefusedHoweverItIsSpelled(t *testing.T) {
 	refuseLock(t, "any with a list", strings.Replace(text, `"mode": "allowlist"`, `"mode": "any"`, 1), "mode any with a list")
 }
 
+// LCK-3
 func TestAtk_K02_ALockWithoutCardsIsRefusedWhateverItsHashes(t *testing.T) {
 	l := wholeLock(t)
 	for _, hash := range []string{
@@ -56,6 +58,7 @@ func TestAtk_K02_ALockWithoutCardsIsRefusedWhateverItsHashes(t *testing.T) {
 	}
 }
 
+// CLM-8, LCK-4, LCK-5, LCK-7
 func TestAtk_K04_ABuiltInCardCannotBeShadowed(t *testing.T) {
 	l := mustLock(t, Spec{Cards: []claim.Card{callsCard(t)}})
 	other := callsCard(t).Claims[0].Value()
@@ -102,6 +105,7 @@ func TestAtk_K07_ALockedCardNamesNoFileOfTheHost(t *testing.T) {
 	}
 }
 
+// LCK-13
 func TestAtk_K08_KeysOfSmallOrderAreNotAllowlisted(t *testing.T) {
 	l := mustLock(t, Spec{Cards: claim.BuiltinCards()[1:2]})
 	for _, y := range smallOrder {

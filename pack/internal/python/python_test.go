@@ -5,6 +5,7 @@ import (
 	"testing"
 )
 
+// CLM-27
 func TestTextsOfPythonAreReadForWhatTheySay(t *testing.T) {
 	for _, test := range []struct {
 		value string
@@ -54,6 +55,7 @@ func TestReprIsPythons(t *testing.T) {
 	}
 }
 
+// CLM-9
 func TestReprBySample(t *testing.T) {
 	for text, want := range map[string]string{
 		`"it's"`:                `"it's"`,
@@ -76,6 +78,7 @@ func TestReprBySample(t *testing.T) {
 	}
 }
 
+// CLM-9
 func TestEqualityIsPythons(t *testing.T) {
 	for _, c := range []struct {
 		a, b string
@@ -96,6 +99,7 @@ func TestEqualityIsPythons(t *testing.T) {
 	}
 }
 
+// CLM-9
 func TestTruthIsPythons(t *testing.T) {
 	for text, want := range map[string]bool{
 		`null`: false, `false`: false, `0`: false, `-0`: false, `0.0`: false, `1e-400`: false, `""`: false, `[]`: false, `{}`: false,
