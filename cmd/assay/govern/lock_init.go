@@ -48,9 +48,16 @@ func (o *lockInit) add(c *cobra.Command) {
 	c.Flags().BoolVar(&o.pin, "pin-signer", false, "admit the key that signed the pack of --from-pack, and no other but those of --signer-allowlist")
 }
 
-func (o *lockInit) run(c *cobra.Command, _ []string) error {
+func (o *lockInit) check() error {
 	if o.pin && o.from == "" {
 		return cmd.BadInput("name a pack with --from-pack DIR, or keys with --signer-allowlist", "--pin-signer needs a pack")
+	}
+	return nil
+}
+
+func (o *lockInit) run(c *cobra.Command, _ []string) error {
+	if err := o.check(); err != nil {
+		return err
 	}
 	if o.from == "" && len(o.cards) == 0 {
 		o.cards = []string{"receipt_completeness"}

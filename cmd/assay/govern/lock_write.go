@@ -45,9 +45,16 @@ func (o *lockWrite) add(c *cobra.Command) {
 	c.Flags().BoolVar(&o.force, "force", false, "replace a lock that demands more, or that is invalid")
 }
 
-func (o *lockWrite) run(c *cobra.Command, _ []string) error {
+func (o *lockWrite) check() error {
 	if len(o.cards) == 0 {
 		return cmd.BadInput("name them with --cards receipt_completeness", "a lock without cards would hold packs to nothing")
+	}
+	return nil
+}
+
+func (o *lockWrite) run(c *cobra.Command, _ []string) error {
+	if err := o.check(); err != nil {
+		return err
 	}
 	spec, err := o.spec(o.s, lock.Spec{At: time.Now()})
 	if err != nil {

@@ -80,11 +80,18 @@ type judged struct {
 	code   int
 }
 
+func (o *verifyPack) check() error {
+	if o.json && o.quiet {
+		return cmd.BadInput("", "--json and --quiet exclude each other")
+	}
+	return nil
+}
+
 // run judges each pack and ends with the gravest code.
 func (o *verifyPack) run(c *cobra.Command, args []string) error {
 	o.c = c
-	if o.json && o.quiet {
-		return cmd.BadInput("", "--json and --quiet exclude each other")
+	if err := o.check(); err != nil {
+		return err
 	}
 	options, err := o.Options(o.c)
 	if err != nil {

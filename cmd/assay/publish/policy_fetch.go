@@ -58,9 +58,16 @@ func (o *policyFetch) add(c *cobra.Command) {
 	c.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second, "how long to wait for the answers")
 }
 
-func (o *policyFetch) run(c *cobra.Command, args []string) error {
+func (o *policyFetch) check() error {
 	if o.timeout <= 0 {
 		return cmd.BadInput("", "--timeout %s is no time at all", o.timeout)
+	}
+	return nil
+}
+
+func (o *policyFetch) run(c *cobra.Command, args []string) error {
+	if err := o.check(); err != nil {
+		return err
 	}
 	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

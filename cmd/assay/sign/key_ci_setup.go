@@ -45,9 +45,16 @@ func (o *keyCISetup) add(c *cobra.Command) {
 	cmd.JSONFlag(c, &o.json)
 }
 
-func (o *keyCISetup) run(_ *cobra.Command, args []string) error {
+func (o *keyCISetup) check() error {
 	if !slices.Contains(ciProviders, o.provider) {
 		return cmd.BadInput("", "--provider %s: expected one of %s", o.provider, strings.Join(ciProviders, ", "))
+	}
+	return nil
+}
+
+func (o *keyCISetup) run(_ *cobra.Command, args []string) error {
+	if err := o.check(); err != nil {
+		return err
 	}
 	store, err := keysOf(o.s)
 	if err != nil {

@@ -39,9 +39,16 @@ func (o *keyImport) add(c *cobra.Command) {
 	cmd.JSONFlag(c, &o.json)
 }
 
-func (o *keyImport) run(_ *cobra.Command, args []string) error {
+func (o *keyImport) check() error {
 	if o.setActive && o.private == "" {
 		return cmd.BadInput("give its other half with --private", "--set-active: a public key alone cannot sign")
+	}
+	return nil
+}
+
+func (o *keyImport) run(_ *cobra.Command, args []string) error {
+	if err := o.check(); err != nil {
+		return err
 	}
 	if o.id == "" {
 		name, ok := strings.CutSuffix(filepath.Base(args[0]), ".pub.b64")
