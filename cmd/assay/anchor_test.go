@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -75,7 +75,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) assay(args ...string) (code int, out, talk string) {
 	var stdout, stderr bytes.Buffer
 	home := filepath.Join(w.dir, "home")
-	code = run(w.t.Context(), args, cmd.Streams{In: strings.NewReader(""), Out: &stdout, Err: &stderr, Env: func(name string) string {
+	code = run(w.t.Context(), args, cli.Streams{In: strings.NewReader(""), Out: &stdout, Err: &stderr, Env: func(name string) string {
 		if name == "ASSAY_HOME" {
 			return home
 		}

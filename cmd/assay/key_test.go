@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
@@ -73,7 +73,7 @@ func newKeyWorld(t *testing.T) *keyWorld {
 func (w *keyWorld) assay(want int, args ...string) {
 	w.t.Helper()
 	var out, talk bytes.Buffer
-	code := run(context.Background(), args, cmd.Streams{In: strings.NewReader(""), Out: &out, Err: &talk, Env: os.Getenv})
+	code := run(context.Background(), args, cli.Streams{In: strings.NewReader(""), Out: &out, Err: &talk, Env: os.Getenv})
 	w.said.Write(out.Bytes())
 	w.said.Write(talk.Bytes())
 	if code != want {
@@ -184,7 +184,7 @@ func TestRotationsAtOnceLoseNoKeyOfALock(t *testing.T) {
 	for i := range rotations {
 		all.Go(func() {
 			codes[i] = run(context.Background(), []string{"key", "rotate", "--lock", "assay.lock"},
-				cmd.Streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard, Env: os.Getenv})
+				cli.Streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard, Env: os.Getenv})
 		})
 	}
 	all.Wait()
@@ -220,7 +220,7 @@ func TestALockFollowsRotationAndRevocation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if tampered := r.ExitCode() == cmd.ExitTampered; tampered == admitted {
+		if tampered := r.ExitCode() == cli.ExitTampered; tampered == admitted {
 			t.Errorf("pack of %s: exit %d, admitted: %v\n%v", signer, r.ExitCode(), admitted, r.Findings)
 		}
 	}

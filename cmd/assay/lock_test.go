@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 )
 
 const sharedLocks = "../../../shared/vectors/locks"
@@ -31,7 +31,7 @@ func TestLockCheckGivesReferenceLocksOneExitInTextAndJSON(t *testing.T) {
 		}
 		for _, flag := range []string{"--json", "--json=false"} {
 			var out, errs bytes.Buffer
-			got := run(context.Background(), []string{"lock", "check", path, flag}, cmd.Streams{Out: &out, Err: &errs, Env: os.Getenv})
+			got := run(context.Background(), []string{"lock", "check", path, flag}, cli.Streams{Out: &out, Err: &errs, Env: os.Getenv})
 			if got != want || errs.Len() > 0 {
 				t.Errorf("%s %s: exit %d, want %d: %s", name, flag, got, want, &errs)
 			}

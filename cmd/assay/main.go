@@ -1,6 +1,6 @@
 // Program assay turns a run of an AI program into a proof pack and verifies proof packs.
 //
-// Results go to stdout, talk to stderr. The exit codes are those of package cmd. Only anchor and policy fetch
+// Results go to stdout, talk to stderr. The exit codes are those of package cli. Only anchor and policy fetch
 // open a connection; verify-pack reads the pack and the files it is given, nothing else.
 // A result that cannot be written is an error: an exit code that nobody can read up on is no verdict.
 package main
@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/check"
 	"github.com/Haserjian/assay-ledger/cmd/assay/demo"
 	"github.com/Haserjian/assay-ledger/cmd/assay/govern"
@@ -20,6 +19,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd/assay/publish"
 	"github.com/Haserjian/assay-ledger/cmd/assay/record"
 	"github.com/Haserjian/assay-ledger/cmd/assay/sign"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 )
 
 // version is set by the linker.
@@ -28,17 +28,17 @@ var version = "dev"
 func main() {
 	// No signal is caught here: ^C must end a verification or an emit that waits for its stdin.
 	// Who does catch signals is run, which passes them on.
-	os.Exit(run(context.Background(), os.Args[1:], cmd.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv, LookupEnv: os.LookupEnv}))
+	os.Exit(run(context.Background(), os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv, LookupEnv: os.LookupEnv}))
 }
 
-func run(ctx context.Context, args []string, s cmd.Streams) int {
+func run(ctx context.Context, args []string, s cli.Streams) int {
 	if s.Env(home.EnvKey) != "" { // a key that has been in our memory since we began
-		cmd.HoldSecret()
+		cli.HoldSecret()
 	}
-	return cmd.Run(ctx, rootCmd(s), args, s)
+	return cli.Run(ctx, rootCmd(s), args, s)
 }
 
-func rootCmd(s cmd.Streams) *cobra.Command {
+func rootCmd(s cli.Streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "assay",
 		Short: "Evidence of what an AI system did, that anyone can check",

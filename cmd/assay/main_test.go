@@ -8,19 +8,19 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
-	"github.com/Haserjian/assay-ledger/cmd/cmdtest"
+	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/cli/clitest"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"assay": main, "signing-helper": signingHelper})
 }
 
-func TestScripts(t *testing.T) { cmdtest.Scripts(t) }
+func TestScripts(t *testing.T) { clitest.Scripts(t) }
 
 // What the examples do is for the scripts; here each must name a command, flags and arguments that exist.
 func TestEveryCommandHasExamplesThatParse(t *testing.T) {
-	root := rootCmd(cmd.Streams{Out: io.Discard, Err: io.Discard, Env: func(string) string { return "" }})
+	root := rootCmd(cli.Streams{Out: io.Discard, Err: io.Discard, Env: func(string) string { return "" }})
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {
 		if c.Example == "" {
@@ -63,9 +63,9 @@ func words(line string) (words []string) {
 }
 
 func TestEveryCommandInTheDocumentsExists(t *testing.T) {
-	cmdtest.Documented(t, "assay", func(words ...string) string {
+	clitest.Documented(t, "assay", func(words ...string) string {
 		var out strings.Builder
-		run(t.Context(), append(words, "--help"), cmd.Streams{In: strings.NewReader(""), Out: &out, Err: io.Discard, Env: func(string) string { return "" }})
+		run(t.Context(), append(words, "--help"), cli.Streams{In: strings.NewReader(""), Out: &out, Err: io.Discard, Env: func(string) string { return "" }})
 		return out.String()
 	}, "../../README.md", "../../docs/OPERATING.md")
 }

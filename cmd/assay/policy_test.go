@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 	"github.com/Haserjian/assay-ledger/trust/trusttest"
@@ -46,7 +46,7 @@ func introduced(t *testing.T) (url string, said map[string]any, checkpoint *[]by
 func fetchPolicy(t *testing.T, want int, args ...string) (stdout, stderr string) {
 	t.Helper()
 	var out, errs strings.Builder
-	code := run(t.Context(), append([]string{"policy", "fetch"}, args...), cmd.Streams{Out: &out, Err: &errs, Env: func(string) string { return "" }})
+	code := run(t.Context(), append([]string{"policy", "fetch"}, args...), cli.Streams{Out: &out, Err: &errs, Env: func(string) string { return "" }})
 	if code != want {
 		t.Errorf("policy fetch %q: exit %d, want %d: %s%s", args, code, want, &out, &errs)
 	}
@@ -56,7 +56,7 @@ func fetchPolicy(t *testing.T, want int, args ...string) (stdout, stderr string)
 func TestAFetchedPolicyIsWrittenAndSaidToProveNothing(t *testing.T) {
 	t.Chdir(t.TempDir())
 	url, said, _ := introduced(t)
-	out, _ := fetchPolicy(t, cmd.ExitPass, url)
+	out, _ := fetchPolicy(t, cli.ExitPass, url)
 	for _, want := range []string{"its own word, which proves nothing yet", "origin      ledger.example/2026", said["vkey"].(string),
 		"witness     w1, ", "SHA-256 of the vkey ", "group       witnesses 1 w1", "quorum      witnesses", "SHA-256 of the certificate ",
 		"a tree of 1, cosigned by w1", "Until then do not trust these files."} {
@@ -69,7 +69,7 @@ func TestAFetchedPolicyIsWrittenAndSaidToProveNothing(t *testing.T) {
 			t.Errorf("%s: %v: %s", name, err, text)
 		}
 	}
-	if again, _ := fetchPolicy(t, cmd.ExitPass, url); !strings.Contains(again, "policy (it held the same) and roots.pem (it held the same)") {
+	if again, _ := fetchPolicy(t, cli.ExitPass, url); !strings.Contains(again, "policy (it held the same) and roots.pem (it held the same)") {
 		t.Errorf("again: %s", again)
 	}
 }
@@ -81,7 +81,7 @@ func TestAFetchedPolicyReplacesNothingUnlessItIsForced(t *testing.T) {
 		if err := os.WriteFile(mine, []byte("mine\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, errs := fetchPolicy(t, cmd.ExitBadInput, url); !strings.Contains(errs, mine+" is there and holds something else") {
+		if _, errs := fetchPolicy(t, cli.ExitBadInput, url); !strings.Contains(errs, mine+" is there and holds something else") {
 			t.Errorf("%s: %s", mine, errs)
 		}
 		if files, err := os.ReadDir("."); err != nil || len(files) != 1 {
@@ -90,7 +90,7 @@ func TestAFetchedPolicyReplacesNothingUnlessItIsForced(t *testing.T) {
 		if text, err := os.ReadFile(mine); err != nil || string(text) != "mine\n" {
 			t.Errorf("%s became %q, %v", mine, text, err)
 		}
-		fetchPolicy(t, cmd.ExitPass, url, "--force")
+		fetchPolicy(t, cli.ExitPass, url, "--force")
 		if text, err := os.ReadFile(mine); err != nil || string(text) == "mine\n" {
 			t.Errorf("%s is still %q, %v", mine, text, err)
 		}
@@ -104,13 +104,13 @@ func TestAnInconsistentLedgerGivesNoPolicy(t *testing.T) {
 		exit  int
 		want  string
 	}{
-		"another origin":      {func(said map[string]any, _ *[]byte) { said["origin"] = "evil.example" }, cmd.ExitBadInput, "evil.example"},
-		"roots that are none": {func(said map[string]any, _ *[]byte) { said["tsa_roots"] = "x" }, cmd.ExitBadInput, "roots of its timestamps"},
+		"another origin":      {func(said map[string]any, _ *[]byte) { said["origin"] = "evil.example" }, cli.ExitBadInput, "evil.example"},
+		"roots that are none": {func(said map[string]any, _ *[]byte) { said["tsa_roots"] = "x" }, cli.ExitBadInput, "roots of its timestamps"},
 		"another checkpoint": {func(_ map[string]any, note *[]byte) { *note = trusttest.NewLog("other.example").Checkpoint() },
-			cmd.ExitBadInput, "under the ledger's own policy"},
+			cli.ExitBadInput, "under the ledger's own policy"},
 		"too few cosignatures": {func(said map[string]any, note *[]byte) { *note = []byte(said["uncosigned"].(string)) },
-			cmd.ExitUnavailable, "under the ledger's own policy"},
-		"a portal": {func(_ map[string]any, note *[]byte) { *note = []byte("<html>") }, cmd.ExitUnavailable, "portal"},
+			cli.ExitUnavailable, "under the ledger's own policy"},
+		"a portal": {func(_ map[string]any, note *[]byte) { *note = []byte("<html>") }, cli.ExitUnavailable, "portal"},
 	} {
 		url, said, note := introduced(t)
 		c.spoil(said, note)
@@ -118,11 +118,11 @@ func TestAnInconsistentLedgerGivesNoPolicy(t *testing.T) {
 			t.Errorf("%s: %s", name, errs)
 		}
 	}
-	fetchPolicy(t, cmd.ExitUnavailable, "http://127.0.0.1:1", "--timeout", "1s")
-	fetchPolicy(t, cmd.ExitBadInput, "http://ledger.example")
-	fetchPolicy(t, cmd.ExitBadInput, "https://u:p@ledger.example")
+	fetchPolicy(t, cli.ExitUnavailable, "http://127.0.0.1:1", "--timeout", "1s")
+	fetchPolicy(t, cli.ExitBadInput, "http://ledger.example")
+	fetchPolicy(t, cli.ExitBadInput, "https://u:p@ledger.example")
 	url, _, _ := introduced(t)
-	fetchPolicy(t, cmd.ExitBadInput, url, "-o", "one", "--roots-output", "one")
+	fetchPolicy(t, cli.ExitBadInput, url, "-o", "one", "--roots-output", "one")
 	if files, err := os.ReadDir("."); err != nil || len(files) != 0 {
 		t.Errorf("there are %v, %v", files, err)
 	}

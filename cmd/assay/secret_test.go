@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/Haserjian/assay-ledger/cmd/cmdtest"
+	"github.com/Haserjian/assay-ledger/internal/cli/clitest"
 )
 
 // The program that assay runs crashes it: while assay waits for it, the key is in its memory. Since run
@@ -26,7 +26,7 @@ func TestNoCrashLeavesTheSigningKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmdtest.Crash(t, "", [][]byte{seed}, []string{"ASSAY_HOME=" + home},
+	clitest.Crash(t, "", [][]byte{seed}, []string{"ASSAY_HOME=" + home},
 		"assay", "run", "--allow-empty", "-o", "pack", "--", "sh", "-c", "kill -ABRT $PPID")
 }
 
@@ -42,6 +42,6 @@ func TestNoCrashLeavesAKeyOfTheEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	seed := []byte("CANARY-seed-of-exactly-32-bytes!")
-	cmdtest.Crash(t, "", [][]byte{seed}, []string{"ASSAY_SIGNING_KEY=" + base64.StdEncoding.EncodeToString(seed)},
+	clitest.Crash(t, "", [][]byte{seed}, []string{"ASSAY_SIGNING_KEY=" + base64.StdEncoding.EncodeToString(seed)},
 		"assay", "conformance", "run", corpus, "--command", verifier)
 }

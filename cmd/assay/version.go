@@ -7,17 +7,17 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
-func versionCmd(s cmd.Streams) *cobra.Command {
+func versionCmd(s cli.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version, the verifier's semantics and the built-in cards",
 		Example: "  assay version",
-		Args:    cmd.Args(cobra.NoArgs, "no argument"),
+		Args:    cli.Args(cobra.NoArgs, "no argument"),
 		RunE: func(*cobra.Command, []string) error {
 			text := fmt.Sprintf("assay %s (%s/%s, %s)\nverifier %s\n", version, runtime.GOOS, runtime.GOARCH, runtime.Version(), manifest.Version)
 			for _, card := range claim.BuiltinCards() {

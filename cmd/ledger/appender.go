@@ -8,17 +8,17 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/ledger"
 )
 
 // appenderCmd is the child process of serve that writes the log. It is not for people.
-func appenderCmd(s cmd.Streams) *cobra.Command {
+func appenderCmd(s cli.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:    "appender",
 		Short:  "Write entries for 'ledger serve', which starts it",
 		Hidden: true,
-		Args:   cmd.Args(cobra.NoArgs, "no argument"),
+		Args:   cli.Args(cobra.NoArgs, "no argument"),
 		RunE: func(*cobra.Command, []string) error {
 			// SIGINT and SIGTERM, which a terminal or a service manager sends to every process of a
 			// group, end nothing here: serve finishes what is on its way and then closes our stdin.

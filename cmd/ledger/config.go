@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/ledger/tsa"
@@ -49,7 +49,7 @@ func (d dir) beside() (string, error) {
 		return "", err
 	}
 	if filepath.Dir(path) == path {
-		return "", cmd.BadInput("name a directory for it with --guard", "there is no place for a guard beside %s", path)
+		return "", cli.BadInput("name a directory for it with --guard", "there is no place for a guard beside %s", path)
 	}
 	return filepath.Join("..", filepath.Base(path)+".guard"), nil
 }
@@ -100,7 +100,7 @@ func (c config) marshal() ([]byte, error) {
 }
 
 func readConfig(d dir) (config, error) {
-	text, err := cmd.ReadFile(d.config(), 64<<10)
+	text, err := cli.ReadFile(d.config(), 64<<10)
 	if errors.Is(err, fs.ErrNotExist) {
 		return config{}, noLedger(d)
 	} else if err != nil {
@@ -108,10 +108,10 @@ func readConfig(d dir) (config, error) {
 	}
 	v, err := jcs.Parse(text, jcs.Limits{})
 	if err != nil {
-		return config{}, cmd.BadInput("", "%s: %v", d.config(), err)
+		return config{}, cli.BadInput("", "%s: %v", d.config(), err)
 	}
 	if v.Kind != jcs.Object {
-		return config{}, cmd.BadInput("", "%s is not a JSON object", d.config())
+		return config{}, cli.BadInput("", "%s is not a JSON object", d.config())
 	}
 	var c config
 	for _, m := range v.Members {
@@ -129,20 +129,20 @@ func readConfig(d dir) (config, error) {
 			want = jcs.Array
 			for _, u := range m.Value.Items {
 				if u.Kind != jcs.String {
-					return config{}, cmd.BadInput("", "%s: tsa is not a list of URLs", d.config())
+					return config{}, cli.BadInput("", "%s: tsa is not a list of URLs", d.config())
 				}
 				c.TSA = append(c.TSA, u.Text)
 			}
 		default:
-			return config{}, cmd.BadInput("members are origin, listen, timestamps, tsa, guard", "%s: unknown member %q", d.config(), m.Name)
+			return config{}, cli.BadInput("members are origin, listen, timestamps, tsa, guard", "%s: unknown member %q", d.config(), m.Name)
 		}
 		if m.Value.Kind != want {
-			return config{}, cmd.BadInput("", "%s: member %s has the wrong type", d.config(), m.Name)
+			return config{}, cli.BadInput("", "%s: member %s has the wrong type", d.config(), m.Name)
 		}
 	}
-	var wrong *cmd.Error
+	var wrong *cli.Error
 	if err := c.check(); errors.As(err, &wrong) {
-		return config{}, cmd.BadInput(wrong.Hint, "%s: %w", d.config(), wrong.Err)
+		return config{}, cli.BadInput(wrong.Hint, "%s: %w", d.config(), wrong.Err)
 	}
 	return c, nil
 }
@@ -150,34 +150,34 @@ func readConfig(d dir) (config, error) {
 // noLedger is the error for a directory without ledger.json. A mistyped path is likelier than a new ledger.
 func noLedger(d dir) error {
 	if _, err := os.Lstat(string(d)); errors.Is(err, fs.ErrNotExist) {
-		return cmd.BadInput("check the path; 'ledger init' makes a new ledger", "%s does not exist", string(d))
+		return cli.BadInput("check the path; 'ledger init' makes a new ledger", "%s does not exist", string(d))
 	}
-	return cmd.BadInput("check the path; 'ledger init' makes a new ledger", "%s is no ledger directory: it has no ledger.json", string(d))
+	return cli.BadInput("check the path; 'ledger init' makes a new ledger", "%s is no ledger directory: it has no ledger.json", string(d))
 }
 
 func (c config) check() error {
 	modes := []ledger.TimestampMode{ledger.TimestampsRequired, ledger.TimestampsPreferred, ledger.TimestampsOff}
 	switch {
 	case c.Origin == "":
-		return cmd.BadInput("", "the origin is empty")
+		return cli.BadInput("", "the origin is empty")
 	case !slices.Contains(modes, c.Timestamps):
-		return cmd.BadInput("", "timestamps is %q, not require, prefer or off", c.Timestamps)
+		return cli.BadInput("", "timestamps is %q, not require, prefer or off", c.Timestamps)
 	case c.Timestamps != ledger.TimestampsOff && len(c.TSA) == 0:
-		return cmd.BadInput("init: give --tsa URL and --tsa-roots FILE, or --timestamps off; ledger.json: \"tsa\" and \"timestamps\"",
+		return cli.BadInput("init: give --tsa URL and --tsa-roots FILE, or --timestamps off; ledger.json: \"tsa\" and \"timestamps\"",
 			"timestamps are %s but no timestamp authority is named", map[ledger.TimestampMode]string{ledger.TimestampsRequired: "required", ledger.TimestampsPreferred: "preferred"}[c.Timestamps])
 	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
-		return cmd.BadInput("", "listen address %q is not HOST:PORT", c.Listen)
+		return cli.BadInput("", "listen address %q is not HOST:PORT", c.Listen)
 	}
 	if err := tsa.CheckURLs(c.TSA); err != nil {
-		return cmd.BadInput("", "%v", err)
+		return cli.BadInput("", "%v", err)
 	}
 	return nil
 }
 
 // newKey makes a key.
 func newKey(name string, algorithm trust.Algorithm) (secret, vkey string, err error) {
-	cmd.HoldSecret()
+	cli.HoldSecret()
 	return trust.GenerateKey(rand.Reader, name, algorithm)
 }
 
@@ -192,7 +192,7 @@ func (m *made) claim(dir string) error {
 		return err
 	}
 	if err := m.dir(filepath.Join(dir, "keys"), 0o700); errors.Is(err, fs.ErrExist) {
-		return cmd.BadInput("choose a new directory", "%s is not empty: another init was faster", dir)
+		return cli.BadInput("choose a new directory", "%s is not empty: another init was faster", dir)
 	} else if err != nil {
 		return err
 	}
@@ -223,7 +223,7 @@ func (m made) discard() {
 
 // readKey is the trimmed text of a key file that only its owner can read.
 func readKey(path string) (string, error) {
-	text, err := cmd.ReadSecret(path)
+	text, err := cli.ReadSecret(path)
 	if err != nil {
 		return "", err
 	}
@@ -234,13 +234,13 @@ func readKey(path string) (string, error) {
 }
 
 func readPolicy(path string) (*trust.Policy, error) {
-	return cmd.ReadAs(path, trust.MaxSize, "see c2sp.org/tlog-policy", trust.ParsePolicy)
+	return cli.ReadAs(path, trust.MaxSize, "see c2sp.org/tlog-policy", trust.ParsePolicy)
 }
 
 // readRoots reads roots of timestamp authorities. What becomes of them is their certificates: a file may
 // hold more than anybody meant to publish.
 func readRoots(path string) (*timestamp.Roots, error) {
-	return cmd.ReadAs(path, timestamp.MaxRoots, "it holds the certificates that timestamps must chain to, and nothing else in PEM", timestamp.ParseRoots)
+	return cli.ReadAs(path, timestamp.MaxRoots, "it holds the certificates that timestamps must chain to, and nothing else in PEM", timestamp.ParseRoots)
 }
 
 // emptyOrMissing refuses to mix a new service into a directory that holds something.
@@ -252,7 +252,7 @@ func emptyOrMissing(path string) error {
 	case err != nil:
 		return err
 	case len(entries) > 0:
-		return cmd.BadInput("choose a new directory", "%s is not empty", path)
+		return cli.BadInput("choose a new directory", "%s is not empty", path)
 	}
 	return nil
 }

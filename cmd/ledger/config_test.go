@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/ledger"
 )
 
@@ -19,8 +19,8 @@ func readConfigOf(t *testing.T, text string) (config, error) {
 		t.Fatal(err)
 	}
 	c, err := readConfig(d)
-	var wrong *cmd.Error
-	if err != nil && (!errors.As(err, &wrong) || wrong.Code != cmd.ExitBadInput || !strings.HasPrefix(err.Error(), filepath.Join(string(d), "ledger.json"))) {
+	var wrong *cli.Error
+	if err != nil && (!errors.As(err, &wrong) || wrong.Code != cli.ExitBadInput || !strings.HasPrefix(err.Error(), filepath.Join(string(d), "ledger.json"))) {
 		t.Errorf("%q: the error does not name the file: %v", text, err)
 	}
 	return c, err
@@ -95,7 +95,7 @@ func TestWhatIsNoConfigurationIsNotShown(t *testing.T) {
 		`"` + secret + `"`, `{"origin": PRIVATE+KEY+x+` + secret + `}`, `{"origin": ["` + secret + `"]}`, `{"tsa": [{"k": "` + secret + `"}]}`, `{"listen": "h:1", "origin": "a", "timestamps": "off", "tsa": ["https://u:` + secret + `@tsa.example"]}`,
 		`{"PRIVATE+KEY+l.example/1+abcdef01+` + secret + `=": 1}`,
 	} {
-		if _, err := readConfigOf(t, text); err == nil || strings.Contains(cmd.Safe(err.Error()), secret) {
+		if _, err := readConfigOf(t, text); err == nil || strings.Contains(cli.Safe(err.Error()), secret) {
 			t.Errorf("%.40q: %v", text, err)
 		}
 	}

@@ -9,10 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 )
 
-func demoCmd(s cmd.Streams) *cobra.Command {
+func demoCmd(s cli.Streams) *cobra.Command {
 	var o struct {
 		assay, dir string
 		serve      bool
@@ -26,7 +26,7 @@ everything offline with every server stopped, and then tries what an attacker or
 would: a failing check, altered evidence, a duplicate, dead witnesses, a forked log.
 It exits 0 only if every step went as it must.`,
 		Example: "  ledger demo\n  ledger demo --serve",
-		Args:    cmd.Args(cobra.NoArgs, "no argument"),
+		Args:    cli.Args(cobra.NoArgs, "no argument"),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if o.dir == "" {
 				if o.dir, err = os.MkdirTemp("", "ledger-demo-"); err != nil {
@@ -59,9 +59,9 @@ It exits 0 only if every step went as it must.`,
 // failed is a demo that did not go as it must: a bug, ours or this machine's, never a verdict.
 func failed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return cmd.Unavailable("", "interrupted")
+		return cli.Unavailable("", "interrupted")
 	}
-	return &cmd.Error{Code: cmd.ExitInternal, Err: err, Hint: "run 'ledger demo --dir NEWDIR' to keep the logs of the servers"}
+	return &cli.Error{Code: cli.ExitInternal, Err: err, Hint: "run 'ledger demo --dir NEWDIR' to keep the logs of the servers"}
 }
 
 // demo holds the world of one demonstration.
@@ -79,7 +79,7 @@ func newDemo(out io.Writer, dir, assay string) (*demo, error) {
 // say prints one line of a step that held.
 func (d *demo) say(format string, args ...any) {
 	d.steps++
-	fmt.Fprintf(d.out, "%2d  %s\n", d.steps, cmd.Safe(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(d.out, "%2d  %s\n", d.steps, cli.Safe(fmt.Sprintf(format, args...)))
 }
 
 func (d *demo) stay(ctx context.Context) error {

@@ -4,7 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/Haserjian/assay-ledger/cmd/cmdtest"
+	"github.com/Haserjian/assay-ledger/internal/cli/clitest"
 )
 
 // notRun is how many blocks of commands the documents have that no test can run, each with its reason beside it.
@@ -21,5 +21,5 @@ func TestEveryCommandBlockInTheDocumentsRuns(t *testing.T) {
 	if err != nil || len(docs) < 4 {
 		t.Fatalf("%q, %v", docs, err)
 	}
-	cmdtest.RunBlocks(t, built, "ledger testnet down net", notRun, append([]string{"../../README.md"}, docs...)...)
+	clitest.RunBlocks(t, built, "ledger testnet down net", notRun, append([]string{"../../README.md"}, docs...)...)
 }

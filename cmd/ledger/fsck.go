@@ -7,12 +7,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/ledger/index"
 )
 
-func fsckCmd(s cmd.Streams) *cobra.Command {
+func fsckCmd(s cli.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "fsck DIR",
 		Short: "Read a whole ledger and report every damaged range",
@@ -24,7 +24,7 @@ or a part of the log that nothing can be compared without is missing.
 It does not look at partial tiles of earlier sizes (tile/…/….p/N below the latest one), which nothing
 reads any more, nor at spool/.`,
 		Example: "  ledger fsck ./myledger",
-		Args:    cmd.Args(cobra.ExactArgs(1), "one directory"),
+		Args:    cli.Args(cobra.ExactArgs(1), "one directory"),
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			d := dir(args[0])
 			conf, err := readConfig(d)
@@ -38,7 +38,7 @@ reads any more, nor at spool/.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, x.Close()) }()
-			code, out := cmd.ExitPass, error(nil) // out: of the first line that could not be written
+			code, out := cli.ExitPass, error(nil) // out: of the first line that could not be written
 			say := func(format string, args ...any) {
 				_, err := fmt.Fprintf(s.Out, format, args...)
 				out = cmp.Or(out, err)
@@ -46,14 +46,14 @@ reads any more, nor at spool/.`,
 			damaged := 0
 			size, root, err := ledger.Fsck(c.Context(), d.log(), guard, x, func(damage ledger.Damage) {
 				damaged++
-				code = cmd.ExitTampered
-				say("damaged  %s\n", cmd.Safe(damage.String()))
+				code = cli.ExitTampered
+				say("damaged  %s\n", cli.Safe(damage.String()))
 			})
 			if err != nil { // what was found before stays found
-				return cmd.Judged(code, err)
+				return cli.Judged(code, err)
 			}
 			say("%d entries, root %s, %d damaged\n", size, root, damaged)
-			return cmd.Judged(code, cmp.Or(out, incomplete))
+			return cli.Judged(code, cmp.Or(out, incomplete))
 		},
 	}
 }

@@ -7,24 +7,24 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/ledger"
 )
 
-func guardCmd(s cmd.Streams) *cobra.Command {
+func guardCmd(s cli.Streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "guard",
 		Short: "Make a new guard for a ledger whose guard was lost",
-		Args:  cmd.Args(cobra.NoArgs, "a subcommand: init"),
+		Args:  cli.Args(cobra.NoArgs, "a subcommand: init"),
 		RunE: func(*cobra.Command, []string) error {
-			return cmd.BadInput("run 'ledger guard --help'", "guard wants a subcommand: init")
+			return cli.BadInput("run 'ledger guard --help'", "guard wants a subcommand: init")
 		},
 	}
 	c.AddCommand(guardInitCmd(s))
 	return c
 }
 
-func guardInitCmd(s cmd.Streams) *cobra.Command {
+func guardInitCmd(s cli.Streams) *cobra.Command {
 	var risk bool
 	c := &cobra.Command{
 		Use:   "init DIR",
@@ -37,7 +37,7 @@ heard from, learns what they show to be signed, and refuses a DIR that is older 
 A guard that is there is never replaced. Where the policy names no witness that has to cosign,
 nobody could tell that DIR is an old copy: then a guard is made only with --risk-second-history.`,
 		Example: "  ledger guard init ./myledger",
-		Args:    cmd.Args(cobra.ExactArgs(1), "one directory"),
+		Args:    cli.Args(cobra.ExactArgs(1), "one directory"),
 		RunE: func(c *cobra.Command, args []string) error {
 			d := dir(args[0])
 			conf, err := readConfig(d)
@@ -51,9 +51,9 @@ nobody could tell that DIR is an old copy: then a guard is made only with --risk
 			size, err := ledger.RemakeGuard(c.Context(), logConfig, risk)
 			switch {
 			case errors.Is(err, fs.ErrExist):
-				return cmd.BadInput("a guard that is there knows more than a new one; one that is beyond repair is moved away by hand first", "%v", err)
+				return cli.BadInput("a guard that is there knows more than a new one; one that is beyond repair is moved away by hand first", "%v", err)
 			case errors.Is(err, ledger.ErrGuard):
-				return cmd.BadInput("if you are sure that it is, or accept that, add --risk-second-history", "%v", err)
+				return cli.BadInput("if you are sure that it is, or accept that, add --risk-second-history", "%v", err)
 			case err != nil:
 				return err
 			}

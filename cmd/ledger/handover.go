@@ -16,7 +16,7 @@ import (
 	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/trust"
 )
@@ -52,7 +52,7 @@ func parseWitnessLine(text []byte) (w trust.PolicyWitness, err error) {
 	}
 }
 
-func witnessFollowCmd(s cmd.Streams) *cobra.Command {
+func witnessFollowCmd(s cli.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "follow DIR POLICY",
 		Short: "Make a witness cosign one more log",
@@ -62,7 +62,7 @@ which only the log's line is taken, or the vkey of the log itself. A witness tha
 Who follows a log vouches from its first cosignature on that this log only grows, and for nothing that is in it.`,
 		Example: `  ledger witness follow ./w1 policy
   ledger witness follow ./w1 "ledger.example/2026+d3a91c1f+ATc…"`,
-		Args: cmd.Args(cobra.ExactArgs(2), "the directory of a witness, and the policy or the vkey of a log"),
+		Args: cli.Args(cobra.ExactArgs(2), "the directory of a witness, and the policy or the vkey of a log"),
 		RunE: func(c *cobra.Command, args []string) error {
 			log, err := logToFollow(args[1])
 			if err != nil {
@@ -96,14 +96,14 @@ func logToFollow(named string) (trust.PolicyLog, error) {
 	policy, err := trust.ParsePolicy(text)
 	if err != nil { // no vkey, so a file
 		if policy, err = readPolicy(named); errors.Is(err, fs.ErrNotExist) {
-			return trust.PolicyLog{}, cmd.BadInput("POLICY is the policy file of a ledger, or the vkey that 'ledger init' printed", "%s is neither a file nor a vkey", named)
+			return trust.PolicyLog{}, cli.BadInput("POLICY is the policy file of a ledger, or the vkey that 'ledger init' printed", "%s is neither a file nor a vkey", named)
 		} else if err != nil {
 			return trust.PolicyLog{}, err
 		}
 	}
 	logs := policy.Logs()
 	if len(logs) != 1 {
-		return trust.PolicyLog{}, cmd.BadInput("the policy of a ledger names that ledger", "%s names %d logs, want one", named, len(logs))
+		return trust.PolicyLog{}, cli.BadInput("the policy of a ledger names that ledger", "%s names %d logs, want one", named, len(logs))
 	}
 	return logs[0], nil
 }
@@ -120,22 +120,22 @@ func follow(dir string, log trust.PolicyLog) (added bool, err error) {
 		}
 	}
 	path := filepath.Join(dir, "policy")
-	text, err := cmd.ReadFile(path, trust.MaxSize)
+	text, err := cli.ReadFile(path, trust.MaxSize)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, cmd.BadInput("make a witness with 'ledger witness init DIR --name NAME'", "%s is no witness: it has no policy", dir)
+		return false, cli.BadInput("make a witness with 'ledger witness init DIR --name NAME'", "%s is no witness: it has no policy", dir)
 	} else if err != nil {
 		return false, err
 	}
 	policy, err := trust.ParsePolicy(text)
 	if err != nil {
-		return false, cmd.BadInput("see c2sp.org/tlog-policy", "%s: %w", path, err)
+		return false, cli.BadInput("see c2sp.org/tlog-policy", "%s: %w", path, err)
 	}
 	for _, l := range policy.Logs() {
 		if l.VKey == log.VKey {
 			return false, nil
 		}
 		if l.Origin == log.Origin {
-			return false, cmd.BadInput("a log that changes its key is another log, under another origin", "%s follows %s under another key, %s", dir, l.Origin, l.VKey)
+			return false, cli.BadInput("a log that changes its key is another log, under another origin", "%s follows %s under another key, %s", dir, l.Origin, l.VKey)
 		}
 	}
 	// Before the quorum, where people look for it; comments stay where they are.
@@ -146,14 +146,14 @@ func follow(dir string, log trust.PolicyLog) (added bool, err error) {
 		text = append(text, line...)
 	}
 	if _, err := trust.ParsePolicy(text); err != nil {
-		return false, cmd.BadInput("", "%s would not be a policy any more: %w", path, err)
+		return false, cli.BadInput("", "%s would not be a policy any more: %w", path, err)
 	}
 	return true, durable.WriteFile(path, text, 0o644)
 }
 
 // sameName: a log that signs under the name of a witness could pass its signatures off as cosignatures.
 func sameName(name string) error {
-	return cmd.BadInput("choose a name of your own", "a witness cannot have the name of a log it cosigns, %q", name)
+	return cli.BadInput("choose a name of your own", "a witness cannot have the name of a log it cosigns, %q", name)
 }
 
 // lockDir is for commands that change what is in a directory: one at a time, whatever ends it.
@@ -161,13 +161,13 @@ func lockDir(ctx context.Context, dir string) (unlock func(), err error) {
 	if info, err := os.Stat(dir); err != nil {
 		return nil, err
 	} else if !info.IsDir() {
-		return nil, cmd.BadInput("", "%s is no directory", dir)
+		return nil, cli.BadInput("", "%s is no directory", dir)
 	}
 	lock := flock.New(dir, flock.SetFlag(os.O_RDONLY))
 	ctx, cancel := context.WithTimeout(ctx, lockPatience)
 	defer cancel()
 	if _, err := lock.TryLockContext(ctx, 10*time.Millisecond); err != nil {
-		return nil, cmd.Unavailable("", "another command works in %s: %w", dir, err)
+		return nil, cli.Unavailable("", "another command works in %s: %w", dir, err)
 	}
 	return func() { _ = lock.Unlock() }, nil
 }

@@ -12,11 +12,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
-func healthCmd(s cmd.Streams) *cobra.Command {
+func healthCmd(s cli.Streams) *cobra.Command {
 	var timeout, wait time.Duration
 	c := &cobra.Command{
 		Use:   "health URL",
@@ -27,10 +27,10 @@ nothing but these programs can have a HEALTHCHECK.`,
 		Example: `  ledger health http://127.0.0.1:8080
   ledger health https://ledger.example --timeout 2s
   ledger health http://127.0.0.1:8080 --wait 30s`,
-		Args: cmd.Args(cobra.ExactArgs(1), "one URL"),
+		Args: cli.Args(cobra.ExactArgs(1), "one URL"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if timeout <= 0 || wait < 0 {
-				return cmd.BadInput("", "--timeout %s or --wait %s is no time at all", timeout, wait)
+				return cli.BadInput("", "--timeout %s or --wait %s is no time at all", timeout, wait)
 			}
 			address, err := readyURL(args[0])
 			if err != nil {
@@ -38,10 +38,10 @@ nothing but these programs can have a HEALTHCHECK.`,
 			}
 			text, err := awaitReady(c.Context(), address, timeout, wait)
 			if err != nil {
-				return cmd.Unavailable("", "%w", err)
+				return cli.Unavailable("", "%w", err)
 			}
 			for line := range strings.Lines(text) {
-				if _, err := fmt.Fprintln(s.Out, cmd.Safe(strings.TrimSuffix(line, "\n"))); err != nil {
+				if _, err := fmt.Fprintln(s.Out, cli.Safe(strings.TrimSuffix(line, "\n"))); err != nil {
 					return err
 				}
 			}
@@ -75,7 +75,7 @@ func awaitReady(ctx context.Context, address string, timeout, wait time.Duration
 func readyURL(base string) (string, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.ContainsAny(base, "?#") {
-		return "", cmd.BadInput("such as http://127.0.0.1:8080", "the URL of a ledger is an absolute http or https one, without user, query and fragment")
+		return "", cli.BadInput("such as http://127.0.0.1:8080", "the URL of a ledger is an absolute http or https one, without user, query and fragment")
 	}
 	return strings.TrimSuffix(base, "/") + "/readyz", nil
 }

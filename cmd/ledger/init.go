@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
@@ -22,7 +22,7 @@ type initFlags struct {
 	quorum                                           int
 }
 
-func initCmd(s cmd.Streams) *cobra.Command {
+func initCmd(s cli.Streams) *cobra.Command {
 	var o initFlags
 	c := &cobra.Command{
 		Use:   "init DIR",
@@ -37,7 +37,7 @@ what was signed since, and only its witnesses could tell.`,
 		Example: `  ledger init ./myledger --origin ledger.example/2026 --timestamps off
   ledger init ./myledger --origin ledger.example/2026 --tsa https://tsa.example/ --tsa-roots roots.pem \
     --witness w1.witness --witness "w2 w2.example+5b2fd4a5+BEk… https://w2.example" --quorum 2`,
-		Args: cmd.Args(cobra.ExactArgs(1), "one directory"),
+		Args: cli.Args(cobra.ExactArgs(1), "one directory"),
 		RunE: func(c *cobra.Command, args []string) error {
 			d := dir(args[0])
 			if err := emptyOrMissing(string(d)); err != nil {
@@ -51,7 +51,7 @@ what was signed since, and only its witnesses could tell.`,
 			if around, err := ledger.Within(string(d), guard); err != nil {
 				return err
 			} else if around {
-				return cmd.BadInput("name another directory with --guard, or none",
+				return cli.BadInput("name another directory with --guard, or none",
 					"the guard %s and the ledger %s would be the same directory, or one around it: what restores one must not restore the other", guard, string(d))
 			}
 			if err := emptyOrMissing(guard); err != nil {
@@ -115,11 +115,11 @@ func (o *initFlags) plan(d dir) (*newLedger, error) {
 		return nil, err
 	}
 	if n.secret, n.vkey, err = newKey(o.origin, trust.Ed25519); err != nil {
-		return nil, cmd.BadInput("an origin is a name like ledger.example/2026: no spaces, no '+'", "origin: %v", err)
+		return nil, cli.BadInput("an origin is a name like ledger.example/2026: no spaces, no '+'", "origin: %v", err)
 	}
 	n.policyText = trust.FormatPolicy([]trust.PolicyLog{{Origin: o.origin, VKey: n.vkey, URL: o.url}}, witnesses, quorum)
 	if n.policy, err = trust.ParsePolicy(n.policyText); err != nil {
-		return nil, cmd.BadInput(`check --url and --witness "NAME VKEY URL"`, "%v", err)
+		return nil, cli.BadInput(`check --url and --witness "NAME VKEY URL"`, "%v", err)
 	}
 	n.confText, err = n.conf.marshal()
 	return n, err
@@ -130,7 +130,7 @@ func (o *initFlags) readRoots() (*timestamp.Roots, error) {
 		if o.timestamps == string(ledger.TimestampsOff) {
 			return nil, nil
 		}
-		return nil, cmd.BadInput("give --tsa-roots FILE, or --timestamps off", "without the roots of a timestamp authority no timestamp could be believed")
+		return nil, cli.BadInput("give --tsa-roots FILE, or --timestamps off", "without the roots of a timestamp authority no timestamp could be believed")
 	}
 	return readRoots(o.tsaRoots)
 }
@@ -140,7 +140,7 @@ func (o *initFlags) quorumOf(witnesses int) (int, error) {
 	case o.quorum == 0 && witnesses > 0:
 		return witnesses/2 + 1, nil
 	case o.quorum < 0 || o.quorum > witnesses:
-		return 0, cmd.BadInput(`name each witness with --witness "NAME VKEY URL"`, "a quorum of %d cannot be met: the number of witnesses is %d", o.quorum, witnesses)
+		return 0, cli.BadInput(`name each witness with --witness "NAME VKEY URL"`, "a quorum of %d cannot be met: the number of witnesses is %d", o.quorum, witnesses)
 	}
 	return o.quorum, nil
 }
@@ -189,7 +189,7 @@ func parseWitnesses(flags []string) ([]trust.PolicyWitness, error) {
 	for _, flag := range flags {
 		words := strings.Fields(flag)
 		if _, err := os.Lstat(flag); err == nil || len(words) == 1 {
-			w, err := cmd.ReadAs(flag, maxWitnessLine, "it is what 'ledger witness init --url' makes: witness NAME VKEY URL", parseWitnessLine)
+			w, err := cli.ReadAs(flag, maxWitnessLine, "it is what 'ledger witness init --url' makes: witness NAME VKEY URL", parseWitnessLine)
 			if err != nil {
 				return nil, err
 			}
@@ -197,14 +197,14 @@ func parseWitnesses(flags []string) ([]trust.PolicyWitness, error) {
 			continue
 		}
 		if len(words) != 3 {
-			return nil, cmd.BadInput(`write --witness "NAME VKEY URL", or name the file that 'ledger witness init --url' made`, "witness %q has %d words, not 3", flag, len(words))
+			return nil, cli.BadInput(`write --witness "NAME VKEY URL", or name the file that 'ledger witness init --url' made`, "witness %q has %d words, not 3", flag, len(words))
 		}
 		witnesses = append(witnesses, trust.PolicyWitness{Name: words[0], VKey: words[1], URL: words[2]})
 	}
 	return witnesses, nil
 }
 
-func nextSteps(s cmd.Streams, d dir, made *newLedger) {
+func nextSteps(s cli.Streams, d dir, made *newLedger) {
 	if strings.Contains(made.conf.Origin, "://") {
 		fmt.Fprintf(s.Err, "warning: an origin is a name and carries no scheme: ledger.example/2026, not %s; it cannot be changed later\n", made.conf.Origin)
 	}

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 )
 
 func filesBelow(t *testing.T, dir string) map[string]string {
@@ -51,7 +51,7 @@ func TestAnInitThatComesSecondTakesNothingAway(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := filesBelow(t, top)
-			var refused *cmd.Error
+			var refused *cli.Error
 			if err := plans[1].write(t.Context(), dirs[1]); err == nil {
 				t.Fatal("the second was made too")
 			} else if !errors.Is(err, fs.ErrExist) && !errors.As(err, &refused) {
@@ -76,7 +76,7 @@ func TestOfManyInitsOfOneDirectoryExactlyOneWins(t *testing.T) {
 			for i := range codes {
 				racing.Go(func() {
 					<-begin
-					codes[i] = run(t.Context(), append(slices.Clone(args), path), cmd.Streams{Out: &outs[i], Err: &errs[i], Env: func(string) string { return "" }})
+					codes[i] = run(t.Context(), append(slices.Clone(args), path), cli.Streams{Out: &outs[i], Err: &errs[i], Env: func(string) string { return "" }})
 				})
 			}
 			close(begin)
@@ -86,12 +86,12 @@ func TestOfManyInitsOfOneDirectoryExactlyOneWins(t *testing.T) {
 				t.Fatalf("nobody won: %s", errs[0].String())
 			}
 			for i, code := range codes {
-				if i != winner && (code != cmd.ExitBadInput || !strings.Contains(errs[i].String(), "is not empty")) {
+				if i != winner && (code != cli.ExitBadInput || !strings.Contains(errs[i].String(), "is not empty")) {
 					t.Errorf("%d ended with %d: %s", i, code, errs[i].String())
 				}
 			}
 			if args[0] == "init" {
-				if code := run(t.Context(), []string{"fsck", path}, cmd.Streams{Out: &outs[winner], Err: &errs[winner], Env: func(string) string { return "" }}); code != 0 {
+				if code := run(t.Context(), []string{"fsck", path}, cli.Streams{Out: &outs[winner], Err: &errs[winner], Env: func(string) string { return "" }}); code != 0 {
 					t.Errorf("fsck: %d, %s", code, errs[winner].String())
 				}
 			} else if files := filesBelow(t, path); len(files) != 3 {

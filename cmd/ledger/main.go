@@ -1,6 +1,6 @@
 // Program ledger runs a public log of proof packs, its witnesses and a development TSA.
 //
-// Results go to stdout, talk and logs to stderr. The exit codes are those of package cmd.
+// Results go to stdout, talk and logs to stderr. The exit codes are those of package cli.
 package main
 
 import (
@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 )
 
 // version is set by the linker.
@@ -21,13 +21,13 @@ var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	slog.SetDefault(cmd.Logger(os.Stderr)) // what Tessera says past its logger: one JSON line as the rest
-	code := run(ctx, os.Args[1:], cmd.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv})
+	slog.SetDefault(cli.Logger(os.Stderr)) // what Tessera says past its logger: one JSON line as the rest
+	code := run(ctx, os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv})
 	stop()
 	os.Exit(code)
 }
 
-func run(ctx context.Context, args []string, s cmd.Streams) int {
+func run(ctx context.Context, args []string, s cli.Streams) int {
 	root := &cobra.Command{
 		Use:     "ledger",
 		Short:   "An append-only log of proof packs that witnesses cosign",
@@ -41,15 +41,15 @@ answer is a proof that verifies offline for ever.`,
   ledger init /var/lib/ledger --origin ledger.example/2026
   ledger serve /var/lib/ledger`,
 	}
-	root.AddCommand(initCmd(s), cmd.Judges(serveCmd(s), cmd.ExitTampered), witnessCmd(s), tsaCmd(s), cmd.Judges(fsckCmd(s), cmd.ExitTampered), guardCmd(s), healthCmd(s), demoCmd(s), testnetCmd(s), versionCmd(s), appenderCmd(s))
-	return cmd.Run(ctx, root, args, s)
+	root.AddCommand(initCmd(s), cli.Judges(serveCmd(s), cli.ExitTampered), witnessCmd(s), tsaCmd(s), cli.Judges(fsckCmd(s), cli.ExitTampered), guardCmd(s), healthCmd(s), demoCmd(s), testnetCmd(s), versionCmd(s), appenderCmd(s))
+	return cli.Run(ctx, root, args, s)
 }
 
-func versionCmd(s cmd.Streams) *cobra.Command {
+func versionCmd(s cli.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cmd.Args(cobra.NoArgs, "no argument"),
+		Args:  cli.Args(cobra.NoArgs, "no argument"),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := io.WriteString(s.Out, "ledger "+version+"\n")
 			return err
@@ -57,4 +57,4 @@ func versionCmd(s cmd.Streams) *cobra.Command {
 	}
 }
 
-func logger(s cmd.Streams) *slog.Logger { return cmd.Logger(s.Err) }
+func logger(s cli.Streams) *slog.Logger { return cli.Logger(s.Err) }

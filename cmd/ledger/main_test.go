@@ -12,8 +12,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/Haserjian/assay-ledger/cmd"
-	"github.com/Haserjian/assay-ledger/cmd/cmdtest"
+	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/cli/clitest"
 )
 
 func TestMain(m *testing.M) {
@@ -31,7 +31,7 @@ func (b builder) Run() int {
 	return code
 }
 
-func TestScripts(t *testing.T) { cmdtest.Scripts(t) }
+func TestScripts(t *testing.T) { clitest.Scripts(t) }
 
 // built is where both programs are, as a user would build them; empty: no test has wanted them.
 var built string
@@ -74,9 +74,9 @@ func TestEveryExpectationOfTheDemoHolds(t *testing.T) {
 }
 
 func TestEveryCommandInTheDocumentsExists(t *testing.T) {
-	cmdtest.Documented(t, "ledger", func(words ...string) string {
+	clitest.Documented(t, "ledger", func(words ...string) string {
 		var out strings.Builder
-		run(t.Context(), append(words, "--help"), cmd.Streams{In: strings.NewReader(""), Out: &out, Err: io.Discard, Env: func(string) string { return "" }})
+		run(t.Context(), append(words, "--help"), cli.Streams{In: strings.NewReader(""), Out: &out, Err: io.Discard, Env: func(string) string { return "" }})
 		return out.String()
 	}, "../../README.md", "../../docs/RELIABILITY.md", "../../docs/OPERATING.md")
 }

@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/trust"
 )
@@ -69,9 +69,9 @@ func findAssay(named, beside string) (string, error) {
 	path, err := exec.LookPath(path)
 	switch {
 	case err != nil && named != "":
-		return "", cmd.BadInput("", "--assay: %v", err)
+		return "", cli.BadInput("", "--assay: %v", err)
 	case err != nil:
-		return "", cmd.BadInput("build it with 'make build', or name it with --assay", "the assay program is neither beside ledger nor on PATH")
+		return "", cli.BadInput("build it with 'make build', or name it with --assay", "the assay program is neither beside ledger nor on PATH")
 	}
 	return filepath.Abs(path)
 }
@@ -211,7 +211,7 @@ func (n *network) command(ctx context.Context, args ...string) *exec.Cmd {
 	c := exec.CommandContext(ctx, n.self, args...)
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
 	c.WaitDelay = 10 * time.Second
-	cmd.EndWithParent(c)
+	cli.EndWithParent(c)
 	return c
 }
 
@@ -267,7 +267,7 @@ func (n *network) program(ctx context.Context, exit int, path string, args ...st
 	c.Env = append(os.Environ(), "ASSAY_HOME="+n.path("home"), "ASSAY="+n.assay, "NO_COLOR=1")
 	var stdout, stderr bytes.Buffer
 	c.Stdout, c.Stderr = &stdout, &stderr
-	cmd.EndWithParent(c)
+	cli.EndWithParent(c)
 	err := c.Run()
 	var exited *exec.ExitError
 	if err != nil && !errors.As(err, &exited) {

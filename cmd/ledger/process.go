@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 )
 
@@ -40,7 +40,7 @@ type noted struct {
 }
 
 func readPID(path string) (*noted, error) {
-	text, err := cmd.ReadFile(path, 4<<10)
+	text, err := cli.ReadFile(path, 4<<10)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	} else if err != nil {
@@ -49,7 +49,7 @@ func readPID(path string) (*noted, error) {
 	number, identity, ok := strings.Cut(strings.TrimSuffix(string(text), "\n"), " ")
 	pid, err := strconv.Atoi(number)
 	if !ok || err != nil || pid < 2 || identity == "" {
-		return nil, cmd.BadInput("take it away after you have looked for the process", "%s is no pid file: want PID and IDENTITY", path)
+		return nil, cli.BadInput("take it away after you have looked for the process", "%s is no pid file: want PID and IDENTITY", path)
 	}
 	// The handle first: whose identity is looked up after it is the process that a signal reaches.
 	process, err := os.FindProcess(pid)

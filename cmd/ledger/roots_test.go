@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
@@ -17,7 +17,7 @@ import (
 func here(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, talk bytes.Buffer
-	code = run(t.Context(), args, cmd.Streams{In: strings.NewReader(""), Out: &out, Err: &talk, Env: func(string) string { return "" }})
+	code = run(t.Context(), args, cli.Streams{In: strings.NewReader(""), Out: &out, Err: &talk, Env: func(string) string { return "" }})
 	return code, out.String(), talk.String()
 }
 

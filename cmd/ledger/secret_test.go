@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/Haserjian/assay-ledger/cmd/cmdtest"
+	"github.com/Haserjian/assay-ledger/internal/cli/clitest"
 )
 
 func TestNoCrashOfAServerLeavesItsKey(t *testing.T) {
@@ -52,7 +52,7 @@ func TestNoCrashOfAServerLeavesItsKey(t *testing.T) {
 		{[]string{"witness", "serve", path("w")}, [][]byte{noteKey(t, path("w/keys/ed25519.key")), noteKey(t, path("w/keys/ml-dsa-44.key"))}},
 		{[]string{"tsa", "serve", path("tsa")}, [][]byte{tsaKey.Bytes}},
 	} {
-		cmdtest.Crash(t, "listening on", tt.keys, nil, append(append([]string{"ledger"}, tt.serve...), "--listen", "127.0.0.1:0")...)
+		clitest.Crash(t, "listening on", tt.keys, nil, append(append([]string{"ledger"}, tt.serve...), "--listen", "127.0.0.1:0")...)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/serve"
 	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/ledger/api"
@@ -25,7 +25,7 @@ import (
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
-func serveCmd(s cmd.Streams) *cobra.Command {
+func serveCmd(s cli.Streams) *cobra.Command {
 	var listen string
 	var rate float64
 	var scrub time.Duration
@@ -41,10 +41,10 @@ While it runs it reads every byte of the log and of its index again and again; i
 one pass takes. What is damaged is not served, and a damaged index is derived again.`,
 		Example: `  ledger serve ./myledger
   ledger serve ./myledger --listen 127.0.0.1:0`,
-		Args: cmd.Args(cobra.ExactArgs(1), "one directory"),
+		Args: cli.Args(cobra.ExactArgs(1), "one directory"),
 		RunE: func(c *cobra.Command, args []string) error {
 			// The files and the spare ones that it keeps free for the appender: with fewer it would start and never take an entry.
-			if err := cmd.EnoughFiles(40); err != nil {
+			if err := cli.EnoughFiles(40); err != nil {
 				return err
 			}
 			d := dir(args[0])
@@ -64,7 +64,7 @@ one pass takes. What is damaged is not served, and a damaged index is derived ag
 	return c
 }
 
-func serveLedger(ctx context.Context, s cmd.Streams, d dir, conf config, rate float64, scrub time.Duration) (err error) {
+func serveLedger(ctx context.Context, s cli.Streams, d dir, conf config, rate float64, scrub time.Duration) (err error) {
 	log := logger(s)
 	x, err := index.Open(d.index(), conf.Origin)
 	if err != nil {
@@ -91,7 +91,7 @@ func serveLedger(ctx context.Context, s cmd.Streams, d dir, conf config, rate fl
 	if conf.Timestamps != ledger.TimestampsOff {
 		authorities, err := tsa.NewChain(tsa.Config{URLs: conf.TSA, Options: timestamp.Options{Roots: roots.Pool()}, Log: log, Jitter: rand.Float64})
 		if err != nil {
-			return cmd.BadInput("", "%s: %v", d.config(), err)
+			return cli.BadInput("", "%s: %v", d.config(), err)
 		}
 		defer authorities.Close()
 		logConfig.TSA = authorities
@@ -107,9 +107,9 @@ func serveLedger(ctx context.Context, s cmd.Streams, d dir, conf config, rate fl
 		log.Info("stopped before it had started", "err", err)
 		return nil
 	} else if errors.Is(err, ledger.ErrHistory) { // the same fact has the same code as in fsck
-		return &cmd.Error{Code: cmd.ExitTampered, Err: err}
+		return &cli.Error{Code: cli.ExitTampered, Err: err}
 	} else if err != nil {
-		return &cmd.Error{Code: cmd.ExitBadInput, Err: err} // it says what to do, which --help does not
+		return &cli.Error{Code: cli.ExitBadInput, Err: err} // it says what to do, which --help does not
 	}
 	log.Info("every byte of the log and its index is read again and verified", "every", l.ScrubPeriod().String())
 	defer func() {
@@ -126,10 +126,10 @@ func serveLedger(ctx context.Context, s cmd.Streams, d dir, conf config, rate fl
 }
 
 // listen binds address, says where on stdout, and serves until ctx ends.
-func listen(ctx context.Context, s cmd.Streams, address string, h http.Handler, log *slog.Logger, limits serve.Limits) error {
+func listen(ctx context.Context, s cli.Streams, address string, h http.Handler, log *slog.Logger, limits serve.Limits) error {
 	ln, err := net.Listen("tcp", address)
 	if err != nil {
-		return cmd.BadInput("choose another with --listen", "%v", err)
+		return cli.BadInput("choose another with --listen", "%v", err)
 	}
 	fmt.Fprintf(s.Out, "listening on http://%s\n", ln.Addr())
 	if beyondLoopback(ln.Addr()) {
@@ -154,7 +154,7 @@ func trustedRoots(d dir, conf config) (*timestamp.Roots, error) {
 	case conf.Timestamps == ledger.TimestampsOff:
 		return nil, nil
 	}
-	return nil, cmd.BadInput("put the roots there, or set \"timestamps\" to \"off\"", "%s is missing: no timestamp could be believed", d.roots())
+	return nil, cli.BadInput("put the roots there, or set \"timestamps\" to \"off\"", "%s is missing: no timestamp could be believed", d.roots())
 }
 
 // noticeOldIndex tells of the SQLite file that releases before this one derived from the log.
@@ -189,16 +189,16 @@ func openConfig(d dir, conf config, x *index.Index, log *slog.Logger) (ledger.Co
 func logSigner(d dir, conf config) (*trust.LogSigner, error) {
 	secret, err := readKey(d.key())
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, cmd.BadInput("put it back from its backup; a log whose key is lost for good cannot go on: start a new one under another origin", "%s is missing: the log's key", d.key())
+		return nil, cli.BadInput("put it back from its backup; a log whose key is lost for good cannot go on: start a new one under another origin", "%s is missing: the log's key", d.key())
 	} else if err != nil {
 		return nil, err
 	}
 	signer, err := trust.NewLogSigner(secret)
 	if err != nil {
-		return nil, cmd.BadInput("", "%s: %v", d.key(), err)
+		return nil, cli.BadInput("", "%s: %v", d.key(), err)
 	}
 	if signer.Origin() != conf.Origin {
-		return nil, cmd.BadInput("", "the key is of %q, ledger.json says %q", signer.Origin(), conf.Origin)
+		return nil, cli.BadInput("", "the key is of %q, ledger.json says %q", signer.Origin(), conf.Origin)
 	}
 	return signer, nil
 }
@@ -210,7 +210,7 @@ func ledgerPolicy(d dir, signer *trust.LogSigner) (*trust.Policy, error) {
 		return nil, err
 	}
 	if logs := policy.Logs(); len(logs) != 1 || logs[0].VKey != signer.VKey() {
-		return nil, cmd.BadInput("its one log line is: log "+signer.VKey(), "%s names %d logs, or another key than %s", d.policy(), len(logs), d.key())
+		return nil, cli.BadInput("its one log line is: log "+signer.VKey(), "%s names %d logs, or another key than %s", d.policy(), len(logs), d.key())
 	}
 	return policy, nil
 }

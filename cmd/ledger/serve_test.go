@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/serve"
 	"github.com/Haserjian/assay-ledger/trust"
 )
@@ -86,11 +86,11 @@ func TestOperatingALedger(t *testing.T) {
 		})
 		submit(t, d, 2)
 		restarted(t, func() { // so that the late witness has it too
-			refusedWith(t, d, cmd.ExitTampered, "it was rolled back", "serve", older, "--listen", "127.0.0.1:0")
+			refusedWith(t, d, cli.ExitTampered, "it was rolled back", "serve", older, "--listen", "127.0.0.1:0")
 			if err := replaceIn(dir(older).config(), `"../older.guard"`, `"../ledger.guard"`); err != nil {
 				t.Fatal(err)
 			}
-			refusedWith(t, d, cmd.ExitTampered, "has been signed", "serve", older, "--listen", "127.0.0.1:0") // and by the guard that is not older
+			refusedWith(t, d, cli.ExitTampered, "has been signed", "serve", older, "--listen", "127.0.0.1:0") // and by the guard that is not older
 		})
 		if err := os.RemoveAll(older); err != nil {
 			t.Fatal(err)
@@ -211,7 +211,7 @@ func submit(t *testing.T, d *demo, n int) int64 {
 // refused runs a server that must not start: exit 3, one sentence, nothing on stdout.
 func refused(t *testing.T, d *demo, want string, args ...string) {
 	t.Helper()
-	refusedWith(t, d, cmd.ExitBadInput, want, args...)
+	refusedWith(t, d, cli.ExitBadInput, want, args...)
 }
 
 func refusedWith(t *testing.T, d *demo, exit int, want string, args ...string) {
@@ -380,7 +380,7 @@ func TestAPlainListenerBeyondLoopbackIsTold(t *testing.T) {
 	var log bytes.Buffer
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // it listens, and ends
-	err := listen(ctx, cmd.Streams{Out: io.Discard}, "0.0.0.0:0", nil, slog.New(slog.NewTextHandler(&log, nil)), serve.Limits{})
+	err := listen(ctx, cli.Streams{Out: io.Discard}, "0.0.0.0:0", nil, slog.New(slog.NewTextHandler(&log, nil)), serve.Limits{})
 	if err != nil || !strings.Contains(log.String(), "plain HTTP") {
 		t.Errorf("%v, %s", err, &log)
 	}

@@ -17,7 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 )
 
@@ -37,7 +37,7 @@ import (
 const testnetMark = "A ledger for trying things out, made by 'ledger testnet up'. Its keys vouch for nothing;\n" +
 	"after 'ledger testnet down' the whole directory may be deleted.\n"
 
-func testnetCmd(s cmd.Streams) *cobra.Command {
+func testnetCmd(s cli.Streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "testnet",
 		Short: "Keep a ledger, a TSA and three witnesses running on this machine, to try things out",
@@ -50,7 +50,7 @@ it shows how everything works, and vouches for nothing.`,
 	return c
 }
 
-func testnetUpCmd(s cmd.Streams) *cobra.Command {
+func testnetUpCmd(s cli.Streams) *cobra.Command {
 	var assay string
 	c := &cobra.Command{
 		Use:   "up DIR",
@@ -59,7 +59,7 @@ func testnetUpCmd(s cmd.Streams) *cobra.Command {
 of the TSA, and a sample pack. After 'down', a crash or kill -9 they go on with the same keys, the same log and, if
 nobody else has taken them meanwhile, the same ports. It prints where everything is.`,
 		Example: "  ledger testnet up ./net\n  . ./net/env",
-		Args:    cmd.Args(cobra.ExactArgs(1), "one directory"),
+		Args:    cli.Args(cobra.ExactArgs(1), "one directory"),
 		RunE: func(c *cobra.Command, args []string) error {
 			n, err := newTestnet(args[0], assay)
 			if err != nil {
@@ -80,14 +80,14 @@ nobody else has taken them meanwhile, the same ports. It prints where everything
 	return c
 }
 
-func testnetDownCmd(s cmd.Streams) *cobra.Command {
+func testnetDownCmd(s cli.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "down DIR",
 		Short: "End the servers; what they know stays",
 		Long: `down ends the servers that 'up' has started in DIR, and no other process: each is known by its number and by
 when it began.`,
 		Example: "  ledger testnet down ./net",
-		Args:    cmd.Args(cobra.ExactArgs(1), "one directory"),
+		Args:    cli.Args(cobra.ExactArgs(1), "one directory"),
 		RunE: func(c *cobra.Command, args []string) error {
 			n, err := openTestnet(args[0])
 			if err != nil {
@@ -110,21 +110,21 @@ when it began.`,
 	}
 }
 
-func testnetStatusCmd(s cmd.Streams) *cobra.Command {
+func testnetStatusCmd(s cli.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status DIR",
 		Short: "Tell of each server whether it runs; exit 4 if one is away",
 		Long: `status tells of each server where it is and whether it answers, and of the ledger whether it takes entries
 now. If one of them does not, it exits 4.`,
 		Example: "  ledger testnet status ./net",
-		Args:    cmd.Args(cobra.ExactArgs(1), "one directory"),
+		Args:    cli.Args(cobra.ExactArgs(1), "one directory"),
 		RunE: func(c *cobra.Command, args []string) error {
 			n, err := openTestnet(args[0])
 			if err != nil {
 				return err
 			}
 			if n.servers, err = readServers(n.path("servers")); errors.Is(err, fs.ErrNotExist) {
-				return cmd.BadInput("make it with 'ledger testnet up "+args[0]+"'", "the testnet in %s was never finished", args[0])
+				return cli.BadInput("make it with 'ledger testnet up "+args[0]+"'", "the testnet in %s was never finished", args[0])
 			} else if err != nil {
 				return err
 			}
@@ -138,12 +138,12 @@ now. If one of them does not, it exits 4.`,
 				if s := n.servers[name]; s != nil {
 					address = n.url(name)
 				}
-				if _, err := fmt.Fprintf(s.Out, "%-6s  %-24s  %s\n", name, address, cmd.Safe(state)); err != nil {
+				if _, err := fmt.Fprintf(s.Out, "%-6s  %-24s  %s\n", name, address, cli.Safe(state)); err != nil {
 					return err
 				}
 			}
 			if len(away) > 0 {
-				return cmd.Unavailable("ledger testnet up "+args[0], "not as it should be: %s", strings.Join(away, ", "))
+				return cli.Unavailable("ledger testnet up "+args[0], "not as it should be: %s", strings.Join(away, ", "))
 			}
 			return nil
 		},
@@ -169,7 +169,7 @@ func openTestnet(path string) (*network, error) {
 	if entries, err := os.ReadDir(path); err != nil {
 		return nil, err
 	} else if len(entries) == 0 {
-		return nil, cmd.BadInput("make one with 'ledger testnet up DIR'", "%s is no testnet: it is empty", path)
+		return nil, cli.BadInput("make one with 'ledger testnet up DIR'", "%s is no testnet: it is empty", path)
 	}
 	if err := mayBeTestnet(path); err != nil {
 		return nil, err
@@ -186,16 +186,16 @@ func mayBeTestnet(path string) error {
 	} else if err != nil {
 		return err
 	}
-	mark, err := cmd.ReadFile(filepath.Join(path, "testnet"), 4<<10)
+	mark, err := cli.ReadFile(filepath.Join(path, "testnet"), 4<<10)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return emptyOrMissing(path)
 	case err != nil:
 		return err
 	case string(mark) != testnetMark:
-		return cmd.BadInput("choose a new directory", "%s is no testnet: its file testnet says something else", path)
+		return cli.BadInput("choose a new directory", "%s is no testnet: its file testnet says something else", path)
 	case info.Mode().Perm()&0o077 != 0:
-		return cmd.BadInput("chmod 700 "+path, "%s is open to others (mode %04o)", path, info.Mode().Perm())
+		return cli.BadInput("chmod 700 "+path, "%s is open to others (mode %04o)", path, info.Mode().Perm())
 	}
 	return nil
 }
@@ -233,15 +233,15 @@ func (n *network) up(ctx context.Context) (err error) {
 
 // failed is an up that did not go as it must. Of our own programs it is a bug, ours or this machine's.
 func (n *network) failed(ctx context.Context, err error) error {
-	var told *cmd.Error
+	var told *cli.Error
 	var path *fs.PathError
 	switch {
 	case ctx.Err() != nil:
-		return cmd.Unavailable("", "interrupted")
+		return cli.Unavailable("", "interrupted")
 	case errors.As(err, &told), errors.As(err, &path):
 		return err
 	}
-	return &cmd.Error{Code: cmd.ExitInternal, Err: err, Hint: "what the servers said is in " + n.path("NAME.log")}
+	return &cli.Error{Code: cli.ExitInternal, Err: err, Hint: "what the servers said is in " + n.path("NAME.log")}
 }
 
 // make makes everything anew. Where an earlier one was interrupted it takes away what that has left: nobody was
@@ -384,7 +384,7 @@ func (n *network) writeFiles() error {
 
 // readServers reads the addresses: each server once, on loopback, in the order in which they are written.
 func readServers(path string) (map[string]*server, error) {
-	text, err := cmd.ReadFile(path, 4<<10)
+	text, err := cli.ReadFile(path, 4<<10)
 	if err != nil {
 		return nil, err
 	}
@@ -394,7 +394,7 @@ func readServers(path string) (map[string]*server, error) {
 		address, ok := strings.CutPrefix(lines[min(i, len(lines)-1)], name+" ")
 		at, err := netip.ParseAddrPort(address)
 		if !ok || err != nil || !at.Addr().IsLoopback() || len(lines) != len(serverNames)+1 {
-			return nil, cmd.BadInput("", "%s: line %d is not %q and an address on loopback", path, i+1, name)
+			return nil, cli.BadInput("", "%s: line %d is not %q and an address on loopback", path, i+1, name)
 		}
 		servers[name] = &server{name: name, address: address}
 	}
@@ -416,7 +416,7 @@ func (n *network) env() []byte {
 // ready waits until the ledger takes entries: it asks its witnesses first.
 func (n *network) ready(ctx context.Context) error {
 	if _, err := awaitReady(ctx, n.url("ledger")+"/readyz", 5*time.Second, 30*time.Second); err != nil {
-		return cmd.Unavailable("look into ledger.log", "the ledger is not ready: %w", err)
+		return cli.Unavailable("look into ledger.log", "the ledger is not ready: %w", err)
 	}
 	return nil
 }
@@ -498,7 +498,7 @@ func answers(ctx context.Context, url string) error {
 }
 
 // tell prints where everything is, under the name that the caller has for the directory.
-func (n *network) tell(s cmd.Streams, named string) error {
+func (n *network) tell(s cli.Streams, named string) error {
 	at := func(elem ...string) string { return shellWord(filepath.Join(append([]string{named}, elem...)...)) }
 	var b strings.Builder
 	for _, name := range slices.Backward(serverNames) {
@@ -518,7 +518,7 @@ func (n *network) tell(s cmd.Streams, named string) error {
 
 // shellWord is text as a shell reads it back, and a terminal shows it.
 func shellWord(text string) string {
-	text = cmd.Safe(text)
+	text = cli.Safe(text)
 	if text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-+=:@,") == "" {
 		return text
 	}

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 )
 
 // testnetRun runs 'ledger testnet ARGS', insists on the exit code and returns what it prints.
@@ -114,7 +114,7 @@ func TestATestnetGoesOnWhereItWasEnded(t *testing.T) {
 		if err := p.end(endPatience); err != nil {
 			t.Fatal(err)
 		}
-		if out, errs := testnetRun(t, d, cmd.ExitUnavailable, "status", path); !strings.Contains(out, "away") || !strings.Contains(errs, "w2") {
+		if out, errs := testnetRun(t, d, cli.ExitUnavailable, "status", path); !strings.Contains(out, "away") || !strings.Contains(errs, "w2") {
 			t.Errorf("status: %s%s", out, errs)
 		}
 		if again := up(); again != first {
@@ -127,7 +127,7 @@ func TestATestnetGoesOnWhereItWasEnded(t *testing.T) {
 			func() { killAll(t, path) },
 		} {
 			end()
-			testnetRun(t, d, cmd.ExitUnavailable, "status", path)
+			testnetRun(t, d, cli.ExitUnavailable, "status", path)
 			up()
 			sameFiles(t, before, testnetFiles(t, path))
 		}
@@ -255,13 +255,13 @@ func TestATestnetThatWasNotFinishedIsMadeAnew(t *testing.T) {
 	d := programs(t)
 	path := filepath.Join(t.TempDir(), "net")
 	t.Cleanup(func() { testnetRun(t, d, 0, "down", path) })
-	if _, errs := testnetRun(t, d, cmd.ExitInternal, "up", path, "--assay", fakeAssay(t, "exit 9")); !strings.Contains(errs, "exited with 9") {
+	if _, errs := testnetRun(t, d, cli.ExitInternal, "up", path, "--assay", fakeAssay(t, "exit 9")); !strings.Contains(errs, "exited with 9") {
 		t.Errorf("with an assay that does nothing: %s", errs)
 	}
 	if left, err := filepath.Glob(filepath.Join(path, "*.pid")); err != nil || len(left) > 0 {
 		t.Errorf("%q are still there, %v", left, err)
 	}
-	testnetRun(t, d, cmd.ExitBadInput, "status", path)
+	testnetRun(t, d, cli.ExitBadInput, "status", path)
 	out, _ := testnetRun(t, d, 0, "up", path, "--assay", d.assay)
 	_, url, _ := strings.Cut(out, "ledger  ")
 	url, _, _ = strings.Cut(url, "\n")

@@ -10,27 +10,27 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/internal/serve"
 	"github.com/Haserjian/assay-ledger/ledger/tsa"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
-func tsaCmd(s cmd.Streams) *cobra.Command {
+func tsaCmd(s cli.Streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "tsa",
 		Short: "Run a development timestamp authority (RFC 3161)",
-		Args:  cmd.Args(cobra.NoArgs, "a subcommand: serve"),
+		Args:  cli.Args(cobra.NoArgs, "a subcommand: serve"),
 		RunE: func(*cobra.Command, []string) error {
-			return cmd.BadInput("run 'ledger tsa --help'", "tsa wants a subcommand: serve")
+			return cli.BadInput("run 'ledger tsa --help'", "tsa wants a subcommand: serve")
 		},
 	}
 	c.AddCommand(tsaServeCmd(s))
 	return c
 }
 
-func tsaServeCmd(s cmd.Streams) *cobra.Command {
+func tsaServeCmd(s cli.Streams) *cobra.Command {
 	var address string
 	c := &cobra.Command{
 		Use:   "serve DIR",
@@ -39,7 +39,7 @@ func tsaServeCmd(s cmd.Streams) *cobra.Command {
 own making. It proves nothing to anybody else: a public ledger names a timestamp authority
 that others trust. DIR gets the authority (authority.pem, 0600) and its root (root.pem).`,
 		Example: "  ledger tsa serve ./devtsa --listen 127.0.0.1:8082",
-		Args:    cmd.Args(cobra.ExactArgs(1), "one directory"),
+		Args:    cli.Args(cobra.ExactArgs(1), "one directory"),
 		RunE: func(c *cobra.Command, args []string) error {
 			authority, err := openAuthority(args[0], time.Now())
 			if err != nil {
@@ -56,7 +56,7 @@ that others trust. DIR gets the authority (authority.pem, 0600) and its root (ro
 // openAuthority reads the authority of a directory, or makes one.
 func openAuthority(dir string, now time.Time) (*timestamp.Authority, error) {
 	path := filepath.Join(dir, "authority.pem")
-	text, err := cmd.ReadSecret(path)
+	text, err := cli.ReadSecret(path)
 	if err == nil {
 		return timestamp.ParseAuthority(text)
 	} else if !errors.Is(err, fs.ErrNotExist) {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/serve"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/witness"
@@ -32,13 +32,13 @@ var witnessKeys = []struct {
 	{"ml-dsa-44", "ml-dsa-44.key", trust.MLDSA44Cosigner},
 }
 
-func witnessCmd(s cmd.Streams) *cobra.Command {
+func witnessCmd(s cli.Streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "witness",
 		Short: "Cosign the checkpoints of logs (C2SP tlog-witness)",
-		Args:  cmd.Args(cobra.NoArgs, "a subcommand: init, follow or serve"),
+		Args:  cli.Args(cobra.NoArgs, "a subcommand: init, follow or serve"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return cmd.BadInput("run 'ledger witness --help'", "witness wants a subcommand: init, follow or serve")
+			return cli.BadInput("run 'ledger witness --help'", "witness wants a subcommand: init, follow or serve")
 		},
 	}
 	c.AddCommand(witnessInitCmd(s), witnessFollowCmd(s), witnessServeCmd(s))
@@ -50,7 +50,7 @@ type witnessFlags struct {
 	logs                 []string
 }
 
-func witnessInitCmd(s cmd.Streams) *cobra.Command {
+func witnessInitCmd(s cli.Streams) *cobra.Command {
 	var o witnessFlags
 	c := &cobra.Command{
 		Use:   "init DIR",
@@ -62,7 +62,7 @@ makes the witness cosign that log.`,
 		Example: `  ledger witness init ./w1 --name w1.example --url https://w1.example
   ledger witness init ./w1 --name w1.example --log "ledger.example/2026+d3a91c1f+ATc…"
   ledger witness init ./w2 --name w2.example --algorithm ml-dsa-44`,
-		Args: cmd.Args(cobra.ExactArgs(1), "one directory"),
+		Args: cli.Args(cobra.ExactArgs(1), "one directory"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := emptyOrMissing(args[0]); err != nil {
 				return err
@@ -74,7 +74,7 @@ makes the witness cosign that log.`,
 			text := trust.FormatPolicy(logs, nil, 0)
 			policy, err := trust.ParsePolicy(text)
 			if err != nil {
-				return cmd.BadInput("--log takes the vkey that 'ledger init' printed", "%v", err)
+				return cli.BadInput("--log takes the vkey that 'ledger init' printed", "%v", err)
 			}
 			if slices.ContainsFunc(policy.Logs(), func(l trust.PolicyLog) bool { return l.Origin == o.name }) {
 				return sameName(o.name)
@@ -115,7 +115,7 @@ func (o *witnessFlags) plan() (*newWitness, error) {
 		}
 		secret, vkey, err := newKey(o.name, k.algorithm)
 		if err != nil {
-			return nil, cmd.BadInput("a name is like w1.example: no spaces, no '+'", "name: %v", err)
+			return nil, cli.BadInput("a name is like w1.example: no spaces, no '+'", "name: %v", err)
 		}
 		made.secrets[k.file] = secret
 		made.vkeys += fmt.Sprintf("%s vkey: %s\n", k.flag, vkey)
@@ -127,11 +127,11 @@ func (o *witnessFlags) plan() (*newWitness, error) {
 			name += "." + k.flag // a policy that has both lines wants two names
 		}
 		if made.lines[k.flag+".witness"], err = witnessLine(name, vkey, o.url); err != nil {
-			return nil, cmd.BadInput("such as https://w1.example", "--url: %v", err)
+			return nil, cli.BadInput("such as https://w1.example", "--url: %v", err)
 		}
 	}
 	if len(made.secrets) == 0 {
-		return nil, cmd.BadInput("", "algorithm %q is not ed25519, ml-dsa-44 or both", o.algorithm)
+		return nil, cli.BadInput("", "algorithm %q is not ed25519, ml-dsa-44 or both", o.algorithm)
 	}
 	return made, nil
 }
@@ -160,7 +160,7 @@ func (n *newWitness) write(dir string, policy []byte) (err error) {
 	return m.file(filepath.Join(dir, "policy"), policy, 0o644)
 }
 
-func (o *witnessFlags) nextSteps(s cmd.Streams, dir string, made *newWitness) {
+func (o *witnessFlags) nextSteps(s cli.Streams, dir string, made *newWitness) {
 	for line := range strings.Lines(made.vkeys) {
 		_, vkey, _ := strings.Cut(strings.TrimSpace(line), " vkey: ")
 		fmt.Fprintf(s.Err, "SHA-256 of the vkey: %x; say it where people can compare it\n", sha256.Sum256([]byte(vkey)))
@@ -178,20 +178,20 @@ func (o *witnessFlags) nextSteps(s cmd.Streams, dir string, made *newWitness) {
 	}
 }
 
-func witnessServeCmd(s cmd.Streams) *cobra.Command {
+func witnessServeCmd(s cli.Streams) *cobra.Command {
 	var address string
 	c := &cobra.Command{
 		Use:     "serve DIR",
 		Short:   "Answer add-checkpoint",
 		Example: "  ledger witness serve ./w1 --listen 127.0.0.1:8081",
-		Args:    cmd.Args(cobra.ExactArgs(1), "one directory"),
+		Args:    cli.Args(cobra.ExactArgs(1), "one directory"),
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			policy, err := readPolicy(filepath.Join(args[0], "policy"))
 			if err != nil {
 				return err
 			}
 			if len(policy.Logs()) == 0 {
-				return cmd.BadInput("name one: ledger witness follow "+args[0]+" POLICY", "%s names no log to cosign", filepath.Join(args[0], "policy"))
+				return cli.BadInput("name one: ledger witness follow "+args[0]+" POLICY", "%s names no log to cosign", filepath.Join(args[0], "policy"))
 			}
 			cosigners, err := readCosigners(filepath.Join(args[0], "keys"))
 			if err != nil {
@@ -226,12 +226,12 @@ func readCosigners(keys string) ([]*trust.Cosigner, error) {
 		}
 		c, err := trust.NewCosigner(secret)
 		if err != nil {
-			return nil, cmd.BadInput("", "%s: %v", path, err)
+			return nil, cli.BadInput("", "%s: %v", path, err)
 		}
 		cosigners = append(cosigners, c)
 	}
 	if len(cosigners) == 0 {
-		return nil, cmd.BadInput("make a witness with 'ledger witness init DIR --name NAME'", "no witness key in %s", keys)
+		return nil, cli.BadInput("make a witness with 'ledger witness init DIR --name NAME'", "no witness key in %s", keys)
 	}
 	return cosigners, nil
 }

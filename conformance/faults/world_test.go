@@ -34,7 +34,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/trust"
@@ -163,7 +163,7 @@ func (w *world) run(exit int, args ...string) string {
 	c.Dir = w.dir
 	var stdout, stderr bytes.Buffer
 	c.Stdout, c.Stderr = &stdout, &stderr
-	cmd.EndWithParent(c)
+	cli.EndWithParent(c)
 	_ = c.Run() // the exit code says it
 	if got := c.ProcessState.ExitCode(); got != exit {
 		w.t.Fatalf("ledger %s exited with %d, must be %d:\n%s%s", strings.Join(args, " "), got, exit, &stdout, &stderr)
@@ -208,7 +208,7 @@ func (w *world) startOnce(name string) error {
 	line := append(append(append([]string(nil), s.wrap...), program), append(s.args, "--listen", address)...)
 	c := exec.Command(line[0], line[1:]...)
 	c.Dir, c.Env, c.Stderr = w.dir, append(os.Environ(), s.env...), log
-	cmd.EndWithParent(c)
+	cli.EndWithParent(c)
 	stdout, err := c.StdoutPipe()
 	if err != nil {
 		return err

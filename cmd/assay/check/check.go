@@ -5,11 +5,11 @@ package check
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 )
 
 // Commands hold other programs, and this one, to what is written down. assay runs a whole command line of
 // this program.
-func Commands(s cmd.Streams, assay program) []*cobra.Command {
+func Commands(s cli.Streams, assay program) []*cobra.Command {
 	return []*cobra.Command{conformanceCmd(s, assay), schemaCmd(s)}
 }

@@ -18,24 +18,24 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/conformance"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
 // program runs a command line of a program, in this process, and returns its exit code.
-type program = func(ctx context.Context, args []string, s cmd.Streams) int
+type program = func(ctx context.Context, args []string, s cli.Streams) int
 
 // conformanceRun is one run of 'conformance run', with its flags.
 type conformanceRun struct {
-	s                            cmd.Streams
+	s                            cli.Streams
 	assay                        program
 	command, filter              string
 	json, extensions, strictJSON bool
 	timeout                      time.Duration
 }
 
-func conformanceRunCmd(s cmd.Streams, assay program) *cobra.Command {
+func conformanceRunCmd(s cli.Streams, assay program) *cobra.Command {
 	o := conformanceRun{s: s, assay: assay}
 	c := &cobra.Command{
 		Use:   "run DIR",
@@ -53,7 +53,7 @@ Exit 0: all agree. Exit 1: some differ. Exit 3: the corpus is bad.`,
 		Example: `  assay conformance run conformance/corpus
   assay conformance run conformance/corpus --filter '^(P01|U5)$'
   assay conformance run conformance/corpus --command 'assay-py verify-pack {pack} --json' --json`,
-		Args: cmd.Args(cobra.ExactArgs(1), "one corpus, such as conformance/corpus of the source"),
+		Args: cli.Args(cobra.ExactArgs(1), "one corpus, such as conformance/corpus of the source"),
 		RunE: o.run,
 	}
 	o.add(c)
@@ -66,13 +66,13 @@ func (o *conformanceRun) add(c *cobra.Command) {
 	c.Flags().BoolVar(&o.extensions, "extensions", false, "with --command: also cases with flags that the reference tool does not have")
 	c.Flags().BoolVar(&o.strictJSON, "codes", false, "with --command: compare verdicts and finding codes of its JSON too")
 	c.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second, "with --command: how long a case may take")
-	cmd.JSONFlag(c, &o.json)
+	cli.JSONFlag(c, &o.json)
 }
 
 func (o *conformanceRun) check(c *cobra.Command) error {
 	for _, name := range []string{"extensions", "codes", "timeout"} {
 		if o.command == "" && c.Flags().Changed(name) {
-			return cmd.BadInput("", "--%s is about another verifier: name one with --command", name)
+			return cli.BadInput("", "--%s is about another verifier: name one with --command", name)
 		}
 	}
 	return nil
@@ -84,21 +84,21 @@ func (o *conformanceRun) run(c *cobra.Command, args []string) error {
 	}
 	corpus, err := conformance.Open(args[0])
 	if errors.Is(err, fs.ErrNotExist) {
-		return cmd.BadInput("the source has one in conformance/corpus; go run ./conformance/gen -o DIR writes it anywhere", "no corpus in %s", args[0])
+		return cli.BadInput("the source has one in conformance/corpus; go run ./conformance/gen -o DIR writes it anywhere", "no corpus in %s", args[0])
 	} else if err != nil {
-		return cmd.BadInput("", "bad corpus: %v", err)
+		return cli.BadInput("", "bad corpus: %v", err)
 	}
 	options := conformance.Options{Judge: ourselves(o.assay), Extensions: true}
 	if o.command != "" {
 		words := strings.Fields(o.command)
 		if len(words) == 0 {
-			return cmd.BadInput("such as --command \"python verify.py {pack}\"", "--command names no program")
+			return cli.BadInput("such as --command \"python verify.py {pack}\"", "--command names no program")
 		}
 		options = conformance.Options{Judge: foreign(words, o.timeout), Extensions: o.extensions, ExitOnly: !o.strictJSON}
 	}
 	if o.filter != "" {
 		if options.Filter, err = regexp.Compile(o.filter); err != nil {
-			return cmd.BadInput("", "--filter: %v", err)
+			return cli.BadInput("", "--filter: %v", err)
 		}
 	}
 	// What was started ends with us: a program in a group of its own hears no ^C.
@@ -106,9 +106,9 @@ func (o *conformanceRun) run(c *cobra.Command, args []string) error {
 	defer stop()
 	outcomes, err := corpus.Run(ctx, options)
 	if ctx.Err() != nil {
-		return cmd.Unavailable("run it again", "interrupted")
+		return cli.Unavailable("run it again", "interrupted")
 	} else if err != nil {
-		return cmd.BadInput("", "bad corpus: %v", err)
+		return cli.BadInput("", "bad corpus: %v", err)
 	}
 	return showOutcomes(o.s, args[0], o.command, outcomes, o.json)
 }
@@ -118,7 +118,7 @@ func ourselves(assay program) conformance.Judge {
 	return func(ctx context.Context, pack string, args []string) (conformance.Answer, error) {
 		ask := func(more ...string) (int, []byte) {
 			var out bytes.Buffer
-			world := cmd.Streams{In: strings.NewReader(""), Out: &out, Err: io.Discard, Env: func(string) string { return "" }}
+			world := cli.Streams{In: strings.NewReader(""), Out: &out, Err: io.Discard, Env: func(string) string { return "" }}
 			return assay(ctx, slices.Concat([]string{"verify-pack", pack}, args, more), world), out.Bytes()
 		}
 		code, text := ask()
@@ -139,23 +139,23 @@ func ourselves(assay program) conformance.Judge {
 
 func isControl(r rune) bool { return r < 0x20 && r != '\n' || r >= 0x7f && r < 0xa0 }
 
-func showOutcomes(s cmd.Streams, dir, command string, outcomes []conformance.Outcome, asJSON bool) error {
+func showOutcomes(s cli.Streams, dir, command string, outcomes []conformance.Outcome, asJSON bool) error {
 	counts := map[conformance.State]int64{}
 	for _, o := range outcomes {
 		counts[o.State]++
 	}
-	code, status := cmd.ExitPass, "ok"
+	code, status := cli.ExitPass, "ok"
 	switch {
 	case counts[conformance.Disagrees] > 0:
-		code, status = cmd.ExitHonestFail, "differs"
+		code, status = cli.ExitHonestFail, "differs"
 	case counts[conformance.Agrees] == 0:
-		return cmd.BadInput("run without --filter", "no case was run")
+		return cli.BadInput("run without --filter", "no case was run")
 	}
 	show := outcomeTable
 	if asJSON {
 		show = outcomeJSON
 	}
-	return cmd.Judged(code, show(s.Out, dir, command, outcomes, counts, code, status))
+	return cli.Judged(code, show(s.Out, dir, command, outcomes, counts, code, status))
 }
 
 func outcomeTable(out io.Writer, dir, command string, outcomes []conformance.Outcome, counts map[conformance.State]int64, code int, _ string) error {
@@ -175,13 +175,13 @@ func outcomeTable(out io.Writer, dir, command string, outcomes []conformance.Out
 			note = o.Case.Title + ": " + note
 		}
 		line := fmt.Sprintf("%-*s  %-12s  %-8d  %-3s  %-8s %s", width, o.Case.ID, strings.Join(o.Case.Attacks, " "), o.Case.Expect.Exit, got, o.State, note)
-		fmt.Fprintf(w, "%s\n", cmd.Safe(strings.TrimRight(line, " ")))
+		fmt.Fprintf(w, "%s\n", cli.Safe(strings.TrimRight(line, " ")))
 	}
 	who := "this program"
 	if command != "" {
 		who = command
 	}
-	fmt.Fprintf(w, "\n%s by %s: %d agree, %d differ, %d carried by Go tests, %d not run\n", cmd.Safe(filepath.Clean(dir)), cmd.Safe(who),
+	fmt.Fprintf(w, "\n%s by %s: %d agree, %d differ, %d carried by Go tests, %d not run\n", cli.Safe(filepath.Clean(dir)), cli.Safe(who),
 		counts[conformance.Agrees], counts[conformance.Disagrees], counts[conformance.Carried], counts[conformance.NotRun])
 	_, err := io.WriteString(out, w.String())
 	return err
@@ -210,7 +210,7 @@ func outcomeJSON(out io.Writer, dir, command string, outcomes []conformance.Outc
 		}
 		cases.Items = append(cases.Items, c)
 	}
-	return cmd.PrintJSON(out, cmd.Answer("conformance run", status, code,
+	return cli.PrintJSON(out, cli.Answer("conformance run", status, code,
 		jcs.M("corpus", jcs.Loose(dir)),
 		jcs.M("verifier", jcs.Loose(command)),
 		jcs.M("agree", jcs.Int(counts[conformance.Agrees])),

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/conformance"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 )
 
 const maxAnswer = 4 << 20 // bytes of another verifier's output that are kept
@@ -42,11 +42,11 @@ func foreign(words []string, timeout time.Duration) conformance.Judge {
 		var out limited
 		program.Stdout, program.WaitDelay = &out, time.Second
 		// A group of its own, so that what the program started ends with it, in time or not.
-		cmd.OwnGroup(program)
-		program.Cancel = func() error { return cmd.EndGroup(program.Process) }
+		cli.OwnGroup(program)
+		program.Cancel = func() error { return cli.EndGroup(program.Process) }
 		err := program.Run()
 		if program.Process != nil {
-			_ = cmd.EndGroup(program.Process) // mostly there is nobody left; an orphan keeps its group's number
+			_ = cli.EndGroup(program.Process) // mostly there is nobody left; an orphan keeps its group's number
 		}
 		answer := conformance.Answer{Exit: program.ProcessState.ExitCode(), Output: out.kept}
 		var exited *exec.ExitError

@@ -3,10 +3,10 @@ package check
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 )
 
-func schemaCmd(s cmd.Streams) *cobra.Command {
+func schemaCmd(s cli.Streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "schema",
 		Short: "JSON Schemas of every document",

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack/report"
 	"github.com/Haserjian/assay-ledger/pack/schema"
@@ -15,11 +15,11 @@ import (
 
 // schemaExport is one run of 'schema export', with its flags.
 type schemaExport struct {
-	s   cmd.Streams
+	s   cli.Streams
 	dir string
 }
 
-func schemaExportCmd(s cmd.Streams) *cobra.Command {
+func schemaExportCmd(s cli.Streams) *cobra.Command {
 	o := schemaExport{s: s}
 	c := &cobra.Command{
 		Use:   "export [NAME...]",
@@ -46,21 +46,21 @@ func (o *schemaExport) run(c *cobra.Command, args []string) error {
 	}
 	for _, name := range args {
 		if _, ok := schema.Get(name); !ok {
-			return cmd.BadInput("assay schema list names them", "no schema of %s", name)
+			return cli.BadInput("assay schema list names them", "no schema of %s", name)
 		}
 	}
 	if o.dir != "" {
 		return exportSchemas(o.s, o.dir, args)
 	}
 	if len(args) > 1 {
-		return cmd.BadInput("name one, or a directory for all of them: assay schema export -o schemas", "%d schemas do not go on one stdout", len(args))
+		return cli.BadInput("name one, or a directory for all of them: assay schema export -o schemas", "%d schemas do not go on one stdout", len(args))
 	}
 	text, _ := schema.Get(args[0])
 	_, err := o.s.Out.Write(text)
 	return err
 }
 
-func exportSchemas(s cmd.Streams, dir string, names []string) error {
+func exportSchemas(s cli.Streams, dir string, names []string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -70,6 +70,6 @@ func exportSchemas(s cmd.Streams, dir string, names []string) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(s.Out, "%s in %s\n", report.Count(len(names), "schema"), cmd.Safe(dir))
+	_, err := fmt.Fprintf(s.Out, "%s in %s\n", report.Count(len(names), "schema"), cli.Safe(dir))
 	return err
 }

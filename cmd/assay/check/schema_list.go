@@ -6,24 +6,24 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/schema"
 )
 
 // schemaList is one run of 'schema list', with its flags.
 type schemaList struct {
-	s    cmd.Streams
+	s    cli.Streams
 	json bool
 }
 
-func schemaListCmd(s cmd.Streams) *cobra.Command {
+func schemaListCmd(s cli.Streams) *cobra.Command {
 	o := schemaList{s: s}
 	c := &cobra.Command{
 		Use:     "list",
 		Short:   "Name the documents that have a schema",
 		Example: `  assay schema list`,
-		Args:    cmd.Args(cobra.NoArgs, "no arguments"),
+		Args:    cli.Args(cobra.NoArgs, "no arguments"),
 		RunE:    o.run,
 	}
 	o.add(c)
@@ -31,7 +31,7 @@ func schemaListCmd(s cmd.Streams) *cobra.Command {
 }
 
 func (o *schemaList) add(c *cobra.Command) {
-	cmd.JSONFlag(c, &o.json)
+	cli.JSONFlag(c, &o.json)
 }
 
 func (o *schemaList) run(c *cobra.Command, args []string) error {
@@ -44,7 +44,7 @@ func (o *schemaList) run(c *cobra.Command, args []string) error {
 		list.Items = append(list.Items, jcs.Obj(jcs.M("name", jcs.Str(name)), jcs.M("title", jcs.Str(title))))
 	}
 	if o.json {
-		return cmd.PrintJSON(o.s.Out, cmd.Answer("schema list", "ok", cmd.ExitPass, jcs.M("schemas", list)))
+		return cli.PrintJSON(o.s.Out, cli.Answer("schema list", "ok", cli.ExitPass, jcs.M("schemas", list)))
 	}
 	w := new(strings.Builder)
 	for _, item := range list.Items {

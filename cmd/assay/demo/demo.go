@@ -16,8 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/capture"
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -26,7 +26,7 @@ import (
 )
 
 // Commands show on packs of their own what the others do.
-func Commands(s cmd.Streams) []*cobra.Command {
+func Commands(s cli.Streams) []*cobra.Command {
 	return []*cobra.Command{demoPackCmd(s), demoIncidentCmd(s), demoChallengeCmd(s)}
 }
 
@@ -42,10 +42,10 @@ type demo struct {
 	failed  []string
 }
 
-func demoCmd(s cmd.Streams, c *cobra.Command, tell func(*demo) error) *cobra.Command {
+func demoCmd(s cli.Streams, c *cobra.Command, tell func(*demo) error) *cobra.Command {
 	d := &demo{out: s.Out, acts: jcs.Arr()}
-	c.Args = cmd.Args(cobra.NoArgs, "no argument")
-	cmd.JSONFlag(c, &d.json)
+	c.Args = cli.Args(cobra.NoArgs, "no argument")
+	cli.JSONFlag(c, &d.json)
 	c.RunE = func(c *cobra.Command, _ []string) error { return d.play(c, tell) }
 	return c
 }
@@ -56,7 +56,7 @@ func (d *demo) play(c *cobra.Command, tell func(*demo) error) (err error) {
 	if _, err := rand.Read(seed); err != nil {
 		return err
 	}
-	cmd.HoldSecret()
+	cli.HoldSecret()
 	// The key is never in a file: nobody can sign with it when the demo is over.
 	if d.key, err = keystore.NewKey("demo", seed); err != nil {
 		return err
@@ -72,17 +72,17 @@ func (d *demo) play(c *cobra.Command, tell func(*demo) error) (err error) {
 }
 
 func (d *demo) end(c *cobra.Command) error {
-	status, code := "ok", cmd.ExitPass
+	status, code := "ok", cli.ExitPass
 	if len(d.failed) > 0 {
-		status, code = "failed", cmd.ExitInternal
+		status, code = "failed", cli.ExitInternal
 	}
 	if d.json { // one object only; the reason is in it
-		return cmd.Judged(code, cmd.PrintJSON(d.out, cmd.Answer(c.Name(), status, code, append(d.members, jcs.M("acts", d.acts))...)))
+		return cli.Judged(code, cli.PrintJSON(d.out, cli.Answer(c.Name(), status, code, append(d.members, jcs.M("acts", d.acts))...)))
 	}
-	if code == cmd.ExitPass {
+	if code == cli.ExitPass {
 		return nil
 	}
-	return &cmd.Error{Code: code, Err: errors.New("not what this demo promises: " + strings.Join(d.failed, "; ")), Hint: "this is a bug; please report it"}
+	return &cli.Error{Code: code, Err: errors.New("not what this demo promises: " + strings.Join(d.failed, "; ")), Hint: "this is a bug; please report it"}
 }
 
 // say tells; a machine is told the acts only.
@@ -157,7 +157,7 @@ func (d *demo) act(name, shown, dir string, want promise) error {
 		d.acts.Items = append(d.acts.Items, act)
 		return nil
 	}
-	if err := d.say("$ assay verify-pack %s --require-claim-pass\n", cmd.Safe(shown)); err != nil {
+	if err := d.say("$ assay verify-pack %s --require-claim-pass\n", cli.Safe(shown)); err != nil {
 		return err
 	}
 	if err := report.PrintResult(d.out, shown, r); err != nil {

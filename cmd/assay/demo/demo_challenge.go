@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -22,7 +22,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/report"
 )
 
-func demoChallengeCmd(s cmd.Streams) *cobra.Command {
+func demoChallengeCmd(s cli.Streams) *cobra.Command {
 	var dir string
 	c := demoCmd(s, &cobra.Command{
 		Use:   "demo-challenge",
@@ -92,15 +92,15 @@ func (d *demo) challenge(output string) error {
 	if err := d.say(`Two packs of one run are in %s. In one of them a single character was changed after it
 was signed: a model's name, in the first receipt.
 
-`, cmd.Safe(output)); err != nil {
+`, cli.Safe(output)); err != nil {
 		return err
 	}
 	for _, act := range []struct {
 		name string
 		want promise
 	}{
-		{"good", promise{pack.Pass, pack.Pass, cmd.ExitPass}},
-		{"tampered", promise{pack.Fail, pack.Skipped, cmd.ExitTampered}},
+		{"good", promise{pack.Pass, pack.Pass, cli.ExitPass}},
+		{"tampered", promise{pack.Fail, pack.Skipped, cli.ExitTampered}},
 	} {
 		path := filepath.Join(output, act.name)
 		if err := d.act(act.name, path, path, act.want); err != nil {
@@ -109,7 +109,7 @@ was signed: a model's name, in the first receipt.
 	}
 	return d.say(`Give %s to somebody who does not trust you, or this tool: CHALLENGE.md in it says how to
 check the packs with other programs.
-`, cmd.Safe(output))
+`, cli.Safe(output))
 }
 
 // sums is what sha256sum -c reads.
@@ -127,7 +127,7 @@ func sums(files map[string][]byte, except string) []byte {
 // added to.
 func checkReplaceable(dir string) error {
 	refuse := func(format string, args ...any) error {
-		return cmd.BadInput("name another directory with -o DIR", "%s is not replaced: %s", dir, fmt.Sprintf(format, args...))
+		return cli.BadInput("name another directory with -o DIR", "%s is not replaced: %s", dir, fmt.Sprintf(format, args...))
 	}
 	info, err := os.Lstat(dir)
 	switch {
@@ -158,7 +158,7 @@ func checkReplaceable(dir string) error {
 	if err != nil || found == 1 { // the directory alone
 		return err
 	}
-	page, err := cmd.ReadFile(filepath.Join(dir, challengeText), 1<<20)
+	page, err := cli.ReadFile(filepath.Join(dir, challengeText), 1<<20)
 	if err != nil || !bytes.HasPrefix(page, []byte(challengeTitle)) {
 		return refuse("it holds no CHALLENGE.md of demo-challenge")
 	}

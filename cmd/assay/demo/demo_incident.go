@@ -3,13 +3,13 @@ package demo
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
-func demoIncidentCmd(s cmd.Streams) *cobra.Command {
+func demoIncidentCmd(s cli.Streams) *cobra.Command {
 	return demoCmd(s, &cobra.Command{
 		Use:   "demo-incident",
 		Short: "See evidence of an incident that nobody can deny",
@@ -55,7 +55,7 @@ Act 1, Monday: two calls to gpt-4, and the guardian was asked.
 `); err != nil {
 		return err
 	}
-	if err := d.act("monday", "monday", monday, promise{pack.Pass, pack.Pass, cmd.ExitPass}); err != nil {
+	if err := d.act("monday", "monday", monday, promise{pack.Pass, pack.Pass, cli.ExitPass}); err != nil {
 		return err
 	}
 	if err := d.say(`Act 2, Tuesday: somebody switched to a cheaper model and left the guardian out. Same policy.
@@ -63,7 +63,7 @@ Act 1, Monday: two calls to gpt-4, and the guardian was asked.
 `); err != nil {
 		return err
 	}
-	if err := d.act("tuesday", "tuesday", tuesday, promise{pack.Pass, pack.Fail, cmd.ExitHonestFail}); err != nil {
+	if err := d.act("tuesday", "tuesday", tuesday, promise{pack.Pass, pack.Fail, cli.ExitHonestFail}); err != nil {
 		return err
 	}
 	return d.say(`Nobody tampered with Tuesday's evidence, and it names what changed. A failed check in authentic

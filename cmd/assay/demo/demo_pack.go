@@ -3,13 +3,13 @@ package demo
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
-func demoPackCmd(s cmd.Streams) *cobra.Command {
+func demoPackCmd(s cli.Streams) *cobra.Command {
 	return demoCmd(s, &cobra.Command{
 		Use:   "demo-pack",
 		Short: "See a pack pass, and one fail honestly",
@@ -48,7 +48,7 @@ and time ran forwards.
 `); err != nil {
 		return err
 	}
-	if err := d.act("A", "A", a, promise{pack.Pass, pack.Pass, cmd.ExitPass}); err != nil {
+	if err := d.act("A", "A", a, promise{pack.Pass, pack.Pass, cli.ExitPass}); err != nil {
 		return err
 	}
 	if err := d.say(`Pack B holds the same receipts and declares one check more: at least 100 of them.
@@ -56,7 +56,7 @@ and time ran forwards.
 `); err != nil {
 		return err
 	}
-	if err := d.act("B", "B", b, promise{pack.Pass, pack.Fail, cmd.ExitHonestFail}); err != nil {
+	if err := d.act("B", "B", b, promise{pack.Pass, pack.Fail, cli.ExitHonestFail}); err != nil {
 		return err
 	}
 	return d.say(`Both packs are authentic. B also says, and its signer cannot take that back, that a check does not

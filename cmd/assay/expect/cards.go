@@ -5,7 +5,7 @@ import (
 	"io/fs"
 	"strings"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 )
 
@@ -21,19 +21,19 @@ next:
 				continue next
 			}
 		}
-		text, err := cmd.ReadFile(name, 1<<20)
+		text, err := cli.ReadFile(name, 1<<20)
 		if errors.Is(err, fs.ErrNotExist) {
 			ids := make([]string, len(builtin))
 			for i, card := range builtin {
 				ids[i] = card.ID
 			}
-			return nil, cmd.BadInput("built in are "+strings.Join(ids, ", "), "no card %q, built in or as a file", name)
+			return nil, cli.BadInput("built in are "+strings.Join(ids, ", "), "no card %q, built in or as a file", name)
 		} else if err != nil {
 			return nil, err
 		}
 		card, err := claim.ParseCard(text)
 		if err != nil {
-			return nil, cmd.BadInput("'assay cards new' writes one to start from", "card %s: %v", name, err)
+			return nil, cli.BadInput("'assay cards new' writes one to start from", "card %s: %v", name, err)
 		}
 		cards = append(cards, card)
 	}

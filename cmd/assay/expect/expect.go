@@ -16,7 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/report"
@@ -73,7 +73,7 @@ func (f *Flags) Options(c *cobra.Command) (o pack.Options, err error) {
 	if f.lock != "" {
 		if _, err := os.Stat(f.lock); errors.Is(err, fs.ErrNotExist) {
 			// Whoever takes the lock away does not get past it (VFY-89).
-			return o, &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("no lockfile at %s", f.lock), Hint: "make one with 'assay lock init'"}
+			return o, &cli.Error{Code: cli.ExitTampered, Err: fmt.Errorf("no lockfile at %s", f.lock), Hint: "make one with 'assay lock init'"}
 		}
 		if o.Lock, err = ReadLock(f.lock); err != nil {
 			return o, err
@@ -97,7 +97,7 @@ func (f *Flags) Options(c *cobra.Command) (o pack.Options, err error) {
 	if o.Now = time.Now(); f.now != "" {
 		// The zero time would be none, by which nothing is from the future.
 		if o.Now, err = time.Parse(time.RFC3339, f.now); err != nil || o.Now.IsZero() {
-			return o, cmd.BadInput("for example 2026-01-15T10:00:00Z", "--now %q is no RFC 3339 time", f.now)
+			return o, cli.BadInput("for example 2026-01-15T10:00:00Z", "--now %q is no RFC 3339 time", f.now)
 		}
 	}
 	o.RequireClaims, o.RequireAnchor, o.RequirePinned = f.requireClaims, f.requireAnchor, f.requirePinned
@@ -112,21 +112,21 @@ func (f *Flags) check(c *cobra.Command) error {
 	given := c.Flags().Changed
 	switch {
 	case f.selfWitness:
-		return cmd.BadInput("--require-anchor with --policy and --tsa-roots checks what others vouch for", "--require-witness would believe an authority that the pack itself brings")
+		return cli.BadInput("--require-anchor with --policy and --tsa-roots checks what others vouch for", "--require-witness would believe an authority that the pack itself brings")
 	case f.requireAnchor && f.Policy == "":
-		return cmd.BadInput("name the logs and witnesses you trust with --policy FILE", "--require-anchor needs a policy")
+		return cli.BadInput("name the logs and witnesses you trust with --policy FILE", "--require-anchor needs a policy")
 	case f.strict && (f.Policy == "" || f.roots == "" || f.timestamp == "optional"):
-		return cmd.BadInput("name whom you trust with --policy FILE and --tsa-roots FILE", "--strict needs a policy and the roots of a time that is not optional")
+		return cli.BadInput("name whom you trust with --policy FILE and --tsa-roots FILE", "--strict needs a policy and the roots of a time that is not optional")
 	case f.strict && f.lock == "" && len(f.signers) == 0:
-		return cmd.BadInput("name the key that may sign with --trusted-signer, or a lock with --lock", "--strict needs somebody who may sign")
+		return cli.BadInput("name the key that may sign with --trusted-signer, or a lock with --lock", "--strict needs somebody who may sign")
 	case !(f.minCoverage >= 0 && f.minCoverage <= 1): // also of a NaN
-		return cmd.BadInput("", "--min-coverage %v is not between 0 and 1", f.minCoverage)
+		return cli.BadInput("", "--min-coverage %v is not between 0 and 1", f.minCoverage)
 	case given("min-coverage") && f.contract == "":
-		return cmd.BadInput("name the contract with --coverage-contract FILE", "--min-coverage says nothing without a contract")
+		return cli.BadInput("name the contract with --coverage-contract FILE", "--min-coverage says nothing without a contract")
 	case given("max-age-hours") && !(f.maxAge > 0 && f.maxAge <= math.MaxFloat64):
-		return cmd.BadInput("", "--max-age-hours %v is no age", f.maxAge)
+		return cli.BadInput("", "--max-age-hours %v is no age", f.maxAge)
 	case given("expected-commit-sha") && !isHex(f.commit, 40) && !isHex(f.commit, 64):
-		return cmd.BadInput("it is what 'git rev-parse HEAD' prints", "--expected-commit-sha %q is not 40 or 64 lowercase hex digits", f.commit)
+		return cli.BadInput("it is what 'git rev-parse HEAD' prints", "--expected-commit-sha %q is not 40 or 64 lowercase hex digits", f.commit)
 	}
 	return nil
 }
@@ -156,23 +156,23 @@ func (f *Flags) MayWrite(c *cobra.Command, dirs []string, flags ...string) error
 		if path == "" {
 			continue
 		}
-		parent, err := cmd.FolderOf(path)
+		parent, err := cli.FolderOf(path)
 		if err != nil {
 			return err
 		}
 		for _, dir := range dirs {
-			if cmd.Within(dir, parent) {
-				return cmd.BadInput("write it elsewhere", "--%s %s is inside the pack", flag, path)
+			if cli.Within(dir, parent) {
+				return cli.BadInput("write it elsewhere", "--%s %s is inside the pack", flag, path)
 			}
 		}
 		for _, input := range slices.Concat([]string{f.lock, f.contract, f.Policy, f.roots, f.Proof}, f.cards, f.signers) {
-			if cmd.SameFile(input, path) {
-				return cmd.BadInput("write it elsewhere", "--%s %s is what the pack is held to", flag, path)
+			if cli.SameFile(input, path) {
+				return cli.BadInput("write it elsewhere", "--%s %s is what the pack is held to", flag, path)
 			}
 		}
 		whole := filepath.Join(parent, filepath.Base(path))
 		if other, ok := written[whole]; ok {
-			return cmd.BadInput("", "--%s and --%s name one file", other, flag)
+			return cli.BadInput("", "--%s and --%s name one file", other, flag)
 		}
 		written[whole] = flag
 	}

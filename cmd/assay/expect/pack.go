@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
@@ -17,11 +17,11 @@ func VerifyDir(dir string, o pack.Options) (*pack.Result, error) {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, cmd.BadInput("a pack is a directory such as proof_pack_TRACE", "no pack at %s", dir)
+		return nil, cli.BadInput("a pack is a directory such as proof_pack_TRACE", "no pack at %s", dir)
 	case err != nil:
 		return nil, err
 	case !info.IsDir():
-		return nil, cmd.BadInput("a pack is a directory such as proof_pack_TRACE", "%s is not a directory", dir)
+		return nil, cli.BadInput("a pack is a directory such as proof_pack_TRACE", "%s is not a directory", dir)
 	}
 	fsys, closeDir, err := pack.DirFS(dir)
 	if err != nil {
@@ -36,9 +36,9 @@ func notJudged(fsys fs.FS, dir string, err error) error {
 	var unread *pack.ReadError
 	switch {
 	case errors.Is(err, pack.ErrNoPack):
-		return cmd.BadInput(nearPack(fsys, dir), "%s is no pack: it %w", dir, err)
+		return cli.BadInput(nearPack(fsys, dir), "%s is no pack: it %w", dir, err)
 	case errors.As(err, &unread):
-		return cmd.BadInput(readHint(unread), "%s: %w", filepath.Join(dir, filepath.FromSlash(unread.Name)), unread.Cause())
+		return cli.BadInput(readHint(unread), "%s: %w", filepath.Join(dir, filepath.FromSlash(unread.Name)), unread.Cause())
 	}
 	return err
 }

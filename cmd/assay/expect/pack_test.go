@@ -6,7 +6,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack"
 )
 
@@ -16,8 +16,8 @@ func TestAFileThatCannotBeReadIsNamedWithTheNextStep(t *testing.T) {
 		syscall.EIO: "another copy", syscall.ESTALE: "another copy",
 	} {
 		err := notJudged(nil, "d/p", &pack.ReadError{Name: "pack_manifest.json", Err: errno})
-		var told *cmd.Error
-		if !errors.As(err, &told) || told.Code != cmd.ExitBadInput || !strings.HasPrefix(told.Error(), "d/p/pack_manifest.json: ") ||
+		var told *cli.Error
+		if !errors.As(err, &told) || told.Code != cli.ExitBadInput || !strings.HasPrefix(told.Error(), "d/p/pack_manifest.json: ") ||
 			!strings.HasPrefix(told.Hint, "nothing was judged: ") || !strings.Contains(told.Hint, hint) {
 			t.Errorf("%s: %v", errno, err)
 		}

@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"strings"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/lock"
 )
 
@@ -20,7 +20,7 @@ func trustedSigner(name string) (key [32]byte, err error) {
 	}
 	key, err = ReadFingerprint(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return key, cmd.BadInput("a trusted signer is a fingerprint of 64 hex digits or a public key file", "no key file at %s", name)
+		return key, cli.BadInput("a trusted signer is a fingerprint of 64 hex digits or a public key file", "no key file at %s", name)
 	}
 	return key, err
 }
@@ -34,23 +34,23 @@ func ParseFingerprint(name string) (key [32]byte, is bool, err error) {
 		return key, false, nil
 	}
 	if lower := strings.ToLower(name); name != lower {
-		return key, true, cmd.BadInput("write it as "+lower, "fingerprint %s is not in lowercase", name)
+		return key, true, cli.BadInput("write it as "+lower, "fingerprint %s is not in lowercase", name)
 	}
 	return key, true, nil
 }
 
 // ReadFingerprint is the fingerprint of the public key in a file, as the key store writes or exports it.
 func ReadFingerprint(path string) (key [32]byte, err error) {
-	text, err := cmd.ReadFile(path, 4<<10)
+	text, err := cli.ReadFile(path, 4<<10)
 	if err != nil {
 		return key, err
 	}
 	public, ok := parsePublic(text)
 	if !ok {
-		return key, cmd.BadInput("", "%s is not a public key: expected 32 bytes, or those in base64", path)
+		return key, cli.BadInput("", "%s is not a public key: expected 32 bytes, or those in base64", path)
 	}
 	if key, err = lock.KeyFingerprint(public); err != nil {
-		return key, cmd.BadInput("nobody's key generator makes such a key; do not trust who gave it to you", "%s: %v", path, err)
+		return key, cli.BadInput("nobody's key generator makes such a key; do not trust who gave it to you", "%s: %v", path, err)
 	}
 	return key, nil
 }

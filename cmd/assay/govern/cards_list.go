@@ -6,22 +6,22 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
 // cardsList is one run of 'cards list', with its flags.
 type cardsList struct {
-	s    cmd.Streams
+	s    cli.Streams
 	json bool
 }
 
-func cardsListCmd(s cmd.Streams) *cobra.Command {
+func cardsListCmd(s cli.Streams) *cobra.Command {
 	o := cardsList{s: s}
 	c := &cobra.Command{
 		Use: "list", Short: "List the built-in cards", Example: "  assay cards list",
-		Args: cmd.Args(cobra.NoArgs, "no argument"),
+		Args: cli.Args(cobra.NoArgs, "no argument"),
 		RunE: o.run,
 	}
 	o.add(c)
@@ -29,7 +29,7 @@ func cardsListCmd(s cmd.Streams) *cobra.Command {
 }
 
 func (o *cardsList) add(c *cobra.Command) {
-	cmd.JSONFlag(c, &o.json)
+	cli.JSONFlag(c, &o.json)
 }
 
 func (o *cardsList) run(*cobra.Command, []string) error {
@@ -44,7 +44,7 @@ func (o *cardsList) run(*cobra.Command, []string) error {
 			jcs.M("claim_set_hash", jcs.Str(hashOf(card)))))
 	}
 	if o.json {
-		return printCards(o.s, "list", cmd.ExitPass, jcs.M("cards", list))
+		return printCards(o.s, "list", cli.ExitPass, jcs.M("cards", list))
 	}
-	return printText(o.s, w, cmd.ExitPass)
+	return printText(o.s, w, cli.ExitPass)
 }

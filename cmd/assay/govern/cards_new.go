@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -19,11 +19,11 @@ var cardID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^
 
 // cardsNew is one run of 'cards new', with its flags.
 type cardsNew struct {
-	s   cmd.Streams
+	s   cli.Streams
 	out string
 }
 
-func cardsNewCmd(s cmd.Streams) *cobra.Command {
+func cardsNewCmd(s cli.Streams) *cobra.Command {
 	o := cardsNew{s: s}
 	c := &cobra.Command{
 		Use: "new ID", Short: "Write a card to start from",
@@ -31,7 +31,7 @@ func cardsNewCmd(s cmd.Streams) *cobra.Command {
 ('assay cards predicates' lists what can be claimed), the fixtures and the reasons to yours; then
 'assay cards validate' and 'assay cards test' say whether the card can be relied on.`,
 		Example: "  assay cards new approved_models -o cards/approved_models.json",
-		Args:    cmd.Args(cobra.ExactArgs(1), "one id"),
+		Args:    cli.Args(cobra.ExactArgs(1), "one id"),
 		RunE:    o.run,
 	}
 	o.add(c)
@@ -46,11 +46,11 @@ func (o *cardsNew) run(_ *cobra.Command, args []string) error {
 	id := args[0]
 	for _, card := range claim.BuiltinCards() {
 		if card.ID == id {
-			return cmd.BadInput("see it with 'assay cards show "+id+"'", "%s is the id of a built-in card", id)
+			return cli.BadInput("see it with 'assay cards show "+id+"'", "%s is the id of a built-in card", id)
 		}
 	}
 	if !cardID().MatchString(id) {
-		return cmd.BadInput("", "id %q is not 1 to 128 letters, digits, dots, underscores and hyphens", id)
+		return cli.BadInput("", "id %q is not 1 to 128 letters, digits, dots, underscores and hyphens", id)
 	}
 	if o.out == "" {
 		o.out = id + ".json"
@@ -60,11 +60,11 @@ func (o *cardsNew) run(_ *cobra.Command, args []string) error {
 		return err
 	}
 	if err := durable.CreateFile(o.out, append(text, '\n'), 0o644); errors.Is(err, fs.ErrExist) {
-		return cmd.BadInput("name another with --output", "%s exists", o.out)
+		return cli.BadInput("name another with --output", "%s exists", o.out)
 	} else if err != nil {
 		return err
 	}
-	fmt.Fprintf(o.s.Err, "next: write the claims and the rationale, then assay cards validate %s\n", cmd.Safe(o.out))
-	_, err = fmt.Fprintf(o.s.Out, "%s\n", cmd.Safe(o.out))
+	fmt.Fprintf(o.s.Err, "next: write the claims and the rationale, then assay cards validate %s\n", cli.Safe(o.out))
+	_, err = fmt.Fprintf(o.s.Out, "%s\n", cli.Safe(o.out))
 	return err
 }

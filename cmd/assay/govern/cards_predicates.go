@@ -6,18 +6,18 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
 // cardsPredicates is one run of 'cards predicates', with its flags.
 type cardsPredicates struct {
-	s    cmd.Streams
+	s    cli.Streams
 	json bool
 }
 
-func cardsPredicatesCmd(s cmd.Streams) *cobra.Command {
+func cardsPredicatesCmd(s cli.Streams) *cobra.Command {
 	o := cardsPredicates{s: s}
 	c := &cobra.Command{
 		Use: "predicates", Short: "List what a claim can check, with its parameters",
@@ -25,7 +25,7 @@ func cardsPredicatesCmd(s cmd.Streams) *cobra.Command {
 others are ours: it verifies our packs with them, because it executes no claim again, but in packs that
 it builds they fail as unknown.`,
 		Example: "  assay cards predicates",
-		Args:    cmd.Args(cobra.NoArgs, "no argument"),
+		Args:    cli.Args(cobra.NoArgs, "no argument"),
 		RunE:    o.run,
 	}
 	o.add(c)
@@ -33,7 +33,7 @@ it builds they fail as unknown.`,
 }
 
 func (o *cardsPredicates) add(c *cobra.Command) {
-	cmd.JSONFlag(c, &o.json)
+	cli.JSONFlag(c, &o.json)
 }
 
 func (o *cardsPredicates) run(*cobra.Command, []string) error {
@@ -54,7 +54,7 @@ func (o *cardsPredicates) run(*cobra.Command, []string) error {
 			jcs.M("reference", jcs.Boolean(p.Reference)), jcs.M("params", params)))
 	}
 	if o.json {
-		return printCards(o.s, "predicates", cmd.ExitPass, jcs.M("predicates", list))
+		return printCards(o.s, "predicates", cli.ExitPass, jcs.M("predicates", list))
 	}
-	return printText(o.s, w, cmd.ExitPass)
+	return printText(o.s, w, cli.ExitPass)
 }

@@ -6,24 +6,24 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
 // cardsShow is one run of 'cards show', with its flags.
 type cardsShow struct {
-	s    cmd.Streams
+	s    cli.Streams
 	json bool
 }
 
-func cardsShowCmd(s cmd.Streams) *cobra.Command {
+func cardsShowCmd(s cli.Streams) *cobra.Command {
 	o := cardsShow{s: s}
 	c := &cobra.Command{
 		Use: "show ID|FILE", Short: "Show a card: its claims, their hash, the reason for it",
 		Example: "  assay cards show no_breakglass\n  assay cards show approved_models.json --json",
-		Args:    cmd.Args(cobra.ExactArgs(1), "one built-in id or card file"),
+		Args:    cli.Args(cobra.ExactArgs(1), "one built-in id or card file"),
 		RunE:    o.run,
 	}
 	o.add(c)
@@ -31,7 +31,7 @@ func cardsShowCmd(s cmd.Streams) *cobra.Command {
 }
 
 func (o *cardsShow) add(c *cobra.Command) {
-	cmd.JSONFlag(c, &o.json)
+	cli.JSONFlag(c, &o.json)
 }
 
 func (o *cardsShow) run(_ *cobra.Command, args []string) error {
@@ -41,17 +41,17 @@ func (o *cardsShow) run(_ *cobra.Command, args []string) error {
 	}
 	card := cards[0]
 	if o.json {
-		return printCards(o.s, "show", cmd.ExitPass, append(card.Value().Members,
+		return printCards(o.s, "show", cli.ExitPass, append(card.Value().Members,
 			jcs.M("stochastic", jcs.Boolean(false)), jcs.M("trials", jcs.Int(1)), jcs.M("claim_set_hash", jcs.Str(hashOf(card))))...)
 	}
-	return printText(o.s, cardText(card), cmd.ExitPass)
+	return printText(o.s, cardText(card), cli.ExitPass)
 }
 
 func cardText(card claim.Card) *strings.Builder {
 	w := new(strings.Builder)
 	line := func(word, text string) {
 		if text != "" {
-			fmt.Fprintf(w, "%-10s %s\n", word, cmd.Safe(text))
+			fmt.Fprintf(w, "%-10s %s\n", word, cli.Safe(text))
 		}
 	}
 	line("card", card.ID)

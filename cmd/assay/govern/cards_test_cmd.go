@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -18,12 +18,12 @@ import (
 
 // cardsTest is one run of 'cards test', with its flags.
 type cardsTest struct {
-	s     cmd.Streams
+	s     cli.Streams
 	packs []string
 	json  bool
 }
 
-func cardsTestCmd(s cmd.Streams) *cobra.Command {
+func cardsTestCmd(s cli.Streams) *cobra.Command {
 	o := cardsTest{s: s}
 	c := &cobra.Command{
 		Use: "test ID|FILE", Short: "Run a card on its fixtures, and on packs",
@@ -31,7 +31,7 @@ func cardsTestCmd(s cmd.Streams) *cobra.Command {
 should. With --pack it also judges them on the receipts of packs, whatever those declare: 2 if a pack
 is not intact, 1 if a critical claim fails on it.`,
 		Example: "  assay cards test approved_models.json\n  assay cards test no_breakglass --pack ./pack",
-		Args:    cmd.Args(cobra.ExactArgs(1), "one built-in id or card file"),
+		Args:    cli.Args(cobra.ExactArgs(1), "one built-in id or card file"),
 		RunE:    o.run,
 	}
 	o.add(c)
@@ -40,7 +40,7 @@ is not intact, 1 if a critical claim fails on it.`,
 
 func (o *cardsTest) add(c *cobra.Command) {
 	c.Flags().StringArrayVar(&o.packs, "pack", nil, "also judge the receipts of the pack `DIR` (repeat for more)")
-	cmd.JSONFlag(c, &o.json)
+	cli.JSONFlag(c, &o.json)
 }
 
 func (o *cardsTest) run(c *cobra.Command, args []string) error {
@@ -49,7 +49,7 @@ func (o *cardsTest) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	if len(cards[0].Pass)+len(cards[0].Fail)+len(o.packs) == 0 {
-		return cmd.BadInput("add fixtures to the file, or name packs with --pack DIR", "card %s has nothing to be tested on", cards[0].ID)
+		return cli.BadInput("add fixtures to the file, or name packs with --pack DIR", "card %s has nothing to be tested on", cards[0].ID)
 	}
 	t := cardTest{card: cards[0], fixtures: jcs.Arr(), packs: jcs.Arr()}
 	for _, r := range t.card.Test() {
@@ -80,24 +80,24 @@ type cardTest struct {
 }
 
 func (t *cardTest) add(list *jcs.Value, code int, members ...jcs.Member) {
-	t.code = cmd.Graver(t.code, code)
+	t.code = cli.Graver(t.code, code)
 	list.Items = append(list.Items, jcs.Obj(append(members, jcs.M("exit_code", jcs.Int(int64(code))))...))
 }
 
 func (t *cardTest) fixture(r claim.FixtureResult) {
-	should, word, code := "pass", "as expected", cmd.ExitPass
+	should, word, code := "pass", "as expected", cli.ExitPass
 	if !r.ShouldPass {
 		should = "fail"
 	}
 	if !r.OK() {
-		word, code = "NOT as expected", cmd.ExitHonestFail
+		word, code = "NOT as expected", cli.ExitHonestFail
 	}
 	members := []jcs.Member{jcs.M("name", jcs.Str(r.Name)), jcs.M("should", jcs.Str(should)), jcs.M("as_expected", jcs.Boolean(r.OK()))}
-	fmt.Fprintf(&t.text, "fixture    %s, to %s: %s\n", cmd.Safe(r.Name), should, word)
+	fmt.Fprintf(&t.text, "fixture    %s, to %s: %s\n", cli.Safe(r.Name), should, word)
 	if r.Err != nil {
-		code = cmd.ExitBadInput
+		code = cli.ExitBadInput
 		members = append(members, jcs.M("error", jcs.Loose(r.Err.Error())))
-		fmt.Fprintf(&t.text, "           %s\n", cmd.Safe(r.Err.Error()))
+		fmt.Fprintf(&t.text, "           %s\n", cli.Safe(r.Err.Error()))
 	}
 	wrong := jcs.Arr()
 	for _, id := range r.Wrong {
@@ -116,7 +116,7 @@ func (t *cardTest) claim(c claim.Result) {
 	if c.Passed {
 		word = "passes"
 	}
-	fmt.Fprintf(&t.text, "           %s (%s) %s: expected %s; %s\n", cmd.Safe(c.ClaimID), cmd.Safe(c.Severity), word, cmd.Safe(c.Expected), cmd.Safe(c.Actual))
+	fmt.Fprintf(&t.text, "           %s (%s) %s: expected %s; %s\n", cli.Safe(c.ClaimID), cli.Safe(c.Severity), word, cli.Safe(c.Expected), cli.Safe(c.Actual))
 }
 
 func (t *cardTest) pack(dir string, r *pack.Result) {
@@ -126,16 +126,16 @@ func (t *cardTest) pack(dir string, r *pack.Result) {
 	}
 	for _, c := range r.Asked {
 		if !c.Passed && c.Severity == "critical" {
-			claims, code = pack.Fail, cmd.Graver(code, cmd.ExitHonestFail)
+			claims, code = pack.Fail, cli.Graver(code, cli.ExitHonestFail)
 		}
 	}
-	fmt.Fprintf(&t.text, "pack       %s: integrity %s, claims %s\n", cmd.Safe(dir), r.Integrity, claims)
+	fmt.Fprintf(&t.text, "pack       %s: integrity %s, claims %s\n", cli.Safe(dir), r.Integrity, claims)
 	for _, c := range r.Asked {
 		t.claim(c)
 	}
 	findings := slices.Concat(r.Findings, r.ExpectationFindings())
 	for _, f := range findings {
-		fmt.Fprintf(&t.text, "  finding  %s\n", cmd.Safe(f.String()))
+		fmt.Fprintf(&t.text, "  finding  %s\n", cli.Safe(f.String()))
 	}
 	t.add(&t.packs, code, jcs.M("path", jcs.Loose(dir)), jcs.M("integrity", jcs.Str(string(r.Integrity))), jcs.M("claims", jcs.Str(string(claims))),
 		jcs.M("claim_results", report.ClaimObjects(r.Asked)), jcs.M("findings", report.FindingsArray(findings)))

@@ -6,18 +6,18 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
 // cardsValidate is one run of 'cards validate', with its flags.
 type cardsValidate struct {
-	s          cmd.Streams
+	s          cli.Streams
 	bare, json bool
 }
 
-func cardsValidateCmd(s cmd.Streams) *cobra.Command {
+func cardsValidateCmd(s cli.Streams) *cobra.Command {
 	o := cardsValidate{s: s}
 	c := &cobra.Command{
 		Use: "validate FILE...", Short: "Say whether cards can be relied on",
@@ -25,7 +25,7 @@ func cardsValidateCmd(s cmd.Streams) *cobra.Command {
 be asked, a missing rationale, and claims that no fixture shows pass and fail. It exits 3 if there is
 anything. 'assay cards test' runs the fixtures.`,
 		Example: "  assay cards validate cards/*.json",
-		Args:    cmd.Args(cobra.MinimumNArgs(1), "at least one card file"),
+		Args:    cli.Args(cobra.MinimumNArgs(1), "at least one card file"),
 		RunE:    o.run,
 	}
 	o.add(c)
@@ -34,16 +34,16 @@ anything. 'assay cards test' runs the fixtures.`,
 
 func (o *cardsValidate) add(c *cobra.Command) {
 	c.Flags().BoolVar(&o.bare, "allow-bare", false, "do without rationale and fixtures")
-	cmd.JSONFlag(c, &o.json)
+	cli.JSONFlag(c, &o.json)
 }
 
 func (o *cardsValidate) run(_ *cobra.Command, args []string) error {
-	w, list, code := new(strings.Builder), jcs.Arr(), cmd.ExitPass
+	w, list, code := new(strings.Builder), jcs.Arr(), cli.ExitPass
 	for _, path := range args {
 		var card claim.Card
 		var problems []string
 		object := jcs.Obj(jcs.M("path", jcs.Loose(path)))
-		text, err := cmd.ReadFile(path, 1<<20)
+		text, err := cli.ReadFile(path, 1<<20)
 		if err == nil {
 			card, err = claim.ParseCard(text)
 		}
@@ -56,12 +56,12 @@ func (o *cardsValidate) run(_ *cobra.Command, args []string) error {
 		}
 		said := jcs.Arr()
 		for _, p := range problems {
-			fmt.Fprintf(w, "problem    %s: %s\n", cmd.Safe(path), cmd.Safe(p))
+			fmt.Fprintf(w, "problem    %s: %s\n", cli.Safe(path), cli.Safe(p))
 			said.Items = append(said.Items, jcs.Loose(p))
-			code = cmd.ExitBadInput
+			code = cli.ExitBadInput
 		}
 		if len(problems) == 0 {
-			fmt.Fprintf(w, "valid      %s: %s %s\n", cmd.Safe(path), cmd.Safe(card.ID), hashOf(card))
+			fmt.Fprintf(w, "valid      %s: %s %s\n", cli.Safe(path), cli.Safe(card.ID), hashOf(card))
 		}
 		object.Members = append(object.Members, jcs.M("problems", said))
 		list.Items = append(list.Items, object)

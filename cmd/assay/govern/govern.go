@@ -8,15 +8,15 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 )
 
 // Commands look after what packs are held to.
-func Commands(s cmd.Streams) []*cobra.Command {
+func Commands(s cli.Streams) []*cobra.Command {
 	return []*cobra.Command{lockCmd(s), cardsCmd(s)}
 }
 
-func printText(s cmd.Streams, w *strings.Builder, code int) error {
+func printText(s cli.Streams, w *strings.Builder, code int) error {
 	_, err := io.WriteString(s.Out, w.String())
-	return cmd.Judged(code, err)
+	return cli.Judged(code, err)
 }

@@ -11,16 +11,16 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/lock"
 	"github.com/Haserjian/assay-ledger/pack/report"
 )
 
-func lockCmd(s cmd.Streams) *cobra.Command {
+func lockCmd(s cli.Streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "lock",
 		Short: "Write, check and compare lockfiles",
@@ -29,7 +29,7 @@ sign them. Keep it under review like code; 'assay verify-pack --lock assay.lock'
 		Example: `  assay lock write --cards receipt_completeness --signer-allowlist ci-key
   assay lock check assay.lock`,
 	}
-	c.AddCommand(cmd.Judges(lockWriteCmd(s), cmd.ExitTampered), cmd.Judges(lockInitCmd(s), cmd.ExitTampered), cmd.Judges(lockCheckCmd(s), cmd.ExitTampered), cmd.Judges(lockDiffCmd(s), cmd.ExitHonestFail, cmd.ExitTampered))
+	c.AddCommand(cli.Judges(lockWriteCmd(s), cli.ExitTampered), cli.Judges(lockInitCmd(s), cli.ExitTampered), cli.Judges(lockCheckCmd(s), cli.ExitTampered), cli.Judges(lockDiffCmd(s), cli.ExitHonestFail, cli.ExitTampered))
 	return c
 }
 
@@ -45,12 +45,12 @@ func (f *lockFlags) add(c *cobra.Command) {
 	c.Flags().StringSliceVar(&f.alias, "signer", nil, "the same as --signer-allowlist")
 	c.Flags().StringVar(&f.contract, "coverage-contract", "", "coverage contract `FILE` that every verification must be given")
 	c.Flags().StringVarP(&f.out, "output", "o", expect.DefaultLock, "the lock `FILE`")
-	cmd.JSONFlag(c, &f.json)
+	cli.JSONFlag(c, &f.json)
 }
 
 // spec reads everything that is named, before anything is written. Cards stay as they are if the flag
 // was not given.
-func (f *lockFlags) spec(s cmd.Streams, spec lock.Spec) (lock.Spec, error) {
+func (f *lockFlags) spec(s cli.Streams, spec lock.Spec) (lock.Spec, error) {
 	var err error
 	if len(f.cards) > 0 {
 		if spec.Cards, err = expect.FindCards(f.cards); err != nil {
@@ -76,7 +76,7 @@ func (f *lockFlags) spec(s cmd.Streams, spec lock.Spec) (lock.Spec, error) {
 
 // findSigner is the fingerprint that name stands for: itself, of a public key file, or of a key of this
 // user, in this order.
-func findSigner(s cmd.Streams, name string) (key [32]byte, err error) {
+func findSigner(s cli.Streams, name string) (key [32]byte, err error) {
 	if key, is, err := expect.ParseFingerprint(name); is {
 		return key, err
 	}
@@ -90,7 +90,7 @@ func findSigner(s cmd.Streams, name string) (key [32]byte, err error) {
 	if err != nil {
 		return key, err
 	}
-	cmd.HoldSecret()
+	cli.HoldSecret()
 	keys, err := h.Keys().List()
 	if err != nil {
 		return key, err
@@ -100,38 +100,38 @@ func findSigner(s cmd.Streams, name string) (key [32]byte, err error) {
 			continue
 		}
 		if k.Err != nil {
-			return key, cmd.BadInput("", "key %s: %w", name, k.Err)
+			return key, cli.BadInput("", "key %s: %w", name, k.Err)
 		}
 		_, err := hex.Decode(key[:], []byte(k.Fingerprint))
 		return key, err
 	}
-	return key, cmd.BadInput("a signer is a key id of 'assay key list', a fingerprint of 64 hex digits or a public key file", "no signer %q", name)
+	return key, cli.BadInput("a signer is a key id of 'assay key list', a fingerprint of 64 hex digits or a public key file", "no signer %q", name)
 }
 
 func newLock(spec lock.Spec) (*lock.Lock, error) {
 	l, err := lock.New(spec)
 	if err != nil {
-		return nil, cmd.BadInput("", "%w", err)
+		return nil, cli.BadInput("", "%w", err)
 	}
 	return l, nil
 }
 
 // told says what was written.
-func (f *lockFlags) told(s cmd.Streams, c *cobra.Command, l *lock.Lock) error {
+func (f *lockFlags) told(s cli.Streams, c *cobra.Command, l *lock.Lock) error {
 	if _, any := l.Signers(); any {
 		fmt.Fprintf(s.Err, "note: any key may sign; --signer-allowlist names those that may\n")
 	}
 	warnIdle(s, l)
 	if f.json {
 		members := append([]jcs.Member{jcs.M("output", jcs.Loose(f.out))}, lockMembers(l)...)
-		return cmd.PrintJSON(s.Out, cmd.Answer("lock "+c.Name(), "ok", cmd.ExitPass, members...))
+		return cli.PrintJSON(s.Out, cli.Answer("lock "+c.Name(), "ok", cli.ExitPass, members...))
 	}
-	_, err := io.WriteString(s.Out, "wrote   "+cmd.Safe(f.out)+"\n"+lockText(l))
+	_, err := io.WriteString(s.Out, "wrote   "+cli.Safe(f.out)+"\n"+lockText(l))
 	return err
 }
 
 // warnIdle says that a lock demands claims which no pack can fail.
-func warnIdle(s cmd.Streams, l *lock.Lock) {
+func warnIdle(s cli.Streams, l *lock.Lock) {
 	if !claim.CanFail(l.Cards()) {
 		fmt.Fprintf(s.Err, "warning: nothing in this lock can fail: every claim is a warning or one that no receipts fail, so the claims of every pack pass; a critical claim that wants something can fail\n")
 	}
@@ -167,7 +167,7 @@ func lockMembers(l *lock.Lock) []jcs.Member {
 func lockText(l *lock.Lock) string {
 	w := new(strings.Builder)
 	for _, card := range l.Cards() {
-		fmt.Fprintf(w, "card    %s: %s\n", cmd.Safe(card.Label()), report.Count(len(card.Claims), "claim"))
+		fmt.Fprintf(w, "card    %s: %s\n", cli.Safe(card.Label()), report.Count(len(card.Claims), "claim"))
 	}
 	signers, any := l.Signers()
 	switch {

@@ -8,19 +8,19 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/lock"
 )
 
 // lockCheck is one run of 'lock check', with its flags.
 type lockCheck struct {
-	s    cmd.Streams
+	s    cli.Streams
 	json bool
 }
 
-func lockCheckCmd(s cmd.Streams) *cobra.Command {
+func lockCheckCmd(s cli.Streams) *cobra.Command {
 	o := lockCheck{s: s}
 	c := &cobra.Command{
 		Use:   "check [FILE]",
@@ -28,7 +28,7 @@ func lockCheckCmd(s cmd.Streams) *cobra.Command {
 		Long: `check recomputes every hash of a lock and says every rule that it breaks. It exits 0 if the lock is
 valid, 2 if it is not, and 3 if there is none.`,
 		Example: "  assay lock check assay.lock --json",
-		Args:    cmd.Args(cobra.MaximumNArgs(1), "at most one lock file"),
+		Args:    cli.Args(cobra.MaximumNArgs(1), "at most one lock file"),
 		RunE:    o.run,
 	}
 	o.add(c)
@@ -36,7 +36,7 @@ valid, 2 if it is not, and 3 if there is none.`,
 }
 
 func (o *lockCheck) add(c *cobra.Command) {
-	cmd.JSONFlag(c, &o.json)
+	cli.JSONFlag(c, &o.json)
 }
 
 func (o *lockCheck) run(c *cobra.Command, args []string) error {
@@ -52,29 +52,29 @@ func (o *lockCheck) run(c *cobra.Command, args []string) error {
 	if broken != nil {
 		err := tellBroken(o.s, path, broken, o.json)
 		o.s.HintFormat(path)
-		return cmd.Judged(cmd.ExitTampered, err)
+		return cli.Judged(cli.ExitTampered, err)
 	}
 	warnIdle(o.s, l)
 	if o.json {
 		members := append([]jcs.Member{jcs.M("path", jcs.Loose(path)), jcs.M("issues", jcs.Arr())}, lockMembers(l)...)
-		return cmd.PrintJSON(o.s.Out, cmd.Answer("lock check", "ok", cmd.ExitPass, members...))
+		return cli.PrintJSON(o.s.Out, cli.Answer("lock check", "ok", cli.ExitPass, members...))
 	}
-	_, err = io.WriteString(o.s.Out, "valid   "+cmd.Safe(path)+"\n"+lockText(l))
+	_, err = io.WriteString(o.s.Out, "valid   "+cli.Safe(path)+"\n"+lockText(l))
 	return err
 }
 
-func tellBroken(s cmd.Streams, path string, broken *lock.Error, asJSON bool) error {
+func tellBroken(s cli.Streams, path string, broken *lock.Error, asJSON bool) error {
 	if asJSON {
 		issues := jcs.Arr()
 		for _, issue := range broken.Issues {
 			issues.Items = append(issues.Items, jcs.Str(issue))
 		}
-		return cmd.PrintJSON(s.Out, cmd.Answer("lock check", "lockfile_invalid", cmd.ExitTampered, jcs.M("path", jcs.Loose(path)), jcs.M("issues", issues)))
+		return cli.PrintJSON(s.Out, cli.Answer("lock check", "lockfile_invalid", cli.ExitTampered, jcs.M("path", jcs.Loose(path)), jcs.M("issues", issues)))
 	}
 	w := new(strings.Builder)
-	fmt.Fprintf(w, "invalid %s\n", cmd.Safe(path))
+	fmt.Fprintf(w, "invalid %s\n", cli.Safe(path))
 	for _, issue := range broken.Issues {
-		fmt.Fprintf(w, "  issue %s\n", cmd.Safe(issue))
+		fmt.Fprintf(w, "  issue %s\n", cli.Safe(issue))
 	}
 	_, err := io.WriteString(s.Out, w.String())
 	return err

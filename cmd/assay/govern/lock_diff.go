@@ -8,19 +8,19 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/lock"
 )
 
 // lockDiff is one run of 'lock diff', with its flags.
 type lockDiff struct {
-	s    cmd.Streams
+	s    cli.Streams
 	json bool
 }
 
-func lockDiffCmd(s cmd.Streams) *cobra.Command {
+func lockDiffCmd(s cli.Streams) *cobra.Command {
 	o := lockDiff{s: s}
 	c := &cobra.Command{
 		Use:   "diff OLD NEW",
@@ -29,7 +29,7 @@ func lockDiffCmd(s cmd.Streams) *cobra.Command {
 the old one did, 1 if something became weaker or may have, 2 if one of them is invalid, and 3 if one is
 not there. In a pull request compare the lock of the base branch with the proposed one.`,
 		Example: "  assay lock diff base.lock assay.lock",
-		Args:    cmd.Args(cobra.ExactArgs(2), "an old and a new lock file"),
+		Args:    cli.Args(cobra.ExactArgs(2), "an old and a new lock file"),
 		RunE:    o.run,
 	}
 	o.add(c)
@@ -37,7 +37,7 @@ not there. In a pull request compare the lock of the base branch with the propos
 }
 
 func (o *lockDiff) add(c *cobra.Command) {
-	cmd.JSONFlag(c, &o.json)
+	cli.JSONFlag(c, &o.json)
 }
 
 func (o *lockDiff) run(c *cobra.Command, args []string) error {
@@ -52,8 +52,8 @@ func (o *lockDiff) run(c *cobra.Command, args []string) error {
 	return tellDiff(o.s, lock.Diff(old, l), old.Digest() == l.Digest(), o.json)
 }
 
-func tellDiff(s cmd.Streams, changes []lock.Change, identical, asJSON bool) error {
-	code, status, words := cmd.ExitPass, "same", "both demand the same"
+func tellDiff(s cli.Streams, changes []lock.Change, identical, asJSON bool) error {
+	code, status, words := cli.ExitPass, "same", "both demand the same"
 	if identical {
 		words = "the files are the same"
 	}
@@ -61,17 +61,17 @@ func tellDiff(s cmd.Streams, changes []lock.Change, identical, asJSON bool) erro
 		status, words = "changed", "nothing became weaker"
 	}
 	if slices.ContainsFunc(changes, func(c lock.Change) bool { return c.Effect == lock.Weaker }) {
-		code, status, words = cmd.ExitHonestFail, "weaker", "the new lock demands less than the old one, or may"
+		code, status, words = cli.ExitHonestFail, "weaker", "the new lock demands less than the old one, or may"
 	}
 	w, list := new(strings.Builder), jcs.Arr()
 	for _, change := range changes {
-		fmt.Fprintf(w, "%-8s %s\n", change.Effect, cmd.Safe(change.Message))
+		fmt.Fprintf(w, "%-8s %s\n", change.Effect, cli.Safe(change.Message))
 		list.Items = append(list.Items, jcs.Obj(jcs.M("effect", jcs.Str(string(change.Effect))), jcs.M("message", jcs.Str(change.Message))))
 	}
 	if asJSON {
-		return cmd.Judged(code, cmd.PrintJSON(s.Out, cmd.Answer("lock diff", status, code, jcs.M("changes", list))))
+		return cli.Judged(code, cli.PrintJSON(s.Out, cli.Answer("lock diff", status, code, jcs.M("changes", list))))
 	}
 	fmt.Fprintf(w, "verdict  exit %d: %s\n", code, words)
 	_, err := io.WriteString(s.Out, w.String())
-	return cmd.Judged(code, err)
+	return cli.Judged(code, err)
 }

@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/lock"
@@ -18,13 +18,13 @@ import (
 
 // lockInit is one run of 'lock init', with its flags.
 type lockInit struct {
-	s cmd.Streams
+	s cli.Streams
 	lockFlags
 	from string
 	pin  bool
 }
 
-func lockInitCmd(s cmd.Streams) *cobra.Command {
+func lockInitCmd(s cli.Streams) *cobra.Command {
 	o := lockInit{s: s}
 	c := &cobra.Command{
 		Use:   "init",
@@ -34,7 +34,7 @@ found by executing its claims again; a pack whose cards are not found is refused
 files that it may have used). --pin-signer admits the key that signed the pack, and no other.`,
 		Example: `  assay lock init
   assay lock init --from-pack ./proof_pack_trace_20260115T100000_5f2c9a01 --pin-signer`,
-		Args: cmd.Args(cobra.NoArgs, "no argument"),
+		Args: cli.Args(cobra.NoArgs, "no argument"),
 		RunE: o.run,
 	}
 	o.add(c)
@@ -50,7 +50,7 @@ func (o *lockInit) add(c *cobra.Command) {
 
 func (o *lockInit) check() error {
 	if o.pin && o.from == "" {
-		return cmd.BadInput("name a pack with --from-pack DIR, or keys with --signer-allowlist", "--pin-signer needs a pack")
+		return cli.BadInput("name a pack with --from-pack DIR, or keys with --signer-allowlist", "--pin-signer needs a pack")
 	}
 	return nil
 }
@@ -77,7 +77,7 @@ func (o *lockInit) run(c *cobra.Command, _ []string) error {
 	}
 	err = durable.CreateFile(o.out, l.Marshal(), 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return cmd.BadInput("'assay lock write' replaces it", "%s exists", o.out)
+		return cli.BadInput("'assay lock write' replaces it", "%s exists", o.out)
 	} else if err != nil {
 		return err
 	}
@@ -85,20 +85,20 @@ func (o *lockInit) run(c *cobra.Command, _ []string) error {
 }
 
 // specFromPack puts the cards of a pack into spec, and on request its signer.
-func specFromPack(s cmd.Streams, spec *lock.Spec, dir string, pin bool) error {
+func specFromPack(s cli.Streams, spec *lock.Spec, dir string, pin bool) error {
 	r, err := expect.VerifyDir(dir, pack.Options{Cards: spec.Cards, Contract: spec.Contract, Now: time.Now()})
 	if err != nil {
 		return err
 	}
 	switch {
 	case r.Integrity != pack.Pass:
-		return &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("%s is not intact: %s", dir, r.Findings[0]), Hint: "run 'assay verify-pack " + dir + "'"}
+		return &cli.Error{Code: cli.ExitTampered, Err: fmt.Errorf("%s is not intact: %s", dir, r.Findings[0]), Hint: "run 'assay verify-pack " + dir + "'"}
 	case r.Expectations == pack.Fail:
-		return &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("%s: %s", dir, r.ExpectationFindings()[0])}
+		return &cli.Error{Code: cli.ExitTampered, Err: fmt.Errorf("%s: %s", dir, r.ExpectationFindings()[0])}
 	case r.Claims == pack.Skipped:
-		return cmd.BadInput("name the cards of packs to come with --cards", "%s declares no claims", dir)
+		return cli.BadInput("name the cards of packs to come with --cards", "%s declares no claims", dir)
 	case r.Cards == nil:
-		return cmd.BadInput("name the card files that it used with --cards", "nobody here knows the claims that %s declares", dir)
+		return cli.BadInput("name the card files that it used with --cards", "nobody here knows the claims that %s declares", dir)
 	case r.Claims == pack.Fail:
 		fmt.Fprintf(s.Err, "note: the claims of this pack do not hold; the lock demands them of packs to come\n")
 	}
@@ -107,7 +107,7 @@ func specFromPack(s cmd.Streams, spec *lock.Spec, dir string, pin bool) error {
 	if pin && !slices.Contains(spec.Signers, key) {
 		spec.Signers = append(spec.Signers, key)
 	} else if !pin && spec.Signers == nil {
-		fmt.Fprintf(s.Err, "note: %s signed this pack with key %x; --pin-signer admits no other\n", cmd.Safe(r.Manifest.SignerID), key)
+		fmt.Fprintf(s.Err, "note: %s signed this pack with key %x; --pin-signer admits no other\n", cli.Safe(r.Manifest.SignerID), key)
 	}
 	return nil
 }

@@ -9,20 +9,20 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack/lock"
 )
 
 // lockWrite is one run of 'lock write', with its flags.
 type lockWrite struct {
-	s cmd.Streams
+	s cli.Streams
 	lockFlags
 	force bool
 }
 
-func lockWriteCmd(s cmd.Streams) *cobra.Command {
+func lockWriteCmd(s cli.Streams) *cobra.Command {
 	o := lockWrite{s: s}
 	c := &cobra.Command{
 		Use:   "write",
@@ -32,7 +32,7 @@ one there, or something else, is not written without --force, nor is one in the 
 (exit 2), with which nothing can be compared.`,
 		Example: `  assay lock write --cards receipt_completeness,guardian_enforcement --signer-allowlist ci-key
   assay lock write --cards receipt_completeness,./my_card.json --signer-allowlist release.pub -o release.lock`,
-		Args: cmd.Args(cobra.NoArgs, "no argument"),
+		Args: cli.Args(cobra.NoArgs, "no argument"),
 		RunE: o.run,
 	}
 	o.add(c)
@@ -47,7 +47,7 @@ func (o *lockWrite) add(c *cobra.Command) {
 
 func (o *lockWrite) check() error {
 	if len(o.cards) == 0 {
-		return cmd.BadInput("name them with --cards receipt_completeness", "a lock without cards would hold packs to nothing")
+		return cli.BadInput("name them with --cards receipt_completeness", "a lock without cards would hold packs to nothing")
 	}
 	return nil
 }
@@ -74,14 +74,14 @@ func (o *lockWrite) run(c *cobra.Command, _ []string) error {
 }
 
 // mayReplace says what the lock at path demanded and l does not, and refuses that unless it is forced.
-func mayReplace(s cmd.Streams, path string, l *lock.Lock, force bool) error {
+func mayReplace(s cli.Streams, path string, l *lock.Lock, force bool) error {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	old, err := expect.ReadLockToReplace(path)
 	var broken *lock.Error
 	if errors.As(err, &broken) && force {
-		fmt.Fprintf(s.Err, "note: %s was no valid lock\n", cmd.Safe(path))
+		fmt.Fprintf(s.Err, "note: %s was no valid lock\n", cli.Safe(path))
 		return nil
 	} else if err != nil {
 		return err
@@ -89,12 +89,12 @@ func mayReplace(s cmd.Streams, path string, l *lock.Lock, force bool) error {
 	weaker := 0
 	for _, change := range lock.Diff(old, l) {
 		if change.Effect == lock.Weaker {
-			fmt.Fprintf(s.Err, "weaker than before: %s\n", cmd.Safe(change.Message))
+			fmt.Fprintf(s.Err, "weaker than before: %s\n", cli.Safe(change.Message))
 			weaker++
 		}
 	}
 	if weaker > 0 && !force {
-		return cmd.BadInput("--force writes it all the same", "%s is not replaced by a lock that demands less, or may", path)
+		return cli.BadInput("--force writes it all the same", "%s is not replaced by a lock that demands less, or may", path)
 	}
 	return nil
 }

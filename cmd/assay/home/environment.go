@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 )
 
 // Where the signing key comes from. At most one of the first three is set; none: the key store. An empty
@@ -38,7 +38,7 @@ func WithoutKeys(environ []string) []string {
 }
 
 // OnlyOne is the name of the variable that is set, "" if none is.
-func OnlyOne(s cmd.Streams, names ...string) (string, error) {
+func OnlyOne(s cli.Streams, names ...string) (string, error) {
 	var set []string
 	for _, name := range names {
 		if s.Env(name) != "" {
@@ -51,5 +51,5 @@ func OnlyOne(s cmd.Streams, names ...string) (string, error) {
 	case 1:
 		return set[0], nil
 	}
-	return "", cmd.BadInput("unset all but one", "%s are set: which one is meant?", strings.Join(set, " and "))
+	return "", cli.BadInput("unset all but one", "%s are set: which one is meant?", strings.Join(set, " and "))
 }

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/Haserjian/assay-ledger/capture"
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
 
@@ -15,10 +15,10 @@ import (
 type Home string
 
 // Open finds the home of the environment; nothing is made yet.
-func Open(s cmd.Streams) (Home, error) {
+func Open(s cli.Streams) (Home, error) {
 	path, err := capture.Home(s.Env)
 	if err != nil {
-		return "", cmd.BadInput("keys and receipts live there: set ASSAY_HOME=/some/directory", "%w", err)
+		return "", cli.BadInput("keys and receipts live there: set ASSAY_HOME=/some/directory", "%w", err)
 	}
 	return Home(path), nil
 }
@@ -32,7 +32,7 @@ func (h Home) Receipts() *capture.Store { return &capture.Store{Dir: string(h)} 
 // StoreError adds to an error of the store of receipts the next step, where there is one.
 func (h Home) StoreError(err error) error {
 	if errors.Is(err, capture.ErrUnnumbered) {
-		return cmd.BadInput("number them with 'python -m assay.store_seq_migration "+string(h)+"', or set ASSAY_HOME to another directory", "%w", err)
+		return cli.BadInput("number them with 'python -m assay.store_seq_migration "+string(h)+"', or set ASSAY_HOME to another directory", "%w", err)
 	}
 	return err
 }

@@ -7,19 +7,19 @@ import (
 	"os"
 	"strings"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
 
 // SigningKey is the key that signs: the one that --signer or the environment names or gives, else the active
 // one of the store. An id that is not empty must be the key's. A first run makes a key unless that was forbidden.
-func SigningKey(s cmd.Streams, h Home, id string, generate bool) (pack.Signer, error) {
-	cmd.HoldSecret()
+func SigningKey(s cli.Streams, h Home, id string, generate bool) (pack.Signer, error) {
+	cli.HoldSecret()
 	store := OpenKeys(s, h)
 	named := s.Env(EnvID)
 	if id != "" && named != "" && id != named {
-		return nil, cmd.BadInput("unset "+EnvID, "--signer %s, and %s=%s", id, EnvID, named)
+		return nil, cli.BadInput("unset "+EnvID, "--signer %s, and %s=%s", id, EnvID, named)
 	}
 	if id == "" {
 		id = named
@@ -41,7 +41,7 @@ func SigningKey(s cmd.Streams, h Home, id string, generate bool) (pack.Signer, e
 		if generate && s.SetButEmpty(name) {
 			key, err := activeKey(s, store, false)
 			if errors.Is(err, keystore.ErrNotFound) {
-				return nil, cmd.BadInput("does CI withhold the secret, as from a fork? unset "+name+" to sign with a key that is made for this run", "%s is empty, and there is no other signing key", name)
+				return nil, cli.BadInput("does CI withhold the secret, as from a fork? unset "+name+" to sign with a key that is made for this run", "%s is empty, and there is no other signing key", name)
 			}
 			return key, err
 		}
@@ -50,7 +50,7 @@ func SigningKey(s cmd.Streams, h Home, id string, generate bool) (pack.Signer, e
 }
 
 // environmentKey is a key that is on no disk of ours. No error quotes it.
-func environmentKey(s cmd.Streams, store *keystore.Store, source, id string) (pack.Signer, error) {
+func environmentKey(s cli.Streams, store *keystore.Store, source, id string) (pack.Signer, error) {
 	if id == "" {
 		id = CIKeyID
 	}
@@ -58,7 +58,7 @@ func environmentKey(s cmd.Streams, store *keystore.Store, source, id string) (pa
 	wipeVariable(EnvKey)
 	if source == EnvKeyFile {
 		var err error
-		if text, err = cmd.ReadSecret(s.Env(source)); err != nil {
+		if text, err = cli.ReadSecret(s.Env(source)); err != nil {
 			return nil, fmt.Errorf("%s: %w", source, err)
 		}
 		if keystore.IsEncrypted(text) {
@@ -67,12 +67,12 @@ func environmentKey(s cmd.Streams, store *keystore.Store, source, id string) (pa
 			}
 		}
 	} else if len(text) == 32 { // raw bytes do not pass through an environment whole
-		return nil, cmd.BadInput("put the text of ID.key.b64 there: assay key export ID --private", "%s: expected base64", source)
+		return nil, cli.BadInput("put the text of ID.key.b64 there: assay key export ID --private", "%s: expected base64", source)
 	}
 	defer clear(text)
 	seed, err := keystore.ParseSeed(text)
 	if err != nil {
-		return nil, cmd.BadInput("put the text of ID.key.b64 there: assay key export ID --private", "%s: %w", source, err)
+		return nil, cli.BadInput("put the text of ID.key.b64 there: assay key export ID --private", "%s: %w", source, err)
 	}
 	defer clear(seed)
 	if err := refusePublic(store, source, s.Env(source), seed); err != nil {
@@ -80,7 +80,7 @@ func environmentKey(s cmd.Streams, store *keystore.Store, source, id string) (pa
 	}
 	key, err := keystore.NewKey(id, seed)
 	if err != nil {
-		return nil, cmd.BadInput("", "%s: %w", EnvID, err)
+		return nil, cli.BadInput("", "%s: %w", EnvID, err)
 	}
 	return key, refuseRevoked(store, key)
 }
@@ -89,39 +89,39 @@ func environmentKey(s cmd.Streams, store *keystore.Store, source, id string) (pa
 func refusePublic(store *keystore.Store, source, value string, seed []byte) error {
 	const hint = "put the text of ID.key.b64 there: assay key export ID --private"
 	if source == EnvKeyFile && (strings.HasSuffix(value, ".pub") || strings.HasSuffix(value, ".pub.b64")) {
-		return cmd.BadInput(hint, "%s: a file of that name holds a public key, which is no secret: nothing is signed with it", source)
+		return cli.BadInput(hint, "%s: a file of that name holds a public key, which is no secret: nothing is signed with it", source)
 	}
 	id, err := store.FindPublic(seed)
 	if err == nil && id != "" {
-		err = cmd.BadInput(hint, "%s: that is the public key of %s, which is no secret: nothing is signed with it", source, id)
+		err = cli.BadInput(hint, "%s: that is the public key of %s, which is no secret: nothing is signed with it", source, id)
 	}
 	return err
 }
 
 func refuseRevoked(store *keystore.Store, key pack.Signer) error {
 	if err := store.CheckRevoked(key.Public()); err != nil {
-		return cmd.BadInput("sign with another key", "key %s: %w", key.ID(), err)
+		return cli.BadInput("sign with another key", "key %s: %w", key.ID(), err)
 	}
 	return nil
 }
 
 // helperKey asks the helper of ASSAY_SIGNER which key it keeps.
-func helperKey(s cmd.Streams, store *keystore.Store, id string) (pack.Signer, error) {
+func helperKey(s cli.Streams, store *keystore.Store, id string) (pack.Signer, error) {
 	const hint = "such as exec:/usr/local/bin/kms-sign --key release: an absolute path, and arguments without spaces in them"
 	command, ok := strings.CutPrefix(s.Env(EnvSigner), "exec:")
 	argv := strings.Fields(command)
 	if !ok || len(argv) == 0 {
-		return nil, cmd.BadInput(hint, "%s: expected exec: and a program", EnvSigner)
+		return nil, cli.BadInput(hint, "%s: expected exec: and a program", EnvSigner)
 	}
 	helper := &keystore.Helper{Argv: argv, Env: WithoutKeys(os.Environ()), Stderr: safeLines{s.Err}}
 	key, err := helper.Key()
 	if errors.Is(err, keystore.ErrHelper) {
-		return nil, cmd.Unavailable("what it says is above", "%s: %w", EnvSigner, err)
+		return nil, cli.Unavailable("what it says is above", "%s: %w", EnvSigner, err)
 	} else if err != nil {
-		return nil, cmd.BadInput("what a helper has to do: assay key --help", "%s: %w", EnvSigner, err)
+		return nil, cli.BadInput("what a helper has to do: assay key --help", "%s: %w", EnvSigner, err)
 	}
 	if id != "" && id != key.ID() {
-		return nil, cmd.BadInput("", "the helper's key is called %s, not %s", key.ID(), id)
+		return nil, cli.BadInput("", "the helper's key is called %s, not %s", key.ID(), id)
 	}
 	return key, refuseRevoked(store, key)
 }
@@ -129,7 +129,7 @@ func helperKey(s cmd.Streams, store *keystore.Store, id string) (pack.Signer, er
 // safeLines escapes what somebody else's program says.
 type safeLines struct{ w io.Writer }
 
-func activeKey(s cmd.Streams, store *keystore.Store, generate bool) (pack.Signer, error) {
+func activeKey(s cli.Streams, store *keystore.Store, generate bool) (pack.Signer, error) {
 	id, err := store.Active()
 	if err != nil {
 		return nil, LockedHint(err)
@@ -158,22 +158,22 @@ func signerOrNil(key *keystore.Key, err error) (pack.Signer, error) {
 
 // LoadKey is a key of the store, with its secret half.
 func LoadKey(store *keystore.Store, id string) (*keystore.Key, error) {
-	cmd.HoldSecret()
+	cli.HoldSecret()
 	key, err := store.Load(id)
 	switch {
 	case errors.Is(err, keystore.ErrNotFound):
-		return nil, cmd.BadInput("make it with 'assay key generate "+id+"'", "%w in %s", err, store.Dir)
+		return nil, cli.BadInput("make it with 'assay key generate "+id+"'", "%w in %s", err, store.Dir)
 	case errors.Is(err, keystore.ErrRevoked):
-		return nil, cmd.BadInput("make another with 'assay key rotate', or choose one with 'assay key set-active ID'", "%w", err)
+		return nil, cli.BadInput("make another with 'assay key rotate', or choose one with 'assay key set-active ID'", "%w", err)
 	case errors.Is(err, keystore.ErrPublicOnly):
-		return nil, cmd.BadInput("import its other half: assay key import "+id+".pub.b64 --private "+id+".key.b64", "%w", err)
+		return nil, cli.BadInput("import its other half: assay key import "+id+".pub.b64 --private "+id+".key.b64", "%w", err)
 	}
 	return key, LockedHint(err)
 }
 
 func (l safeLines) Write(p []byte) (int, error) {
 	for line := range strings.Lines(string(p)) {
-		if _, err := fmt.Fprintf(l.w, "helper: %s\n", cmd.Safe(strings.TrimSuffix(line, "\n"))); err != nil {
+		if _, err := fmt.Fprintf(l.w, "helper: %s\n", cli.Safe(strings.TrimSuffix(line, "\n"))); err != nil {
 			return 0, err
 		}
 	}

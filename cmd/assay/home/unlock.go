@@ -9,14 +9,14 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
 
 const maxPassphrase = 4 << 10 // bytes
 
 // OpenKeys is the key store, with what opens its encrypted keys.
-func OpenKeys(s cmd.Streams, h Home) *keystore.Store {
+func OpenKeys(s cli.Streams, h Home) *keystore.Store {
 	// Before we open files of our own: the number of one that was not handed to us must not mean ours.
 	var fd *os.File
 	if n, err := strconv.ParseUint(s.Env(envPassphraseFD), 10, 16); err == nil && n > 2 && inherited(int(n)) {
@@ -27,7 +27,7 @@ func OpenKeys(s cmd.Streams, h Home) *keystore.Store {
 	return store
 }
 
-func unlocker(s cmd.Streams, fd *os.File) (*keystore.Unlocker, error) {
+func unlocker(s cli.Streams, fd *os.File) (*keystore.Unlocker, error) {
 	source, err := OnlyOne(s, envPassphraseFile, envPassphraseFD, envIdentityFile)
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func unlocker(s cmd.Streams, fd *os.File) (*keystore.Unlocker, error) {
 	case envPassphraseFD:
 		text, err = readDescriptor(fd)
 	default:
-		text, err = cmd.ReadSecret(s.Env(source))
+		text, err = cli.ReadSecret(s.Env(source))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", source, err)
@@ -48,17 +48,17 @@ func unlocker(s cmd.Streams, fd *os.File) (*keystore.Unlocker, error) {
 	if source == envIdentityFile {
 		unlocker, err := keystore.Identities(text)
 		if err != nil {
-			return nil, cmd.BadInput("make one with age-keygen", "%s: %w", source, err)
+			return nil, cli.BadInput("make one with age-keygen", "%s: %w", source, err)
 		}
 		return unlocker, nil
 	}
 	if len(text) > maxPassphrase {
-		return nil, cmd.BadInput("", "%s: the passphrase has more than %d bytes", source, maxPassphrase)
+		return nil, cli.BadInput("", "%s: the passphrase has more than %d bytes", source, maxPassphrase)
 	}
 	passphrase := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
 	unlocker, err := keystore.Passphrase(passphrase, 0)
 	if err != nil {
-		return nil, cmd.BadInput("", "%s: %w", source, err)
+		return nil, cli.BadInput("", "%s: %w", source, err)
 	}
 	return unlocker, nil
 }
@@ -66,12 +66,12 @@ func unlocker(s cmd.Streams, fd *os.File) (*keystore.Unlocker, error) {
 // readDescriptor reads a descriptor that we inherited to its end, and closes it.
 func readDescriptor(fd *os.File) ([]byte, error) {
 	if fd == nil {
-		return nil, cmd.BadInput("such as "+envPassphraseFD+"=3 with 3< <(pass show assay)", "expected the number of an open file that was handed to assay, 3 or more")
+		return nil, cli.BadInput("such as "+envPassphraseFD+"=3 with 3< <(pass show assay)", "expected the number of an open file that was handed to assay, 3 or more")
 	}
 	defer fd.Close()
 	text, err := io.ReadAll(io.LimitReader(fd, maxPassphrase+2))
 	if err != nil {
-		return nil, cmd.BadInput("", "cannot be read: %w", err)
+		return nil, cli.BadInput("", "cannot be read: %w", err)
 	}
 	return text, nil
 }
@@ -89,11 +89,11 @@ func openEncrypted(store *keystore.Store, file []byte) ([]byte, error) {
 func LockedHint(err error) error {
 	switch {
 	case errors.Is(err, keystore.ErrExposed):
-		return cmd.BadInput("if you know that nobody did, chmod 700 the directory and 600 the key; else make another key", "%w", err)
+		return cli.BadInput("if you know that nobody did, chmod 700 the directory and 600 the key; else make another key", "%w", err)
 	case errors.Is(err, keystore.ErrLocked):
-		return cmd.BadInput("set "+envPassphraseFile+", "+envPassphraseFD+" or "+envIdentityFile, "%w", err)
+		return cli.BadInput("set "+envPassphraseFile+", "+envPassphraseFD+" or "+envIdentityFile, "%w", err)
 	case errors.Is(err, keystore.ErrWrongPassphrase):
-		return cmd.BadInput("is that the passphrase, or the identity, of this key?", "%w", err)
+		return cli.BadInput("is that the passphrase, or the identity, of this key?", "%w", err)
 	}
 	return err
 }

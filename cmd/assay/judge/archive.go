@@ -16,7 +16,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
@@ -62,7 +62,7 @@ func copyFile(fsys fs.FS, name, to string, limit int64) error {
 		return err
 	}
 	if !info.Mode().IsRegular() {
-		return cmd.BadInput("", "%s is not a regular file", name)
+		return cli.BadInput("", "%s is not a regular file", name)
 	}
 	out, err := os.OpenFile(filepath.Join(to, filepath.FromSlash(name)), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -70,7 +70,7 @@ func copyFile(fsys fs.FS, name, to string, limit int64) error {
 	}
 	n, err := io.Copy(out, io.LimitReader(in, limit+1))
 	if err == nil && n > limit {
-		err = cmd.BadInput("", "%s has more than %d bytes", name, limit)
+		err = cli.BadInput("", "%s has more than %d bytes", name, limit)
 	}
 	return errors.Join(err, out.Close())
 }

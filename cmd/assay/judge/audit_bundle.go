@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -20,13 +20,13 @@ import (
 
 // auditBundle is one run of 'audit bundle', with its flags.
 type auditBundle struct {
-	s cmd.Streams
+	s cli.Streams
 	expect.Flags
 	output string
 	json   bool
 }
 
-func auditBundleCmd(s cmd.Streams) *cobra.Command {
+func auditBundleCmd(s cli.Streams) *cobra.Command {
 	o := auditBundle{s: s}
 	c := &cobra.Command{
 		Use:   "bundle PACK",
@@ -41,7 +41,7 @@ honestly is, and the exit code is 1. Only the five files of a pack and those of 
 tool knows go in, and a --proof.`,
 		Example: `  assay audit bundle ./proof_pack_trace_20260115T100000_5f2c9a01
   assay audit bundle ./pack --lock assay.lock --policy policy --tsa-roots roots.pem -o evidence.tar.gz`,
-		Args: cmd.Args(cobra.ExactArgs(1), "one pack directory"),
+		Args: cli.Args(cobra.ExactArgs(1), "one pack directory"),
 		RunE: o.run,
 	}
 	o.add(c)
@@ -51,7 +51,7 @@ tool knows go in, and a --proof.`,
 func (o *auditBundle) add(c *cobra.Command) {
 	o.Flags.Add(c)
 	c.Flags().StringVarP(&o.output, "output", "o", "", "the `FILE` to write (default: audit_bundle_ID.tar.gz)")
-	cmd.JSONFlag(c, &o.json)
+	cli.JSONFlag(c, &o.json)
 }
 
 func (o *auditBundle) run(c *cobra.Command, args []string) error {
@@ -69,22 +69,22 @@ func (o *auditBundle) bundle(dir string, options pack.Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if r.ExitCode() == cmd.ExitTampered {
+	if r.ExitCode() == cli.ExitTampered {
 		fmt.Fprintf(o.s.Err, "no bundle was written: nobody should rely on this pack\n")
-		return cmd.Judged(r.ExitCode(), o.show(o.Report(dir, r, options), nil))
+		return cli.Judged(r.ExitCode(), o.show(o.Report(dir, r, options), nil))
 	}
 	name := "audit_bundle_" + fileName(r.Manifest.PackID)
 	output := o.output
 	if output == "" {
 		output = name + ".tar.gz"
 	}
-	if parent, err := cmd.FolderOf(output); err != nil {
+	if parent, err := cli.FolderOf(output); err != nil {
 		return err
-	} else if cmd.Within(dir, parent) {
-		return cmd.BadInput("name a file elsewhere with -o FILE", "%s is inside the pack", output)
+	} else if cli.Within(dir, parent) {
+		return cli.BadInput("name a file elsewhere with -o FILE", "%s is inside the pack", output)
 	}
 	if _, err := os.Lstat(output); err == nil {
-		return cmd.BadInput("remove it, or name another file with -o FILE", "%s exists", output)
+		return cli.BadInput("remove it, or name another file with -o FILE", "%s exists", output)
 	}
 	staging, err := os.MkdirTemp(filepath.Dir(output), ".assay_tmp_*")
 	if err != nil {
@@ -100,7 +100,7 @@ func (o *auditBundle) bundle(dir string, options pack.Options) (err error) {
 		return err
 	}
 	if again.ExitCode() != r.ExitCode() || again.Manifest.Digest() != r.Manifest.Digest() {
-		return &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("%s changed while it was bundled", dir)}
+		return &cli.Error{Code: cli.ExitTampered, Err: fmt.Errorf("%s changed while it was bundled", dir)}
 	}
 	pages, err := bundlePages(o.Report("pack", again, options))
 	if err != nil {
@@ -117,7 +117,7 @@ func (o *auditBundle) bundle(dir string, options pack.Options) (err error) {
 	if err := durable.Link(path, output); err != nil {
 		return err
 	}
-	return cmd.Judged(again.ExitCode(), o.show(o.Report(dir, r, options), []string{output, digest}))
+	return cli.Judged(again.ExitCode(), o.show(o.Report(dir, r, options), []string{output, digest}))
 }
 
 // show prints the judgement, and the bundle's path and SHA-256 if there is one.
@@ -127,12 +127,12 @@ func (o *auditBundle) show(r *report.Report, bundle []string) error {
 		if bundle != nil {
 			v.Members = append(v.Members, jcs.M("bundle", jcs.Loose(bundle[0])), jcs.M("bundle_sha256", jcs.Str(bundle[1])))
 		}
-		return cmd.PrintJSON(o.s.Out, v)
+		return cli.PrintJSON(o.s.Out, v)
 	}
 	if err := report.Print(o.s.Out, r); err != nil || bundle == nil {
 		return err
 	}
-	_, err := fmt.Fprintf(o.s.Out, "bundle     %s\nsha256     %s\n", cmd.Safe(bundle[0]), bundle[1])
+	_, err := fmt.Fprintf(o.s.Out, "bundle     %s\nsha256     %s\n", cli.Safe(bundle[0]), bundle[1])
 	return err
 }
 

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/report"
@@ -16,13 +16,13 @@ import (
 
 // explain is one run of 'explain', with its flags.
 type explain struct {
-	s cmd.Streams
+	s cli.Streams
 	expect.Flags
 	format, output string
 	json           bool
 }
 
-func explainCmd(s cmd.Streams) *cobra.Command {
+func explainCmd(s cli.Streams) *cobra.Command {
 	o := explain{s: s}
 	c := &cobra.Command{
 		Use:   "explain PACK",
@@ -34,7 +34,7 @@ is narrowed only by evidence that was verified just now.`,
 		Example: `  assay explain ./pack
   assay explain ./pack --policy policy --tsa-roots roots.pem
   assay explain ./pack --format md -o EXPLANATION.md`,
-		Args: cmd.Args(cobra.ExactArgs(1), "one pack directory"),
+		Args: cli.Args(cobra.ExactArgs(1), "one pack directory"),
 		RunE: o.run,
 	}
 	o.add(c)
@@ -54,7 +54,7 @@ func (o *explain) check(c *cobra.Command) error {
 		o.format = "json"
 	}
 	if o.format != "text" && o.format != "md" && o.format != "json" || o.json && o.format != "json" {
-		return cmd.BadInput("the formats are text, md and json", "--format %q is none of them, or not what --json says", o.format)
+		return cli.BadInput("the formats are text, md and json", "--format %q is none of them, or not what --json says", o.format)
 	}
 	return nil
 }
@@ -83,7 +83,7 @@ func (o *explain) run(c *cobra.Command, args []string) error {
 	} else {
 		err = durable.WriteFile(o.output, text, 0o644)
 	}
-	return cmd.Judged(r.ExitCode(), err)
+	return cli.Judged(r.ExitCode(), err)
 }
 
 func explanation(r *report.Report, format string) ([]byte, error) {
@@ -92,20 +92,20 @@ func explanation(r *report.Report, format string) ([]byte, error) {
 		return r.Markdown(), nil
 	case "json":
 		text, err := jcs.AppendPretty(nil, r.ExplainJSON())
-		return cmd.SafeJSON(append(text, '\n')), err
+		return cli.SafeJSON(append(text, '\n')), err
 	}
 	w := new(strings.Builder)
 	report.ChannelLines(w, r)
 	for _, section := range r.Explain() {
 		fmt.Fprintf(w, "\n%s\n", section.Title)
 		for _, line := range section.Lines {
-			fmt.Fprintf(w, "  - %s\n", cmd.Safe(line.String()))
+			fmt.Fprintf(w, "  - %s\n", cli.Safe(line.String()))
 		}
 		if section.Code != "" {
 			_, _ = io.WriteString(w, "\n")
 		}
 		for line := range strings.Lines(section.Code) {
-			fmt.Fprintf(w, "    %s\n", cmd.Safe(strings.TrimSuffix(line, "\n")))
+			fmt.Fprintf(w, "    %s\n", cli.Safe(strings.TrimSuffix(line, "\n")))
 		}
 	}
 	fmt.Fprintf(w, "\nverdict    %s\n", r.Verdict())

@@ -6,14 +6,14 @@ package judge
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 )
 
 // Commands say what a pack proves.
-func Commands(s cmd.Streams) []*cobra.Command {
+func Commands(s cli.Streams) []*cobra.Command {
 	return []*cobra.Command{
-		cmd.Judges(verifyPackCmd(s), cmd.ExitHonestFail, cmd.ExitTampered),
-		cmd.Judges(explainCmd(s), cmd.ExitHonestFail, cmd.ExitTampered),
+		cli.Judges(verifyPackCmd(s), cli.ExitHonestFail, cli.ExitTampered),
+		cli.Judges(explainCmd(s), cli.ExitHonestFail, cli.ExitTampered),
 		auditCmd(s),
 	}
 }

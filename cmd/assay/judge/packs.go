@@ -13,8 +13,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
@@ -41,10 +41,10 @@ func (o *verifyPack) packs(args []string) (dirs []string, err error) {
 			return nil, err
 		}
 		for _, one := range found {
-			fmt.Fprintf(o.s.Err, "latest of %s: %s\n", cmd.Safe(dir), cmd.Safe(one.dir))
+			fmt.Fprintf(o.s.Err, "latest of %s: %s\n", cli.Safe(dir), cli.Safe(one.dir))
 			if one.undated != nil {
-				fmt.Fprintf(o.s.Err, "it is judged before all others, because its age cannot be told: %s\n", cmd.Safe(one.undated.Error()))
-				fmt.Fprintf(o.s.Err, "hint: if it is not meant, move it out of %s\n", cmd.Safe(dir))
+				fmt.Fprintf(o.s.Err, "it is judged before all others, because its age cannot be told: %s\n", cli.Safe(one.undated.Error()))
+				fmt.Fprintf(o.s.Err, "hint: if it is not meant, move it out of %s\n", cli.Safe(dir))
 			}
 			newest = append(newest, one.dir)
 		}
@@ -62,12 +62,12 @@ func expand(arg string) ([]string, error) {
 		return []string{arg}, nil
 	}
 	if _, err := filepath.Match(arg, ""); err != nil {
-		return nil, cmd.BadInput("", "%q is no pattern: %v", arg, err)
+		return nil, cli.BadInput("", "%q is no pattern: %v", arg, err)
 	}
 	pattern := strings.TrimRightFunc(arg, isSeparator)
 	names, err := glob(pattern)
 	if err != nil {
-		return nil, cmd.BadInput("a pattern passes over nothing that cannot be read: name the packs, or a pattern beside it", "%q: %w", arg, err)
+		return nil, cli.BadInput("a pattern passes over nothing that cannot be read: name the packs, or a pattern beside it", "%q: %w", arg, err)
 	}
 	if pattern != arg { // "dir/*/" names directories only
 		names = slices.DeleteFunc(names, func(name string) bool {
@@ -76,7 +76,7 @@ func expand(arg string) ([]string, error) {
 		})
 	}
 	if len(names) == 0 {
-		return nil, cmd.BadInput("a pack is a directory such as proof_pack_TRACE", "no pack matches %q", arg)
+		return nil, cli.BadInput("a pack is a directory such as proof_pack_TRACE", "no pack matches %q", arg)
 	}
 	return names, nil
 }
@@ -152,7 +152,7 @@ func latestPacks(dir string) ([]candidate, error) {
 	case len(undated) > 0:
 		return undated, nil
 	case newest == "":
-		return nil, cmd.BadInput("a pack is a directory such as proof_pack_TRACE", "no pack in %s", dir)
+		return nil, cli.BadInput("a pack is a directory such as proof_pack_TRACE", "no pack in %s", dir)
 	}
 	return []candidate{{dir: newest}}, nil
 }

@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
@@ -21,7 +21,7 @@ import (
 
 // verifyPack is one run of 'verify-pack', with its flags.
 type verifyPack struct {
-	s cmd.Streams
+	s cli.Streams
 	expect.Flags
 	html, badge, out, csv string
 	latest, json, quiet   bool
@@ -29,7 +29,7 @@ type verifyPack struct {
 	c *cobra.Command // by the name that it was called by
 }
 
-func verifyPackCmd(s cmd.Streams) *cobra.Command {
+func verifyPackCmd(s cli.Streams) *cobra.Command {
 	o := verifyPack{s: s}
 	c := &cobra.Command{
 		Use:     "verify-pack PACK...",
@@ -53,7 +53,7 @@ manifest is missing, damaged or unreadable counts as the newest: move it away to
 			if latest, _ := c.Flags().GetBool("latest"); latest {
 				return nil
 			}
-			return cmd.Args(cobra.MinimumNArgs(1), "at least one pack directory")(c, args)
+			return cli.Args(cobra.MinimumNArgs(1), "at least one pack directory")(c, args)
 		},
 		RunE: o.run,
 	}
@@ -68,7 +68,7 @@ func (o *verifyPack) add(c *cobra.Command) {
 	c.Flags().StringVar(&o.badge, "badge", "", "write an SVG badge of the one pack to `FILE`")
 	c.Flags().StringVar(&o.out, "out", "", "write the judgement of the one pack, assay.verify_report.v0.1, to `FILE`")
 	c.Flags().StringVar(&o.csv, "csv", "", "write a table with a row for each pack to `FILE`")
-	cmd.JSONFlag(c, &o.json)
+	cli.JSONFlag(c, &o.json)
 	c.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "nothing on stdout: the exit code says it")
 }
 
@@ -76,13 +76,13 @@ func (o *verifyPack) add(c *cobra.Command) {
 type judged struct {
 	dir    string
 	report *report.Report
-	err    *cmd.Error
+	err    *cli.Error
 	code   int
 }
 
 func (o *verifyPack) check() error {
 	if o.json && o.quiet {
-		return cmd.BadInput("", "--json and --quiet exclude each other")
+		return cli.BadInput("", "--json and --quiet exclude each other")
 	}
 	return nil
 }
@@ -105,7 +105,7 @@ func (o *verifyPack) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	list := make([]judged, len(dirs))
-	worst := cmd.ExitPass
+	worst := cli.ExitPass
 	var shown error // of the first verdict that could not be written; the others are judged all the same
 	for i, dir := range dirs {
 		r, err := expect.VerifyDir(dir, options)
@@ -123,31 +123,31 @@ func (o *verifyPack) run(c *cobra.Command, args []string) error {
 				shown = cmp.Or(shown, report.Print(o.s.Out, list[i].report))
 			}
 		}
-		worst = cmd.Graver(worst, list[i].code)
+		worst = cli.Graver(worst, list[i].code)
 	}
 	// A page that could not be written is not there for whoever asked for it, whatever the verdict.
 	failed := o.write(list)
 	if failed != nil {
-		worst = cmd.Graver(worst, o.s.Tell(o.c, failed).Code)
+		worst = cli.Graver(worst, o.s.Tell(o.c, failed).Code)
 	}
 	if !o.json && !o.quiet && (len(dirs) > 1 || failed != nil) {
 		shown = cmp.Or(shown, printClosing(o.s.Out, list, worst, failed))
 	}
 	if o.json {
-		shown = cmd.PrintJSON(o.s.Out, o.object(list, worst, failed))
+		shown = cli.PrintJSON(o.s.Out, o.object(list, worst, failed))
 	}
-	return cmd.Judged(worst, shown)
+	return cli.Judged(worst, shown)
 }
 
 // checkOutputs refuses, before anything is judged, what cannot be written or would be written over evidence.
 func (o *verifyPack) checkOutputs(dirs []string) error {
 	for _, output := range []struct{ flag, path string }{{"html", o.html}, {"badge", o.badge}, {"out", o.out}} {
 		if output.path != "" && len(dirs) > 1 {
-			return cmd.BadInput("--csv writes a row for each of several packs, --json prints them all", "--%s is for one pack, not %d", output.flag, len(dirs))
+			return cli.BadInput("--csv writes a row for each of several packs, --json prints them all", "--%s is for one pack, not %d", output.flag, len(dirs))
 		}
 	}
 	if o.Proof != "" && len(dirs) > 1 {
-		return cmd.BadInput("", "--proof is for one pack, not %d", len(dirs))
+		return cli.BadInput("", "--proof is for one pack, not %d", len(dirs))
 	}
 	return o.MayWrite(o.c, dirs, "html", "badge", "out", "csv")
 }
@@ -163,16 +163,16 @@ func (o *verifyPack) object(list []judged, worst int, failed error) jcs.Value {
 			if j.err == nil {
 				packs.Items = append(packs.Items, j.report.JSON(o.c.Name()))
 			} else {
-				packs.Items = append(packs.Items, cmd.Answer(o.c.Name(), "error", j.code,
+				packs.Items = append(packs.Items, cli.Answer(o.c.Name(), "error", j.code,
 					jcs.M("path", jcs.Loose(j.dir)), jcs.M("error", jcs.Loose(j.err.Error()))))
 			}
-			if j.code == worst && worst != cmd.ExitPass {
+			if j.code == worst && worst != cli.ExitPass {
 				if status = "failed"; j.err != nil {
 					status = "error"
 				}
 			}
 		}
-		object = cmd.Answer(o.c.Name(), status, worst,
+		object = cli.Answer(o.c.Name(), status, worst,
 			jcs.M("verifier", jcs.Obj(jcs.M("name", jcs.Str("assay verify-pack")), jcs.M("version", jcs.Str(manifest.Version)))),
 			jcs.M("packs", packs))
 	}
@@ -224,7 +224,7 @@ func (o *verifyPack) write(list []judged) error {
 		}
 		if o.out != "" {
 			text, madeErr := jcs.AppendPretty(nil, one.Public())
-			err = errors.Join(err, madeErr, put(o.out, cmd.SafeJSON(append(text, '\n'))))
+			err = errors.Join(err, madeErr, put(o.out, cli.SafeJSON(append(text, '\n'))))
 		}
 		err = errors.Join(err, put(o.badge, one.Badge()))
 	}

@@ -16,8 +16,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/ledger/client"
 	"github.com/Haserjian/assay-ledger/pack"
@@ -28,13 +28,13 @@ import (
 
 // anchor is one run of 'anchor', with its flags.
 type anchor struct {
-	s cmd.Streams
+	s cli.Streams
 	expect.AnchorFlags
 	ledger, output, repo, workflow, commit string
 	timeout                                time.Duration
 }
 
-func anchorCmd(s cmd.Streams) *cobra.Command {
+func anchorCmd(s cli.Streams) *cobra.Command {
 	o := anchor{s: s}
 	c := &cobra.Command{
 		Use:   "anchor PACK...",
@@ -50,7 +50,7 @@ tries last as long as --timeout. Of several packs each is tried, and the gravest
 answer.`,
 		Example: `  assay anchor ./proof_pack_* --ledger https://ledger.example --policy policy
   assay anchor ./pack --ledger http://127.0.0.1:8080 --policy policy -o pack.tlog-proof`,
-		Args: cmd.Args(cobra.MinimumNArgs(1), "at least one pack directory"),
+		Args: cli.Args(cobra.MinimumNArgs(1), "at least one pack directory"),
 		RunE: o.run,
 	}
 	o.add(c)
@@ -71,13 +71,13 @@ func (o *anchor) add(c *cobra.Command) {
 func (o *anchor) check(packs []string) error {
 	switch {
 	case o.ledger == "":
-		return cmd.BadInput("name the ledger with --ledger URL", "there is no ledger to send it to")
+		return cli.BadInput("name the ledger with --ledger URL", "there is no ledger to send it to")
 	case o.Policy == "":
-		return cmd.BadInput("the ledger's operator publishes it; check it, then pass --policy FILE", "a proof can only be checked under a policy")
+		return cli.BadInput("the ledger's operator publishes it; check it, then pass --policy FILE", "a proof can only be checked under a policy")
 	case o.output != "" && len(packs) > 1:
-		return cmd.BadInput("", "--output is for one pack, not %d", len(packs))
+		return cli.BadInput("", "--output is for one pack, not %d", len(packs))
 	case o.timeout <= 0:
-		return cmd.BadInput("", "--timeout %s is no time at all", o.timeout)
+		return cli.BadInput("", "--timeout %s is no time at all", o.timeout)
 	}
 	return nil
 }
@@ -88,17 +88,17 @@ func (o *anchor) run(c *cobra.Command, args []string) error {
 	}
 	source, err := entry.ParseSource(o.repo, o.workflow, o.commit)
 	if err != nil {
-		return cmd.BadInput("name it with --source-repo OWNER/NAME", "%w", err)
+		return cli.BadInput("name it with --source-repo OWNER/NAME", "%w", err)
 	}
 	options, err := o.Options()
 	if err != nil {
 		return err
 	}
 	if o.output != "" {
-		if parent, err := cmd.FolderOf(o.output); err != nil {
+		if parent, err := cli.FolderOf(o.output); err != nil {
 			return err
-		} else if cmd.Within(args[0], parent) {
-			return cmd.BadInput("without --output the proof goes where verifiers look for it", "--output %s is inside the pack", o.output)
+		} else if cli.Within(args[0], parent) {
+			return cli.BadInput("without --output the proof goes where verifiers look for it", "--output %s is inside the pack", o.output)
 		}
 	}
 	options.RequireAnchor = true
@@ -111,7 +111,7 @@ func (o *anchor) run(c *cobra.Command, args []string) error {
 
 // anchoring is what all packs of one command have in common.
 type anchoring struct {
-	s       cmd.Streams
+	s       cli.Streams
 	ledger  *client.Client
 	source  entry.Source
 	options pack.Options
@@ -124,19 +124,19 @@ type anchoring struct {
 // network is touched. A ledger that does not answer, or is not that of the policy, ends it at once:
 // it would not be another one for the next pack.
 func (a *anchoring) all(ctx context.Context, c *cobra.Command, dirs []string) error {
-	worst := cmd.ExitPass
+	worst := cli.ExitPass
 	failed := func(dir string, err error) error { // the error that ends everything, nil: go on
-		var verdict cmd.Verdict
+		var verdict cli.Verdict
 		switch {
 		case err == nil:
 		case len(dirs) == 1:
 			return err
 		case errors.As(err, &verdict):
-			worst = cmd.Graver(worst, int(verdict))
+			worst = cli.Graver(worst, int(verdict))
 		default:
 			code := a.s.Tell(c, fmt.Errorf("%s: %w", dir, err)).Code
-			if worst = cmd.Graver(worst, code); code == cmd.ExitUnavailable {
-				return cmd.Verdict(worst)
+			if worst = cli.Graver(worst, code); code == cli.ExitUnavailable {
+				return cli.Verdict(worst)
 			}
 		}
 		return nil
@@ -158,7 +158,7 @@ func (a *anchoring) all(ctx context.Context, c *cobra.Command, dirs []string) er
 			break
 		}
 	}
-	return cmd.Judged(worst, nil)
+	return cli.Judged(worst, nil)
 }
 
 // prepared is a pack that verified, its manifest, and a place for its proof.
@@ -174,26 +174,26 @@ func (a *anchoring) prepare(dir string) (p prepared, err error) {
 	if err != nil {
 		return p, err
 	}
-	if before.ExitCode() == cmd.ExitTampered { // or from the future
+	if before.ExitCode() == cli.ExitTampered { // or from the future
 		return p, a.refuse(dir, before)
 	}
 	if bound := entry.BoundSource(before.Manifest); bound != (entry.Source{}) && a.source != (entry.Source{}) {
-		return p, cmd.BadInput("leave --source-repo, --source-workflow and --source-commit out: what is signed is logged, and nothing beside it",
+		return p, cli.BadInput("leave --source-repo, --source-workflow and --source-commit out: what is signed is logged, and nothing beside it",
 			"%s names where it comes from in its signed CI binding: %s", before.Manifest.PackID, bound.Repo)
 	}
 	p = prepared{dir: dir, id: before.Manifest.PackID}
-	if p.manifest, err = cmd.ReadFile(filepath.Join(dir, expect.ManifestName), expect.MaxManifest); err != nil {
+	if p.manifest, err = cli.ReadFile(filepath.Join(dir, expect.ManifestName), expect.MaxManifest); err != nil {
 		return p, err
 	}
 	folder := filepath.Dir(a.proofPath(dir))
 	if _, err := os.Lstat(folder); errors.Is(err, fs.ErrNotExist) {
 		folder = dir
 	}
-	if err := cmd.Writable(folder); err != nil {
+	if err := cli.Writable(folder); err != nil {
 		return p, fmt.Errorf("a proof could not be kept, so nothing is sent: %w", err)
 	}
 	if info, err := os.Lstat(a.output); a.output != "" && err == nil && !info.Mode().IsRegular() {
-		return p, cmd.BadInput("name another with --output FILE", "a proof could not be kept, so nothing is sent: %s is not a regular file", a.output)
+		return p, cli.BadInput("name another with --output FILE", "a proof could not be kept, so nothing is sent: %s is not a regular file", a.output)
 	}
 	return p, nil
 }
@@ -211,7 +211,7 @@ func (a *anchoring) one(ctx context.Context, p prepared) error {
 	waiting := false
 	a.ledger.Waiting = func(err error) {
 		if !waiting {
-			fmt.Fprintf(a.s.Err, "waiting, at most %s: %s\n", a.timeout, cmd.Safe(err.Error()))
+			fmt.Fprintf(a.s.Err, "waiting, at most %s: %s\n", a.timeout, cli.Safe(err.Error()))
 		}
 		waiting = true
 	}
@@ -227,8 +227,8 @@ func (a *anchoring) one(ctx context.Context, p prepared) error {
 	if err != nil {
 		return a.accuse(p.dir, &client.BadProof{What: "proof", Answer: proof, Err: err})
 	}
-	if after.ExitCode() != cmd.ExitPass {
-		fmt.Fprintf(a.s.Err, "the entry is logged, and its proof is not accepted: %s\n", cmd.Safe(a.keepAnswer(p.dir, proof)))
+	if after.ExitCode() != cli.ExitPass {
+		fmt.Fprintf(a.s.Err, "the entry is logged, and its proof is not accepted: %s\n", cli.Safe(a.keepAnswer(p.dir, proof)))
 		return a.refuse(p.dir, after)
 	}
 	output, err := a.keep(p.dir, proof)
@@ -239,8 +239,8 @@ func (a *anchoring) one(ctx context.Context, p prepared) error {
 	if !anchored.New {
 		word = "logged before"
 	}
-	fmt.Fprintf(a.s.Err, "proof: %s\n", cmd.Safe(output))
-	_, err = fmt.Fprintf(a.s.Out, "%s: %s: %s\n", cmd.Safe(p.id), word, cmd.Safe(report.AnchorText(after).String()))
+	fmt.Fprintf(a.s.Err, "proof: %s\n", cli.Safe(output))
+	_, err = fmt.Fprintf(a.s.Out, "%s: %s: %s\n", cli.Safe(p.id), word, cli.Safe(report.AnchorText(after).String()))
 	return err
 }
 
@@ -268,7 +268,7 @@ func (a *anchoring) whyNot(ctx context.Context, err error) error {
 }
 
 func (a *anchoring) refuse(dir string, r *pack.Result) error {
-	return cmd.Judged(cmd.ExitTampered, report.PrintResult(a.s.Out, dir, r))
+	return cli.Judged(cli.ExitTampered, report.PrintResult(a.s.Out, dir, r))
 }
 
 // keep writes the proof. Verify has just refused an _unsigned that is a link out of the pack, and
@@ -313,15 +313,15 @@ func (a *anchoring) accuse(dir string, err error) error {
 	switch {
 	// The log signed, and too few witnesses have cosigned yet, or the policy asks for others.
 	case errors.Is(err, trust.ErrQuorum):
-		return cmd.Unavailable(again+"; if it stays so, --policy names other witnesses than the ledger has", "%w%s", err, kept)
+		return cli.Unavailable(again+"; if it stays so, --policy names other witnesses than the ledger has", "%w%s", err, kept)
 	case errors.Is(err, client.ErrBadProof):
-		return &cmd.Error{Code: cmd.ExitTampered, Err: fmt.Errorf("%w%s", err, kept), Hint: "keep the answer: it may be evidence against the ledger"}
+		return &cli.Error{Code: cli.ExitTampered, Err: fmt.Errorf("%w%s", err, kept), Hint: "keep the answer: it may be evidence against the ledger"}
 	case errors.Is(err, client.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return cmd.Unavailable(again, "%w", err)
+		return cli.Unavailable(again, "%w", err)
 	case errors.Is(err, client.ErrOtherLog):
-		return cmd.BadInput("is --ledger the right one, and --policy its policy?", "%w", err)
+		return cli.BadInput("is --ledger the right one, and --policy its policy?", "%w", err)
 	case errors.As(err, &problem) && problem.Status == http.StatusUnprocessableEntity:
-		return &cmd.Error{Code: cmd.ExitTampered, Err: err}
+		return &cli.Error{Code: cli.ExitTampered, Err: err}
 	}
-	return &cmd.Error{Code: cmd.ExitBadInput, Err: err}
+	return &cli.Error{Code: cli.ExitBadInput, Err: err}
 }

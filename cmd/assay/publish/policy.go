@@ -3,10 +3,10 @@ package publish
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 )
 
-func policyCmd(s cmd.Streams) *cobra.Command {
+func policyCmd(s cli.Streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "policy",
 		Short:   "Get the policy and the time roots of a ledger",

@@ -16,7 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/ledger/client"
 	"github.com/Haserjian/assay-ledger/trust"
@@ -25,13 +25,13 @@ import (
 
 // policyFetch is one run of 'policy fetch', with its flags.
 type policyFetch struct {
-	s             cmd.Streams
+	s             cli.Streams
 	policy, roots string
 	force         bool
 	timeout       time.Duration
 }
 
-func policyFetchCmd(s cmd.Streams) *cobra.Command {
+func policyFetchCmd(s cli.Streams) *cobra.Command {
 	o := policyFetch{s: s}
 	c := &cobra.Command{
 		Use:   "fetch URL",
@@ -44,7 +44,7 @@ witness say elsewhere; from then on the files are yours, and 'assay anchor' and 
 A file that is there is not replaced without --force, unless it holds the same.`,
 		Example: `  assay policy fetch https://ledger.example
   assay policy fetch http://127.0.0.1:8080 -o trust/policy --roots-output trust/roots.pem`,
-		Args: cmd.Args(cobra.ExactArgs(1), "the URL of a ledger"),
+		Args: cli.Args(cobra.ExactArgs(1), "the URL of a ledger"),
 		RunE: o.run,
 	}
 	o.add(c)
@@ -60,7 +60,7 @@ func (o *policyFetch) add(c *cobra.Command) {
 
 func (o *policyFetch) check() error {
 	if o.timeout <= 0 {
-		return cmd.BadInput("", "--timeout %s is no time at all", o.timeout)
+		return cli.BadInput("", "--timeout %s is no time at all", o.timeout)
 	}
 	return nil
 }
@@ -116,9 +116,9 @@ func ask(ctx context.Context, url string) (*introduction, error) {
 func noPolicy(err error) error {
 	switch {
 	case errors.Is(err, client.ErrUnavailable), errors.Is(err, trust.ErrQuorum), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return cmd.Unavailable("nothing was written; run it again later", "%w", err)
+		return cli.Unavailable("nothing was written; run it again later", "%w", err)
 	}
-	return cmd.BadInput("nothing was written; is this the URL of a ledger?", "%w", err)
+	return cli.BadInput("nothing was written; is this the URL of a ledger?", "%w", err)
 }
 
 // write makes the files, after it has looked at both. It says of each what it did.
@@ -132,17 +132,17 @@ func (o *policyFetch) write(said *introduction) (wrote []string, err error) {
 			path string
 			text []byte
 		}{o.roots, said.roots.PEM()})
-		if cmd.SameFile(o.policy, o.roots) || o.policy == o.roots {
-			return nil, cmd.BadInput("", "--output and --roots-output name one file")
+		if cli.SameFile(o.policy, o.roots) || o.policy == o.roots {
+			return nil, cli.BadInput("", "--output and --roots-output name one file")
 		}
 	}
 	same := map[string]bool{}
 	for _, file := range files {
-		was, err := cmd.ReadFile(file.path, int64(len(file.text))+1) // more is something else
+		was, err := cli.ReadFile(file.path, int64(len(file.text))+1) // more is something else
 		if same[file.path] = err == nil && bytes.Equal(was, file.text); same[file.path] || errors.Is(err, fs.ErrNotExist) || o.force {
 			continue
 		}
-		return nil, cmd.BadInput("compare the two; --force replaces it, --output and --roots-output name others", "%s is there and holds something else: nothing was written", file.path)
+		return nil, cli.BadInput("compare the two; --force replaces it, --output and --roots-output name others", "%s is there and holds something else: nothing was written", file.path)
 	}
 	for _, file := range files {
 		if same[file.path] {
@@ -165,7 +165,7 @@ func (o *policyFetch) write(said *introduction) (wrote []string, err error) {
 func (i *introduction) text(url string, wrote []string) []byte {
 	var b bytes.Buffer
 	line := func(what, format string, args ...any) {
-		fmt.Fprintf(&b, "%-10s  %s\n", what, cmd.Safe(fmt.Sprintf(format, args...)))
+		fmt.Fprintf(&b, "%-10s  %s\n", what, cli.Safe(fmt.Sprintf(format, args...)))
 	}
 	key := func(vkey string) {
 		if len(vkey) > 200 {

@@ -5,10 +5,10 @@ package publish
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 )
 
 // Commands speak to ledgers.
-func Commands(s cmd.Streams) []*cobra.Command {
-	return []*cobra.Command{cmd.Judges(anchorCmd(s), cmd.ExitHonestFail, cmd.ExitTampered), policyCmd(s)}
+func Commands(s cli.Streams) []*cobra.Command {
+	return []*cobra.Command{cli.Judges(anchorCmd(s), cli.ExitHonestFail, cli.ExitTampered), policyCmd(s)}
 }

@@ -8,8 +8,8 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 )
 
 // ending is how a program ended.
@@ -30,7 +30,7 @@ func runChild(j *job, stdout io.Writer, args []string, signals <-chan os.Signal)
 	// A group in the background could not read from the terminal, which signals both of us anyway.
 	grouped := !onTerminal(j.s.In)
 	if grouped {
-		cmd.OwnGroup(c)
+		cli.OwnGroup(c)
 	}
 	if err := c.Start(); err != nil {
 		return end, startError(err)
@@ -39,7 +39,7 @@ func runChild(j *job, stdout io.Writer, args []string, signals <-chan os.Signal)
 	go func() { // ends with the program
 		defer func() {
 			if r := recover(); r != nil {
-				done <- &cmd.Error{Code: cmd.ExitInternal, Err: fmt.Errorf("internal error: %v", r)}
+				done <- &cli.Error{Code: cli.ExitInternal, Err: fmt.Errorf("internal error: %v", r)}
 			}
 		}()
 		done <- c.Wait()

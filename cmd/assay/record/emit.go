@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/capture"
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 	"github.com/Haserjian/assay-ledger/pack/report"
@@ -31,12 +31,12 @@ model_call, refusal, revocation, session_metadata, supersession`
 
 // emit is one run of 'emit', with its flags.
 type emit struct {
-	s                          cmd.Streams
+	s                          cli.Streams
 	data, parent, batch, trace string
 	sync, ids, json            bool
 }
 
-func emitCmd(s cmd.Streams) *cobra.Command {
+func emitCmd(s cli.Streams) *cobra.Command {
 	o := emit{s: s}
 	c := &cobra.Command{
 		Use:   "emit {TYPE | --batch FILE}",
@@ -62,7 +62,7 @@ system when it reaches the disk, so that a power cut may lose the last seconds, 
   assay emit capability_use --data @call.json --parent r_9f86d081884c
   some-tool | assay emit session_metadata --data -
   another-tool | assay emit --batch -`,
-		Args: cmd.Args(cobra.MaximumNArgs(1), "one receipt type, or --batch"),
+		Args: cli.Args(cobra.MaximumNArgs(1), "one receipt type, or --batch"),
 		RunE: o.run,
 	}
 	o.add(c)
@@ -75,7 +75,7 @@ func (o *emit) add(c *cobra.Command) {
 	c.Flags().StringVar(&o.batch, "batch", "", "record the receipts of `FILE`, one a line; - for stdin")
 	c.Flags().StringVar(&o.trace, "trace", "", "the `TRACE` to record to (default: ASSAY_TRACE_ID)")
 	c.Flags().BoolVar(&o.ids, "ids", false, "the ids on stdout, one a line, and nothing on stderr")
-	cmd.JSONFlag(c, &o.json)
+	cli.JSONFlag(c, &o.json)
 	c.Flags().BoolVar(&o.sync, "sync", false, "return after an fsync (default: ASSAY_SYNC)")
 }
 
@@ -92,11 +92,11 @@ func (o *emit) drafts(c *cobra.Command, args []string) ([]capture.Draft, error) 
 	batch := c.Flags().Changed("batch")
 	switch {
 	case batch && (len(args) > 0 || c.Flags().Changed("data") || c.Flags().Changed("parent")):
-		return nil, cmd.BadInput("give each line its own \"type\" and \"parent_receipt_id\"", "--batch goes with no TYPE, --data or --parent")
+		return nil, cli.BadInput("give each line its own \"type\" and \"parent_receipt_id\"", "--batch goes with no TYPE, --data or --parent")
 	case batch:
 		return readBatch(o.s, o.batch)
 	case len(args) == 0:
-		return nil, cmd.BadInput("run 'assay emit --help'", "emit wants one receipt type, or --batch")
+		return nil, cli.BadInput("run 'assay emit --help'", "emit wants one receipt type, or --batch")
 	}
 	text, err := readInput(o.s, o.data, maxData)
 	if err != nil {
@@ -107,16 +107,16 @@ func (o *emit) drafts(c *cobra.Command, args []string) ([]capture.Draft, error) 
 		err = errors.New("expected an object")
 	}
 	if err != nil {
-		return nil, cmd.BadInput("--data wants a JSON object, @FILE or - (stdin)", "data: %v", err)
+		return nil, cli.BadInput("--data wants a JSON object, @FILE or - (stdin)", "data: %v", err)
 	}
 	if c.Flags().Changed("parent") && o.parent == "" {
-		return nil, cmd.BadInput("", "--parent is empty")
+		return nil, cli.BadInput("", "--parent is empty")
 	}
 	return []capture.Draft{{Type: args[0], Parent: o.parent, Data: v}}, nil
 }
 
 // readBatch reads JSON lines: objects with a type.
-func readBatch(s cmd.Streams, name string) ([]capture.Draft, error) {
+func readBatch(s cli.Streams, name string) ([]capture.Draft, error) {
 	if name != "-" {
 		name = "@" + name
 	}
@@ -125,23 +125,23 @@ func readBatch(s cmd.Streams, name string) ([]capture.Draft, error) {
 		return nil, err
 	}
 	if len(text) > maxBatch {
-		return nil, cmd.BadInput("record it in several", "the batch has more than %d bytes", maxBatch)
+		return nil, cli.BadInput("record it in several", "the batch has more than %d bytes", maxBatch)
 	}
 	var drafts []capture.Draft
 	for line := range bytes.Lines(text) {
 		const hint = "each line wants a JSON object with a \"type\""
 		v, err := jcs.Parse(bytes.TrimRight(line, "\r\n"), jcs.Limits{Bytes: maxData})
 		if err != nil {
-			return nil, cmd.BadInput(hint, "line %d: %v", len(drafts)+1, err)
+			return nil, cli.BadInput(hint, "line %d: %v", len(drafts)+1, err)
 		}
 		typ, _ := v.Get("type")
 		if v.Kind != jcs.Object || typ.Kind != jcs.String {
-			return nil, cmd.BadInput(hint, "line %d: expected an object whose type is a string", len(drafts)+1)
+			return nil, cli.BadInput(hint, "line %d: expected an object whose type is a string", len(drafts)+1)
 		}
 		drafts = append(drafts, capture.Draft{Type: typ.Text, Data: v.Without("type")})
 	}
 	if len(drafts) == 0 {
-		return nil, cmd.BadInput("", "the batch is empty")
+		return nil, cli.BadInput("", "the batch is empty")
 	}
 	return drafts, nil
 }
@@ -151,7 +151,7 @@ func (o *emit) record(drafts []capture.Draft) error {
 		o.trace = o.s.Env("ASSAY_TRACE_ID")
 	}
 	if o.trace == "" {
-		return cmd.BadInput("run it under 'assay run -- CMD', or name a run with --trace", "no run to record to: ASSAY_TRACE_ID is not set")
+		return cli.BadInput("run it under 'assay run -- CMD', or name a run with --trace", "no run to record to: ASSAY_TRACE_ID is not set")
 	}
 	renamed := false // here already: the store is shared with a tool that would pack the bare word
 	for i := range drafts {
@@ -168,7 +168,7 @@ func (o *emit) record(drafts []capture.Draft) error {
 	case "", "0", "1":
 		store.Sync = o.sync || env == "1"
 	default:
-		return cmd.BadInput("", "ASSAY_SYNC is %q, expected 0 or 1", env)
+		return cli.BadInput("", "ASSAY_SYNC is %q, expected 0 or 1", env)
 	}
 	receipts, err := store.EmitAll(o.trace, drafts)
 	if err != nil {
@@ -194,32 +194,32 @@ func (o *emit) tell(receipts []jcs.Value) error {
 	var err error
 	switch {
 	case o.json:
-		err = cmd.PrintJSON(o.s.Out, cmd.Answer("emit", "ok", cmd.ExitPass, jcs.M("trace_id", jcs.Str(o.trace)), jcs.M("receipt_ids", list)))
+		err = cli.PrintJSON(o.s.Out, cli.Answer("emit", "ok", cli.ExitPass, jcs.M("trace_id", jcs.Str(o.trace)), jcs.M("receipt_ids", list)))
 	case o.ids:
 		_, err = io.WriteString(o.s.Out, lines.String())
 	default:
 		_, _ = io.WriteString(o.s.Err, lines.String()) // it is recorded, whoever listens
 	}
 	if err != nil { // not unavailable, which would be safe to retry: there would be two of each
-		return cmd.Judged(cmd.ExitBadInput, cmd.BadInput("do not emit it again", "%s recorded, and not told: %w", report.Count(len(receipts), "receipt"), err))
+		return cli.Judged(cli.ExitBadInput, cli.BadInput("do not emit it again", "%s recorded, and not told: %w", report.Count(len(receipts), "receipt"), err))
 	}
 	return nil
 }
 
 // noteClosed tells a program that is late: a pack was made of its run already.
-func noteClosed(s cmd.Streams, store *capture.Store, trace string) {
+func noteClosed(s cli.Streams, store *capture.Store, trace string) {
 	packed, err := store.Packed(trace)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		fmt.Fprintf(s.Err, "note: a pack may have been made without this: %s\n", cmd.Safe(err.Error()))
+		fmt.Fprintf(s.Err, "note: a pack may have been made without this: %s\n", cli.Safe(err.Error()))
 	default:
-		fmt.Fprintf(s.Err, "note: this is recorded, but %s was made of the run before: 'assay proof-pack %s' makes one with it\n", cmd.Safe(packed.PackID), cmd.Safe(trace))
+		fmt.Fprintf(s.Err, "note: this is recorded, but %s was made of the run before: 'assay proof-pack %s' makes one with it\n", cli.Safe(packed.PackID), cli.Safe(trace))
 	}
 }
 
 // noteLeftOut names the members that no pack has (RCP-14): they are in the store only.
-func noteLeftOut(s cmd.Streams, drafts []capture.Draft) {
+func noteLeftOut(s cli.Streams, drafts []capture.Draft) {
 	for _, name := range []string{"signatures", "signature", "cose_signature", "receipt_hash", "anchor"} {
 		if slices.ContainsFunc(drafts, func(d capture.Draft) bool { _, ok := d.Data.Get(name); return ok }) {
 			fmt.Fprintf(s.Err, "note: packs leave out a member named %s\n", name)
@@ -229,12 +229,12 @@ func noteLeftOut(s cmd.Streams, drafts []capture.Draft) {
 
 // readInput reads stdin for -, a file for @FILE, else the text is what was given. Of more than limit
 // bytes it returns more than limit, or an error.
-func readInput(s cmd.Streams, name string, limit int64) ([]byte, error) {
+func readInput(s cli.Streams, name string, limit int64) ([]byte, error) {
 	if name == "-" {
 		return io.ReadAll(io.LimitReader(s.In, limit+1))
 	}
 	if path, ok := strings.CutPrefix(name, "@"); ok {
-		return cmd.ReadFile(path, limit)
+		return cli.ReadFile(path, limit)
 	}
 	return []byte(name), nil
 }

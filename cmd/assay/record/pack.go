@@ -12,8 +12,8 @@ import (
 	"strings"
 
 	"github.com/Haserjian/assay-ledger/capture"
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -31,7 +31,7 @@ func (j *job) breakglass() error {
 		if err != nil || found {
 			return err
 		}
-		return cmd.BadInput("say why with --reason TEXT: it is recorded", "--mode breakglass wants a --reason: %s has no %s receipt", j.trace, receipt.BreakglassType)
+		return cli.BadInput("say why with --reason TEXT: it is recorded", "--mode breakglass wants a --reason: %s has no %s receipt", j.trace, receipt.BreakglassType)
 	}
 	// It is about the run, as the session receipt is: that the glass was broken is no evidence of what the program did.
 	_, err := j.home.Receipts().Emit(j.trace, receipt.BreakglassType, jcs.Obj(jcs.M("recorded_by", jcs.Str(receipt.Recorder)), jcs.M("reason", jcs.Str(j.reason))))
@@ -69,19 +69,19 @@ func (j *job) finish(child int) error {
 // packLater tells how to pack the receipts that err left without a pack, or where the pack is if only the telling
 // of it failed, and returns err.
 func (j *job) packLater(err error) error {
-	var done cmd.Verdict
+	var done cli.Verdict
 	switch {
 	case err == nil, errors.As(err, &done), !j.built && !mayWorkLater(err):
 		return err
 	case j.built:
-		fmt.Fprintf(j.s.Err, "note: the pack was made: %s\n", cmd.Safe(j.output))
+		fmt.Fprintf(j.s.Err, "note: the pack was made: %s\n", cli.Safe(j.output))
 		return err
 	}
 	again := "assay proof-pack " + j.trace
 	for _, card := range j.cards {
-		again += " -c " + cmd.ShellWord(card)
+		again += " -c " + cli.ShellWord(card)
 	}
-	fmt.Fprintf(j.s.Err, "note: what was recorded is under %s: '%s' packs it\n", cmd.Safe(j.trace), cmd.Safe(again))
+	fmt.Fprintf(j.s.Err, "note: what was recorded is under %s: '%s' packs it\n", cli.Safe(j.trace), cli.Safe(again))
 	return err
 }
 
@@ -91,20 +91,20 @@ func mayWorkLater(err error) bool {
 	var path *fs.PathError
 	var link *os.LinkError
 	return errors.As(err, &path) || errors.As(err, &link) || errors.Is(err, fs.ErrExist) ||
-		errors.Is(err, keystore.ErrHelper) || cmd.StorageRefused(err)
+		errors.Is(err, keystore.ErrHelper) || cli.StorageRefused(err)
 }
 
 // afterChild gives an error the program's exit code: if that is not 0 it wins, whatever goes wrong here.
 func (j *job) afterChild(child int, err error) error {
-	var done cmd.Verdict
+	var done cli.Verdict
 	if err == nil || child == 0 || errors.As(err, &done) {
 		return err
 	}
 	hint := ""
-	if told := new(cmd.Error); errors.As(err, &told) {
+	if told := new(cli.Error); errors.As(err, &told) {
 		hint = told.Hint
 	}
-	return &cmd.Error{Code: child, Err: fmt.Errorf("the program failed (%d), and %w", child, err), Hint: hint}
+	return &cli.Error{Code: child, Err: fmt.Errorf("the program failed (%d), and %w", child, err), Hint: hint}
 }
 
 func (j *job) packAndReport(child int) error {
@@ -128,7 +128,7 @@ func (j *job) packAndReport(child int) error {
 	}
 	if trace != nil {
 		if err := keepTrace(j.home, trace); err != nil { // a convenience: the pack has the same receipts
-			fmt.Fprintf(j.s.Err, "note: no copy of the receipts was left here: %s\n", cmd.Safe(err.Error()))
+			fmt.Fprintf(j.s.Err, "note: no copy of the receipts was left here: %s\n", cli.Safe(err.Error()))
 		}
 	}
 	result, err := j.build()
@@ -142,7 +142,7 @@ func (j *job) packAndReport(child int) error {
 	if j.command.Name() == "run" && j.own && result.Evidence() == 0 {
 		fmt.Fprintf(j.s.Err, "note: the program itself recorded nothing\n")
 		for _, fix := range j.diagnose(child, trace) {
-			fmt.Fprintf(j.s.Err, "hint: %s\n", cmd.Safe(fix))
+			fmt.Fprintf(j.s.Err, "hint: %s\n", cli.Safe(fix))
 		}
 	}
 	return j.report(child, trace, result)
@@ -185,16 +185,16 @@ func (j *job) build() (result *pack.Result, err error) {
 // buildError is the error of a pack that was not built: of a helper that failed to sign it, or of its input.
 func buildError(err error) error {
 	if errors.Is(err, keystore.ErrHelper) {
-		return cmd.Unavailable("the receipts are kept: 'assay proof-pack TRACE' packs them later", "%w", err)
+		return cli.Unavailable("the receipts are kept: 'assay proof-pack TRACE' packs them later", "%w", err)
 	}
-	return cmd.BadInput("", "%w", err)
+	return cli.BadInput("", "%w", err)
 }
 
 // keepTrace leaves a copy of the receipts in the project: ./.assay/receipts/TRACE.jsonl. Not in the store:
 // the Python tool reads all that is in there, and writes no more once it has seen a number twice.
 func keepTrace(h home.Home, trace *capture.Trace) error {
 	dir := filepath.Join(".assay", "receipts")
-	if here, err := cmd.FolderOf("."); err == nil && cmd.Within(string(h), filepath.Join(here, dir)) {
+	if here, err := cli.FolderOf("."); err == nil && cli.Within(string(h), filepath.Join(here, dir)) {
 		return nil
 	}
 	// The project may be somebody else's: its .assay must not lead our receipts out of it.

@@ -12,9 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/capture"
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/claim"
@@ -53,7 +53,7 @@ func (p *packing) add(c *cobra.Command) {
 // job is a packing whose inputs were all found good.
 type job struct {
 	packing
-	s       cmd.Streams
+	s       cli.Streams
 	command *cobra.Command
 	home    home.Home
 	trace   string
@@ -63,7 +63,7 @@ type job struct {
 	spec    pack.Spec // without the receipts, and unless it is deterministic without the time and the id
 }
 
-func (p packing) prepare(s cmd.Streams, c *cobra.Command, trace string) (*job, error) {
+func (p packing) prepare(s cli.Streams, c *cobra.Command, trace string) (*job, error) {
 	j := &job{packing: p, s: s, command: c, trace: trace, began: time.Now()}
 	for _, step := range []func() error{j.checkMode, j.checkTimes, j.checkCI, j.checkOutput, j.findInputs} {
 		if err := step(); err != nil {
@@ -83,13 +83,13 @@ func (j *job) checkMode() error {
 	}
 	switch {
 	case !slices.Contains([]string{"shadow", "enforced", "breakglass"}, j.mode):
-		return cmd.BadInput("", "%s %q is not shadow, enforced or breakglass", source, j.mode)
+		return cli.BadInput("", "%s %q is not shadow, enforced or breakglass", source, j.mode)
 	case j.reason != "" && j.mode != "breakglass":
-		return cmd.BadInput("", "--reason is for --mode breakglass, and the mode is %s", j.mode)
+		return cli.BadInput("", "--reason is for --mode breakglass, and the mode is %s", j.mode)
 	case j.mode == "breakglass" && strings.TrimSpace(j.reason) == "" && j.command.Name() == "run":
-		return cmd.BadInput("say why with --reason TEXT: it is recorded", "--mode breakglass wants a --reason")
+		return cli.BadInput("say why with --reason TEXT: it is recorded", "--mode breakglass wants a --reason")
 	case j.exitPolicy != "merged" && j.exitPolicy != "child":
-		return cmd.BadInput("", "--exit-policy %q is not merged or child", j.exitPolicy)
+		return cli.BadInput("", "--exit-policy %q is not merged or child", j.exitPolicy)
 	}
 	return nil
 }
@@ -101,7 +101,7 @@ func (j *job) checkTimes() error {
 	}
 	for _, text := range []struct{ flag, value string }{{"--suite-id", j.suiteID}, {"--superseded-by", j.supersededBy}} {
 		if len(text.value) > 256 || strings.IndexFunc(text.value, func(r rune) bool { return r < ' ' || r > '~' }) >= 0 {
-			return cmd.BadInput("", "%s is not at most 256 printable ASCII characters", text.flag)
+			return cli.BadInput("", "%s is not at most 256 printable ASCII characters", text.flag)
 		}
 	}
 	if _, err := j.end(j.buildTime()); err != nil {
@@ -109,7 +109,7 @@ func (j *job) checkTimes() error {
 	}
 	for _, newer := range []struct{ flag, value string }{{"--valid-until", j.validUntil}, {"--superseded-by", j.supersededBy}} {
 		if j.compatFloor && newer.value != "" {
-			return cmd.BadInput("", "--compat-floor goes with no %s: verifiers from before 1.19 refuse it", newer.flag)
+			return cli.BadInput("", "--compat-floor goes with no %s: verifiers from before 1.19 refuse it", newer.flag)
 		}
 	}
 	j.spec.Mode, j.spec.SuiteID, j.spec.SupersededBy, j.spec.OldShape = j.mode, j.suiteID, j.supersededBy, j.compatFloor
@@ -120,23 +120,23 @@ func (j *job) checkNow() error {
 	epoch := j.s.Env("SOURCE_DATE_EPOCH")
 	switch {
 	case !j.deterministic && j.now != "":
-		return cmd.BadInput("add --deterministic", "--now is the time of a --deterministic build")
+		return cli.BadInput("add --deterministic", "--now is the time of a --deterministic build")
 	case !j.deterministic:
 		return nil
 	case j.now != "":
 		t, err := time.Parse(time.RFC3339, j.now)
 		if err != nil || t.Year() < 1 {
-			return cmd.BadInput("such as --now 2026-01-15T12:00:00Z", "--now %q is not an RFC 3339 time", j.now)
+			return cli.BadInput("such as --now 2026-01-15T12:00:00Z", "--now %q is not an RFC 3339 time", j.now)
 		}
 		j.spec.Now = t.UTC()
 	case epoch != "":
 		seconds, err := strconv.ParseUint(epoch, 10, 37) // beyond the year 9999 nothing is a time
 		if err != nil || seconds > 253402300799 {
-			return cmd.BadInput("", "SOURCE_DATE_EPOCH %q is not a number of seconds", epoch)
+			return cli.BadInput("", "SOURCE_DATE_EPOCH %q is not a number of seconds", epoch)
 		}
 		j.spec.Now = time.Unix(int64(seconds), 0).UTC()
 	default:
-		return cmd.BadInput("such as --now 2026-01-15T12:00:00Z", "--deterministic wants --now or SOURCE_DATE_EPOCH")
+		return cli.BadInput("such as --now 2026-01-15T12:00:00Z", "--deterministic wants --now or SOURCE_DATE_EPOCH")
 	}
 	return nil
 }
@@ -159,13 +159,13 @@ func (j *job) end(now time.Time) (string, error) {
 	if err != nil {
 		span, ok := parseSpan(j.validUntil)
 		if !ok {
-			return "", cmd.BadInput(hint, "--valid-until %q is neither an RFC 3339 time nor a span", j.validUntil)
+			return "", cli.BadInput(hint, "--valid-until %q is neither an RFC 3339 time nor a span", j.validUntil)
 		}
 		end = now.Add(span)
 	}
 	end = end.UTC()
 	if !end.After(now) || end.Year() > 9999 {
-		return "", cmd.BadInput(hint, "--valid-until %q is not after the time of the build, %s", j.validUntil, now.Format(time.RFC3339))
+		return "", cli.BadInput(hint, "--valid-until %q is not after the time of the build, %s", j.validUntil, now.Format(time.RFC3339))
 	}
 	return end.Format(receipt.TimeForm), nil
 }
@@ -187,13 +187,13 @@ func (j *job) checkCI() error {
 	}
 	binding, notes, err := capture.ReadCI(system, j.s.Env)
 	if err != nil {
-		return cmd.BadInput("", "--ci %s: %w", system, err)
+		return cli.BadInput("", "--ci %s: %w", system, err)
 	}
 	if j.compatFloor && binding != nil {
-		return cmd.BadInput("--ci off leaves it out", "--compat-floor goes with no CI binding (%s, commit %s): verifiers from before 1.19 refuse it", binding.Provider, binding.CommitSHA)
+		return cli.BadInput("--ci off leaves it out", "--compat-floor goes with no CI binding (%s, commit %s): verifiers from before 1.19 refuse it", binding.Provider, binding.CommitSHA)
 	}
 	for _, note := range notes {
-		fmt.Fprintf(j.s.Err, "note: %s\n", cmd.Safe(note))
+		fmt.Fprintf(j.s.Err, "note: %s\n", cli.Safe(note))
 	}
 	j.spec.CIBinding = binding
 	return nil
@@ -204,10 +204,10 @@ func (j *job) checkOutput() error {
 		j.output = "proof_pack_" + filepath.Base(j.trace) // an id that is none is found later, and says so itself
 	}
 	if _, err := os.Lstat(j.output); err == nil {
-		return cmd.BadInput("name another with --output", "%s exists", j.output)
+		return cli.BadInput("name another with --output", "%s exists", j.output)
 	}
-	if err := cmd.Writable(filepath.Dir(filepath.Clean(j.output))); err != nil {
-		return cmd.BadInput("name another with --output", "no pack can be made at %s: %w", j.output, err)
+	if err := cli.Writable(filepath.Dir(filepath.Clean(j.output))); err != nil {
+		return cli.BadInput("name another with --output", "no pack can be made at %s: %w", j.output, err)
 	}
 	return nil
 }
@@ -220,7 +220,7 @@ func (j *job) findInputs() (err error) {
 	for _, card := range j.spec.Cards {
 		// No pack holds a contract and no card reads a file: such a claim would be signed as failed, wherever the file is.
 		if slices.ContainsFunc(card.Claims, func(c claim.Claim) bool { return c.Check == "coverage_contract" }) {
-			return cmd.BadInput("give the contract to whoever verifies: 'assay verify-pack PACK --coverage-contract FILE'",
+			return cli.BadInput("give the contract to whoever verifies: 'assay verify-pack PACK --coverage-contract FILE'",
 				"card %s asks for coverage_contract, which cannot be judged when a pack is built", card.Label())
 		}
 	}
@@ -237,8 +237,8 @@ func (j *job) findInputs() (err error) {
 	if err := capture.KeepFromGit(string(j.home)); err != nil {
 		return j.home.StoreError(err)
 	}
-	if err := cmd.Writable(string(j.home)); err != nil {
-		return cmd.BadInput("receipts live there: set ASSAY_HOME=/some/directory", "no receipts can be stored: %w", err)
+	if err := cli.Writable(string(j.home)); err != nil {
+		return cli.BadInput("receipts live there: set ASSAY_HOME=/some/directory", "no receipts can be stored: %w", err)
 	}
 	return nil
 }

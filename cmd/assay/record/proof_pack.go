@@ -3,16 +3,16 @@ package record
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 )
 
 // proofPack is one run of 'proof-pack', with its flags.
 type proofPack struct {
-	s cmd.Streams
+	s cli.Streams
 	packing
 }
 
-func proofPackCmd(s cmd.Streams) *cobra.Command {
+func proofPackCmd(s cli.Streams) *cobra.Command {
 	o := proofPack{s: s, packing: packing{exitPolicy: "merged"}}
 	c := &cobra.Command{
 		Use:   "proof-pack TRACE",
@@ -26,7 +26,7 @@ is that of --now or SOURCE_DATE_EPOCH, the pack id is made of what the pack hold
 CI binding unless --ci asks for one.`,
 		Example: `  assay proof-pack trace_20260115T100000_5f2c9a01 -c receipt_completeness
   assay proof-pack nightly-7 --deterministic --now 2026-01-15T12:00:00Z --valid-until 90d`,
-		Args: cmd.Args(cobra.ExactArgs(1), "one trace id"),
+		Args: cli.Args(cobra.ExactArgs(1), "one trace id"),
 		RunE: o.run,
 	}
 	o.add(c)

@@ -5,14 +5,14 @@ package record
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 )
 
 // Commands make receipts, and packs of them.
-func Commands(s cmd.Streams) []*cobra.Command {
+func Commands(s cli.Streams) []*cobra.Command {
 	return []*cobra.Command{
-		cmd.Judges(runCmd(s), cmd.ExitHonestFail, cmd.ExitTampered),
-		cmd.Judges(proofPackCmd(s), cmd.ExitHonestFail, cmd.ExitTampered),
+		cli.Judges(runCmd(s), cli.ExitHonestFail, cli.ExitTampered),
+		cli.Judges(proofPackCmd(s), cli.ExitHonestFail, cli.ExitTampered),
 		emitCmd(s),
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/capture"
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/report"
@@ -21,7 +21,7 @@ import (
 // was made; and leaves word, so that a program that emits after this is told.
 func (j *job) noteLate(trace *capture.Trace, r *pack.Result) {
 	note := func(format string, args ...any) {
-		fmt.Fprintf(j.s.Err, "note: %s\n", cmd.Safe(fmt.Sprintf(format, args...)))
+		fmt.Fprintf(j.s.Err, "note: %s\n", cli.Safe(fmt.Sprintf(format, args...)))
 	}
 	switch earlier, err := trace.Packed(); {
 	case errors.Is(err, fs.ErrNotExist):
@@ -39,7 +39,7 @@ func (j *job) noteLate(trace *capture.Trace, r *pack.Result) {
 }
 
 // noteLosses says what of a trace is not in its pack.
-func noteLosses(s cmd.Streams, trace *capture.Trace) {
+func noteLosses(s cli.Streams, trace *capture.Trace) {
 	if trace.TornTail > 0 {
 		fmt.Fprintf(s.Err, "note: an unfinished last line of %d bytes was left out\n", trace.TornTail)
 	}
@@ -47,7 +47,7 @@ func noteLosses(s cmd.Streams, trace *capture.Trace) {
 		fmt.Fprintf(s.Err, "note: %s set aside earlier left out\n", report.Count(n, "unfinished line"))
 	}
 	if trace.NumBad > 0 {
-		fmt.Fprintf(s.Err, "note: %s of %s left out, as no receipts: %s\n", report.Count(trace.NumBad, "line"), cmd.Safe(trace.Path), cmd.Safe(trace.Bad[0].String()))
+		fmt.Fprintf(s.Err, "note: %s of %s left out, as no receipts: %s\n", report.Count(trace.NumBad, "line"), cli.Safe(trace.Path), cli.Safe(trace.Bad[0].String()))
 	}
 }
 
@@ -55,22 +55,22 @@ func noteLosses(s cmd.Streams, trace *capture.Trace) {
 func (j *job) nothing(child int, trace *capture.Trace) error {
 	code, source := child, "child"
 	if child == 0 {
-		code, source = cmd.ExitBadInput, "pack"
+		code, source = cli.ExitBadInput, "pack"
 	}
 	text := "no receipts were recorded under " + j.trace
 	if child != 0 {
 		text = fmt.Sprintf("the program failed (%d), and %s", child, text)
 	}
 	fixes := j.diagnose(child, trace)
-	fmt.Fprintf(j.s.Err, "%s: %s\n", j.command.CommandPath(), cmd.Safe(text))
+	fmt.Fprintf(j.s.Err, "%s: %s\n", j.command.CommandPath(), cli.Safe(text))
 	list := jcs.Arr()
 	for _, fix := range fixes {
-		fmt.Fprintf(j.s.Err, "hint: %s\n", cmd.Safe(fix))
+		fmt.Fprintf(j.s.Err, "hint: %s\n", cli.Safe(fix))
 		list.Items = append(list.Items, jcs.Loose(fix))
 	}
 	var err error
 	if j.json {
-		err = cmd.PrintJSON(j.s.Out, cmd.Answer(j.command.Name(), "error", code,
+		err = cli.PrintJSON(j.s.Out, cli.Answer(j.command.Name(), "error", code,
 			jcs.M("exit_code_source", jcs.Str(source)),
 			jcs.M("child_exit_code", jcs.Int(int64(child))),
 			jcs.M("trace_id", jcs.Loose(j.trace)),
@@ -78,7 +78,7 @@ func (j *job) nothing(child int, trace *capture.Trace) error {
 			jcs.M("fixes", list),
 		))
 	}
-	return cmd.Judged(code, err)
+	return cli.Judged(code, err)
 }
 
 func (j *job) diagnose(child int, trace *capture.Trace) (fixes []string) {
@@ -128,7 +128,7 @@ func (j *job) report(child int, trace *capture.Trace, r *pack.Result) error {
 	}
 	var err error
 	if j.json {
-		err = cmd.PrintJSON(j.s.Out, j.object(code, source, child, trace, r))
+		err = cli.PrintJSON(j.s.Out, j.object(code, source, child, trace, r))
 	} else {
 		out := j.s.Out
 		if j.command.Name() == "run" { // whose stdout is the program's
@@ -141,10 +141,10 @@ func (j *job) report(child int, trace *capture.Trace, r *pack.Result) error {
 		case source == "child":
 			fmt.Fprintf(j.s.Err, "the program ended with 0, and --exit-policy child looks at nothing else\n")
 		}
-		fmt.Fprintf(j.s.Err, "recorded under %s\n", cmd.Safe(j.trace))
-		fmt.Fprintf(j.s.Err, "next: assay verify-pack %s\n", cmd.Safe(j.output))
+		fmt.Fprintf(j.s.Err, "recorded under %s\n", cli.Safe(j.trace))
+		fmt.Fprintf(j.s.Err, "next: assay verify-pack %s\n", cli.Safe(j.output))
 	}
-	return cmd.Judged(code, err)
+	return cli.Judged(code, err)
 }
 
 // object is the result for machines: what happened here, then the pack as verify-pack shows it.
@@ -153,13 +153,13 @@ func (j *job) object(code int, source string, child int, trace *capture.Trace, r
 	if trace != nil {
 		torn, bad = trace.Torn, trace.NumBad
 	}
-	if code != cmd.ExitPass {
+	if code != cli.ExitPass {
 		status = "failed"
 	}
 	if r.Claims == pack.Skipped {
 		claims = "N/A" // as packs spell it
 	}
-	m := cmd.Answer(j.command.Name(), status, code,
+	m := cli.Answer(j.command.Name(), status, code,
 		jcs.M("exit_code_source", jcs.Str(source)),
 		jcs.M("child_exit_code", jcs.Int(int64(child))),
 		jcs.M("trace_id", jcs.Str(j.trace)),

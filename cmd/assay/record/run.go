@@ -14,20 +14,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/capture"
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 // run is one run of 'run', with its flags.
 type run struct {
-	s cmd.Streams
+	s cli.Streams
 	packing
 	childOutput string // the file of the program's stdout; empty: it is ours, or with --json our stderr
 	noSession   bool
 }
 
-func runCmd(s cmd.Streams) *cobra.Command {
+func runCmd(s cli.Streams) *cobra.Command {
 	o := run{s: s}
 	c := &cobra.Command{
 		Use:   "run [flags] -- CMD [ARG...]",
@@ -54,7 +54,7 @@ ASSAY_CI_COMMIT_SHA can name the head.`,
 		Example: `  assay run -c receipt_completeness -- python agent.py
   assay run -c guardian_enforcement -o ./evidence -- ./agent --task invoices
   assay run --mode breakglass --reason 'INC-1234: payments are down' -- ./repair`,
-		Args: cmd.Args(cobra.MinimumNArgs(1), "a command after --"),
+		Args: cli.Args(cobra.MinimumNArgs(1), "a command after --"),
 		RunE: o.run,
 	}
 	o.add(c)
@@ -125,7 +125,7 @@ func openChildOutput(path string) (*os.File, error) {
 		return nil, fmt.Errorf("the program's output: %w", err)
 	}
 	if info, err := f.Stat(); err != nil || info.Size() > 0 {
-		return nil, errors.Join(err, cmd.BadInput("name another with --child-output, or remove it", "%s is there and not empty", path), f.Close())
+		return nil, errors.Join(err, cli.BadInput("name another with --child-output, or remove it", "%s is there and not empty", path), f.Close())
 	}
 	return f, nil
 }
@@ -164,7 +164,7 @@ func (j *job) session(args []string, began time.Time, end ending) error {
 // startError is what a shell would exit with.
 func startError(err error) error {
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
-		return &cmd.Error{Code: 127, Err: err, Hint: "is the command spelled right?"}
+		return &cli.Error{Code: 127, Err: err, Hint: "is the command spelled right?"}
 	}
-	return &cmd.Error{Code: 126, Err: err, Hint: "is it a program, and may you execute it?"}
+	return &cli.Error{Code: 126, Err: err, Hint: "is it a program, and may you execute it?"}
 }

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack/lock"
 )
@@ -36,10 +36,10 @@ func editAllowlist(path string, edit func(list [][32]byte, any bool) ([][32]byte
 	return durable.WriteFile(path, changed.Marshal(), info.Mode().Perm())
 }
 
-func admit(s cmd.Streams, path string, keys ...ed25519.PublicKey) error {
+func admit(s cli.Streams, path string, keys ...ed25519.PublicKey) error {
 	return editAllowlist(path, func(list [][32]byte, any bool) ([][32]byte, error) {
 		if any {
-			fmt.Fprintf(s.Err, "note: %s admitted every signer; from now on only those of its list\n", cmd.Safe(path))
+			fmt.Fprintf(s.Err, "note: %s admitted every signer; from now on only those of its list\n", cli.Safe(path))
 		}
 		for _, key := range keys {
 			if key == nil {

@@ -8,13 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
 
-func keyCmd(s cmd.Streams) *cobra.Command {
+func keyCmd(s cli.Streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "key",
 		Short: "Make, rotate, revoke, export and audit signing keys",
@@ -41,33 +41,33 @@ The signature is plain Ed25519 over the message. It is verified before it is use
 	}
 	c.AddCommand(
 		keyGenerateCmd(s), keyListCmd(s), keyInfoCmd(s), keySetActiveCmd(s),
-		cmd.Judges(keyRotateCmd(s), cmd.ExitTampered), cmd.Judges(keyRevokeCmd(s), cmd.ExitTampered), keyExportCmd(s), keyImportCmd(s), keyEncryptCmd(s), keyDecryptCmd(s),
-		cmd.Judges(keyAuditCmd(s), cmd.ExitHonestFail, cmd.ExitTampered), keyRunbookCmd(s), keyCISetupCmd(s),
+		cli.Judges(keyRotateCmd(s), cli.ExitTampered), cli.Judges(keyRevokeCmd(s), cli.ExitTampered), keyExportCmd(s), keyImportCmd(s), keyEncryptCmd(s), keyDecryptCmd(s),
+		cli.Judges(keyAuditCmd(s), cli.ExitHonestFail, cli.ExitTampered), keyRunbookCmd(s), keyCISetupCmd(s),
 	)
 	return c
 }
 
 // keyAnswer is the end of a key command: text for people, or an object of members for machines.
-func keyAnswer(s cmd.Streams, asJSON bool, command, text string, members ...jcs.Member) error {
+func keyAnswer(s cli.Streams, asJSON bool, command, text string, members ...jcs.Member) error {
 	if !asJSON {
 		_, err := io.WriteString(s.Out, text)
 		return err
 	}
-	return cmd.PrintJSON(s.Out, cmd.Answer("key "+command, "ok", cmd.ExitPass, members...))
+	return cli.PrintJSON(s.Out, cli.Answer("key "+command, "ok", cli.ExitPass, members...))
 }
 
 // keysOf opens the key store for a key command.
-func keysOf(s cmd.Streams) (*keystore.Store, error) {
+func keysOf(s cli.Streams) (*keystore.Store, error) {
 	h, err := home.Open(s)
 	if err != nil {
 		return nil, err
 	}
-	cmd.HoldSecret()
+	cli.HoldSecret()
 	noteUnchecked(s)
 	return home.OpenKeys(s, h), nil
 }
 
-func noteUnchecked(s cmd.Streams) {
+func noteUnchecked(s cli.Streams) {
 	if !keystore.PermissionsChecked {
 		fmt.Fprintf(s.Err, "note: who may read the key files is not checked on this system\n")
 	}
@@ -75,18 +75,18 @@ func noteUnchecked(s cmd.Streams) {
 
 // keyError says what to do about an error of the store.
 func keyError(store *keystore.Store, id string, err error) error {
-	var told *cmd.Error
+	var told *cli.Error
 	switch {
 	case err == nil || errors.As(err, &told):
 		return err
 	case errors.Is(err, keystore.ErrExists):
-		return cmd.BadInput("see it with 'assay key info "+id+"'; 'assay key rotate' makes its successor", "key %s exists", id)
+		return cli.BadInput("see it with 'assay key info "+id+"'; 'assay key rotate' makes its successor", "key %s exists", id)
 	case errors.Is(err, keystore.ErrNotFound):
-		return cmd.BadInput("see them with 'assay key list'", "%w in %s", err, store.Dir)
+		return cli.BadInput("see them with 'assay key list'", "%w in %s", err, store.Dir)
 	case errors.Is(err, keystore.ErrRevoked):
-		return cmd.BadInput("make another with 'assay key rotate'", "%w", err)
+		return cli.BadInput("make another with 'assay key rotate'", "%w", err)
 	case errors.Is(err, keystore.ErrPublicOnly):
-		return cmd.BadInput("import its other half: assay key import ID.pub.b64 --private ID.key.b64", "%w", err)
+		return cli.BadInput("import its other half: assay key import ID.pub.b64 --private ID.key.b64", "%w", err)
 	}
 	return home.LockedHint(err)
 }
@@ -105,13 +105,13 @@ func keyLine(k keystore.Info) string {
 	}
 	switch {
 	case k.Fingerprint == "":
-		return fmt.Sprintf("%s %s  refused: %s\n", mark, cmd.Safe(k.ID), cmd.Safe(k.Err.Error()))
+		return fmt.Sprintf("%s %s  refused: %s\n", mark, cli.Safe(k.ID), cli.Safe(k.Err.Error()))
 	case k.Revoked != nil:
 		rest = "  revoked " + revokedOn(*k.Revoked)
 	case k.Kind != keystore.Plain:
 		rest = "  " + string(k.Kind)
 	}
-	return fmt.Sprintf("%s %s  %s%s\n", mark, cmd.Safe(k.ID), k.Fingerprint, rest)
+	return fmt.Sprintf("%s %s  %s%s\n", mark, cli.Safe(k.ID), k.Fingerprint, rest)
 }
 
 func revokedOn(r keystore.Revocation) string {

@@ -9,18 +9,18 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
 
 // keyAudit is one run of 'key audit', with its flags.
 type keyAudit struct {
-	s    cmd.Streams
+	s    cli.Streams
 	json bool
 }
 
-func keyAuditCmd(s cmd.Streams) *cobra.Command {
+func keyAuditCmd(s cli.Streams) *cobra.Command {
 	o := keyAudit{s: s}
 	c := &cobra.Command{
 		Use:   "audit",
@@ -30,7 +30,7 @@ changed, halves that do not match, an active key that was revoked or signs for m
 damaged record, a file that does not belong there. What is only good to know is marked "note".
 Encrypted keys are not opened.`,
 		Example: "  assay key audit --json",
-		Args:    cmd.Args(cobra.NoArgs, "no argument"),
+		Args:    cli.Args(cobra.NoArgs, "no argument"),
 		RunE:    o.run,
 	}
 	o.add(c)
@@ -38,7 +38,7 @@ Encrypted keys are not opened.`,
 }
 
 func (o *keyAudit) add(c *cobra.Command) {
-	cmd.JSONFlag(c, &o.json)
+	cli.JSONFlag(c, &o.json)
 }
 
 func (o *keyAudit) run(*cobra.Command, []string) error {
@@ -50,16 +50,16 @@ func (o *keyAudit) run(*cobra.Command, []string) error {
 	if err != nil {
 		return err
 	}
-	code := cmd.ExitPass
+	code := cli.ExitPass
 	if slices.ContainsFunc(a.Findings, func(f keystore.Finding) bool { return f.Serious }) {
-		code = cmd.ExitHonestFail
+		code = cli.ExitHonestFail
 	}
 	if o.json {
-		err = cmd.PrintJSON(o.s.Out, auditObject(store, a, code))
+		err = cli.PrintJSON(o.s.Out, auditObject(store, a, code))
 	} else {
 		_, err = fmt.Fprint(o.s.Out, auditText(a))
 	}
-	return cmd.Judged(code, err)
+	return cli.Judged(code, err)
 }
 
 func auditText(a *keystore.Audited) string {
@@ -71,14 +71,14 @@ func auditText(a *keystore.Audited) string {
 		fmt.Fprintf(&text, "rotation   %s  %s -> %s, signed by the old key\n", r.At.Format(time.RFC3339), r.OldID, r.NewID)
 	}
 	for _, r := range a.Revocations {
-		fmt.Fprintf(&text, "revocation %s  %s %s %s\n", revokedOn(r), r.Fingerprint, r.SignerID, cmd.Safe(r.Reason))
+		fmt.Fprintf(&text, "revocation %s  %s %s %s\n", revokedOn(r), r.Fingerprint, r.SignerID, cli.Safe(r.Reason))
 	}
 	for _, f := range a.Findings {
 		weight := "note   "
 		if f.Serious {
 			weight = "finding"
 		}
-		fmt.Fprintf(&text, "%s    %s %s: %s\n", weight, f.Code, cmd.Safe(f.Name), cmd.Safe(f.Text))
+		fmt.Fprintf(&text, "%s    %s %s: %s\n", weight, f.Code, cli.Safe(f.Name), cli.Safe(f.Text))
 	}
 	if len(a.Findings) == 0 {
 		fmt.Fprintf(&text, "nothing to report on %d keys\n", len(a.Keys))
@@ -88,7 +88,7 @@ func auditText(a *keystore.Audited) string {
 
 func auditObject(store *keystore.Store, a *keystore.Audited, code int) jcs.Value {
 	status := "ok"
-	if code != cmd.ExitPass {
+	if code != cli.ExitPass {
 		status = "findings"
 	}
 	keys, rotations, revocations, findings := jcs.Arr(), jcs.Arr(), jcs.Arr(), jcs.Arr()
@@ -110,7 +110,7 @@ func auditObject(store *keystore.Store, a *keystore.Audited, code int) jcs.Value
 		findings.Items = append(findings.Items, jcs.Obj(jcs.M("code", jcs.Str(f.Code)), jcs.M("name", jcs.Loose(f.Name)),
 			jcs.M("serious", jcs.Boolean(f.Serious)), jcs.M("message", jcs.Loose(f.Text))))
 	}
-	return cmd.Answer("key audit", status, code,
+	return cli.Answer("key audit", status, code,
 		jcs.M("active_signer", jcs.Str(a.Active)), jcs.M("permissions_checked", jcs.Boolean(keystore.PermissionsChecked)),
 		jcs.M("signers", keys), jcs.M("rotations", rotations), jcs.M("revocations", revocations), jcs.M("findings", findings))
 }

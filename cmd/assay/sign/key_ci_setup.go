@@ -8,20 +8,20 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
 
 // keyCISetup is one run of 'key ci-setup', with its flags.
 type keyCISetup struct {
-	s              cmd.Streams
+	s              cli.Streams
 	provider, lock string
 	json           bool
 }
 
-func keyCISetupCmd(s cmd.Streams) *cobra.Command {
+func keyCISetupCmd(s cli.Streams) *cobra.Command {
 	o := keyCISetup{s: s}
 	c := &cobra.Command{
 		Use:   "ci-setup [ID]",
@@ -32,7 +32,7 @@ machine without keys, one for the people who work here is made first. Pull reque
 do not get the secret: the variable is empty there, and assay makes no other key for the run
 unless it is unset.`,
 		Example: "  assay key ci-setup --provider github",
-		Args:    cmd.Args(cobra.MaximumNArgs(1), "at most one id"),
+		Args:    cli.Args(cobra.MaximumNArgs(1), "at most one id"),
 		RunE:    o.run,
 	}
 	o.add(c)
@@ -42,12 +42,12 @@ unless it is unset.`,
 func (o *keyCISetup) add(c *cobra.Command) {
 	c.Flags().StringVar(&o.provider, "provider", "github", "CI `SYSTEM`: github, gitlab or generic")
 	c.Flags().StringVar(&o.lock, "lock", "assay.lock", "lockfile `FILE` that the printed commands name; it is not read")
-	cmd.JSONFlag(c, &o.json)
+	cli.JSONFlag(c, &o.json)
 }
 
 func (o *keyCISetup) check() error {
 	if !slices.Contains(ciProviders, o.provider) {
-		return cmd.BadInput("", "--provider %s: expected one of %s", o.provider, strings.Join(ciProviders, ", "))
+		return cli.BadInput("", "--provider %s: expected one of %s", o.provider, strings.Join(ciProviders, ", "))
 	}
 	return nil
 }
@@ -68,7 +68,7 @@ func (o *keyCISetup) run(_ *cobra.Command, args []string) error {
 	if err != nil {
 		return keyError(store, id, err)
 	}
-	commands, job := ciSteps(o.provider, id, k.Fingerprint, cmd.ShellWord(cmd.Safe(o.lock)))
+	commands, job := ciSteps(o.provider, id, k.Fingerprint, cli.ShellWord(cli.Safe(o.lock)))
 	list := jcs.Arr()
 	for _, command := range commands {
 		list.Items = append(list.Items, jcs.Str(command))
@@ -102,7 +102,7 @@ func ciSteps(provider, id, fingerprint, lock string) (commands []string, job str
 }
 
 // ciKey is the key of that id, made if need be, and never the one that signs on this machine.
-func ciKey(s cmd.Streams, store *keystore.Store, id string) (k keystore.Info, made bool, err error) {
+func ciKey(s cli.Streams, store *keystore.Store, id string) (k keystore.Info, made bool, err error) {
 	keys, err := store.List()
 	if err != nil {
 		return k, false, err
@@ -131,9 +131,9 @@ func ciKey(s cmd.Streams, store *keystore.Store, id string) (k keystore.Info, ma
 	case k.Err != nil:
 		return k, made, fmt.Errorf("key %s: %w", id, k.Err)
 	case k.Kind == keystore.PublicOnly:
-		return k, made, cmd.BadInput("its secret half is in CI already, or import it", "key %s: %w", id, keystore.ErrPublicOnly)
+		return k, made, cli.BadInput("its secret half is in CI already, or import it", "key %s: %w", id, keystore.ErrPublicOnly)
 	case k.Active:
-		return k, made, cmd.BadInput("name another id, or make another key active first", "key %s is the active key of this machine: CI should have its own", id)
+		return k, made, cli.BadInput("name another id, or make another key active first", "key %s is the active key of this machine: CI should have its own", id)
 	}
 	return k, made, nil
 }

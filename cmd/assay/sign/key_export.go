@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
@@ -17,12 +17,12 @@ import (
 
 // keyExport is one run of 'key export', with its flags.
 type keyExport struct {
-	s             cmd.Streams
+	s             cli.Streams
 	output        string
 	private, json bool
 }
 
-func keyExportCmd(s cmd.Streams) *cobra.Command {
+func keyExportCmd(s cli.Streams) *cobra.Command {
 	o := keyExport{s: s}
 	c := &cobra.Command{
 		Use:   "export [ID]",
@@ -32,7 +32,7 @@ ID.key.b64, whose text is what ASSAY_SIGNING_KEY takes. A secret key is never pr
 directory is refused.`,
 		Example: `  assay key export
   assay key export ci-key --private -o ./for-the-secret-store`,
-		Args: cmd.Args(cobra.MaximumNArgs(1), "at most one id"),
+		Args: cli.Args(cobra.MaximumNArgs(1), "at most one id"),
 		RunE: o.run,
 	}
 	o.add(c)
@@ -42,7 +42,7 @@ directory is refused.`,
 func (o *keyExport) add(c *cobra.Command) {
 	c.Flags().StringVarP(&o.output, "output", "o", "", "`DIR` to make (default: ID-export)")
 	c.Flags().BoolVar(&o.private, "private", false, "write the secret key too")
-	cmd.JSONFlag(c, &o.json)
+	cli.JSONFlag(c, &o.json)
 }
 
 func (o *keyExport) run(_ *cobra.Command, args []string) error {
@@ -67,7 +67,7 @@ func (o *keyExport) run(_ *cobra.Command, args []string) error {
 	defer clear(files[len(files)-1])
 	names := []string{id + ".pub.b64", id + ".fingerprint", id + ".key.b64"}[:len(files)]
 	if err := durable.WriteDir(o.output, names, files, 0o700, 0o600); errors.Is(err, fs.ErrExist) {
-		return cmd.BadInput("name another with --output", "%s exists", o.output)
+		return cli.BadInput("name another with --output", "%s exists", o.output)
 	} else if err != nil {
 		return err
 	}
@@ -75,10 +75,10 @@ func (o *keyExport) run(_ *cobra.Command, args []string) error {
 	for _, name := range names {
 		path := filepath.Join(o.output, name)
 		list.Items = append(list.Items, jcs.Loose(path))
-		text += cmd.Safe(path) + "\n"
+		text += cli.Safe(path) + "\n"
 	}
 	if o.private {
-		fmt.Fprintf(o.s.Err, "%s is the secret key, readable: put it where it belongs, then delete the directory\n", cmd.Safe(names[2]))
+		fmt.Fprintf(o.s.Err, "%s is the secret key, readable: put it where it belongs, then delete the directory\n", cli.Safe(names[2]))
 	}
 	return keyAnswer(o.s, o.json, "export", text, jcs.M("signer_id", jcs.Str(id)), jcs.M("fingerprint", jcs.Str(k.Fingerprint)),
 		jcs.M("files", list), jcs.M("includes_private", jcs.Boolean(o.private)))

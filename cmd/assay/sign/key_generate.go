@@ -5,25 +5,25 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
 
 // keyGenerate is one run of 'key generate', with its flags.
 type keyGenerate struct {
-	s                                    cmd.Streams
+	s                                    cli.Streams
 	keepActive, encrypt, setActive, json bool
 }
 
-func keyGenerateCmd(s cmd.Streams) *cobra.Command {
+func keyGenerateCmd(s cli.Streams) *cobra.Command {
 	o := keyGenerate{s: s}
 	c := &cobra.Command{
 		Use:   "generate [ID]",
 		Short: "Make an Ed25519 signing key and make it the active one",
 		Example: `  assay key generate ci-key --no-set-active
   assay key generate release --encrypt`,
-		Args: cmd.Args(cobra.MaximumNArgs(1), "at most one id"),
+		Args: cli.Args(cobra.MaximumNArgs(1), "at most one id"),
 		RunE: o.run,
 	}
 	o.add(c)
@@ -33,7 +33,7 @@ func keyGenerateCmd(s cmd.Streams) *cobra.Command {
 func (o *keyGenerate) add(c *cobra.Command) {
 	activeFlags(c, &o.setActive, &o.keepActive)
 	c.Flags().BoolVar(&o.encrypt, "encrypt", false, "keep the key in an age file: see 'assay key --help' for its passphrase")
-	cmd.JSONFlag(c, &o.json)
+	cli.JSONFlag(c, &o.json)
 }
 
 func (o *keyGenerate) run(_ *cobra.Command, args []string) error {
@@ -62,7 +62,7 @@ func (o *keyGenerate) run(_ *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(o.s.Err, "the secret key is in %s; nobody else should ever read it\n", cmd.Safe(store.Dir))
+	fmt.Fprintf(o.s.Err, "the secret key is in %s; nobody else should ever read it\n", cli.Safe(store.Dir))
 	return keyAnswer(o.s, o.json, "generate", fmt.Sprintf("%s  %s\n", id, key.Fingerprint()),
 		jcs.M("signer_id", jcs.Str(id)), jcs.M("fingerprint", jcs.Str(key.Fingerprint())),
 		jcs.M("active_signer", jcs.Str(active)), jcs.M("encrypted", jcs.Boolean(o.encrypt)))

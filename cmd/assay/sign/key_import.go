@@ -6,26 +6,26 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
 
 // keyImport is one run of 'key import', with its flags.
 type keyImport struct {
-	s               cmd.Streams
+	s               cli.Streams
 	private, id     string
 	setActive, json bool
 }
 
-func keyImportCmd(s cmd.Streams) *cobra.Command {
+func keyImportCmd(s cli.Streams) *cobra.Command {
 	o := keyImport{s: s}
 	c := &cobra.Command{
 		Use:   "import ID.pub.b64",
 		Short: "Add a key from exported files; without its secret half it is for allowlists",
 		Example: `  assay key import ci-key-export/ci-key.pub.b64 --private ci-key-export/ci-key.key.b64
   assay key import release.pub.b64 --signer release-2026`,
-		Args: cmd.Args(cobra.ExactArgs(1), "the file of a public key"),
+		Args: cli.Args(cobra.ExactArgs(1), "the file of a public key"),
 		RunE: o.run,
 	}
 	o.add(c)
@@ -36,12 +36,12 @@ func (o *keyImport) add(c *cobra.Command) {
 	c.Flags().StringVar(&o.private, "private", "", "`FILE` of the secret half, ID.key.b64, mode 0600")
 	c.Flags().StringVar(&o.id, "signer", "", "`ID` of the key here (default: from the file's name)")
 	c.Flags().BoolVar(&o.setActive, "set-active", false, "make it the active key")
-	cmd.JSONFlag(c, &o.json)
+	cli.JSONFlag(c, &o.json)
 }
 
 func (o *keyImport) check() error {
 	if o.setActive && o.private == "" {
-		return cmd.BadInput("give its other half with --private", "--set-active: a public key alone cannot sign")
+		return cli.BadInput("give its other half with --private", "--set-active: a public key alone cannot sign")
 	}
 	return nil
 }
@@ -53,7 +53,7 @@ func (o *keyImport) run(_ *cobra.Command, args []string) error {
 	if o.id == "" {
 		name, ok := strings.CutSuffix(filepath.Base(args[0]), ".pub.b64")
 		if !ok {
-			return cmd.BadInput("name it with --signer", "%s is not called ID.pub.b64", args[0])
+			return cli.BadInput("name it with --signer", "%s is not called ID.pub.b64", args[0])
 		}
 		o.id = name
 	}
@@ -61,13 +61,13 @@ func (o *keyImport) run(_ *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	public, err := cmd.ReadFile(args[0], 1<<10)
+	public, err := cli.ReadFile(args[0], 1<<10)
 	if err != nil {
 		return err
 	}
 	var secret []byte
 	if o.private != "" {
-		if secret, err = cmd.ReadSecret(o.private); err != nil {
+		if secret, err = cli.ReadSecret(o.private); err != nil {
 			return err
 		}
 		defer clear(secret)

@@ -9,25 +9,25 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
 
 // keyInfo is one run of 'key info', with its flags.
 type keyInfo struct {
-	s    cmd.Streams
+	s    cli.Streams
 	json bool
 }
 
-func keyInfoCmd(s cmd.Streams) *cobra.Command {
+func keyInfoCmd(s cli.Streams) *cobra.Command {
 	o := keyInfo{s: s}
 	c := &cobra.Command{
 		Use:     "info [ID]",
 		Short:   "Show a signing key (default: the active one)",
 		Example: "  assay key info",
-		Args:    cmd.Args(cobra.MaximumNArgs(1), "at most one id"),
+		Args:    cli.Args(cobra.MaximumNArgs(1), "at most one id"),
 		RunE:    o.run,
 	}
 	o.add(c)
@@ -35,7 +35,7 @@ func keyInfoCmd(s cmd.Streams) *cobra.Command {
 }
 
 func (o *keyInfo) add(c *cobra.Command) {
-	cmd.JSONFlag(c, &o.json)
+	cli.JSONFlag(c, &o.json)
 }
 
 func (o *keyInfo) run(_ *cobra.Command, args []string) error {
@@ -55,7 +55,7 @@ func (o *keyInfo) run(_ *cobra.Command, args []string) error {
 	}
 	k, err := store.Find(id)
 	if errors.Is(err, keystore.ErrNotFound) {
-		return cmd.BadInput("make it with 'assay key generate "+id+"'", "%w in %s", err, store.Dir)
+		return cli.BadInput("make it with 'assay key generate "+id+"'", "%w in %s", err, store.Dir)
 	} else if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (o *keyInfo) run(_ *cobra.Command, args []string) error {
 	fmt.Fprintf(&text, "id          %s\nalgorithm   ed25519\npublic key  %x\nfingerprint %s\nkept        %s\nactive      %v\n",
 		k.ID, []byte(k.Public), k.Fingerprint, k.Kind, k.Active)
 	if k.Revoked != nil {
-		fmt.Fprintf(&text, "revoked     %s %s\n", revokedOn(*k.Revoked), cmd.Safe(k.Revoked.Reason))
+		fmt.Fprintf(&text, "revoked     %s %s\n", revokedOn(*k.Revoked), cli.Safe(k.Revoked.Reason))
 	}
 	return keyAnswer(o.s, o.json, "info", text.String(), append(keyMembers(store, k),
 		jcs.M("algorithm", jcs.Str("Ed25519")), jcs.M("is_active", jcs.Boolean(k.Active)),

@@ -6,24 +6,24 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
 // keyList is one run of 'key list', with its flags.
 type keyList struct {
-	s    cmd.Streams
+	s    cli.Streams
 	json bool
 }
 
-func keyListCmd(s cmd.Streams) *cobra.Command {
+func keyListCmd(s cli.Streams) *cobra.Command {
 	o := keyList{s: s}
 	c := &cobra.Command{
 		Use:     "list",
 		Short:   "List the signing keys; * marks the active one",
 		Example: "  assay key list",
-		Args:    cmd.Args(cobra.NoArgs, "no argument"),
+		Args:    cli.Args(cobra.NoArgs, "no argument"),
 		RunE:    o.run,
 	}
 	o.add(c)
@@ -31,7 +31,7 @@ func keyListCmd(s cmd.Streams) *cobra.Command {
 }
 
 func (o *keyList) add(c *cobra.Command) {
-	cmd.JSONFlag(c, &o.json)
+	cli.JSONFlag(c, &o.json)
 }
 
 func (o *keyList) run(*cobra.Command, []string) error {

@@ -7,21 +7,21 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
 
 // keyRevoke is one run of 'key revoke', with its flags.
 type keyRevoke struct {
-	s    cmd.Streams
+	s    cli.Streams
 	spec keystore.RevokeSpec
 	lock string
 	json bool
 }
 
-func keyRevokeCmd(s cmd.Streams) *cobra.Command {
+func keyRevokeCmd(s cli.Streams) *cobra.Command {
 	o := keyRevoke{s: s}
 	c := &cobra.Command{
 		Use:   "revoke ID|FINGERPRINT",
@@ -35,7 +35,7 @@ Only packs that a ledger logged before the revocation can be told from packs tha
 key dates back.`,
 		Example: `  assay key revoke ci-key --lock assay.lock --reason 'runner compromised' --delete
   assay key revoke 0d54f48d9d2a7f8b8b7e1c5a1f0e3d2c4b5a69788796a5b4c3d2e1f00f1e2d3c`,
-		Args: cmd.Args(cobra.ExactArgs(1), "one id or fingerprint"),
+		Args: cli.Args(cobra.ExactArgs(1), "one id or fingerprint"),
 		RunE: o.run,
 	}
 	o.add(c)
@@ -46,7 +46,7 @@ func (o *keyRevoke) add(c *cobra.Command) {
 	c.Flags().StringVar(&o.lock, "lock", "", "lockfile `FILE` from whose list the key is taken")
 	c.Flags().BoolVar(&o.spec.Delete, "delete", false, "delete the files of the key too")
 	c.Flags().StringVar(&o.spec.Reason, "reason", "", "why, in a few words: `TEXT` of the record")
-	cmd.JSONFlag(c, &o.json)
+	cli.JSONFlag(c, &o.json)
 }
 
 func (o *keyRevoke) run(_ *cobra.Command, args []string) error {
@@ -59,7 +59,7 @@ func (o *keyRevoke) run(_ *cobra.Command, args []string) error {
 		if l, err := expect.ReadLockToReplace(o.lock); err != nil {
 			return err
 		} else if _, any := l.Signers(); any {
-			return cmd.BadInput("name those that it admits with 'assay lock write --signer-allowlist'; or revoke without --lock", "%s admits every signer: there is no list to take this key off", o.lock)
+			return cli.BadInput("name those that it admits with 'assay lock write --signer-allowlist'; or revoke without --lock", "%s admits every signer: there is no list to take this key off", o.lock)
 		}
 		o.spec.Publish = func(fingerprints []string) (err error) {
 			removed, err = dismiss(o.lock, fingerprints)
@@ -74,7 +74,7 @@ func (o *keyRevoke) run(_ *cobra.Command, args []string) error {
 	return reportRevocation(o.s, o.json, store, o.spec, records, o.lock, removed)
 }
 
-func reportRevocation(s cmd.Streams, asJSON bool, store *keystore.Store, spec keystore.RevokeSpec, records []keystore.Revocation, lock string, removed bool) error {
+func reportRevocation(s cli.Streams, asJSON bool, store *keystore.Store, spec keystore.RevokeSpec, records []keystore.Revocation, lock string, removed bool) error {
 	deleted := spec.Delete && records[0].SignerID != ""
 	var text strings.Builder
 	list := jcs.Arr()
@@ -83,7 +83,7 @@ func reportRevocation(s cmd.Streams, asJSON bool, store *keystore.Store, spec ke
 		list.Items = append(list.Items, jcs.Obj(append([]jcs.Member{jcs.M("fingerprint", jcs.Str(r.Fingerprint))}, revocationMembers(r)...)...))
 	}
 	if lock != "" && !removed {
-		fmt.Fprintf(s.Err, "note: %s did not admit this key\n", cmd.Safe(lock))
+		fmt.Fprintf(s.Err, "note: %s did not admit this key\n", cli.Safe(lock))
 	}
 	if active, err := store.Find(spec.ID); err == nil && active.Active {
 		fmt.Fprintf(s.Err, "note: it is the active key: nothing is signed until 'assay key rotate' or 'assay key set-active'\n")

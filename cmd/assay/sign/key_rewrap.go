@@ -5,13 +5,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
 
 // keyRewrap is one run of 'key encrypt' or of 'key decrypt', with its flags.
 type keyRewrap struct {
-	s      cmd.Streams
+	s      cli.Streams
 	name   string
 	change func(*keystore.Store, string) error
 	json   bool
@@ -22,14 +22,14 @@ func keyRewrapCmd(o keyRewrap, short string) *cobra.Command {
 		Use:     o.name + " ID",
 		Short:   short,
 		Example: "  assay key " + o.name + " release",
-		Args:    cmd.Args(cobra.ExactArgs(1), "one id"),
+		Args:    cli.Args(cobra.ExactArgs(1), "one id"),
 		RunE:    o.run,
 	}
 	o.add(c)
 	return c
 }
 
-func (o *keyRewrap) add(c *cobra.Command) { cmd.JSONFlag(c, &o.json) }
+func (o *keyRewrap) add(c *cobra.Command) { cli.JSONFlag(c, &o.json) }
 
 func (o *keyRewrap) run(_ *cobra.Command, args []string) error {
 	store, err := keysOf(o.s)

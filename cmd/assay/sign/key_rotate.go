@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 	"github.com/Haserjian/assay-ledger/pack/lock"
@@ -19,13 +19,13 @@ import (
 
 // keyRotate is one run of 'key rotate', with its flags.
 type keyRotate struct {
-	s                           cmd.Streams
+	s                           cli.Streams
 	spec                        keystore.RotateSpec
 	lock                        string
 	setActive, keepActive, json bool
 }
 
-func keyRotateCmd(s cmd.Streams) *cobra.Command {
+func keyRotateCmd(s cli.Streams) *cobra.Command {
 	o := keyRotate{s: s}
 	c := &cobra.Command{
 		Use:   "rotate",
@@ -35,7 +35,7 @@ old key stays until it is revoked. On a machine without keys it makes the first 
 the lockfile admits both keys from then on; one that admitted any key admits only these two.`,
 		Example: `  assay key rotate --lock assay.lock
   assay key rotate --signer ci-key --new-signer ci-key-2026q3 --no-set-active`,
-		Args: cmd.Args(cobra.NoArgs, "no argument"),
+		Args: cli.Args(cobra.NoArgs, "no argument"),
 		RunE: o.run,
 	}
 	o.add(c)
@@ -47,7 +47,7 @@ func (o *keyRotate) add(c *cobra.Command) {
 	c.Flags().StringVar(&o.spec.New, "new-signer", "", "`ID` of the new key (default: OLD-YYYYMMDDHHMMSS)")
 	c.Flags().StringVar(&o.lock, "lock", "", "lockfile `FILE` to which both fingerprints are added")
 	activeFlags(c, &o.setActive, &o.keepActive)
-	cmd.JSONFlag(c, &o.json)
+	cli.JSONFlag(c, &o.json)
 }
 
 func (o *keyRotate) run(*cobra.Command, []string) error {
@@ -78,7 +78,7 @@ func (o *keyRotate) run(*cobra.Command, []string) error {
 
 // noteStaleLock tells that the lock of this directory admits the old key and not the new one. A lock that is not
 // there, or cannot be read, is not what was asked about.
-func noteStaleLock(s cmd.Streams, done *keystore.Rotated) {
+func noteStaleLock(s cli.Streams, done *keystore.Rotated) {
 	l, err := expect.ReadLockToReplace(expect.DefaultLock)
 	if err != nil || done.Old == nil {
 		return
@@ -93,7 +93,7 @@ func noteStaleLock(s cmd.Streams, done *keystore.Rotated) {
 	}
 }
 
-func reportRotation(s cmd.Streams, asJSON bool, done *keystore.Rotated, active, lock string) error {
+func reportRotation(s cli.Streams, asJSON bool, done *keystore.Rotated, active, lock string) error {
 	null := jcs.Value{Kind: jcs.Null}
 	oldID, oldFingerprint, lockPath := null, null, null
 	var text strings.Builder
@@ -109,7 +109,7 @@ func reportRotation(s cmd.Streams, asJSON bool, done *keystore.Rotated, active, 
 	fmt.Fprintf(&text, "new    %s  %s\nactive %s\n", done.New.ID(), done.New.Fingerprint(), active)
 	if lock != "" {
 		lockPath = jcs.Loose(lock)
-		fmt.Fprintf(&text, "lock   %s\n", cmd.Safe(lock))
+		fmt.Fprintf(&text, "lock   %s\n", cli.Safe(lock))
 	}
 	return keyAnswer(s, asJSON, "rotate", text.String(),
 		jcs.M("old_signer", oldID), jcs.M("new_signer", jcs.Str(done.New.ID())), jcs.M("active_signer", jcs.Str(active)),

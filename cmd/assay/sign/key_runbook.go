@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
@@ -19,18 +19,18 @@ import (
 
 // keyRunbook is one run of 'key runbook', with its flags.
 type keyRunbook struct {
-	s                cmd.Streams
+	s                cli.Streams
 	output, lock, ci string
 	json             bool
 }
 
-func keyRunbookCmd(s cmd.Streams) *cobra.Command {
+func keyRunbookCmd(s cli.Streams) *cobra.Command {
 	o := keyRunbook{s: s}
 	c := &cobra.Command{
 		Use:     "runbook",
 		Short:   "Print how to rotate the keys of this machine and of CI, in Markdown",
 		Example: "  assay key runbook -o ROTATION.md",
-		Args:    cmd.Args(cobra.NoArgs, "no argument"),
+		Args:    cli.Args(cobra.NoArgs, "no argument"),
 		RunE:    o.run,
 	}
 	o.add(c)
@@ -41,7 +41,7 @@ func (o *keyRunbook) add(c *cobra.Command) {
 	c.Flags().StringVarP(&o.output, "output", "o", "", "`FILE` to make (default: stdout)")
 	c.Flags().StringVar(&o.lock, "lock", "assay.lock", "lockfile `FILE` of the repository")
 	c.Flags().StringVar(&o.ci, "ci-key", home.CIKeyID, "`ID` of the key of CI")
-	cmd.JSONFlag(c, &o.json)
+	cli.JSONFlag(c, &o.json)
 }
 
 func (o *keyRunbook) run(*cobra.Command, []string) error {
@@ -60,11 +60,11 @@ func (o *keyRunbook) run(*cobra.Command, []string) error {
 	text := runbook(keys, active, o.ci, o.lock, time.Now())
 	if o.output != "" {
 		if err := durable.CreateFile(o.output, []byte(text), 0o644); errors.Is(err, fs.ErrExist) {
-			return cmd.BadInput("name another with --output", "%s exists", o.output)
+			return cli.BadInput("name another with --output", "%s exists", o.output)
 		} else if err != nil {
 			return err
 		}
-		text = cmd.Safe(o.output) + "\n"
+		text = cli.Safe(o.output) + "\n"
 	}
 	return keyAnswer(o.s, o.json, "runbook", text, jcs.M("active_signer", jcs.Str(active)), jcs.M("runbook", jcs.Loose(text)))
 }
@@ -73,7 +73,7 @@ func runbook(keys []keystore.Info, active, ci, lock string, now time.Time) strin
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	// The name of a file is shown as code: no Markdown in it counts.
-	lock = cmd.ShellWord(strings.ReplaceAll(cmd.Safe(lock), "`", "?"))
+	lock = cli.ShellWord(strings.ReplaceAll(cli.Safe(lock), "`", "?"))
 	p("# Signing keys: rotation runbook\n")
 	p("Rotate every quarter, and whenever somebody who could read a key leaves. Each step can be repeated.\n")
 	p("| Key | Fingerprint | State |\n|---|---|---|")

@@ -5,23 +5,23 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
 // keySetActive is one run of 'key set-active', with its flags.
 type keySetActive struct {
-	s    cmd.Streams
+	s    cli.Streams
 	json bool
 }
 
-func keySetActiveCmd(s cmd.Streams) *cobra.Command {
+func keySetActiveCmd(s cli.Streams) *cobra.Command {
 	o := keySetActive{s: s}
 	c := &cobra.Command{
 		Use:     "set-active ID",
 		Short:   "Name the key that signs from now on",
 		Example: "  assay key set-active release",
-		Args:    cmd.Args(cobra.ExactArgs(1), "one id"),
+		Args:    cli.Args(cobra.ExactArgs(1), "one id"),
 		RunE:    o.run,
 	}
 	o.add(c)
@@ -29,7 +29,7 @@ func keySetActiveCmd(s cmd.Streams) *cobra.Command {
 }
 
 func (o *keySetActive) add(c *cobra.Command) {
-	cmd.JSONFlag(c, &o.json)
+	cli.JSONFlag(c, &o.json)
 }
 
 func (o *keySetActive) run(_ *cobra.Command, args []string) error {

@@ -4,8 +4,8 @@ package sign
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/Haserjian/assay-ledger/cmd"
+	"github.com/Haserjian/assay-ledger/internal/cli"
 )
 
 // Commands look after signing keys.
-func Commands(s cmd.Streams) []*cobra.Command { return []*cobra.Command{keyCmd(s)} }
+func Commands(s cli.Streams) []*cobra.Command { return []*cobra.Command{keyCmd(s)} }

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package cmd
+package cli
 
 // HoldSecret does nothing here: whether a crash leaves the memory of a program is up to the system.
 func HoldSecret() {}

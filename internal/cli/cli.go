@@ -1,6 +1,6 @@
-// Package cmd is what the programs assay and ledger share at their edge: the exit
+// Package cli is what the programs assay and ledger share at their edge: the exit
 // codes, errors with a hint, and how untrusted text reaches a terminal.
-package cmd
+package cli
 
 import (
 	"context"
@@ -50,7 +50,7 @@ var exitMeanings = []struct {
 const exitsAnnotation = "verdict exits"
 
 // Judges declares which of the verdicts ExitHonestFail and ExitTampered c may end with. Every command may
-// end with the other codes. Help shows them, and a script of package cmdtest that sees another one fails.
+// end with the other codes. Help shows them, and a script of package clitest that sees another one fails.
 func Judges(c *cobra.Command, verdicts ...int) *cobra.Command {
 	if c.Annotations == nil {
 		c.Annotations = map[string]string{}

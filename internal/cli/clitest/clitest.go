@@ -1,5 +1,5 @@
-// Package cmdtest runs the programs of cmd in testscript files (as net/http/httptest is for http).
-package cmdtest
+// Package clitest runs the programs of cmd in testscript files (as net/http/httptest is for http).
+package clitest
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package cmd
+package cli
 
 import (
 	"bytes"
@@ -157,7 +157,7 @@ func TestHelpShowsTheExitCodesOfTheCommand(t *testing.T) {
 
 // One table, in the help and in the README.
 func TestTheReadmeHasTheExitTableOfTheHelp(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
+	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}

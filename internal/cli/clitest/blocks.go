@@ -1,6 +1,6 @@
 //go:build unix
 
-package cmdtest
+package clitest
 
 import (
 	"bytes"
