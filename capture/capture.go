@@ -1,4 +1,4 @@
-// Package capture records receipts at run time: the store that programs emit to (pack.md §2).
+// Package capture records receipts at run time: the store that programs emit to.
 //
 //	<Dir>/.store_seq                              the next _store_seq, in decimal
 //	<Dir>/2026-01-15/trace_20260115T110000_5f2c9a01.jsonl

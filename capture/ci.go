@@ -13,7 +13,7 @@ import (
 // ciSystem is a CI system as its environment shows it.
 type ciSystem struct {
 	name     string // as people say it
-	provider string // as ci_binding says it: the enum of pack.md §3.4 is fixed
+	provider string // as ci_binding says it: the words of pack.md §5.5 are fixed
 	sign     string // what its environment has
 	here     func(env func(string) string) bool
 	read     func(env func(string) string) manifest.CIBinding
@@ -43,7 +43,7 @@ func CISystems() (names []string) {
 	return names
 }
 
-// ReadCI reads from an environment which CI run this is (pack.md §3.4). system is one of CISystems, off, or
+// ReadCI reads from an environment which CI run this is. system is one of CISystems, off, or
 // auto for the first whose sign is there. Any of
 //
 //	ASSAY_CI_COMMIT_SHA ASSAY_CI_REPO ASSAY_CI_REF ASSAY_CI_RUN_ID

@@ -23,6 +23,7 @@ func environment(vars ...string) func(string) string {
 	}
 }
 
+// PCK-27
 func TestEveryCISystemIsReadFromItsEnvironment(t *testing.T) {
 	for name, c := range map[string]struct {
 		env  []string
@@ -86,6 +87,7 @@ func TestEveryCISystemIsReadFromItsEnvironment(t *testing.T) {
 	}
 }
 
+// PCK-28
 func TestWhatIsMalformedIsNeverBound(t *testing.T) {
 	for _, c := range []struct {
 		env   []string
@@ -149,6 +151,7 @@ func TestACISystemThatIsNamedMustBeThere(t *testing.T) {
 	}
 }
 
+// PCK-29
 func TestNothingButThePathOfAGitURLIsKept(t *testing.T) {
 	for remote, want := range map[string]string{
 		"https://u:p@h.example/a/b.git":    "a/b",

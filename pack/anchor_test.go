@@ -84,6 +84,7 @@ func TestAMissingProofIsNeverAWeakerPass(t *testing.T) {
 	}
 }
 
+// VFY-60
 func TestProofsThatProveSomethingElseFail(t *testing.T) {
 	w := newAnchored(t)
 	s := smallSpec(t)
@@ -167,6 +168,7 @@ func TestAProofThatWasDeletedIsToldUnderAPolicy(t *testing.T) {
 	}
 }
 
+// VFY-59
 func TestAnAnchorOfATamperedPackDoesNotSaveIt(t *testing.T) {
 	w := newAnchored(t)
 	w.files[manifest.ProofName] = w.logEntry(mustEntry(t, w.m, entry.Source{}, nil))
@@ -251,6 +253,7 @@ func TestTheTimestampOfAnEntryIsBelievedOnlyUnderGivenRoots(t *testing.T) {
 }
 
 // A signer who dates the receipts ahead makes the pack younger than it is; the token, if it is older, knows better.
+// VFY-70
 func TestAnAgeIsCountedFromTheTokenThatShowsThePackToBeOlder(t *testing.T) {
 	w := newAnchored(t)
 	end := time.Date(2026, 1, 15, 10, 0, 1, 0, time.UTC)

@@ -278,6 +278,7 @@ func (f *endlessFile) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// PCK-3, VFY-9
 func TestAtk_P08_EndlessFilesTakeBoundedTimeAndMemory(t *testing.T) {
 	files := smallPack(t)
 	keys := new(strings.Builder)
@@ -325,6 +326,7 @@ func TestAtk_P08_EndlessFilesTakeBoundedTimeAndMemory(t *testing.T) {
 	}
 }
 
+// PCK-6
 func TestAtk_P09_LinesEndWithOneLineFeed(t *testing.T) {
 	files, first, second := plainPack(t)
 	second = strings.Replace(strings.Replace(second, "NUMBER", "1", 1), "TEXT", "x", 1)
@@ -365,6 +367,7 @@ func TestAtk_P10_NothingStandsBehindADocument(t *testing.T) {
 	}
 }
 
+// VFY-13
 func TestAtk_P11_NoNameLeadsOutOfThePack(t *testing.T) {
 	files := smallPack(t)
 	text := mustParse(t, string(files[manifest.Name]))
@@ -577,9 +580,10 @@ func TestAtk_P18_AFactToldTwiceIsToldAlike(t *testing.T) {
 
 func TestAtk_P19_WhatIsMissingIsNotWeaker(t *testing.T) { changeEveryMember(t, "deleted", "empty") }
 
+// PCK-10
 func TestAtk_P20_WhatIsUnknownIsNotSkipped(t *testing.T) {
 	changeEveryMember(t, "extra", "as extra")
-	// A file that nothing covers decides nothing: it is named in a warning, whatever kind it is (pack.md §4.2 b).
+	// A file that nothing covers decides nothing: it is named in a warning, whatever kind it is (PCK-2, VFY-14).
 	files := smallPack(t)
 	for what, place := range map[string]func(path string) error{
 		"file": func(path string) error { return os.WriteFile(path, []byte("x"), 0o644) }, "folder": func(path string) error { return os.Mkdir(path, 0o755) },
@@ -596,6 +600,7 @@ func TestAtk_P20_WhatIsUnknownIsNotSkipped(t *testing.T) {
 	}
 }
 
+// PCK-16
 func TestAtk_P21_FilesListsEachFileOnceAndInOrder(t *testing.T) {
 	files := smallPack(t)
 	text := mustParse(t, string(files[manifest.Name]))
@@ -658,6 +663,7 @@ func TestAtk_P22_TimesAreStrictAndBoundToTheReceipts(t *testing.T) {
 	}
 }
 
+// VFY-2
 func TestAtk_P24_WhatAPackSaysIsShownEscaped(t *testing.T) {
 	files := smallPack(t)
 	manifest := mustParse(t, string(files[manifest.Name]))
@@ -688,6 +694,7 @@ func valueAt(v jcs.Value, path string) jcs.Value {
 
 // TestAtk_P25 changes packs at random, with the key and without: whatever comes of it, the exit code is 0
 // or 2, and 1 only for an intact pack whose claims are required.
+// VFY-81
 func TestAtk_P25_NoPackCrashesTheVerifierOrExitsOneByAccident(t *testing.T) {
 	s := smallSpec(t)
 	s.Receipts = s.Receipts[1:] // one claim fails
@@ -816,6 +823,7 @@ func changeEveryMember(t *testing.T, ways ...string) {
 	}
 }
 
+// PCK-24
 func TestAtk_P23_EveryAttestedValueLiedAboutIsTampering(t *testing.T) {
 	files := smallPack(t)
 	text := mustParse(t, string(files[manifest.Name]))
@@ -877,6 +885,7 @@ func TestAtk_P23_EveryAttestedValueLiedAboutIsTampering(t *testing.T) {
 }
 
 // TestAtk_P23_ALyingClaimCheckIsFoundWhateverTheReportSays forges everything that a signer can.
+// VFY-27, VFY-44
 func TestAtk_P23_ALyingClaimCheckIsFoundWhateverTheReportSays(t *testing.T) {
 	s := smallSpec(t)
 	s.Receipts = s.Receipts[1:] // no guardian verdict: one claim fails
@@ -928,6 +937,7 @@ func rejudged(report jcs.Value, a manifest.Attestation) jcs.Value {
 	return set(report, "scope.proves", form.Texts(j.proves))
 }
 
+// PCK-19, PCK-31
 func TestAtk_P15_SpellingsOfTheSignatureAndKeyAreTampering(t *testing.T) {
 	files := smallPack(t)
 	text := mustParse(t, string(files[manifest.Name]))
@@ -988,6 +998,7 @@ func TestAtk_P04_IdentifiersThatLookAlikeAreTampering(t *testing.T) {
 }
 
 // TestAtk_P12_OddFilesAreFindingsAndNeverBlock puts in the place of each file what an adversary may put there.
+// PCK-1, VFY-8, VFY-15
 func TestAtk_P12_OddFilesAreFindingsAndNeverBlock(t *testing.T) {
 	files := smallPack(t)
 	outside := filepath.Join(t.TempDir(), "sentinel")

@@ -18,6 +18,7 @@ import (
 // TestAtk_P26_EveryFlippedBitIsTampering flips each bit of the five files of a built pack, one at a time,
 // and every ninth of another pack whose claims are executed as well: all of them in make soak, otherwise every
 // ninth and every 81st, so that each byte is met, and each place in a byte as often as the next.
+// VFY-10
 func TestAtk_P26_EveryFlippedBitIsTampering(t *testing.T) {
 	plain, _, _ := plainPack(t)
 	delete(plain, manifest.SummaryName)
@@ -112,7 +113,7 @@ func TestAtk_P26_EverySpliceIsTampering(t *testing.T) {
 }
 
 // sameManifest reports whether two texts differ only outside of JSON values and have one canonical form:
-// a manifest's spelling is not its content (pack.md W8).
+// a manifest's spelling is not its content (PCK-21).
 func sameManifest(a, b []byte) bool {
 	x, err1 := jcs.Pack(nil, a, jcs.Limits{})
 	y, err2 := jcs.Pack(nil, b, jcs.Limits{})

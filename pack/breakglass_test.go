@@ -28,6 +28,7 @@ func builtin(id string) claim.Card {
 	panic("no card " + id)
 }
 
+// VFY-49
 func TestNoBreakglassFailsHonestly(t *testing.T) {
 	files := mustBuild(t, brokenGlass(t, builtin("no_breakglass"))).FS()
 	for require, exit := range map[bool]int{false: 0, true: 1} {
@@ -78,6 +79,7 @@ func attesting(t testing.TB, files memFS, change func(jcs.Value) jcs.Value) memF
 
 // The reference knows no other name of breakglass: it builds such packs with PASS, or with FAIL if the
 // claim is the opposite one.
+// VFY-45
 func TestWhatTheReferenceCallsNoBreakglassIsJudgedAnewAndIsNoTampering(t *testing.T) {
 	wanted := claim.Card{ID: "c", Name: "c", Claims: []claim.Claim{{ID: "c", Check: "receipt_type_present", Severity: "critical",
 		Params: jcs.Obj(jcs.M("receipt_type", jcs.Str("breakglass")))}}}
@@ -102,6 +104,7 @@ func TestWhatTheReferenceCallsNoBreakglassIsJudgedAnewAndIsNoTampering(t *testin
 }
 
 // A check that we do not know may be one of a later release: what it came to is the signer's word.
+// VFY-43
 func TestAnUnknownCheckIsTheSignersWordAndNoTampering(t *testing.T) {
 	s := smallSpec(t)
 	s.Cards = []claim.Card{{ID: "c", Name: "c", Claims: []claim.Claim{{ID: "later", Check: "of_a_later_release", Severity: "critical"}}}}

@@ -29,7 +29,7 @@ type Signer interface {
 // Spec is all that a pack is made of. Same Spec, same bytes.
 type Spec struct {
 	RunID    string
-	PackID   string      // empty: derived deterministically (pack.md §3.4)
+	PackID   string      // empty: derived from what the pack holds
 	Receipts []jcs.Value // in any order; nobody changes them
 
 	// Stream gives the receipts one by one instead of Receipts, again in any order. A value need only
@@ -52,7 +52,7 @@ type Spec struct {
 	ValidUntil   string
 	SupersededBy string // empty: by nothing
 
-	// OldShape leaves out what verifiers before 1.19 refuse (pack.md §3.6): ci_binding, valid_until
+	// OldShape leaves out what verifiers before 1.19 refuse: ci_binding, valid_until
 	// and superseded_by, which must then be empty, and the newer signature_scope.
 	OldShape bool
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
-// attest makes the attestation of pack.md §3.4.
+// attest makes the attestation of pack.md §5.
 func (b *build) attest() error {
 	claimSetHash, fingerprintValue := form.HexSum([]byte(b.ClaimSetID)), jcs.Value{}
 	suiteHash := form.HexSum([]byte(b.SuiteID))
@@ -75,7 +75,7 @@ func (b *build) attest() error {
 	return nil
 }
 
-// derivePackID is the deterministic id of pack.md §3.4.
+// derivePackID is the deterministic id of PCK-26.
 func (b *build) derivePackID(suiteHash, claimSetHash string) (string, error) {
 	seed, err := jcs.AppendPack(nil, jcs.Obj(
 		jcs.M("pack_format_version", jcs.Str(manifest.PackFormat)),
@@ -95,7 +95,7 @@ func (b *build) derivePackID(suiteHash, claimSetHash string) (string, error) {
 	return "pack_deterministic_" + form.HexSum([]byte(form.HexSum(seed)))[:8], nil
 }
 
-// sign makes the manifest of pack.md §3.3, signs it (§3.5) and writes both files.
+// sign makes the manifest of pack.md §4, signs it (PCK-30) and writes both files.
 func (b *build) sign() error {
 	key := b.Signer.Public()
 	scopeWord := manifest.Scope

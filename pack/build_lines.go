@@ -20,7 +20,7 @@ import (
 )
 
 // lines is receipt_pack.jsonl in the making. Each receipt is written as it comes; if they come in the
-// order of pack.md §3.2, that file is the pack's, and if not, its lines are copied in order to another.
+// order of pack.md §3.1, that file is the pack's, and if not, its lines are copied in order to another.
 // What is kept of a receipt does not depend on how long it is.
 type lines struct {
 	count    int
@@ -120,7 +120,7 @@ func refuse(i int, id string, f error) error {
 	return fmt.Errorf("receipt %d (%s): %w", i, form.Printable(id), f)
 }
 
-// accept checks one receipt, projects it (pack.md §1.4) and writes its line.
+// accept checks one receipt, projects it (RCP-14) and writes its line.
 func (b *build) accept(file draft, r *jcs.Value) error {
 	l := &b.lines
 	if l.count == receipt.MaxReceipts {
@@ -229,7 +229,7 @@ func (l *lines) show() error {
 	return nil
 }
 
-// reorder copies the lines in the order of pack.md §3.2.
+// reorder copies the lines in the order of pack.md §3.1.
 func (b *build) reorder(file draft) (err error) {
 	defer func() { err = errors.Join(err, file.drop()) }()
 	if err := file.flush(); err != nil {
@@ -280,7 +280,7 @@ func (b *build) checkSpan() error {
 	return nil
 }
 
-// checkReceipt is what a pack asks of one receipt (pack.md §1.1, §1.3, §3.2).
+// checkReceipt is what a pack asks of one receipt (RCP-1, RCP-3, RCP-7, PCK-9).
 func (b *build) checkReceipt(c *receipt.Core) error {
 	if name := c.Missing(); name != "" {
 		return receipt.Faultf(name, "it is missing, empty or not a string")
@@ -288,13 +288,13 @@ func (b *build) checkReceipt(c *receipt.Core) error {
 	if !receipt.AdmittedType(c.Type) {
 		return receipt.Faultf("type", "%s is not admitted: use a known type or a namespaced one such as \"acme.%s/v1\"", form.Quote(c.Type), receipt.SuggestType(c.Type))
 	}
-	// SPEC pack.md §1.5: "accept the ≥3.11 set". CPython 3.9 and 3.10 read fractions of 3 or 6 digits
+	// CPython 3.11 reads what RCP-7 admits. CPython 3.9 and 3.10 read fractions of 3 or 6 digits
 	// only; verifiers that run on them refuse the pack of a program that wrote others.
 	if !receipt.IsTime(c.Timestamp) {
 		return receipt.Faultf("timestamp", "%s is not ISO 8601", form.Quote(c.Timestamp))
 	}
 	if c.Seq != nil {
-		// SPEC pack.md §3.2: "Mixed/None seq types → build error."
+		// Verifiers order other kinds too (PCK-8), and none is written.
 		if _, ok := c.Seq.Int64(); !ok {
 			return receipt.Faultf("seq", "it is not an integer")
 		}
@@ -331,7 +331,7 @@ type lineEntry struct {
 	shorter bool   // the id is longer than that
 }
 
-// key is what sorts (pack.md §3.2) without the id. All run ids that are there are the same.
+// key is what sorts (pack.md §3.1) without the id. All run ids that are there are the same.
 type key struct {
 	seq int64
 	at  uint32 // the line, as they came
@@ -417,7 +417,7 @@ func (x *index) id(file io.ReaderAt, i int) (string, error) {
 	return form.Str(v, "receipt_id"), err
 }
 
-// order is the lines sorted by pack.md §3.2: run, sequence number, and of equals the id by code point.
+// order is the lines sorted by pack.md §3.1: run, sequence number, and of equals the id by code point.
 func (x *index) order(file io.ReaderAt) ([]key, error) {
 	keys := make([]key, 0, x.len())
 	for _, block := range x.blocks {

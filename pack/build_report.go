@@ -11,7 +11,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
-// doesNotProve is what no pack shows, whatever its verdicts (pack.md §3.8).
+// doesNotProve is what no pack shows, whatever its verdicts (pack.md §7).
 var doesNotProve = []string{"output_correctness", "output_safety", "business_policy_fitness", "legal_compliance",
 	"instrumentation_completeness", "signer_authority_beyond_configured_trust"}
 
@@ -92,7 +92,7 @@ func (b *build) scope(j judgement) jcs.Value {
 		jcs.M("note", jcs.Str("Written by the builder before signing. Integrity of the pack and validity of the signature are for the reader to verify.")))
 }
 
-// claimValue is claim_verification of pack.md §5.3.
+// claimValue is claim_verification of pack.md §7.
 func (b *build) claimValue() jcs.Value {
 	passed := 0
 	items := make([]jcs.Value, len(b.results))

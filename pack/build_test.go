@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"io/fs"
@@ -132,8 +133,7 @@ func rebuildSpec(t *testing.T, dir string) Spec {
 }
 
 // checkSignedAlike puts what each builder says of itself, and the report and transcript that each words in its
-// own way, from the reference's manifest into ours: what is hashed and signed must then be the same bytes
-// (pack.md §10.3, 6).
+// own way, from the reference's manifest into ours: what is hashed and signed must then be the same bytes.
 func checkSignedAlike(t *testing.T, dir string, signer Signer, ours, theirs jcs.Value) {
 	t.Helper()
 	attestation := form.Get(theirs, "attestation")
@@ -246,6 +246,7 @@ func TestRebuildingReferencePacksGivesTheSameReceiptsAttestationAndSignature(t *
 }
 
 // TestBuildRefusesWhatAnyVerifierWouldRejectAndNamesReceiptAndMember has a row for each rule.
+// PCK-35
 func TestBuildRefusesWhatAnyVerifierWouldRejectAndNamesReceiptAndMember(t *testing.T) {
 	with := func(members string) string {
 		return `{"receipt_id":"r_x","type":"model_call","timestamp":"2026-01-15T10:00:00+00:00",` + members + `}`
@@ -258,7 +259,7 @@ func TestBuildRefusesWhatAnyVerifierWouldRejectAndNamesReceiptAndMember(t *testi
 	}
 	nested := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 	for _, c := range []struct{ receipt, want string }{
-		// pack.md §1.1: the three members
+		// RCP-1: the three members
 		{`[1]`, `receipt 2: expected an object`},
 		{`null`, `receipt 2: expected an object`},
 		{`{"type":"model_call","timestamp":"2026-01-15T10:00:00+00:00"}`, `receipt 2: receipt_id: it is missing, empty or not a string`},
@@ -296,7 +297,7 @@ func TestBuildRefusesWhatAnyVerifierWouldRejectAndNamesReceiptAndMember(t *testi
 		{with(`"a":[{"__proto__":1}]`), `a[0].__proto__: the name is not portable: it means`},
 		{with(`"signatures":[{"\u00e9":1}]`), `signatures[0]."\u00e9": the name is not portable: it is not ASCII`}, // checked before it is dropped
 		{with(`"x":` + nested(form.MaxDepth)), `x[0][0][0]`},
-		// §10.2 W9: names that differ by case
+		// RCP-9: names that differ by case
 		{with(`"Signature":"x"`), `receipt 2 (r_x): Signature: the name differs from signature only by case`},
 		{with(`"SEQ":1`), `SEQ: the name differs from seq only by case`},
 		{with(`"Receipt_Type":"x"`), `Receipt_Type: the name differs from receipt_type`},
@@ -386,6 +387,7 @@ func TestBuildRefusesHandMadeValuesThatAreNoJSON(t *testing.T) {
 	}
 }
 
+// PCK-38, PCK-40
 func TestBuildRefusesBadSpecs(t *testing.T) {
 	for name, change := range map[string]func(*Spec){
 		"no run":        func(s *Spec) { s.RunID = "" },
@@ -435,6 +437,7 @@ type lyingSigner struct{ testKey }
 
 func (lyingSigner) Public() ed25519.PublicKey { return otherSigner.Public() }
 
+// PCK-44
 func TestBuiltShapesVerify(t *testing.T) {
 	for name, change := range map[string]func(*Spec){
 		"old shape":   func(s *Spec) { s.OldShape = true },
@@ -487,6 +490,7 @@ func TestBuiltShapesVerify(t *testing.T) {
 	}
 }
 
+// PCK-34, VFY-42, VFY-50
 func TestCustomCardsTravelWithThePackAndAreReexecuted(t *testing.T) {
 	card, err := claim.ParseCard([]byte(`{"card_id":"mine","name":"Mine","claims":[
 		{"claim_id":"c1","check":"field_value_matches","params":{"receipt_type":"model_call","field_name":"seq","expected_value":0.0}},
@@ -531,6 +535,7 @@ func warns(r *Result, code string) bool {
 	return false
 }
 
+// RCP-5
 func TestABreakglassReceiptIsPackedUnderANamespacedType(t *testing.T) {
 	s := smallSpec(t)
 	s.Receipts = append(s.Receipts, mustParse(t, `{"receipt_id":"r_bg","type":"breakglass","timestamp":"2026-01-15T10:00:02+00:00","reason":"fire"}`))
@@ -557,10 +562,57 @@ func TestWriteDirThenVerify(t *testing.T) {
 	}
 }
 
+// PCK-37
 func TestReceiptsOfNextCenturyAreNotPacked(t *testing.T) {
 	s := smallSpec(t)
 	s.Now = s.Now.AddDate(-100, 0, 0)
 	if _, err := Build(s); err == nil || !strings.Contains(err.Error(), "after the time of the build") {
 		t.Errorf("%v", err)
+	}
+}
+
+// PCK-26
+func TestADerivedPackIDFollowsFromWhatThePackHolds(t *testing.T) {
+	s := smallSpec(t)
+	s.PackID = ""
+	p := mustBuild(t, s)
+	a := p.Manifest.Attestation
+	seed := fmt.Sprintf(`{"ci_binding":null,"claim_set_hash":"%s","claim_set_id":"none","mode":"shadow","pack_format_version":"0.1.0",`+
+		`"policy_hash":"%s","receipt_pack_sha256":"%x","run_id":"%s","suite_hash":"%s","superseded_by":null,"valid_until":null}`,
+		a.ClaimSetHash, a.PolicyHash, sha256.Sum256(p.file(manifest.ReceiptsName)), a.RunID, a.SuiteHash)
+	once := fmt.Sprintf("%x", sha256.Sum256([]byte(seed)))
+	if want := fmt.Sprintf("pack_deterministic_%x", sha256.Sum256([]byte(once)))[:len("pack_deterministic_")+8]; p.Manifest.PackID != want {
+		t.Errorf("%s, expected %s", p.Manifest.PackID, want)
+	}
+}
+
+// RCP-14: what is dropped is dropped at the root only.
+func TestMembersOfThoseNamesDeeperDownArePacked(t *testing.T) {
+	s := smallSpec(t)
+	s.Cards = nil
+	s.Receipts = []jcs.Value{mustParse(t, `{"receipt_id":"r_x","type":"refusal","timestamp":"2026-01-15T10:00:00+00:00","anchor":1,"signatures":[],`+
+		`"signature":"x","cose_signature":null,"receipt_hash":"h","a":{"signature":"kept","anchor":2}}`)}
+	const want = `{"a":{"anchor":2,"signature":"kept"},"receipt_id":"r_x","timestamp":"2026-01-15T10:00:00+00:00","type":"refusal"}` + "\n"
+	if got := mustBuild(t, s).file(manifest.ReceiptsName); string(got) != want {
+		t.Errorf("%s", got)
+	}
+}
+
+// PCK-33: hashes and signature are made after the report.
+func TestABuilderDoesNotVouchForWhatItMakesLater(t *testing.T) {
+	for what, c := range map[string]struct {
+		change func(*Spec)
+		want   string
+	}{
+		"claims that pass": {func(*Spec) {}, `["receipt_sequence_integrity","claim_set_evaluated","claim_set_satisfied"]`},
+		"one that fails":   {func(s *Spec) { s.Receipts = s.Receipts[1:] }, `["receipt_sequence_integrity","claim_set_evaluated"]`},
+		"no claims":        {func(s *Spec) { s.Cards = nil }, `["receipt_sequence_integrity"]`},
+	} {
+		s := smallSpec(t)
+		c.change(&s)
+		report := mustParse(t, string(mustBuild(t, s).file(manifest.ReportName)))
+		if got := plain(form.Get(form.Get(report, "scope"), "proves")); string(got) != c.want {
+			t.Errorf("%s: %s", what, got)
+		}
 	}
 }

@@ -73,7 +73,7 @@ func mixedSpec(t testing.TB, n int) Spec {
 	return s
 }
 
-// sortedIDs is pack.md §3.2 written down once more, plainly.
+// sortedIDs is pack.md §3.1 written down once more, plainly.
 func sortedIDs(receipts []jcs.Value) []string {
 	type row struct {
 		run string
@@ -129,6 +129,7 @@ func TestLongIDsThatBeginAlikeAreSortedByTheirEnds(t *testing.T) {
 	}
 }
 
+// PCK-41
 func TestOneSpecGivesTheSameBytesFromAListAndAStreamInMemoryAndInADirectory(t *testing.T) {
 	specs := map[string]Spec{"small": smallSpec(t), "mixed": mixedSpec(t, 500), "block": mixedSpec(t, entryBlock+10)}
 	for name, change := range map[string]func(*Spec){
@@ -214,6 +215,7 @@ func TestClaimsThatFailAreBuiltAndSaidByTheExitCode(t *testing.T) {
 	}
 }
 
+// PCK-42
 func TestABuildThatFailsPublishesNothing(t *testing.T) {
 	broken := errors.New("the disk of receipts broke")
 	fails := func(after int, fail func()) iter.Seq2[jcs.Value, error] {
@@ -299,6 +301,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// PCK-43
 func TestAKilledBuilderLeavesNothingButItsStagingDirectory(t *testing.T) {
 	parent := t.TempDir()
 	dir := filepath.Join(parent, "pack")
@@ -506,6 +509,7 @@ func TestWhateverFailsOnTheDiskFailsTheBuild(t *testing.T) {
 	}
 }
 
+// RCP-13
 func TestLimitsOfABuildHaveTwoSides(t *testing.T) {
 	s := smallSpec(t)
 	line := func(length int) jcs.Value {

@@ -44,6 +44,7 @@ func withFile(p *Pack, name, text string) *Pack {
 	return changed
 }
 
+// VFY-40
 func TestAnotherSpellingOfTheSidecarChangesNoVerdict(t *testing.T) {
 	s := smallSpec(t)
 	s.Cards = []claim.Card{

@@ -58,7 +58,7 @@ func covering(t testing.TB, cards []claim.Card, sites ...string) memFS {
 	return mustBuild(t, s).FS().(memFS)
 }
 
-// CLM-26
+// CLM-26, VFY-78
 func TestReceiptsAreComparedWithTheContract(t *testing.T) {
 	for _, c := range []struct {
 		contract, receipts []string

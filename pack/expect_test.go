@@ -26,6 +26,7 @@ func (r *Result) codes() (codes []string) {
 	return codes
 }
 
+// VFY-66
 func TestAPackTooOldForItsReaderIsStale(t *testing.T) {
 	files := mustBuild(t, smallSpec(t)).FS()
 	end := time.Date(2026, 1, 15, 10, 0, 1, 0, time.UTC)
@@ -65,6 +66,7 @@ func TestAnEndThatIsNoTimeIsOlderThanAnyAge(t *testing.T) {
 	}
 }
 
+// VFY-65
 func TestAPackMustNameTheCIRunThatIsAskedFor(t *testing.T) {
 	sha, long := strings.Repeat("ab", 20), strings.Repeat("ab", 32)
 	bound, bare, newer := smallSpec(t), smallSpec(t), smallSpec(t)
@@ -120,6 +122,7 @@ func TestAPackMustNameTheCIRunThatIsAskedFor(t *testing.T) {
 	}
 }
 
+// VFY-68
 func TestOfAPackThatIsNotIntactNothingIsExpected(t *testing.T) {
 	broken := smallPack(t)
 	broken[manifest.TranscriptName] = []byte("x")
@@ -135,6 +138,7 @@ func TestOfAPackThatIsNotIntactNothingIsExpected(t *testing.T) {
 	}
 }
 
+// VFY-67, VFY-69
 func TestAnExpiredPackIsAnHonestFailure(t *testing.T) {
 	until := builtAt.Add(time.Hour)
 	s := smallSpec(t)
@@ -201,6 +205,7 @@ func TestOfSeveralExpectationsTheGraverOneDecides(t *testing.T) {
 	}
 }
 
+// VFY-72, VFY-73, VFY-75
 func TestOnlyTrustedSignersAreTrusted(t *testing.T) {
 	files := mustBuild(t, smallSpec(t)).FS()
 	me, you := [32]byte(sha256.Sum256(testSigner.Public())), [32]byte(sha256.Sum256(otherSigner.Public()))
@@ -259,6 +264,7 @@ func TestAtk_P17_AnotherKeyUnderTheSameSignerIDIsNotTheLocksSigner(t *testing.T)
 	}
 }
 
+// VFY-74
 func TestTheCardsOfALockAreExecutedAgain(t *testing.T) {
 	s := smallSpec(t)
 	s.Cards = []claim.Card{callsCard(t), builtin("receipt_completeness")}
@@ -337,6 +343,7 @@ func TestAPackWithoutClaimsIsNotWhatALockDemands(t *testing.T) {
 	}
 }
 
+// VFY-79
 func TestEveryExpectationHasItsStatusAndItsRank(t *testing.T) {
 	words := []Verdict{Pass, Fail, Skipped, ""}
 	lock, contract := new(lock.Lock), new(claim.Contract)
@@ -394,6 +401,7 @@ func TestEveryExpectationHasItsStatusAndItsRank(t *testing.T) {
 }
 
 // With Strict a verdict of 0 has no gap: each thing taken away is an exit of its own.
+// VFY-4, VFY-77, VFY-80
 func TestStrictLeavesNoGapOpen(t *testing.T) {
 	s := smallSpec(t)
 	w := anchored{log: trusttest.NewLog("example.com/log"), witness: trusttest.NewWitness("w1", trust.Ed25519Cosigner)}

@@ -33,7 +33,7 @@ func factsOf(t *testing.T, lines ...string) *Result {
 	if want := fmt.Sprintf("%x", sha256.Sum256(files[manifest.Name])); r.Facts.ManifestSHA256 != want {
 		t.Errorf("manifest's SHA-256 %q, want %s", r.Facts.ManifestSHA256, want)
 	}
-	// As pack.md defines it: the digest of the last receipt in canonical form.
+	// PCK-24: the digest of the last receipt in canonical form.
 	last, err := jcs.Pack(nil, []byte(lines[len(lines)-1]), jcs.Limits{})
 	if err != nil {
 		t.Fatal(err)
@@ -93,6 +93,7 @@ func TestFiguresThatAreNotCountedAreNumbered(t *testing.T) {
 	}
 }
 
+// RCP-16
 func TestHowAProgramEndedIsReadFromItsSessionReceiptAlone(t *testing.T) {
 	session := func(members string) string {
 		return fmt.Sprintf(`{%s"receipt_id":"r_000000","recorded_by":"assay run","schema_version":"3.0","seq":0,"timestamp":"2026-01-15T10:00:00.000000+00:00","type":"session_metadata"}`, members)
@@ -122,7 +123,7 @@ func TestHowAProgramEndedIsReadFromItsSessionReceiptAlone(t *testing.T) {
 	}
 }
 
-// H11: with the right digest, only the length lies.
+// PCK-18, VFY-16: with the right digest, only the length lies.
 func TestALengthThatTheFileHasNotIsTampering(t *testing.T) {
 	files := smallPack(t)
 	text := mustParse(t, string(files[manifest.Name]))

@@ -20,6 +20,7 @@ import (
 
 // A ledger admits what manifest.Verify has no finding about: it must see by itself everything that a
 // manifest alone can show, whoever signed it.
+// VFY-23
 func TestAManifestAloneShowsWhatItsPackWould(t *testing.T) {
 	files := smallPack(t)
 	text := mustParse(t, string(files[manifest.Name]))
@@ -33,26 +34,26 @@ func TestAManifestAloneShowsWhatItsPackWould(t *testing.T) {
 		path        string
 		to          jcs.Value
 	}{
-		{"pack_id", manifest.CodeTamper, "pack_id", jcs.Str("pack_x")},                                            // H1
-		{"suite_hash", manifest.CodeTamper, "suite_hash", zeros},                                                  // H1
-		{"claim_set_id", manifest.CodeTamper, "claim_set_id", jcs.Str("x")},                                       // H1
-		{"claim_set_hash", manifest.CodeTamper, "attestation.claim_set_hash", zeros},                              // H1
-		{"n_receipts", manifest.CodeTamper, "attestation.n_receipts", jcs.Int(3)},                                 // H2
-		{"files", manifest.CodeTamper, "files", jcs.Arr(items[1], items[1], items[2])},                            // H3
-		{"files", manifest.CodeTamper, "files", jcs.Arr(items[1], items[0], items[2])},                            // H3
-		{"../x", manifest.CodePath, "files", jcs.Arr(set(items[0], "path", jcs.Str("../x")), items[1], items[2])}, // (c)
-		{"expected_files", manifest.CodeTamper, "expected_files", jcs.Arr(jcs.Str("."))},                          // H4
-		{"/etc/passwd", manifest.CodePath, "expected_files", jcs.Arr(jcs.Str("/etc/passwd"))},                     // (d)
-		{"receipt_integrity", manifest.CodeTamper, "attestation.receipt_integrity", jcs.Str("FAIL")},              // §4.9
-		{"discrepancy_fingerprint", manifest.CodeTamper, "attestation.claim_check", jcs.Str("N/A")},               // H13
-		{"discrepancy_fingerprint", manifest.CodeTamper, "attestation.discrepancy_fingerprint", jcs.Value{}},      // H13
-		{"attestation_sha256", manifest.CodeTamper, "attestation_sha256", zeros},                                  // (i)
-		{"pack_root_sha256", manifest.CodeTamper, "pack_root_sha256", zeros},                                      // (k), D12
-		{"signer_pubkey_sha256", manifest.CodeSignature, "signer_pubkey_sha256", zeros},                           // (j)
-		{"signer_pubkey", manifest.CodeSignature, "signer_pubkey", jcs.Str("")},                                   // (j)
+		{"pack_id", manifest.CodeTamper, "pack_id", jcs.Str("pack_x")},                                            // PCK-12
+		{"suite_hash", manifest.CodeTamper, "suite_hash", zeros},                                                  // PCK-12
+		{"claim_set_id", manifest.CodeTamper, "claim_set_id", jcs.Str("x")},                                       // PCK-12
+		{"claim_set_hash", manifest.CodeTamper, "attestation.claim_set_hash", zeros},                              // PCK-12
+		{"n_receipts", manifest.CodeTamper, "attestation.n_receipts", jcs.Int(3)},                                 // PCK-13
+		{"files", manifest.CodeTamper, "files", jcs.Arr(items[1], items[1], items[2])},                            // PCK-16
+		{"files", manifest.CodeTamper, "files", jcs.Arr(items[1], items[0], items[2])},                            // PCK-16
+		{"../x", manifest.CodePath, "files", jcs.Arr(set(items[0], "path", jcs.Str("../x")), items[1], items[2])}, // VFY-13
+		{"expected_files", manifest.CodeTamper, "expected_files", jcs.Arr(jcs.Str("."))},                          // PCK-17
+		{"/etc/passwd", manifest.CodePath, "expected_files", jcs.Arr(jcs.Str("/etc/passwd"))},                     // VFY-13
+		{"receipt_integrity", manifest.CodeTamper, "attestation.receipt_integrity", jcs.Str("FAIL")},              // PCK-22
+		{"discrepancy_fingerprint", manifest.CodeTamper, "attestation.claim_check", jcs.Str("N/A")},               // PCK-23
+		{"discrepancy_fingerprint", manifest.CodeTamper, "attestation.discrepancy_fingerprint", jcs.Value{}},      // PCK-23
+		{"attestation_sha256", manifest.CodeTamper, "attestation_sha256", zeros},                                  // PCK-14
+		{"pack_root_sha256", manifest.CodeTamper, "pack_root_sha256", zeros},                                      // PCK-15
+		{"signer_pubkey_sha256", manifest.CodeSignature, "signer_pubkey_sha256", zeros},                           // PCK-19, PCK-20
+		{"signer_pubkey", manifest.CodeSignature, "signer_pubkey", jcs.Str("")},                                   // PCK-19, PCK-20
 		{"signer_pubkey", manifest.CodeSignature, "signer_pubkey", form.Get(text, "signer_pubkey")},               // another signer's
-		{"signature", manifest.CodeSignature, "signature", jcs.Str("")},                                           // H9
-		{"signature", manifest.CodeSignature, "signature", jcs.Str(form.Get(text, "signature").Text + "\n")},      // H9
+		{"signature", manifest.CodeSignature, "signature", jcs.Str("")},                                           // PCK-19
+		{"signature", manifest.CodeSignature, "signature", jcs.Str(form.Get(text, "signature").Text + "\n")},      // PCK-19
 		{"signer_pubkey", manifest.CodeSignature, "signature", form.Get(text, "signature")},                       // of another key
 	} {
 		forged := resign(t, files, set(text, lie.path, lie.to), otherSigner, lie.path, strings.TrimPrefix(lie.path, "attestation."))
@@ -63,7 +64,7 @@ func TestAManifestAloneShowsWhatItsPackWould(t *testing.T) {
 	}
 }
 
-// pack.md §3.3, §3.4: patterns and limits that a signer could stretch by signing anew.
+// PCK-4, PCK-5, PCK-10, PCK-11: patterns and limits that a signer could stretch by signing anew.
 func TestEveryManifestPatternAndLimitHasTwoSides(t *testing.T) {
 	s := smallSpec(t)
 	s.CIBinding = &manifest.CIBinding{Provider: "local", CommitSHA: strings.Repeat("a", 40), Repo: "acme/app", Ref: "main", RunID: "1", RunAttempt: "1", WorkflowRef: "w", Actor: "bot"}
@@ -150,7 +151,7 @@ func TestEveryManifestPatternAndLimitHasTwoSides(t *testing.T) {
 	taken("signature_scope", jcs.Str(manifest.ScopeLegacy))
 }
 
-// ledger.md "Entry": what the signed attestation says of its CI run may stand in the entry, and only that.
+// What the signed attestation says of its CI run may stand in the entry, and only that.
 func TestAnEntryNamesTheCIRunOfItsManifestOrNone(t *testing.T) {
 	w := newAnchored(t)
 	s := smallSpec(t)

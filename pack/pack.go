@@ -1,4 +1,4 @@
-// Package pack builds and judges proof packs (pack.md): a directory of five files,
+// Package pack builds and judges proof packs: a directory of five files,
 //
 //	receipt_pack.jsonl     one canonical receipt a line
 //	verify_report.json     what the builder checked

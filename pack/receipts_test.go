@@ -52,7 +52,7 @@ func TestTheReceiptAfterTheLastOneAllowedIsRefused(t *testing.T) {
 	}
 }
 
-// pack.md §3.2: the key is (_trace_id if it is there, else run_id, else ""), seq or 0, receipt_id or "".
+// PCK-7, PCK-8: the key is (_trace_id if it is there, else run_id, else ""), seq or 0, receipt_id or "".
 func TestReceiptsStandInTheOrderOfTheirKeys(t *testing.T) {
 	s := smallSpec(t)
 	s.Cards = nil
@@ -102,7 +102,7 @@ func TestReceiptsStandInTheOrderOfTheirKeys(t *testing.T) {
 	}
 }
 
-// pack.md §4.9: literal U+0085, U+2028 and U+2029 are accepted, with a warning.
+// VFY-20: literal U+0085, U+2028 and U+2029 are accepted, with a warning.
 func TestLiteralLineSeparatorsAreWarnedOf(t *testing.T) {
 	s := smallSpec(t)
 	s.Cards = nil
@@ -117,7 +117,7 @@ func TestLiteralLineSeparatorsAreWarnedOf(t *testing.T) {
 	}
 }
 
-// H7: the time range is that of the receipts: the extremes, or the first and the last (up to 1.15.1), not one of each.
+// PCK-25: the time range is that of the receipts: the extremes, or the first and the last (up to 1.15.1), not one of each.
 func TestTheTimeRangeIsOneOfTwo(t *testing.T) {
 	s := smallSpec(t)
 	s.Cards = nil

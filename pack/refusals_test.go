@@ -75,6 +75,7 @@ func TestWhatCannotBeSignedIsNoPack(t *testing.T) {
 }
 
 // What a verifier would not read is not built.
+// PCK-39
 func TestWhatIsTooLargeForAVerifierIsNotBuilt(t *testing.T) {
 	claims := func(n int) Spec {
 		s := smallSpec(t)
@@ -115,6 +116,7 @@ func TestWhatIsTooLargeForAVerifierIsNotBuilt(t *testing.T) {
 }
 
 // Receipts after a line that cannot be read were not counted, so nobody says that some are missing.
+// VFY-22
 func TestReceiptsThatWereNotReadAreNotCalledMissing(t *testing.T) {
 	files := smallPack(t)
 	lines := strings.SplitAfter(string(files[manifest.ReceiptsName]), "\n")

@@ -53,6 +53,7 @@ func words(list ...string) jcs.Value { return form.Texts(list) }
 
 // A reader of the report alone must not learn another verdict than the pack's: each contradiction is
 // tampering, and names its member.
+// PCK-32, VFY-32, VFY-33, VFY-34, VFY-35, VFY-36, VFY-38, VFY-39, VFY-46
 func TestAReportThatContradictsItsPackIsTampering(t *testing.T) {
 	s := smallSpec(t)
 	s.Receipts = s.Receipts[1:] // no guardian verdict: one claim fails
@@ -112,6 +113,7 @@ func TestAReportThatContradictsItsPackIsTampering(t *testing.T) {
 
 // A member that is compared item by item says something to a reader whatever its JSON type: another type than the
 // format's is a contradiction. And a builder's report does not speak as a verifier.
+// VFY-28, VFY-29, VFY-30, VFY-31, VFY-37
 func TestAReportOfOtherTypesOrWithAVerifiersWordsIsTampering(t *testing.T) {
 	s := smallSpec(t)
 	s.Receipts = s.Receipts[1:] // one claim fails

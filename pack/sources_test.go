@@ -42,6 +42,7 @@ func TestAnIDThatIsMoreThanAnIDIsQuotedWarnedAboutAndRefusedInLocks(t *testing.T
 	}
 }
 
+// VFY-47
 func TestAResultSaysWhoseItsChecksAre(t *testing.T) {
 	s := smallSpec(t)
 	own := always(t, "guardian-enforcement", "critical")

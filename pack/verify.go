@@ -16,8 +16,9 @@ import (
 // Verify judges a pack. A bad pack is a Result; an error means nothing could be judged: no such directory,
 // ErrNoPack, or a *ReadError.
 //
-// It goes through pack.md §4.2 in order, with the stricter rules of §10.1. Each file
-// is opened and read once, and everything that is decided is decided on those bytes.
+// It looks at the manifest, the names, the files, the receipts, the report, the claims and the signature, in this
+// order, and then at what was asked besides. Each file is opened and read once, and everything that is decided is
+// decided on those bytes.
 func Verify(fsys fs.FS, o Options) (*Result, error) {
 	if _, err := fs.Stat(fsys, "."); err != nil {
 		return nil, err
@@ -81,6 +82,8 @@ type verifier struct {
 	fault  error // the first *ReadError: what it hides is no finding
 }
 
+// integrity is steps 1 to 9 of verify.md §3, in their order. What is expected of a pack comes later: no byte of it
+// can break that.
 func (v *verifier) integrity() {
 	text, err := v.read(manifest.Name, manifest.MaxSize)
 	if err != nil {
@@ -88,23 +91,23 @@ func (v *verifier) integrity() {
 		return
 	}
 	v.r.Facts.ManifestSHA256 = form.HexSum(text)
-	// (a) the schema. A manifest of another form says nothing about its pack: stop.
+	// VFY-11: a manifest of another form says nothing about its pack.
 	if v.m = manifest.Read(text, &v.found); v.m == nil {
 		return
 	}
 	v.r.Manifest = v.m
-	v.listing()              // (b)
-	v.m.CheckPaths(&v.found) // (c), (d): names
+	v.listing()
+	v.m.CheckPaths(&v.found)
 	if b := v.m.Attestation.CIBinding; b != nil && len(b.CommitSHA) > 40 {
 		v.warned.Add(manifest.WarnPortability, "ci_binding.commit_sha", "commit_sha has 64 digits: the reference implementation refuses this pack")
 	}
-	sig := v.contents() // (c), (d), (e): files
+	sig := v.contents()
 	v.m.CheckAttestation(&v.found)
 	v.checkReport()
 	v.reexecute()
-	v.m.CheckSignature(&v.found) // (j)
+	v.m.CheckSignature(&v.found)
 	v.checkSignatureFile(sig)
-	v.m.CheckRoot(&v.found) // (k); (l) to (n) are expectations, which no byte of a pack can break
+	v.m.CheckRoot(&v.found)
 }
 
 // read reads one file of the pack whole.
@@ -122,7 +125,7 @@ func (v *verifier) noteFault(name string, err error) {
 }
 
 // unreadable says why a file that must be there was not read. A link is an escape
-// wherever it leads: what it names is not part of the pack (pack.md W15).
+// wherever it leads: what it names is not part of the pack (PCK-1).
 func (v *verifier) unreadable(name string, err error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -205,7 +208,7 @@ func (v *verifier) contents() (signature []byte) {
 
 	v.found.Join(v.report.found...)
 	v.found.Join(scan.found...)
-	// A file that is not there holds no receipts (pack.md §4.2 e): the count and the
+	// A file that is not there holds no receipts (VFY-22): the count and the
 	// head are compared all the same, so that a removed file is seen as an omission.
 	scan.complete = scan.complete || errors.Is(scanErr, fs.ErrNotExist)
 	scan.checkReceipts(v.m, &v.found)
@@ -225,7 +228,7 @@ func (v *verifier) contents() (signature []byte) {
 	return signature
 }
 
-// content compares one file with its entry in the manifest: step (c) and H11. converted reports whether the
+// content compares one file with its entry in the manifest (PCK-18). converted reports whether the
 // file would have a hash if its line ends had not been converted.
 func (v *verifier) content(name string, sum [32]byte, size int64, converted func(want [32]byte) bool) {
 	for _, f := range v.m.Files {

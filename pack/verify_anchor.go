@@ -14,7 +14,7 @@ import (
 )
 
 // anchor decides the channel that says whether the manifest stands in a log the relying
-// party trusts (design/ledger.md "Proof"). Without a policy nobody is trusted: SKIPPED.
+// party trusts (ledger.md §10). Without a policy nobody is trusted: SKIPPED.
 func (v *verifier) anchor() {
 	text, err := v.o.Proof, error(nil)
 	if text == nil {

@@ -36,12 +36,12 @@ func (d *definition) claimRun() *claim.Run {
 	return d.run
 }
 
-// define finds the definitions whose hash is the attested claim_set_hash (pack.md §5.4, §5.7).
+// define finds the definitions whose hash is the attested claim_set_hash (verify.md §10.1).
 // The manifest holds only the hash, so wherever they come from, they are the signer's or none.
 func (v *verifier) define() *definition {
 	a := v.m.Attestation
 	if a.ClaimCheck == "N/A" && a.ClaimSetHash == form.HexSum([]byte(a.ClaimSetID)) {
-		return nil // pack.md §3.4: how a pack without claims says so
+		return nil // pack.md §5: how a pack without claims says so
 	}
 	// What the relying party knows goes before what travels with the pack: cards of one hash may
 	// still spell a number as 1 and 1.0, which is text of the results.
@@ -125,7 +125,7 @@ func (v *verifier) signersWord(results []claim.Result) (again bool) {
 			v.warned.Add(manifest.WarnNotReexecuted, c.ID, "claim %s asks for a check that is not known here: its result is the signer's word", form.Quote(c.ID))
 			results[i], again = told, false
 		case c.ReadsProjected() && !claim.SameOutcome(results[i], told):
-			// The reference asks its claims before it drops what is not packed (pack.md §1.4).
+			// The reference asks its claims before it drops what is not packed (RCP-14).
 			v.warned.Add(manifest.WarnNotReexecuted, c.ID, "claim %s reads a member that no pack holds: its result is the signer's word", form.Quote(c.ID))
 			results[i], again = told, false
 		case known && told.Actual == claim.UnknownCheck && !told.Passed:
@@ -168,7 +168,7 @@ func (v *verifier) coverageClaim(got *claim.Result, attested claim.Result) (agai
 	return false
 }
 
-// fingerprint is pack.md §5.5, "" without results.
+// fingerprint is that of claims.md §4.5, "" without results.
 func fingerprint(a manifest.Attestation, results []claim.Result) string {
 	if len(results) == 0 {
 		return ""

@@ -108,7 +108,7 @@ func (v *verifier) expect(name string, asked bool, expected string, judge func()
 // maxAhead is how far the signer's clock may be ahead of ours.
 const maxAhead = 24 * time.Hour
 
-// age is pack.md §4.2 l and m, the guard against the future. The end that the signer claims is not believed
+// age is verify.md §13.1, the guard against the future with it. The end that the signer claims is not believed
 // against a token that shows the pack to be older.
 func (v *verifier) age() Expectation {
 	e := Expectation{Verdict: Fail, Field: "timestamp_end", Actual: v.m.Attestation.TimestampEnd}
@@ -167,7 +167,7 @@ func (v *verifier) superseded() Expectation {
 	return Expectation{}
 }
 
-// bound is pack.md §4.2 n for one member of ci_binding: "exact case-sensitive compare". want "": any value.
+// bound compares one member of ci_binding byte for byte (VFY-65). want "": any value.
 func (v *verifier) bound(want, member string, of func(*manifest.CIBinding) string) func() Expectation {
 	return func() Expectation {
 		e := Expectation{Verdict: Fail, Field: "ci_binding." + member}
@@ -187,7 +187,7 @@ func (v *verifier) bound(want, member string, of func(*manifest.CIBinding) strin
 	}
 }
 
-// drift is "pack vs lock" of pack.md §6, and who may have signed. It says what is known of a pack whose
+// drift is verify.md §14: the pack against the lock, and who may have signed. It says what is known of a pack whose
 // integrity fails too; only a pack that is intact can be PASS or pinned.
 func (v *verifier) drift() {
 	r := v.r

@@ -31,7 +31,7 @@ type receiptScan struct {
 	count    int  // receipts read
 	aboutRun int  // of them, those that AboutRun names
 	complete bool // every line was a receipt that could be read
-	bad      bool // a receipt broke a rule of pack.md §4.3
+	bad      bool // a receipt broke a rule that receipt_integrity is about (verify.md §7)
 	literal  int  // lines that hold U+0085, U+2028 or U+2029 unescaped
 
 	reader                  jcs.Reader
@@ -122,7 +122,7 @@ func (s *receiptScan) stop(code, format string, args ...any) {
 	s.complete = false
 }
 
-// line judges one receipt: pack.md §4.3, §1.3 and the checks H5, H6 of §10.1.
+// line judges one receipt: the table of verify.md §7.
 func (s *receiptScan) line(line []byte) {
 	switch {
 	case len(line) > receipt.MaxLine:
@@ -165,7 +165,7 @@ func (s *receiptScan) broken(code, field, format string, args ...any) {
 	s.found.AddReceipt(s.count, code, field, format, args...)
 }
 
-// fields is the receipt-set check of pack.md §4.3, and the types of §1.3.
+// fields looks at the members that every receipt has (RCP-1 to RCP-4, RCP-7).
 func (s *receiptScan) fields(c *receipt.Core) {
 	if name := c.Missing(); name != "" {
 		s.broken(manifest.CodeSchema, name, "%s is missing, empty or not a string", name)
@@ -198,7 +198,7 @@ func (s *receiptScan) span(at string) {
 	s.min, s.max, s.latest = min(s.min, at), max(s.max, at), at
 }
 
-// form is H5: the line is C(project(receipt)), and all member names are ASCII.
+// form is PCK-6, RCP-8 and RCP-14: the line is canonical, and all member names are ASCII.
 func (s *receiptScan) form(line []byte, v *jcs.Value, c *receipt.Core, canonical bool) {
 	if name, ok := receipt.ASCIINames(v); !ok {
 		s.broken(manifest.CodeCanon, "member_name", "member name %s is not ASCII", form.Quote(name))
@@ -220,7 +220,7 @@ const canonicalLine = "canonical_line"
 // The line separators of Unicode that the reference implementation cuts lines at.
 var nel, ls, ps = []byte("\u0085"), []byte("\u2028"), []byte("\u2029")
 
-// order is H6: every run id is the attestation's, and the lines are sorted by pack.md §3.2.
+// order is PCK-7 to PCK-9: every run id is the attestation's, and the lines are sorted.
 func (s *receiptScan) order(c *receipt.Core) {
 	key, problem := c.SortKey(s.runID)
 	if problem != "" {
@@ -234,7 +234,7 @@ func (s *receiptScan) order(c *receipt.Core) {
 	s.previous = key
 }
 
-// checkReceipts is steps (e) to (h), and H7: what the receipts are against what is attested of them.
+// checkReceipts compares what the receipts are with what is attested of them: the second table of verify.md §7.
 func (s *receiptScan) checkReceipts(m *manifest.Manifest, fs *manifest.Findings) {
 	a := m.Attestation
 	if s.complete && int64(s.count) != m.Receipts {
@@ -275,7 +275,7 @@ func (s *receiptScan) head() string {
 	return form.HexSum(canonical)
 }
 
-// scanReceipts is step (e), and with it the file part of step (c) for the receipts.
+// scanReceipts reads the file of receipts, once, for its digest and for its lines.
 func (s *receiptScan) scanReceipts(fsys fs.FS) error {
 	f, err := openRegular(fsys, manifest.ReceiptsName, maxJSONL)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // reportFile is verify_report.json as a verifier reads it: what the builder says of the pack,
-// of use only to catch it in a contradiction (H12, H13). Both shapes of pack.md §3.8 have these members.
+// of use only to catch it in a contradiction (verify.md §9). Both shapes of the report (pack.md §7) have these members.
 type reportFile struct {
 	value    jcs.Value // null if it could not be read
 	claims   bool      // there is a claim_verification
@@ -24,7 +24,7 @@ type reportFile struct {
 // judgement is what a report says that follows from the attestation: a builder judges before it signs, so
 // nothing was replayed and no trust was evaluated.
 type judgement struct {
-	members []jcs.Member // of the report, in the order of pack.md §3.8
+	members []jcs.Member // of the report, in the order of pack.md §7
 	ran     jcs.Value    // scope.channels
 	proves  []string     // all that scope.proves may hold
 }
@@ -64,7 +64,7 @@ func judgementOf(a manifest.Attestation, root string) judgement {
 	return j
 }
 
-// reportID is the report_id of pack.md §3.8, "" without a canonical form.
+// reportID is the report_id of PCK-32, "" without a canonical form.
 func reportID(root, verifiedAt, claimVerdict, version string) string {
 	sum := form.CanonicalHash(form.Strs(
 		"pack_root_sha256", root, "verified_at", verifiedAt, "integrity_verdict", "PASS", "claim_verdict", claimVerdict,
@@ -114,7 +114,7 @@ func readResult(v jcs.Value) (claim.Result, bool) {
 	return r, passed.Kind == jcs.Bool
 }
 
-// checkReport is H12 and H13.
+// checkReport is verify.md §9.
 func (v *verifier) checkReport() {
 	value, a := v.report.value, v.m.Attestation
 	if value.Kind != jcs.Object {
@@ -180,7 +180,7 @@ func (v *verifier) checkForm(agree func(string, bool)) {
 		agree("summary."+m.Name, m.Value.Kind == jcs.String)
 	}
 	scope := is(value, "", "scope", jcs.Object)
-	for _, m := range scope.Members { // pack.md §3.8: "scope: optional, additionalProperties false"
+	for _, m := range scope.Members { // VFY-29
 		agree("scope."+m.Name, slices.Contains([]string{"schema", "channels", "extensions", "proves", "does_not_prove", "note"}, m.Name))
 	}
 	each(scope, "scope.", "proves", jcs.String)
@@ -272,7 +272,7 @@ func (v *verifier) checkJudgement(agree func(string, bool)) {
 }
 
 // refs are the kinds of evidence_refs, and the files that they are. The hash of the receipts only warns: the
-// specification has honest packs whose report was written for other receipts under the same root (pack.md W1).
+// specification has honest packs whose report was written for other receipts under the same root (VFY-35).
 var refs = map[string]string{"pack_manifest": manifest.Name, "receipt_pack": manifest.ReceiptsName}
 
 // checkAgrees is about a check of a report whose pack is intact.
@@ -405,7 +405,7 @@ func (v *verifier) checkReportedClaims(agree func(string, bool)) {
 	said := form.Get(claims, "passed")
 	agree("claim_verification.passed", said.Kind == jcs.Bool && said.Bool == (a.ClaimCheck == "PASS"))
 	agree("claim_verification.results", claim.Verdict(results) == a.ClaimCheck)
-	// H13: the fingerprint follows from the results, whatever the claims were.
+	// VFY-27: the fingerprint follows from the results, whatever the claims were.
 	agree("claim_verification.discrepancy_fingerprint",
 		form.Str(claims, "discrepancy_fingerprint") == a.DiscrepancyFingerprint && fingerprint(a, results) == a.DiscrepancyFingerprint)
 }

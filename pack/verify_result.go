@@ -93,7 +93,7 @@ type CoverageResult struct {
 	claim.Coverage
 }
 
-// What a judgement comes to in one word, those of pack.md §4.8 and one of ours.
+// What a judgement comes to in one word, for machines.
 const (
 	StatusOK        = "ok"
 	StatusFailed    = "failed"                   // the integrity fails

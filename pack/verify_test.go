@@ -129,6 +129,7 @@ func wantTampered(t *testing.T, what string, files memFS) *Result {
 	return r
 }
 
+// PCK-30
 func TestResigningAnUnchangedPackPasses(t *testing.T) {
 	files := smallPack(t)
 	manifest := mustParse(t, string(files[manifest.Name]))
@@ -146,6 +147,7 @@ func memberPaths(v jcs.Value, prefix string) (paths []string) {
 	return paths
 }
 
+// VFY-11
 func TestEveryManifestMemberOfAnotherTypeIsTampering(t *testing.T) {
 	changeEveryMember(t, "number", "true", "list", "newline")
 }
@@ -156,6 +158,7 @@ var (
 	mayBeEmpty = regexp.MustCompile(`^attestation\.(canon_impl|canon_impl_version|time_authority|ci_binding\.(workflow_ref|actor))$`)
 )
 
+// VFY-24, VFY-25, VFY-26
 func TestAReportThatContradictsTheManifestIsTampering(t *testing.T) {
 	files := smallPack(t)
 	m := mustParse(t, string(files[manifest.Name]))
@@ -198,6 +201,7 @@ func withReceipts(t testing.TB, files memFS, jsonl string) memFS {
 	return resign(t, files, text, testSigner)
 }
 
+// PCK-9, RCP-1, RCP-2, RCP-8, VFY-12, VFY-18, VFY-19, VFY-21
 func TestReceiptsThatAnySignerPackedBadlyAreTampering(t *testing.T) {
 	s := smallSpec(t)
 	s.Cards = nil
@@ -313,6 +317,7 @@ func TestReceiptsThatAnySignerPackedBadlyAreTampering(t *testing.T) {
 	}
 }
 
+// VFY-3
 func TestAMillionFindingsAreNotListed(t *testing.T) {
 	s := smallSpec(t)
 	s.Cards = nil
@@ -325,6 +330,7 @@ func TestAMillionFindingsAreNotListed(t *testing.T) {
 }
 
 // A clock that runs ahead alters no byte: the pack is refused, unasked, and not called tampered.
+// VFY-71
 func TestAPackFromTheFutureIsRefusedOnlyByAClock(t *testing.T) {
 	s := smallSpec(t)
 	files := mustBuild(t, s).FS()
@@ -343,6 +349,7 @@ func TestAPackFromTheFutureIsRefusedOnlyByAClock(t *testing.T) {
 	}
 }
 
+// VFY-1
 func TestExitCodeOneHasOneSource(t *testing.T) {
 	for _, integrity := range []Verdict{Pass, Fail, Skipped, ""} {
 		for _, claims := range []Verdict{Pass, Fail, Skipped, ""} {
@@ -419,6 +426,7 @@ func TestAnUnsignedFolderThatIsNoneIsAFinding(t *testing.T) {
 	}
 }
 
+// PCK-2, VFY-14
 func TestExtraFilesOnlyWarn(t *testing.T) {
 	files := smallPack(t)
 	dir := writePack(t, files)
@@ -451,6 +459,7 @@ func TestWhatIsNoDirectoryIsAnError(t *testing.T) {
 	}
 }
 
+// VFY-5
 func TestADirectoryIsNoPackUnlessOneOfTheFiveFilesIsThere(t *testing.T) {
 	files := mustBuild(t, smallSpec(t)).FS().(memFS)
 	for _, other := range []memFS{{}, {"README.md": nil}, {manifest.CardsName: files[manifest.CardsName]}, {"pack/" + manifest.Name: files[manifest.Name]}} {
@@ -515,6 +524,7 @@ func (f faultyFile) Read([]byte) (int, error) { return 0, f.fs.fail("read", f.fs
 
 // What the operating system does not let us read is no evidence of anything: not of tampering, and not of
 // claims that nobody can execute here.
+// VFY-6
 func TestAFileThatCannotBeReadHereIsNoVerdict(t *testing.T) {
 	s := smallSpec(t)
 	s.Cards = []claim.Card{oneCard(t, "receipt_count_ge", `{"min_count":1}`)}
@@ -549,6 +559,7 @@ func TestAFileThatCannotBeReadHereIsNoVerdict(t *testing.T) {
 }
 
 // Git converts line ends on checkout and on commit unless '-text' says that a file is none of its business.
+// VFY-17
 func TestConvertedLineEndsAreTamperingAndToldInWords(t *testing.T) {
 	files := mustBuild(t, smallSpec(t)).FS().(memFS)
 	told := func(r *Result, name string) bool {
@@ -585,7 +596,7 @@ func TestConvertedLineEndsAreTamperingAndToldInWords(t *testing.T) {
 	}
 }
 
-// pack.md W8: what is signed and logged is the canonical form of the manifest.
+// PCK-21: what is signed and logged is the canonical form of the manifest.
 func TestTheManifestIsBoundByItsContentAndNotByItsSpelling(t *testing.T) {
 	files := mustBuild(t, smallSpec(t)).FS().(memFS)
 	text := files[manifest.Name]
@@ -631,6 +642,7 @@ func (c countingFS) Lstat(name string) (fs.FileInfo, error) { return fs.Stat(c.m
 func (c countingFS) ReadLink(name string) (string, error)   { return "", fs.ErrInvalid }
 func (c countingFS) Stat(name string) (fs.FileInfo, error)  { return fs.Stat(c.memFS, name) }
 
+// VFY-7
 func TestEachFileIsOpenedOnce(t *testing.T) {
 	p := mustBuild(t, smallSpec(t))
 	files := countingFS{p.FS().(memFS), map[string]int{}}

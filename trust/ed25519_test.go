@@ -227,7 +227,6 @@ func TestKeysAreCheckedConcurrently(t *testing.T) {
 }
 
 // VFY-52 to VFY-56
-// VFY-56
 func TestOfTheEdgeCaseVectorsOnlyTheHonestOneVerifies(t *testing.T) {
 	text, err := os.ReadFile("../../shared/vectors/third-party/ed25519-cctv/ed25519vectors.json")
 	if err != nil {

@@ -92,6 +92,7 @@ func TestASeverityIsOneToEveryVerifierOrToNone(t *testing.T) {
 	}
 }
 
+// VFY-41
 func TestTheSearchForCardsHashesAsClaimSetHashDoesAndNotForEver(t *testing.T) {
 	builtin := BuiltinCards()
 	s := cardSearch{}

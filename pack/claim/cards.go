@@ -37,7 +37,7 @@ type Fixture struct {
 	Fails    []string    // the ids of exactly the claims that fail; none in Card.Pass
 }
 
-// Claim is one statement about the receipts of a pack (pack.md §5.1):
+// Claim is one statement about the receipts of a pack:
 //
 //	{"check":"receipt_count_ge","claim_id":"min_receipt_count","description":"At least 1 receipt in the pack",
 //	 "params":{"min_count":1},"severity":"critical"}
@@ -57,7 +57,7 @@ const (
 	maxFixture    = 256 // receipts of a fixture
 )
 
-// BuiltinCards returns the six cards that every verifier knows (pack.md §5.6). Their texts are hash input.
+// BuiltinCards returns the six cards that every verifier knows. Their texts are hash input.
 func BuiltinCards() []Card {
 	typ := func(t string) jcs.Value { return jcs.Obj(jcs.M("receipt_type", jcs.Str(t))) }
 	return []Card{
@@ -95,7 +95,7 @@ func BuiltinCards() []Card {
 }
 
 // SetHash is H(C(claims)) over the claims of all cards in the order given: order and repetition
-// matter (pack.md §5.4). It is "" if a parameter has no canonical form, which ParseCard refuses.
+// matter. It is "" if a parameter has no canonical form, which ParseCard refuses.
 func SetHash(cards []Card) string {
 	var specs []jcs.Value
 	for _, card := range cards {
@@ -184,7 +184,7 @@ func InOrder(cards []Card) (claims []Claim) {
 	return claims
 }
 
-// ParseCard reads a card file (pack.md §5.7; rationale, control and fixtures are ours):
+// ParseCard reads a card file (rationale, control and fixtures are ours):
 //
 //	{"card_id": "my_card", "name": "My card", "rationale": "why", "control": ["soc2/CC7.2"], "claims": [
 //	   {"claim_id": "some_calls", "check": "receipt_count_ge", "params": {"min_count": 3}}],

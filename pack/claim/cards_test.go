@@ -8,7 +8,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
-// builtinHashes are those of pack.md §5.6.
+// builtinHashes are those of claims.md §3.
 var builtinHashes = map[string]string{
 	"guardian_enforcement": "200503a9864b20739903ff8cc0816dfa989054b9aba41802b52f473beea50a71",
 	"receipt_completeness": "0b9affe4a6e67d069cb3413aaf982fc05110dae0af8a0b4dce180e63e5d564dc",

@@ -15,7 +15,7 @@ const (
 	maxExtra    = 1000     // call sites outside the contract that a result names
 )
 
-// Contract is a coverage contract (cli.md §2.6): the call sites that a scan of a program found, and
+// Contract is a coverage contract: the call sites that a scan of a program found, and
 // that the receipts of its run are to name.
 //
 //	{"contract_version": "1.0", "generated_at": "…", "generated_by": "assay-scan", "project_root": "/src/app",

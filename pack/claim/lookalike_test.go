@@ -2,6 +2,7 @@ package claim
 
 import "testing"
 
+// VFY-48
 func TestIdsThatReadLikeABuiltInOnesAreFound(t *testing.T) {
 	for id, twin := range map[string]string{
 		"guardian_enforcement": "", "guardian-enforcement": "guardian_enforcement", "guardian_enforcement ": "guardian_enforcement",

@@ -16,7 +16,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
-// Predicate is one check that a claim may name (pack.md §5.2, cli.md §1.12).
+// Predicate is one check that a claim may name.
 type Predicate struct {
 	Name, Summary string
 	Params        []Param

@@ -67,7 +67,7 @@ const (
 	saysFailed
 )
 
-// outcomeOf knows how model_call and mcp_tool_call receipts say that a call failed (pack.md §1.2), and how
+// outcomeOf knows how model_call and mcp_tool_call receipts say that a call failed (claims.md §6.7), and how
 // other programs do. Names and words are taken in any case, with or without separators.
 func outcomeOf(name string, v *jcs.Value) outcome {
 	if name == "error" {

@@ -189,6 +189,7 @@ func TestParametersOfOurChecksAreRefusedWithTheirCard(t *testing.T) {
 
 // One hash of claims must not stand for two verdicts: spellings of one number that have one canonical form
 // are one number, with one text.
+// PCK-36
 func TestSpellingsOfANumberAreOneClaim(t *testing.T) {
 	for _, c := range []struct {
 		check, a, b, lines string

@@ -425,7 +425,7 @@ func (c *proportion) answer() Result {
 	return a
 }
 
-// proxied is proxy_completeness (cli.md §8a): what a recording proxy says of its own work. It cannot see
+// proxied is proxy_completeness (claims.md §6.12): what a recording proxy says of its own work. It cannot see
 // what never came to it, and this check does not say otherwise.
 type proxied struct {
 	typ                   string

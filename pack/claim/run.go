@@ -12,7 +12,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
-// Result is what one claim came to (pack.md §5.2, §5.3). Expected and Actual are normative texts:
+// Result is what one claim came to. Expected and Actual are normative texts:
 // with ClaimID, Passed and Severity they make the discrepancy fingerprint.
 type Result struct {
 	ClaimID, Expected, Actual, Severity string
@@ -27,7 +27,7 @@ func Holds(rs []Result) bool {
 }
 
 // Fingerprint is H(C({policy_hash, suite_hash, results})), results sorted by claim id and
-// without their evidence (pack.md §5.5).
+// without their evidence.
 func Fingerprint(policyHash, suiteHash string, rs []Result) string {
 	sorted := slices.Clone(rs)
 	slices.SortStableFunc(sorted, func(a, b Result) int { return cmp.Compare(a.ClaimID, b.ClaimID) })

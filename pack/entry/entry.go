@@ -23,7 +23,7 @@ import (
 // who says so. The zero Source says nothing.
 type Source struct{ Repo, Workflow, Commit, Attestation string }
 
-// Entry is the leaf of the ledger, schema_version 2 (design/ledger.md):
+// Entry is the leaf of the ledger, schema_version 2:
 //
 //	{"assurance_level":"L0","claim_check":"PASS","manifest_sha256":"…","mode":"shadow","n_receipts":2,…}
 //

@@ -25,9 +25,9 @@ type Change struct {
 	Message string
 }
 
-// Diff says in words what is demanded by one lock and not by the other, what is weaker first
-// (threats.md K05). Nothing to say means that both demand the same, whatever their bytes are.
-func Diff(old, new *Lock) []Change {
+// Diff says in words what is demanded by one lock and not by the other, what is weaker first.
+// Nothing to say means that both demand the same, whatever their bytes are.
+func Diff(old, new *Lock) []Change { // threats.md K05
 	d := &differ{}
 	d.signers(old, new)
 	d.cards(old, new)

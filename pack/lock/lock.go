@@ -26,7 +26,7 @@ import (
 )
 
 // CompatVersion is the release of the reference tool that this verifier counts as when a lockfile
-// bounds the version (pack.md §6). It is not our own version.
+// bounds the version. It is not our own version.
 const CompatVersion = "1.24.0"
 
 // The window that our own locks give: every release of the reference tool that reads what we write.
@@ -37,7 +37,7 @@ const (
 
 const maxLock = 1 << 20 // bytes of a lockfile
 
-// Lock is a lockfile (pack.md §6): what a repository expects of its packs, under review like code.
+// Lock is a lockfile: what a repository expects of its packs, under review like code.
 //
 //	{
 //	  "lock_version": "1.0",
@@ -81,7 +81,7 @@ func (e *Error) add(issue string) {
 	}
 }
 
-// members is pack.md §6, in its order. The reference reads some of them as optional, but every
+// members is lock.md §1, in its order. The reference reads some of them as optional, but every
 // release since 1.19 writes all; what is deleted from a lock must not make it a weaker one
 // (threats.md P19), and what nobody knows is not skipped over.
 var members = []form.Member{
@@ -246,7 +246,7 @@ func (l *Lock) checkSigners(broken *Error) {
 // Marshal is the file, as it was read or is to be written.
 func (l *Lock) Marshal() []byte { return bytes.Clone(l.text) }
 
-// Digest is SHA-256 of the file: the verifier_config_sha256 of a report (pack.md §4.8).
+// Digest is SHA-256 of the file: the verifier_config_sha256 of a report.
 func (l *Lock) Digest() [32]byte { return sha256.Sum256(l.text) }
 
 // Cards are the run cards in the order in which packs must declare them.
@@ -283,7 +283,7 @@ type Spec struct {
 	At       time.Time       // locked_at; required
 }
 
-// New makes a lock: two spaces, one newline at the end, the members in the order of pack.md §6.
+// New makes a lock: two spaces, one newline at the end, the members in their order.
 // It refuses what Parse would.
 func New(s Spec) (*Lock, error) {
 	if s.At.IsZero() {
@@ -356,15 +356,15 @@ func seal(v jcs.Value, at time.Time) (*Lock, error) {
 }
 
 // KeyFingerprint is SHA-256 of a public key that an allowlist may name. It refuses keys for which one
-// signature fits every pack (threats.md K08).
-func KeyFingerprint(pub ed25519.PublicKey) ([32]byte, error) {
+// signature fits every pack.
+func KeyFingerprint(pub ed25519.PublicKey) ([32]byte, error) { // threats.md K08
 	if err := trust.CheckEd25519Key(pub); err != nil {
 		return [32]byte{}, err
 	}
 	return sha256.Sum256(pub), nil
 }
 
-// smallOrder are the y coordinates of pack.md §4.6, the sign bit cleared.
+// smallOrder are the keys of LCK-14, the sign bit cleared.
 var smallOrder = []string{
 	"0000000000000000000000000000000000000000000000000000000000000000",
 	"0100000000000000000000000000000000000000000000000000000000000000",

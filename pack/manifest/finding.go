@@ -9,7 +9,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
-// Finding codes, pack.md §4.4. The W_ codes are ours and only ever warn.
+// Finding codes. The W_ codes are ours and only ever warn.
 const (
 	CodeTamper    = "E_MANIFEST_TAMPER"
 	CodeOmission  = "E_PACK_OMISSION_DETECTED"
@@ -28,7 +28,7 @@ const (
 	CodeLock   = "E_LOCK_MISMATCH"
 	CodeSigner = "E_SIGNER_UNTRUSTED"
 
-	// Ours, of ExpectationResults only; E_PACK_STALE and E_CI_… are pack.md's.
+	// Ours, of ExpectationResults only; E_PACK_STALE and E_CI_… are the reference's too.
 	CodeExpired    = "E_PACK_EXPIRED"
 	CodeSuperseded = "E_PACK_SUPERSEDED"
 
@@ -49,13 +49,13 @@ const (
 // Finding is one thing that is wrong (or, among Warnings, remarkable).
 // Message is printable ASCII whatever the pack says.
 type Finding struct {
-	Code    string // E_… of pack.md §4.4
+	Code    string // E_… or W_…
 	Field   string
 	Receipt int // index of the receipt, -1 if none
 	Message string
 }
 
-// Mechanism is the failure_mechanism of pack.md §4.4, "" for a warning.
+// Mechanism is the failure_mechanism that reports give the code, "" for a warning.
 func (f Finding) Mechanism() string {
 	switch f.Code {
 	case CodeStale, CodeTimestamp, CodeExpired, CodeSuperseded:
@@ -87,7 +87,7 @@ func (f Finding) String() string {
 // MaxFindings bounds a list: a million bad receipts are not a million findings.
 const MaxFindings = 100
 
-// Findings is a bounded list in the order of pack.md §4.2.
+// Findings is a bounded list in the order in which the verifier looks.
 type Findings []Finding
 
 // Add adds a finding about the pack; field is shown printable.
@@ -112,7 +112,7 @@ func (fs *Findings) Join(more ...Finding) {
 	}
 }
 
-// JSONCode is the finding code for text that the strict reader refused (H8: duplicates are E_CANON_MISMATCH).
+// JSONCode is the finding code for text that the strict reader refused: E_CANON_MISMATCH for duplicates and numbers.
 func JSONCode(err error) string {
 	if errors.Is(err, jcs.ErrDuplicate) || errors.Is(err, jcs.ErrNumber) {
 		return CodeCanon

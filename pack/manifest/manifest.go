@@ -39,7 +39,7 @@ type File struct {
 	Bytes  int64
 }
 
-// Attestation holds the members of pack.md §3.4 under their own names. What is null or absent is "".
+// Attestation holds the members of the attestation under their own names. What is null or absent is "".
 type Attestation struct {
 	PackID, RunID, SuiteID, VerifierVersion, ClaimSetID                          string
 	ClaimSetHash, PolicyHash, SuiteHash, HeadHash, DiscrepancyFingerprint        string
@@ -67,7 +67,7 @@ func (m *Manifest) SignerFingerprint() (sum [32]byte) {
 	return sum
 }
 
-// Verify judges what a manifest alone can show (schema, H1-H4, H9, hashes, signature, D12).
+// Verify judges what a manifest alone can show: its form, what it says twice, hashes, and the signature.
 // m is nil when the form is too broken to read. No findings: admitted.
 func Verify(text []byte) (m *Manifest, list []Finding) {
 	var fs Findings
@@ -91,7 +91,7 @@ const (
 	ScopeLegacy   = "JCS(pack_manifest_without_signature)"
 )
 
-// manifestMembers is pack.md §3.3, in its order.
+// manifestMembers is pack.md §4, in its order.
 var manifestMembers = []form.Member{
 	form.M("pack_id", form.Identifier),
 	form.M("pack_version", form.OneOf(PackFormat)),
@@ -115,7 +115,7 @@ var manifestMembers = []form.Member{
 	form.M("redaction_policy_sha256?", form.Hex64),
 }
 
-// attestationMembers is pack.md §3.4, in its order.
+// attestationMembers is pack.md §5, in its order.
 var attestationMembers = []form.Member{
 	form.M("pack_format_version", form.OneOf(PackFormat)),
 	form.M("fingerprint_version", form.One),
@@ -164,8 +164,8 @@ var fileMembers = []form.Member{
 	form.M("bytes", form.Count),
 }
 
-// Read is step (a) of pack.md §4.2: what is not of the form is not read further.
-func Read(text []byte, fs *Findings) *Manifest {
+// Read reads a manifest. What is not of the form is not read further: then there are findings, and no manifest.
+func Read(text []byte, fs *Findings) *Manifest { // verify.md §4
 	v, err := form.Parse(text, MaxSize)
 	if err != nil {
 		fs.Add(JSONCode(err), Name, "not strict JSON: %s", form.OneLine(err))
@@ -233,10 +233,10 @@ func readAttestation(v jcs.Value) Attestation {
 	return a
 }
 
-// CheckPaths is H3, H4 and the path part of steps (c) and (d): the manifest names
+// CheckPaths judges the names in files and expected_files: the manifest names
 // exactly the files of a pack, so no name of its own choosing is ever opened.
 func (m *Manifest) CheckPaths(fs *Findings) {
-	same := len(m.Files) == len(contentFiles)
+	same := len(m.Files) == len(contentFiles) // PCK-16
 	for i, f := range m.Files {
 		if !containedPath(f.Path) {
 			fs.Add(CodePath, f.Path, "files[%d] leaves the pack", i)
@@ -247,7 +247,7 @@ func (m *Manifest) CheckPaths(fs *Findings) {
 		fs.Add(CodeTamper, "files", "files are not exactly %s", strings.Join(contentFiles, ", "))
 	}
 	names := form.Get(m.value, "expected_files").Items
-	same = len(names) == len(expectedFiles)
+	same = len(names) == len(expectedFiles) // PCK-17
 	for i, name := range names {
 		if !containedPath(name.Text) {
 			fs.Add(CodePath, name.Text, "expected_files[%d] leaves the pack", i)
@@ -265,35 +265,35 @@ func containedPath(p string) bool {
 		!slices.Contains(strings.Split(p, "/"), "..")
 }
 
-// CheckAttestation is H1, H2 and step (i).
+// CheckAttestation judges what manifest and attestation both say, and the hash of the attestation.
 func (m *Manifest) CheckAttestation(fs *Findings) {
 	attestation := form.Get(m.value, "attestation")
-	for _, name := range []string{"pack_id", "suite_hash", "claim_set_id", "claim_set_hash"} {
+	for _, name := range []string{"pack_id", "suite_hash", "claim_set_id", "claim_set_hash"} { // PCK-12
 		if form.Str(m.value, name) != form.Str(attestation, name) {
 			fs.Add(CodeTamper, name, "%s of the manifest is not the attestation's", name)
 		}
 	}
 	a := m.Attestation
-	if a.NReceipts != m.Receipts {
+	if a.NReceipts != m.Receipts { // PCK-13
 		fs.Add(CodeTamper, "n_receipts", "n_receipts is %d, receipt_count_expected is %d", a.NReceipts, m.Receipts)
 	}
-	if a.ReceiptIntegrity != "PASS" {
+	if a.ReceiptIntegrity != "PASS" { // PCK-22
 		fs.Add(CodeTamper, "receipt_integrity", "the signer attests receipt_integrity FAIL")
 	}
-	if (a.ClaimCheck == "N/A") != (a.DiscrepancyFingerprint == "") {
+	if (a.ClaimCheck == "N/A") != (a.DiscrepancyFingerprint == "") { // PCK-23
 		fs.Add(CodeTamper, "discrepancy_fingerprint", "claim_check is %s, and there is %s fingerprint of claim results",
 			a.ClaimCheck, map[bool]string{true: "no", false: "a"}[a.DiscrepancyFingerprint == ""])
 	}
-	canonical, err := jcs.AppendPack(nil, attestation)
+	canonical, err := jcs.AppendPack(nil, attestation) // PCK-14
 	if sum := sha256.Sum256(canonical); err != nil || sum != form.Digest(form.Str(m.value, "attestation_sha256")) {
 		fs.Add(CodeTamper, "attestation_sha256", "attestation_sha256 is not the hash of the attestation")
 	}
 }
 
-// CheckSignature is step (j) without the signature file, and H9. Neither the
-// algorithm nor what is signed is taken from descriptive members (pack.md §3.5).
+// CheckSignature judges the key and the signature in the manifest. Neither the
+// algorithm nor what is signed is taken from descriptive members.
 func (m *Manifest) CheckSignature(fs *Findings) {
-	signature, err := m.Signature()
+	signature, err := m.Signature() // PCK-19
 	if err != nil {
 		fs.Add(CodeSignature, "signature", "signature is not %d bytes in canonical base64", ed25519.SignatureSize)
 	}
@@ -301,13 +301,13 @@ func (m *Manifest) CheckSignature(fs *Findings) {
 		fs.Add(CodeSignature, "signer_pubkey", "signer_pubkey is not %d bytes in canonical base64", ed25519.PublicKeySize)
 		return
 	}
-	if m.SignerFingerprint() != form.Digest(form.Str(m.value, "signer_pubkey_sha256")) {
+	if m.SignerFingerprint() != form.Digest(form.Str(m.value, "signer_pubkey_sha256")) { // PCK-20
 		fs.Add(CodeSignature, "signer_pubkey_sha256", "signer_pubkey_sha256 is not the hash of signer_pubkey")
 	}
 	if err != nil {
 		return
 	}
-	message, err := jcs.AppendPack(nil, Unsigned(m.value))
+	message, err := jcs.AppendPack(nil, Unsigned(m.value)) // PCK-30
 	if err == nil && trust.VerifyEd25519(m.SignerKey, message, signature) {
 		return
 	}
@@ -318,7 +318,7 @@ func (m *Manifest) CheckSignature(fs *Findings) {
 	fs.Add(CodeSignature, "signer_pubkey", "the signature does not verify")
 }
 
-// Unsigned is the manifest that is signed. The two names are fixed, never derived (pack.md §3.5).
+// Unsigned is the manifest that is signed. The two names are fixed, never derived.
 func Unsigned(manifest jcs.Value) jcs.Value {
 	v := jcs.Value{Kind: jcs.Object}
 	for _, m := range manifest.Members {
@@ -338,9 +338,9 @@ func (m *Manifest) Signature() ([]byte, error) {
 	return signature, err
 }
 
-// CheckRoot is D12, step (k).
+// CheckRoot judges pack_root_sha256.
 func (m *Manifest) CheckRoot(fs *Findings) {
-	if form.Str(m.value, "pack_root_sha256") != form.Str(m.value, "attestation_sha256") {
+	if form.Str(m.value, "pack_root_sha256") != form.Str(m.value, "attestation_sha256") { // PCK-15
 		fs.Add(CodeTamper, "pack_root_sha256", "pack_root_sha256 is not attestation_sha256")
 	}
 }
@@ -349,7 +349,7 @@ func (m *Manifest) CheckRoot(fs *Findings) {
 const Version = "0.1.0"
 
 // Limits on what a pack may hold. What exceeds one is a finding, never an error:
-// a verifier of untrusted packs must answer in bounded time and memory (threats.md P07, P08).
+// a verifier of untrusted packs must answer in bounded time and memory.
 const (
 	MaxSize = 1 << 20 // bytes of pack_manifest.json
 )

@@ -11,7 +11,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 )
 
-// pack.md §4.4: every code has one mechanism, and a warning has none.
+// VFY-92: every code has one mechanism, and a warning has none.
 func TestEveryFindingHasItsMechanism(t *testing.T) {
 	for mechanism, codes := range map[string]string{
 		"stale_evidence":  "E_PACK_STALE E_TIMESTAMP_INVALID E_PACK_EXPIRED E_PACK_SUPERSEDED",

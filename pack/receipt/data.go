@@ -38,7 +38,7 @@ func (f *Fault) in(step string) *Fault {
 }
 
 // coreNames are members that have a meaning here. A name that differs from one of them only
-// by case is read as that member by lenient readers (pack.md W9).
+// by case is read as that member by lenient readers (RCP-9).
 var coreNames = append([]string{"receipt_id", "type", "receipt_type", "timestamp", "schema_version", "seq",
 	"parent_receipt_id", "run_id", "_trace_id", "_stored_at", "_store_seq"}, projected...)
 
@@ -70,7 +70,7 @@ func isLower(s string) bool {
 	return true
 }
 
-// portable refuses values that not every JSON reader reads alike (pack.md §1.6): lone surrogates,
+// portable refuses values that not every JSON reader reads alike (receipts.md §5): lone surrogates,
 // integers that a double cannot hold, numbers out of range, names that are not ASCII or that
 // JavaScript takes for something else.
 func portable(v *jcs.Value, depth int) *Fault {

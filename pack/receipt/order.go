@@ -8,7 +8,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
-// SortKey orders receipts (pack.md §3.2): run, then sequence number, then id.
+// SortKey orders receipts: run, then sequence number, then id.
 type SortKey struct {
 	Kind jcs.Kind // of the run id; one that is null or missing is a text
 	Run  string   // "" unless it is a text
@@ -17,7 +17,7 @@ type SortKey struct {
 }
 
 // Compare is negative if k comes before l. Run ids and sequence numbers of different kinds have no order.
-func (k *SortKey) Compare(l *SortKey) (c int, ok bool) {
+func (k *SortKey) Compare(l *SortKey) (c int, ok bool) { // PCK-7, PCK-8
 	if k.Kind != l.Kind {
 		return 0, false
 	}

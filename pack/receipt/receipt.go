@@ -16,14 +16,14 @@ import (
 )
 
 // BreakglassType is what a pack holds for a receipt of type breakglass. The reference verifier refuses
-// every pack with the bare word (pack.md §1.3), so pack.Build writes this namespaced one, and the built-in
+// every pack with the bare word, so pack.Build writes this namespaced one, and the built-in
 // card no_breakglass counts it: a claim about receipts of type "breakglass" is also about these.
 const BreakglassType = "assay.breakglass/v1"
 
 // Breakglass is the type as programs record it. A pack never holds it.
 const Breakglass = "breakglass"
 
-// AdmittedType reports whether pack.Build takes receipts of that type (pack.md §1.3): a type of the flat list,
+// AdmittedType reports whether pack.Build takes receipts of that type: a type of the flat list,
 // such as model_call, a namespaced one, such as acme.review/v2, or breakglass, which it writes as
 // BreakglassType. pack.Verify admits the same types but for the bare breakglass.
 func AdmittedType(typ string) bool { return typ == Breakglass || PackedType(typ) }
@@ -57,12 +57,12 @@ func AboutRun(receipt jcs.Value) bool {
 	return c.AboutRun()
 }
 
-// TimeForm is the layout in which packs, receipts and reports hold a time of ours, which must be in UTC
-// (pack.md §1.5): never Z, always six digits.
+// TimeForm is the layout in which packs, receipts and reports hold a time of ours, which must be in
+// UTC: never Z, always six digits.
 const TimeForm = "2006-01-02T15:04:05.000000+00:00"
 
 // Limits on what a pack may hold. What exceeds one is a finding, never an error:
-// a verifier of untrusted packs must answer in bounded time and memory (threats.md P07, P08).
+// a verifier of untrusted packs must answer in bounded time and memory.
 const (
 	MaxLine     = 1 << 20 // bytes of one receipt line, without its newline
 	MaxReceipts = 4 << 20 // receipts of a pack; their ids are all that a verifier keeps of them
@@ -71,7 +71,7 @@ const (
 // KnownType reports whether a pack may hold that type without a namespace, or as ours of breakglass.
 func KnownType(kind string) bool { return flatTypes[kind] || kind == BreakglassType }
 
-// flatTypes are the admitted types without a namespace (pack.md §1.3).
+// flatTypes are the admitted types without a namespace (receipts.md §2).
 var flatTypes = map[string]bool{
 	"ai_workflow": true, "capability_use": true, "challenge": true, "decision_v1": true,
 	"governance_posture_snapshot": true, "grace_check": true, "guardian_check": true,
@@ -79,9 +79,9 @@ var flatTypes = map[string]bool{
 	"revocation": true, "session_metadata": true, "supersession": true,
 }
 
-// PackedType is pack.md §1.3: a flat type of the list, or ^[a-z0-9_]+(\.[a-z0-9_]+)+(/[a-z0-9_]+)?$
+// PackedType admits a flat type of the list, or ^[a-z0-9_]+(\.[a-z0-9_]+)+(/[a-z0-9_]+)?$
 // outside the reserved namespace loom.
-func PackedType(kind string) bool {
+func PackedType(kind string) bool { // RCP-3, RCP-4
 	if flatTypes[kind] {
 		return true
 	}
@@ -115,7 +115,7 @@ func SuggestType(kind string) string {
 	return kind
 }
 
-// projected are the members that are dropped from a receipt's root before it is packed (pack.md §1.4).
+// projected are the members that are dropped from a receipt's root before it is packed (RCP-14).
 var projected = []string{"signatures", "signature", "cose_signature", "receipt_hash", "anchor"}
 
 // IsProjected reports whether receipts lose the member when they are packed.
@@ -145,7 +145,7 @@ func namespaced(r jcs.Value) jcs.Value {
 	return r
 }
 
-// ASCIINames reports the first member name, at any depth, that is not ASCII (pack.md §1.4).
+// ASCIINames reports the first member name, at any depth, that is not ASCII.
 func ASCIINames(v *jcs.Value) (string, bool) {
 	for i := range v.Members {
 		m := &v.Members[i]

@@ -9,6 +9,7 @@ import (
 )
 
 // Sequence numbers are compared as the reference does, booleans among them.
+// PCK-8
 func TestSequenceNumbersAreComparedExactly(t *testing.T) {
 	order := []string{"-1E300", "-9223372036854775809", "-1", "-0.5", "false", "0.5", "true", "1.5", "2", "9007199254740992", "9007199254740993", "9223372036854775807", "9223372036854775808", "1E300"}
 	for i, a := range order {
@@ -46,6 +47,7 @@ func TestAnIntegerThatIsTooLargeIsToldAsOne(t *testing.T) {
 	}
 }
 
+// RCP-3, RCP-4
 func TestAdmittedTypes(t *testing.T) {
 	for typ, want := range map[string]bool{
 		"model_call": true, "guardian_verdict": true, "acme.review": true, "acme.review/v2": true, "rce.x/v0": true, "a.b.c": true,
@@ -58,6 +60,7 @@ func TestAdmittedTypes(t *testing.T) {
 	}
 }
 
+// RCP-9, RCP-10, RCP-11, RCP-12
 func TestDataThatBuildWouldRefuseIsRefused(t *testing.T) {
 	for _, good := range []string{`{}`, `{"a":9007199254740991,"b":[-0.5,{"c":null}],"nested":{"Type":1}}`} {
 		if err := CheckData(parsed(t, good)); err != nil {
@@ -93,6 +96,7 @@ func parsedDeep(t *testing.T, text string) jcs.Value {
 	return v
 }
 
+// RCP-15
 func TestOnlyWhatAssayRunWroteAboutTheRunIsNoEvidence(t *testing.T) {
 	for text, want := range map[string]bool{
 		`{"type":"session_metadata","recorded_by":"assay run"}`:    true,

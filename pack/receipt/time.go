@@ -9,12 +9,11 @@ import (
 )
 
 // IsTime reports whether CPython 3.11 or later reads s with datetime.fromisoformat after each
-// Z became +00:00 (pack.md §1.5, "accept the ≥3.11 set"). It is a reader for parity, so the quirks of
-// that reader are kept: any one character separates date and time, one character may stand between the
+// Z became +00:00. It is a reader for parity, so the quirks of that reader are kept: any one character separates date and time, one character may stand between the
 // time and the offset ("11:00:00 Z", "11:00:00.Z"), offset minutes go to 99.
 //
 // Not kept: a NUL character, which its C scanner takes for the end of the text, and more than 256 bytes.
-func IsTime(s string) bool {
+func IsTime(s string) bool { // RCP-7
 	if len(s) > form.MaxTime || strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s) {
 		return false
 	}

@@ -26,6 +26,7 @@ func TestReceiptTimesAreThoseCPythonReads(t *testing.T) {
 	}
 }
 
+// RCP-7
 func TestReceiptTimes(t *testing.T) {
 	for _, c := range []struct {
 		texts string

@@ -7,7 +7,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack"
 )
 
-// colours are those of cli.md §1.4.
+// colours are those of the reference tool's badges.
 var colours = map[string]string{wordPass: "#4c1", wordHonestFail: "#fe7d37", wordTampered: "#e05d44", wordUnmet: "#e05d44", wordInsufficient: "#9f9f9f"}
 
 // Badge is an SVG image with a pair of fields for each channel: integrity and claims always, and what
@@ -91,7 +91,7 @@ func (r *Report) badgeCards() string {
 	return " (" + strings.Join(names, ", ") + ")"
 }
 
-// badgeWord is the word of pack.md for the two channels that always stand there, in the plainest form.
+// badgeWord is the word of reports for the two channels that always stand there, in the plainest form.
 func badgeWord(c Channel) string {
 	switch c.Verdict {
 	case wordHonestFail:

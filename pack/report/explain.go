@@ -12,7 +12,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
-// Limit is one of the five things that a pack does not show (seed §5.2). It stands as it is, or narrowed
+// Limit is one of the five things that a pack does not show. It stands as it is, or narrowed
 // by evidence that was verified in this very judgement; a file that merely lies there narrows nothing.
 type Limit struct {
 	Name     string // completeness, source, time, witness, confidentiality

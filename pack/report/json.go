@@ -20,7 +20,7 @@ const (
 	name   = "assay verify-pack"
 )
 
-// The stages of pack.md §4.2, in order, and two of ours.
+// The stages of verify.md §3, in order, the last two of them ours.
 const (
 	stageSchema      = "validate_schema"
 	stagePaths       = "validate_paths"
@@ -69,7 +69,7 @@ func stageOf(f manifest.Finding) string {
 	return stageAttestation
 }
 
-// JSON is what verify-pack prints of one pack: the channels, then the public judgement of pack.md §4.8,
+// JSON is what verify-pack prints of one pack: the channels, then the public judgement,
 // then what only we have. The same Report gives the same bytes.
 func (r *Report) JSON(command string) jcs.Value {
 	v := jcs.Obj(
@@ -149,7 +149,7 @@ func (r *Report) words() words {
 	return w
 }
 
-// overall is the precedence of pack.md §3.8.
+// overall is the precedence of VFY-86.
 func (w words) overall(optional []string) (verdict, reason string, blocking jcs.Value) {
 	switch {
 	case w.integrity != wordPass:
@@ -340,7 +340,7 @@ func (r *Report) stageList() jcs.Value {
 	return v
 }
 
-// doesNotProve is what no pack shows, whatever its verdicts (pack.md §3.8).
+// doesNotProve is what no pack shows, whatever its verdicts (pack.md §7).
 var doesNotProve = []string{"output_correctness", "output_safety", "business_policy_fitness", "legal_compliance",
 	"instrumentation_completeness", "signer_authority_beyond_configured_trust"}
 
@@ -373,7 +373,7 @@ func (r *Report) scope(w words) jcs.Value {
 		jcs.M("does_not_prove", list(not)))
 }
 
-// errors are those of the integrity channel (pack.md §4.4); the others stand with their channels.
+// errors are those of the integrity channel (verify.md §19); the others stand with their channels.
 func (r *Report) errors() jcs.Value {
 	v := jcs.Arr()
 	for _, f := range r.integrityFindings() {
@@ -426,7 +426,7 @@ func (r *Report) mechanisms() jcs.Value {
 	return v
 }
 
-// claimVerification is pack.md §5.3, and whether it was found out here or is the signer's word.
+// claimVerification is that of pack.md §7, and whether it was found out here or is the signer's word.
 func (r *Report) claimVerification() jcs.Value {
 	passed, results := 0, jcs.Arr()
 	for _, c := range r.ClaimResults {

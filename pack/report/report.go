@@ -1,5 +1,5 @@
 // Package report shows a judgement, a pack.Result, to people and to machines: as the JSON of
-// assay.verify_report.v0.1 (pack.md §4.8), as one HTML page, as a badge, as rows of CSV, and in the words of
+// assay.verify_report.v0.1, as one HTML page, as a badge, as rows of CSV, and in the words of
 // 'assay explain'. It decides nothing. The channels (integrity, claims, anchor, and what else was asked
 // for) stay apart in each of them.
 //
@@ -34,7 +34,7 @@ type Report struct {
 	MinCoverage float64 // as asked for
 }
 
-// The words of pack.md §4.8, which also colour pages and badges.
+// The words of verify.md §17, which also colour pages and badges.
 const (
 	wordPass         = "PASS"
 	wordHonestFail   = "HONEST_FAIL"
@@ -350,7 +350,7 @@ func (r *Report) gaps() (list []string) {
 	add(r.Claims == pack.Pass && failed > 0, Count(failed, "failed warning"))
 	expiry := r.Expectation("expiry")
 	add(expiry.Code != "", "expired")
-	add(expiry.Expected != "" && expiry.Verdict == pack.Skipped, "its signer set no expiry date") // null passes, pack.md §4.8
+	add(expiry.Expected != "" && expiry.Verdict == pack.Skipped, "its signer set no expiry date") // null passes (VFY-67)
 	add(r.Expectation("superseded").Code != "", "superseded")
 	add(!r.Pinned, "signer unpinned")
 	add(r.Anchor == pack.Skipped && !r.NoProof, "not anchored")

@@ -190,6 +190,7 @@ func TestTheBadgeIsXMLWithBothChannels(t *testing.T) {
 	}
 }
 
+// VFY-85
 func TestJSONHoldsTextsAsTheyAre(t *testing.T) {
 	eachHostile(t, func(t *testing.T, hostile, _ *Report) {
 		public := valid(hostile.ExplainJSON()) // what a real pack holds is UTF-8
@@ -218,6 +219,7 @@ func valid(v jcs.Value) jcs.Value {
 	return v
 }
 
+// VFY-76, VFY-87
 func TestAPackThatIsNotIntactIsNotToldAsFact(t *testing.T) {
 	const secret = "TOLDASFACT"
 	r := reportOf(secret, pack.Fail)

@@ -322,6 +322,7 @@ func TestMachinesAreToldThatNothingWasExpected(t *testing.T) {
 }
 
 // What v0.1 closes stays closed: a reader of its word lists meets no word that it does not know.
+// VFY-86
 func TestANewChannelEntersNoWordListOfTheReport(t *testing.T) {
 	r := quiet()
 	r.Expectations = pack.Fail
@@ -438,6 +439,7 @@ func TestAClaimThatWasNotExecutedIsNotShownAsPassed(t *testing.T) {
 }
 
 // Who reads any one of the outputs must not learn that claims passed which nobody executed here.
+// VFY-51
 func TestNoOutputSaysPassOfClaimsThatWereNotExecuted(t *testing.T) {
 	r := quiet()
 	r.Claims, r.ClaimsReexecuted, r.ClaimResults = pack.Pass, false, []claim.Result{{ClaimID: "c0", Passed: true, Severity: "critical", Expected: "x", Actual: "0 mismatches"}}

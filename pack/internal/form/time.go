@@ -2,7 +2,7 @@ package form
 
 import "time"
 
-// Two grammars of time meet in a pack (pack.md §1.5, §3.4). Receipts were written by many programs and
+// Two grammars of time meet in a pack (receipts.md §3, PCK-4). Receipts were written by many programs and
 // are read as CPython reads them; the attestation is written by a builder and follows its schema.
 
 // MaxTime bounds a receipt's timestamp: the longest sensible one has 35 bytes. CPython would go on
@@ -15,7 +15,7 @@ type Clock struct{ Hour, Minute, Second int }
 // InDay reports whether the clock shows such a time; there is no second 60.
 func (c Clock) InDay() bool { return c.Hour < 24 && c.Minute < 60 && c.Second < 60 }
 
-// ParseDateTime reads the date-time of the manifest's schema (pack.md §3.4):
+// ParseDateTime reads the date-time of the manifest's schema:
 // YYYY-MM-DDTHH:MM:SS[.f+](Z|±HH:MM), upper-case letters, a real instant, offset below 24 hours.
 // Digits of the fraction after the ninth are read and dropped.
 func ParseDateTime(s string) (time.Time, bool) {

@@ -5,6 +5,7 @@ import (
 	"time"
 )
 
+// PCK-4
 func TestSchemaTimes(t *testing.T) {
 	for text, want := range map[string]string{
 		"2026-01-15T11:00:00Z":              "2026-01-15T11:00:00Z",

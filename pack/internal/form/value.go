@@ -35,7 +35,7 @@ func Digest(s string) (sum [32]byte) {
 	return sum
 }
 
-// Decode64 reads standard padded base64 of which there is one spelling only (H9).
+// Decode64 reads standard padded base64 of which there is one spelling only.
 func Decode64(s string) ([]byte, error) {
 	data, err := base64.StdEncoding.Strict().DecodeString(s)
 	if err != nil {

@@ -1,5 +1,5 @@
 // Package python is the Python that shows in packs. What a claim expected and found is hashed into the
-// discrepancy fingerprint as text (pack.md §5.5), and that text is Python's: Repr, Str and Percent write it,
+// discrepancy fingerprint as text, and that text is Python's: Repr, Str and Percent write it,
 // Phrase reads it again in whatever spelling a Python chose, and Equal, Truth and NumberOf compare values as
 // Python does.
 package python
@@ -15,7 +15,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
-// What a claim expected and found is hashed into the discrepancy fingerprint as text (pack.md §5.5), and
+// What a claim expected and found is hashed into the discrepancy fingerprint as text, and
 // that text is Python's. This file is the Python that shows in it: repr, ==, truth and percent.
 
 // Repr is repr(v): 'text', 1.0, 1e+16, True, None, [1, 'a'], {'k': 2}.
@@ -374,7 +374,7 @@ type Number struct {
 	Float   float64
 }
 
-// NumberOf reads a number token or a boolean. A token with none of . e E is an int (pack.md §1.6).
+// NumberOf reads a number token or a boolean. A token with none of . e E is an int.
 func NumberOf(v *jcs.Value) Number {
 	if v.Kind == jcs.Bool {
 		if v.Bool {
