@@ -271,14 +271,14 @@ func TestBuildRefusesWhatAnyVerifierWouldRejectAndNamesReceiptAndMember(t *testi
 		{`{"receipt_id":"r_x","type":"model_call"}`, `receipt 2 (r_x): timestamp: it is missing`},
 		{`{"receipt_id":"r_x","type":"model_call","timestamp":true}`, `receipt 2 (r_x): timestamp: it is missing`},
 		{`{"receipt_id":"r_000001","type":"model_call","timestamp":"2026-01-15T10:00:00+00:00"}`, `receipt 2 (r_000001): receipt_id: it is that of receipt 0`},
-		// §1.3: types
+		// RCP-3 to RCP-5: types
 		{typed("policy_impact"), `receipt 2 (r_x): type: "policy_impact" is not admitted: use a known type or a namespaced one such as "acme.policy_impact/v1"`},
 		{typed("loom.x"), `type: "loom.x" is not admitted`},
 		{typed("loom.x/v1"), `type: "loom.x/v1" is not admitted`},
 		{typed(`a.b\n`), `type: "a.b\n" is not admitted`},
 		{typed("Model_call"), `"acme.model_call/v1"`},
 		{typed("\u0430cme.x"), `type: "\u0430cme.x" is not admitted`},
-		// §1.5, §3.4: timestamps
+		// RCP-7, PCK-4: timestamps
 		{at("yesterday"), `receipt 2 (r_x): timestamp: "yesterday" is not ISO 8601`},
 		{at("2026-01-15T10:00:60+00:00"), `timestamp: "2026-01-15T10:00:60+00:00" is not ISO 8601`},
 		{at("2026-01-15T10:00:00z"), `is not ISO 8601`},
@@ -286,7 +286,7 @@ func TestBuildRefusesWhatAnyVerifierWouldRejectAndNamesReceiptAndMember(t *testi
 		{at("2026-01-15"), `timestamp: "2026-01-15" is the least of all, and timestamp_start of the attestation must be an RFC 3339 date-time`},
 		{at("20260115T120000Z"), `timestamp: "20260115T120000Z" is the greatest of all, and timestamp_end`},
 		{at("2026-01-16T12:00:00.000001Z"), `receipt 2 (r_x): timestamp: "2026-01-16T12:00:00.000001Z" is more than 24h0m0s after the time of the build, 2026-01-15T12:00:00.000000+00:00`},
-		// §1.6: what readers read differently
+		// RCP-10 to RCP-12: what readers read differently
 		{with(`"usage":{"tokens":9007199254740992}`), `receipt 2 (r_x): usage.tokens: integer 9007199254740992 is outside -(2^53-1) to 2^53-1: send it as a string`},
 		{with(`"n":[-9007199254740992]`), `n[0]: integer -9007199254740992 is outside`},
 		{with(`"n":1` + strings.Repeat("0", 4299)), `n: integer "1000`},
@@ -302,7 +302,7 @@ func TestBuildRefusesWhatAnyVerifierWouldRejectAndNamesReceiptAndMember(t *testi
 		{with(`"SEQ":1`), `SEQ: the name differs from seq only by case`},
 		{with(`"Receipt_Type":"x"`), `Receipt_Type: the name differs from receipt_type`},
 		{with(`"\u017feq":1`), `"\u017feq": the name differs from seq only by case`},
-		// §3.2: order and run
+		// PCK-8, PCK-9: order and run
 		{with(`"seq":"1"`), `seq: it is not an integer`},
 		{with(`"seq":null`), `seq: it is not an integer`},
 		{with(`"seq":true`), `seq: it is not an integer`},

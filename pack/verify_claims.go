@@ -78,7 +78,7 @@ func (v *verifier) sidecar() []claim.Card {
 }
 
 // reexecute compares what is attested of the claims with what the receipts say now. An
-// attested verdict is only ever compared, never believed (threats.md D6).
+// attested verdict is only ever compared, never believed (verify.md §10).
 func (v *verifier) reexecute() {
 	if v.claims == nil || v.claims.run == nil {
 		return

@@ -209,7 +209,7 @@ func regular(info fs.FileInfo) error {
 }
 
 // openRegular opens one file of the pack. Verify opens each file through it once
-// and decides on the bytes it read that time (threats.md D5).
+// and decides on the bytes it read that time (VFY-7).
 func openRegular(fsys fs.FS, name string, max int64) (fs.File, error) {
 	info, err := fs.Lstat(fsys, name)
 	if err != nil {

@@ -156,7 +156,7 @@ func (r *Result) ExitCode() int {
 	case StatusOK:
 		return 0
 	case StatusClaims, StatusEmpty, StatusExpired, StatusReplaced, StatusUncovered:
-		// threats.md D7: "Exit code 1 is reachable from exactly one line of code."
+		// VFY-81: exit code 1 is reachable from exactly one line of code.
 		return 1
 	}
 	return 2

@@ -3,7 +3,7 @@ package form
 import "strconv"
 
 // IsIdentifier is the rule for names that stand for something: what looks the same
-// must be the same, so no homoglyph, bidi or invisible character (threats.md P04).
+// must be the same, so no homoglyph, bidi or invisible character.
 func IsIdentifier(s string) bool { return s != "" && len(s) <= 256 && IsPrintableASCII(s) }
 
 // IsPrintableASCII reports whether s is printable ASCII: 0x20 to 0x7e.

@@ -10,7 +10,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
-// Parse reads untrusted JSON text through the one strict reader (threats.md D1).
+// Parse reads untrusted JSON text through the one strict reader.
 func Parse(text []byte, limit int) (jcs.Value, error) {
 	return jcs.Parse(text, jcs.Limits{Bytes: limit, Depth: MaxDepth})
 }
@@ -99,7 +99,7 @@ func CanonicalHash(v jcs.Value) string {
 }
 
 // Limits on what a pack may hold. What exceeds one is a finding, never an error:
-// a verifier of untrusted packs must answer in bounded time and memory (threats.md P07, P08).
+// a verifier of untrusted packs must answer in bounded time and memory.
 const (
 	MaxFile  = 16 << 20 // bytes of any other file
 	MaxDepth = 64       // nesting of any JSON

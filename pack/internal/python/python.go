@@ -448,7 +448,7 @@ func Float(v *jcs.Value) float64 {
 }
 
 // Limits on what a pack may hold. What exceeds one is a finding, never an error:
-// a verifier of untrusted packs must answer in bounded time and memory (threats.md P07, P08).
+// a verifier of untrusted packs must answer in bounded time and memory.
 const (
 	MaxDigits = 4300 // digits of an integer: the reference implementation reads no more
 )
