@@ -28,6 +28,7 @@ var layout = map[string][]string{
 	"trust/timestamp":      {},
 	"trust/trusttest":      {"trust"},
 	"pack/jcs":             {},
+	"pack/jcs/jcstest":     {"pack/jcs"},
 	"pack/schema":          {},
 	"pack/internal/form":   {"pack/jcs"},
 	"pack/internal/python": {"pack/jcs"},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
@@ -61,7 +62,7 @@ func TestALoggedPackIsAnchored(t *testing.T) {
 	w.files[manifest.ProofName], o.Proof = text, nil
 	check("in the pack", mustVerify(t, w.files, o))
 	// Respelling the manifest does not lose the anchor.
-	w.files[manifest.Name] = plain(mustParse(t, string(w.files[manifest.Name])))
+	w.files[manifest.Name] = jcstest.Plain(jcstest.Parse(t, string(w.files[manifest.Name])))
 	check("reformatted", mustVerify(t, w.files, o))
 
 	r := mustVerify(t, w.files, Options{Now: builtAt})

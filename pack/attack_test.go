@@ -24,6 +24,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/lock"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
@@ -83,10 +84,10 @@ func TestAtk_P01_NoMemberStandsTwice(t *testing.T) {
 	for what, number := range map[string]string{"nested": `{"a":1,"a":1}`, "deep": `[[{"a":{"b":1,"b":2}}]]`, "escaped": `{"a":1,"\u0061":1}`} {
 		wantCode(t, what+" in a receipt", manifest.CodeCanon, withLine(t, number, "x"))
 	}
-	m, report := mustParse(t, text), mustParse(t, string(files[manifest.ReportName]))
-	for _, path := range memberPaths(report, "") {
+	m, report := jcstest.Parse(t, text), jcstest.Parse(t, string(files[manifest.ReportName]))
+	for _, path := range jcstest.MemberPaths(report, "") {
 		changed := maps.Clone(files)
-		changed[manifest.ReportName] = plain(edit(report, path, func(ms []jcs.Member, i int) []jcs.Member { return append(ms, ms[i]) }))
+		changed[manifest.ReportName] = jcstest.Plain(jcstest.Edit(report, path, func(ms []jcs.Member, i int) []jcs.Member { return append(ms, ms[i]) }))
 		if path == "pack_root_sha256" {
 			continue // resign writes it, once
 		}
@@ -118,7 +119,7 @@ func TestAtk_P05_TextThatIsNotUnicodeIsRefused(t *testing.T) {
 				changed := maps.Clone(files)
 				changed[name] = broken
 				if name == manifest.ReportName {
-					changed = resign(t, changed, mustParse(t, string(files[manifest.Name])), testSigner)
+					changed = resign(t, changed, jcstest.Parse(t, string(files[manifest.Name])), testSigner)
 				}
 				wantTampered(t, fmt.Sprintf("%s in %s of %s", what, where, name), changed)
 			}
@@ -161,7 +162,7 @@ func TestAtk_P06_NumbersHaveOneSpellingAndOneValue(t *testing.T) {
 // TestAtk_P07 gives every reader of documents a million open brackets, and objects as deep.
 func TestAtk_P07_AMillionOpenBracketsAreRefusedAtOnce(t *testing.T) {
 	files := smallPack(t)
-	m := mustParse(t, string(files[manifest.Name]))
+	m := jcstest.Parse(t, string(files[manifest.Name]))
 	inPack := func(name string) func(text []byte) error {
 		return func(text []byte) error {
 			changed := maps.Clone(files)
@@ -354,7 +355,7 @@ func TestAtk_P09_LinesEndWithOneLineFeed(t *testing.T) {
 
 func TestAtk_P10_NothingStandsBehindADocument(t *testing.T) {
 	files := smallPack(t)
-	text := mustParse(t, string(files[manifest.Name]))
+	text := jcstest.Parse(t, string(files[manifest.Name]))
 	for _, tail := range []string{"\x00", "\x00\x00\x00", "{}", "[]", "null", "x", "]", "}", ",", "\f", "\v", "\u00a0", "\ufeff", "//", "/**/", "\xff"} {
 		for _, name := range []string{manifest.Name, manifest.ReportName} {
 			changed := maps.Clone(files)
@@ -370,18 +371,18 @@ func TestAtk_P10_NothingStandsBehindADocument(t *testing.T) {
 // VFY-13
 func TestAtk_P11_NoNameLeadsOutOfThePack(t *testing.T) {
 	files := smallPack(t)
-	text := mustParse(t, string(files[manifest.Name]))
+	text := jcstest.Parse(t, string(files[manifest.Name]))
 	entries, names := form.Get(text, "files").Items, form.Get(text, "expected_files").Items
 	for _, name := range []string{"../" + manifest.ReceiptsName, "..", "../../etc/passwd", "/etc/passwd", "//etc/passwd", ".", "./" + manifest.ReceiptsName, "x/../" + manifest.ReceiptsName, "x/../../y", "a\\b",
 		`..\` + manifest.ReceiptsName, "C:" + manifest.ReceiptsName, `C:\x`, manifest.ReceiptsName + "\x00", manifest.ReceiptsName + "/", manifest.ReceiptsName + ".", manifest.ReceiptsName + " ", strings.ToUpper(manifest.ReceiptsName), "RECEIPT_pack.jsonl",
 		"receipt\u200b_pack.jsonl", "receipt_pack.json\u04cf", "file:///etc/passwd", "~/.ssh/id_ed25519", "_unsigned/" + manifest.ReceiptsName, manifest.Name, "CON", manifest.ReceiptsName + ":$DATA"} {
 		changed := slices.Clone(entries)
-		changed[0] = set(entries[0], "path", jcs.Str(name))
-		wantTampered(t, fmt.Sprintf("files %q", name), resign(t, files, set(text, "files", jcs.Arr(changed...)), testSigner, "files"))
+		changed[0] = jcstest.Set(entries[0], "path", jcs.Str(name))
+		wantTampered(t, fmt.Sprintf("files %q", name), resign(t, files, jcstest.Set(text, "files", jcs.Arr(changed...)), testSigner, "files"))
 		more := slices.Clone(names)
 		more[0] = jcs.Str(name)
-		wantTampered(t, fmt.Sprintf("expected_files %q", name), resign(t, files, set(text, "expected_files", jcs.Arr(more...)), testSigner, "expected_files"))
-		wantTampered(t, fmt.Sprintf("also expected_files %q", name), resign(t, files, set(text, "expected_files", jcs.Arr(append(slices.Clone(names), jcs.Str(name))...)), testSigner, "expected_files"))
+		wantTampered(t, fmt.Sprintf("expected_files %q", name), resign(t, files, jcstest.Set(text, "expected_files", jcs.Arr(more...)), testSigner, "expected_files"))
+		wantTampered(t, fmt.Sprintf("also expected_files %q", name), resign(t, files, jcstest.Set(text, "expected_files", jcs.Arr(append(slices.Clone(names), jcs.Str(name))...)), testSigner, "expected_files"))
 	}
 }
 
@@ -471,11 +472,11 @@ func attestationIn(t testing.TB, text jcs.Value) manifest.Attestation {
 func withKey(t *testing.T, key, signature []byte) memFS {
 	t.Helper()
 	files := smallPack(t)
-	text := mustParse(t, string(files[manifest.Name]))
-	text = set(text, "signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(key)))
-	text = set(text, "signer_pubkey_sha256", jcs.Str(form.HexSum(key)))
-	text = set(text, "signature", jcs.Str(base64.StdEncoding.EncodeToString(signature)))
-	files[manifest.Name], files[manifest.SignatureName] = plain(text), signature
+	text := jcstest.Parse(t, string(files[manifest.Name]))
+	text = jcstest.Set(text, "signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(key)))
+	text = jcstest.Set(text, "signer_pubkey_sha256", jcs.Str(form.HexSum(key)))
+	text = jcstest.Set(text, "signature", jcs.Str(base64.StdEncoding.EncodeToString(signature)))
+	files[manifest.Name], files[manifest.SignatureName] = jcstest.Plain(text), signature
 	return files
 }
 
@@ -485,7 +486,7 @@ func TestAtk_P16_OnlyAnHonestKeySigns(t *testing.T) {
 		for _, r := range edgeKeys(t) {
 			signature := append(bytes.Clone(r), make([]byte, 32)...)
 			files := withKey(t, key, signature)
-			message, err := jcs.AppendPack(nil, manifest.Unsigned(mustParse(t, string(files[manifest.Name]))))
+			message, err := jcs.AppendPack(nil, manifest.Unsigned(jcstest.Parse(t, string(files[manifest.Name]))))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -526,7 +527,7 @@ func TestAtk_P16_NoEdgeVectorSignsAPack(t *testing.T) {
 
 func TestAtk_P17_AnotherKeyIsSeenUnderALockOrAListOfSigners(t *testing.T) {
 	files := smallPack(t)
-	manifest := mustParse(t, string(files[manifest.Name]))
+	manifest := jcstest.Parse(t, string(files[manifest.Name]))
 	honest, other := form.Digest(form.HexSum(testSigner.Public())), form.Digest(form.HexSum(otherSigner.Public()))
 	swapped := resign(t, files, manifest, otherSigner) // signer_id stays test-signer
 	cards := claim.BuiltinCards()
@@ -559,8 +560,8 @@ func TestAtk_P17_AnotherKeyIsSeenUnderALockOrAListOfSigners(t *testing.T) {
 
 func TestAtk_P18_AFactToldTwiceIsToldAlike(t *testing.T) {
 	files := smallPack(t)
-	text := mustParse(t, string(files[manifest.Name]))
-	report := mustParse(t, string(files[manifest.ReportName]))
+	text := jcstest.Parse(t, string(files[manifest.Name]))
+	report := jcstest.Parse(t, string(files[manifest.ReportName]))
 	zeros := jcs.Str(strings.Repeat("0", 64))
 	for path, to := range map[string]jcs.Value{
 		"pack_id": jcs.Str("x"), "attestation.pack_id": jcs.Str("x"), "suite_hash": zeros, "attestation.suite_hash": zeros,
@@ -568,12 +569,12 @@ func TestAtk_P18_AFactToldTwiceIsToldAlike(t *testing.T) {
 		"receipt_count_expected": jcs.Int(3), "attestation.n_receipts": jcs.Int(3), "attestation_sha256": zeros, "pack_root_sha256": zeros,
 		"signer_pubkey_sha256": zeros, "attestation.run_id": jcs.Str("x"), "attestation.policy_hash": zeros,
 	} {
-		wantCode(t, path, map[bool]string{false: manifest.CodeTamper, true: manifest.CodeSignature}[path == "signer_pubkey_sha256"], resign(t, files, set(text, path, to), testSigner, path))
+		wantCode(t, path, map[bool]string{false: manifest.CodeTamper, true: manifest.CodeSignature}[path == "signer_pubkey_sha256"], resign(t, files, jcstest.Set(text, path, to), testSigner, path))
 	}
 	for path, to := range map[string]jcs.Value{"pack_id": jcs.Str("x"), "run_id": jcs.Str("x"), "receipt_count": jcs.Int(3), "head_hash": zeros,
 		"expectations.claim_set_hash": zeros, "expectations.claim_set_id": jcs.Str("x"), "expectations.policy_sha256": zeros} {
 		changed := maps.Clone(files)
-		changed[manifest.ReportName] = plain(set(report, path, to))
+		changed[manifest.ReportName] = jcstest.Plain(jcstest.Set(report, path, to))
 		wantCode(t, "report "+path, manifest.CodeTamper, resign(t, changed, text, testSigner))
 	}
 }
@@ -603,14 +604,14 @@ func TestAtk_P20_WhatIsUnknownIsNotSkipped(t *testing.T) {
 // PCK-16
 func TestAtk_P21_FilesListsEachFileOnceAndInOrder(t *testing.T) {
 	files := smallPack(t)
-	text := mustParse(t, string(files[manifest.Name]))
+	text := jcstest.Parse(t, string(files[manifest.Name]))
 	entries := form.Get(text, "files").Items
 	// Every sequence of up to four of the three entries but the right one.
 	var try func(chosen []jcs.Value)
 	n := 0
 	try = func(chosen []jcs.Value) {
 		if right := len(chosen) == 3 && slices.EqualFunc(chosen, entries, func(a, b jcs.Value) bool { return form.Str(a, "path") == form.Str(b, "path") }); !right {
-			wantTampered(t, fmt.Sprintf("%d files", len(chosen)), resign(t, files, set(text, "files", jcs.Arr(chosen...)), testSigner, "files"))
+			wantTampered(t, fmt.Sprintf("%d files", len(chosen)), resign(t, files, jcstest.Set(text, "files", jcs.Arr(chosen...)), testSigner, "files"))
 			n++
 		}
 		if len(chosen) < 4 {
@@ -624,7 +625,7 @@ func TestAtk_P21_FilesListsEachFileOnceAndInOrder(t *testing.T) {
 		t.Errorf("%d sequences", n)
 	}
 	// U1: the receipts are in no entry, and somebody rewrites them after signing.
-	omitted := resign(t, files, set(text, "files", jcs.Arr(entries[1], entries[1], entries[2])), testSigner, "files")
+	omitted := resign(t, files, jcstest.Set(text, "files", jcs.Arr(entries[1], entries[1], entries[2])), testSigner, "files")
 	omitted[manifest.ReceiptsName] = bytes.Replace(omitted[manifest.ReceiptsName], []byte(`"3.0"`), []byte(`"9.9"`), 1)
 	wantCode(t, "U1", manifest.CodeTamper, omitted)
 }
@@ -632,12 +633,12 @@ func TestAtk_P21_FilesListsEachFileOnceAndInOrder(t *testing.T) {
 func TestAtk_P22_TimesAreStrictAndBoundToTheReceipts(t *testing.T) {
 	files, first, second := plainPack(t)
 	second = strings.Replace(strings.Replace(second, "NUMBER", "1", 1), "TEXT", "x", 1)
-	text := mustParse(t, string(files[manifest.Name]))
+	text := jcstest.Parse(t, string(files[manifest.Name]))
 	for _, at := range []string{"2026-01-15T10:00:00", "2026-01-15t10:00:00z", "2026-01-15 10:00:00Z", "2026-01-15T24:00:00Z", "2026-01-15T10:00:60Z", "2026-02-30T10:00:00Z", "0000-01-01T00:00:00Z",
 		"10000-01-01T00:00:00Z", "2026-01-15T10:00:00+24:00", "2026-01-15T10:00:00,5Z", "2026-01-15T10:00:00.Z", "2026-01-15T10:00Z", "yesterday", "", "1768471200", "2026-01-15T10:00:00Z\n",
 		"2999-01-01T00:00:00Z", "2020-01-01T00:00:00Z", "2026-01-15T10:00:00Z", "2026-01-15T11:00:00.000000+01:00"} {
 		for _, name := range []string{"attestation.timestamp_start", "attestation.timestamp_end"} {
-			wantTampered(t, name+" "+at, resign(t, files, set(text, name, jcs.Str(at)), testSigner, name))
+			wantTampered(t, name+" "+at, resign(t, files, jcstest.Set(text, name, jcs.Str(at)), testSigner, name))
 		}
 	}
 	for at, code := range map[string]string{"yesterday": manifest.CodeTimestamp, "2026-01-15T10:00:60Z": manifest.CodeTimestamp, "2026-01-15T10:00:01z": manifest.CodeTimestamp, "2026-13-01": manifest.CodeTimestamp, "": manifest.CodeSchema,
@@ -666,19 +667,19 @@ func TestAtk_P22_TimesAreStrictAndBoundToTheReceipts(t *testing.T) {
 // VFY-2
 func TestAtk_P24_WhatAPackSaysIsShownEscaped(t *testing.T) {
 	files := smallPack(t)
-	manifest := mustParse(t, string(files[manifest.Name]))
+	manifest := jcstest.Parse(t, string(files[manifest.Name]))
 	hostile := []string{"\x1b[2J\x1b[H", "\x1b]0;PASS\x07", "\rverdict    exit 0: pass", "\nverdict    exit 0: pass", "\u009b31m", "\u202egnp.exe", "\u2066x\u2069", "\u200b", "\ufeff", "\x7f", "\x00",
 		"\b\b\b\bPASS", "\v", "\f", "\u2028verdict", "\u0085verdict", "<script>alert(1)</script>", "</pre><b>PASS", "[bold green]PASS[/]", "=cmd|' /C calc'!A0", "@SUM(1)", "+1", "-1", "|x|", "`x`", "](javascript:alert(1))",
 		"\U000e0041", "\u00ad", "\u061c", strings.Repeat("A", 100000), "%s%n", "\\u{1b}"}
 	for _, text := range hostile {
-		for _, path := range memberPaths(manifest, "") {
+		for _, path := range jcstest.MemberPaths(manifest, "") {
 			if member := valueAt(manifest, path); member.Kind != jcs.String {
 				continue
 			}
-			r := mustVerify(t, resign(t, files, set(manifest, path, jcs.Str(text)), testSigner, path), Options{Now: builtAt})
+			r := mustVerify(t, resign(t, files, jcstest.Set(manifest, path, jcs.Str(text)), testSigner, path), Options{Now: builtAt})
 			checkSane(t, r)
 		}
-		escaped := string(plain(jcs.Str(text)))
+		escaped := string(jcstest.Plain(jcs.Str(text)))
 		for _, line := range []string{`{"receipt_id":` + escaped + `,"timestamp":` + escaped + `,"type":` + escaped + `}`, `{` + escaped + `:1}`, escaped} {
 			checkSane(t, mustVerify(t, withReceipts(t, files, line+"\n"), Options{Now: builtAt}))
 		}
@@ -699,7 +700,7 @@ func TestAtk_P25_NoPackCrashesTheVerifierOrExitsOneByAccident(t *testing.T) {
 	s := smallSpec(t)
 	s.Receipts = s.Receipts[1:] // one claim fails
 	files := mustBuild(t, s).FS().(memFS)
-	m, names := mustParse(t, string(files[manifest.Name])), slices.Sorted(maps.Keys(files))
+	m, names := jcstest.Parse(t, string(files[manifest.Name])), slices.Sorted(maps.Keys(files))
 	rng := rand.New(rand.NewPCG(25, 25))
 	bits := []string{"[", "]", "{", "}", `"`, ",", ":", "null", "true", "1e400", `\ud800`, "\n", "\r", "\x00", "\xff", "-", "0", `{"a":1}`, "[[[[", "\u2028"}
 	rounds := 5000
@@ -751,10 +752,10 @@ func changeEveryMember(t *testing.T, ways ...string) {
 	s := smallSpec(t)
 	s.CIBinding = &manifest.CIBinding{Provider: "local", CommitSHA: strings.Repeat("a", 40), Repo: "acme/app", Ref: "main", RunID: "1", RunAttempt: "1", WorkflowRef: "w", Actor: "bot"}
 	files := mustBuild(t, s).FS().(memFS)
-	text := mustParse(t, string(files[manifest.Name]))
+	text := jcstest.Parse(t, string(files[manifest.Name]))
 	mayGo := regexp.MustCompile(`^attestation\.(ci_binding(\.(repo|ref|run_id|run_attempt|workflow_ref|actor))?|valid_until|superseded_by)$`)
 	mayBeNull := regexp.MustCompile(`^attestation\.(ci_binding|valid_until|superseded_by)$`)
-	paths := memberPaths(text, "")
+	paths := jcstest.MemberPaths(text, "")
 	if len(paths) < 55 {
 		t.Fatalf("only %d members", len(paths))
 	}
@@ -799,7 +800,7 @@ func changeEveryMember(t *testing.T, ways ...string) {
 			},
 		}
 		for _, what := range ways {
-			changed := edit(text, path, changes[what])
+			changed := jcstest.Edit(text, path, changes[what])
 			forged := resign(t, files, changed, testSigner, top)
 			r := mustVerify(t, forged, Options{Now: builtAt})
 			if bytes.Equal(forged[manifest.Name], unchanged) {
@@ -826,7 +827,7 @@ func changeEveryMember(t *testing.T, ways ...string) {
 // PCK-24
 func TestAtk_P23_EveryAttestedValueLiedAboutIsTampering(t *testing.T) {
 	files := smallPack(t)
-	text := mustParse(t, string(files[manifest.Name]))
+	text := jcstest.Parse(t, string(files[manifest.Name]))
 	zeros := jcs.Str(strings.Repeat("0", 64))
 	for _, lie := range []struct {
 		field string
@@ -868,13 +869,13 @@ func TestAtk_P23_EveryAttestedValueLiedAboutIsTampering(t *testing.T) {
 		{"files", "files", jcs.Arr(form.Get(text, "files").Items[1], form.Get(text, "files").Items[1], form.Get(text, "files").Items[2])},
 		{"files", "files", jcs.Arr(form.Get(text, "files").Items[1], form.Get(text, "files").Items[0], form.Get(text, "files").Items[2])},
 		{"files", "files", jcs.Arr(append(slices.Clone(form.Get(text, "files").Items), form.Get(text, "files").Items[0])...)},
-		{manifest.ReceiptsName, "files", jcs.Arr(set(form.Get(text, "files").Items[0], "bytes", jcs.Int(1)), form.Get(text, "files").Items[1], form.Get(text, "files").Items[2])},
+		{manifest.ReceiptsName, "files", jcs.Arr(jcstest.Set(form.Get(text, "files").Items[0], "bytes", jcs.Int(1)), form.Get(text, "files").Items[1], form.Get(text, "files").Items[2])},
 		{"expected_files", "expected_files", jcs.Arr(form.Get(text, "expected_files").Items[:4]...)},
 		{"expected_files", "expected_files", jcs.Arr(append(slices.Clone(form.Get(text, "expected_files").Items), jcs.Str("."))...)},
 	} {
 		changed, keep := text, []string(nil)
 		for path := range strings.SplitSeq(lie.paths, " ") {
-			changed = set(changed, path, lie.to)
+			changed = jcstest.Set(changed, path, lie.to)
 			keep = append(keep, path)
 		}
 		r := wantTampered(t, lie.paths, resign(t, files, changed, otherSigner, keep...))
@@ -891,10 +892,10 @@ func TestAtk_P23_ALyingClaimCheckIsFoundWhateverTheReportSays(t *testing.T) {
 	s.Receipts = s.Receipts[1:] // no guardian verdict: one claim fails
 	files := mustBuild(t, s).FS().(memFS)
 	delete(files, manifest.CardsName)
-	text, report := mustParse(t, string(files[manifest.Name])), mustParse(t, string(files[manifest.ReportName]))
+	text, report := jcstest.Parse(t, string(files[manifest.Name])), jcstest.Parse(t, string(files[manifest.ReportName]))
 	results := slices.Clone(form.Get(form.Get(report, "claim_verification"), "results").Items)
 	for i := range results {
-		results[i] = set(results[i], "passed", jcs.Boolean(true))
+		results[i] = jcstest.Set(results[i], "passed", jcs.Boolean(true))
 	}
 	a := attestationIn(t, text)
 	var read []claim.Result
@@ -903,22 +904,22 @@ func TestAtk_P23_ALyingClaimCheckIsFoundWhateverTheReportSays(t *testing.T) {
 		read = append(read, r)
 	}
 	fp := jcs.Str(fingerprint(a, read))
-	report = set(report, "claim_verification.results", jcs.Arr(results...))
-	report = set(report, "claim_verification.discrepancy_fingerprint", fp)
-	report = set(report, "claim_verification.passed", jcs.Boolean(true))
-	report = set(report, "claim_verification.n_passed", jcs.Int(3))
-	report = set(report, "claim_verification.n_failed", jcs.Int(0))
-	text = set(text, "attestation.claim_check", jcs.Str("PASS"))
-	text = set(text, "attestation.discrepancy_fingerprint", fp)
+	report = jcstest.Set(report, "claim_verification.results", jcs.Arr(results...))
+	report = jcstest.Set(report, "claim_verification.discrepancy_fingerprint", fp)
+	report = jcstest.Set(report, "claim_verification.passed", jcs.Boolean(true))
+	report = jcstest.Set(report, "claim_verification.n_passed", jcs.Int(3))
+	report = jcstest.Set(report, "claim_verification.n_failed", jcs.Int(0))
+	text = jcstest.Set(text, "attestation.claim_check", jcs.Str("PASS"))
+	text = jcstest.Set(text, "attestation.discrepancy_fingerprint", fp)
 	report = rejudged(report, attestationIn(t, text))
-	files[manifest.ReportName] = plain(report)
+	files[manifest.ReportName] = jcstest.Plain(report)
 	r := wantTampered(t, "forged claims", resign(t, files, text, testSigner))
 	if len(r.Findings) != 1 || r.Findings[0].Field != "claim_check" {
 		t.Errorf("findings %v, want only claim_check: the forgery is not good enough for this test", r.Findings)
 	}
 	// Hiding which cards they were does not help: every order of the built-in ones is tried.
-	report = set(report, "claim_verification.results", jcs.Arr(results[2], results[0], results[1]))
-	files[manifest.ReportName] = plain(report)
+	report = jcstest.Set(report, "claim_verification.results", jcs.Arr(results[2], results[0], results[1]))
+	files[manifest.ReportName] = jcstest.Plain(report)
 	r = wantTampered(t, "shuffled claims", resign(t, files, text, testSigner))
 	if !slices.ContainsFunc(r.Findings, func(f manifest.Finding) bool { return f.Field == "claim_check" }) {
 		t.Errorf("findings %v, want claim_check", r.Findings)
@@ -929,18 +930,18 @@ func TestAtk_P23_ALyingClaimCheckIsFoundWhateverTheReportSays(t *testing.T) {
 func rejudged(report jcs.Value, a manifest.Attestation) jcs.Value {
 	j := judgementOf(a, "0") // another root: resign puts it in, and the report_id
 	for _, m := range j.members {
-		report = set(report, m.Name, m.Value)
+		report = jcstest.Set(report, m.Name, m.Value)
 	}
-	report = set(report, "checks", jcs.Arr(form.Strs("name", "claim_check", "verdict", claimWords[a.ClaimCheck])))
-	report = set(report, "summary.claim", jcs.Str(claimSentences[a.ClaimCheck]))
-	report = set(report, "scope.channels", j.ran)
-	return set(report, "scope.proves", form.Texts(j.proves))
+	report = jcstest.Set(report, "checks", jcs.Arr(form.Strs("name", "claim_check", "verdict", claimWords[a.ClaimCheck])))
+	report = jcstest.Set(report, "summary.claim", jcs.Str(claimSentences[a.ClaimCheck]))
+	report = jcstest.Set(report, "scope.channels", j.ran)
+	return jcstest.Set(report, "scope.proves", form.Texts(j.proves))
 }
 
 // PCK-19, PCK-31
 func TestAtk_P15_SpellingsOfTheSignatureAndKeyAreTampering(t *testing.T) {
 	files := smallPack(t)
-	text := mustParse(t, string(files[manifest.Name]))
+	text := jcstest.Parse(t, string(files[manifest.Name]))
 	sig := form.Get(text, "signature").Text
 	raw, _ := base64.StdEncoding.DecodeString(sig)
 	plusL := bytes.Clone(raw)
@@ -957,7 +958,7 @@ func TestAtk_P15_SpellingsOfTheSignatureAndKeyAreTampering(t *testing.T) {
 		"plus L": base64.StdEncoding.EncodeToString(plusL), "zero": base64.StdEncoding.EncodeToString(make([]byte, 64)),
 	} {
 		changed := maps.Clone(files)
-		changed[manifest.Name] = plain(set(text, "signature", jcs.Str(spelling)))
+		changed[manifest.Name] = jcstest.Plain(jcstest.Set(text, "signature", jcs.Str(spelling)))
 		if forged, err := base64.StdEncoding.DecodeString(spelling); err == nil {
 			changed[manifest.SignatureName] = forged
 		}
@@ -965,19 +966,19 @@ func TestAtk_P15_SpellingsOfTheSignatureAndKeyAreTampering(t *testing.T) {
 	}
 	for _, key := range [][]byte{make([]byte, 32), append([]byte{1}, make([]byte, 31)...), make([]byte, 31), make([]byte, 33),
 		append(append([]byte{0xee}, bytes.Repeat([]byte{0xff}, 30)...), 0x7f)} {
-		changed := set(text, "signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(key)))
-		changed = set(changed, "signer_pubkey_sha256", jcs.Str(form.HexSum(key)))
+		changed := jcstest.Set(text, "signer_pubkey", jcs.Str(base64.StdEncoding.EncodeToString(key)))
+		changed = jcstest.Set(changed, "signer_pubkey_sha256", jcs.Str(form.HexSum(key)))
 		identity := append([]byte{1}, make([]byte, 63)...) // verifies everything under the identity key
-		changed = set(changed, "signature", jcs.Str(base64.StdEncoding.EncodeToString(identity)))
+		changed = jcstest.Set(changed, "signature", jcs.Str(base64.StdEncoding.EncodeToString(identity)))
 		forged := maps.Clone(files)
-		forged[manifest.Name], forged[manifest.SignatureName] = plain(changed), identity
+		forged[manifest.Name], forged[manifest.SignatureName] = jcstest.Plain(changed), identity
 		wantTampered(t, fmt.Sprintf("key %x", key), forged)
 	}
 }
 
 func TestAtk_P04_IdentifiersThatLookAlikeAreTampering(t *testing.T) {
 	files := smallPack(t)
-	manifest := mustParse(t, string(files[manifest.Name]))
+	manifest := jcstest.Parse(t, string(files[manifest.Name]))
 	for _, c := range []string{"\u0430", "\u0435", "\u043e", "\u0440", "\u0441", "\u0455", "\u0456", "\u03bf", "\u0391", "\u0410",
 		"\u202e", "\u202d", "\u2066", "\u2069", "\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u034f", "\u061c", "\u180e",
 		"e\u0301", "\u00e9", "\u212b", "\u2126", "\uff41", "\U0001d44e", "\u2028", "\u2029", "\u0085", "\u00a0", "\u2003", "\u3000",
@@ -985,7 +986,7 @@ func TestAtk_P04_IdentifiersThatLookAlikeAreTampering(t *testing.T) {
 		for _, paths := range [][]string{{"pack_id", "attestation.pack_id"}, {"attestation.run_id"}, {"signer_id"}} {
 			changed := manifest
 			for _, path := range paths {
-				changed = set(changed, path, jcs.Str("p"+c+"ck"))
+				changed = jcstest.Set(changed, path, jcs.Str("p"+c+"ck"))
 			}
 			r := wantTampered(t, fmt.Sprintf("%v %q", paths, c), resign(t, files, changed, testSigner))
 			for _, f := range r.Findings {

@@ -8,13 +8,14 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 func brokenGlass(t testing.TB, cards ...claim.Card) Spec {
 	s := smallSpec(t)
-	s.Receipts = append(s.Receipts, mustParse(t, `{"receipt_id":"r_9","type":"`+receipt.BreakglassType+`","timestamp":"2026-01-15T10:59:00.000000+00:00","seq":9}`))
+	s.Receipts = append(s.Receipts, jcstest.Parse(t, `{"receipt_id":"r_9","type":"`+receipt.BreakglassType+`","timestamp":"2026-01-15T10:59:00.000000+00:00","seq":9}`))
 	s.Cards = cards
 	return s
 }
@@ -51,7 +52,7 @@ func TestNoBreakglassFailsHonestly(t *testing.T) {
 func attesting(t testing.TB, files memFS, change func(jcs.Value) jcs.Value) memFS {
 	t.Helper()
 	files = maps.Clone(files)
-	text, report := mustParse(t, string(files[manifest.Name])), mustParse(t, string(files[manifest.ReportName]))
+	text, report := jcstest.Parse(t, string(files[manifest.Name])), jcstest.Parse(t, string(files[manifest.ReportName]))
 	var results []jcs.Value
 	var read []claim.Result
 	passed := int64(0)
@@ -66,14 +67,14 @@ func attesting(t testing.TB, files memFS, change func(jcs.Value) jcs.Value) memF
 		}
 	}
 	fp, verdict := jcs.Str(fingerprint(attestationIn(t, text), read)), jcs.Str(claim.Verdict(read))
-	report = set(report, "claim_verification.results", jcs.Arr(results...))
-	report = set(report, "claim_verification.discrepancy_fingerprint", fp)
-	report = set(report, "claim_verification.passed", jcs.Boolean(claim.Holds(read)))
-	report = set(report, "claim_verification.n_passed", jcs.Int(passed))
-	report = set(report, "claim_verification.n_failed", jcs.Int(int64(len(read))-passed))
-	text = set(set(text, "attestation.claim_check", verdict), "attestation.discrepancy_fingerprint", fp)
+	report = jcstest.Set(report, "claim_verification.results", jcs.Arr(results...))
+	report = jcstest.Set(report, "claim_verification.discrepancy_fingerprint", fp)
+	report = jcstest.Set(report, "claim_verification.passed", jcs.Boolean(claim.Holds(read)))
+	report = jcstest.Set(report, "claim_verification.n_passed", jcs.Int(passed))
+	report = jcstest.Set(report, "claim_verification.n_failed", jcs.Int(int64(len(read))-passed))
+	text = jcstest.Set(jcstest.Set(text, "attestation.claim_check", verdict), "attestation.discrepancy_fingerprint", fp)
 	report = rejudged(report, attestationIn(t, text))
-	files[manifest.ReportName] = plain(report)
+	files[manifest.ReportName] = jcstest.Plain(report)
 	return resign(t, files, text, testSigner)
 }
 
@@ -89,7 +90,7 @@ func TestWhatTheReferenceCallsNoBreakglassIsJudgedAnewAndIsNoTampering(t *testin
 	}{{builtin("no_breakglass"), true}, {wanted, false}} {
 		files := mustBuild(t, brokenGlass(t, c.card)).FS().(memFS)
 		files = attesting(t, files, func(v jcs.Value) jcs.Value {
-			return set(set(set(v, "passed", jcs.Boolean(c.passed)), "actual", jcs.Str("found 0")), "evidence_receipt_ids", jcs.Arr())
+			return jcstest.Set(jcstest.Set(jcstest.Set(v, "passed", jcs.Boolean(c.passed)), "actual", jcs.Str("found 0")), "evidence_receipt_ids", jcs.Arr())
 		})
 		for require, exit := range map[bool]int{false: 0, true: 1} {
 			r := mustVerify(t, files, Options{Now: builtAt, RequireClaims: require})
@@ -98,7 +99,7 @@ func TestWhatTheReferenceCallsNoBreakglassIsJudgedAnewAndIsNoTampering(t *testin
 			}
 		}
 		// Any other lie is one.
-		files = attesting(t, files, func(v jcs.Value) jcs.Value { return set(v, "actual", jcs.Str("found 7")) })
+		files = attesting(t, files, func(v jcs.Value) jcs.Value { return jcstest.Set(v, "actual", jcs.Str("found 7")) })
 		wantTampered(t, "found 7", files)
 	}
 }
@@ -113,7 +114,7 @@ func TestAnUnknownCheckIsTheSignersWordAndNoTampering(t *testing.T) {
 		t.Errorf("a pack of a release that does not know it: %+v", r)
 	}
 	files := attesting(t, built, func(v jcs.Value) jcs.Value {
-		return set(set(v, "passed", jcs.Boolean(true)), "actual", jcs.Str("all well"))
+		return jcstest.Set(jcstest.Set(v, "passed", jcs.Boolean(true)), "actual", jcs.Str("all well"))
 	})
 	for require, exit := range map[bool]int{false: 0, true: 1} {
 		r := mustVerify(t, files, Options{Now: builtAt, RequireClaims: require})
@@ -142,7 +143,7 @@ func TestACheckThatTheBuilderDidNotKnowHasFailedThere(t *testing.T) {
 		s.Cards = []claim.Card{{ID: "c", Name: "c", Claims: []claim.Claim{{ID: "ours", Check: "receipt_count_le", Severity: "critical",
 			Params: jcs.Obj(jcs.M("max_count", jcs.Value{Kind: jcs.Number, Text: count}))}}}}
 		files := attesting(t, mustBuild(t, s).FS().(memFS), func(v jcs.Value) jcs.Value {
-			return set(set(set(v, "passed", jcs.Boolean(false)), "expected", jcs.Str("check function 'receipt_count_le' exists")), "actual", jcs.Str(claim.UnknownCheck))
+			return jcstest.Set(jcstest.Set(jcstest.Set(v, "passed", jcs.Boolean(false)), "expected", jcs.Str("check function 'receipt_count_le' exists")), "actual", jcs.Str(claim.UnknownCheck))
 		})
 		for require, exit := range map[bool]int{false: 0, true: 1} {
 			r := mustVerify(t, files, Options{Now: builtAt, RequireClaims: require})
@@ -151,6 +152,6 @@ func TestACheckThatTheBuilderDidNotKnowHasFailedThere(t *testing.T) {
 			}
 		}
 		// To pass a check that one does not know is a lie.
-		wantTampered(t, "unknown, but passed", attesting(t, files, func(v jcs.Value) jcs.Value { return set(v, "passed", jcs.Boolean(true)) }))
+		wantTampered(t, "unknown, but passed", attesting(t, files, func(v jcs.Value) jcs.Value { return jcstest.Set(v, "passed", jcs.Boolean(true)) }))
 	}
 }

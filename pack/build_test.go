@@ -19,18 +19,10 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
-
-func mustParse(t testing.TB, text string) jcs.Value {
-	t.Helper()
-	v, err := jcs.Parse([]byte(text), jcs.Limits{Bytes: 1 << 24})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
 
 var builtAt = time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
 
@@ -53,7 +45,7 @@ func smallSpec(t testing.TB) Spec {
 	cards := claim.BuiltinCards()
 	return Spec{
 		RunID: "run-small", Signer: testSigner, Now: builtAt, Cards: []claim.Card{cards[1], cards[0]},
-		Receipts: []jcs.Value{mustParse(t, receiptOf(1)), mustParse(t, receiptOf(0))},
+		Receipts: []jcs.Value{jcstest.Parse(t, receiptOf(1)), jcstest.Parse(t, receiptOf(0))},
 	}
 }
 
@@ -127,7 +119,7 @@ func rebuildSpec(t *testing.T, dir string) Spec {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(text)) {
-		s.Receipts = append(s.Receipts, refloat(mustParse(t, line)))
+		s.Receipts = append(s.Receipts, refloat(jcstest.Parse(t, line)))
 	}
 	return s
 }
@@ -222,7 +214,7 @@ func TestRebuildingReferencePacksGivesTheSameReceiptsAttestationAndSignature(t *
 			t.Errorf("%s: other receipts", dir)
 		}
 		manifest, _ := os.ReadFile(filepath.Join(dir, manifest.Name))
-		reference := mustParse(t, string(manifest))
+		reference := jcstest.Parse(t, string(manifest))
 		if dir != edited && filepath.Base(dir) != "pass_empty" {
 			checkSignedAlike(t, dir, s.Signer, p.Manifest.Value(), reference)
 		}
@@ -354,7 +346,7 @@ func TestBuildTakesWhatEveryVerifierAccepts(t *testing.T) {
 }
 
 func TestBuildRefusesHandMadeValuesThatAreNoJSON(t *testing.T) {
-	base := mustParse(t, receiptOf(7))
+	base := jcstest.Parse(t, receiptOf(7))
 	deep := jcs.Value{}
 	for range 100000 {
 		deep = jcs.Arr(deep)
@@ -454,10 +446,10 @@ func TestBuiltShapesVerify(t *testing.T) {
 			s.CIBinding = &manifest.CIBinding{Provider: "local", CommitSHA: strings.Repeat("a", 40), Repo: "acme/app"}
 		},
 		"separators": func(s *Spec) {
-			s.Receipts = append(s.Receipts, mustParse(t, `{"receipt_id":"u","type":"a.b/v1","timestamp":"2026-01-15T10:00:00Z","t":"\u0085\u2028\u2029"}`))
+			s.Receipts = append(s.Receipts, jcstest.Parse(t, `{"receipt_id":"u","type":"a.b/v1","timestamp":"2026-01-15T10:00:00Z","t":"\u0085\u2028\u2029"}`))
 		},
 		"dropped members": func(s *Spec) {
-			s.Receipts = append(s.Receipts, mustParse(t, `{"receipt_id":"u","type":"a.b/v1","timestamp":"2026-01-15T10:00:00Z","signature":"x","anchor":{"signature":1},"n":{"anchor":1}}`))
+			s.Receipts = append(s.Receipts, jcstest.Parse(t, `{"receipt_id":"u","type":"a.b/v1","timestamp":"2026-01-15T10:00:00Z","signature":"x","anchor":{"signature":1},"n":{"anchor":1}}`))
 		},
 		"hostile texts": func(s *Spec) { s.RunID, s.SuiteID = "`|<b>\\", "\u202e\x1b]0;x\a\n# PASS" },
 	} {
@@ -538,7 +530,7 @@ func warns(r *Result, code string) bool {
 // RCP-5
 func TestABreakglassReceiptIsPackedUnderANamespacedType(t *testing.T) {
 	s := smallSpec(t)
-	s.Receipts = append(s.Receipts, mustParse(t, `{"receipt_id":"r_bg","type":"breakglass","timestamp":"2026-01-15T10:00:02+00:00","reason":"fire"}`))
+	s.Receipts = append(s.Receipts, jcstest.Parse(t, `{"receipt_id":"r_bg","type":"breakglass","timestamp":"2026-01-15T10:00:02+00:00","reason":"fire"}`))
 	p := mustBuild(t, s)
 	if lines := p.file(manifest.ReceiptsName); bytes.Contains(lines, []byte(`"breakglass"`)) || bytes.Count(lines, []byte(`"type":"assay.breakglass/v1"`)) != 1 {
 		t.Errorf("packed as %s", lines)
@@ -590,7 +582,7 @@ func TestADerivedPackIDFollowsFromWhatThePackHolds(t *testing.T) {
 func TestMembersOfThoseNamesDeeperDownArePacked(t *testing.T) {
 	s := smallSpec(t)
 	s.Cards = nil
-	s.Receipts = []jcs.Value{mustParse(t, `{"receipt_id":"r_x","type":"refusal","timestamp":"2026-01-15T10:00:00+00:00","anchor":1,"signatures":[],`+
+	s.Receipts = []jcs.Value{jcstest.Parse(t, `{"receipt_id":"r_x","type":"refusal","timestamp":"2026-01-15T10:00:00+00:00","anchor":1,"signatures":[],`+
 		`"signature":"x","cose_signature":null,"receipt_hash":"h","a":{"signature":"kept","anchor":2}}`)}
 	const want = `{"a":{"anchor":2,"signature":"kept"},"receipt_id":"r_x","timestamp":"2026-01-15T10:00:00+00:00","type":"refusal"}` + "\n"
 	if got := mustBuild(t, s).file(manifest.ReceiptsName); string(got) != want {
@@ -610,8 +602,8 @@ func TestABuilderDoesNotVouchForWhatItMakesLater(t *testing.T) {
 	} {
 		s := smallSpec(t)
 		c.change(&s)
-		report := mustParse(t, string(mustBuild(t, s).file(manifest.ReportName)))
-		if got := plain(form.Get(form.Get(report, "scope"), "proves")); string(got) != c.want {
+		report := jcstest.Parse(t, string(mustBuild(t, s).file(manifest.ReportName)))
+		if got := jcstest.Plain(form.Get(form.Get(report, "scope"), "proves")); string(got) != c.want {
 			t.Errorf("%s: %s", what, got)
 		}
 	}

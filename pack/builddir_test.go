@@ -20,6 +20,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
@@ -66,7 +67,7 @@ func mixedSpec(t testing.TB, n int) Spec {
 		case 2, 3, 4:
 			trace, seq = `"run_id":""`, "0"
 		}
-		s.Receipts = append(s.Receipts, mustParse(t, fmt.Sprintf(`{"receipt_id":%q,"type":"model_call","timestamp":"2026-01-15T10:00:%02d.000000+00:00","seq":%s,"schema_version":"3.0",%s,"n":%d.0,"text":"\u2028%s"}`,
+		s.Receipts = append(s.Receipts, jcstest.Parse(t, fmt.Sprintf(`{"receipt_id":%q,"type":"model_call","timestamp":"2026-01-15T10:00:%02d.000000+00:00","seq":%s,"schema_version":"3.0",%s,"n":%d.0,"text":"\u2028%s"}`,
 			id, i%60, seq, trace, i, strings.Repeat("x", i%300))))
 	}
 	rand.New(rand.NewPCG(1, 2)).Shuffle(n, func(i, j int) { s.Receipts[i], s.Receipts[j] = s.Receipts[j], s.Receipts[i] })
@@ -104,7 +105,7 @@ func TestReceiptsArePackedByRunThenSequenceNumberThenCodePointsOfTheID(t *testin
 		s := mixedSpec(t, n)
 		var got []string
 		for line := range strings.Lines(string(mustBuild(t, s).file(manifest.ReceiptsName))) {
-			got = append(got, form.Str(mustParse(t, line), "receipt_id"))
+			got = append(got, form.Str(jcstest.Parse(t, line), "receipt_id"))
 		}
 		if want := sortedIDs(s.Receipts); !slices.Equal(got, want) {
 			t.Errorf("%d receipts: packed in another order:\n%.1000q\nwant\n%.1000q", n, got, want)
@@ -118,11 +119,11 @@ func TestLongIDsThatBeginAlikeAreSortedByTheirEnds(t *testing.T) {
 		s := smallSpec(t)
 		s.Receipts = nil
 		for _, id := range ids {
-			s.Receipts = append(s.Receipts, mustParse(t, fmt.Sprintf(`{"receipt_id":%q,"type":"model_call","timestamp":"2026-01-15T10:00:00Z"}`, long+id)))
+			s.Receipts = append(s.Receipts, jcstest.Parse(t, fmt.Sprintf(`{"receipt_id":%q,"type":"model_call","timestamp":"2026-01-15T10:00:00Z"}`, long+id)))
 		}
 		for _, s := range []Spec{s, streamed(s)} {
 			p := mustBuild(t, s)
-			if got := form.Str(mustParse(t, string(p.lines()[0])), "receipt_id"); got != long+min(ids[0], ids[1]) {
+			if got := form.Str(jcstest.Parse(t, string(p.lines()[0])), "receipt_id"); got != long+min(ids[0], ids[1]) {
 				t.Errorf("%q: %q is first", ids, got)
 			}
 		}
@@ -138,7 +139,7 @@ func TestOneSpecGivesTheSameBytesFromAListAndAStreamInMemoryAndInADirectory(t *t
 		"no claims": func(s *Spec) { s.Cards = nil },
 		"given id":  func(s *Spec) { s.PackID, s.ValidUntil, s.SupersededBy = "pack_1", "2026-01-15T12:00:00Z", "pack_2" },
 		"breakglass": func(s *Spec) {
-			s.Receipts = append(s.Receipts, mustParse(t, `{"receipt_id":"bg","type":"breakglass","timestamp":"2026-01-15T10:00:00Z"}`))
+			s.Receipts = append(s.Receipts, jcstest.Parse(t, `{"receipt_id":"bg","type":"breakglass","timestamp":"2026-01-15T10:00:00Z"}`))
 		},
 		"ci": func(s *Spec) {
 			s.CIBinding = &manifest.CIBinding{Provider: "gitlab_ci", CommitSHA: strings.Repeat("a", 40), Repo: "a/b", RunID: "7"}
@@ -221,7 +222,7 @@ func TestABuildThatFailsPublishesNothing(t *testing.T) {
 	fails := func(after int, fail func()) iter.Seq2[jcs.Value, error] {
 		return func(yield func(jcs.Value, error) bool) {
 			for i := range after {
-				if !yield(mustParse(t, receiptOf(i)), nil) {
+				if !yield(jcstest.Parse(t, receiptOf(i)), nil) {
 					return
 				}
 			}
@@ -241,7 +242,7 @@ func TestABuildThatFailsPublishesNothing(t *testing.T) {
 		{"a signer that lies", func(s *Spec, _ string) { s.Stream, s.Signer = streamed(smallSpec(t)).Stream, lyingSigner{testSigner} }, nil},
 		{"a directory that appears", func(s *Spec, dir string) {
 			s.Stream = func(yield func(jcs.Value, error) bool) {
-				yield(mustParse(t, receiptOf(0)), os.WriteFile(dir, []byte("theirs"), 0o600))
+				yield(jcstest.Parse(t, receiptOf(0)), os.WriteFile(dir, []byte("theirs"), 0o600))
 			}
 		}, fs.ErrExist},
 	} {
@@ -442,7 +443,7 @@ func TestARepeatedIDIsSaidToBeThatOfTheFirst(t *testing.T) {
 			s := smallSpec(t)
 			s.Receipts = nil
 			for i, each := range []string{"r_000009", long + "4", long[:maxKeptID-1], id, "r_1", id} {
-				r := mustParse(t, receiptOf(i)).Without("receipt_id", "seq")
+				r := jcstest.Parse(t, receiptOf(i)).Without("receipt_id", "seq")
 				r.Members = append(r.Members, jcs.M("receipt_id", jcs.Str(each)))
 				if i == 5 {
 					r.Members = append(r.Members, jcs.M("seq", jcs.Value{Kind: jcs.Number, Text: seq}))
@@ -462,7 +463,7 @@ func TestTheSummaryTellsWhatWhenWhoAndHowToVerify(t *testing.T) {
 	s.PackID, s.ValidUntil, s.SupersededBy = "pack_1", "2027-01-01T00:00:00Z", "next | <b>"
 	s.CIBinding = &manifest.CIBinding{Provider: "github_actions", CommitSHA: strings.Repeat("c", 40), Repo: "acme/app", RunID: "77"}
 	for i, kind := range []string{"breakglass", receipt.BreakglassType, "acme.one", "acme.two/v1", "refusal"} {
-		s.Receipts = append(s.Receipts, mustParse(t, fmt.Sprintf(`{"receipt_id":"x%d","type":%q,"timestamp":"2026-01-15T11:00:00Z"}`, i, kind)))
+		s.Receipts = append(s.Receipts, jcstest.Parse(t, fmt.Sprintf(`{"receipt_id":"x%d","type":%q,"timestamp":"2026-01-15T11:00:00Z"}`, i, kind)))
 	}
 	p := mustBuild(t, s)
 	fingerprint := p.Manifest.SignerFingerprint()
@@ -514,7 +515,7 @@ func TestLimitsOfABuildHaveTwoSides(t *testing.T) {
 	s := smallSpec(t)
 	line := func(length int) jcs.Value {
 		const rest = len(`{"receipt_id":"r_x","timestamp":"2026-01-15T10:00:00Z","type":"refusal","x":""}`)
-		return mustParse(t, `{"receipt_id":"r_x","type":"refusal","timestamp":"2026-01-15T10:00:00Z","x":"`+strings.Repeat("x", length-rest)+`"}`)
+		return jcstest.Parse(t, `{"receipt_id":"r_x","type":"refusal","timestamp":"2026-01-15T10:00:00Z","x":"`+strings.Repeat("x", length-rest)+`"}`)
 	}
 	s.Receipts = []jcs.Value{line(receipt.MaxLine)}
 	mustBuild(t, s)
@@ -546,7 +547,7 @@ func TestLongIDsDoNotMultiplyAsEvidence(t *testing.T) {
 	s := smallSpec(t)
 	long := strings.Repeat("\u20ac", 340_000)
 	for i := range 5 {
-		s.Receipts = append(s.Receipts, mustParse(t, fmt.Sprintf(`{"receipt_id":"%d%s","type":"model_call","timestamp":"2026-01-15T10:00:00+00:00","seq":-%d}`, i, long, i+1)))
+		s.Receipts = append(s.Receipts, jcstest.Parse(t, fmt.Sprintf(`{"receipt_id":"%d%s","type":"model_call","timestamp":"2026-01-15T10:00:00+00:00","seq":-%d}`, i, long, i+1)))
 	}
 	s.Cards = nil
 	for i := range claim.MaxClaims {
@@ -595,7 +596,7 @@ func FuzzBuildRefusesBeforeItVerifies(f *testing.F) {
 func benchmarkSpec(b testing.TB, n int) Spec {
 	s := Spec{RunID: "trace_bench", Signer: testSigner, Now: builtAt, Cards: claim.BuiltinCards()[1:2]}
 	for i := range n {
-		s.Receipts = append(s.Receipts, mustParse(b, fmt.Sprintf(`{"receipt_id": "r_%012x", "type": "model_call", "timestamp": "2026-01-15T10:%02d:%02d.%06d+00:00", "schema_version": "3.0", "seq": %d, `+
+		s.Receipts = append(s.Receipts, jcstest.Parse(b, fmt.Sprintf(`{"receipt_id": "r_%012x", "type": "model_call", "timestamp": "2026-01-15T10:%02d:%02d.%06d+00:00", "schema_version": "3.0", "seq": %d, `+
 			`"provider": "openai", "model_id": "gpt-4", "input_tokens": %d, "output_tokens": 200, "total_tokens": %d, "latency_ms": 812, "temperature": 0.7, `+
 			`"finish_reason": "stop", "error": null, "input_hash": "%064x", "output_hash": "%064x", "integration_source": "assay.integrations.openai", "_trace_id": "trace_bench"}`,
 			i, i/60%60, i%60, i%1000000, i, i%4000, i%4000+200, i, i+1)))

@@ -9,13 +9,14 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // oneCard is a card of one claim.
 func oneCard(t testing.TB, check, params string) claim.Card {
 	t.Helper()
-	return claim.Card{ID: "acme.card", Name: "Acme", Claims: []claim.Claim{{ID: "c", Check: check, Severity: "critical", Params: mustParse(t, params)}}}
+	return claim.Card{ID: "acme.card", Name: "Acme", Claims: []claim.Claim{{ID: "c", Check: check, Severity: "critical", Params: jcstest.Parse(t, params)}}}
 }
 
 // CLM-2: a claim_set_hash does not tell 1 from 1.0, so their results have one text.
@@ -51,7 +52,7 @@ func TestAnotherSpellingOfTheSidecarChangesNoVerdict(t *testing.T) {
 		oneCard(t, "receipt_count_ge", `{"min_count":1.0}`),
 		oneCard(t, "field_value_matches", `{"receipt_type":"model_call","field_name":"x","expected_value":{"b":[1,-0,1e16],"a":null}}`),
 	}
-	s.Receipts = []jcs.Value{mustParse(t, `{"receipt_id":"r","type":"model_call","timestamp":"2026-01-15T10:00:00+00:00","x":{"a":null,"b":[1,0,1e16]}}`)}
+	s.Receipts = []jcs.Value{jcstest.Parse(t, `{"receipt_id":"r","type":"model_call","timestamp":"2026-01-15T10:00:00+00:00","x":{"a":null,"b":[1,0,1e16]}}`)}
 	p := mustBuild(t, s)
 	const sidecar = `[{"card_id":"acme.card","name":"Acme","claims":[
 		{"claim_id":"c","check":"receipt_count_ge","params":{"min_count":%s}},
@@ -95,10 +96,10 @@ func TestABuilderThatKeepsToTheSpellingOfItsCardsIsNoLiar(t *testing.T) {
 	} {
 		card := oneCard(t, test.check, fmt.Sprintf(test.params, test.attested))
 		attested := claim.NewRun(card.Claims)
-		card.Claims[0].Params = mustParse(t, fmt.Sprintf(test.params, test.given))
+		card.Claims[0].Params = jcstest.Parse(t, fmt.Sprintf(test.params, test.given))
 		d := newDefinition([]claim.Card{card})
 		for _, run := range []*claim.Run{attested, d.run} {
-			run.Add(mustParse(t, receiptOf(0)))
+			run.Add(jcstest.Parse(t, receiptOf(0)))
 		}
 		if found := contradictionOf(d, attested.Results()); (len(found) > 0) != test.problem {
 			t.Errorf("%+v: %+v", test, found)
@@ -146,7 +147,7 @@ func TestWhatTheReferenceAttestsOfOddClaimsIsNoTampering(t *testing.T) {
 		{"field_value_matches", `{"receipt_type":"model_call","field_name":"receipt_hash","expected_value":"h"}`, calls, "all 'model_call' receipts: receipt_hash='h'", "0 mismatches out of 1", true},
 	} {
 		d := newDefinition([]claim.Card{oneCard(t, test.check, test.params)})
-		d.run.Add(mustParse(t, test.receipt))
+		d.run.Add(jcstest.Parse(t, test.receipt))
 		attested := claim.Result{ClaimID: "c", Severity: "critical", Expected: test.expected, Actual: test.actual, Passed: test.passed}
 		if found := contradictionOf(d, []claim.Result{attested}); len(found) > 0 {
 			t.Errorf("%s %s: %+v; here it comes to %+v", test.check, test.params, found, d.run.Results())

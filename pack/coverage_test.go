@@ -10,6 +10,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/lock"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
@@ -36,8 +37,8 @@ func mustContract(t testing.TB, sites ...string) *claim.Contract {
 		list.Items = append(list.Items, jcs.Obj(jcs.M("callsite_id", jcs.Str(id)), jcs.M("path", jcs.Str("a.py")), jcs.M("line", jcs.Int(int64(i))),
 			jcs.M("call", jcs.Str("f")), jcs.M("confidence", jcs.Str("high")), jcs.M("instrumented", jcs.Boolean(true))))
 	}
-	v := set(set(mustParse(t, contractText), "call_sites", list), "contract_hash", jcs.Str(form.CanonicalHash(list)))
-	c, err := claim.ParseContract(plain(set(v, "summary.total_sites", jcs.Int(int64(len(sites))))))
+	v := jcstest.Set(jcstest.Set(jcstest.Parse(t, contractText), "call_sites", list), "contract_hash", jcs.Str(form.CanonicalHash(list)))
+	c, err := claim.ParseContract(jcstest.Plain(jcstest.Set(v, "summary.total_sites", jcs.Int(int64(len(sites))))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +50,7 @@ func covering(t testing.TB, cards []claim.Card, sites ...string) memFS {
 	s := smallSpec(t)
 	s.Cards, s.Receipts = cards, nil
 	for i, id := range sites {
-		v := mustParse(t, receiptOf(i))
+		v := jcstest.Parse(t, receiptOf(i))
 		if id != "" {
 			v.Members = append(slices.Clone(v.Members), jcs.M("callsite_id", jcs.Str(id)))
 		}
@@ -100,8 +101,8 @@ func TestReceiptsAreComparedWithTheContract(t *testing.T) {
 func attestingCoverage(t *testing.T, actual string, passed bool) memFS {
 	files := covering(t, []claim.Card{builtin("coverage_contract")}, "a", "b", "")
 	return attesting(t, files, func(v jcs.Value) jcs.Value {
-		v = set(set(v, "expected", jcs.Str(">= 80% call site coverage")), "actual", jcs.Str(actual))
-		return set(v, "passed", jcs.Boolean(passed))
+		v = jcstest.Set(jcstest.Set(v, "expected", jcs.Str(">= 80% call site coverage")), "actual", jcs.Str(actual))
+		return jcstest.Set(v, "passed", jcs.Boolean(passed))
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/lock"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
@@ -254,7 +255,7 @@ func TestAtk_P17_AnotherKeyUnderTheSameSignerIDIsNotTheLocksSigner(t *testing.T)
 	s := smallSpec(t)
 	lock := mustLock(t, lock.Spec{Cards: s.Cards, Signers: [][32]byte{sha256.Sum256(testSigner.Public())}})
 	files := smallPack(t)
-	forged := resign(t, files, mustParse(t, string(files[manifest.Name])), testKey{testSigner.id, otherSigner.priv})
+	forged := resign(t, files, jcstest.Parse(t, string(files[manifest.Name])), testKey{testSigner.id, otherSigner.priv})
 	r := mustVerify(t, forged, Options{Now: builtAt, Lock: lock})
 	if r.Integrity != Pass || r.ExitCode() != 2 || r.Pinned || r.Manifest.SignerID != testSigner.id {
 		t.Errorf("exit %d, integrity %s, pinned %v", r.ExitCode(), r.Integrity, r.Pinned)
@@ -329,15 +330,15 @@ func TestAPackWithoutClaimsIsNotWhatALockDemands(t *testing.T) {
 		t.Errorf("exit %d, %s", r.ExitCode(), r.Status())
 	}
 	// The hash of the lock's claims on a pack that evaluated none.
-	text := mustParse(t, string(files[manifest.Name]))
+	text := jcstest.Parse(t, string(files[manifest.Name]))
 	hash := jcs.Str(lock.ClaimSetHash())
-	files[manifest.ReportName] = plain(set(mustParse(t, string(files[manifest.ReportName])), "expectations.claim_set_hash", hash))
-	lie := resign(t, files, set(set(text, "claim_set_hash", hash), "attestation.claim_set_hash", hash), testSigner)
+	files[manifest.ReportName] = jcstest.Plain(jcstest.Set(jcstest.Parse(t, string(files[manifest.ReportName])), "expectations.claim_set_hash", hash))
+	lie := resign(t, files, jcstest.Set(jcstest.Set(text, "claim_set_hash", hash), "attestation.claim_set_hash", hash), testSigner)
 	if r := mustVerify(t, lie, Options{Now: builtAt, Lock: lock}); r.ExitCode() != 2 || r.Lock == Pass {
 		t.Errorf("with the lock's hash: exit %d, lock %s", r.ExitCode(), r.Lock)
 	}
 	// The two copies of the hash split: the reference compares one of them.
-	split := resign(t, files, set(text, "claim_set_hash", hash), testSigner)
+	split := resign(t, files, jcstest.Set(text, "claim_set_hash", hash), testSigner)
 	if r := mustVerify(t, split, Options{Now: builtAt, Lock: lock}); r.ExitCode() != 2 || r.Lock != Fail || len(r.LockFindings) != 1 {
 		t.Errorf("split: exit %d, %v", r.ExitCode(), r.LockFindings)
 	}
@@ -411,9 +412,9 @@ func TestStrictLeavesNoGapOpen(t *testing.T) {
 	warning := callsCard(t)
 	warning.Claims = slices.Clone(warning.Claims)
 	for i := range warning.Claims {
-		warning.Claims[i].Severity, warning.Claims[i].Check, warning.Claims[i].Params = "warning", "receipt_count_ge", mustParse(t, `{"min_count":99}`)
+		warning.Claims[i].Severity, warning.Claims[i].Check, warning.Claims[i].Params = "warning", "receipt_count_ge", jcstest.Parse(t, `{"min_count":99}`)
 	}
-	session := mustParse(t, `{"receipt_id":"r_s","type":"session_metadata","recorded_by":"assay run","timestamp":"2026-01-15T10:00:00.000000+00:00","schema_version":"3.0","seq":0}`)
+	session := jcstest.Parse(t, `{"receipt_id":"r_s","type":"session_metadata","recorded_by":"assay run","timestamp":"2026-01-15T10:00:00.000000+00:00","schema_version":"3.0","seq":0}`)
 	for _, c := range []struct {
 		what   string
 		spec   func(*Spec)

@@ -10,6 +10,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
@@ -126,14 +127,14 @@ func TestHowAProgramEndedIsReadFromItsSessionReceiptAlone(t *testing.T) {
 // PCK-18, VFY-16: with the right digest, only the length lies.
 func TestALengthThatTheFileHasNotIsTampering(t *testing.T) {
 	files := smallPack(t)
-	text := mustParse(t, string(files[manifest.Name]))
+	text := jcstest.Parse(t, string(files[manifest.Name]))
 	items := form.Get(text, "files").Items
 	for i, item := range items {
 		for _, by := range []int64{-1, 1} {
 			n, _ := form.Get(item, "bytes").Int64()
 			changed := slices.Clone(items)
-			changed[i] = set(item, "bytes", jcs.Int(n+by))
-			r := wantTampered(t, "bytes", resign(t, files, set(text, "files", jcs.Arr(changed...)), testSigner, "files"))
+			changed[i] = jcstest.Set(item, "bytes", jcs.Int(n+by))
+			r := wantTampered(t, "bytes", resign(t, files, jcstest.Set(text, "files", jcs.Arr(changed...)), testSigner, "files"))
 			path := form.Str(item, "path")
 			if !slices.ContainsFunc(r.Findings, func(f manifest.Finding) bool { return f.Code == manifest.CodeTamper && f.Field == path }) {
 				t.Errorf("%s with %d bytes more: %v", path, by, r.Findings)

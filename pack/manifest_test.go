@@ -14,6 +14,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust/trusttest"
 )
@@ -23,7 +24,7 @@ import (
 // VFY-23
 func TestAManifestAloneShowsWhatItsPackWould(t *testing.T) {
 	files := smallPack(t)
-	text := mustParse(t, string(files[manifest.Name]))
+	text := jcstest.Parse(t, string(files[manifest.Name]))
 	items := form.Get(text, "files").Items
 	zeros := jcs.Str(strings.Repeat("0", 64))
 	if m, findings := manifest.Verify(resign(t, files, text, otherSigner)[manifest.Name]); m == nil || len(findings) > 0 {
@@ -34,29 +35,29 @@ func TestAManifestAloneShowsWhatItsPackWould(t *testing.T) {
 		path        string
 		to          jcs.Value
 	}{
-		{"pack_id", manifest.CodeTamper, "pack_id", jcs.Str("pack_x")},                                            // PCK-12
-		{"suite_hash", manifest.CodeTamper, "suite_hash", zeros},                                                  // PCK-12
-		{"claim_set_id", manifest.CodeTamper, "claim_set_id", jcs.Str("x")},                                       // PCK-12
-		{"claim_set_hash", manifest.CodeTamper, "attestation.claim_set_hash", zeros},                              // PCK-12
-		{"n_receipts", manifest.CodeTamper, "attestation.n_receipts", jcs.Int(3)},                                 // PCK-13
-		{"files", manifest.CodeTamper, "files", jcs.Arr(items[1], items[1], items[2])},                            // PCK-16
-		{"files", manifest.CodeTamper, "files", jcs.Arr(items[1], items[0], items[2])},                            // PCK-16
-		{"../x", manifest.CodePath, "files", jcs.Arr(set(items[0], "path", jcs.Str("../x")), items[1], items[2])}, // VFY-13
-		{"expected_files", manifest.CodeTamper, "expected_files", jcs.Arr(jcs.Str("."))},                          // PCK-17
-		{"/etc/passwd", manifest.CodePath, "expected_files", jcs.Arr(jcs.Str("/etc/passwd"))},                     // VFY-13
-		{"receipt_integrity", manifest.CodeTamper, "attestation.receipt_integrity", jcs.Str("FAIL")},              // PCK-22
-		{"discrepancy_fingerprint", manifest.CodeTamper, "attestation.claim_check", jcs.Str("N/A")},               // PCK-23
-		{"discrepancy_fingerprint", manifest.CodeTamper, "attestation.discrepancy_fingerprint", jcs.Value{}},      // PCK-23
-		{"attestation_sha256", manifest.CodeTamper, "attestation_sha256", zeros},                                  // PCK-14
-		{"pack_root_sha256", manifest.CodeTamper, "pack_root_sha256", zeros},                                      // PCK-15
-		{"signer_pubkey_sha256", manifest.CodeSignature, "signer_pubkey_sha256", zeros},                           // PCK-19, PCK-20
-		{"signer_pubkey", manifest.CodeSignature, "signer_pubkey", jcs.Str("")},                                   // PCK-19, PCK-20
-		{"signer_pubkey", manifest.CodeSignature, "signer_pubkey", form.Get(text, "signer_pubkey")},               // another signer's
-		{"signature", manifest.CodeSignature, "signature", jcs.Str("")},                                           // PCK-19
-		{"signature", manifest.CodeSignature, "signature", jcs.Str(form.Get(text, "signature").Text + "\n")},      // PCK-19
-		{"signer_pubkey", manifest.CodeSignature, "signature", form.Get(text, "signature")},                       // of another key
+		{"pack_id", manifest.CodeTamper, "pack_id", jcs.Str("pack_x")},                                                    // PCK-12
+		{"suite_hash", manifest.CodeTamper, "suite_hash", zeros},                                                          // PCK-12
+		{"claim_set_id", manifest.CodeTamper, "claim_set_id", jcs.Str("x")},                                               // PCK-12
+		{"claim_set_hash", manifest.CodeTamper, "attestation.claim_set_hash", zeros},                                      // PCK-12
+		{"n_receipts", manifest.CodeTamper, "attestation.n_receipts", jcs.Int(3)},                                         // PCK-13
+		{"files", manifest.CodeTamper, "files", jcs.Arr(items[1], items[1], items[2])},                                    // PCK-16
+		{"files", manifest.CodeTamper, "files", jcs.Arr(items[1], items[0], items[2])},                                    // PCK-16
+		{"../x", manifest.CodePath, "files", jcs.Arr(jcstest.Set(items[0], "path", jcs.Str("../x")), items[1], items[2])}, // VFY-13
+		{"expected_files", manifest.CodeTamper, "expected_files", jcs.Arr(jcs.Str("."))},                                  // PCK-17
+		{"/etc/passwd", manifest.CodePath, "expected_files", jcs.Arr(jcs.Str("/etc/passwd"))},                             // VFY-13
+		{"receipt_integrity", manifest.CodeTamper, "attestation.receipt_integrity", jcs.Str("FAIL")},                      // PCK-22
+		{"discrepancy_fingerprint", manifest.CodeTamper, "attestation.claim_check", jcs.Str("N/A")},                       // PCK-23
+		{"discrepancy_fingerprint", manifest.CodeTamper, "attestation.discrepancy_fingerprint", jcs.Value{}},              // PCK-23
+		{"attestation_sha256", manifest.CodeTamper, "attestation_sha256", zeros},                                          // PCK-14
+		{"pack_root_sha256", manifest.CodeTamper, "pack_root_sha256", zeros},                                              // PCK-15
+		{"signer_pubkey_sha256", manifest.CodeSignature, "signer_pubkey_sha256", zeros},                                   // PCK-19, PCK-20
+		{"signer_pubkey", manifest.CodeSignature, "signer_pubkey", jcs.Str("")},                                           // PCK-19, PCK-20
+		{"signer_pubkey", manifest.CodeSignature, "signer_pubkey", form.Get(text, "signer_pubkey")},                       // another signer's
+		{"signature", manifest.CodeSignature, "signature", jcs.Str("")},                                                   // PCK-19
+		{"signature", manifest.CodeSignature, "signature", jcs.Str(form.Get(text, "signature").Text + "\n")},              // PCK-19
+		{"signer_pubkey", manifest.CodeSignature, "signature", form.Get(text, "signature")},                               // of another key
 	} {
-		forged := resign(t, files, set(text, lie.path, lie.to), otherSigner, lie.path, strings.TrimPrefix(lie.path, "attestation."))
+		forged := resign(t, files, jcstest.Set(text, lie.path, lie.to), otherSigner, lie.path, strings.TrimPrefix(lie.path, "attestation."))
 		m, findings := manifest.Verify(forged[manifest.Name])
 		if m == nil || !slices.ContainsFunc(findings, func(f manifest.Finding) bool { return f.Field == lie.field && f.Code == lie.code }) {
 			t.Errorf("%s: no %s about %s: %v", lie.path, lie.code, lie.field, findings)
@@ -69,23 +70,23 @@ func TestEveryManifestPatternAndLimitHasTwoSides(t *testing.T) {
 	s := smallSpec(t)
 	s.CIBinding = &manifest.CIBinding{Provider: "local", CommitSHA: strings.Repeat("a", 40), Repo: "acme/app", Ref: "main", RunID: "1", RunAttempt: "1", WorkflowRef: "w", Actor: "bot"}
 	files := mustBuild(t, s).FS().(memFS)
-	text := mustParse(t, string(files[manifest.Name]))
+	text := jcstest.Parse(t, string(files[manifest.Name]))
 	judge := func(path string, to jcs.Value) []manifest.Finding {
 		top, _, _ := strings.Cut(path, ".")
-		_, findings := manifest.Verify(resign(t, files, set(text, path, to), testSigner, top)[manifest.Name])
+		_, findings := manifest.Verify(resign(t, files, jcstest.Set(text, path, to), testSigner, top)[manifest.Name])
 		return findings
 	}
 	// Refused for its form, so that nothing else is looked at: the one finding names the member.
 	refused := func(path string, to jcs.Value) {
 		t.Helper()
 		if f := judge(path, to); len(f) != 1 || f[0].Code != manifest.CodeTamper || !strings.HasPrefix(f[0].Message, path+": ") {
-			t.Errorf("%s = %.80s: %v", path, plain(to), f)
+			t.Errorf("%s = %.80s: %v", path, jcstest.Plain(to), f)
 		}
 	}
 	taken := func(path string, to jcs.Value) {
 		t.Helper()
 		if f := judge(path, to); slices.ContainsFunc(f, func(f manifest.Finding) bool { return f.Field == manifest.Name }) {
-			t.Errorf("%s = %.80s: %v", path, plain(to), f)
+			t.Errorf("%s = %.80s: %v", path, jcstest.Plain(to), f)
 		}
 	}
 	hashes := []string{"attestation_sha256", "suite_hash", "claim_set_hash", "signer_pubkey_sha256", "pack_root_sha256",

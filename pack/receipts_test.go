@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
@@ -92,9 +93,9 @@ func TestReceiptsStandInTheOrderOfTheirKeys(t *testing.T) {
 	} {
 		jsonl := line("r1", c.a) + "\n" + line("r2", c.b) + "\n"
 		forged := withReceipts(t, files, jsonl)
-		text := mustParse(t, string(forged[manifest.Name]))
-		text = set(text, "attestation.timestamp_start", form.Get(mustParse(t, line("r1", "|")), "timestamp"))
-		text = set(text, "attestation.timestamp_end", form.Get(mustParse(t, line("r2", "|")), "timestamp"))
+		text := jcstest.Parse(t, string(forged[manifest.Name]))
+		text = jcstest.Set(text, "attestation.timestamp_start", form.Get(jcstest.Parse(t, line("r1", "|")), "timestamp"))
+		text = jcstest.Set(text, "attestation.timestamp_end", form.Get(jcstest.Parse(t, line("r2", "|")), "timestamp"))
 		r := mustVerify(t, resign(t, forged, text, testSigner), Options{Now: builtAt})
 		if r.ExitCode() != c.exit || c.exit == 2 && !slices.ContainsFunc(r.Findings, func(f manifest.Finding) bool { return f.Field == "receipt_order" || f.Field == "run_id" }) {
 			t.Errorf("%s: exit %d: %v", c.what, r.ExitCode(), r.Findings)
@@ -130,9 +131,9 @@ func TestTheTimeRangeIsOneOfTwo(t *testing.T) {
 	forged := withReceipts(t, files, jsonl)
 	for _, start := range []string{"1", "2", "3", "4"} {
 		for _, end := range []string{"1", "2", "3", "4"} {
-			manifest := mustParse(t, string(forged[manifest.Name]))
-			manifest = set(manifest, "attestation.timestamp_start", mustParse(t, `"`+at(start)+`"`))
-			manifest = set(manifest, "attestation.timestamp_end", mustParse(t, `"`+at(end)+`"`))
+			manifest := jcstest.Parse(t, string(forged[manifest.Name]))
+			manifest = jcstest.Set(manifest, "attestation.timestamp_start", jcstest.Parse(t, `"`+at(start)+`"`))
+			manifest = jcstest.Set(manifest, "attestation.timestamp_end", jcstest.Parse(t, `"`+at(end)+`"`))
 			want := 2
 			if start+end == "14" || start+end == "23" {
 				want = 0

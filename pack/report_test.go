@@ -9,6 +9,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/internal/python"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
@@ -16,7 +17,7 @@ import (
 // report_id that follows from the rest unless it is changed itself.
 func reporting(t testing.TB, files memFS, changes ...any) memFS {
 	t.Helper()
-	report := mustParse(t, string(files[manifest.ReportName]))
+	report := jcstest.Parse(t, string(files[manifest.ReportName]))
 	lied := false
 	for i := 0; i < len(changes); i += 2 {
 		report = put(report, changes[i].(string), changes[i+1].(jcs.Value))
@@ -28,11 +29,11 @@ func reporting(t testing.TB, files memFS, changes ...any) memFS {
 			seed.Members = append(seed.Members, jcs.M(name, form.Get(report, name)))
 		}
 		seed.Members = append(seed.Members, jcs.M("verifier_version", form.Get(form.Get(report, "verifier"), "version")))
-		report = set(report, "report_id", jcs.Str("vr_"+form.CanonicalHash(seed)[:20]))
+		report = jcstest.Set(report, "report_id", jcs.Str("vr_"+form.CanonicalHash(seed)[:20]))
 	}
 	files = maps.Clone(files)
-	files[manifest.ReportName] = plain(report)
-	return resign(t, files, mustParse(t, string(files[manifest.Name])), testSigner)
+	files[manifest.ReportName] = jcstest.Plain(report)
+	return resign(t, files, jcstest.Parse(t, string(files[manifest.Name])), testSigner)
 }
 
 // put is set for a member that may not be there yet.
@@ -41,9 +42,9 @@ func put(v jcs.Value, path string, to jcs.Value) jcs.Value {
 	old, there := v.Get(name)
 	switch {
 	case nested:
-		return set(v, name, put(old, rest, to))
+		return jcstest.Set(v, name, put(old, rest, to))
 	case there:
-		return set(v, name, to)
+		return jcstest.Set(v, name, to)
 	}
 	v.Members = append(slices.Clone(v.Members), jcs.M(name, to))
 	return v
@@ -61,10 +62,10 @@ func TestAReportThatContradictsItsPackIsTampering(t *testing.T) {
 	s = smallSpec(t)
 	s.Cards = nil
 	plainPack := mustBuild(t, s).FS().(memFS)
-	result := form.Get(form.Get(mustParse(t, string(failing[manifest.ReportName])), "claim_verification"), "results").Items
+	result := form.Get(form.Get(jcstest.Parse(t, string(failing[manifest.ReportName])), "claim_verification"), "results").Items
 	other := func(i int, name string, to jcs.Value) jcs.Value {
 		items := slices.Clone(result)
-		items[i] = set(items[i], name, to)
+		items[i] = jcstest.Set(items[i], name, to)
 		return jcs.Arr(items...)
 	}
 	named := slices.IndexFunc(result, func(v jcs.Value) bool { return len(form.Get(v, "evidence_receipt_ids").Items) > 0 })
@@ -120,10 +121,10 @@ func TestAReportOfOtherTypesOrWithAVerifiersWordsIsTampering(t *testing.T) {
 	failing, passing := mustBuild(t, s).FS().(memFS), mustBuild(t, smallSpec(t)).FS().(memFS)
 	yes := jcs.Boolean(true)
 	claims := jcs.Obj(jcs.M("claim_set_satisfied", yes), jcs.M("output_safety", yes))
-	result := form.Get(form.Get(mustParse(t, string(failing[manifest.ReportName])), "claim_verification"), "results").Items
+	result := form.Get(form.Get(jcstest.Parse(t, string(failing[manifest.ReportName])), "claim_verification"), "results").Items
 	none := slices.IndexFunc(result, func(v jcs.Value) bool { return len(form.Get(v, "evidence_receipt_ids").Items) == 0 })
 	odd := slices.Clone(result)
-	odd[none] = set(odd[none], "evidence_receipt_ids", form.Strs("x", "r_fake"))
+	odd[none] = jcstest.Set(odd[none], "evidence_receipt_ids", form.Strs("x", "r_fake"))
 	for path, list := range map[string][]jcs.Value{
 		"checks":                        {form.Strs("claim_check", "PASS"), jcs.Str("claim_check PASS"), jcs.Arr(jcs.Arr(form.Strs("name", "claim_check", "verdict", "PASS"))), jcs.Arr(form.Strs("name", "Claim_check", "verdict", "PASS")), jcs.Arr(form.Strs("name", "claims", "verdict", "PASS")), jcs.Arr(form.Strs("name", "signer", "verdict", "PASS"))},
 		"stages":                        {form.Strs("validate_schema", "fail"), jcs.Str("all ok"), jcs.Arr(jcs.Obj(jcs.M("stage", jcs.Str("x")), jcs.M("status", jcs.Arr(jcs.Str("fail")))))},

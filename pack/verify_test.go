@@ -21,6 +21,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
@@ -33,29 +34,6 @@ func smallPack(t testing.TB) memFS {
 	return files
 }
 
-// edit returns the value with the member at path (names joined by dots) changed.
-func edit(v jcs.Value, path string, change func([]jcs.Member, int) []jcs.Member) jcs.Value {
-	name, rest, nested := strings.Cut(path, ".")
-	members := slices.Clone(v.Members)
-	for i, m := range members {
-		if m.Name != name {
-			continue
-		}
-		if nested {
-			members[i].Value = edit(m.Value, rest, change)
-		} else {
-			members = change(members, i)
-		}
-		v.Members = members
-		return v
-	}
-	panic("no member " + path)
-}
-
-func set(v jcs.Value, path string, to jcs.Value) jcs.Value {
-	return edit(v, path, func(ms []jcs.Member, i int) []jcs.Member { ms[i].Value = to; return ms })
-}
-
 // resign gives the files a manifest, signed by the key as an attacker who holds one would:
 // hashes, root and signature consistent, whatever the rest says.
 func resign(t testing.TB, files memFS, text jcs.Value, key testKey, keep ...string) memFS {
@@ -63,7 +41,7 @@ func resign(t testing.TB, files memFS, text jcs.Value, key testKey, keep ...stri
 	files = maps.Clone(files)
 	replace := func(name string, to jcs.Value) {
 		if _, ok := text.Get(name); ok && !slices.Contains(keep, name) {
-			text = set(text, name, to)
+			text = jcstest.Set(text, name, to)
 		}
 	}
 	attestation, err := jcs.AppendPack(nil, form.Get(text, "attestation"))
@@ -76,12 +54,12 @@ func resign(t testing.TB, files memFS, text jcs.Value, key testKey, keep ...stri
 	if report, err := jcs.Parse(files[manifest.ReportName], jcs.Limits{}); err == nil {
 		if old, ok := report.Get("pack_root_sha256"); ok && old.Text != "x" && old.Text != form.HexSum(attestation) {
 			root := form.HexSum(attestation)
-			report = set(report, "pack_root_sha256", jcs.Str(root))
+			report = jcstest.Set(report, "pack_root_sha256", jcs.Str(root))
 			if _, ok := report.Get("verification_inputs_sha256"); ok {
-				report = set(report, "verification_inputs_sha256", jcs.Str(root))
-				report = set(report, "report_id", jcs.Str(reportID(root, form.Str(report, "verified_at"), form.Str(report, "claim_verdict"), form.Str(form.Get(report, "verifier"), "version"))))
+				report = jcstest.Set(report, "verification_inputs_sha256", jcs.Str(root))
+				report = jcstest.Set(report, "report_id", jcs.Str(reportID(root, form.Str(report, "verified_at"), form.Str(report, "claim_verdict"), form.Str(form.Get(report, "verifier"), "version"))))
 			}
-			files[manifest.ReportName] = plain(report)
+			files[manifest.ReportName] = jcstest.Plain(report)
 		}
 	}
 	replace("files", jcs.Arr(fileValue(manifest.ReceiptsName, files[manifest.ReceiptsName]), fileValue(manifest.ReportName, files[manifest.ReportName]), fileValue(manifest.TranscriptName, files[manifest.TranscriptName])))
@@ -91,33 +69,8 @@ func resign(t testing.TB, files memFS, text jcs.Value, key testKey, keep ...stri
 	signature, _ := key.Sign(message)
 	replace("signature", jcs.Str(base64.StdEncoding.EncodeToString(signature)))
 	files[manifest.SignatureName] = signature
-	files[manifest.Name] = plain(text)
+	files[manifest.Name] = jcstest.Plain(text)
 	return files
-}
-
-// plain writes JSON as it is given, duplicate members and all.
-func plain(v jcs.Value) []byte {
-	switch v.Kind {
-	case jcs.Number:
-		return []byte(v.Text) // 1e400 too
-	case jcs.Array:
-		var items [][]byte
-		for _, item := range v.Items {
-			items = append(items, plain(item))
-		}
-		return fmt.Appendf(nil, "[%s]", bytes.Join(items, []byte(",")))
-	case jcs.Object:
-		var members [][]byte
-		for _, m := range v.Members {
-			members = append(members, fmt.Appendf(nil, "%s:%s", plain(jcs.Str(m.Name)), plain(m.Value)))
-		}
-		return fmt.Appendf(nil, "{%s}", bytes.Join(members, []byte(",")))
-	}
-	text, err := jcs.AppendPretty(nil, v)
-	if err != nil {
-		panic(err)
-	}
-	return text
 }
 
 func wantTampered(t *testing.T, what string, files memFS) *Result {
@@ -132,19 +85,10 @@ func wantTampered(t *testing.T, what string, files memFS) *Result {
 // PCK-30
 func TestResigningAnUnchangedPackPasses(t *testing.T) {
 	files := smallPack(t)
-	manifest := mustParse(t, string(files[manifest.Name]))
+	manifest := jcstest.Parse(t, string(files[manifest.Name]))
 	if r := mustVerify(t, resign(t, files, manifest, otherSigner), Options{Now: builtAt}); r.ExitCode() != 0 {
 		t.Fatalf("the forger of these tests cannot forge: %v", r.Findings)
 	}
-}
-
-// memberPaths lists every member of an object, and of the objects in it.
-func memberPaths(v jcs.Value, prefix string) (paths []string) {
-	for _, m := range v.Members {
-		paths = append(paths, prefix+m.Name)
-		paths = append(paths, memberPaths(m.Value, prefix+m.Name+".")...)
-	}
-	return paths
 }
 
 // VFY-11
@@ -161,8 +105,8 @@ var (
 // VFY-24, VFY-25, VFY-26
 func TestAReportThatContradictsTheManifestIsTampering(t *testing.T) {
 	files := smallPack(t)
-	m := mustParse(t, string(files[manifest.Name]))
-	report := mustParse(t, string(files[manifest.ReportName]))
+	m := jcstest.Parse(t, string(files[manifest.Name]))
+	report := jcstest.Parse(t, string(files[manifest.ReportName]))
 	for path, to := range map[string]jcs.Value{
 		"pack_id": jcs.Str("x"), "run_id": jcs.Str("x"), "receipt_count": jcs.Int(3), "head_hash": jcs.Value{},
 		"passed": jcs.Boolean(false), "integrity_verdict": jcs.Str("TAMPERED"), "claim_verdict": jcs.Str("HONEST_FAIL"),
@@ -172,7 +116,7 @@ func TestAReportThatContradictsTheManifestIsTampering(t *testing.T) {
 		"expectations.claim_set_hash": jcs.Str("x"), "expectations.policy_sha256": jcs.Str("x"),
 	} {
 		changed := maps.Clone(files)
-		changed[manifest.ReportName] = plain(set(report, path, to))
+		changed[manifest.ReportName] = jcstest.Plain(jcstest.Set(report, path, to))
 		wantTampered(t, "report "+path, resign(t, changed, m, testSigner))
 	}
 	for _, text := range []string{"", "[]", "null", "{}", `{"a":1,"a":1}`, string(files[manifest.ReportName]) + " x", "\ufeff" + string(files[manifest.ReportName])} {
@@ -193,11 +137,11 @@ func withReceipts(t testing.TB, files memFS, jsonl string) memFS {
 	if err == nil {
 		hash = jcs.Str(form.HexSum(head))
 	}
-	text, report := mustParse(t, string(files[manifest.Name])), mustParse(t, string(files[manifest.ReportName]))
-	text = set(set(text, "receipt_count_expected", n), "attestation.n_receipts", n)
-	text = set(text, "attestation.head_hash", hash)
-	report = set(set(report, "receipt_count", n), "head_hash", hash)
-	files[manifest.ReportName] = plain(report)
+	text, report := jcstest.Parse(t, string(files[manifest.Name])), jcstest.Parse(t, string(files[manifest.ReportName]))
+	text = jcstest.Set(jcstest.Set(text, "receipt_count_expected", n), "attestation.n_receipts", n)
+	text = jcstest.Set(text, "attestation.head_hash", hash)
+	report = jcstest.Set(jcstest.Set(report, "receipt_count", n), "head_hash", hash)
+	files[manifest.ReportName] = jcstest.Plain(report)
 	return resign(t, files, text, testSigner)
 }
 
@@ -586,7 +530,7 @@ func TestConvertedLineEndsAreTamperingAndToldInWords(t *testing.T) {
 		}
 	}
 	// A transcript that was signed with CR LF, and lost them on its way into a repository.
-	m := mustParse(t, string(files[manifest.Name]))
+	m := jcstest.Parse(t, string(files[manifest.Name]))
 	windows := maps.Clone(files)
 	windows[manifest.TranscriptName] = crlf[manifest.TranscriptName]
 	windows = resign(t, windows, m, testSigner)
@@ -600,7 +544,7 @@ func TestConvertedLineEndsAreTamperingAndToldInWords(t *testing.T) {
 func TestTheManifestIsBoundByItsContentAndNotByItsSpelling(t *testing.T) {
 	files := mustBuild(t, smallSpec(t)).FS().(memFS)
 	text := files[manifest.Name]
-	v := mustParse(t, string(text))
+	v := jcstest.Parse(t, string(text))
 	turned := v
 	turned.Members = slices.Clone(v.Members)
 	slices.Reverse(turned.Members)
@@ -608,7 +552,7 @@ func TestTheManifestIsBoundByItsContentAndNotByItsSpelling(t *testing.T) {
 	for what, data := range map[string][]byte{
 		"line ends":   bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n")),
 		"white space": append(bytes.ReplaceAll(text, []byte(":"), []byte(":")), '\n', ' '),
-		"order":       plain(turned),
+		"order":       jcstest.Plain(turned),
 		"escapes":     bytes.Replace(text, []byte(`"attestation"`), []byte(`"\u0061ttestation"`), 1),
 	} {
 		spelled := maps.Clone(files)
@@ -621,7 +565,7 @@ func TestTheManifestIsBoundByItsContentAndNotByItsSpelling(t *testing.T) {
 		changed := maps.Clone(files)
 		without := v
 		without.Members = slices.DeleteFunc(slices.Clone(v.Members), func(other jcs.Member) bool { return other.Name == m.Name })
-		if changed[manifest.Name] = plain(without); mustVerify(t, changed, Options{Now: builtAt}).ExitCode() != 2 {
+		if changed[manifest.Name] = jcstest.Plain(without); mustVerify(t, changed, Options{Now: builtAt}).ExitCode() != 2 {
 			t.Errorf("without %s: intact", m.Name)
 		}
 	}
@@ -763,7 +707,7 @@ func manyReceipts(t testing.TB, n int) Spec {
 	s.Receipts = make([]jcs.Value, n)
 	rng := rand.New(rand.NewPCG(1, 2))
 	for i := range s.Receipts {
-		s.Receipts[i] = mustParse(t, fmt.Sprintf(`{"receipt_id":"r_%06d","type":"model_call","timestamp":"2026-01-15T10:00:00.%06d+00:00","schema_version":"3.0","seq":%d,`+
+		s.Receipts[i] = jcstest.Parse(t, fmt.Sprintf(`{"receipt_id":"r_%06d","type":"model_call","timestamp":"2026-01-15T10:00:00.%06d+00:00","schema_version":"3.0","seq":%d,`+
 			`"_trace_id":"run-small","_stored_at":"2026-01-15T10:00:00.000000+00:00","_store_seq":%d,"provider":"openai","model_id":"gpt-4o","input_tokens":%d,"output_tokens":%d,`+
 			`"latency_ms":%d,"finish_reason":"stop","error":null,"input_hash":"%016x","output_hash":"%016x","message_count":2,"integration_source":"assay.integrations.openai","callsite_id":"0123456789ab"}`,
 			i, i, i, i, rng.IntN(1000), rng.IntN(1000), rng.IntN(10000), rng.Uint64(), rng.Uint64()))

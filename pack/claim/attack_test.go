@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 )
 
 func TestAPrefixIsFoundByOneLookWhateverTheOthersAre(t *testing.T) {
@@ -52,7 +54,7 @@ func TestClaimsThatKeepTooMuchOfTheReceiptsGiveUpAndFail(t *testing.T) {
 				e.kept = maxKept - 64
 			}
 			for i := range 4 {
-				run.Add(mustParse(t, fmt.Sprintf(`{"receipt_id":"r%d","type":"model_call","seq":%d,"self":"r%d"}`, i, i, i)))
+				run.Add(jcstest.Parse(t, fmt.Sprintf(`{"receipt_id":"r%d","type":"model_call","seq":%d,"self":"r%d"}`, i, i, i)))
 			}
 			if got := run.Results()[0]; got.Passed != enough || !enough && got.Actual != c.actual {
 				t.Errorf("%s, enough %t: %+v", c.check, enough, got)
@@ -64,7 +66,7 @@ func TestClaimsThatKeepTooMuchOfTheReceiptsGiveUpAndFail(t *testing.T) {
 func TestEveryHasNamesThoseThatStillWaitInTheirOrder(t *testing.T) {
 	run := NewRun(oneCard(t, "every_has", `{"receipt_type":"model_call","has_type":"refusal","link_field":"k","has_link_field":"k","order":"after"}`).Claims)
 	add := func(typ, id string, k int) {
-		run.Add(mustParse(t, fmt.Sprintf(`{"receipt_id":%q,"type":%q,"k":%d}`, id, typ, k)))
+		run.Add(jcstest.Parse(t, fmt.Sprintf(`{"receipt_id":%q,"type":%q,"k":%d}`, id, typ, k)))
 	}
 	for i := range 2 * maxWaiting { // more than are remembered
 		add("model_call", fmt.Sprint("early", i), i)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 )
 
 // builtinHashes are those of claims.md §3.
@@ -36,7 +37,7 @@ func TestBuiltinCardsHaveTheirHashes(t *testing.T) {
 
 func TestBuiltinCardsAreTheReferences(t *testing.T) {
 	cards := BuiltinCards()
-	for i, want := range parsed(t, string(sharedVector(t, "runcards.json"))).Items {
+	for i, want := range jcstest.Parse(t, string(sharedVector(t, "runcards.json"))).Items {
 		got, err := CardOf(want.Without("claim_set_hash"))
 		if err != nil {
 			t.Fatal(err)

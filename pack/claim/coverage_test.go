@@ -8,6 +8,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 )
 
 func TestAContractOfTheReferenceIsRead(t *testing.T) {
@@ -22,8 +23,8 @@ func TestAContractOfTheReferenceIsRead(t *testing.T) {
 
 // CLM-25
 func TestEveryMemberOfAContractDeletedNulledDoubledOrAlteredIsRefused(t *testing.T) {
-	v := mustParse(t, contractText)
-	eachMember(v, func(owner jcs.Value, change func(func([]jcs.Member, int) []jcs.Member) jcs.Value, i int) {
+	v := jcstest.Parse(t, contractText)
+	jcstest.EachMember(v, func(owner jcs.Value, change func(func([]jcs.Member, int) []jcs.Member) jcs.Value, i int) {
 		m := owner.Members[i]
 		other := jcs.Int(7)
 		if m.Value.Kind == jcs.Number {
@@ -37,7 +38,7 @@ func TestEveryMemberOfAContractDeletedNulledDoubledOrAlteredIsRefused(t *testing
 			"emptied":                       func(ms []jcs.Member, i int) []jcs.Member { ms[i].Value = jcs.Obj(); return ms },
 			"preceded by an unknown member": func(ms []jcs.Member, i int) []jcs.Member { return slices.Insert(ms, i, jcs.M("x", jcs.Int(1))) },
 		} {
-			if _, err := ParseContract(plain(change(f))); err == nil {
+			if _, err := ParseContract(jcstest.Plain(change(f))); err == nil {
 				t.Errorf("%s %s is accepted", m.Name, what)
 			}
 		}
@@ -53,11 +54,11 @@ func TestEveryMemberOfAContractDeletedNulledDoubledOrAlteredIsRefused(t *testing
 
 // Whoever alters a call site can write its hash anew.
 func TestAMalformedCallSiteUnderItsOwnHashIsNoContract(t *testing.T) {
-	site := form.Get(mustParse(t, contractText), "call_sites").Items[0]
+	site := form.Get(jcstest.Parse(t, contractText), "call_sites").Items[0]
 	contract := func(site jcs.Value) []byte {
 		list := jcs.Arr(site)
-		v := set(set(mustParse(t, contractText), "call_sites", list), "contract_hash", jcs.Str(form.CanonicalHash(list)))
-		return plain(set(v, "summary.total_sites", jcs.Int(1)))
+		v := jcstest.Set(jcstest.Set(jcstest.Parse(t, contractText), "call_sites", list), "contract_hash", jcs.Str(form.CanonicalHash(list)))
+		return jcstest.Plain(jcstest.Set(v, "summary.total_sites", jcs.Int(1)))
 	}
 	if _, err := ParseContract(contract(site)); err != nil {
 		t.Fatal(err)
@@ -77,10 +78,10 @@ func TestAMalformedCallSiteUnderItsOwnHashIsNoContract(t *testing.T) {
 			if altered.Members = slices.Clone(site.Members); name == "x" {
 				altered.Members = append(altered.Members, jcs.M(name, v))
 			} else {
-				altered = set(site, name, v)
+				altered = jcstest.Set(site, name, v)
 			}
 			if _, err := ParseContract(contract(altered)); err == nil || errors.Is(err, ErrContractAltered) || !strings.Contains(err.Error(), name) {
-				t.Errorf("%s = %s: %v", name, plain(v), err)
+				t.Errorf("%s = %s: %v", name, jcstest.Plain(v), err)
 			}
 		}
 	}

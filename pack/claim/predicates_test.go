@@ -13,6 +13,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/internal/python"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 )
 
 // calls is what most cases below judge: four model calls, the second an error, and a verdict on the first.
@@ -239,10 +240,10 @@ func TestEveryHasFindsLinksInAnyOrder(t *testing.T) {
 		for code := range int(math.Pow(5, float64(n))) {
 			var receipts []jcs.Value
 			for i, c := 0, code; i < n; i, c = i+1, c/5 {
-				receipts = append(receipts, parsed(t, strings.Replace(kinds[c%5], "{", fmt.Sprintf(`{"receipt_id":"r%d",`, i), 1)))
+				receipts = append(receipts, jcstest.Parse(t, strings.Replace(kinds[c%5], "{", fmt.Sprintf(`{"receipt_id":"r%d",`, i), 1)))
 			}
 			for _, order := range []string{"any", "before", "after"} {
-				r := judge([]Claim{{Check: "every_has", Severity: "critical", Params: parsed(t,
+				r := judge([]Claim{{Check: "every_has", Severity: "critical", Params: jcstest.Parse(t,
 					`{"receipt_type":"a","has_type":"b","link_field":"k","has_link_field":"k","order":"`+order+`"}`)}}, receipts...)[0]
 				want, total := lonely(receipts, order)
 				if total > 0 && (r.Actual != fmt.Sprintf("%d without out of %d", len(want), total) || strings.Join(r.Evidence, " ") != strings.Join(want, " ")) {
@@ -318,7 +319,7 @@ func TestAtk_K06_PatternsTakeBoundedEffort(t *testing.T) {
 
 func TestTextsThatAreTooLongMatchNothing(t *testing.T) {
 	for n, want := range map[int]bool{maxSubject: true, maxSubject + 1: false} {
-		r := judge([]Claim{{Check: "field_matches", Severity: "critical", Params: parsed(t, `{"field_name":"v","pattern":"a*"}`)}},
+		r := judge([]Claim{{Check: "field_matches", Severity: "critical", Params: jcstest.Parse(t, `{"field_name":"v","pattern":"a*"}`)}},
 			jcs.Obj(jcs.M("v", jcs.Str(strings.Repeat("a", n)))))[0]
 		if r.Passed != want {
 			t.Errorf("%d bytes: %+v", n, r)
@@ -329,7 +330,7 @@ func TestTextsThatAreTooLongMatchNothing(t *testing.T) {
 // The effort is one for all claims of a pack, and is counted: the same claims give up at the same receipt.
 // CLM-23
 func TestPatternsGiveUpTogetherAndAlwaysAtTheSameReceipt(t *testing.T) {
-	costly := parsed(t, `{"field_name":"v","pattern":"(a|b|c){300}x"}`)
+	costly := jcstest.Parse(t, `{"field_name":"v","pattern":"(a|b|c){300}x"}`)
 	claims := []Claim{{ID: "a", Check: "field_matches", Severity: "critical", Params: costly}, {ID: "b", Check: "field_matches", Severity: "critical", Params: costly}}
 	long := jcs.Obj(jcs.M("v", jcs.Str(strings.Repeat("z", maxSubject))))
 	judgeAll := func() []Result {
@@ -355,7 +356,7 @@ func TestThePatternsOfAllClaimsAreBoundedTogether(t *testing.T) {
 	var claims []Claim
 	for range MaxClaims {
 		claims = append(claims, Claim{ID: "c", Check: "field_matches", Severity: "critical",
-			Params: parsed(t, `{"field_name":"v","pattern":"(`+strings.Repeat("a", 5)+`){1000}"}`)})
+			Params: jcstest.Parse(t, `{"field_name":"v","pattern":"(`+strings.Repeat("a", 5)+`){1000}"}`)})
 	}
 	rs := judge(claims, jcs.Obj(jcs.M("v", jcs.Str("b"))))
 	refused := 0
@@ -376,9 +377,9 @@ func TestAMillionReceiptsNeedLittleMemory(t *testing.T) {
 		t.Skip("slow")
 	}
 	run := NewRun([]Claim{
-		{Check: "latency_p95_le", Severity: "critical", Params: parsed(t, `{"max_ms":1}`)},
-		{Check: "no_gap_in_seq", Severity: "critical", Params: parsed(t, `{}`)},
-		{Check: "every_has", Severity: "critical", Params: parsed(t, `{"receipt_type":"model_call","has_type":"refusal"}`)},
+		{Check: "latency_p95_le", Severity: "critical", Params: jcstest.Parse(t, `{"max_ms":1}`)},
+		{Check: "no_gap_in_seq", Severity: "critical", Params: jcstest.Parse(t, `{}`)},
+		{Check: "every_has", Severity: "critical", Params: jcstest.Parse(t, `{"receipt_type":"model_call","has_type":"refusal"}`)},
 	})
 	receipt := jcs.Obj(jcs.M("receipt_id", jcs.Str("")), jcs.M("type", jcs.Str("model_call")), jcs.M("seq", jcs.Int(0)), jcs.M("latency_ms", jcs.Int(7)))
 	var before, after runtime.MemStats
@@ -476,7 +477,7 @@ func allPredicates(t testing.TB) (claims []Claim) {
 		"ratio":              `{"receipt_type":"guardian_verdict","of_type":"model_call","min_ratio":0}`,
 		"proxy_completeness": `{"counted_types":["model_call"]}`,
 	} {
-		claims = append(claims, Claim{ID: name, Check: name, Severity: "critical", Params: parsed(t, params)})
+		claims = append(claims, Claim{ID: name, Check: name, Severity: "critical", Params: jcstest.Parse(t, params)})
 	}
 	if len(claims) != len(predicates) {
 		t.Fatalf("%d claims for %d checks", len(claims), len(predicates))
@@ -488,7 +489,7 @@ func BenchmarkClaims(b *testing.B) {
 	claims := allPredicates(b)
 	receipts := make([]jcs.Value, 10_000)
 	for i := range receipts {
-		receipts[i] = parsed(b, fmt.Sprintf(`{"receipt_id":"r_%d","type":"model_call","timestamp":"2026-01-15T11:00:00.%06d+00:00","schema_version":"3.0","seq":%d,
+		receipts[i] = jcstest.Parse(b, fmt.Sprintf(`{"receipt_id":"r_%d","type":"model_call","timestamp":"2026-01-15T11:00:00.%06d+00:00","schema_version":"3.0","seq":%d,
 			"provider":"openai","model_id":"m","input_tokens":10,"output_tokens":20,"total_tokens":30,"latency_ms":%d}`, i, i, i, i%977))
 	}
 	b.ReportAllocs()
@@ -501,7 +502,7 @@ func BenchmarkClaims(b *testing.B) {
 
 // A path is looked at only where it is one: elsewhere the word means something else.
 func TestOnlyACoverageContractIsAPath(t *testing.T) {
-	elsewhere := Claim{ID: "c", Check: "receipt_count_ge", Severity: "critical", Params: mustParse(t, `{"min_count": 1, "contract_path": "/etc/passwd"}`)}
+	elsewhere := Claim{ID: "c", Check: "receipt_count_ge", Severity: "critical", Params: jcstest.Parse(t, `{"min_count": 1, "contract_path": "/etc/passwd"}`)}
 	if err := elsewhere.refuse(); err != nil {
 		t.Errorf("%s: %v", elsewhere.Check, err)
 	}

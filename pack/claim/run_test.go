@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
@@ -44,7 +45,7 @@ func TestTheReferencesReadingOfAClaimCountsItsOwnNameOnly(t *testing.T) {
 		`receipt_type_present {"receipt_type":"model_call"}`:                {"found 1", ""},
 	} {
 		name, params, _ := strings.Cut(check, " ")
-		run := NewRun([]Claim{{ID: "c", Check: name, Severity: "critical", Params: parsed(t, params)}})
+		run := NewRun([]Claim{{ID: "c", Check: name, Severity: "critical", Params: jcstest.Parse(t, params)}})
 		for i, typ := range []string{receipt.BreakglassType, receipt.Breakglass, "model_call", receipt.BreakglassType} {
 			run.Add(jcs.Obj(jcs.M("receipt_id", jcs.Str(fmt.Sprint("r_", i))), jcs.M("type", jcs.Str(typ))))
 		}
@@ -83,13 +84,13 @@ func judgeOne(t testing.TB, check, params, lines string) Result {
 	t.Helper()
 	var receipts []jcs.Value
 	for line := range strings.Lines(lines) {
-		receipts = append(receipts, parsed(t, line))
+		receipts = append(receipts, jcstest.Parse(t, line))
 	}
-	return judge([]Claim{{ID: "c", Check: check, Severity: "critical", Params: parsed(t, params)}}, receipts...)[0]
+	return judge([]Claim{{ID: "c", Check: check, Severity: "critical", Params: jcstest.Parse(t, params)}}, receipts...)[0]
 }
 
 func TestClaimsComeToWhatTheReferenceFinds(t *testing.T) {
-	sets := parsed(t, string(sharedVector(t, "claims.json"))).Items
+	sets := jcstest.Parse(t, string(sharedVector(t, "claims.json"))).Items
 	if len(sets) < 8 {
 		t.Fatalf("%d sets, expected 8", len(sets))
 	}
@@ -136,7 +137,7 @@ func TestClaimsComeToWhatTheReferenceFinds(t *testing.T) {
 // compared with the reference's when they were written.
 // CLM-12, CLM-16, CLM-18
 func TestClaimsComeToWhatTheyAlwaysDid(t *testing.T) {
-	specs := parsed(t, `[
+	specs := jcstest.Parse(t, `[
 		{"claim_id":"a","check":"receipt_type_present","params":{"receipt_type":"model_call"}},
 		{"claim_id":"b","check":"no_receipt_type","params":{"receipt_type":"breakglass"},"severity":"WARNING"},
 		{"claim_id":"c","check":"receipt_count_ge","params":{"min_count":2.5}},
@@ -161,7 +162,7 @@ func TestClaimsComeToWhatTheyAlwaysDid(t *testing.T) {
 	}
 	var got bytes.Buffer
 	for _, set := range sets {
-		rs := judge(claimsOf(t, specs), parsed(t, set).Items...)
+		rs := judge(claimsOf(t, specs), jcstest.Parse(t, set).Items...)
 		for _, r := range rs {
 			fmt.Fprintf(&got, "%s %v %s\n\t%s\n\t%s\n\t%s\n", r.ClaimID, r.Passed, r.Severity, r.Expected, r.Actual, strings.Join(r.Evidence, " "))
 		}
@@ -268,7 +269,7 @@ func TestCoverageReadsOnlyTheContractThatWasHandedIn(t *testing.T) {
 	cover := (&Contract{sites: []string{"s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8"}}).Sites()
 	run.Cover(cover)
 	for _, site := range []string{`"s3"`, `"s3"`, `"elsewhere"`, `3`} {
-		run.Add(parsed(t, `{"callsite_id":`+site+`}`))
+		run.Add(jcstest.Parse(t, `{"callsite_id":`+site+`}`))
 	}
 	if r := run.Results()[0]; r.Passed || r.Expected != ">= 80% call site coverage" || r.Actual != "12% (1/8)" || strings.Join(r.Evidence, " ") != "s3" {
 		t.Errorf("one of eight: %+v", r)
@@ -331,7 +332,7 @@ func BenchmarkClaimsOver10000Receipts(b *testing.B) {
 	}
 	receipts := make([]jcs.Value, 10_000)
 	for i := range receipts {
-		receipts[i] = parsed(b, fmt.Sprintf(`{"receipt_id":"r_%d","type":"model_call","timestamp":"2026-01-15T11:00:00.%06d+00:00","schema_version":"3.0","seq":%d,
+		receipts[i] = jcstest.Parse(b, fmt.Sprintf(`{"receipt_id":"r_%d","type":"model_call","timestamp":"2026-01-15T11:00:00.%06d+00:00","schema_version":"3.0","seq":%d,
 			"provider":"openai","model_id":"m","input_tokens":10,"output_tokens":20,"latency_ms":100}`, i, i, i))
 	}
 	b.ReportAllocs()

@@ -8,11 +8,34 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
+
+var loggedAt = time.Date(2026, 1, 15, 12, 0, 1, 234567890, time.UTC)
+
+func mustEntry(t testing.TB, m *manifest.Manifest, src Source, token []byte) Entry {
+	t.Helper()
+	e, err := New(m, src, loggedAt, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// sharedPacks is the folder of reference packs beside the repository.
+const sharedPacks = "../../../shared/vectors/packs"
+
+func needShared(t testing.TB) {
+	t.Helper()
+	if _, err := os.Stat(sharedPacks); err != nil {
+		t.Skipf("SKIPPED: the reference packs are not here: %v", err)
+	}
+}
 
 // smallManifest is that of a pack of two receipts, as pack.Build wrote it.
 func smallManifest(t testing.TB) *manifest.Manifest {
@@ -135,16 +158,16 @@ func TestSourcesThatLeadAstrayAreRefused(t *testing.T) {
 func TestNoOtherSpellingOfAnEntryIsRead(t *testing.T) {
 	e := mustEntry(t, smallManifest(t), Source{Repo: "acme/app"}, []byte{1, 2, 3})
 	leaf := e.Leaf()
-	v := mustParse(t, string(leaf))
-	for _, path := range memberPaths(v, "") {
+	v := jcstest.Parse(t, string(leaf))
+	for _, path := range jcstest.MemberPaths(v, "") {
 		for what, to := range map[string]jcs.Value{"null": {}, "number": jcs.Int(-1), "float": jcs.Float(2), "list": jcs.Arr(), "empty": jcs.Str(""),
 			"newline": jcs.Str(form.Get(v, path).Text + "\n"), "bidi": jcs.Str(form.Get(v, path).Text + "\u202e"), "true": jcs.Boolean(true)} {
-			if _, err := Parse(plain(set(v, path, to))); err == nil {
+			if _, err := Parse(jcstest.Plain(jcstest.Set(v, path, to))); err == nil {
 				t.Errorf("%s as %s accepted", path, what)
 			}
 		}
-		without := edit(v, path, func(ms []jcs.Member, i int) []jcs.Member { return append(ms[:i], ms[i+1:]...) })
-		_, err := Parse(plain(without))
+		without := jcstest.Edit(v, path, func(ms []jcs.Member, i int) []jcs.Member { return append(ms[:i], ms[i+1:]...) })
+		_, err := Parse(jcstest.Plain(without))
 		if optional := path == "timestamp_token"; (err == nil) != optional {
 			t.Errorf("without %s: %v", path, err)
 		}

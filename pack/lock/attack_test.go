@@ -12,6 +12,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 )
 
 func refuseLock(t *testing.T, what, text, want string) {
@@ -49,9 +50,9 @@ func TestAtk_K02_ALockWithoutCardsIsRefusedWhateverItsHashes(t *testing.T) {
 		"140bedbf9c3f6d56a9846d2ba7088798683f4da0c248231336e6a05679e4fdfe", // H("none")
 		"4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945", // H("[]")
 	} {
-		v := set(set(l.value, "run_cards", jcs.Arr()), "claim_set_hash", jcs.Str(hash))
-		v = set(v, "run_cards_composite_hash", jcs.Str("4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"))
-		refuseLock(t, hash, string(plain(v)), "run_cards: not a list of 1 or more")
+		v := jcstest.Set(jcstest.Set(l.value, "run_cards", jcs.Arr()), "claim_set_hash", jcs.Str(hash))
+		v = jcstest.Set(v, "run_cards_composite_hash", jcs.Str("4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"))
+		refuseLock(t, hash, string(jcstest.Plain(v)), "run_cards: not a list of 1 or more")
 	}
 	if _, err := Parse(sharedLock(t, "weak_empty_run_cards.lock")); err == nil {
 		t.Error("the reference's weak lock is accepted")
@@ -65,10 +66,10 @@ func TestAtk_K04_ABuiltInCardCannotBeShadowed(t *testing.T) {
 	forge := func(id, name string, members ...jcs.Member) string {
 		entry := jcs.Obj(append([]jcs.Member{jcs.M("id", jcs.Str(id)), jcs.M("name", jcs.Str(name)),
 			jcs.M("claim_set_hash", jcs.Str(form.CanonicalHash(jcs.Arr(other))))}, members...)...)
-		v := set(l.value, "run_cards", jcs.Arr(entry))
-		v = set(v, "claim_set_hash", jcs.Str(form.CanonicalHash(jcs.Arr(other))))
-		v = set(v, "run_cards_composite_hash", jcs.Str(form.CanonicalHash(jcs.Arr(jcs.Str(form.CanonicalHash(jcs.Arr(other)))))))
-		return string(plain(v))
+		v := jcstest.Set(l.value, "run_cards", jcs.Arr(entry))
+		v = jcstest.Set(v, "claim_set_hash", jcs.Str(form.CanonicalHash(jcs.Arr(other))))
+		v = jcstest.Set(v, "run_cards_composite_hash", jcs.Str(form.CanonicalHash(jcs.Arr(jcs.Str(form.CanonicalHash(jcs.Arr(other)))))))
+		return string(jcstest.Plain(v))
 	}
 	claims := jcs.M("claims", jcs.Arr(other))
 	if _, err := Parse([]byte(forge("acme.calls", "Calls", claims))); err != nil {

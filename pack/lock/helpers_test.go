@@ -1,20 +1,17 @@
 package lock
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 )
 
 func builtin(id string) claim.Card {
@@ -26,15 +23,6 @@ func builtin(id string) claim.Card {
 	panic("no card " + id)
 }
 
-func mustParse(t testing.TB, text string) jcs.Value {
-	t.Helper()
-	v, err := jcs.Parse([]byte(text), jcs.Limits{Bytes: 1 << 24})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
 var builtAt = time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
 
 var (
@@ -44,7 +32,7 @@ var (
 // oneCard is a card of one claim.
 func oneCard(t testing.TB, check, params string) claim.Card {
 	t.Helper()
-	return claim.Card{ID: "acme.card", Name: "Acme", Claims: []claim.Claim{{ID: "c", Check: check, Severity: "critical", Params: mustParse(t, params)}}}
+	return claim.Card{ID: "acme.card", Name: "Acme", Claims: []claim.Claim{{ID: "c", Check: check, Severity: "critical", Params: jcstest.Parse(t, params)}}}
 }
 
 // contractText is as the reference tool's scan writes it.
@@ -69,8 +57,8 @@ func mustContract(t testing.TB, sites ...string) *claim.Contract {
 		list.Items = append(list.Items, jcs.Obj(jcs.M("callsite_id", jcs.Str(id)), jcs.M("path", jcs.Str("a.py")), jcs.M("line", jcs.Int(int64(i))),
 			jcs.M("call", jcs.Str("f")), jcs.M("confidence", jcs.Str("high")), jcs.M("instrumented", jcs.Boolean(true))))
 	}
-	v := set(set(mustParse(t, contractText), "call_sites", list), "contract_hash", jcs.Str(form.CanonicalHash(list)))
-	c, err := claim.ParseContract(plain(set(v, "summary.total_sites", jcs.Int(int64(len(sites))))))
+	v := jcstest.Set(jcstest.Set(jcstest.Parse(t, contractText), "call_sites", list), "contract_hash", jcs.Str(form.CanonicalHash(list)))
+	c, err := claim.ParseContract(jcstest.Plain(jcstest.Set(v, "summary.total_sites", jcs.Int(int64(len(sites))))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,52 +132,4 @@ func always(t testing.TB, id, severity string) claim.Card {
 	card := oneCard(t, "receipt_count_ge", `{"min_count":0}`)
 	card.ID, card.Claims[0].Severity = id, severity
 	return card
-}
-
-// edit returns the value with the member at path (names joined by dots) changed.
-func edit(v jcs.Value, path string, change func([]jcs.Member, int) []jcs.Member) jcs.Value {
-	name, rest, nested := strings.Cut(path, ".")
-	members := slices.Clone(v.Members)
-	for i, m := range members {
-		if m.Name != name {
-			continue
-		}
-		if nested {
-			members[i].Value = edit(m.Value, rest, change)
-		} else {
-			members = change(members, i)
-		}
-		v.Members = members
-		return v
-	}
-	panic("no member " + path)
-}
-
-func set(v jcs.Value, path string, to jcs.Value) jcs.Value {
-	return edit(v, path, func(ms []jcs.Member, i int) []jcs.Member { ms[i].Value = to; return ms })
-}
-
-// plain writes JSON as it is given, duplicate members and all.
-func plain(v jcs.Value) []byte {
-	switch v.Kind {
-	case jcs.Number:
-		return []byte(v.Text) // 1e400 too
-	case jcs.Array:
-		var items [][]byte
-		for _, item := range v.Items {
-			items = append(items, plain(item))
-		}
-		return fmt.Appendf(nil, "[%s]", bytes.Join(items, []byte(",")))
-	case jcs.Object:
-		var members [][]byte
-		for _, m := range v.Members {
-			members = append(members, fmt.Appendf(nil, "%s:%s", plain(jcs.Str(m.Name)), plain(m.Value)))
-		}
-		return fmt.Appendf(nil, "{%s}", bytes.Join(members, []byte(",")))
-	}
-	text, err := jcs.AppendPretty(nil, v)
-	if err != nil {
-		panic(err)
-	}
-	return text
 }

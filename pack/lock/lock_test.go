@@ -13,6 +13,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 )
 
 func ExampleDiff() {
@@ -130,42 +131,17 @@ func TestALockThatHoldsPacksToNothingIsNotWritten(t *testing.T) {
 	}
 }
 
-// eachMember calls visit with the path of every member of v, objects in lists included.
-func eachMember(v jcs.Value, visit func(owner jcs.Value, change func(func([]jcs.Member, int) []jcs.Member) jcs.Value, i int)) {
-	var walk func(v jcs.Value, rebuild func(jcs.Value) jcs.Value)
-	walk = func(v jcs.Value, rebuild func(jcs.Value) jcs.Value) {
-		for i, m := range v.Members {
-			visit(v, func(f func([]jcs.Member, int) []jcs.Member) jcs.Value {
-				return rebuild(jcs.Value{Kind: jcs.Object, Members: f(slices.Clone(v.Members), i)})
-			}, i)
-			walk(m.Value, func(in jcs.Value) jcs.Value {
-				members := slices.Clone(v.Members)
-				members[i].Value = in
-				return rebuild(jcs.Value{Kind: jcs.Object, Members: members})
-			})
-		}
-		for i, item := range v.Items {
-			walk(item, func(in jcs.Value) jcs.Value {
-				items := slices.Clone(v.Items)
-				items[i] = in
-				return rebuild(jcs.Value{Kind: jcs.Array, Items: items})
-			})
-		}
-	}
-	walk(v, func(v jcs.Value) jcs.Value { return v })
-}
-
 // LCK-1, LCK-2, LCK-4
 func TestEveryMemberOfALockDeletedNulledDoubledRenamedOrAlteredIsRefused(t *testing.T) {
 	l := wholeLock(t)
 	seen := 0
 	refused := func(what, name string, v jcs.Value) {
 		t.Helper()
-		if _, err := Parse(plain(v)); err == nil {
+		if _, err := Parse(jcstest.Plain(v)); err == nil {
 			t.Errorf("%s %s is accepted", what, name)
 		}
 	}
-	eachMember(l.value, func(owner jcs.Value, change func(func([]jcs.Member, int) []jcs.Member) jcs.Value, i int) {
+	jcstest.EachMember(l.value, func(owner jcs.Value, change func(func([]jcs.Member, int) []jcs.Member) jcs.Value, i int) {
 		name, was := owner.Members[i].Name, owner.Members[i].Value
 		seen++
 		put := func(v jcs.Value) jcs.Value {
@@ -346,7 +322,7 @@ func TestDiffSaysWhatALockDemandsMoreAndLess(t *testing.T) {
 		}
 	}
 	window := func(min, max string) *Lock {
-		l, err := Parse(plain(set(set(mustLock(t, base).value, "assay_version_min", jcs.Str(min)), "assay_version_max", jcs.Str(max))))
+		l, err := Parse(jcstest.Plain(jcstest.Set(jcstest.Set(mustLock(t, base).value, "assay_version_min", jcs.Str(min)), "assay_version_max", jcs.Str(max))))
 		if err != nil {
 			t.Fatal(err)
 		}

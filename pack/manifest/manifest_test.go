@@ -11,6 +11,16 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 )
 
+// sharedPacks is the folder of reference packs beside the repository.
+const sharedPacks = "../../../shared/vectors/packs"
+
+func needShared(t testing.TB) {
+	t.Helper()
+	if _, err := os.Stat(sharedPacks); err != nil {
+		t.Skipf("SKIPPED: the reference packs are not here: %v", err)
+	}
+}
+
 // VFY-92: every code has one mechanism, and a warning has none.
 func TestEveryFindingHasItsMechanism(t *testing.T) {
 	for mechanism, codes := range map[string]string{

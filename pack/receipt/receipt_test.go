@@ -6,6 +6,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 )
 
 // Sequence numbers are compared as the reference does, booleans among them.
@@ -14,21 +15,21 @@ func TestSequenceNumbersAreComparedExactly(t *testing.T) {
 	order := []string{"-1E300", "-9223372036854775809", "-1", "-0.5", "false", "0.5", "true", "1.5", "2", "9007199254740992", "9007199254740993", "9223372036854775807", "9223372036854775808", "1E300"}
 	for i, a := range order {
 		for j, b := range order {
-			x, y := mustParse(t, a), mustParse(t, b)
+			x, y := jcstest.Parse(t, a), jcstest.Parse(t, b)
 			got, ok := compareSeq(&x, &y)
 			if want := min(max(i-j, -1), 1); !ok || got != want {
 				t.Errorf("%s and %s: %d, %t; want %d", a, b, got, ok, want)
 			}
 		}
 		for _, none := range []string{`"1"`, "null", "[1]", "{}"} {
-			x, y := mustParse(t, a), mustParse(t, none)
+			x, y := jcstest.Parse(t, a), jcstest.Parse(t, none)
 			if got, ok := compareSeq(&x, &y); ok {
 				t.Errorf("%s and %s: %d", a, none, got)
 			}
 		}
 	}
 	for pair, want := range map[[2]string]int{{"1", "true"}: 0, {"0", "false"}: 0, {"1", "1.0"}: 0, {"0", "true"}: -1, {"2", "true"}: 1} {
-		x, y := mustParse(t, pair[0]), mustParse(t, pair[1])
+		x, y := jcstest.Parse(t, pair[0]), jcstest.Parse(t, pair[1])
 		if got, ok := compareSeq(&x, &y); !ok || got != want {
 			t.Errorf("%s and %s: %d, %t; want %d", pair[0], pair[1], got, ok, want)
 		}
@@ -40,7 +41,7 @@ func TestAnIntegerThatIsTooLargeIsToldAsOne(t *testing.T) {
 		"99999999999999999999": "outside", "-99999999999999999999": "outside", "9007199254740992": "outside", "-9007199254740992": "outside",
 		"9007199254740991": "", "-9007199254740991": "",
 	} {
-		err := CheckData(mustParse(t, `{"n": `+text+`}`))
+		err := CheckData(jcstest.Parse(t, `{"n": `+text+`}`))
 		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", text, err)
 		}
@@ -63,7 +64,7 @@ func TestAdmittedTypes(t *testing.T) {
 // RCP-9, RCP-10, RCP-11, RCP-12
 func TestDataThatBuildWouldRefuseIsRefused(t *testing.T) {
 	for _, good := range []string{`{}`, `{"a":9007199254740991,"b":[-0.5,{"c":null}],"nested":{"Type":1}}`} {
-		if err := CheckData(parsed(t, good)); err != nil {
+		if err := CheckData(jcstest.Parse(t, good)); err != nil {
 			t.Errorf("%s: %v", good, err)
 		}
 	}

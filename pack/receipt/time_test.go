@@ -2,12 +2,23 @@ package receipt
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 )
+
+// sharedVector reads a file of the shared vectors, which are not part of the repository.
+func sharedVector(t *testing.T, name string) []byte {
+	t.Helper()
+	text, err := os.ReadFile("../../../shared/vectors/derived/" + name)
+	if err != nil {
+		t.Skipf("SKIPPED: the shared vectors are not here: %v", err)
+	}
+	return text
+}
 
 func TestReceiptTimesAreThoseCPythonReads(t *testing.T) {
 	var cases []map[string]any

@@ -2,8 +2,21 @@ package python
 
 import (
 	"math"
+	"os"
 	"testing"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 )
+
+// sharedVector reads a file of the shared vectors, which are not part of the repository.
+func sharedVector(t *testing.T, name string) []byte {
+	t.Helper()
+	text, err := os.ReadFile("../../../../shared/vectors/derived/" + name)
+	if err != nil {
+		t.Skipf("SKIPPED: the shared vectors are not here: %v", err)
+	}
+	return text
+}
 
 // CLM-27
 func TestTextsOfPythonAreReadForWhatTheySay(t *testing.T) {
@@ -23,7 +36,7 @@ func TestTextsOfPythonAreReadForWhatTheySay(t *testing.T) {
 		{`{"a":1,"b":{"c":null}}`, []string{"{'a': 1, 'b': {'c': None}}", "{'b': {'c': None}, 'a': 1.0}"},
 			[]string{"{'a': 1}", "{'a': 1, 'a': 1}", "{'a': 1, 'b': {'c': 1}}", "{'a':1, 'b': {'c': None}}", "{'c': 1, 'b': {'c': None}}", "{1: 1}"}},
 	} {
-		v := mustParse(t, test.value)
+		v := jcstest.Parse(t, test.value)
 		p := Phrase{"<", Quoted(&v), ">"}
 		if text := p.String(); !p.Says(text) {
 			t.Errorf("%s does not say %s", test.value, text)
@@ -42,7 +55,7 @@ func TestTextsOfPythonAreReadForWhatTheySay(t *testing.T) {
 }
 
 func TestReprIsPythons(t *testing.T) {
-	cases := parsed(t, string(sharedVector(t, "py_repr.json")))
+	cases := jcstest.Parse(t, string(sharedVector(t, "py_repr.json")))
 	if len(cases.Items) < 40 {
 		t.Fatalf("%d cases, expected at least 40", len(cases.Items))
 	}
@@ -72,7 +85,7 @@ func TestReprBySample(t *testing.T) {
 		`12345678901234567890`:  `12345678901234567890`,
 		`{"b":[1,null],"a":{}}`: `{'b': [1, None], 'a': {}}`,
 	} {
-		if got := Repr(parsed(t, text)); got != want {
+		if got := Repr(jcstest.Parse(t, text)); got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)
 		}
 	}
@@ -92,7 +105,7 @@ func TestEqualityIsPythons(t *testing.T) {
 		{`{"a":1,"b":[true]}`, `{"b":[1.0],"a":1}`, true}, {`{"a":1}`, `{"b":1}`, false}, {`{"a":1}`, `{"a":1,"b":1}`, false},
 		{`[1,2]`, `[1]`, false}, {`[[1]]`, `[[true]]`, true},
 	} {
-		a, b := parsed(t, c.a), parsed(t, c.b)
+		a, b := jcstest.Parse(t, c.a), jcstest.Parse(t, c.b)
 		if Equal(&a, &b) != c.want || Equal(&b, &a) != c.want {
 			t.Errorf("%s == %s: want %v", c.a, c.b, c.want)
 		}
@@ -105,7 +118,7 @@ func TestTruthIsPythons(t *testing.T) {
 		`null`: false, `false`: false, `0`: false, `-0`: false, `0.0`: false, `1e-400`: false, `""`: false, `[]`: false, `{}`: false,
 		`true`: true, `1`: true, `-1`: true, `1e400`: true, `"0"`: true, `[0]`: true, `{"a":null}`: true,
 	} {
-		if v := parsed(t, text); Truth(&v) != want {
+		if v := jcstest.Parse(t, text); Truth(&v) != want {
 			t.Errorf("bool(%s): want %v", text, want)
 		}
 	}
@@ -133,7 +146,7 @@ func TestEqualityIsThatOfTheReference(t *testing.T) {
 		for j, other := range classes {
 			for _, a := range class {
 				for _, b := range other {
-					x, y := mustParse(t, a), mustParse(t, b)
+					x, y := jcstest.Parse(t, a), jcstest.Parse(t, b)
 					if Equal(&x, &y) != (i == j) {
 						t.Errorf("%s == %s is %t", a, b, i != j)
 					}
