@@ -45,6 +45,7 @@ func (w anchored) logEntry(e entry.Entry) []byte {
 	return proof.Marshal()
 }
 
+// ENT-58
 func TestALoggedPackIsAnchored(t *testing.T) {
 	w := newAnchored(t)
 	text := w.logEntry(mustEntry(t, w.m, entry.Source{Repo: "acme/app"}, nil))
@@ -74,6 +75,7 @@ func TestALoggedPackIsAnchored(t *testing.T) {
 	}
 }
 
+// ENT-59
 func TestAMissingProofIsNeverAWeakerPass(t *testing.T) {
 	w := newAnchored(t)
 	r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy})
@@ -85,7 +87,7 @@ func TestAMissingProofIsNeverAWeakerPass(t *testing.T) {
 	}
 }
 
-// VFY-60
+// ENT-60, ENT-61, ENT-63, VFY-60
 func TestProofsThatProveSomethingElseFail(t *testing.T) {
 	w := newAnchored(t)
 	s := smallSpec(t)
@@ -155,6 +157,7 @@ func TestProofsThatProveSomethingElseFail(t *testing.T) {
 }
 
 // Whoever deletes a bad proof turns a failure into nothing to check; the last line then says so.
+// ENT-59
 func TestAProofThatWasDeletedIsToldUnderAPolicy(t *testing.T) {
 	w := newAnchored(t)
 	if r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy}); !r.NoProof || r.Anchor != Skipped {
@@ -169,7 +172,7 @@ func TestAProofThatWasDeletedIsToldUnderAPolicy(t *testing.T) {
 	}
 }
 
-// VFY-59
+// ENT-60, VFY-59
 func TestAnAnchorOfATamperedPackDoesNotSaveIt(t *testing.T) {
 	w := newAnchored(t)
 	w.files[manifest.ProofName] = w.logEntry(mustEntry(t, w.m, entry.Source{}, nil))
@@ -186,6 +189,7 @@ func TestAnAnchorOfATamperedPackDoesNotSaveIt(t *testing.T) {
 	}
 }
 
+// ENT-55, ENT-64, ENT-65, ENT-66
 func TestTheTimestampOfAnEntryIsBelievedOnlyUnderGivenRoots(t *testing.T) {
 	w := newAnchored(t)
 	now := loggedAt
@@ -283,6 +287,7 @@ func TestAnAgeIsCountedFromTheTokenThatShowsThePackToBeOlder(t *testing.T) {
 	}
 }
 
+// ENT-65
 func TestATokenWithoutAccuracyIsGoodForItsSecond(t *testing.T) {
 	at := time.Date(2026, 1, 15, 10, 0, 1, 0, time.UTC)
 	for _, c := range []struct {

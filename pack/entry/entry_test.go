@@ -51,6 +51,7 @@ func smallManifest(t testing.TB) *manifest.Manifest {
 	return m
 }
 
+// ENT-3, ENT-7
 func TestAnEntryIsCanonicalJSONWithTheMembersOfTheLedger(t *testing.T) {
 	m := smallManifest(t)
 	e := mustEntry(t, m, Source{Repo: "acme/app", Workflow: "ci.yml", Commit: strings.Repeat("a", 40)}, []byte{1, 2, 3})
@@ -86,6 +87,7 @@ func TestAnEntryIsCanonicalJSONWithTheMembersOfTheLedger(t *testing.T) {
 	}
 }
 
+// ENT-4
 func TestWhatAnEntryHasNotIsAbsent(t *testing.T) {
 	leaf := string(mustEntry(t, smallManifest(t), Source{}, nil).Leaf())
 	if strings.Contains(leaf, "source") || strings.Contains(leaf, "token") || strings.Contains(leaf, "null") {
@@ -96,6 +98,7 @@ func TestWhatAnEntryHasNotIsAbsent(t *testing.T) {
 	}
 }
 
+// ENT-8
 func TestTheSourceIsTheBestThatIsKnown(t *testing.T) {
 	plain := smallManifest(t)
 	builtBy := func(ci manifest.CIBinding) *manifest.Manifest {
@@ -127,6 +130,7 @@ func TestTheSourceIsTheBestThatIsKnown(t *testing.T) {
 	}
 }
 
+// ENT-9
 func TestSourcesThatLeadAstrayAreRefused(t *testing.T) {
 	long := strings.Repeat("x", 100)
 	for _, repo := range []string{"acme/app", "a/b", "A-1/x._-", strings.Repeat("a", 39) + "/" + long} {
@@ -155,6 +159,7 @@ func TestSourcesThatLeadAstrayAreRefused(t *testing.T) {
 	}
 }
 
+// ENT-3, ENT-10
 func TestNoOtherSpellingOfAnEntryIsRead(t *testing.T) {
 	e := mustEntry(t, smallManifest(t), Source{Repo: "acme/app"}, []byte{1, 2, 3})
 	leaf := e.Leaf()
@@ -191,6 +196,7 @@ func TestNoOtherSpellingOfAnEntryIsRead(t *testing.T) {
 	}
 }
 
+// ENT-5, ENT-10
 func TestAnEntryThatIsTooLargeOrUnfitHasNoLeaf(t *testing.T) {
 	m := smallManifest(t)
 	if _, err := New(m, Source{}, loggedAt, make([]byte, maxEntry)); err == nil {
