@@ -107,7 +107,7 @@ func TestTheTestsThatCarryCasesExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	var source []byte
-	for _, pattern := range []string{"../../pack/*_test.go", "../../cmd/assay/*_test.go", "../../cmd/assay/*/*_test.go", "../../conformance/*_test.go"} {
+	for _, pattern := range []string{"../../pack/*_test.go", "../../pack/*/*_test.go", "../../cmd/assay/*_test.go", "../../cmd/assay/*/*_test.go", "../../conformance/*_test.go"} {
 		names, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

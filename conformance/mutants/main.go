@@ -35,7 +35,7 @@ import (
 var watched = []subject{
 	{pkg: "trust", dependents: []string{"witness", "pack", "ledger"}},
 	{pkg: "trust/timestamp", dependents: []string{"pack", "ledger", "conformance"}},
-	{pkg: "pack", rooms: []string{"pack/internal/form", "pack/internal/python", "pack/receipt", "pack/manifest", "pack/entry", "pack/claim", "pack/lock"}, dependents: []string{"conformance", "cmd/assay"}},
+	{pkg: "pack", rooms: []string{"pack/internal/form", "pack/internal/python", "pack/receipt", "pack/manifest", "pack/entry", "pack/claim", "pack/lock"}, dependents: []string{"conformance", "cmd/assay", "cmd/assay/expect", "cmd/assay/judge"}},
 	{pkg: "witness", dependents: []string{"ledger", "cmd/ledger"}},
 	{pkg: "ledger", dependents: []string{"ledger/api", "cmd/ledger"}},
 	{pkg: "capture", dependents: []string{"cmd/assay"}},
