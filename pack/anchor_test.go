@@ -45,7 +45,7 @@ func (w anchored) logEntry(e entry.Entry) []byte {
 	return proof.Marshal()
 }
 
-// ENT-58
+// ENT-6, ENT-58
 func TestALoggedPackIsAnchored(t *testing.T) {
 	w := newAnchored(t)
 	text := w.logEntry(mustEntry(t, w.m, entry.Source{Repo: "acme/app"}, nil))
@@ -87,7 +87,7 @@ func TestAMissingProofIsNeverAWeakerPass(t *testing.T) {
 	}
 }
 
-// ENT-60, ENT-61, ENT-63, VFY-60
+// ENT-60, ENT-61, ENT-62, ENT-63, VFY-60
 func TestProofsThatProveSomethingElseFail(t *testing.T) {
 	w := newAnchored(t)
 	s := smallSpec(t)

@@ -105,6 +105,7 @@ func TestWhatAPolicysKeeperNotedIsNotInItsText(t *testing.T) {
 	}
 }
 
+// ENT-34, ENT-35, ENT-36, ENT-37, ENT-38, ENT-39
 func TestPoliciesThatAreRefused(t *testing.T) {
 	keys := policyKeys(t)
 	for _, test := range []struct{ check, text, want string }{
