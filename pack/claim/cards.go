@@ -96,7 +96,7 @@ func BuiltinCards() []Card {
 
 // SetHash is H(C(claims)) over the claims of all cards in the order given: order and repetition
 // matter. It is "" if a parameter has no canonical form, which ParseCard refuses.
-func SetHash(cards []Card) string {
+func SetHash(cards []Card) string { // CLM-1
 	var specs []jcs.Value
 	for _, card := range cards {
 		for _, claim := range card.Claims {
@@ -109,7 +109,7 @@ func SetHash(cards []Card) string {
 // Canonical is the claim with its parameters spelled as claim_set_hash covers them: 1.0 is 1 there, and the
 // members of an object are sorted. The spelling shows in the texts of results, and one hash must not stand
 // for two of them.
-func (c Claim) Canonical() Claim {
+func (c Claim) Canonical() Claim { // CLM-2
 	text, err := jcs.AppendPack(nil, c.Params)
 	if err != nil || c.Params.Kind == jcs.Null {
 		return c
@@ -241,7 +241,7 @@ func CardOf(v jcs.Value) (Card, error) {
 		return Card{}, fmt.Errorf("run card %q: a parameter or a fixture has no canonical form", card.ID)
 	}
 	for _, builtin := range BuiltinCards() {
-		if builtin.ID == card.ID && SetHash([]Card{builtin}) != hash {
+		if builtin.ID == card.ID && SetHash([]Card{builtin}) != hash { // CLM-5
 			return Card{}, fmt.Errorf("run card %q: the built-in card of that id has other claims", card.ID)
 		}
 	}
@@ -249,7 +249,7 @@ func CardOf(v jcs.Value) (Card, error) {
 }
 
 // refuse says what no card may ask. Checks that are ours have no parameters that somebody else could
-// have meant otherwise; and no card names a file of whoever reads it (threats.md K07).
+// have meant otherwise; and no card names a file of whoever reads it (CLM-6, CLM-7, threats.md K07).
 func (c Claim) refuse() error {
 	known, ok := PredicateNamed(c.Check)
 	if path, _ := c.Params.Get("contract_path"); c.Check == CoverageCheck && path.Kind == jcs.String && !localPath(path.Text) {
@@ -362,7 +362,7 @@ members:
 				continue members
 			}
 		}
-		f.err = fmt.Errorf("%s: unknown member %q", f.of, m.Name)
+		f.err = fmt.Errorf("%s: unknown member %q", f.of, m.Name) // CLM-3
 		return
 	}
 }
@@ -409,7 +409,7 @@ func (f *fields) text(name, absent string) string {
 	return v.Text
 }
 
-// oneTrial refuses cards that pass if enough of several runs do: a pack holds one run.
+// oneTrial refuses cards that pass if enough of several runs do: a pack holds one run (CLM-4).
 func (f *fields) oneTrial() {
 	stochastic, ok := f.value.Get("stochastic")
 	if ok && stochastic.Kind != jcs.Bool {

@@ -71,7 +71,7 @@ func ParseContract(text []byte) (*Contract, error) {
 	}
 	sites := form.Get(v, "call_sites")
 	c := &Contract{hash: form.CanonicalHash(sites)}
-	if c.hash != form.Str(v, "contract_hash") {
+	if c.hash != form.Str(v, "contract_hash") { // CLM-25
 		return nil, fmt.Errorf("%w: contract_hash is not the hash of the call_sites", ErrContractAltered)
 	}
 	if n, _ := form.ReadCount(form.Get(form.Get(v, "summary"), "total_sites")); n != int64(len(sites.Items)) {

@@ -24,7 +24,7 @@ func (c Card) Label() string {
 
 // CanFail reports whether a claim of the cards can make a pack's claims FAIL: warnings never do, nor does what no
 // receipts can fail.
-func CanFail(cards []Card) bool {
+func CanFail(cards []Card) bool { // CLM-17
 	return slices.ContainsFunc(InOrder(cards), Claim.canFail)
 }
 

@@ -334,7 +334,8 @@ func (p *params) types(absent string) (wants []jcs.Value, all string) {
 func reprText(s string) string { return python.Repr(jcs.Str(s)) }
 
 // effort bounds what the patterns of all claims of a pack may cost together, and what they may keep. It
-// counts, so that a verdict depends on no clock and no machine: a step is one instruction of a pattern at one byte of a text.
+// counts, so that a verdict depends on no clock and no machine: a step is one instruction of a pattern at one byte of a text
+// (CLM-22 to CLM-24).
 type effort struct {
 	spent int64
 	size  int // of the patterns

@@ -16,7 +16,7 @@ import (
 // Their expected and actual texts are part of the discrepancy fingerprint: a text that has been released
 // never changes. A check that finds no receipt to judge fails, unless its claim says allow_none.
 
-// ofNone is what a check says that had nothing to judge.
+// ofNone is what a check says that had nothing to judge (CLM-20).
 const ofNone = "no such receipts found"
 
 // counted is receipt_count_le and receipt_count_between.
@@ -340,7 +340,7 @@ func (c *tokens) answer() Result {
 	return settle(a, c.found, c.misses, c.allowMiss, c.allowNone)
 }
 
-// settle ends the answer of a check that needs a figure of each receipt.
+// settle ends the answer of a check that needs a figure of each receipt (CLM-21).
 func settle(a Result, found int, m misses, allowMiss, allowNone bool) Result {
 	if found == 0 {
 		a.Passed, a.Actual = allowNone, ofNone

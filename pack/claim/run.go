@@ -28,7 +28,7 @@ func Holds(rs []Result) bool {
 
 // Fingerprint is H(C({policy_hash, suite_hash, results})), results sorted by claim id and
 // without their evidence.
-func Fingerprint(policyHash, suiteHash string, rs []Result) string {
+func Fingerprint(policyHash, suiteHash string, rs []Result) string { // CLM-16
 	sorted := slices.Clone(rs)
 	slices.SortStableFunc(sorted, func(a, b Result) int { return cmp.Compare(a.ClaimID, b.ClaimID) })
 	results := make([]jcs.Value, len(sorted))
@@ -205,7 +205,7 @@ func (run *Run) InWordsOf(attested, results []Result) {
 		if !ok || got.Expected == told.Expected && got.Actual == told.Actual {
 			continue
 		}
-		if expected, actual := c.phrases(); expected.Says(told.Expected) && actual.Says(told.Actual) {
+		if expected, actual := c.phrases(); expected.Says(told.Expected) && actual.Says(told.Actual) { // CLM-27
 			got.Expected, got.Actual = told.Expected, told.Actual
 		}
 	}
@@ -213,7 +213,7 @@ func (run *Run) InWordsOf(attested, results []Result) {
 
 // newCheck makes the check of a claim. wants are the receipt types it is to see; none means all receipts.
 func newCheck(claim Claim, e *effort) (c check, wants []jcs.Value) {
-	switch severity(claim.Severity) {
+	switch severity(claim.Severity) { // CLM-11
 	case "critical", "warning":
 	default:
 		return refused{Result{
@@ -223,7 +223,7 @@ func newCheck(claim Claim, e *effort) (c check, wants []jcs.Value) {
 		}}, nil
 	}
 	known, ok := PredicateNamed(claim.Check)
-	if !ok {
+	if !ok { // CLM-12
 		return refused{Result{
 			Expected: "check function '" + claim.Check + "' exists",
 			Actual:   UnknownCheck,
@@ -234,7 +234,7 @@ func newCheck(claim Claim, e *effort) (c check, wants []jcs.Value) {
 		p.onlyKnown(known.Params)
 	}
 	c, wants = known.ask(p)
-	if p.problem != "" {
+	if p.problem != "" { // CLM-13
 		return refused{Result{Expected: "valid params for check '" + claim.Check + "'", Actual: p.problem}}, nil
 	}
 	return c, wants
@@ -263,7 +263,7 @@ type evidence []string
 
 // EvidenceID is the id of a receipt as evidence holds it. An id may be a megabyte long and be evidence of
 // every one of a thousand claims; evidence is for people and in no hash, so 256 bytes of it will do.
-func EvidenceID(id string) string {
+func EvidenceID(id string) string { // CLM-14
 	const most = 256
 	if len(id) <= most {
 		return id
@@ -502,7 +502,7 @@ func postureRank(v *jcs.Value, otherwise int) int {
 }
 
 // Verdict is the claim_check of results: N/A without any, FAIL with a failing critical one.
-func Verdict(results []Result) string {
+func Verdict(results []Result) string { // CLM-15
 	switch {
 	case len(results) == 0:
 		return "N/A"

@@ -143,7 +143,7 @@ func ParseRotation(text []byte) (Rotation, error) {
 	if err := trust.CheckEd25519Key(r.New); err != nil {
 		return r, fmt.Errorf("rotation: new key: %w", err)
 	}
-	if !trust.VerifyEd25519(r.Old, message, r.Signature) {
+	if !trust.VerifyEd25519(r.Old, message, r.Signature) { // LCK-24
 		return r, errors.New("rotation: the signature is not the old key's")
 	}
 	return r, nil

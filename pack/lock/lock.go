@@ -90,7 +90,7 @@ var members = []form.Member{
 	form.M("assay_version_max", release),
 	form.M("pack_format_version", form.Text("a version such as "+manifest.PackFormat, func(s string) bool { return formatForm().MatchString(s) })),
 	form.M("receipt_schema_version", form.OneOf("3.0")),
-	// Without a card the hashes below would be of nothing (threats.md K02): a lock names at least one.
+	// Without a card the hashes below would be of nothing (threats.md K02): a lock names at least one (LCK-3).
 	form.M("run_cards", form.List(1, form.Object(cardMembers))),
 	form.M("run_cards_composite_hash", form.Hex64),
 	form.M("claim_set_hash", form.Hex64),
@@ -141,7 +141,7 @@ func Parse(text []byte) (*Lock, error) {
 	return l, nil
 }
 
-// readCards recomputes every hash, whatever the lock says.
+// readCards recomputes every hash, whatever the lock says (LCK-4).
 func (l *Lock) readCards(broken *Error) {
 	hashes, known := jcs.Arr(), map[string]string{}
 	for i, entry := range form.Get(l.value, "run_cards").Items {
@@ -155,12 +155,12 @@ func (l *Lock) readCards(broken *Error) {
 		if hash != form.Str(entry, "claim_set_hash") {
 			broken.add(at + ".claim_set_hash: the claims of " + form.Quote(card.ID) + " have the hash " + hash)
 		}
-		if before, ok := known[card.ID]; ok && before != hash {
+		if before, ok := known[card.ID]; ok && before != hash { // LCK-8
 			broken.add(at + ".id: " + form.Quote(card.ID) + " stands for two sets of claims")
 		}
 		known[card.ID] = hash
 		hashes.Items = append(hashes.Items, jcs.Str(hash))
-		if l.cards = append(l.cards, card); claim.Count(l.cards) > claim.MaxClaims {
+		if l.cards = append(l.cards, card); claim.Count(l.cards) > claim.MaxClaims { // LCK-9
 			broken.add(fmt.Sprintf("run_cards: more than %d claims", claim.MaxClaims))
 			return
 		}
@@ -177,7 +177,7 @@ func (l *Lock) readCards(broken *Error) {
 func cardOf(entry jcs.Value) (claim.Card, error) {
 	id, name := form.Str(entry, "id"), form.Str(entry, "name")
 	claims, own := entry.Get("claims")
-	if twin := claim.Lookalike(id); twin != "" {
+	if twin := claim.Lookalike(id); twin != "" { // LCK-6
 		return claim.Card{}, fmt.Errorf("id %s looks like the built-in %s, and is another: name it otherwise", form.Quote(id), twin)
 	}
 	if !claim.PlainID(id) {
@@ -186,7 +186,7 @@ func cardOf(entry jcs.Value) (claim.Card, error) {
 	for _, builtin := range claim.BuiltinCards() {
 		switch {
 		case builtin.ID != id:
-		case own:
+		case own: // LCK-5
 			return claim.Card{}, fmt.Errorf("%s is built in and takes no claims from a lock", id)
 		case builtin.Name != name:
 			return claim.Card{}, fmt.Errorf("name %s: the built-in %s is called %q", form.Quote(name), id, builtin.Name)
@@ -203,7 +203,7 @@ func cardOf(entry jcs.Value) (claim.Card, error) {
 		return claim.Card{}, err
 	}
 	for i, c := range card.Claims {
-		// What is reviewed is what is hashed: no member left out, none that is read over.
+		// What is reviewed is what is hashed: no member left out, none that is read over (LCK-7).
 		if form.CanonicalHash(claims.Items[i]) != form.CanonicalHash(c.Value()) {
 			return claim.Card{}, fmt.Errorf("claims[%d] is not written out as claim_id, description, check, params, severity", i)
 		}
@@ -211,7 +211,7 @@ func cardOf(entry jcs.Value) (claim.Card, error) {
 	return card, nil
 }
 
-func (l *Lock) checkVersions(broken *Error) {
+func (l *Lock) checkVersions(broken *Error) { // LCK-10
 	here, _ := parseRelease(CompatVersion)
 	least, _ := parseRelease(form.Str(l.value, "assay_version_min"))
 	most, _ := parseRelease(form.Str(l.value, "assay_version_max"))
@@ -227,13 +227,13 @@ func (l *Lock) checkSigners(broken *Error) {
 	policy := form.Get(l.value, "signer_policy")
 	list := form.Get(policy, "allowed_fingerprints").Items
 	if form.Str(policy, "mode") == "any" && len(list) > 0 {
-		// One reader sees the list, the other the mode (threats.md K01).
+		// One reader sees the list, the other the mode (LCK-11, threats.md K01).
 		broken.add("signer_policy: mode any with a list of fingerprints; which of the two is meant?")
 	}
 	known := map[string]bool{}
 	for i, item := range list {
 		at := fmt.Sprintf("signer_policy.allowed_fingerprints[%d]", i)
-		if known[item.Text] {
+		if known[item.Text] { // LCK-12
 			broken.add(at + ": was there before")
 		}
 		known[item.Text] = true
@@ -364,7 +364,7 @@ func KeyFingerprint(pub ed25519.PublicKey) ([32]byte, error) { // threats.md K08
 	return sha256.Sum256(pub), nil
 }
 
-// smallOrder are the keys of LCK-14, the sign bit cleared.
+// smallOrder are the keys of LCK-13, the sign bit cleared.
 var smallOrder = []string{
 	"0000000000000000000000000000000000000000000000000000000000000000",
 	"0100000000000000000000000000000000000000000000000000000000000000",
