@@ -309,7 +309,7 @@ func (l *Log) timestamp(digest [32]byte) ([]byte, error) {
 }
 
 // newLeaf makes the entry, and makes sure that it can be read back: a leaf that
-// ParseEntry refuses would stop the follower for ever.
+// entry.Parse refuses would stop the follower for ever.
 func newLeaf(m *manifest.Manifest, src entry.Source, now time.Time, token []byte) (entry.Logged, error) {
 	e, err := entry.New(m, src, now.UTC().Truncate(time.Millisecond), token)
 	if err != nil {

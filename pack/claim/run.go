@@ -416,7 +416,7 @@ func (c *fieldMatches) phrases() (expected, actual python.Phrase) {
 
 // coverage compares the call sites that receipts name with those of a contract. The reference reads the
 // contract from a file beside wherever it runs; a verdict must not depend on that, so here the claim
-// fails with the text of a missing file unless the relying party gave a contract (claimRun.cover).
+// fails with the text of a missing file unless the relying party gave a contract (Run.Cover).
 type coverage struct {
 	path  string
 	least jcs.Value

@@ -197,7 +197,7 @@ func cardOf(entry jcs.Value) (claim.Card, error) {
 	if !own {
 		return claim.Card{}, fmt.Errorf("%s is not built in, and its claims are not in the lock", form.Quote(id))
 	}
-	// K07: cardOf refuses a claim that names a file outside the project; no card reads one anyway.
+	// K07: claim.CardOf refuses a claim that names a file outside the project; no card reads one anyway.
 	card, err := claim.CardOf(jcs.Obj(jcs.M("card_id", jcs.Str(id)), jcs.M("name", jcs.Str(name)), jcs.M("claims", claims)))
 	if err != nil {
 		return claim.Card{}, err
