@@ -190,7 +190,6 @@ func TestTheBadgeIsXMLWithBothChannels(t *testing.T) {
 	}
 }
 
-// VFY-85
 func TestJSONHoldsTextsAsTheyAre(t *testing.T) {
 	eachHostile(t, func(t *testing.T, hostile, _ *Report) {
 		public := valid(hostile.ExplainJSON()) // what a real pack holds is UTF-8
