@@ -21,7 +21,7 @@ import (
 
 // anchored is a world with one log, one witness and one logged pack.
 type anchored struct {
-	files   memFS
+	files   memoryFS
 	m       *manifest.Manifest
 	log     *trusttest.Log
 	witness *trusttest.Witness
@@ -30,7 +30,7 @@ type anchored struct {
 
 func newAnchored(t testing.TB) anchored {
 	p := mustBuild(t, smallSpec(t))
-	w := anchored{files: p.FS().(memFS), m: p.Manifest, log: trusttest.NewLog("example.com/log"),
+	w := anchored{files: p.FS().(memoryFS), m: p.Manifest, log: trusttest.NewLog("example.com/log"),
 		witness: trusttest.NewWitness("w1", trust.Ed25519Cosigner)}
 	w.policy = trusttest.Policy(w.log, []*trusttest.Witness{w.witness}, 1)
 	w.log.Append([]byte("something else"))

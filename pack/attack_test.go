@@ -39,7 +39,7 @@ func finds(r *Result, code string) bool {
 }
 
 // wantCode is wantTampered with a finding of that code.
-func wantCode(t *testing.T, what, code string, files memFS) {
+func wantCode(t *testing.T, what, code string, files memoryFS) {
 	t.Helper()
 	if r := wantTampered(t, what, files); !finds(r, code) {
 		t.Errorf("%s: no %s: %v", what, code, r.Findings)
@@ -47,16 +47,16 @@ func wantCode(t *testing.T, what, code string, files memFS) {
 }
 
 // plainPack is two receipts and no claims, so that receipts may be anything; the lines are for withReceipts.
-func plainPack(t testing.TB) (files memFS, first, second string) {
+func plainPack(t testing.TB) (files memoryFS, first, second string) {
 	s := smallSpec(t)
 	s.Cards = nil
 	first = `{"receipt_id":"r_000000","schema_version":"3.0","seq":0,"timestamp":"2026-01-15T10:00:00.000000+00:00","type":"model_call"}`
 	second = `{"n":NUMBER,"receipt_id":"r_000001","schema_version":"3.0","seq":1,"t":"TEXT","timestamp":"2026-01-15T10:00:01.000000+00:00","type":"guardian_verdict"}`
-	return mustBuild(t, s).FS().(memFS), first, second
+	return mustBuild(t, s).FS().(memoryFS), first, second
 }
 
 // withLine packs the first line and the second with its number and text replaced.
-func withLine(t testing.TB, number, text string) memFS {
+func withLine(t testing.TB, number, text string) memoryFS {
 	files, first, second := plainPack(t)
 	return withReceipts(t, files, first+"\n"+strings.Replace(strings.Replace(second, "NUMBER", number, 1), "TEXT", text, 1)+"\n")
 }
@@ -224,7 +224,7 @@ func TestAtk_P07_AMillionOpenBracketsAreRefusedAtOnce(t *testing.T) {
 
 // endlessFS gives one file of a pack a size and text without end, and counts what is read of it.
 type endlessFS struct {
-	memFS
+	memoryFS
 	name string
 	text string
 	size int64
@@ -233,14 +233,14 @@ type endlessFS struct {
 }
 
 func (e endlessFS) Open(name string) (fs.File, error) {
-	f, err := e.memFS.Open(name)
+	f, err := e.memoryFS.Open(name)
 	if err != nil || name != e.name {
 		return f, err
 	}
 	return &endlessFile{File: f, e: e}, nil
 }
 
-func (e endlessFS) Lstat(name string) (fs.FileInfo, error) { return fs.Stat(e.memFS, name) }
+func (e endlessFS) Lstat(name string) (fs.FileInfo, error) { return fs.Stat(e.memoryFS, name) }
 func (e endlessFS) ReadLink(string) (string, error)        { return "", fs.ErrInvalid }
 
 type endlessFile struct {
@@ -407,7 +407,7 @@ func TestAtk_P13_AFileThatChangesBetweenTwoReadsIsReadOnce(t *testing.T) {
 
 // flippingFS gives another version of one file each time it is opened.
 type flippingFS struct {
-	memFS
+	memoryFS
 	name     string
 	versions [2][]byte
 	opened   *int
@@ -415,13 +415,13 @@ type flippingFS struct {
 
 func (f flippingFS) Open(name string) (fs.File, error) {
 	if name != f.name {
-		return f.memFS.Open(name)
+		return f.memoryFS.Open(name)
 	}
 	*f.opened++
-	return memFS{name: f.versions[(*f.opened-1)%2]}.Open(name)
+	return memoryFS{name: f.versions[(*f.opened-1)%2]}.Open(name)
 }
 
-func (f flippingFS) Lstat(name string) (fs.FileInfo, error) { return fs.Stat(f.memFS, name) }
+func (f flippingFS) Lstat(name string) (fs.FileInfo, error) { return fs.Stat(f.memoryFS, name) }
 func (f flippingFS) ReadLink(string) (string, error)        { return "", fs.ErrInvalid }
 
 func TestAtk_P14_AnArchiveIsNotAPack(t *testing.T) {
@@ -469,7 +469,7 @@ func attestationIn(t testing.TB, text jcs.Value) manifest.Attestation {
 }
 
 // withKey is a pack that says it was signed by that key with that signature.
-func withKey(t *testing.T, key, signature []byte) memFS {
+func withKey(t *testing.T, key, signature []byte) memoryFS {
 	t.Helper()
 	files := smallPack(t)
 	text := jcstest.Parse(t, string(files[manifest.Name]))
@@ -699,7 +699,7 @@ func valueAt(v jcs.Value, path string) jcs.Value {
 func TestAtk_P25_NoPackCrashesTheVerifierOrExitsOneByAccident(t *testing.T) {
 	s := smallSpec(t)
 	s.Receipts = s.Receipts[1:] // one claim fails
-	files := mustBuild(t, s).FS().(memFS)
+	files := mustBuild(t, s).FS().(memoryFS)
 	m, names := jcstest.Parse(t, string(files[manifest.Name])), slices.Sorted(maps.Keys(files))
 	rng := rand.New(rand.NewPCG(25, 25))
 	bits := []string{"[", "]", "{", "}", `"`, ",", ":", "null", "true", "1e400", `\ud800`, "\n", "\r", "\x00", "\xff", "-", "0", `{"a":1}`, "[[[[", "\u2028"}
@@ -751,7 +751,7 @@ func changeEveryMember(t *testing.T, ways ...string) {
 	t.Helper()
 	s := smallSpec(t)
 	s.CIBinding = &manifest.CIBinding{Provider: "local", CommitSHA: strings.Repeat("a", 40), Repo: "acme/app", Ref: "main", RunID: "1", RunAttempt: "1", WorkflowRef: "w", Actor: "bot"}
-	files := mustBuild(t, s).FS().(memFS)
+	files := mustBuild(t, s).FS().(memoryFS)
 	text := jcstest.Parse(t, string(files[manifest.Name]))
 	mayGo := regexp.MustCompile(`^attestation\.(ci_binding(\.(repo|ref|run_id|run_attempt|workflow_ref|actor))?|valid_until|superseded_by)$`)
 	mayBeNull := regexp.MustCompile(`^attestation\.(ci_binding|valid_until|superseded_by)$`)
@@ -890,7 +890,7 @@ func TestAtk_P23_EveryAttestedValueLiedAboutIsTampering(t *testing.T) {
 func TestAtk_P23_ALyingClaimCheckIsFoundWhateverTheReportSays(t *testing.T) {
 	s := smallSpec(t)
 	s.Receipts = s.Receipts[1:] // no guardian verdict: one claim fails
-	files := mustBuild(t, s).FS().(memFS)
+	files := mustBuild(t, s).FS().(memoryFS)
 	delete(files, manifest.CardsName)
 	text, report := jcstest.Parse(t, string(files[manifest.Name])), jcstest.Parse(t, string(files[manifest.ReportName]))
 	results := slices.Clone(form.Get(form.Get(report, "claim_verification"), "results").Items)

@@ -36,7 +36,7 @@ func TestAtk_P26_EveryFlippedBitIsTampering(t *testing.T) {
 }
 
 // flipBits verifies the files with every step-th bit flipped, and returns how many mutants that were.
-func flipBits(t *testing.T, files memFS, step int) (n int) {
+func flipBits(t *testing.T, files memoryFS, step int) (n int) {
 	t.Helper()
 	if r := mustVerify(t, files, Options{Now: builtAt}); r.ExitCode() != 0 || len(files) != 5 {
 		t.Fatalf("%d files: %v", len(files), r.Findings)

@@ -49,7 +49,7 @@ func TestNoBreakglassFailsHonestly(t *testing.T) {
 }
 
 // attesting makes the pack attest other results of its claims, as whoever signs can.
-func attesting(t testing.TB, files memFS, change func(jcs.Value) jcs.Value) memFS {
+func attesting(t testing.TB, files memoryFS, change func(jcs.Value) jcs.Value) memoryFS {
 	t.Helper()
 	files = maps.Clone(files)
 	text, report := jcstest.Parse(t, string(files[manifest.Name])), jcstest.Parse(t, string(files[manifest.ReportName]))
@@ -88,7 +88,7 @@ func TestWhatTheReferenceCallsNoBreakglassIsJudgedAnewAndIsNoTampering(t *testin
 		card   claim.Card
 		passed bool // of the reference
 	}{{builtin("no_breakglass"), true}, {wanted, false}} {
-		files := mustBuild(t, brokenGlass(t, c.card)).FS().(memFS)
+		files := mustBuild(t, brokenGlass(t, c.card)).FS().(memoryFS)
 		files = attesting(t, files, func(v jcs.Value) jcs.Value {
 			return jcstest.Set(jcstest.Set(jcstest.Set(v, "passed", jcs.Boolean(c.passed)), "actual", jcs.Str("found 0")), "evidence_receipt_ids", jcs.Arr())
 		})
@@ -109,7 +109,7 @@ func TestWhatTheReferenceCallsNoBreakglassIsJudgedAnewAndIsNoTampering(t *testin
 func TestAnUnknownCheckIsTheSignersWordAndNoTampering(t *testing.T) {
 	s := smallSpec(t)
 	s.Cards = []claim.Card{{ID: "c", Name: "c", Claims: []claim.Claim{{ID: "later", Check: "of_a_later_release", Severity: "critical"}}}}
-	built := mustBuild(t, s).FS().(memFS)
+	built := mustBuild(t, s).FS().(memoryFS)
 	if r := mustVerify(t, built, Options{Now: builtAt, RequireClaims: true}); r.ExitCode() != 1 || !r.ClaimsReexecuted || r.Claims != Fail {
 		t.Errorf("a pack of a release that does not know it: %+v", r)
 	}
@@ -125,7 +125,7 @@ func TestAnUnknownCheckIsTheSignersWordAndNoTampering(t *testing.T) {
 }
 
 func TestClaimsOfTheRelyingPartyAreJudgedBesides(t *testing.T) {
-	files := mustBuild(t, brokenGlass(t)).FS().(memFS)
+	files := mustBuild(t, brokenGlass(t)).FS().(memoryFS)
 	r := mustVerify(t, files, Options{Now: builtAt, Ask: []claim.Card{builtin("no_breakglass"), builtin("receipt_completeness")}})
 	if r.ExitCode() != 0 || r.Claims != Skipped || len(r.Asked) != 3 || r.Asked[0].Passed || !r.Asked[1].Passed || !r.Asked[2].Passed {
 		t.Errorf("%+v", r)
@@ -142,7 +142,7 @@ func TestACheckThatTheBuilderDidNotKnowHasFailedThere(t *testing.T) {
 		s := smallSpec(t)
 		s.Cards = []claim.Card{{ID: "c", Name: "c", Claims: []claim.Claim{{ID: "ours", Check: "receipt_count_le", Severity: "critical",
 			Params: jcs.Obj(jcs.M("max_count", jcs.Value{Kind: jcs.Number, Text: count}))}}}}
-		files := attesting(t, mustBuild(t, s).FS().(memFS), func(v jcs.Value) jcs.Value {
+		files := attesting(t, mustBuild(t, s).FS().(memoryFS), func(v jcs.Value) jcs.Value {
 			return jcstest.Set(jcstest.Set(jcstest.Set(v, "passed", jcs.Boolean(false)), "expected", jcs.Str("check function 'receipt_count_le' exists")), "actual", jcs.Str(claim.UnknownCheck))
 		})
 		for require, exit := range map[bool]int{false: 0, true: 1} {

@@ -76,12 +76,12 @@ type NamedFile struct {
 //
 // It verifies what it made before it returns it.
 func Build(s Spec) (*Pack, error) {
-	m := &memory{}
+	m := &memoryTarget{}
 	r, err := s.assemble(m)
 	if err != nil {
 		return nil, fmt.Errorf("building pack: %w", err)
 	}
-	return &Pack{Manifest: r.Manifest, Files: m.files()}, nil
+	return &Pack{Manifest: r.Manifest, Files: m.namedFiles()}, nil
 }
 
 // BuildDir makes the same pack, byte for byte, as a new directory, in memory that hardly grows with the
@@ -101,7 +101,7 @@ func BuildDir(dir string, s Spec) (r *Result, err error) {
 	defer func() { // also when the stream of receipts panics
 		err = errors.Join(err, staging.Discard())
 	}()
-	if r, err = s.assemble(&directory{staging}); err != nil {
+	if r, err = s.assemble(&diskTarget{staging}); err != nil {
 		return nil, fmt.Errorf("building pack %s: %w", dir, err)
 	}
 	if err := staging.Publish(); err != nil {
@@ -110,25 +110,27 @@ func BuildDir(dir string, s Spec) (r *Result, err error) {
 	return r, nil
 }
 
-// build is a pack in the making; each step fills what the next ones need.
-type build struct {
+// builder is a pack in the making; each step fills what the next ones need.
+type builder struct {
 	Spec
-	place   place
-	lines   lines // receipt_pack.jsonl
+	target  target
+	lines   receiptLines // receipt_pack.jsonl
 	claims  []claim.Claim
 	results []claim.Result
 
-	attestation         jcs.Value
-	root                string // hash of the attestation
-	a                   manifest.Attestation
+	attestation         jcs.Value            // as it is written, all members
+	root                string               // hash of the attestation
+	attested            manifest.Attestation // the attestation as its reader takes it
 	report, transcript  []byte
 	manifest, signature []byte
 }
 
-// assemble is what both entry points share.
-func (s Spec) assemble(p place) (*Result, error) {
-	b := &build{Spec: s, place: p}
-	for _, step := range []func() error{b.defaults, b.receive, b.attest, b.writeReport, b.sign, b.files} {
+// assemble makes a pack in p, step by step, and verifies it there. Each step needs what the ones before it have filled:
+// the attestation holds digests of the receipts and claims, the report that of the attestation, and the manifest, which
+// is signed, those of all three files.
+func (s Spec) assemble(p target) (*Result, error) {
+	b := &builder{Spec: s, target: p}
+	for _, step := range []func() error{b.defaults, b.readReceipts, b.makeAttestation, b.writeReport, b.signManifest, b.writeFiles} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -136,16 +138,16 @@ func (s Spec) assemble(p place) (*Result, error) {
 	return b.verify()
 }
 
-func (b *build) now() string { return b.Now.UTC().Format(receipt.TimeForm) }
+func (b *builder) now() string { return b.Now.UTC().Format(receipt.TimeForm) }
 
 // defaults fills what is empty and refuses what no verifier would take.
-func (b *build) defaults() error {
+func (b *builder) defaults() error {
 	b.Mode = cmp.Or(b.Mode, "shadow")
 	b.SuiteID = cmp.Or(b.SuiteID, "manual")
 	b.ClaimSetID = cmp.Or(b.ClaimSetID, "none")
 	b.PolicyHash = cmp.Or(b.PolicyHash, form.HexSum([]byte("default-policy-v0")))
 	for _, c := range b.Cards {
-		// A card that nobody can read back from the pack is one that nobody can execute again.
+		// PCK-39: "a card that nobody could read back" is one that nobody can execute again.
 		if _, err := claim.CardOf(c.Definition()); err != nil {
 			return err
 		}
@@ -171,13 +173,16 @@ func (b *build) defaults() error {
 	case len(b.claims) > claim.MaxClaims:
 		return fmt.Errorf("%d claims, at most %d", len(b.claims), claim.MaxClaims)
 	}
+	// PCK-40: "refuse a key that a verifier would refuse".
 	if err := trust.CheckEd25519Key(b.Signer.Public()); err != nil {
 		return fmt.Errorf("key of signer %s: %w", b.Signer.ID(), err)
 	}
 	return b.checkValidUntil()
 }
 
-func (b *build) checkValidUntil() error {
+// checkValidUntil (PCK-38) refuses an end "that is no date-time, and, unless the id is derived, one before the time of
+// the build". Who derives the id makes an old pack again.
+func (b *builder) checkValidUntil() error {
 	if b.ValidUntil == "" {
 		return nil
 	}
@@ -191,8 +196,8 @@ func (b *build) checkValidUntil() error {
 	return nil
 }
 
-// files puts what is left into place: the receipts are there.
-func (b *build) files() error {
+// writeFiles writes all files but that of the receipts, which readReceipts has written.
+func (b *builder) writeFiles() error {
 	list := []NamedFile{
 		{manifest.ReportName, b.report},
 		{manifest.TranscriptName, b.transcript},
@@ -212,10 +217,10 @@ func (b *build) files() error {
 		list = append(list, NamedFile{manifest.CardsName, append(text, '\n')})
 	}
 	for _, f := range list {
-		if len(f.Data) > form.MaxFile { // more than a verifier reads
+		if len(f.Data) > form.MaxFile { // PCK-39: more than a verifier reads
 			return fmt.Errorf("%s has %d bytes, at most %d", f.Name, len(f.Data), form.MaxFile)
 		}
-		d, err := b.place.create(f.Name)
+		d, err := b.target.create(f.Name)
 		if err == nil {
 			_, err = d.Write(f.Data)
 			err = errors.Join(err, d.seal())
@@ -227,9 +232,11 @@ func (b *build) files() error {
 	return nil
 }
 
-// verify reads the whole pack again, where it lies.
-func (b *build) verify() (r *Result, err error) {
-	fsys, done, err := b.place.open()
+// verify reads the whole pack again, where it lies, as a stranger would: what it was made of is not asked.
+//
+// PCK-42: "verify the pack that it made, from the files that it wrote, and publish nothing if that fails".
+func (b *builder) verify() (r *Result, err error) {
+	fsys, done, err := b.target.open()
 	if err != nil {
 		return nil, err
 	}
@@ -264,7 +271,7 @@ func (p *Pack) WriteDir(dir string) error {
 
 // FS returns the pack's files as a read-only file system, as Verify wants them.
 func (p *Pack) FS() fs.FS {
-	m := make(memFS, len(p.Files))
+	m := make(memoryFS, len(p.Files))
 	for _, f := range p.Files {
 		m[f.Name] = f.Data
 	}

@@ -19,54 +19,56 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
-// lines is receipt_pack.jsonl in the making. Each receipt is written as it comes; if they come in the
+// receiptLines is receipt_pack.jsonl in the making. Each receipt is written as it comes; if they come in the
 // order of pack.md §3.1, that file is the pack's, and if not, its lines are copied in order to another.
 // What is kept of a receipt does not depend on how long it is.
-type lines struct {
-	count    int
-	size     int64
+type receiptLines struct {
+	count    int    // receipts so far
+	size     int64  // bytes of the file
 	sum      string // SHA-256 of the file
-	head     string // of the last receipt
+	head     string // hash of the last receipt (PCK-24)
 	min, max extreme
 
 	kinds map[string]int // of the types we know, for the summary; "" counts the others
 
-	ids    map[[16]byte]struct{} // hashes of the receipt ids
-	index  index                 // of the lines as they came
-	sorted bool                  // so far they came in order
-	hash   hash.Hash             // of the file, while sorted
-	run    *claim.Run            // nil: no claims
-	line   []byte                // the last line, with its newline
-	reader jcs.Reader
+	ids     map[[16]byte]struct{} // hashes of the receipt ids: an id may be as long as a line
+	index   lineIndex             // of the lines as they came
+	inOrder bool                  // so far they came in order
+	hash    hash.Hash             // of the lines that addInOrder was given
+	run     *claim.Run            // the claims, asked of those lines; nil: none
+	line    []byte                // the last line, with its newline
+	reader  jcs.Reader
 }
 
 // extreme is the least or greatest timestamp, and whose it is.
 type extreme struct {
-	at, id string
-	i      int
+	at, id  string
+	receipt int
 }
 
-// receive reads all receipts and leaves the file of receipts complete.
-func (b *build) receive() error {
-	file, err := b.place.create(manifest.ReceiptsName)
+// readReceipts writes the file of receipts, and asks the claims on the way, in one pass over receipts that come in
+// order and in two over others. It begins as if they did, and sortLines begins again when the last one has shown that
+// they did not.
+func (b *builder) readReceipts() error {
+	file, err := b.target.create(manifest.ReceiptsName)
 	if err != nil {
 		return err
 	}
 	l := &b.lines
-	l.sorted, l.ids, l.kinds = true, map[[16]byte]struct{}{}, map[string]int{}
-	l.start(b.claims)
-	if err := b.each(func(r *jcs.Value) error { return b.accept(file, r) }); err != nil {
+	l.inOrder, l.ids, l.kinds = true, map[[16]byte]struct{}{}, map[string]int{}
+	l.startInOrder(b.claims)
+	if err := b.eachReceipt(func(r *jcs.Value) error { return b.addReceipt(file, r) }); err != nil {
 		return errors.Join(err, file.drop())
 	}
 	l.ids = nil
-	if !l.sorted {
-		if err := b.reorder(file); err != nil {
+	if !l.inOrder {
+		if err := b.sortLines(file); err != nil {
 			return err
 		}
 	} else if err := file.seal(); err != nil {
 		return err
 	}
-	l.index = index{}
+	l.index = lineIndex{}
 	l.sum = hex.EncodeToString(l.hash.Sum(nil))
 	if l.run != nil {
 		b.results, l.run = l.run.Results(), nil // Verify will need as much memory
@@ -75,6 +77,7 @@ func (b *build) receive() error {
 		l.head, l.min.at, l.max.at = emptyHead, b.now(), b.now()
 		return nil
 	}
+	// PCK-24: "H(C(r)) of the last receipt", and not of its line, where three separators of lines are escaped.
 	last, err := jcs.Pack(nil, l.line[:len(l.line)-1], jcs.Limits{Bytes: receipt.MaxLine, Depth: form.MaxDepth})
 	if err != nil {
 		return err
@@ -83,16 +86,16 @@ func (b *build) receive() error {
 	return b.checkSpan()
 }
 
-// start begins what sees the lines in their final order.
-func (l *lines) start(claims []claim.Claim) {
+// startInOrder begins, or begins anew, what must see the lines in their final order: the hash of the file, and the claims.
+func (l *receiptLines) startInOrder(claims []claim.Claim) {
 	l.hash = sha256.New()
 	if len(claims) > 0 {
 		l.run = claim.NewRun(claims)
 	}
 }
 
-// each shows every receipt, from wherever they come.
-func (b *build) each(show func(*jcs.Value) error) error {
+// eachReceipt shows every receipt, from wherever they come.
+func (b *builder) eachReceipt(show func(*jcs.Value) error) error {
 	for i := range b.Receipts {
 		if err := show(&b.Receipts[i]); err != nil {
 			return err
@@ -112,16 +115,16 @@ func (b *build) each(show func(*jcs.Value) error) error {
 	return nil
 }
 
-// refuse names the receipt and the member: receipt 17 (r_ab12): usage.tokens: integer …
-func refuse(i int, id string, f error) error {
+// refuseReceipt puts the receipt before a fault that names the member (PCK-35): receipt 17 (r_ab12): usage.tokens: integer …
+func refuseReceipt(i int, id string, f error) error {
 	if id == "" {
 		return fmt.Errorf("receipt %d: %w", i, f)
 	}
 	return fmt.Errorf("receipt %d (%s): %w", i, form.Printable(id), f)
 }
 
-// accept checks one receipt, projects it (RCP-14) and writes its line.
-func (b *build) accept(file draft, r *jcs.Value) error {
+// addReceipt checks one receipt, projects it (RCP-14) and writes its line.
+func (b *builder) addReceipt(file outFile, r *jcs.Value) error {
 	l := &b.lines
 	if l.count == receipt.MaxReceipts {
 		return fmt.Errorf("more than %d receipts", receipt.MaxReceipts)
@@ -132,32 +135,34 @@ func (b *build) accept(file draft, r *jcs.Value) error {
 		err = b.checkReceipt(&c)
 	}
 	if err != nil {
-		return refuse(l.count, c.ID, err)
+		return refuseReceipt(l.count, c.ID, err)
 	}
-	if l.known(c.ID) {
-		return refuse(l.count, c.ID, l.duplicate(file, c.ID))
+	if l.seenBefore(c.ID) {
+		return refuseReceipt(l.count, c.ID, l.duplicate(file, c.ID))
 	}
 	packed := receipt.Packed(r, &c)
 	line, err := jcs.AppendPackLine(l.line[:0], packed)
 	if err != nil {
-		return refuse(l.count, c.ID, err)
+		return refuseReceipt(l.count, c.ID, err)
 	}
 	if len(line) > receipt.MaxLine {
-		return refuse(l.count, c.ID, fmt.Errorf("its line has %d bytes, at most %d", len(line), receipt.MaxLine))
+		return refuseReceipt(l.count, c.ID, fmt.Errorf("its line has %d bytes, at most %d", len(line), receipt.MaxLine))
 	}
 	l.line = append(line, '\n')
 	return l.add(file, &c)
 }
 
-// known remembers an id, and reports whether it was there before.
-func (l *lines) known(id string) bool {
+// seenBefore remembers an id, and reports whether it was there before. Two ids of one 128-bit hash are no accident: they
+// cost the pack of whoever made them.
+func (l *receiptLines) seenBefore(id string) bool {
 	sum := sha256.Sum256([]byte(id))
 	before := len(l.ids)
 	l.ids[[16]byte(sum[:])] = struct{}{}
 	return len(l.ids) == before
 }
 
-func (l *lines) duplicate(file draft, id string) error {
+// duplicate finds the receipt that had the id first: for the message alone, so it may read them all again.
+func (l *receiptLines) duplicate(file outFile, id string) error {
 	if err := file.flush(); err != nil {
 		return err
 	}
@@ -170,7 +175,7 @@ func (l *lines) duplicate(file draft, id string) error {
 }
 
 // add writes l.line, which is the receipt c.
-func (l *lines) add(file draft, c *receipt.Core) error {
+func (l *receiptLines) add(file outFile, c *receipt.Core) error {
 	if l.size+int64(len(l.line)) > maxJSONL {
 		return fmt.Errorf("receipt %d: the receipts have more than %d bytes", l.count, int64(maxJSONL))
 	}
@@ -185,8 +190,8 @@ func (l *lines) add(file draft, c *receipt.Core) error {
 	if run == nil {
 		run = c.RunID
 	}
-	l.index.add(key{seq: seq, at: uint32(l.count), run: run != nil && run.Text != ""}, c.ID, len(l.line))
-	l.span(c.Timestamp, c.ID)
+	l.index.add(sortKey{seq: seq, at: uint32(l.count), run: run != nil && run.Text != ""}, c.ID, len(l.line))
+	l.widenSpan(c.Timestamp, c.ID)
 	switch kind := c.Type; {
 	case kind == receipt.Breakglass:
 		l.kinds[receipt.BreakglassType]++
@@ -195,17 +200,17 @@ func (l *lines) add(file draft, c *receipt.Core) error {
 	default:
 		l.kinds[""]++
 	}
-	if l.count++; l.count > 1 && l.sorted {
-		l.sorted = l.index.follows()
+	if l.count++; l.count > 1 && l.inOrder {
+		l.inOrder = l.index.follows()
 	}
 	l.size += int64(len(l.line))
-	if !l.sorted {
+	if !l.inOrder {
 		return nil // its turn is in reorder
 	}
-	return l.show()
+	return l.addInOrder()
 }
 
-func (l *lines) span(at, id string) {
+func (l *receiptLines) widenSpan(at, id string) {
 	if l.count == 0 || at < l.min.at {
 		l.min = extreme{at, id, l.count}
 	}
@@ -214,9 +219,11 @@ func (l *lines) span(at, id string) {
 	}
 }
 
-// show gives l.line, the next in order, to what sees the lines in order. Claims are asked of what is
-// packed, not of what was given: 2.0 is packed as 2, and it is the packed text that Verify will see.
-func (l *lines) show() error {
+// addInOrder gives l.line, the next in order, to the hash and to the claims.
+//
+// PCK-36: "Claims MUST be asked of the receipts as they are packed, … 2.0 is packed as 2." So the line is read again,
+// as Verify will read it.
+func (l *receiptLines) addInOrder() error {
 	l.hash.Write(l.line)
 	if l.run == nil {
 		return nil
@@ -229,8 +236,9 @@ func (l *lines) show() error {
 	return nil
 }
 
-// reorder copies the lines in the order of pack.md §3.1.
-func (b *build) reorder(file draft) (err error) {
+// sortLines copies the lines, in the order of pack.md §3.1, into a second file that takes the place of the first. Both
+// are there at one time: a disk needs room for the receipts twice.
+func (b *builder) sortLines(file outFile) (err error) {
 	defer func() { err = errors.Join(err, file.drop()) }()
 	if err := file.flush(); err != nil {
 		return err
@@ -241,17 +249,17 @@ func (b *build) reorder(file draft) (err error) {
 		return fmt.Errorf("sorting the receipts: %w", err)
 	}
 	const unsorted = manifest.ReceiptsName + ".sorted"
-	out, err := b.place.create(unsorted)
+	out, err := b.target.create(unsorted)
 	if err != nil {
 		return err
 	}
-	l.start(b.claims)
+	l.startInOrder(b.claims)
 	for _, k := range order {
 		if l.line, err = l.index.read(file, int(k.at), l.line); err == nil {
 			_, err = out.Write(l.line)
 		}
 		if err == nil {
-			err = l.show()
+			err = l.addInOrder()
 		}
 		if err != nil {
 			return errors.Join(fmt.Errorf("sorting the receipts: %w", err), out.drop())
@@ -260,28 +268,31 @@ func (b *build) reorder(file draft) (err error) {
 	if err := out.seal(); err != nil {
 		return err
 	}
-	return b.place.replace(manifest.ReceiptsName, unsorted)
+	return b.target.replace(manifest.ReceiptsName, unsorted)
 }
 
-// checkSpan refuses timestamps that the attestation could not hold: it has the least and the greatest.
-func (b *build) checkSpan() error {
+// checkSpan refuses timestamps that the attestation could not hold: it has the least and the greatest. One receipt may
+// have a time that is ISO 8601 and no RFC 3339 date-time, as long as it is neither.
+//
+// PCK-37: "no date-time, or … more than 24 hours after the time of the build".
+func (b *builder) checkSpan() error {
 	for _, x := range []struct {
 		extreme
 		word, name string
 	}{{b.lines.min, "least", "timestamp_start"}, {b.lines.max, "greatest", "timestamp_end"}} {
 		at, ok := form.ParseDateTime(x.at)
 		if !ok || !form.IsDateTime(x.at) {
-			return refuse(x.i, x.id, receipt.Faultf("timestamp", "%s is the %s of all, and %s of the attestation must be an RFC 3339 date-time", form.Quote(x.at), x.word, x.name))
+			return refuseReceipt(x.receipt, x.id, receipt.Faultf("timestamp", "%s is the %s of all, and %s of the attestation must be an RFC 3339 date-time", form.Quote(x.at), x.word, x.name))
 		}
 		if at.After(b.Now.Add(maxAhead)) {
-			return refuse(x.i, x.id, receipt.Faultf("timestamp", "%s is more than %s after the time of the build, %s", form.Quote(x.at), maxAhead, b.now()))
+			return refuseReceipt(x.receipt, x.id, receipt.Faultf("timestamp", "%s is more than %s after the time of the build, %s", form.Quote(x.at), maxAhead, b.now()))
 		}
 	}
 	return nil
 }
 
 // checkReceipt is what a pack asks of one receipt (RCP-1, RCP-3, RCP-7, PCK-9).
-func (b *build) checkReceipt(c *receipt.Core) error {
+func (b *builder) checkReceipt(c *receipt.Core) error {
 	if name := c.Missing(); name != "" {
 		return receipt.Faultf(name, "it is missing, empty or not a string")
 	}
@@ -294,7 +305,7 @@ func (b *build) checkReceipt(c *receipt.Core) error {
 		return receipt.Faultf("timestamp", "%s is not ISO 8601", form.Quote(c.Timestamp))
 	}
 	if c.Seq != nil {
-		// Verifiers order other kinds too (PCK-8), and none is written.
+		// PCK-8 gives numbers of other kinds an order too, since other builders write them. This one does not.
 		if _, ok := c.Seq.Int64(); !ok {
 			return receipt.Faultf("seq", "it is not an integer")
 		}
@@ -308,9 +319,9 @@ func (b *build) checkReceipt(c *receipt.Core) error {
 	return nil
 }
 
-// index remembers where each line is and how it sorts: 56 bytes for a line with an id of 16. It grows in
-// blocks, so that growing copies nothing.
-type index struct {
+// lineIndex remembers where each line is and how it sorts: 56 bytes for a line with an id of 16. It grows in
+// blocks, so that growing copies nothing, and keeps of an id only the beginning: the whole of it is in the file.
+type lineIndex struct {
 	blocks [][]lineEntry
 	ids    [][]byte // blocks of the first maxKeptID bytes of the ids
 	end    int64    // of the file
@@ -323,7 +334,7 @@ const (
 )
 
 type lineEntry struct {
-	key
+	sortKey
 	offset  int64
 	size    uint32
 	id      uint32 // position among ids, all blocks being full
@@ -331,14 +342,14 @@ type lineEntry struct {
 	shorter bool   // the id is longer than that
 }
 
-// key is what sorts (pack.md §3.1) without the id. All run ids that are there are the same.
-type key struct {
+// sortKey is what sorts (pack.md §3.1) without the id. All run ids that are there are the same.
+type sortKey struct {
 	seq int64
 	at  uint32 // the line, as they came
-	run bool
+	run bool   // it has a run id
 }
 
-func (k key) compare(l key) int {
+func (k sortKey) compare(l sortKey) int {
 	if k.run != l.run {
 		if k.run {
 			return +1 // "" comes before any run
@@ -348,19 +359,20 @@ func (k key) compare(l key) int {
 	return cmp.Compare(k.seq, l.seq)
 }
 
-func (x *index) add(k key, id string, size int) {
+func (x *lineIndex) add(k sortKey, id string, size int) {
 	n := len(x.blocks)
 	if n == 0 || len(x.blocks[n-1]) == entryBlock {
 		x.blocks = append(x.blocks, make([]lineEntry, 0, entryBlock))
 		n++
 	}
 	kept := id[:min(len(id), maxKeptID)]
-	at := x.keep(kept)
-	x.blocks[n-1] = append(x.blocks[n-1], lineEntry{key: k, offset: x.end, size: uint32(size), id: at, idSize: uint8(len(kept)), shorter: len(kept) < len(id)})
+	at := x.keepID(kept)
+	x.blocks[n-1] = append(x.blocks[n-1], lineEntry{sortKey: k, offset: x.end, size: uint32(size), id: at, idSize: uint8(len(kept)), shorter: len(kept) < len(id)})
 	x.end += int64(size)
 }
 
-func (x *index) keep(id string) uint32 {
+// keepID stores the beginning of an id, and returns where. No id is cut by the end of a block, so one number finds it.
+func (x *lineIndex) keepID(id string) uint32 {
 	n := len(x.ids)
 	if n == 0 || len(x.ids[n-1])+len(id) > idBlock {
 		x.ids = append(x.ids, make([]byte, 0, idBlock))
@@ -371,13 +383,13 @@ func (x *index) keep(id string) uint32 {
 	return uint32(at)
 }
 
-func (x *index) entry(i int) *lineEntry { return &x.blocks[i/entryBlock][i%entryBlock] }
+func (x *lineIndex) entry(i int) *lineEntry { return &x.blocks[i/entryBlock][i%entryBlock] }
 
-func (x *index) kept(e *lineEntry) []byte {
+func (x *lineIndex) keptID(e *lineEntry) []byte {
 	return x.ids[e.id/idBlock][e.id%idBlock:][:e.idSize]
 }
 
-func (x *index) len() int {
+func (x *lineIndex) len() int {
 	if len(x.blocks) == 0 {
 		return 0
 	}
@@ -385,15 +397,15 @@ func (x *index) len() int {
 }
 
 // follows reports whether the last line sorts after the one before, as far as what is kept tells: a
-// false no only makes reorder look again.
-func (x *index) follows() bool {
+// false no only makes sortLines look again.
+func (x *lineIndex) follows() bool {
 	a, b := x.entry(x.len()-2), x.entry(x.len()-1)
-	c := a.compare(b.key)
-	return c < 0 || c == 0 && bytes.Compare(x.kept(a), x.kept(b)) < 0
+	c := a.compare(b.sortKey)
+	return c < 0 || c == 0 && bytes.Compare(x.keptID(a), x.keptID(b)) < 0
 }
 
 // read reads line i, with its newline, into the memory of buf.
-func (x *index) read(file io.ReaderAt, i int, buf []byte) ([]byte, error) {
+func (x *lineIndex) read(file io.ReaderAt, i int, buf []byte) ([]byte, error) {
 	e := x.entry(i)
 	buf = slices.Grow(buf[:0], int(e.size))[:e.size]
 	_, err := file.ReadAt(buf, e.offset)
@@ -404,10 +416,10 @@ func (x *index) read(file io.ReaderAt, i int, buf []byte) ([]byte, error) {
 }
 
 // id is the whole id of line i.
-func (x *index) id(file io.ReaderAt, i int) (string, error) {
+func (x *lineIndex) id(file io.ReaderAt, i int) (string, error) {
 	e := x.entry(i)
 	if !e.shorter {
-		return string(x.kept(e)), nil
+		return string(x.keptID(e)), nil
 	}
 	line, err := x.read(file, i, nil)
 	if err != nil {
@@ -418,16 +430,16 @@ func (x *index) id(file io.ReaderAt, i int) (string, error) {
 }
 
 // order is the lines sorted by pack.md §3.1: run, sequence number, and of equals the id by code point.
-func (x *index) order(file io.ReaderAt) ([]key, error) {
-	keys := make([]key, 0, x.len())
+func (x *lineIndex) order(file io.ReaderAt) ([]sortKey, error) {
+	keys := make([]sortKey, 0, x.len())
 	for _, block := range x.blocks {
 		for i := range block {
-			keys = append(keys, block[i].key)
+			keys = append(keys, block[i].sortKey)
 		}
 	}
 	var failed error
-	whole := longIDs{known: map[int]string{}}
-	slices.SortFunc(keys, func(k, l key) int {
+	whole := longIDs{read: map[int]string{}}
+	slices.SortFunc(keys, func(k, l sortKey) int {
 		if c := k.compare(l); c != 0 {
 			return c
 		}
@@ -440,9 +452,9 @@ func (x *index) order(file io.ReaderAt) ([]key, error) {
 	return keys, failed
 }
 
-func (x *index) compareIDs(file io.ReaderAt, whole *longIDs, i, j int) (int, error) {
+func (x *lineIndex) compareIDs(file io.ReaderAt, whole *longIDs, i, j int) (int, error) {
 	a, b := x.entry(i), x.entry(j)
-	c := bytes.Compare(x.kept(a), x.kept(b))
+	c := bytes.Compare(x.keptID(a), x.keptID(b))
 	if c != 0 || i == j || !a.shorter && !b.shorter {
 		return c, nil
 	}
@@ -456,19 +468,19 @@ func (x *index) compareIDs(file io.ReaderAt, whole *longIDs, i, j int) (int, err
 
 // longIDs are ids that begin alike and were read again. A sort asks for each some twenty times.
 type longIDs struct {
-	known map[int]string
-	size  int
+	read map[int]string
+	size int
 }
 
 const maxLongIDs = 32 << 20 // bytes; others are read each time
 
-func (whole *longIDs) id(x *index, file io.ReaderAt, i int) (string, error) {
-	if id, ok := whole.known[i]; ok {
+func (whole *longIDs) id(x *lineIndex, file io.ReaderAt, i int) (string, error) {
+	if id, ok := whole.read[i]; ok {
 		return id, nil
 	}
 	id, err := x.id(file, i)
 	if err == nil && whole.size+len(id)+32 <= maxLongIDs {
-		whole.known[i] = strings.Clone(id)
+		whole.read[i] = strings.Clone(id)
 		whole.size += len(id) + 32
 	}
 	return id, err

@@ -22,9 +22,9 @@ const (
 
 // writeReport writes verify_report.json and verify_transcript.md. They are hashed into the manifest,
 // so they are written before anything is signed, and say no more than what was checked by then.
-func (b *build) writeReport() error {
-	j := judgementOf(b.a, b.root)
-	claimWord := claimWords[b.a.ClaimCheck]
+func (b *builder) writeReport() error {
+	j := judgementOf(b.attested, b.root)
+	claimWord := claimWords[b.attested.ClaimCheck]
 	evaluated := len(b.results) > 0
 	null := jcs.Value{}
 	members := []jcs.Member{
@@ -38,7 +38,7 @@ func (b *build) writeReport() error {
 		jcs.M("verified_at", jcs.Str(b.now())),
 		jcs.M("verifier", form.Strs("name", "assay", "version", manifest.Version, "policy_id", verifyPolicy)),
 		jcs.M("expectations", form.Strs("policy_id", verifyPolicy, "policy_sha256", b.PolicyHash,
-			"claim_set_id", b.ClaimSetID, "claim_set_hash", b.a.ClaimSetHash)),
+			"claim_set_id", b.ClaimSetID, "claim_set_hash", b.attested.ClaimSetHash)),
 		jcs.M("verification_inputs_sha256", jcs.Str(b.root)),
 		jcs.M("verifier_config_sha256", null),
 		jcs.M("provenance", jcs.Obj()),
@@ -50,12 +50,12 @@ func (b *build) writeReport() error {
 			form.Strs("name", "replay", "verdict", "NOT_RUN"), form.Strs("name", "trust", "verdict", "NOT_EVALUATED"))),
 		jcs.M("summary", form.Strs(
 			"integrity", "The receipts were checked before they were packed. Hashes and signature are made after this report: only a verifier can check them.",
-			"claim", claimSentences[b.a.ClaimCheck], "replay", "Replay was not run.", "trust", "Trust in the signer was not evaluated.")),
+			"claim", claimSentences[b.attested.ClaimCheck], "replay", "Replay was not run.", "trust", "Trust in the signer was not evaluated.")),
 		jcs.M("scope", b.scope(j)),
 		jcs.M("errors", jcs.Arr()),
 		jcs.M("warnings", jcs.Arr()),
 		jcs.M("passed", jcs.Boolean(true)),
-		jcs.M("receipt_count", jcs.Int(b.a.NReceipts)),
+		jcs.M("receipt_count", jcs.Int(b.attested.NReceipts)),
 		jcs.M("head_hash", b.reportedHead()))
 	if evaluated {
 		members = append(members, jcs.M("claim_verification", b.claimValue()))
@@ -74,14 +74,14 @@ var claimSentences = map[string]string{
 	"N/A":  "No claim set was evaluated.",
 }
 
-func (b *build) reportedHead() jcs.Value {
+func (b *builder) reportedHead() jcs.Value {
 	if b.lines.count == 0 {
 		return jcs.Value{}
 	}
 	return jcs.Str(b.lines.head)
 }
 
-func (b *build) scope(j judgement) jcs.Value {
+func (b *builder) scope(j judgement) jcs.Value {
 	return jcs.Obj(
 		jcs.M("schema", jcs.Str("assay.verify.scope.v1")),
 		jcs.M("channels", j.ran),
@@ -93,7 +93,7 @@ func (b *build) scope(j judgement) jcs.Value {
 }
 
 // claimValue is claim_verification of pack.md §7.
-func (b *build) claimValue() jcs.Value {
+func (b *builder) claimValue() jcs.Value {
 	passed := 0
 	items := make([]jcs.Value, len(b.results))
 	for i, r := range b.results {
@@ -110,16 +110,16 @@ func (b *build) claimValue() jcs.Value {
 			jcs.M("falsifier_status", jcs.Str("not_required")))
 	}
 	return jcs.Obj(
-		jcs.M("passed", jcs.Boolean(b.a.ClaimCheck == "PASS")),
+		jcs.M("passed", jcs.Boolean(b.attested.ClaimCheck == "PASS")),
 		jcs.M("n_claims", jcs.Int(int64(len(items)))),
 		jcs.M("n_passed", jcs.Int(int64(passed))),
 		jcs.M("n_failed", jcs.Int(int64(len(items)-passed))),
-		jcs.M("discrepancy_fingerprint", jcs.Str(b.a.DiscrepancyFingerprint)),
+		jcs.M("discrepancy_fingerprint", jcs.Str(b.attested.DiscrepancyFingerprint)),
 		jcs.M("results", jcs.Arr(items...)))
 }
 
 // transcriptText is verify_transcript.md: the report for people.
-func (b *build) transcriptText() []byte {
+func (b *builder) transcriptText() []byte {
 	var w strings.Builder
 	w.WriteString("# Proof pack: what the builder checked\n\n")
 	b.facts(&w)
@@ -135,7 +135,7 @@ func (b *build) transcriptText() []byte {
 }
 
 // summary is _unsigned/PACK_SUMMARY.md. Nothing signed covers it, and it says so.
-func (b *build) summary() []byte {
+func (b *builder) summary() []byte {
 	var w strings.Builder
 	w.WriteString("# Proof pack\n\nThis file is not covered by the signature: read it, then verify the pack.\n\n")
 	b.facts(&w)
@@ -180,19 +180,19 @@ const verifyByHand = `    import base64, hashlib, json
     print("signed by", m["signer_id"], m["signer_pubkey_sha256"])
 `
 
-func (b *build) facts(w *strings.Builder) {
+func (b *builder) facts(w *strings.Builder) {
 	w.WriteString("| Field | Value |\n|---|---|\n")
 	for _, row := range [][2]string{
 		{"Pack", b.PackID}, {"Run", b.RunID}, {"Receipts", fmt.Sprint(b.lines.count)},
 		{"From", b.lines.min.at}, {"To", b.lines.max.at}, {"Mode", b.Mode}, {"Suite", b.SuiteID},
-		{"Claim check", b.a.ClaimCheck}, {"Head hash", b.lines.head}, {"Policy hash", b.PolicyHash},
+		{"Claim check", b.attested.ClaimCheck}, {"Head hash", b.lines.head}, {"Policy hash", b.PolicyHash},
 	} {
 		fmt.Fprintf(w, "| %s | %s |\n", row[0], Markdown(row[1]))
 	}
 }
 
 // kindList counts the receipts by type. Types that anybody may make up are one row: there may be a million.
-func (b *build) kindList(w *strings.Builder) {
+func (b *builder) kindList(w *strings.Builder) {
 	if b.lines.count == 0 {
 		w.WriteString("None.\n")
 		return
@@ -208,7 +208,7 @@ func (b *build) kindList(w *strings.Builder) {
 	}
 }
 
-func (b *build) claimList(w *strings.Builder) {
+func (b *builder) claimList(w *strings.Builder) {
 	if len(b.results) == 0 {
 		w.WriteString("No claims were evaluated.\n")
 		return

@@ -497,7 +497,7 @@ func TestCustomCardsTravelWithThePackAndAreReexecuted(t *testing.T) {
 	if r.ExitCode() != 1 || r.Claims != Fail || !r.ClaimsReexecuted || len(r.ClaimResults) != 3 {
 		t.Fatalf("exit %d: %+v", r.ExitCode(), r)
 	}
-	files := p.FS().(memFS)
+	files := p.FS().(memoryFS)
 	delete(files, manifest.CardsName)
 	if r := mustVerify(t, files, Options{RequireClaims: true}); r.ExitCode() != 1 || r.ClaimsReexecuted || !warns(r, manifest.WarnNotReexecuted) {
 		t.Errorf("without the cards: exit %d: %+v", r.ExitCode(), r)

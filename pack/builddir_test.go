@@ -377,7 +377,7 @@ func TestMemoryOfAStreamedBuildDoesNotHoldTheReceipts(t *testing.T) {
 
 // faulty is a place where the n-th thing that is asked of the disk fails.
 type faulty struct {
-	memory
+	memoryTarget
 	n      int
 	drafts int // that are open
 }
@@ -391,26 +391,26 @@ func (f *faulty) fails() error {
 	return nil
 }
 
-func (f *faulty) create(name string) (draft, error) {
+func (f *faulty) create(name string) (outFile, error) {
 	if err := f.fails(); err != nil {
 		return nil, err
 	}
 	f.drafts++
-	d, err := f.memory.create(name)
+	d, err := f.memoryTarget.create(name)
 	return &faultyDraft{d, f}, err
 }
 
 func (f *faulty) replace(name, by string) error {
-	return errors.Join(f.fails(), f.memory.replace(name, by))
+	return errors.Join(f.fails(), f.memoryTarget.replace(name, by))
 }
 
 func (f *faulty) open() (fs.FS, func() error, error) {
-	fsys, _, _ := f.memory.open() // never fails
+	fsys, _, _ := f.memoryTarget.open() // never fails
 	return fsys, f.fails, f.fails()
 }
 
 type faultyDraft struct {
-	draft
+	outFile
 	place *faulty
 }
 
@@ -418,18 +418,18 @@ func (d *faultyDraft) Write(p []byte) (int, error) {
 	if err := d.place.fails(); err != nil {
 		return 0, err
 	}
-	return d.draft.Write(p)
+	return d.outFile.Write(p)
 }
 
 func (d *faultyDraft) ReadAt(p []byte, at int64) (int, error) {
 	if err := d.place.fails(); err != nil {
 		return 0, err
 	}
-	return d.draft.ReadAt(p, at)
+	return d.outFile.ReadAt(p, at)
 }
-func (d *faultyDraft) flush() error { return errors.Join(d.place.fails(), d.draft.flush()) }
-func (d *faultyDraft) seal() error  { return d.close(d.draft.seal) }
-func (d *faultyDraft) drop() error  { return d.close(d.draft.drop) }
+func (d *faultyDraft) flush() error { return errors.Join(d.place.fails(), d.outFile.flush()) }
+func (d *faultyDraft) seal() error  { return d.close(d.outFile.seal) }
+func (d *faultyDraft) drop() error  { return d.close(d.outFile.drop) }
 
 func (d *faultyDraft) close(do func() error) error {
 	d.place.drafts--
@@ -533,9 +533,9 @@ func TestLimitsOfABuildHaveTwoSides(t *testing.T) {
 		{receipt.MaxReceipts, 0, "more than 4194304 receipts"},
 		{0, maxJSONL - 100, "receipt 0: the receipts have more than 4294967296 bytes"},
 	} {
-		b := &build{Spec: s}
-		b.lines = lines{count: c.count, size: c.size, ids: map[[16]byte]struct{}{}, kinds: map[string]int{}}
-		err := b.accept(&page{}, &small)
+		b := &builder{Spec: s}
+		b.lines = receiptLines{count: c.count, size: c.size, ids: map[[16]byte]struct{}{}, kinds: map[string]int{}}
+		err := b.addReceipt(&memoryFile{}, &small)
 		if c.want == "" && err != nil || c.want != "" && (err == nil || err.Error() != c.want) {
 			t.Errorf("%d receipts, %d bytes: %v, want %q", c.count, c.size, err, c.want)
 		}
@@ -625,7 +625,7 @@ func TestAFileThatCannotBeFlushedIsNotSealed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &sheet{Writer: bufio.NewWriter(f), file: f}
+	s := &diskFile{Writer: bufio.NewWriter(f), file: f}
 	if _, err := s.Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}

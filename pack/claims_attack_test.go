@@ -189,12 +189,12 @@ func (f *countingFile) ReadAt(p []byte, at int64) (int, error) {
 
 func TestIDsThatBeginAlikeAreReadOnceForTheirOrder(t *testing.T) {
 	const n = 500
-	var x index
+	var x lineIndex
 	var text strings.Builder
 	for i := range n {
 		id := strings.Repeat("p", maxKeptID) + fmt.Sprintf("%04d", i*7919%n)
 		line := fmt.Sprintf("{\"receipt_id\":%q}\n", id)
-		x.add(key{at: uint32(i)}, id, len(line))
+		x.add(sortKey{at: uint32(i)}, id, len(line))
 		text.WriteString(line)
 	}
 	file := &countingFile{Reader: strings.NewReader(text.String())}

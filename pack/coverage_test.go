@@ -46,7 +46,7 @@ func mustContract(t testing.TB, sites ...string) *claim.Contract {
 }
 
 // covering is a pack whose receipts name call sites; "" names none.
-func covering(t testing.TB, cards []claim.Card, sites ...string) memFS {
+func covering(t testing.TB, cards []claim.Card, sites ...string) memoryFS {
 	s := smallSpec(t)
 	s.Cards, s.Receipts = cards, nil
 	for i, id := range sites {
@@ -56,7 +56,7 @@ func covering(t testing.TB, cards []claim.Card, sites ...string) memFS {
 		}
 		s.Receipts = append(s.Receipts, v)
 	}
-	return mustBuild(t, s).FS().(memFS)
+	return mustBuild(t, s).FS().(memoryFS)
 }
 
 // CLM-26, VFY-78
@@ -98,7 +98,7 @@ func TestReceiptsAreComparedWithTheContract(t *testing.T) {
 }
 
 // attestingCoverage is a pack whose signer says what a coverage claim came to.
-func attestingCoverage(t *testing.T, actual string, passed bool) memFS {
+func attestingCoverage(t *testing.T, actual string, passed bool) memoryFS {
 	files := covering(t, []claim.Card{builtin("coverage_contract")}, "a", "b", "")
 	return attesting(t, files, func(v jcs.Value) jcs.Value {
 		v = jcstest.Set(jcstest.Set(v, "expected", jcs.Str(">= 80% call site coverage")), "actual", jcs.Str(actual))
@@ -109,7 +109,7 @@ func attestingCoverage(t *testing.T, actual string, passed bool) memFS {
 func TestACoverageClaimIsExecutedAgainOnlyUnderAContractThatGivesTheSameResult(t *testing.T) {
 	full, half := mustContract(t, "a", "b"), mustContract(t, "a", "c")
 	for i, c := range []struct {
-		files    memFS
+		files    memoryFS
 		contract *claim.Contract
 		again    bool
 		claims   Verdict

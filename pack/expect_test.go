@@ -269,7 +269,7 @@ func TestAtk_P17_AnotherKeyUnderTheSameSignerIDIsNotTheLocksSigner(t *testing.T)
 func TestTheCardsOfALockAreExecutedAgain(t *testing.T) {
 	s := smallSpec(t)
 	s.Cards = []claim.Card{callsCard(t), builtin("receipt_completeness")}
-	files := mustBuild(t, s).FS().(memFS)
+	files := mustBuild(t, s).FS().(memoryFS)
 	delete(files, manifest.CardsName) // nothing but the lock holds the definitions
 	o := Options{Now: builtAt, RequireClaims: true}
 	if r := mustVerify(t, files, o); r.ExitCode() != 1 || r.ClaimsReexecuted {
@@ -310,7 +310,7 @@ func TestDriftFromALockNamesTheCards(t *testing.T) {
 		{[]claim.Card{calls}, []claim.Card{whole}, true, "not known here, the lock demands receipt_completeness;"},
 	} {
 		s.Cards = c.declared
-		files := mustBuild(t, s).FS().(memFS)
+		files := mustBuild(t, s).FS().(memoryFS)
 		if c.unsigned {
 			delete(files, manifest.CardsName)
 		}
@@ -325,7 +325,7 @@ func TestAPackWithoutClaimsIsNotWhatALockDemands(t *testing.T) {
 	s := smallSpec(t)
 	lock := mustLock(t, lock.Spec{Cards: s.Cards})
 	s.Cards = nil
-	files := mustBuild(t, s).FS().(memFS)
+	files := mustBuild(t, s).FS().(memoryFS)
 	if r := mustVerify(t, files, Options{Now: builtAt, Lock: lock}); r.ExitCode() != 2 || r.Status() != StatusLock {
 		t.Errorf("exit %d, %s", r.ExitCode(), r.Status())
 	}

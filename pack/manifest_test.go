@@ -69,7 +69,7 @@ func TestAManifestAloneShowsWhatItsPackWould(t *testing.T) {
 func TestEveryManifestPatternAndLimitHasTwoSides(t *testing.T) {
 	s := smallSpec(t)
 	s.CIBinding = &manifest.CIBinding{Provider: "local", CommitSHA: strings.Repeat("a", 40), Repo: "acme/app", Ref: "main", RunID: "1", RunAttempt: "1", WorkflowRef: "w", Actor: "bot"}
-	files := mustBuild(t, s).FS().(memFS)
+	files := mustBuild(t, s).FS().(memoryFS)
 	text := jcstest.Parse(t, string(files[manifest.Name]))
 	judge := func(path string, to jcs.Value) []manifest.Finding {
 		top, _, _ := strings.Cut(path, ".")
@@ -158,7 +158,7 @@ func TestAnEntryNamesTheCIRunOfItsManifestOrNone(t *testing.T) {
 	s := smallSpec(t)
 	s.CIBinding = &manifest.CIBinding{Provider: "github_actions", CommitSHA: strings.Repeat("b", 40), Repo: "acme/app"}
 	p := mustBuild(t, s)
-	w.files, w.m = p.FS().(memFS), p.Manifest
+	w.files, w.m = p.FS().(memoryFS), p.Manifest
 	bound := mustEntry(t, w.m, entry.Source{}, nil)
 	if bound.Source.Attestation != "ci_binding" {
 		t.Fatalf("%+v", bound.Source)
@@ -199,7 +199,7 @@ func TestAProofThatIsTooLargeOrOfNoManifestIsNone(t *testing.T) {
 		t.Errorf("in the pack: exit %d, anchor %s: %v", r.ExitCode(), r.Anchor, r.Findings)
 	}
 	o.Proof = w.logEntry(mustEntry(t, w.m, entry.Source{}, nil))
-	if r := mustVerify(t, memFS{manifest.SignatureName: nil}, o); r.ExitCode() != 2 || r.Anchor != Fail || r.Logged != nil {
+	if r := mustVerify(t, memoryFS{manifest.SignatureName: nil}, o); r.ExitCode() != 2 || r.Anchor != Fail || r.Logged != nil {
 		t.Errorf("no manifest: exit %d, anchor %s", r.ExitCode(), r.Anchor)
 	}
 }
@@ -309,22 +309,22 @@ func TestDirFSOpensRegularFilesOnly(t *testing.T) {
 }
 
 func TestFilesThatGrowAreReadToTheirLimit(t *testing.T) {
-	if text, err := readRegular(memFS{"x": make([]byte, 10)}, "x", 10); err != nil || len(text) != 10 {
+	if text, err := readRegular(memoryFS{"x": make([]byte, 10)}, "x", 10); err != nil || len(text) != 10 {
 		t.Errorf("%d bytes, %v", len(text), err)
 	}
-	if _, err := readRegular(memFS{"x": make([]byte, 11)}, "x", 10); err == nil {
+	if _, err := readRegular(memoryFS{"x": make([]byte, 11)}, "x", 10); err == nil {
 		t.Error("a file over the limit")
 	}
 	// Its size says 10 when it is opened.
-	if text, err := readRegular(growingFS{memFS{"x": make([]byte, 10)}}, "x", 10); err == nil {
+	if text, err := readRegular(growingFS{memoryFS{"x": make([]byte, 10)}}, "x", 10); err == nil {
 		t.Errorf("a file that grew was read: %d bytes", len(text))
 	}
 }
 
-type growingFS struct{ memFS }
+type growingFS struct{ memoryFS }
 
 func (g growingFS) Open(name string) (fs.File, error) {
-	f, err := g.memFS.Open(name)
+	f, err := g.memoryFS.Open(name)
 	return &growingFile{f}, err
 }
 

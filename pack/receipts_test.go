@@ -57,7 +57,7 @@ func TestTheReceiptAfterTheLastOneAllowedIsRefused(t *testing.T) {
 func TestReceiptsStandInTheOrderOfTheirKeys(t *testing.T) {
 	s := smallSpec(t)
 	s.Cards = nil
-	files := mustBuild(t, s).FS().(memFS)
+	files := mustBuild(t, s).FS().(memoryFS)
 	line := func(id, more string) string {
 		// Canonical order: "_…" stands before "receipt_id", "run_id" and "seq" behind it.
 		before, after, _ := strings.Cut(more, "|")
@@ -107,7 +107,7 @@ func TestReceiptsStandInTheOrderOfTheirKeys(t *testing.T) {
 func TestLiteralLineSeparatorsAreWarnedOf(t *testing.T) {
 	s := smallSpec(t)
 	s.Cards = nil
-	files := mustBuild(t, s).FS().(memFS)
+	files := mustBuild(t, s).FS().(memoryFS)
 	for text, warned := range map[string]bool{"\u0085": true, "\u2028": true, "\u2029": true, `\u0085`: false, `\u2028`: false, `\u2029`: false, "\u2027": false} {
 		jsonl := `{"receipt_id":"r_0","seq":0,"timestamp":"2026-01-15T10:00:00.000000+00:00","type":"model_call"}` + "\n" +
 			`{"receipt_id":"r_1","seq":1,"t":"` + text + `","timestamp":"2026-01-15T10:00:01.000000+00:00","type":"model_call"}` + "\n"
@@ -122,7 +122,7 @@ func TestLiteralLineSeparatorsAreWarnedOf(t *testing.T) {
 func TestTheTimeRangeIsOneOfTwo(t *testing.T) {
 	s := smallSpec(t)
 	s.Cards = nil
-	files := mustBuild(t, s).FS().(memFS)
+	files := mustBuild(t, s).FS().(memoryFS)
 	at := func(second string) string { return "2026-01-15T10:00:0" + second + ".000000+00:00" }
 	var jsonl string
 	for i, second := range []string{"2", "1", "4", "3"} { // extremes 1 and 4, ends 2 and 3

@@ -15,7 +15,7 @@ import (
 
 // reporting is the pack with members of its report changed (path, value, path, value…), signed again, with a
 // report_id that follows from the rest unless it is changed itself.
-func reporting(t testing.TB, files memFS, changes ...any) memFS {
+func reporting(t testing.TB, files memoryFS, changes ...any) memoryFS {
 	t.Helper()
 	report := jcstest.Parse(t, string(files[manifest.ReportName]))
 	lied := false
@@ -58,10 +58,10 @@ func words(list ...string) jcs.Value { return form.Texts(list) }
 func TestAReportThatContradictsItsPackIsTampering(t *testing.T) {
 	s := smallSpec(t)
 	s.Receipts = s.Receipts[1:] // no guardian verdict: one claim fails
-	failing := mustBuild(t, s).FS().(memFS)
+	failing := mustBuild(t, s).FS().(memoryFS)
 	s = smallSpec(t)
 	s.Cards = nil
-	plainPack := mustBuild(t, s).FS().(memFS)
+	plainPack := mustBuild(t, s).FS().(memoryFS)
 	result := form.Get(form.Get(jcstest.Parse(t, string(failing[manifest.ReportName])), "claim_verification"), "results").Items
 	other := func(i int, name string, to jcs.Value) jcs.Value {
 		items := slices.Clone(result)
@@ -72,7 +72,7 @@ func TestAReportThatContradictsItsPackIsTampering(t *testing.T) {
 	pass, zeros := jcs.Str("PASS"), jcs.Str(strings.Repeat("0", 64))
 	check := func(name, verdict string) jcs.Value { return jcs.Arr(form.Strs("name", name, "verdict", verdict)) }
 	for _, c := range []struct {
-		files memFS
+		files memoryFS
 		path  string
 		to    jcs.Value
 	}{
@@ -118,7 +118,7 @@ func TestAReportThatContradictsItsPackIsTampering(t *testing.T) {
 func TestAReportOfOtherTypesOrWithAVerifiersWordsIsTampering(t *testing.T) {
 	s := smallSpec(t)
 	s.Receipts = s.Receipts[1:] // one claim fails
-	failing, passing := mustBuild(t, s).FS().(memFS), mustBuild(t, smallSpec(t)).FS().(memFS)
+	failing, passing := mustBuild(t, s).FS().(memoryFS), mustBuild(t, smallSpec(t)).FS().(memoryFS)
 	yes := jcs.Boolean(true)
 	claims := jcs.Obj(jcs.M("claim_set_satisfied", yes), jcs.M("output_safety", yes))
 	result := form.Get(form.Get(jcstest.Parse(t, string(failing[manifest.ReportName])), "claim_verification"), "results").Items
@@ -165,7 +165,7 @@ func TestAReportOfOtherTypesOrWithAVerifiersWordsIsTampering(t *testing.T) {
 
 // What cannot be recomputed is the signer's word, and so are sentences of his own.
 func TestWhatAReportSaysBeyondItsPackIsTheSignersWord(t *testing.T) {
-	files := mustBuild(t, smallSpec(t)).FS().(memFS)
+	files := mustBuild(t, smallSpec(t)).FS().(memoryFS)
 	for path, to := range map[string]jcs.Value{
 		"verified_at": jcs.Str("2030-01-01T00:00:00+00:00"), "verifier.name": jcs.Str("mine"), "summary.claim": jcs.Str("All is well."),
 		"summary": jcs.Obj(), "warnings": words("x"), "schema_version": jcs.Str("v0.2"), "verifier_config_sha256": jcs.Str("x"),

@@ -56,17 +56,17 @@ func TestAResultSaysWhoseItsChecksAre(t *testing.T) {
 	pinned.Cards = []claim.Card{always(t, "acme.always", "critical")}
 	pinnedFiles := mustBuild(t, pinned).FS()
 	for name, c := range map[string]struct {
-		files memFS
+		files memoryFS
 		o     Options
 		want  []CardSource
 		warns bool
 	}{
-		"alone":             {files.(memFS), Options{}, []CardSource{SourceBuiltIn, SourceSigner}, true},
-		"given":             {files.(memFS), Options{Cards: []claim.Card{own}}, []CardSource{SourceBuiltIn, SourceGiven}, true},
-		"pinned":            {pinnedFiles.(memFS), Options{Lock: lock}, []CardSource{SourceLock}, false},
-		"unpinned":          {pinnedFiles.(memFS), Options{}, []CardSource{SourceSigner}, false},
-		"pinned and given":  {pinnedFiles.(memFS), Options{Lock: lock, Cards: pinned.Cards}, []CardSource{SourceLock}, false},
-		"another of the id": {files.(memFS), Options{Cards: []claim.Card{always(t, "guardian-enforcement", "warning")}}, []CardSource{SourceBuiltIn, SourceSigner}, true},
+		"alone":             {files.(memoryFS), Options{}, []CardSource{SourceBuiltIn, SourceSigner}, true},
+		"given":             {files.(memoryFS), Options{Cards: []claim.Card{own}}, []CardSource{SourceBuiltIn, SourceGiven}, true},
+		"pinned":            {pinnedFiles.(memoryFS), Options{Lock: lock}, []CardSource{SourceLock}, false},
+		"unpinned":          {pinnedFiles.(memoryFS), Options{}, []CardSource{SourceSigner}, false},
+		"pinned and given":  {pinnedFiles.(memoryFS), Options{Lock: lock, Cards: pinned.Cards}, []CardSource{SourceLock}, false},
+		"another of the id": {files.(memoryFS), Options{Cards: []claim.Card{always(t, "guardian-enforcement", "warning")}}, []CardSource{SourceBuiltIn, SourceSigner}, true},
 	} {
 		c.o.Now = builtAt
 		r := mustVerify(t, c.files, c.o)
@@ -75,7 +75,7 @@ func TestAResultSaysWhoseItsChecksAre(t *testing.T) {
 			t.Errorf("%s: %q, warned %t: %v", name, r.Sources, warned, r.Warnings)
 		}
 	}
-	broken := files.(memFS)
+	broken := files.(memoryFS)
 	broken[manifest.TranscriptName] = []byte("x")
 	if r := mustVerify(t, broken, Options{Now: builtAt}); r.Sources != nil || r.Cards != nil {
 		t.Errorf("of a pack that is not intact: %v", r.Sources)

@@ -27,8 +27,8 @@ import (
 )
 
 // smallPack is the files of a small built pack, without the unsigned ones.
-func smallPack(t testing.TB) memFS {
-	files := maps.Clone(mustBuild(t, smallSpec(t)).FS().(memFS))
+func smallPack(t testing.TB) memoryFS {
+	files := maps.Clone(mustBuild(t, smallSpec(t)).FS().(memoryFS))
 	delete(files, manifest.CardsName)
 	delete(files, manifest.SummaryName)
 	return files
@@ -36,7 +36,7 @@ func smallPack(t testing.TB) memFS {
 
 // resign gives the files a manifest, signed by the key as an attacker who holds one would:
 // hashes, root and signature consistent, whatever the rest says.
-func resign(t testing.TB, files memFS, text jcs.Value, key testKey, keep ...string) memFS {
+func resign(t testing.TB, files memoryFS, text jcs.Value, key testKey, keep ...string) memoryFS {
 	t.Helper()
 	files = maps.Clone(files)
 	replace := func(name string, to jcs.Value) {
@@ -73,7 +73,7 @@ func resign(t testing.TB, files memFS, text jcs.Value, key testKey, keep ...stri
 	return files
 }
 
-func wantTampered(t *testing.T, what string, files memFS) *Result {
+func wantTampered(t *testing.T, what string, files memoryFS) *Result {
 	t.Helper()
 	r := mustVerify(t, files, Options{Now: builtAt})
 	if r.ExitCode() != 2 || r.Integrity != Fail || len(r.Findings) == 0 || r.Claims != Skipped {
@@ -127,7 +127,7 @@ func TestAReportThatContradictsTheManifestIsTampering(t *testing.T) {
 }
 
 // withReceipts replaces the receipts and everything that a signer can make agree with them.
-func withReceipts(t testing.TB, files memFS, jsonl string) memFS {
+func withReceipts(t testing.TB, files memoryFS, jsonl string) memoryFS {
 	files = maps.Clone(files)
 	files[manifest.ReceiptsName] = []byte(jsonl)
 	lines := strings.Split(strings.TrimSuffix(jsonl, "\n"), "\n")
@@ -149,7 +149,7 @@ func withReceipts(t testing.TB, files memFS, jsonl string) memFS {
 func TestReceiptsThatAnySignerPackedBadlyAreTampering(t *testing.T) {
 	s := smallSpec(t)
 	s.Cards = nil
-	files := mustBuild(t, s).FS().(memFS)
+	files := mustBuild(t, s).FS().(memoryFS)
 	first := `{"receipt_id":"r_000000","schema_version":"3.0","seq":0,"timestamp":"2026-01-15T10:00:00.000000+00:00","type":"model_call"}`
 	second := `{"receipt_id":"r_000001","schema_version":"3.0","seq":1,"timestamp":"2026-01-15T10:00:01.000000+00:00","type":"guardian_verdict"}`
 	if r := mustVerify(t, withReceipts(t, files, first+"\n"+second+"\n"), Options{}); r.ExitCode() != 0 {
@@ -265,7 +265,7 @@ func TestReceiptsThatAnySignerPackedBadlyAreTampering(t *testing.T) {
 func TestAMillionFindingsAreNotListed(t *testing.T) {
 	s := smallSpec(t)
 	s.Cards = nil
-	files := mustBuild(t, s).FS().(memFS)
+	files := mustBuild(t, s).FS().(memoryFS)
 	line := `{"receipt_id":"r","timestamp":"no","type":"x"}` + "\n"
 	r := wantTampered(t, "flood", withReceipts(t, files, strings.Repeat(line, 20000)))
 	if len(r.Findings) > manifest.MaxFindings+1 || r.Findings[len(r.Findings)-1].Code != manifest.WarnMore {
@@ -326,7 +326,7 @@ func TestExitCodeOneHasOneSource(t *testing.T) {
 	}
 }
 
-func writePack(t *testing.T, files memFS) string {
+func writePack(t *testing.T, files memoryFS) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "pack")
 	for name, data := range files {
@@ -405,14 +405,14 @@ func TestWhatIsNoDirectoryIsAnError(t *testing.T) {
 
 // VFY-5
 func TestADirectoryIsNoPackUnlessOneOfTheFiveFilesIsThere(t *testing.T) {
-	files := mustBuild(t, smallSpec(t)).FS().(memFS)
-	for _, other := range []memFS{{}, {"README.md": nil}, {manifest.CardsName: files[manifest.CardsName]}, {"pack/" + manifest.Name: files[manifest.Name]}} {
+	files := mustBuild(t, smallSpec(t)).FS().(memoryFS)
+	for _, other := range []memoryFS{{}, {"README.md": nil}, {manifest.CardsName: files[manifest.CardsName]}, {"pack/" + manifest.Name: files[manifest.Name]}} {
 		if r, err := Verify(other, Options{Now: builtAt}); !errors.Is(err, ErrNoPack) || r != nil {
 			t.Errorf("%v: %+v, %v", slices.Collect(maps.Keys(other)), r, err)
 		}
 	}
 	for _, name := range manifest.FileNames() {
-		if r := mustVerify(t, memFS{name: files[name]}, Options{Now: builtAt}); r.ExitCode() != 2 {
+		if r := mustVerify(t, memoryFS{name: files[name]}, Options{Now: builtAt}); r.ExitCode() != 2 {
 			t.Errorf("%s alone: exit %d", name, r.ExitCode())
 		}
 	}
@@ -420,7 +420,7 @@ func TestADirectoryIsNoPackUnlessOneOfTheFiveFilesIsThere(t *testing.T) {
 
 // faultyFS fails in one way at one file: as the operating system does at "stat", "open" or "read".
 type faultyFS struct {
-	memFS
+	memoryFS
 	name, at string
 	err      error
 }
@@ -436,7 +436,7 @@ func (f faultyFS) Lstat(name string) (fs.FileInfo, error) {
 	if err := f.fail("stat", name); err != nil {
 		return nil, err
 	}
-	return fs.Stat(f.memFS, name)
+	return fs.Stat(f.memoryFS, name)
 }
 
 func (f faultyFS) ReadLink(name string) (string, error) { return "", fs.ErrInvalid }
@@ -445,14 +445,14 @@ func (f faultyFS) ReadDir(name string) ([]fs.DirEntry, error) {
 	if err := f.fail("readdir", name); err != nil {
 		return nil, err
 	}
-	return fs.ReadDir(f.memFS, name)
+	return fs.ReadDir(f.memoryFS, name)
 }
 
 func (f faultyFS) Open(name string) (fs.File, error) {
 	if err := f.fail("open", name); err != nil {
 		return nil, err
 	}
-	file, err := f.memFS.Open(name)
+	file, err := f.memoryFS.Open(name)
 	if err == nil && f.at == "read" && name == f.name {
 		return faultyFile{file, f}, nil
 	}
@@ -472,7 +472,7 @@ func (f faultyFile) Read([]byte) (int, error) { return 0, f.fs.fail("read", f.fs
 func TestAFileThatCannotBeReadHereIsNoVerdict(t *testing.T) {
 	s := smallSpec(t)
 	s.Cards = []claim.Card{oneCard(t, "receipt_count_ge", `{"min_count":1}`)}
-	files := mustBuild(t, s).FS().(memFS)
+	files := mustBuild(t, s).FS().(memoryFS)
 	files[manifest.ProofName] = []byte("x")
 	names := append(manifest.FileNames(), manifest.CardsName, manifest.ProofName)
 	faults := []error{syscall.EACCES, syscall.EPERM, syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ESTALE, fs.ErrPermission}
@@ -505,11 +505,11 @@ func TestAFileThatCannotBeReadHereIsNoVerdict(t *testing.T) {
 // Git converts line ends on checkout and on commit unless '-text' says that a file is none of its business.
 // VFY-17
 func TestConvertedLineEndsAreTamperingAndToldInWords(t *testing.T) {
-	files := mustBuild(t, smallSpec(t)).FS().(memFS)
+	files := mustBuild(t, smallSpec(t)).FS().(memoryFS)
 	told := func(r *Result, name string) bool {
 		return slices.ContainsFunc(r.Findings, func(f manifest.Finding) bool { return f.Field == name && strings.Contains(f.Message, "line ends") })
 	}
-	crlf := memFS{}
+	crlf := memoryFS{}
 	for name, data := range files {
 		crlf[name] = bytes.ReplaceAll(data, []byte("\n"), []byte("\r\n"))
 	}
@@ -542,7 +542,7 @@ func TestConvertedLineEndsAreTamperingAndToldInWords(t *testing.T) {
 
 // PCK-21: what is signed and logged is the canonical form of the manifest.
 func TestTheManifestIsBoundByItsContentAndNotByItsSpelling(t *testing.T) {
-	files := mustBuild(t, smallSpec(t)).FS().(memFS)
+	files := mustBuild(t, smallSpec(t)).FS().(memoryFS)
 	text := files[manifest.Name]
 	v := jcstest.Parse(t, string(text))
 	turned := v
@@ -573,23 +573,23 @@ func TestTheManifestIsBoundByItsContentAndNotByItsSpelling(t *testing.T) {
 
 // countingFS counts how often each file is opened.
 type countingFS struct {
-	memFS
+	memoryFS
 	opened map[string]int
 }
 
 func (c countingFS) Open(name string) (fs.File, error) {
 	c.opened[name]++
-	return c.memFS.Open(name)
+	return c.memoryFS.Open(name)
 }
 
-func (c countingFS) Lstat(name string) (fs.FileInfo, error) { return fs.Stat(c.memFS, name) }
+func (c countingFS) Lstat(name string) (fs.FileInfo, error) { return fs.Stat(c.memoryFS, name) }
 func (c countingFS) ReadLink(name string) (string, error)   { return "", fs.ErrInvalid }
-func (c countingFS) Stat(name string) (fs.FileInfo, error)  { return fs.Stat(c.memFS, name) }
+func (c countingFS) Stat(name string) (fs.FileInfo, error)  { return fs.Stat(c.memoryFS, name) }
 
 // VFY-7
 func TestEachFileIsOpenedOnce(t *testing.T) {
 	p := mustBuild(t, smallSpec(t))
-	files := countingFS{p.FS().(memFS), map[string]int{}}
+	files := countingFS{p.FS().(memoryFS), map[string]int{}}
 	if r := mustVerify(t, files, Options{Now: builtAt}); r.ExitCode() != 0 {
 		t.Fatal(r.Findings)
 	}
@@ -616,13 +616,13 @@ func TestReadersThatGiveLittleOrFailAreHandled(t *testing.T) {
 }
 
 type slowFS struct {
-	memFS
+	memoryFS
 	n   int
 	err error
 }
 
 func (s slowFS) Open(name string) (fs.File, error) {
-	f, err := s.memFS.Open(name)
+	f, err := s.memoryFS.Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -665,7 +665,7 @@ func FuzzVerifyManifest(f *testing.F) {
 func FuzzVerify(f *testing.F) {
 	s := smallSpec(f)
 	s.Receipts = s.Receipts[1:]
-	files := mustBuild(f, s).FS().(memFS) // a claim fails
+	files := mustBuild(f, s).FS().(memoryFS) // a claim fails
 	names := slices.Sorted(maps.Keys(files))
 	for i := range names {
 		f.Add(uint8(i), uint(3), uint(1), []byte("x"))
