@@ -168,7 +168,7 @@ func (l *Log) admit(m *manifest.Manifest, src entry.Source) (_ entry.Logged, fre
 // suits finds out before anybody is asked for a timestamp that no entry can be made of this.
 func suits(m *manifest.Manifest, src entry.Source, now time.Time) error {
 	if _, err := newLeaf(m, src, now, nil); err != nil {
-		return &Rejected{[]manifest.Finding{{Code: "E_SCHEMA_UNKNOWN", Receipt: -1, Message: err.Error()}}}
+		return &Rejected{[]manifest.Finding{{Code: manifest.CodeSchemaUnknown, Channel: manifest.ChannelIntegrity, Receipt: -1, Message: err.Error()}}}
 	}
 	return nil
 }

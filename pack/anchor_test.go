@@ -143,7 +143,7 @@ func TestProofsThatProveSomethingElseFail(t *testing.T) {
 		if r.Anchor != Fail || r.ExitCode() != 2 || r.Integrity != Pass || r.Claims != Pass || r.Log != nil || r.Logged != nil {
 			t.Errorf("%s: anchor %s, integrity %s, exit %d", what, r.Anchor, r.Integrity, r.ExitCode())
 		}
-		if len(r.Findings) != 1 || r.Findings[0].Code != manifest.CodeAnchor || !form.IsPrintableASCII(r.Findings[0].Message) {
+		if len(r.Findings) != 1 || r.Findings[0].Code != manifest.CodeAnchorInvalid || !form.IsPrintableASCII(r.Findings[0].Message) {
 			t.Errorf("%s: %v", what, r.Findings)
 		}
 	}

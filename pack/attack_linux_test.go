@@ -52,7 +52,7 @@ func TestAtk_P11_NoLinkOutOfThePackIsOpened(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if r := verifyDir(t, dir, Options{Now: builtAt}); r.ExitCode() != 2 || !finds(r, manifest.CodePath) {
+			if r := verifyDir(t, dir, Options{Now: builtAt}); r.ExitCode() != 2 || !finds(r, manifest.CodePathEscape) {
 				t.Errorf("%s %s: exit %d, %v", name, what, r.ExitCode(), r.Findings)
 			}
 			if opened() {

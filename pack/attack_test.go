@@ -76,13 +76,13 @@ func TestAtk_P01_NoMemberStandsTwice(t *testing.T) {
 			member := fmt.Sprintf(`"%s": "x"`, spelled)
 			changed := maps.Clone(files)
 			changed[manifest.Name] = []byte("{" + member + "," + text[1:]) // U5: by anybody, no key needed
-			wantCode(t, name+" in front, "+what, manifest.CodeCanon, changed)
+			wantCode(t, name+" in front, "+what, manifest.CodeCanonMismatch, changed)
 			changed[manifest.Name] = []byte(text[:len(text)-1] + "," + member + "}")
-			wantCode(t, name+" behind, "+what, manifest.CodeCanon, changed)
+			wantCode(t, name+" behind, "+what, manifest.CodeCanonMismatch, changed)
 		}
 	}
 	for what, number := range map[string]string{"nested": `{"a":1,"a":1}`, "deep": `[[{"a":{"b":1,"b":2}}]]`, "escaped": `{"a":1,"\u0061":1}`} {
-		wantCode(t, what+" in a receipt", manifest.CodeCanon, withLine(t, number, "x"))
+		wantCode(t, what+" in a receipt", manifest.CodeCanonMismatch, withLine(t, number, "x"))
 	}
 	m, report := jcstest.Parse(t, text), jcstest.Parse(t, string(files[manifest.ReportName]))
 	for _, path := range jcstest.MemberPaths(report, "") {
@@ -91,7 +91,7 @@ func TestAtk_P01_NoMemberStandsTwice(t *testing.T) {
 		if path == "pack_root_sha256" {
 			continue // resign writes it, once
 		}
-		wantCode(t, path+" twice in the report", manifest.CodeCanon, resign(t, changed, m, testSigner))
+		wantCode(t, path+" twice in the report", manifest.CodeCanonMismatch, resign(t, changed, m, testSigner))
 	}
 }
 
@@ -493,7 +493,7 @@ func TestAtk_P16_OnlyAnHonestKeySigns(t *testing.T) {
 			if ed25519.Verify(key, message, signature) {
 				accepted++
 			}
-			wantCode(t, fmt.Sprintf("key %x, R %x", key, r), manifest.CodeSignature, files)
+			wantCode(t, fmt.Sprintf("key %x, R %x", key, r), manifest.CodePackSignature, files)
 		}
 	}
 	if accepted == 0 {
@@ -521,7 +521,7 @@ func TestAtk_P16_NoEdgeVectorSignsAPack(t *testing.T) {
 		if err1 != nil || err2 != nil {
 			t.Fatal(err1, err2)
 		}
-		wantCode(t, fmt.Sprintf("vector %d", v.Number), manifest.CodeSignature, withKey(t, key, signature))
+		wantCode(t, fmt.Sprintf("vector %d", v.Number), manifest.CodePackSignature, withKey(t, key, signature))
 	}
 }
 
@@ -569,13 +569,13 @@ func TestAtk_P18_AFactToldTwiceIsToldAlike(t *testing.T) {
 		"receipt_count_expected": jcs.Int(3), "attestation.n_receipts": jcs.Int(3), "attestation_sha256": zeros, "pack_root_sha256": zeros,
 		"signer_pubkey_sha256": zeros, "attestation.run_id": jcs.Str("x"), "attestation.policy_hash": zeros,
 	} {
-		wantCode(t, path, map[bool]string{false: manifest.CodeTamper, true: manifest.CodeSignature}[path == "signer_pubkey_sha256"], resign(t, files, jcstest.Set(text, path, to), testSigner, path))
+		wantCode(t, path, map[bool]string{false: manifest.CodeManifestTamper, true: manifest.CodePackSignature}[path == "signer_pubkey_sha256"], resign(t, files, jcstest.Set(text, path, to), testSigner, path))
 	}
 	for path, to := range map[string]jcs.Value{"pack_id": jcs.Str("x"), "run_id": jcs.Str("x"), "receipt_count": jcs.Int(3), "head_hash": zeros,
 		"expectations.claim_set_hash": zeros, "expectations.claim_set_id": jcs.Str("x"), "expectations.policy_sha256": zeros} {
 		changed := maps.Clone(files)
 		changed[manifest.ReportName] = jcstest.Plain(jcstest.Set(report, path, to))
-		wantCode(t, "report "+path, manifest.CodeTamper, resign(t, changed, text, testSigner))
+		wantCode(t, "report "+path, manifest.CodeManifestTamper, resign(t, changed, text, testSigner))
 	}
 }
 
@@ -627,7 +627,7 @@ func TestAtk_P21_FilesListsEachFileOnceAndInOrder(t *testing.T) {
 	// U1: the receipts are in no entry, and somebody rewrites them after signing.
 	omitted := resign(t, files, jcstest.Set(text, "files", jcs.Arr(entries[1], entries[1], entries[2])), testSigner, "files")
 	omitted[manifest.ReceiptsName] = bytes.Replace(omitted[manifest.ReceiptsName], []byte(`"3.0"`), []byte(`"9.9"`), 1)
-	wantCode(t, "U1", manifest.CodeTamper, omitted)
+	wantCode(t, "U1", manifest.CodeManifestTamper, omitted)
 }
 
 func TestAtk_P22_TimesAreStrictAndBoundToTheReceipts(t *testing.T) {
@@ -641,14 +641,14 @@ func TestAtk_P22_TimesAreStrictAndBoundToTheReceipts(t *testing.T) {
 			wantTampered(t, name+" "+at, resign(t, files, jcstest.Set(text, name, jcs.Str(at)), testSigner, name))
 		}
 	}
-	for at, code := range map[string]string{"yesterday": manifest.CodeTimestamp, "2026-01-15T10:00:60Z": manifest.CodeTimestamp, "2026-01-15T10:00:01z": manifest.CodeTimestamp, "2026-13-01": manifest.CodeTimestamp, "": manifest.CodeSchema,
-		"2099-01-15T10:00:01+00:00": manifest.CodeTamper, "2023-07-30T10:00:01+00:00": manifest.CodeTamper, "2026-01-15T10:00:01Z": manifest.CodeTamper} {
+	for at, code := range map[string]string{"yesterday": manifest.CodeTimestampInvalid, "2026-01-15T10:00:60Z": manifest.CodeTimestampInvalid, "2026-01-15T10:00:01z": manifest.CodeTimestampInvalid, "2026-13-01": manifest.CodeTimestampInvalid, "": manifest.CodeSchemaUnknown,
+		"2099-01-15T10:00:01+00:00": manifest.CodeManifestTamper, "2023-07-30T10:00:01+00:00": manifest.CodeManifestTamper, "2026-01-15T10:00:01Z": manifest.CodeManifestTamper} {
 		line := strings.Replace(second, "2026-01-15T10:00:01.000000+00:00", at, 1)
 		wantCode(t, "a receipt of "+at, code, withReceipts(t, files, first+"\n"+line+"\n"))
 	}
 	for _, at := range []string{"true", "7", "null", `["2026-01-15T10:00:01.000000+00:00"]`} {
 		line := strings.Replace(second, `"2026-01-15T10:00:01.000000+00:00"`, at, 1)
-		wantCode(t, "a receipt of "+at, manifest.CodeSchema, withReceipts(t, files, first+"\n"+line+"\n"))
+		wantCode(t, "a receipt of "+at, manifest.CodeSchemaUnknown, withReceipts(t, files, first+"\n"+line+"\n"))
 	}
 	for _, c := range []struct {
 		now  time.Time
@@ -1046,8 +1046,8 @@ func TestAtk_P12_OddFilesAreFindingsAndNeverBlock(t *testing.T) {
 			if r.ExitCode() != 2 || len(r.Findings) == 0 {
 				t.Errorf("%s as %s: exit %d", name, what, r.ExitCode())
 			}
-			if strings.Contains(what, "link") && r.Findings[0].Code != manifest.CodePath && !slices.ContainsFunc(r.Findings, func(f manifest.Finding) bool { return f.Code == manifest.CodePath && f.Field == name }) {
-				t.Errorf("%s as %s: %v, want %s", name, what, r.Findings, manifest.CodePath)
+			if strings.Contains(what, "link") && r.Findings[0].Code != manifest.CodePathEscape && !slices.ContainsFunc(r.Findings, func(f manifest.Finding) bool { return f.Code == manifest.CodePathEscape && f.Field == name }) {
+				t.Errorf("%s as %s: %v, want %s", name, what, r.Findings, manifest.CodePathEscape)
 			}
 			if took := time.Since(began); took > 30*time.Second {
 				t.Errorf("%s as %s: took %s", name, what, took)

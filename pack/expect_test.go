@@ -51,7 +51,7 @@ func TestAPackTooOldForItsReaderIsStale(t *testing.T) {
 			t.Errorf("at %s, at most %s: exit %d: %v", c.now, c.age, r.ExitCode(), r.codes())
 		}
 	}
-	if m := (manifest.Finding{Code: manifest.CodeStale}).Mechanism(); m != "stale_evidence" {
+	if m := (manifest.Finding{Code: manifest.CodePackStale}).Mechanism(); m != "stale_evidence" {
 		t.Errorf("the mechanism is %s", m)
 	}
 }
@@ -61,7 +61,7 @@ func TestAnEndThatIsNoTimeIsOlderThanAnyAge(t *testing.T) {
 	m := &manifest.Manifest{Attestation: manifest.Attestation{TimestampEnd: "yesterday"}}
 	for _, age := range []time.Duration{1 << 62, 0} {
 		v := &verifier{m: m, r: &Result{}, o: Options{Now: time.Now(), MaxAge: age}}
-		if e := v.age(); e.Verdict != Fail || e.Code != manifest.CodeTimestamp {
+		if e := v.age(); e.Verdict != Fail || e.Code != manifest.CodeTimestampInvalid {
 			t.Errorf("at most %v: %+v", age, e)
 		}
 	}
@@ -115,7 +115,7 @@ func TestAPackMustNameTheCIRunThatIsAskedFor(t *testing.T) {
 			t.Errorf("case %d: exit %d, expectations %s, integrity %s, claims %s, %v", i, r.ExitCode(), r.Expectations, r.Integrity, r.Claims, r.codes())
 		}
 	}
-	if m := (manifest.Finding{Code: manifest.CodeNoCI}).Mechanism(); m != "policy_conflict" {
+	if m := (manifest.Finding{Code: manifest.CodeCIMissing}).Mechanism(); m != "policy_conflict" {
 		t.Errorf("the mechanism is %s", m)
 	}
 	if r := mustVerify(t, mustBuild(t, newer).FS(), Options{Now: builtAt}); !warns(r, manifest.WarnPortability) {
@@ -153,10 +153,10 @@ func TestAnExpiredPackIsAnHonestFailure(t *testing.T) {
 		code  string
 	}{
 		{files, until, true, Pass, ""},
-		{files, until.Add(1), true, Fail, manifest.CodeExpired},
+		{files, until.Add(1), true, Fail, manifest.CodePackExpired},
 		{files, until, false, Skipped, ""},
-		{files, until.Add(1), false, Skipped, manifest.CodeExpired}, // told, and nobody asked
-		{files, time.Time{}, true, Fail, manifest.CodeExpired},
+		{files, until.Add(1), false, Skipped, manifest.CodePackExpired}, // told, and nobody asked
+		{files, time.Time{}, true, Fail, manifest.CodePackExpired},
 		{files, time.Time{}, false, "", ""},
 		{mustBuild(t, smallSpec(t)).FS(), until, true, Skipped, ""},
 		{mustBuild(t, smallSpec(t)).FS(), time.Time{}, true, Skipped, ""},
@@ -189,7 +189,7 @@ func TestASupersededPackIsToldAndRefusedOnRequest(t *testing.T) {
 	} {
 		r := mustVerify(t, c.files, Options{Now: builtAt, RefuseSuperseded: c.refuse})
 		e := r.Expectation("superseded")
-		if e.Verdict != c.want || (e.Code == manifest.CodeSuperseded) != c.told || r.ExitCode() != c.exit || (r.Status() == StatusReplaced) != (c.exit == 1) {
+		if e.Verdict != c.want || (e.Code == manifest.CodePackSuperseded) != c.told || r.ExitCode() != c.exit || (r.Status() == StatusReplaced) != (c.exit == 1) {
 			t.Errorf("refuse %v: %+v, exit %d", c.refuse, e, r.ExitCode())
 		}
 	}
@@ -359,7 +359,7 @@ func TestEveryExpectationHasItsStatusAndItsRank(t *testing.T) {
 			r.require.Lock = lock
 		}
 		if pick(2) == 1 {
-			r.LockFindings = []manifest.Finding{{Code: manifest.CodeSigner}}
+			r.LockFindings = []manifest.Finding{{Code: manifest.CodeSignerUntrusted}}
 		}
 		if pick(2) == 1 {
 			r.require.Contract = contract

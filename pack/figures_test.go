@@ -136,7 +136,7 @@ func TestALengthThatTheFileHasNotIsTampering(t *testing.T) {
 			changed[i] = jcstest.Set(item, "bytes", jcs.Int(n+by))
 			r := wantTampered(t, "bytes", resign(t, files, jcstest.Set(text, "files", jcs.Arr(changed...)), testSigner, "files"))
 			path := form.Str(item, "path")
-			if !slices.ContainsFunc(r.Findings, func(f manifest.Finding) bool { return f.Code == manifest.CodeTamper && f.Field == path }) {
+			if !slices.ContainsFunc(r.Findings, func(f manifest.Finding) bool { return f.Code == manifest.CodeManifestTamper && f.Field == path }) {
 				t.Errorf("%s with %d bytes more: %v", path, by, r.Findings)
 			}
 		}

@@ -35,27 +35,27 @@ func TestAManifestAloneShowsWhatItsPackWould(t *testing.T) {
 		path        string
 		to          jcs.Value
 	}{
-		{"pack_id", manifest.CodeTamper, "pack_id", jcs.Str("pack_x")},                                                    // PCK-12
-		{"suite_hash", manifest.CodeTamper, "suite_hash", zeros},                                                          // PCK-12
-		{"claim_set_id", manifest.CodeTamper, "claim_set_id", jcs.Str("x")},                                               // PCK-12
-		{"claim_set_hash", manifest.CodeTamper, "attestation.claim_set_hash", zeros},                                      // PCK-12
-		{"n_receipts", manifest.CodeTamper, "attestation.n_receipts", jcs.Int(3)},                                         // PCK-13
-		{"files", manifest.CodeTamper, "files", jcs.Arr(items[1], items[1], items[2])},                                    // PCK-16
-		{"files", manifest.CodeTamper, "files", jcs.Arr(items[1], items[0], items[2])},                                    // PCK-16
-		{"../x", manifest.CodePath, "files", jcs.Arr(jcstest.Set(items[0], "path", jcs.Str("../x")), items[1], items[2])}, // VFY-13
-		{"expected_files", manifest.CodeTamper, "expected_files", jcs.Arr(jcs.Str("."))},                                  // PCK-17
-		{"/etc/passwd", manifest.CodePath, "expected_files", jcs.Arr(jcs.Str("/etc/passwd"))},                             // VFY-13
-		{"receipt_integrity", manifest.CodeTamper, "attestation.receipt_integrity", jcs.Str("FAIL")},                      // PCK-22
-		{"discrepancy_fingerprint", manifest.CodeTamper, "attestation.claim_check", jcs.Str("N/A")},                       // PCK-23
-		{"discrepancy_fingerprint", manifest.CodeTamper, "attestation.discrepancy_fingerprint", jcs.Value{}},              // PCK-23
-		{"attestation_sha256", manifest.CodeTamper, "attestation_sha256", zeros},                                          // PCK-14
-		{"pack_root_sha256", manifest.CodeTamper, "pack_root_sha256", zeros},                                              // PCK-15
-		{"signer_pubkey_sha256", manifest.CodeSignature, "signer_pubkey_sha256", zeros},                                   // PCK-19, PCK-20
-		{"signer_pubkey", manifest.CodeSignature, "signer_pubkey", jcs.Str("")},                                           // PCK-19, PCK-20
-		{"signer_pubkey", manifest.CodeSignature, "signer_pubkey", form.Get(text, "signer_pubkey")},                       // another signer's
-		{"signature", manifest.CodeSignature, "signature", jcs.Str("")},                                                   // PCK-19
-		{"signature", manifest.CodeSignature, "signature", jcs.Str(form.Get(text, "signature").Text + "\n")},              // PCK-19
-		{"signer_pubkey", manifest.CodeSignature, "signature", form.Get(text, "signature")},                               // of another key
+		{"pack_id", manifest.CodeManifestTamper, "pack_id", jcs.Str("pack_x")},                                                  // PCK-12
+		{"suite_hash", manifest.CodeManifestTamper, "suite_hash", zeros},                                                        // PCK-12
+		{"claim_set_id", manifest.CodeManifestTamper, "claim_set_id", jcs.Str("x")},                                             // PCK-12
+		{"claim_set_hash", manifest.CodeManifestTamper, "attestation.claim_set_hash", zeros},                                    // PCK-12
+		{"n_receipts", manifest.CodeManifestTamper, "attestation.n_receipts", jcs.Int(3)},                                       // PCK-13
+		{"files", manifest.CodeManifestTamper, "files", jcs.Arr(items[1], items[1], items[2])},                                  // PCK-16
+		{"files", manifest.CodeManifestTamper, "files", jcs.Arr(items[1], items[0], items[2])},                                  // PCK-16
+		{"../x", manifest.CodePathEscape, "files", jcs.Arr(jcstest.Set(items[0], "path", jcs.Str("../x")), items[1], items[2])}, // VFY-13
+		{"expected_files", manifest.CodeManifestTamper, "expected_files", jcs.Arr(jcs.Str("."))},                                // PCK-17
+		{"/etc/passwd", manifest.CodePathEscape, "expected_files", jcs.Arr(jcs.Str("/etc/passwd"))},                             // VFY-13
+		{"receipt_integrity", manifest.CodeManifestTamper, "attestation.receipt_integrity", jcs.Str("FAIL")},                    // PCK-22
+		{"discrepancy_fingerprint", manifest.CodeManifestTamper, "attestation.claim_check", jcs.Str("N/A")},                     // PCK-23
+		{"discrepancy_fingerprint", manifest.CodeManifestTamper, "attestation.discrepancy_fingerprint", jcs.Value{}},            // PCK-23
+		{"attestation_sha256", manifest.CodeManifestTamper, "attestation_sha256", zeros},                                        // PCK-14
+		{"pack_root_sha256", manifest.CodeManifestTamper, "pack_root_sha256", zeros},                                            // PCK-15
+		{"signer_pubkey_sha256", manifest.CodePackSignature, "signer_pubkey_sha256", zeros},                                     // PCK-19, PCK-20
+		{"signer_pubkey", manifest.CodePackSignature, "signer_pubkey", jcs.Str("")},                                             // PCK-19, PCK-20
+		{"signer_pubkey", manifest.CodePackSignature, "signer_pubkey", form.Get(text, "signer_pubkey")},                         // another signer's
+		{"signature", manifest.CodePackSignature, "signature", jcs.Str("")},                                                     // PCK-19
+		{"signature", manifest.CodePackSignature, "signature", jcs.Str(form.Get(text, "signature").Text + "\n")},                // PCK-19
+		{"signer_pubkey", manifest.CodePackSignature, "signature", form.Get(text, "signature")},                                 // of another key
 	} {
 		forged := resign(t, files, jcstest.Set(text, lie.path, lie.to), otherSigner, lie.path, strings.TrimPrefix(lie.path, "attestation."))
 		m, findings := manifest.Verify(forged[manifest.Name])
@@ -79,7 +79,7 @@ func TestEveryManifestPatternAndLimitHasTwoSides(t *testing.T) {
 	// Refused for its form, so that nothing else is looked at: the one finding names the member.
 	refused := func(path string, to jcs.Value) {
 		t.Helper()
-		if f := judge(path, to); len(f) != 1 || f[0].Code != manifest.CodeTamper || !strings.HasPrefix(f[0].Message, path+": ") {
+		if f := judge(path, to); len(f) != 1 || f[0].Code != manifest.CodeManifestTamper || !strings.HasPrefix(f[0].Message, path+": ") {
 			t.Errorf("%s = %.80s: %v", path, jcstest.Plain(to), f)
 		}
 	}

@@ -48,7 +48,7 @@ func TestTheReceiptAfterTheLastOneAllowedIsRefused(t *testing.T) {
 		t.Fatalf("%d receipts: %v", s.count, s.found)
 	}
 	s.line([]byte(receiptOf(1)))
-	if s.count != receipt.MaxReceipts || s.complete || s.found[len(s.found)-1].Code != manifest.CodeTamper {
+	if s.count != receipt.MaxReceipts || s.complete || s.found[len(s.found)-1].Code != manifest.CodeManifestTamper {
 		t.Errorf("%d receipts, complete %t: %v", s.count, s.complete, s.found)
 	}
 }

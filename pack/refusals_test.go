@@ -123,13 +123,13 @@ func TestReceiptsThatWereNotReadAreNotCalledMissing(t *testing.T) {
 	for name, text := range map[string]string{"a first line that is none": "not JSON\n" + lines[1], "a second one": lines[0] + "not JSON\n", "a cut one": lines[0] + lines[1][:20]} {
 		changed := maps.Clone(files)
 		changed[manifest.ReceiptsName] = []byte(text)
-		if r := wantTampered(t, name, changed); finds(r, manifest.CodeOmission) {
+		if r := wantTampered(t, name, changed); finds(r, manifest.CodePackOmission) {
 			t.Errorf("%s: %v", name, r.Findings)
 		}
 	}
 	changed := maps.Clone(files)
 	changed[manifest.ReceiptsName] = []byte(lines[0])
-	if r := wantTampered(t, "a line that is gone", changed); !finds(r, manifest.CodeOmission) {
+	if r := wantTampered(t, "a line that is gone", changed); !finds(r, manifest.CodePackOmission) {
 		t.Errorf("a line that is gone: %v", r.Findings)
 	}
 }

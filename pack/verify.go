@@ -87,7 +87,7 @@ type verifier struct {
 func (v *verifier) integrity() {
 	text, err := v.read(manifest.Name, manifest.MaxSize)
 	if err != nil {
-		v.unreadable(manifest.Name, err)
+		v.unreadable(manifest.StageSchema, manifest.Name, err)
 		return
 	}
 	v.r.Facts.ManifestSHA256 = form.HexSum(text)
@@ -99,7 +99,7 @@ func (v *verifier) integrity() {
 	v.listing()
 	v.m.CheckPaths(&v.found)
 	if b := v.m.Attestation.CIBinding; b != nil && len(b.CommitSHA) > 40 {
-		v.warned.Add(manifest.WarnPortability, "ci_binding.commit_sha", "commit_sha has 64 digits: the reference implementation refuses this pack")
+		v.warned.At(manifest.StageAttestation).Add(manifest.WarnPortability, "ci_binding.commit_sha", "commit_sha has 64 digits: the reference implementation refuses this pack")
 	}
 	sig := v.contents()
 	v.m.CheckAttestation(&v.found)
@@ -124,18 +124,22 @@ func (v *verifier) noteFault(name string, err error) {
 	}
 }
 
-// unreadable says why a file that must be there was not read. A link is an escape
+// unreadable says why a file that must be there was not read at a stage. A link is an escape
 // wherever it leads: what it names is not part of the pack (PCK-1).
-func (v *verifier) unreadable(name string, err error) {
+func (v *verifier) unreadable(stage manifest.Stage, name string, err error) {
+	at := v.found.At(stage)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		v.found.Add(manifest.CodeTamper, name, "%s is missing", name)
+		at.Add(manifest.CodeManifestTamper, name, "%s is missing", name)
 	case errors.Is(err, errLink):
-		v.found.Add(manifest.CodePath, name, "%s %s", name, errLink)
+		if stage == manifest.StageFiles { // it has no other digest: it has left the pack, as a path of the manifest may
+			at = v.found.At(manifest.StagePaths)
+		}
+		at.Add(manifest.CodePathEscape, name, "%s %s", name, errLink)
 	case errors.Is(err, errNotRegular), errors.Is(err, errTooLarge):
-		v.found.Add(manifest.CodeTamper, name, "%s is not read: %s", name, form.OneLine(err))
+		at.Add(manifest.CodeManifestTamper, name, "%s is not read: %s", name, form.OneLine(err))
 	default:
-		v.found.Add(manifest.CodeTamper, name, "%s cannot be read: %s", name, form.OneLine(err))
+		at.Add(manifest.CodeManifestTamper, name, "%s cannot be read: %s", name, form.OneLine(err))
 	}
 }
 
@@ -145,18 +149,18 @@ func (v *verifier) listing() {
 	info, err := fs.Lstat(v.fsys, manifest.UnsignedName)
 	v.noteFault(manifest.UnsignedName, err)
 	if err == nil && !info.IsDir() {
-		code := manifest.CodeTamper
+		code := manifest.CodeManifestTamper
 		if info.Mode()&fs.ModeSymlink != 0 {
-			code = manifest.CodePath
+			code = manifest.CodePathEscape
 		}
-		v.found.Add(code, manifest.UnsignedName, "%s is not a directory", manifest.UnsignedName)
+		v.found.At(manifest.StagePaths).Add(code, manifest.UnsignedName, "%s is not a directory", manifest.UnsignedName)
 	}
 	entries, err := fs.ReadDir(v.fsys, ".")
 	v.noteFault(".", err)
 	names := manifest.FileNames()
 	for _, e := range entries {
 		if e.Name() != manifest.UnsignedName && !slices.Contains(names, e.Name()) {
-			v.warned.Add(manifest.WarnExtraFile, e.Name(), "%s is not part of the pack: nothing signed covers it", form.Printable(e.Name()))
+			v.warned.At(manifest.StagePaths).Add(manifest.WarnExtraFile, e.Name(), "%s is not part of the pack: nothing signed covers it", form.Printable(e.Name()))
 		}
 	}
 }
@@ -189,21 +193,21 @@ func (v *verifier) contents() (signature []byte) {
 		v.r.Facts.ReceiptsSHA256 = hex.EncodeToString(scan.digest[:])
 		v.content(manifest.ReceiptsName, scan.digest, scan.size, scan.converted)
 	} else {
-		v.unreadable(manifest.ReceiptsName, scanErr)
+		v.unreadable(manifest.StageFiles, manifest.ReceiptsName, scanErr)
 	}
 	if reportErr == nil {
 		v.content(manifest.ReportName, sha256.Sum256(report), int64(len(report)), endsOf(report))
 	} else {
-		v.unreadable(manifest.ReportName, reportErr)
+		v.unreadable(manifest.StageFiles, manifest.ReportName, reportErr)
 	}
 	if transcript, err := v.read(manifest.TranscriptName, form.MaxFile); err == nil {
 		v.content(manifest.TranscriptName, sha256.Sum256(transcript), int64(len(transcript)), endsOf(transcript))
 	} else {
-		v.unreadable(manifest.TranscriptName, err)
+		v.unreadable(manifest.StageFiles, manifest.TranscriptName, err)
 	}
 	signature, err := v.read(manifest.SignatureName, form.MaxFile)
 	if err != nil {
-		v.unreadable(manifest.SignatureName, err)
+		v.unreadable(manifest.StageFiles, manifest.SignatureName, err)
 	}
 
 	v.found.Join(v.report.found...)
@@ -222,7 +226,7 @@ func (v *verifier) contents() (signature []byte) {
 		v.r.Asked = scan.asked.Results()
 	}
 	if scan.literal > 0 {
-		v.warned.Add(manifest.WarnPortability, manifest.ReceiptsName,
+		v.warned.At(manifest.StageReceipts).Add(manifest.WarnPortability, manifest.ReceiptsName,
 			"%d receipts hold U+0085, U+2028 or U+2029 unescaped: the reference implementation refuses this pack", scan.literal)
 	}
 	return signature
@@ -231,30 +235,32 @@ func (v *verifier) contents() (signature []byte) {
 // content compares one file with its entry in the manifest (PCK-18). converted reports whether the
 // file would have a hash if its line ends had not been converted.
 func (v *verifier) content(name string, sum [32]byte, size int64, converted func(want [32]byte) bool) {
+	at := v.found.At(manifest.StageFiles)
 	for _, f := range v.m.Files {
 		switch {
 		case f.Path != name:
 		case f.SHA256 != sum && converted(f.SHA256):
-			v.found.Add(manifest.CodeTamper, name, "%s is not the file that was signed: %s", name, lineEnds)
+			at.Add(manifest.CodeManifestTamper, name, "%s is not the file that was signed: %s", name, lineEnds)
 			return
 		case f.SHA256 != sum:
-			v.found.Add(manifest.CodeTamper, name, "%s is not the file that was signed: its SHA-256 is %s", name, hex.EncodeToString(sum[:]))
+			at.Add(manifest.CodeManifestTamper, name, "%s is not the file that was signed: its SHA-256 is %s", name, hex.EncodeToString(sum[:]))
 			return
 		case f.Bytes != size:
-			v.found.Add(manifest.CodeTamper, name, "%s has %d bytes, the manifest says %d", name, size, f.Bytes)
+			at.Add(manifest.CodeManifestTamper, name, "%s has %d bytes, the manifest says %d", name, size, f.Bytes)
 			return
 		}
 	}
 }
 
 func (v *verifier) checkSignatureFile(detached []byte) {
+	at := v.found.At(manifest.StageSignature)
 	embedded, err := v.m.Signature()
 	switch {
 	case err != nil || string(embedded) == string(detached):
 	case string(withoutCR(embedded)) == string(withoutCR(detached)):
-		v.found.Add(manifest.CodeSignature, manifest.SignatureName, "%s does not hold the signature of the manifest: %s", manifest.SignatureName, lineEnds)
+		at.Add(manifest.CodePackSignature, manifest.SignatureName, "%s does not hold the signature of the manifest: %s", manifest.SignatureName, lineEnds)
 	default:
-		v.found.Add(manifest.CodeSignature, manifest.SignatureName, "%s does not hold the signature of the manifest", manifest.SignatureName)
+		at.Add(manifest.CodePackSignature, manifest.SignatureName, "%s does not hold the signature of the manifest", manifest.SignatureName)
 	}
 }
 

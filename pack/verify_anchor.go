@@ -24,10 +24,10 @@ func (v *verifier) anchor() {
 	switch {
 	case v.o.Policy == nil && missing:
 	case v.o.Policy == nil:
-		v.warned.Add(manifest.WarnAnchor, manifest.ProofName, "the proof was not checked: no policy says which logs are trusted")
+		v.warned.Of(manifest.ChannelAnchor).Add(manifest.WarnAnchor, manifest.ProofName, "the proof was not checked: no policy says which logs are trusted")
 	case missing:
 		v.r.NoProof = true
-		v.warned.Add(manifest.WarnAnchor, manifest.ProofName, "there is no proof that the pack is logged")
+		v.warned.Of(manifest.ChannelAnchor).Add(manifest.WarnAnchor, manifest.ProofName, "there is no proof that the pack is logged")
 	case err == nil && len(text) > maxProof:
 		v.failAnchor(fmt.Errorf("the proof %w: at most %d bytes", errTooLarge, maxProof))
 	case err != nil:
@@ -41,7 +41,7 @@ func (v *verifier) anchor() {
 
 func (v *verifier) failAnchor(err error) {
 	v.r.Anchor = Fail
-	v.found.Add(manifest.CodeAnchor, manifest.ProofName, "%s", form.OneLine(err))
+	v.found.Of(manifest.ChannelAnchor).Add(manifest.CodeAnchorInvalid, manifest.ProofName, "%s", form.OneLine(err))
 }
 
 func (v *verifier) checkAnchor(text []byte) {
@@ -76,13 +76,13 @@ func (v *verifier) checkTime(e entry.Entry) {
 	case v.o.TSARoots == nil:
 		return
 	case e.TimestampToken == nil && v.o.TimeOptional:
-		v.warned.Add(manifest.WarnNoTimestamp, tokenField, "the entry has no timestamp token: its time is the ledger's word")
+		v.warned.Of(manifest.ChannelAnchor).Add(manifest.WarnNoTimestamp, tokenField, "the entry has no timestamp token: its time is the ledger's word")
 		return
 	}
 	token, err := v.checkToken(e)
 	if err != nil {
 		v.r.Anchor, v.r.Timed = Fail, Fail
-		v.found.Add(manifest.CodeAnchor, tokenField, "%s", form.OneLine(err))
+		v.found.Of(manifest.ChannelAnchor).Add(manifest.CodeAnchorInvalid, tokenField, "%s", form.OneLine(err))
 		return
 	}
 	v.r.Timed, v.r.Time = Pass, token
@@ -106,7 +106,7 @@ func (v *verifier) checkToken(e entry.Entry) (*timestamp.Token, error) {
 		return nil, errors.New(text)
 	case text != "":
 		v.r.TimeContradicts = true
-		v.warned.Add(manifest.WarnTime, tokenField, "%s: one of the two clocks is wrong", text)
+		v.warned.Of(manifest.ChannelAnchor).Add(manifest.WarnTime, tokenField, "%s: one of the two clocks is wrong", text)
 	}
 	return token, nil
 }

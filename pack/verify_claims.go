@@ -53,7 +53,7 @@ func (v *verifier) define() *definition {
 	cards := claim.FindCards(a.ClaimSetHash, v.o.Cards, locked, sidecar, v.report.results)
 	if cards == nil {
 		if len(sidecar) > 0 {
-			v.warned.Add(manifest.WarnSidecar, manifest.CardsName, "%s does not hold the claims of claim_set_hash", manifest.CardsName)
+			v.warned.Of(manifest.ChannelClaims).Add(manifest.WarnSidecar, manifest.CardsName, "%s does not hold the claims of claim_set_hash", manifest.CardsName)
 		}
 		return nil
 	}
@@ -72,7 +72,7 @@ func (v *verifier) sidecar() []claim.Card {
 		cards, err = claim.ParseCards(text)
 	}
 	if err != nil {
-		v.warned.Add(manifest.WarnSidecar, manifest.CardsName, "%s is ignored: %s", manifest.CardsName, form.OneLine(err))
+		v.warned.Of(manifest.ChannelClaims).Add(manifest.WarnSidecar, manifest.CardsName, "%s is ignored: %s", manifest.CardsName, form.OneLine(err))
 	}
 	return cards
 }
@@ -96,12 +96,12 @@ func (v *verifier) reexecute() {
 		v.checkEvidence(literal)
 		// The reference builds such packs honestly: to it a breakglass receipt by its admitted name is
 		// any receipt. That is no tampering, but the claim has failed if it fails in either reading.
-		v.warned.Add(manifest.WarnBreakglass, "claim_check", "the builder did not take %s receipts for %s receipts: the claims were judged anew", receipt.BreakglassType, receipt.Breakglass)
+		v.warned.Of(manifest.ChannelClaims).Add(manifest.WarnBreakglass, "claim_check", "the builder did not take %s receipts for %s receipts: the claims were judged anew", receipt.BreakglassType, receipt.Breakglass)
 		if claim.Holds(results) {
 			results = literal
 		}
 	default:
-		v.found.Add(manifest.CodeTamper, problem, "the claims give %s, and other results than those attested, which is %s", claim.Verdict(results), v.m.Attestation.ClaimCheck)
+		v.found.At(manifest.StageClaims).Add(manifest.CodeManifestTamper, problem, "the claims give %s, and other results than those attested, which is %s", claim.Verdict(results), v.m.Attestation.ClaimCheck)
 	}
 	v.r.ClaimResults, v.r.ClaimsReexecuted, v.r.Cards = results, again, v.claims.cards
 	v.nameSources(v.claims.cards)
@@ -122,16 +122,16 @@ func (v *verifier) signersWord(results []claim.Result) (again bool) {
 			again = v.coverageClaim(&results[i], told) && again
 		case !known && told.Actual != claim.UnknownCheck:
 			// The check may be one of a later release: nobody has to have lied.
-			v.warned.Add(manifest.WarnNotReexecuted, c.ID, "claim %s asks for a check that is not known here: its result is the signer's word", form.Quote(c.ID))
+			v.warned.Of(manifest.ChannelClaims).Add(manifest.WarnNotReexecuted, c.ID, "claim %s asks for a check that is not known here: its result is the signer's word", form.Quote(c.ID))
 			results[i], again = told, false
 		case c.ReadsProjected() && !claim.SameOutcome(results[i], told):
 			// The reference asks its claims before it drops what is not packed (RCP-14).
-			v.warned.Add(manifest.WarnNotReexecuted, c.ID, "claim %s reads a member that no pack holds: its result is the signer's word", form.Quote(c.ID))
+			v.warned.Of(manifest.ChannelClaims).Add(manifest.WarnNotReexecuted, c.ID, "claim %s reads a member that no pack holds: its result is the signer's word", form.Quote(c.ID))
 			results[i], again = told, false
 		case known && told.Actual == claim.UnknownCheck && !told.Passed:
 			// So the reference builds packs with checks of ours, and its older releases those with checks that
 			// came later: a claim that it cannot ask has failed.
-			v.warned.Add(manifest.WarnNotReexecuted, c.ID, "the builder did not know the check of claim %s, which failed there", form.Quote(c.ID))
+			v.warned.Of(manifest.ChannelClaims).Add(manifest.WarnNotReexecuted, c.ID, "the builder did not know the check of claim %s, which failed there", form.Quote(c.ID))
 			results[i], again = told, false
 		}
 	}
@@ -157,11 +157,11 @@ func (v *verifier) contradiction(results []claim.Result) string {
 func (v *verifier) coverageClaim(got *claim.Result, attested claim.Result) (again bool) {
 	switch {
 	case v.cover == nil:
-		v.warned.Add(manifest.WarnNotReexecuted, got.ClaimID, "claim %s reads a file that is not in the pack: its result is the signer's word", form.Quote(got.ClaimID))
+		v.warned.Of(manifest.ChannelClaims).Add(manifest.WarnNotReexecuted, got.ClaimID, "claim %s reads a file that is not in the pack: its result is the signer's word", form.Quote(got.ClaimID))
 	case claim.SameOutcome(*got, attested):
 		return true
 	default:
-		v.warned.Add(manifest.WarnNotReexecuted, got.ClaimID, "claim %s comes to %s under the coverage contract given, attested is %s: that is the signer's word",
+		v.warned.Of(manifest.ChannelClaims).Add(manifest.WarnNotReexecuted, got.ClaimID, "claim %s comes to %s under the coverage contract given, attested is %s: that is the signer's word",
 			form.Quote(got.ClaimID), form.Quote(got.Actual), form.Quote(attested.Actual))
 	}
 	*got = attested
@@ -191,7 +191,7 @@ func (v *verifier) settleClaims() {
 	}
 	if v.claims == nil {
 		v.r.ClaimResults = v.report.results
-		v.warned.Add(manifest.WarnNotReexecuted, "claim_check",
+		v.warned.Of(manifest.ChannelClaims).Add(manifest.WarnNotReexecuted, "claim_check",
 			"no definitions with claim_set_hash %s: the claims were NOT re-executed, their results are the signer's word", v.m.Attestation.ClaimSetHash)
 	}
 }
@@ -228,9 +228,9 @@ func (v *verifier) nameSources(cards []claim.Card) {
 	for _, card := range cards {
 		v.r.Sources = append(v.r.Sources, v.sourceOf(card))
 		if twin := claim.Lookalike(card.ID); twin != "" {
-			v.warned.Add(manifest.WarnLookalike, manifest.CardsName, "card %s looks like the built-in %s, and is another", form.Quote(card.ID), twin)
+			v.warned.Of(manifest.ChannelClaims).Add(manifest.WarnLookalike, manifest.CardsName, "card %s looks like the built-in %s, and is another", form.Quote(card.ID), twin)
 		} else if !claim.PlainID(card.ID) {
-			v.warned.Add(manifest.WarnLookalike, manifest.CardsName, "the id of card %s is more than letters, digits, '.', '_' and '-'", form.Quote(card.ID))
+			v.warned.Of(manifest.ChannelClaims).Add(manifest.WarnLookalike, manifest.CardsName, "the id of card %s is more than letters, digits, '.', '_' and '-'", form.Quote(card.ID))
 		}
 	}
 }

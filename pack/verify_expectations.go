@@ -36,7 +36,7 @@ func (r *Result) ExpectationFindings() []manifest.Finding {
 	var found manifest.Findings
 	for _, e := range r.ExpectationResults {
 		if e.Verdict == Fail {
-			found.Add(e.Code, e.Field, "%s", e.Message)
+			found.Of(manifest.ChannelExpectations).Add(e.Code, e.Field, "%s", e.Message)
 		}
 	}
 	return found
@@ -99,7 +99,7 @@ func (v *verifier) expect(name string, asked bool, expected string, judge func()
 		e.Expected = expected
 	} else if e.Verdict == "" || v.r.Integrity != Pass {
 		return
-	} else if e.Code != manifest.CodeTimestamp { // a pack from the future is refused unasked
+	} else if e.Code != manifest.CodeTimestampInvalid { // a pack from the future is refused unasked
 		e.Verdict = Skipped
 	}
 	v.r.ExpectationResults = append(v.r.ExpectationResults, e)
@@ -120,17 +120,17 @@ func (v *verifier) age() Expectation {
 	}
 	switch {
 	case v.o.MaxAge == 0 && v.o.Now.IsZero():
-		v.warned.Add(manifest.WarnNoClock, "timestamp_end", "no time was given: whether the pack is from the future is not checked")
+		v.warned.Of(manifest.ChannelExpectations).Add(manifest.WarnNoClock, "timestamp_end", "no time was given: whether the pack is from the future is not checked")
 		return Expectation{}
 	case v.o.Now.IsZero():
-		e.Code, e.Message = manifest.CodeStale, "an age was asked for, and no time was given to tell it by"
+		e.Code, e.Message = manifest.CodePackStale, "an age was asked for, and no time was given to tell it by"
 	case !ok || end.After(v.o.Now.Add(maxAhead)):
 		e.Field = "timestamp_end"
-		e.Code, e.Message = manifest.CodeTimestamp, fmt.Sprintf("timestamp_end %s is more than %s in the future", form.Quote(e.Actual), maxAhead)
+		e.Code, e.Message = manifest.CodeTimestampInvalid, fmt.Sprintf("timestamp_end %s is more than %s in the future", form.Quote(e.Actual), maxAhead)
 	case v.o.MaxAge == 0:
 		return Expectation{}
 	case v.o.Now.Sub(last) > v.o.MaxAge:
-		e.Code, e.Message = manifest.CodeStale, fmt.Sprintf("%s is more than %s ago", what, v.o.MaxAge)
+		e.Code, e.Message = manifest.CodePackStale, fmt.Sprintf("%s is more than %s ago", what, v.o.MaxAge)
 	default:
 		e.Verdict, e.Message = Pass, fmt.Sprintf("%s is not more than %s ago", what, v.o.MaxAge)
 	}
@@ -147,9 +147,9 @@ func (v *verifier) expiry() Expectation {
 	case e.Actual == "":
 		e.Verdict, e.Message = Skipped, "no expiry date in the pack"
 	case v.o.Now.IsZero():
-		e.Code, e.Message = manifest.CodeExpired, "no time was given to tell whether the pack is still valid"
+		e.Code, e.Message = manifest.CodePackExpired, "no time was given to tell whether the pack is still valid"
 	case !ok || v.o.Now.After(end):
-		e.Code, e.Message = manifest.CodeExpired, fmt.Sprintf("was valid until %s", form.Quote(e.Actual))
+		e.Code, e.Message = manifest.CodePackExpired, fmt.Sprintf("was valid until %s", form.Quote(e.Actual))
 	default:
 		e.Verdict, e.Message = Pass, fmt.Sprintf("valid until %s", form.Quote(e.Actual))
 	}
@@ -160,7 +160,7 @@ func (v *verifier) superseded() Expectation {
 	by := v.m.Attestation.SupersededBy
 	switch {
 	case by != "":
-		return Expectation{Verdict: Fail, Field: "superseded_by", Actual: by, Code: manifest.CodeSuperseded, Message: "superseded by " + form.Quote(by) + ", says its signer"}
+		return Expectation{Verdict: Fail, Field: "superseded_by", Actual: by, Code: manifest.CodePackSuperseded, Message: "superseded by " + form.Quote(by) + ", says its signer"}
 	case v.o.RefuseSuperseded:
 		return Expectation{Verdict: Pass, Field: "superseded_by", Message: "its signer names no pack that supersedes it"}
 	}
@@ -172,16 +172,16 @@ func (v *verifier) bound(want, member string, of func(*manifest.CIBinding) strin
 	return func() Expectation {
 		e := Expectation{Verdict: Fail, Field: "ci_binding." + member}
 		if v.m.Attestation.CIBinding == nil {
-			e.Field, e.Code, e.Message = "ci_binding", manifest.CodeNoCI, "the pack does not say which CI run built it"
+			e.Field, e.Code, e.Message = "ci_binding", manifest.CodeCIMissing, "the pack does not say which CI run built it"
 			return e
 		}
 		switch e.Actual = of(v.m.Attestation.CIBinding); {
 		case want == "" || e.Actual == want:
 			e.Verdict, e.Message = Pass, member+" is "+form.Quote(e.Actual)
 		case e.Actual == "":
-			e.Code, e.Message = manifest.CodeOtherCI, "ci_binding names no "+member+", expected "+form.Quote(want)
+			e.Code, e.Message = manifest.CodeCIMismatch, "ci_binding names no "+member+", expected "+form.Quote(want)
 		default:
-			e.Code, e.Message = manifest.CodeOtherCI, member+" is "+form.Quote(e.Actual)+", expected "+form.Quote(want)
+			e.Code, e.Message = manifest.CodeCIMismatch, member+" is "+form.Quote(e.Actual)+", expected "+form.Quote(want)
 		}
 		return e
 	}
@@ -195,8 +195,9 @@ func (v *verifier) drift() {
 		return
 	}
 	var found manifest.Findings
+	at := found.Of(manifest.ChannelLock)
 	if v.o.Lock != nil {
-		v.compareLock(&found)
+		v.compareLock(at)
 	}
 	if len(found) > 0 {
 		r.Lock = Fail
@@ -206,11 +207,12 @@ func (v *verifier) drift() {
 	signer := v.m.SignerFingerprint()
 	trusted := v.o.TrustedSigners
 	if trusted != nil && !slices.Contains(trusted, signer) {
-		found.Add(manifest.CodeSigner, "signer_pubkey_sha256", "the key %s that signed is none of the trusted ones", hex.EncodeToString(signer[:]))
+		r.Untrusted = true
+		at.Add(manifest.CodeSignerUntrusted, "signer_pubkey_sha256", "the key %s that signed is none of the trusted ones", hex.EncodeToString(signer[:]))
 	}
 	r.LockFindings = found
 	// Other drift does not make the signer somebody else.
-	if stranger := slices.ContainsFunc(found, func(f manifest.Finding) bool { return f.Code == manifest.CodeSigner }); r.Integrity == Pass && !stranger {
+	if r.Integrity == Pass && !r.Untrusted {
 		r.Pinned = trusted != nil
 		if v.o.Lock != nil {
 			_, any := v.o.Lock.Signers()
@@ -219,27 +221,28 @@ func (v *verifier) drift() {
 	}
 }
 
-func (v *verifier) compareLock(found *manifest.Findings) {
+func (v *verifier) compareLock(at manifest.Place) {
 	l, attestation := v.o.Lock, form.Get(v.m.Value(), "attestation")
 	if got := form.Str(attestation, "pack_format_version"); got != l.PackFormat() {
-		found.Add(manifest.CodeLock, "pack_format_version", "pack_format_version is %s, the lock says %s", form.Quote(got), form.Quote(l.PackFormat()))
+		at.Add(manifest.CodeLockMismatch, "pack_format_version", "pack_format_version is %s, the lock says %s", form.Quote(got), form.Quote(l.PackFormat()))
 	}
 	// Both copies: the reference compares the manifest's only, so that a signer can split them.
 	for i, got := range []string{form.Str(v.m.Value(), "claim_set_hash"), form.Str(attestation, "claim_set_hash")} {
 		if name := []string{"claim_set_hash", "attestation.claim_set_hash"}[i]; got != l.ClaimSetHash() {
-			found.Add(manifest.CodeLock, name, "the pack declares other claims than the lock: %s; %s is %s, the lock says %s", v.otherCards(l.Cards()), name, got, l.ClaimSetHash())
+			at.Add(manifest.CodeLockMismatch, name, "the pack declares other claims than the lock: %s; %s is %s, the lock says %s", v.otherCards(l.Cards()), name, got, l.ClaimSetHash())
 		}
 	}
 	signer := v.m.SignerFingerprint()
 	if allowed, any := l.Signers(); !any && !slices.Contains(allowed, signer) {
-		found.Add(manifest.CodeSigner, "signer_pubkey_sha256", "the key %s that signed is not in the lock's allowlist", hex.EncodeToString(signer[:]))
+		v.r.Untrusted = true
+		at.Add(manifest.CodeSignerUntrusted, "signer_pubkey_sha256", "the key %s that signed is not in the lock's allowlist", hex.EncodeToString(signer[:]))
 	}
 	switch want := l.ContractHash(); {
 	case want == "":
 	case v.o.Contract == nil:
-		found.Add(manifest.CodeLock, "coverage_contract_hash", "the lock pins the coverage contract %s, and none was given", want)
+		at.Add(manifest.CodeLockMismatch, "coverage_contract_hash", "the lock pins the coverage contract %s, and none was given", want)
 	case v.o.Contract.Hash() != want:
-		found.Add(manifest.CodeLock, "coverage_contract_hash", "the coverage contract given is %s, the lock pins %s", v.o.Contract.Hash(), want)
+		at.Add(manifest.CodeLockMismatch, "coverage_contract_hash", "the coverage contract given is %s, the lock pins %s", v.o.Contract.Hash(), want)
 	}
 }
 

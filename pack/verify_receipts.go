@@ -59,7 +59,7 @@ func (s *receiptScan) read(f io.Reader, limit int64) error {
 		held = s.lines(buf, held, held+n)
 		if held == len(buf) {
 			if held > receipt.MaxLine {
-				s.stop(manifest.CodeTamper, "line %d is longer than %d bytes", s.count+1, receipt.MaxLine)
+				s.stop(manifest.CodeManifestTamper, "line %d is longer than %d bytes", s.count+1, receipt.MaxLine)
 				held = 0
 			} else {
 				buf = append(buf, make([]byte, min(len(buf), receipt.MaxLine+1-len(buf)))...)
@@ -73,7 +73,7 @@ func (s *receiptScan) read(f io.Reader, limit int64) error {
 		}
 	}
 	if held > 0 && s.complete {
-		s.stop(manifest.CodeTamper, "line %d does not end in a newline", s.count+1)
+		s.stop(manifest.CodeManifestTamper, "line %d does not end in a newline", s.count+1)
 	}
 	sum.Sum(s.digest[:0])
 	return nil
@@ -117,8 +117,11 @@ func (s *receiptScan) converted(want [32]byte) bool {
 	return true
 }
 
+// at is where everything that is wrong with a receipt is found.
+func (s *receiptScan) at() manifest.Place { return s.found.At(manifest.StageReceipts) }
+
 func (s *receiptScan) stop(code, format string, args ...any) {
-	s.found.AddReceipt(s.count, code, manifest.ReceiptsName, format, args...)
+	s.at().AddReceipt(s.count, code, manifest.ReceiptsName, format, args...)
 	s.complete = false
 }
 
@@ -126,10 +129,10 @@ func (s *receiptScan) stop(code, format string, args ...any) {
 func (s *receiptScan) line(line []byte) {
 	switch {
 	case len(line) > receipt.MaxLine:
-		s.stop(manifest.CodeTamper, "line %d is longer than %d bytes", s.count+1, receipt.MaxLine)
+		s.stop(manifest.CodeManifestTamper, "line %d is longer than %d bytes", s.count+1, receipt.MaxLine)
 		return
 	case s.count == receipt.MaxReceipts:
-		s.stop(manifest.CodeTamper, "more than %d receipts", receipt.MaxReceipts)
+		s.stop(manifest.CodeManifestTamper, "more than %d receipts", receipt.MaxReceipts)
 		return
 	}
 	v, canonical, err := s.reader.IsPackLine(line, jcs.Limits{Bytes: receipt.MaxLine, Depth: form.MaxDepth})
@@ -138,7 +141,7 @@ func (s *receiptScan) line(line []byte) {
 		return
 	}
 	if v.Kind != jcs.Object {
-		s.stop(manifest.CodeTamper, "line %d is not an object", s.count+1)
+		s.stop(manifest.CodeManifestTamper, "line %d is not an object", s.count+1)
 		return
 	}
 	s.unconverted(line)
@@ -162,21 +165,21 @@ func (s *receiptScan) line(line []byte) {
 // broken records that a receipt fails the receipt-set check, which makes receipt_integrity FAIL.
 func (s *receiptScan) broken(code, field, format string, args ...any) {
 	s.bad = true
-	s.found.AddReceipt(s.count, code, field, format, args...)
+	s.at().AddReceipt(s.count, code, field, format, args...)
 }
 
 // fields looks at the members that every receipt has (RCP-1 to RCP-4, RCP-7).
 func (s *receiptScan) fields(c *receipt.Core) {
 	if name := c.Missing(); name != "" {
-		s.broken(manifest.CodeSchema, name, "%s is missing, empty or not a string", name)
+		s.broken(manifest.CodeSchemaUnknown, name, "%s is missing, empty or not a string", name)
 	}
 	if c.Type != "" && !receipt.PackedType(c.Type) {
 		// Not part of receipt_integrity: the attested value knows nothing of types.
-		s.found.AddReceipt(s.count, manifest.CodeSchema, "type", "type %s is not admitted", form.Quote(c.Type))
+		s.at().AddReceipt(s.count, manifest.CodeSchemaUnknown, "type", "type %s is not admitted", form.Quote(c.Type))
 	}
 	if c.Timestamp != "" {
 		if !receipt.IsTime(c.Timestamp) {
-			s.broken(manifest.CodeTimestamp, "timestamp", "timestamp %s is not ISO 8601", form.Quote(c.Timestamp))
+			s.broken(manifest.CodeTimestampInvalid, "timestamp", "timestamp %s is not ISO 8601", form.Quote(c.Timestamp))
 		}
 		s.span(c.Timestamp)
 	}
@@ -186,7 +189,7 @@ func (s *receiptScan) fields(c *receipt.Core) {
 		key := [16]byte(sum[:16])
 		known := len(s.ids)
 		if s.ids[key] = struct{}{}; len(s.ids) == known {
-			s.broken(manifest.CodeDuplicate, "receipt_id", "receipt_id %s was there before", form.Quote(c.ID))
+			s.broken(manifest.CodeDuplicateID, "receipt_id", "receipt_id %s was there before", form.Quote(c.ID))
 		}
 	}
 }
@@ -201,13 +204,13 @@ func (s *receiptScan) span(at string) {
 // form is PCK-6, RCP-8 and RCP-14: the line is canonical, and all member names are ASCII.
 func (s *receiptScan) form(line []byte, v *jcs.Value, c *receipt.Core, canonical bool) {
 	if name, ok := receipt.ASCIINames(v); !ok {
-		s.broken(manifest.CodeCanon, "member_name", "member name %s is not ASCII", form.Quote(name))
+		s.broken(manifest.CodeCanonMismatch, "member_name", "member name %s is not ASCII", form.Quote(name))
 	}
 	if c.Dropped != "" {
-		s.found.AddReceipt(s.count, manifest.CodeTamper, canonicalLine, "%s is not packed", c.Dropped)
+		s.at().AddReceipt(s.count, manifest.CodeManifestTamper, canonicalLine, "%s is not packed", c.Dropped)
 	}
 	if !canonical {
-		s.found.AddReceipt(s.count, manifest.CodeTamper, canonicalLine, "line %d is not in canonical form", s.count+1)
+		s.at().AddReceipt(s.count, manifest.CodeManifestTamper, canonicalLine, "line %d is not in canonical form", s.count+1)
 	}
 	if bytes.Contains(line, nel) || bytes.Contains(line, ls) || bytes.Contains(line, ps) {
 		s.literal++
@@ -224,11 +227,11 @@ var nel, ls, ps = []byte("\u0085"), []byte("\u2028"), []byte("\u2029")
 func (s *receiptScan) order(c *receipt.Core) {
 	key, problem := c.SortKey(s.runID)
 	if problem != "" {
-		s.found.AddReceipt(s.count, manifest.CodeTamper, "run_id", "%s", problem)
+		s.at().AddReceipt(s.count, manifest.CodeManifestTamper, "run_id", "%s", problem)
 	}
 	if s.count > 0 {
 		if c, ok := s.previous.Compare(&key); !ok || c > 0 {
-			s.found.AddReceipt(s.count, manifest.CodeTamper, "receipt_order", "line %d stands behind one that it must precede", s.count+1)
+			s.at().AddReceipt(s.count, manifest.CodeManifestTamper, "receipt_order", "line %d stands behind one that it must precede", s.count+1)
 		}
 	}
 	s.previous = key
@@ -236,19 +239,19 @@ func (s *receiptScan) order(c *receipt.Core) {
 
 // checkReceipts compares what the receipts are with what is attested of them: the second table of verify.md §7.
 func (s *receiptScan) checkReceipts(m *manifest.Manifest, fs *manifest.Findings) {
-	a := m.Attestation
+	a, at := m.Attestation, fs.At(manifest.StageReceipts)
 	if s.complete && int64(s.count) != m.Receipts {
-		fs.Add(manifest.CodeOmission, "receipt_count_expected", "%d receipts, %d expected", s.count, m.Receipts)
+		at.Add(manifest.CodePackOmission, "receipt_count_expected", "%d receipts, %d expected", s.count, m.Receipts)
 	}
 	integrity := Pass
 	if s.bad || !s.complete {
 		integrity = Fail
 	}
 	if string(integrity) != a.ReceiptIntegrity {
-		fs.Add(manifest.CodeTamper, "receipt_integrity", "receipt_integrity is %s, attested is %s", integrity, a.ReceiptIntegrity)
+		at.Add(manifest.CodeManifestTamper, "receipt_integrity", "receipt_integrity is %s, attested is %s", integrity, a.ReceiptIntegrity)
 	}
 	if s.head() != a.HeadHash {
-		fs.Add(manifest.CodeTamper, "head_hash", "head_hash is not the hash of the last receipt")
+		at.Add(manifest.CodeManifestTamper, "head_hash", "head_hash is not the hash of the last receipt")
 	}
 	if s.count == 0 {
 		return
@@ -256,7 +259,7 @@ func (s *receiptScan) checkReceipts(m *manifest.Manifest, fs *manifest.Findings)
 	// Releases up to 1.15.1 attested the first and last timestamp instead of the extremes.
 	extremes := a.TimestampStart == s.min && a.TimestampEnd == s.max
 	if ends := a.TimestampStart == s.first && a.TimestampEnd == s.latest; !extremes && !ends {
-		fs.Add(manifest.CodeTamper, "timestamp_range", "timestamp_start and timestamp_end are not those of the receipts")
+		at.Add(manifest.CodeManifestTamper, "timestamp_range", "timestamp_start and timestamp_end are not those of the receipts")
 	}
 }
 

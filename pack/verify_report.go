@@ -74,13 +74,14 @@ func reportID(root, verifiedAt, claimVerdict, version string) string {
 
 func (v *verifier) readReport(text []byte) {
 	r := &v.report
+	at := r.found.At(manifest.StageReport)
 	value, err := form.Parse(text, form.MaxFile)
 	if err != nil {
-		r.found.Add(manifest.JSONCode(err), manifest.ReportName, "not strict JSON: %s", form.OneLine(err))
+		at.Add(manifest.JSONCode(err), manifest.ReportName, "not strict JSON: %s", form.OneLine(err))
 		return
 	}
 	if value.Kind != jcs.Object {
-		r.found.Add(manifest.CodeTamper, manifest.ReportName, "not an object")
+		at.Add(manifest.CodeManifestTamper, manifest.ReportName, "not an object")
 		return
 	}
 	r.value = value
@@ -89,7 +90,7 @@ func (v *verifier) readReport(text []byte) {
 	for i, item := range form.Get(claims, "results").Items {
 		result, ok := readResult(item)
 		if !ok {
-			r.found.Add(manifest.CodeTamper, manifest.ReportName, "claim_verification.results[%d] is not a claim result", i)
+			at.Add(manifest.CodeManifestTamper, manifest.ReportName, "claim_verification.results[%d] is not a claim result", i)
 			return
 		}
 		r.results = append(r.results, result)
@@ -122,7 +123,7 @@ func (v *verifier) checkReport() {
 	}
 	agree := func(field string, ok bool) {
 		if !ok {
-			v.found.Add(manifest.CodeTamper, "verify_report."+field, "%s: %s is not what the manifest says", manifest.ReportName, field)
+			v.found.At(manifest.StageReport).Add(manifest.CodeManifestTamper, "verify_report."+field, "%s: %s is not what the manifest says", manifest.ReportName, field)
 		}
 	}
 	agree("pack_id", form.Str(value, "pack_id") == a.PackID)
@@ -255,7 +256,7 @@ func (v *verifier) checkJudgement(agree func(string, bool)) {
 		path, known := refs[form.Str(ref, "kind")]
 		agree("evidence_refs", known && form.Str(ref, "path") == path && (path != manifest.Name || form.Get(ref, "sha256").Kind == jcs.Null))
 		if sum := form.Str(ref, "sha256"); path == manifest.ReceiptsName && sum != v.m.FileSum(manifest.ReceiptsName) {
-			v.warned.Add(manifest.WarnReport, "verify_report.evidence_refs", "%s names receipts with the SHA-256 %s, which are not those of this pack", manifest.ReportName, form.Quote(sum))
+			v.warned.At(manifest.StageReport).Add(manifest.WarnReport, "verify_report.evidence_refs", "%s names receipts with the SHA-256 %s, which are not those of this pack", manifest.ReportName, form.Quote(sum))
 		}
 	}
 	for _, c := range form.Get(value, "checks").Items {
@@ -359,7 +360,8 @@ func (v *verifier) checkScope(scope jcs.Value, j judgement, agree func(string, b
 }
 
 // checkEvidence compares the receipts that the report names for each result with those that were found
-// here. They are in no hash of the attestation, and a reader follows them.
+// here. They are in no hash of the attestation, and a reader follows them: it is the report that is wrong, not
+// what the claims come to.
 func (v *verifier) checkEvidence(results []claim.Result) {
 	for i, r := range results {
 		if i >= len(v.report.results) || i >= len(v.report.evidence) {
@@ -367,14 +369,14 @@ func (v *verifier) checkEvidence(results []claim.Result) {
 		}
 		told, ids := v.report.results[i], v.report.evidence[i]
 		if r.ClaimID != told.ClaimID {
-			v.found.Add(manifest.CodeTamper, "verify_report.claim_verification.results", "%s: results[%d] is of %s, the claim there is %s", manifest.ReportName, i, form.Quote(told.ClaimID), form.Quote(r.ClaimID))
+			v.found.At(manifest.StageReport).Add(manifest.CodeManifestTamper, "verify_report.claim_verification.results", "%s: results[%d] is of %s, the claim there is %s", manifest.ReportName, i, form.Quote(told.ClaimID), form.Quote(r.ClaimID))
 			return
 		}
 		if ids.Kind == jcs.Null || v.claims.claims[i].Check == claim.CoverageCheck {
 			continue // those of coverage_contract are call sites of a file that no pack holds
 		}
 		if !slices.EqualFunc(ids.Items, r.Evidence, func(a jcs.Value, b string) bool { return claim.EvidenceID(a.Text) == b }) {
-			v.found.Add(manifest.CodeTamper, "verify_report.claim_verification.results", "%s: results[%d] names other receipts as evidence than claim %s has", manifest.ReportName, i, form.Quote(r.ClaimID))
+			v.found.At(manifest.StageReport).Add(manifest.CodeManifestTamper, "verify_report.claim_verification.results", "%s: results[%d] names other receipts as evidence than claim %s has", manifest.ReportName, i, form.Quote(r.ClaimID))
 		}
 	}
 }

@@ -58,8 +58,8 @@ type Options struct {
 // Result is the judgement of one pack: channels that are never merged.
 type Result struct {
 	Integrity, Claims, Anchor Verdict
-	Findings                  []manifest.Finding
-	Warnings                  []manifest.Finding
+	Findings                  manifest.Findings // of the integrity and of the anchor
+	Warnings                  manifest.Findings // of all channels
 	ClaimResults              []claim.Result
 	// ClaimsReexecuted says that Claims was recomputed from the receipts here.
 	// If it is false and Claims is not SKIPPED, Claims is the signer's word (and a warning says so).
@@ -69,9 +69,10 @@ type Result struct {
 	Receipts         int
 	AboutRun         int // of Receipts: those that assay run wrote about the run, see AboutRun
 	Facts            Facts
-	Lock             Verdict            // SKIPPED without Options.Lock, and for a pack that is not intact unless it drifts as well
-	LockFindings     []manifest.Finding // where the pack drifts from the lock, or its signer is not a trusted one
-	Pinned           bool               // an allowlist of the lock, or TrustedSigners, names the key that signed
+	Lock             Verdict           // SKIPPED without Options.Lock, and for a pack that is not intact unless it drifts as well
+	LockFindings     manifest.Findings // where the pack drifts from the lock, or its signer is not a trusted one
+	Pinned           bool              // an allowlist of the lock, or TrustedSigners, names the key that signed
+	Untrusted        bool              // one of them does not name it; said of a pack that is not intact too
 	// Expectations is FAIL if one of the results is, and SKIPPED if nothing was expected or could be judged.
 	Expectations       Verdict
 	ExpectationResults []Expectation     // those asked for, and what the pack says unasked of its expiry and successor

@@ -213,7 +213,7 @@ func TestReceiptsThatAnySignerPackedBadlyAreTampering(t *testing.T) {
 		"comma":            second + ",",
 		"octal":            `{"a":01,"receipt_id":"r_1",` + at,
 	} {
-		cases = append(cases, bad{what, manifest.CodeTamper, first + "\n" + line + "\n"})
+		cases = append(cases, bad{what, manifest.CodeManifestTamper, first + "\n" + line + "\n"})
 	}
 	for what, line := range map[string]string{
 		"duplicate member":  `{"receipt_id":"r_1","seq":1,"seq":1,` + at,
@@ -223,7 +223,7 @@ func TestReceiptsThatAnySignerPackedBadlyAreTampering(t *testing.T) {
 		"non-ascii deep":    `{"a":[{"` + "\u2028" + `":1}],"receipt_id":"r_1","seq":1,` + at,
 		"infinite":          `{"a":1e400,"receipt_id":"r_1",` + at,
 	} {
-		cases = append(cases, bad{what, manifest.CodeCanon, first + "\n" + line + "\n"})
+		cases = append(cases, bad{what, manifest.CodeCanonMismatch, first + "\n" + line + "\n"})
 	}
 	for what, line := range map[string]string{
 		"no id":        `{"seq":1,` + at,
@@ -237,17 +237,17 @@ func TestReceiptsThatAnySignerPackedBadlyAreTampering(t *testing.T) {
 		"no timestamp": `{"receipt_id":"r_1","seq":1,"type":"guardian_verdict"}`,
 		"bool time":    `{"receipt_id":"r_1","seq":1,"timestamp":true,"type":"guardian_verdict"}`,
 	} {
-		cases = append(cases, bad{what, manifest.CodeSchema, first + "\n" + line + "\n"})
+		cases = append(cases, bad{what, manifest.CodeSchemaUnknown, first + "\n" + line + "\n"})
 	}
 	cases = append(cases,
-		bad{"yesterday", manifest.CodeTimestamp, first + "\n" + `{"receipt_id":"r_1","seq":1,"timestamp":"yesterday","type":"model_call"}` + "\n"},
-		bad{"duplicate id", manifest.CodeDuplicate, first + "\n" + strings.Replace(second, "r_000001", "r_000000", 1) + "\n"},
-		bad{"swapped", manifest.CodeTamper, second + "\n" + first + "\n"},
-		bad{"no last newline", manifest.CodeTamper, first + "\n" + second},
-		bad{"blank last line", manifest.CodeTamper, first + "\n" + second + "\n\n"},
-		bad{"blank first line", manifest.CodeTamper, "\n" + first + "\n" + second + "\n"},
-		bad{"carriage returns only", manifest.CodeTamper, first + "\r" + second + "\r"},
-		bad{"crlf", manifest.CodeTamper, first + "\r\n" + second + "\r\n"},
+		bad{"yesterday", manifest.CodeTimestampInvalid, first + "\n" + `{"receipt_id":"r_1","seq":1,"timestamp":"yesterday","type":"model_call"}` + "\n"},
+		bad{"duplicate id", manifest.CodeDuplicateID, first + "\n" + strings.Replace(second, "r_000001", "r_000000", 1) + "\n"},
+		bad{"swapped", manifest.CodeManifestTamper, second + "\n" + first + "\n"},
+		bad{"no last newline", manifest.CodeManifestTamper, first + "\n" + second},
+		bad{"blank last line", manifest.CodeManifestTamper, first + "\n" + second + "\n\n"},
+		bad{"blank first line", manifest.CodeManifestTamper, "\n" + first + "\n" + second + "\n"},
+		bad{"carriage returns only", manifest.CodeManifestTamper, first + "\r" + second + "\r"},
+		bad{"crlf", manifest.CodeManifestTamper, first + "\r\n" + second + "\r\n"},
 	)
 	for _, c := range cases {
 		began := time.Now()
@@ -287,7 +287,7 @@ func TestAPackFromTheFutureIsRefusedOnlyByAClock(t *testing.T) {
 		if r.ExitCode() != c.exit || warns(r, manifest.WarnNoClock) != c.now.IsZero() || r.Integrity != Pass || r.Claims != Pass {
 			t.Errorf("at %s: exit %d: %v %v", c.now, r.ExitCode(), r.Findings, r.Warnings)
 		}
-		if found := r.ExpectationFindings(); c.exit == 2 && (len(found) != 1 || found[0].Code != manifest.CodeTimestamp || found[0].Mechanism() != "stale_evidence") {
+		if found := r.ExpectationFindings(); c.exit == 2 && (len(found) != 1 || found[0].Code != manifest.CodeTimestampInvalid || found[0].Mechanism() != "stale_evidence") {
 			t.Errorf("finding %v", found)
 		}
 	}

@@ -5,11 +5,11 @@ import "testing"
 // Whoever reads reports knows the codes by these names, which are for ever.
 func TestEveryFindingCodeHasTheNameThatReadersKnow(t *testing.T) {
 	for code, name := range map[string]string{
-		CodeTamper: "E_MANIFEST_TAMPER", CodeOmission: "E_PACK_OMISSION_DETECTED", CodeSignature: "E_PACK_SIG_INVALID",
-		CodePath: "E_PATH_ESCAPE", CodeSchema: "E_SCHEMA_UNKNOWN", CodeCanon: "E_CANON_MISMATCH", CodeDuplicate: "E_DUPLICATE_ID",
-		CodeTimestamp: "E_TIMESTAMP_INVALID", CodeAnchor: "E_ANCHOR_INVALID", CodeStale: "E_PACK_STALE",
-		CodeNoCI: "E_CI_BINDING_MISSING", CodeOtherCI: "E_CI_BINDING_MISMATCH", CodeLock: "E_LOCK_MISMATCH",
-		CodeSigner: "E_SIGNER_UNTRUSTED", CodeExpired: "E_PACK_EXPIRED", CodeSuperseded: "E_PACK_SUPERSEDED",
+		CodeManifestTamper: "E_MANIFEST_TAMPER", CodePackOmission: "E_PACK_OMISSION_DETECTED", CodePackSignature: "E_PACK_SIG_INVALID",
+		CodePathEscape: "E_PATH_ESCAPE", CodeSchemaUnknown: "E_SCHEMA_UNKNOWN", CodeCanonMismatch: "E_CANON_MISMATCH", CodeDuplicateID: "E_DUPLICATE_ID",
+		CodeTimestampInvalid: "E_TIMESTAMP_INVALID", CodeAnchorInvalid: "E_ANCHOR_INVALID", CodePackStale: "E_PACK_STALE",
+		CodeCIMissing: "E_CI_BINDING_MISSING", CodeCIMismatch: "E_CI_BINDING_MISMATCH", CodeLockMismatch: "E_LOCK_MISMATCH",
+		CodeSignerUntrusted: "E_SIGNER_UNTRUSTED", CodePackExpired: "E_PACK_EXPIRED", CodePackSuperseded: "E_PACK_SUPERSEDED",
 		WarnExtraFile: "W_EXTRA_FILE", WarnPortability: "W_PORTABILITY", WarnNoClock: "W_NO_CLOCK",
 		WarnNotReexecuted: "W_CLAIMS_NOT_REEXECUTED", WarnSidecar: "W_RUN_CARDS_IGNORED", WarnAnchor: "W_ANCHOR_NOT_CHECKED",
 		WarnNoTimestamp: "W_NO_TIMESTAMP", WarnTime: "W_TIME_CONTRADICTION", WarnBreakglass: "W_BREAKGLASS",
@@ -23,10 +23,10 @@ func TestEveryFindingCodeHasTheNameThatReadersKnow(t *testing.T) {
 
 func TestAFindingIsOneLineThatNamesItsPlace(t *testing.T) {
 	for want, f := range map[string]Finding{
-		"E_PATH_ESCAPE: a link":                       {Code: CodePath, Receipt: -1, Message: "a link"},
-		"E_PATH_ESCAPE files: a link":                 {Code: CodePath, Field: "files", Receipt: -1, Message: "a link"},
-		"E_DUPLICATE_ID of receipt 0: twice":          {Code: CodeDuplicate, Message: "twice"},
-		"E_DUPLICATE_ID receipt_id of receipt 12: it": {Code: CodeDuplicate, Field: "receipt_id", Receipt: 12, Message: "it"},
+		"E_PATH_ESCAPE: a link":                       {Code: CodePathEscape, Receipt: -1, Message: "a link"},
+		"E_PATH_ESCAPE files: a link":                 {Code: CodePathEscape, Field: "files", Receipt: -1, Message: "a link"},
+		"E_DUPLICATE_ID of receipt 0: twice":          {Code: CodeDuplicateID, Message: "twice"},
+		"E_DUPLICATE_ID receipt_id of receipt 12: it": {Code: CodeDuplicateID, Field: "receipt_id", Receipt: 12, Message: "it"},
 	} {
 		if got := f.String(); got != want {
 			t.Errorf("%q, want %q", got, want)

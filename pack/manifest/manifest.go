@@ -166,19 +166,20 @@ var fileMembers = []form.Member{
 
 // Read reads a manifest. What is not of the form is not read further: then there are findings, and no manifest.
 func Read(text []byte, fs *Findings) *Manifest { // verify.md §4
+	at := fs.At(StageSchema)
 	v, err := form.Parse(text, MaxSize)
 	if err != nil {
-		fs.Add(JSONCode(err), Name, "not strict JSON: %s", form.OneLine(err))
+		at.Add(JSONCode(err), Name, "not strict JSON: %s", form.OneLine(err))
 		return nil
 	}
 	before := len(*fs)
-	form.Object(manifestMembers)("", v, func(problem string) { fs.Add(CodeTamper, Name, "%s", strings.TrimPrefix(problem, ": ")) })
+	form.Object(manifestMembers)("", v, func(problem string) { at.Add(CodeManifestTamper, Name, "%s", strings.TrimPrefix(problem, ": ")) })
 	if len(*fs) > before {
 		return nil
 	}
 	canonical, err := jcs.AppendPack(nil, v)
 	if err != nil {
-		fs.Add(CodeCanon, Name, "has no canonical form: %s", form.OneLine(err))
+		at.Add(CodeCanonMismatch, Name, "has no canonical form: %s", form.OneLine(err))
 		return nil
 	}
 	m := &Manifest{value: v, digest: sha256.Sum256(canonical)}
@@ -236,26 +237,27 @@ func readAttestation(v jcs.Value) Attestation {
 // CheckPaths judges the names in files and expected_files: the manifest names
 // exactly the files of a pack, so no name of its own choosing is ever opened.
 func (m *Manifest) CheckPaths(fs *Findings) {
+	at := fs.At(StagePaths)
 	same := len(m.Files) == len(contentFiles) // PCK-16
 	for i, f := range m.Files {
 		if !containedPath(f.Path) {
-			fs.Add(CodePath, f.Path, "files[%d] leaves the pack", i)
+			at.Add(CodePathEscape, f.Path, "files[%d] leaves the pack", i)
 		}
 		same = same && f.Path == contentFiles[i]
 	}
 	if !same {
-		fs.Add(CodeTamper, "files", "files are not exactly %s", strings.Join(contentFiles, ", "))
+		at.Add(CodeManifestTamper, "files", "files are not exactly %s", strings.Join(contentFiles, ", "))
 	}
 	names := form.Get(m.value, "expected_files").Items
 	same = len(names) == len(expectedFiles) // PCK-17
 	for i, name := range names {
 		if !containedPath(name.Text) {
-			fs.Add(CodePath, name.Text, "expected_files[%d] leaves the pack", i)
+			at.Add(CodePathEscape, name.Text, "expected_files[%d] leaves the pack", i)
 		}
 		same = same && name.Text == expectedFiles[i]
 	}
 	if !same {
-		fs.Add(CodeTamper, "expected_files", "expected_files are not exactly %s", strings.Join(expectedFiles, ", "))
+		at.Add(CodeManifestTamper, "expected_files", "expected_files are not exactly %s", strings.Join(expectedFiles, ", "))
 	}
 }
 
@@ -267,42 +269,44 @@ func containedPath(p string) bool {
 
 // CheckAttestation judges what manifest and attestation both say, and the hash of the attestation.
 func (m *Manifest) CheckAttestation(fs *Findings) {
+	at := fs.At(StageAttestation)
 	attestation := form.Get(m.value, "attestation")
 	for _, name := range []string{"pack_id", "suite_hash", "claim_set_id", "claim_set_hash"} { // PCK-12
 		if form.Str(m.value, name) != form.Str(attestation, name) {
-			fs.Add(CodeTamper, name, "%s of the manifest is not the attestation's", name)
+			at.Add(CodeManifestTamper, name, "%s of the manifest is not the attestation's", name)
 		}
 	}
 	a := m.Attestation
 	if a.NReceipts != m.Receipts { // PCK-13
-		fs.Add(CodeTamper, "n_receipts", "n_receipts is %d, receipt_count_expected is %d", a.NReceipts, m.Receipts)
+		at.Add(CodeManifestTamper, "n_receipts", "n_receipts is %d, receipt_count_expected is %d", a.NReceipts, m.Receipts)
 	}
 	if a.ReceiptIntegrity != "PASS" { // PCK-22
-		fs.Add(CodeTamper, "receipt_integrity", "the signer attests receipt_integrity FAIL")
+		at.Add(CodeManifestTamper, "receipt_integrity", "the signer attests receipt_integrity FAIL")
 	}
 	if (a.ClaimCheck == "N/A") != (a.DiscrepancyFingerprint == "") { // PCK-23
-		fs.Add(CodeTamper, "discrepancy_fingerprint", "claim_check is %s, and there is %s fingerprint of claim results",
+		at.Add(CodeManifestTamper, "discrepancy_fingerprint", "claim_check is %s, and there is %s fingerprint of claim results",
 			a.ClaimCheck, map[bool]string{true: "no", false: "a"}[a.DiscrepancyFingerprint == ""])
 	}
 	canonical, err := jcs.AppendPack(nil, attestation) // PCK-14
 	if sum := sha256.Sum256(canonical); err != nil || sum != form.Digest(form.Str(m.value, "attestation_sha256")) {
-		fs.Add(CodeTamper, "attestation_sha256", "attestation_sha256 is not the hash of the attestation")
+		at.Add(CodeManifestTamper, "attestation_sha256", "attestation_sha256 is not the hash of the attestation")
 	}
 }
 
 // CheckSignature judges the key and the signature in the manifest. Neither the
 // algorithm nor what is signed is taken from descriptive members.
 func (m *Manifest) CheckSignature(fs *Findings) {
+	at := fs.At(StageSignature)
 	signature, err := m.Signature() // PCK-19
 	if err != nil {
-		fs.Add(CodeSignature, "signature", "signature is not %d bytes in canonical base64", ed25519.SignatureSize)
+		at.Add(CodePackSignature, "signature", "signature is not %d bytes in canonical base64", ed25519.SignatureSize)
 	}
 	if m.SignerKey == nil {
-		fs.Add(CodeSignature, "signer_pubkey", "signer_pubkey is not %d bytes in canonical base64", ed25519.PublicKeySize)
+		at.Add(CodePackSignature, "signer_pubkey", "signer_pubkey is not %d bytes in canonical base64", ed25519.PublicKeySize)
 		return
 	}
 	if m.SignerFingerprint() != form.Digest(form.Str(m.value, "signer_pubkey_sha256")) { // PCK-20
-		fs.Add(CodeSignature, "signer_pubkey_sha256", "signer_pubkey_sha256 is not the hash of signer_pubkey")
+		at.Add(CodePackSignature, "signer_pubkey_sha256", "signer_pubkey_sha256 is not the hash of signer_pubkey")
 	}
 	if err != nil {
 		return
@@ -312,10 +316,10 @@ func (m *Manifest) CheckSignature(fs *Findings) {
 		return
 	}
 	if err := trust.CheckEd25519Key(m.SignerKey); err != nil {
-		fs.Add(CodeSignature, "signer_pubkey", "signer_pubkey is refused: %s", form.OneLine(err))
+		at.Add(CodePackSignature, "signer_pubkey", "signer_pubkey is refused: %s", form.OneLine(err))
 		return
 	}
-	fs.Add(CodeSignature, "signer_pubkey", "the signature does not verify")
+	at.Add(CodePackSignature, "signer_pubkey", "the signature does not verify")
 }
 
 // Unsigned is the manifest that is signed. The two names are fixed, never derived.
@@ -341,7 +345,7 @@ func (m *Manifest) Signature() ([]byte, error) {
 // CheckRoot judges pack_root_sha256.
 func (m *Manifest) CheckRoot(fs *Findings) {
 	if form.Str(m.value, "pack_root_sha256") != form.Str(m.value, "attestation_sha256") { // PCK-15
-		fs.Add(CodeTamper, "pack_root_sha256", "pack_root_sha256 is not attestation_sha256")
+		fs.At(StageRoot).Add(CodeManifestTamper, "pack_root_sha256", "pack_root_sha256 is not attestation_sha256")
 	}
 }
 

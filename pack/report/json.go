@@ -20,54 +20,10 @@ const (
 	name   = "assay verify-pack"
 )
 
-// The stages of verify.md §3, in order, the last two of them ours.
-const (
-	stageSchema      = "validate_schema"
-	stagePaths       = "validate_paths"
-	stageHashes      = "validate_file_hashes"
-	stageReceipts    = "validate_receipts"
-	stageAttestation = "validate_attestation"
-	stageSignature   = "verify_signature"
-	stageRoot        = "check_d12_invariant"
-	stageReport      = "validate_report"  // the report inside the pack agrees with its manifest
-	stageClaims      = "reexecute_claims" // the claims come to what is attested of them
-)
-
-var stages = []string{stageSchema, stagePaths, stageHashes, stageReceipts, stageAttestation, stageSignature, stageRoot,
-	stageReport, stageClaims}
-
-// stageOf is where a finding of the integrity channel was made.
-func stageOf(f manifest.Finding) string {
-	switch f.Code {
-	case "E_PATH_ESCAPE":
-		return stagePaths
-	case "E_PACK_SIG_INVALID":
-		return stageSignature
-	case "E_PACK_OMISSION_DETECTED":
-		return stageReceipts
-	}
-	switch f.Field {
-	case "pack_manifest.json":
-		return stageSchema
-	case "files", "expected_files":
-		return stagePaths
-	case "pack_root_sha256":
-		return stageRoot
-	case "receipt_integrity", "head_hash", "timestamp_range":
-		return stageReceipts
-	case "claim_check", "discrepancy_fingerprint":
-		return stageClaims
-	}
-	switch {
-	case f.Receipt >= 0:
-		return stageReceipts
-	case strings.HasPrefix(f.Field, "verify_report."), f.Code == "E_CANON_MISMATCH":
-		return stageReport
-	case slices.Contains([]string{"receipt_pack.jsonl", "verify_report.json", "verify_transcript.md", "pack_signature.sig", "_unsigned"}, f.Field):
-		return stageHashes
-	}
-	return stageAttestation
-}
+// stages are in the order of the checks in the JSON: those of the reference, which have a list of their own, and
+// two of ours.
+var stages = []manifest.Stage{manifest.StageSchema, manifest.StagePaths, manifest.StageFiles, manifest.StageReceipts, manifest.StageAttestation,
+	manifest.StageSignature, manifest.StageRoot, manifest.StageReport, manifest.StageClaims}
 
 // JSON is what verify-pack prints of one pack: the channels, then the public judgement,
 // then what only we have. The same Report gives the same bytes.
@@ -141,7 +97,7 @@ func (r *Report) words() words {
 		}
 	}
 	switch {
-	case r.untrusted():
+	case r.Untrusted:
 		w.trust = "UNTRUSTED"
 	case r.Pinned:
 		w.trust = wordPass
@@ -278,22 +234,22 @@ func (r *Report) lockDigest() jcs.Value {
 	return jcs.Str(hex.EncodeToString(sum[:]))
 }
 
-// failed are the stages with a finding; ran is where the verification got to.
-func (r *Report) failed() map[string]bool {
-	failed := map[string]bool{}
-	for _, f := range r.integrityFindings() {
-		if f.Code != "W_MORE_FINDINGS" {
-			failed[stageOf(f)] = true
+// failed are the stages with a finding.
+func (r *Report) failed() map[manifest.Stage]bool {
+	failed := map[manifest.Stage]bool{}
+	for _, f := range r.Findings {
+		if f.Stage != "" {
+			failed[f.Stage] = true
 		}
 	}
 	return failed
 }
 
-func (r *Report) stageWord(stage string, failed map[string]bool) string {
+func (r *Report) stageWord(stage manifest.Stage, failed map[manifest.Stage]bool) string {
 	switch {
 	case failed[stage]:
 		return wordTampered
-	case r.Manifest == nil && stage != stageSchema, stage == stageClaims && !r.ClaimsReexecuted:
+	case r.Manifest == nil && stage != manifest.StageSchema, stage == manifest.StageClaims && !r.ClaimsReexecuted:
 		return "NOT_RUN"
 	}
 	return wordPass
@@ -302,7 +258,7 @@ func (r *Report) stageWord(stage string, failed map[string]bool) string {
 func (r *Report) checks(w words) jcs.Value {
 	v, failed := jcs.Arr(), r.failed()
 	for _, stage := range stages {
-		v.Items = append(v.Items, object("name", stage, "verdict", r.stageWord(stage, failed)))
+		v.Items = append(v.Items, object("name", string(stage), "verdict", r.stageWord(stage, failed)))
 	}
 	v.Items = append(v.Items, object("name", "claim_check", "verdict", w.claim),
 		object("name", "replay", "verdict", "NOT_RUN"), object("name", "trust", "verdict", w.trust))
@@ -322,17 +278,17 @@ func (r *Report) stageList() jcs.Value {
 		case "NOT_RUN":
 			continue
 		case wordTampered:
-			v.Items = append(v.Items, object("stage", stage, "status", "fail"))
+			v.Items = append(v.Items, object("stage", string(stage), "status", "fail"))
 		default:
-			v.Items = append(v.Items, object("stage", stage, "status", "ok"))
+			v.Items = append(v.Items, object("stage", string(stage), "status", "ok"))
 		}
 		last := &v.Items[len(v.Items)-1]
 		switch stage {
-		case stagePaths:
+		case manifest.StagePaths:
 			last.Members = append(last.Members, jcs.M("detail", jcs.Obj(jcs.M("paths_checked", jcs.Int(8)))))
-		case stageHashes:
+		case manifest.StageFiles:
 			last.Members = append(last.Members, jcs.M("detail", jcs.Obj(jcs.M("files_checked", jcs.Int(3)))))
-		case stageReceipts:
+		case manifest.StageReceipts:
 			last.Members = append(last.Members, jcs.M("detail", jcs.Obj(
 				jcs.M("receipt_count", jcs.Int(int64(r.Receipts))), jcs.M("head_hash", orNull(r.Result.Facts.HeadHash)))))
 		}
@@ -376,7 +332,7 @@ func (r *Report) scope(w words) jcs.Value {
 // errors are those of the integrity channel (verify.md §19); the others stand with their channels.
 func (r *Report) errors() jcs.Value {
 	v := jcs.Arr()
-	for _, f := range r.integrityFindings() {
+	for _, f := range r.Findings.In(manifest.ChannelIntegrity) {
 		v.Items = append(v.Items, errorObject(f))
 	}
 	return v
@@ -404,7 +360,7 @@ func (r *Report) warnings() jcs.Value {
 	for _, f := range r.Warnings {
 		v.Items = append(v.Items, jcs.Str(f.String()))
 	}
-	if r.intact() && !r.Pinned && !r.untrusted() {
+	if r.intact() && !r.Pinned && !r.Untrusted {
 		v.Items = append(v.Items, jcs.Str(unpinned))
 	}
 	return v
@@ -412,7 +368,7 @@ func (r *Report) warnings() jcs.Value {
 
 func (r *Report) mechanisms() jcs.Value {
 	counts := map[string]int64{}
-	for _, f := range r.integrityFindings() {
+	for _, f := range r.Findings.In(manifest.ChannelIntegrity) {
 		if m := f.Mechanism(); m != "" {
 			counts[m]++
 		}
@@ -544,10 +500,8 @@ func (r *Report) anchorObject() jcs.Value {
 	v := jcs.Obj(jcs.M("verdict", jcs.Str(string(r.Anchor))), jcs.M("log_verdict", jcs.Str(string(log))), jcs.M("time_verdict", jcs.Str(string(r.Timed))))
 	if r.Anchor == pack.Fail {
 		var errors []jcs.Value
-		for _, f := range r.Findings {
-			if f.Code == anchorCode {
-				errors = append(errors, errorObject(f))
-			}
+		for _, f := range r.Findings.In(manifest.ChannelAnchor) {
+			errors = append(errors, errorObject(f))
 		}
 		v.Members = append(v.Members, jcs.M("errors", jcs.Arr(errors...)))
 	}
@@ -580,40 +534,18 @@ func (r *Report) anchorObject() jcs.Value {
 // allFindings is one list for machines, with the channel and weight of each.
 func (r *Report) allFindings() jcs.Value {
 	v := jcs.Arr()
-	add := func(channel, weight string, f manifest.Finding) {
-		o := errorObject(f)
-		o.Members = append([]jcs.Member{jcs.M("channel", jcs.Str(channel)), jcs.M("weight", jcs.Str(weight))}, o.Members...)
-		v.Items = append(v.Items, o)
-	}
-	for _, f := range r.Findings {
-		if f.Code == anchorCode {
-			add("anchor", "error", f)
-		} else {
-			add("integrity", "error", f)
+	add := func(weight string, list []manifest.Finding) {
+		for _, f := range list {
+			o := errorObject(f)
+			o.Members = append([]jcs.Member{jcs.M("channel", jcs.Str(string(f.Channel))), jcs.M("weight", jcs.Str(weight))}, o.Members...)
+			v.Items = append(v.Items, o)
 		}
 	}
-	for _, f := range r.LockFindings {
-		add("lock", "error", f)
-	}
-	for _, f := range r.ExpectationFindings() {
-		add("expectations", "error", f)
-	}
-	for _, f := range r.Warnings {
-		add(channelOfWarning(f.Code), "warning", f)
-	}
+	add("error", r.Findings)
+	add("error", r.LockFindings)
+	add("error", r.ExpectationFindings())
+	add("warning", r.Warnings)
 	return v
-}
-
-func channelOfWarning(code string) string {
-	switch code {
-	case "W_CLAIMS_NOT_REEXECUTED", "W_RUN_CARDS_IGNORED", "W_BREAKGLASS", "W_CARD_LOOKALIKE":
-		return "claims"
-	case "W_ANCHOR_NOT_CHECKED", "W_NO_TIMESTAMP", "W_TIME_CONTRADICTION":
-		return "anchor"
-	case "W_NO_CLOCK":
-		return "expectations"
-	}
-	return "integrity"
 }
 
 // ciObject repeats the binding as it stands in the manifest, in its order.

@@ -171,7 +171,7 @@ func (r *Report) Title() Text {
 
 func (r *Report) integrityText() Text {
 	if !r.intact() {
-		return say("%s", word(Count(len(r.integrityFindings()), "finding")))
+		return say("%s", word(Count(len(r.Findings.In(manifest.ChannelIntegrity)), "finding")))
 	}
 	if r.AboutRun > 0 && r.Evidence() == 0 {
 		return say("%s, about the run itself, hashes and signature hold", word(Count(r.Receipts, "receipt")))
@@ -275,10 +275,8 @@ func (r *Report) anchorParts() []Part {
 		return nil
 	}
 	why := say("no timestamp that holds")
-	for _, f := range r.Findings {
-		if f.Code == anchorCode {
-			why = say("%s", f.Message)
-		}
+	for _, f := range r.Findings.In(manifest.ChannelAnchor) {
+		why = say("%s", f.Message)
 	}
 	return []Part{{"log", string(pack.Pass), logText(r.Result)}, {"time", string(pack.Fail), why}}
 }
@@ -309,29 +307,13 @@ func (r *Report) signer() Channel {
 	switch {
 	case !r.intact():
 		return Channel{"signer", "UNVERIFIED", wordInsufficient, say("says it is %s: unverified", m.SignerID), false, nil}
-	case r.untrusted():
+	case r.Untrusted:
 		return Channel{"signer", "UNTRUSTED", wordUnmet, say("%s: none of the keys that may sign", who), true, nil}
 	case r.Pinned:
 		return Channel{"signer", "PINNED", wordPass, say("%s: one of the keys that may sign", who), false, nil}
 	}
 	return Channel{"signer", "UNPINNED", wordInsufficient, say("%s: nobody here says whose key that is", who), r.Status() == pack.StatusSigner, nil}
 }
-
-func (r *Report) untrusted() bool {
-	return slices.ContainsFunc(r.LockFindings, func(f manifest.Finding) bool { return f.Code == "E_SIGNER_UNTRUSTED" })
-}
-
-// integrityFindings are all but those of the anchor, which is a channel of its own.
-func (r *Report) integrityFindings() (list []manifest.Finding) {
-	for _, f := range r.Findings {
-		if f.Code != anchorCode {
-			list = append(list, f)
-		}
-	}
-	return list
-}
-
-const anchorCode = "E_ANCHOR_INVALID"
 
 // gaps are what a verdict of 0 leaves open, in words of ours: what was not asked for, and is not so.
 func (r *Report) gaps() (list []string) {
@@ -402,7 +384,7 @@ func (r *Report) Sentence() string {
 	case pack.StatusLock:
 		return "governance drift: the pack is not what the lock says"
 	case pack.StatusSigner:
-		if r.untrusted() {
+		if r.Untrusted {
 			return "not signed by a key that may sign: do not rely on this pack"
 		}
 		return "the signer must be pinned: name the key with --trusted-signer, or in a lock"
@@ -445,9 +427,9 @@ func (r *Report) unmet() string {
 		switch {
 		case e.Verdict != pack.Fail || !ok:
 			continue
-		case e.Code == "E_TIMESTAMP_INVALID":
+		case e.Code == manifest.CodeTimestampInvalid:
 			text = "from the future"
-		case e.Code == "E_CI_BINDING_MISSING":
+		case e.Code == manifest.CodeCIMissing:
 			text = words["ci_system"]
 		}
 		if !slices.Contains(list, text) {

@@ -49,7 +49,7 @@ func TestASignerThatMayNotSignIsCalledUntrustedAndNotUnpinned(t *testing.T) {
 	if c := r.signer(); c.Word != "UNPINNED" || !strings.Contains(textOf(t, r.warnings()), "whose key that is, nobody here says") {
 		t.Errorf("nobody named keys: %+v, %s", c, textOf(t, r.warnings()))
 	}
-	r.LockFindings = []manifest.Finding{{Code: "E_SIGNER_UNTRUSTED", Receipt: -1}}
+	r.LockFindings, r.Untrusted = manifest.Findings{{Code: manifest.CodeSignerUntrusted, Channel: manifest.ChannelLock, Receipt: -1}}, true
 	if c := r.signer(); c.Word != "UNTRUSTED" || c.Verdict != wordUnmet || !c.asked || r.words().trust != "UNTRUSTED" {
 		t.Errorf("another key: %+v, %+v", c, r.words())
 	}
@@ -371,15 +371,15 @@ func TestAnExpiredOrSupersededPackShowsUnasked(t *testing.T) {
 func TestThatThereAreMoreFindingsFailsNoStage(t *testing.T) {
 	r := quiet()
 	r.Integrity = pack.Fail
-	r.Findings = []manifest.Finding{{Code: "E_PACK_SIG_INVALID", Receipt: -1}, {Code: "W_MORE_FINDINGS", Receipt: -1}}
-	if failed := r.failed(); len(failed) != 1 || !failed[stageSignature] {
+	r.Findings = []manifest.Finding{{Code: manifest.CodePackSignature, Channel: manifest.ChannelIntegrity, Stage: manifest.StageSignature, Receipt: -1}, {Code: manifest.WarnMore, Channel: manifest.ChannelIntegrity, Receipt: -1}}
+	if failed := r.failed(); len(failed) != 1 || !failed[manifest.StageSignature] {
 		t.Errorf("%v", failed)
 	}
 }
 
 func TestOneFindingIsCountedAsOneMechanism(t *testing.T) {
 	r := quiet()
-	r.Integrity, r.Findings = pack.Fail, []manifest.Finding{{Code: "E_TIMESTAMP_INVALID", Receipt: -1}}
+	r.Integrity, r.Findings = pack.Fail, manifest.Findings{{Code: manifest.CodeTimestampInvalid, Channel: manifest.ChannelIntegrity, Receipt: -1}}
 	if v, _ := r.mechanisms().Get("stale_evidence"); v.Text != "1" || len(r.mechanisms().Members) != 1 {
 		t.Errorf("%s", textOf(t, r.mechanisms()))
 	}
