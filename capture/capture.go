@@ -38,7 +38,7 @@ type Store struct {
 // Home is the directory of this user's receipts and keys: $ASSAY_HOME, else $HOME/.assay. A home of the
 // first releases, $HOME/.loom/assay, counts while there is no $HOME/.assay.
 func Home(getenv func(string) string) (string, error) {
-	if dir := getenv("ASSAY_HOME"); dir != "" {
+	if dir := getenv("ASSAY_HOME"); dir != "" { // RCP-17
 		if !filepath.IsAbs(dir) {
 			return "", fmt.Errorf("ASSAY_HOME %q: expected an absolute path", dir)
 		}
@@ -80,7 +80,7 @@ func randomHex(rand io.Reader, bytes int) (string, error) {
 	return hex.EncodeToString(b), nil
 }
 
-// checkTraceID is ^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$: the id becomes a file name, and it may come from
+// checkTraceID is RCP-19, ^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$: the id becomes a file name, and it may come from
 // the environment.
 func checkTraceID(id string) error {
 	ok := len(id) >= 1 && len(id) <= 128

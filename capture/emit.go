@@ -77,7 +77,7 @@ func (s *Store) EmitAll(traceID string, drafts []Draft) ([]jcs.Value, error) {
 	if err := durable.Mkdir(s.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the receipt store: %w", err)
 	}
-	// Locks are taken in this order everywhere. Closing a file gives its lock back.
+	// RCP-33: locks are taken in this order everywhere. Closing a file gives its lock back.
 	counter, err := openLocked(filepath.Join(s.Dir, counterFile), os.O_RDWR|os.O_CREATE, false)
 	if err != nil {
 		return nil, fmt.Errorf("store counter: %w", err)
@@ -135,7 +135,7 @@ func splitData(traceID string, data jcs.Value) (parent, payload []jcs.Member, er
 	}
 	for _, m := range data.Members {
 		switch {
-		case core[m.Name]:
+		case core[m.Name]: // RCP-25
 			return nil, nil, fmt.Errorf("%s is set by the store", m.Name)
 		case m.Name == "run_id" && (m.Value.Kind != jcs.String || m.Value.Text != traceID):
 			return nil, nil, errors.New("run_id: expected the trace id: a pack holds the receipts of one run")
@@ -193,7 +193,7 @@ func (s *Store) record(counter, file *os.File, now time.Time, traceID string, dr
 	return receipts, s.write(file, end.size, text)
 }
 
-// checkSize refuses what has more than maxStored bytes here, or in a pack, where a number may be five times
+// checkSize (RCP-27) refuses what has more than maxStored bytes here, or in a pack, where a number may be five times
 // as long: 1e+20 is 100000000000000000000.
 func checkSize(receipt jcs.Value, size int) error {
 	if size > maxStored/5 {
@@ -231,7 +231,7 @@ func (d draft) receipt(now time.Time, traceID string, seq, storeSeq int64) (jcs.
 	return jcs.Obj(members...), nil
 }
 
-// setAside moves a line without its newline to the .torn file beside the trace. It is a receipt whose
+// setAside moves a line without its newline to the .torn file beside the trace (RCP-35). It is a receipt whose
 // Emit never returned, so nobody relies on it; but a line must not be glued to it, and ending it with a
 // newline would leave a line that no reader can read. If we stop in between, it is set aside twice. What is
 // longer than maxBack is no receipt of anybody's, and too long to copy while others wait.
@@ -255,7 +255,7 @@ func setAside(file *os.File, end ending) error {
 
 func tornPath(path string) string { return strings.TrimSuffix(path, ".jsonl") + ".torn" }
 
-// write appends with one write. After a failure, such as a full disk, what it left is cut off: also if only
+// write appends with one write (RCP-34). After a failure, such as a full disk, what it left is cut off: also if only
 // the fsync failed, because a program that is told so emits again.
 func (s *Store) write(file *os.File, size int64, text []byte) error {
 	_, err := file.Write(text)
@@ -268,7 +268,7 @@ func (s *Store) write(file *os.File, size int64, text []byte) error {
 	return nil
 }
 
-// takeNumbers returns the first of n _store_seq, at least least, and stores the one after them. They
+// takeNumbers (RCP-29, RCP-30) returns the first of n _store_seq, at least least, and stores the one after them. They
 // are gone before the receipts are written: if we stop in between, the store has a gap, never a number twice.
 func (s *Store) takeNumbers(counter *os.File, least, n int64) (int64, error) {
 	text := make([]byte, maxCounterText)
@@ -285,7 +285,7 @@ func (s *Store) takeNumbers(counter *os.File, least, n int64) (int64, error) {
 		next++
 	}
 	next = max(next, least)
-	if next >= maxInteger-n {
+	if next >= maxInteger-n { // RCP-32
 		return 0, fmt.Errorf("is %d, expected less than 2^53-1", next)
 	}
 	after := strconv.FormatInt(next+n, 10)
@@ -306,7 +306,7 @@ func (s *Store) takeNumbers(counter *os.File, least, n int64) (int64, error) {
 	return next, nil
 }
 
-// openTrace opens and locks the file of a trace: the one there is in any day's directory, else a new
+// openTrace (RCP-20) opens and locks the file of a trace: the one there is in any day's directory, else a new
 // one in today's.
 func (s *Store) openTrace(traceID string, now time.Time) (*os.File, error) {
 	today := filepath.Join(s.Dir, now.Format(dayForm), traceID+".jsonl")
@@ -335,7 +335,7 @@ func (s *Store) openTrace(traceID string, now time.Time) (*os.File, error) {
 	return file, err
 }
 
-// openLocked opens a regular file, made 0600 if flags say so, and waits for its lock. It follows no
+// openLocked (RCP-22) opens a regular file, made 0600 if flags say so, and waits for its lock. It follows no
 // symlink and does not wait for a FIFO.
 func openLocked(path string, flags int, shared bool) (*os.File, error) {
 	file, err := durable.OpenItself(path, flags, 0o600)

@@ -54,7 +54,7 @@ func (s *Store) Open(traceID string) (*Trace, error) {
 		return nil, fmt.Errorf("trace %s: %w", traceID, err)
 	case len(paths) == 0:
 		return nil, fmt.Errorf("trace %s in %s: %w", traceID, s.Dir, fs.ErrNotExist)
-	case len(paths) > 1:
+	case len(paths) > 1: // RCP-21
 		return nil, fmt.Errorf("trace %s is in two files, %s and %s: expected one", traceID, paths[0], paths[1])
 	}
 	t := &Trace{ID: traceID, Path: paths[0]}
@@ -254,7 +254,7 @@ func (s *Store) days() ([]string, error) {
 // highestNumber reads the whole store for the highest _store_seq, -1 if there is none. Lines that cannot
 // be read have no number.
 //
-// A store of the Python tool from before there were such numbers is refused: with one receipt that has a
+// A store of the Python tool from before there were such numbers is refused (RCP-31): with one receipt that has a
 // number among those that have none, that tool would neither write to the store nor migrate it any more.
 func (s *Store) highestNumber() (int64, error) {
 	highest, unnumbered := int64(-1), ""
@@ -416,7 +416,7 @@ func endOf(file io.ReaderAt, size int64) (ending, error) {
 	}
 }
 
-// next is the seq of the next receipt, and the least _store_seq that it may have: one more than those of
+// next (RCP-28) is the seq of the next receipt, and the least _store_seq that it may have: one more than those of
 // the last receipt. If that has none, some other program wrote it: then the highest of the last maxBack bytes
 // count. If there is no receipt in them either, nobody knows how many there were: seq goes on from the size of
 // the file in bytes, which no number of lines before can have reached, and _store_seq from the counter.

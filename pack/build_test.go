@@ -512,7 +512,7 @@ func TestCustomCardsTravelWithThePackAndAreReexecuted(t *testing.T) {
 	for _, lie := range []string{"", "[]", "{}", `[{"card_id":"x"}]`, `[{"card_id":"x","name":"x","claims":[{"claim_id":"c","check":"receipt_count_ge","params":{"min_count":0}}]}]`} {
 		files[manifest.CardsName] = []byte(lie)
 		r := mustVerify(t, files, Options{RequireClaims: true})
-		if r.ExitCode() != 1 || r.ClaimsReexecuted {
+		if r.ExitCode() != 1 || r.ClaimsReexecuted || warns(r, manifest.WarnSidecar) != (lie != "[]") {
 			t.Errorf("cards %q: exit %d: %+v", lie, r.ExitCode(), r)
 		}
 	}
