@@ -87,7 +87,7 @@ func (v *verifier) reexecute() {
 	results := run.Results()
 	run.InWordsOf(v.report.results, results)
 	again := v.signersWord(results)
-	literal, differs := run.LiteralResults(results)
+	literal, differs := run.ReferenceResults(results)
 	run.InWordsOf(v.report.results, literal)
 	switch problem := v.contradiction(results); {
 	case problem == "":

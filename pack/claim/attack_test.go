@@ -41,13 +41,13 @@ func TestClaimsThatKeepTooMuchOfTheReceiptsGiveUpAndFail(t *testing.T) {
 	} {
 		for _, enough := range []bool{false, true} {
 			run := NewRun(oneCard(t, c.check, c.params).Claims)
-			var e *effort
-			switch check := run.checks[0].(type) {
-			case *gaps:
+			var e *allowance
+			switch check := run.canonical[0].(type) {
+			case *sequenceCheck:
 				e = check.effort
-			case *latency:
+			case *latencyCheck:
 				e = check.effort
-			case *linked:
+			case *linkCheck:
 				e = check.effort
 			}
 			if e.kept = maxKept - c.room; enough {

@@ -207,7 +207,7 @@ func ParseCard(text []byte) (Card, error) {
 
 // CardOf is ParseCard for a card inside another document.
 func CardOf(v jcs.Value) (Card, error) {
-	f := fields{of: "run card"}
+	f := objectReader{of: "run card"}
 	f.open(v, "card_id", "name", "description", "rationale", "control", "claims", "fixtures", "stochastic", "trials")
 	card := Card{
 		ID:          f.label("card_id"),
@@ -267,7 +267,7 @@ func (c Claim) refuse() error {
 
 // readFixtures reads {"pass": [...], "fail": [...]}.
 func (c *Card) readFixtures(v jcs.Value) error {
-	f := fields{of: "fixtures"}
+	f := objectReader{of: "fixtures"}
 	f.open(v, "pass", "fail")
 	for _, kind := range []struct {
 		name string
@@ -292,7 +292,7 @@ func (c *Card) readFixtures(v jcs.Value) error {
 }
 
 func (c *Card) fixtureOf(v jcs.Value, fails bool) (Fixture, error) {
-	f := fields{of: "fixture"}
+	f := objectReader{of: "fixture"}
 	known := []string{"name", "receipts"}
 	if fails {
 		known = append(known, "fails")
@@ -324,7 +324,7 @@ func (c *Card) fixtureOf(v jcs.Value, fails bool) (Fixture, error) {
 }
 
 func claimOf(v jcs.Value) (Claim, error) {
-	f := fields{of: "claim"}
+	f := objectReader{of: "claim"}
 	f.open(v, "claim_id", "description", "check", "params", "severity", "falsifier")
 	claim := Claim{
 		ID:          f.label("claim_id"),
@@ -342,14 +342,14 @@ func claimOf(v jcs.Value) (Claim, error) {
 	return claim, f.err
 }
 
-// fields reads the members of one object; the first error stays.
-type fields struct {
+// objectReader reads the members of one object; the first error stays.
+type objectReader struct {
 	of    string
 	value jcs.Value
 	err   error
 }
 
-func (f *fields) open(v jcs.Value, known ...string) {
+func (f *objectReader) open(v jcs.Value, known ...string) {
 	if v.Kind != jcs.Object {
 		f.err = errors.New(f.of + ": expected an object")
 		return
@@ -367,14 +367,14 @@ members:
 	}
 }
 
-func (f *fields) fail(name, want string) {
+func (f *objectReader) fail(name, want string) {
 	if f.err == nil {
 		f.err = fmt.Errorf("%s: %s: expected %s", f.of, name, want)
 	}
 }
 
 // label reads a required string that people see on one line.
-func (f *fields) label(name string) string {
+func (f *objectReader) label(name string) string {
 	v, _ := f.value.Get(name)
 	if v.Kind != jcs.String || v.Text == "" || len(v.Text) > maxCardText || !isPrintable(v.Text) {
 		f.fail(name, fmt.Sprintf("a printable text of 1 to %d bytes", maxCardText))
@@ -383,7 +383,7 @@ func (f *fields) label(name string) string {
 }
 
 // labels reads a list of up to 256 labels.
-func (f *fields) labels(name string) (texts []string) {
+func (f *objectReader) labels(name string) (texts []string) {
 	v, ok := f.value.Get(name)
 	if ok && (v.Kind != jcs.Array || len(v.Items) > maxCardClaims) {
 		f.fail(name, fmt.Sprintf("a list of at most %d texts", maxCardClaims))
@@ -398,7 +398,7 @@ func (f *fields) labels(name string) (texts []string) {
 	return texts
 }
 
-func (f *fields) text(name, absent string) string {
+func (f *objectReader) text(name, absent string) string {
 	v, ok := f.value.Get(name)
 	if !ok {
 		return absent
@@ -410,7 +410,7 @@ func (f *fields) text(name, absent string) string {
 }
 
 // oneTrial refuses cards that pass if enough of several runs do: a pack holds one run (CLM-4).
-func (f *fields) oneTrial() {
+func (f *objectReader) oneTrial() {
 	stochastic, ok := f.value.Get("stochastic")
 	if ok && stochastic.Kind != jcs.Bool {
 		f.fail("stochastic", "true or false")
@@ -428,7 +428,7 @@ func (f *fields) oneTrial() {
 	}
 }
 
-func (f *fields) claims() []jcs.Value {
+func (f *objectReader) claims() []jcs.Value {
 	v, _ := f.value.Get("claims")
 	if v.Kind != jcs.Array || len(v.Items) == 0 || len(v.Items) > maxCardClaims {
 		f.fail("claims", fmt.Sprintf("1 to %d claims", maxCardClaims))

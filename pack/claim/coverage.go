@@ -115,7 +115,7 @@ func (c *Contract) Sites() *Sites {
 	return s
 }
 
-func (s *Sites) add(r *seen) {
+func (s *Sites) add(r *receiptView) {
 	v, _ := r.receipt.Get("callsite_id")
 	if v.Kind != jcs.String {
 		return
@@ -138,9 +138,9 @@ func (s *Sites) answer() Result { return Result{} }
 // Cover shows every receipt to s, and hands s to the coverage_contract claims of run, whatever path they
 // name: which file the relying party calls its contract is no matter of the pack's.
 func (run *Run) Cover(s *Sites) {
-	run.all = append(run.all, s)
-	for _, c := range run.checks {
-		if c, ok := c.(*coverage); ok {
+	run.everyType = append(run.everyType, s)
+	for _, c := range run.canonical {
+		if c, ok := c.(*contractCheck); ok {
 			c.cover = s
 		}
 	}

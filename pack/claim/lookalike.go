@@ -28,13 +28,13 @@ func CanFail(cards []Card) bool { // CLM-17
 	return slices.ContainsFunc(InOrder(cards), Claim.canFail)
 }
 
-// An idler is a check that some parameters make pass whatever the receipts are.
-type idler interface{ idle() bool }
+// A triviallyTrue check may pass whatever the receipts are: it says whether its parameters make it so (CLM-17).
+type triviallyTrue interface{ alwaysPasses() bool }
 
 func (c Claim) canFail() bool {
-	ask, _ := newCheck(c.Canonical(), new(effort))
-	i, ok := ask.(idler)
-	return severity(c.Severity) != "warning" && !(ok && i.idle())
+	ask, _ := newCheck(c.Canonical(), new(allowance))
+	i, ok := ask.(triviallyTrue)
+	return severity(c.Severity) != "warning" && !(ok && i.alwaysPasses())
 }
 
 // Lookalike is the built-in card that a reader may take id for, "" if there is none or id is it: other case,

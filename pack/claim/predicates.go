@@ -34,11 +34,11 @@ type Param struct {
 }
 
 // Predicates returns every check that a claim may name, the reference's first.
-func Predicates() []Predicate { return slices.Clone(predicates) }
+func Predicates() []Predicate { return slices.Clone(predicateTable) }
 
 // PredicateNamed finds the check of a claim.
 func PredicateNamed(name string) (Predicate, bool) {
-	for _, p := range predicates {
+	for _, p := range predicateTable {
 		if p.Name == name {
 			return p, true
 		}
@@ -55,7 +55,7 @@ var (
 	allowMiss = Param{"allow_missing", "true: leave out receipts without the figure, or with null for it; absent: they fail the claim, as a figure that is no number always does", false}
 )
 
-var predicates = []Predicate{
+var predicateTable = []Predicate{
 	{Name: "receipt_type_present", Reference: true, Summary: "at least one receipt of the type",
 		Params: []Param{{"receipt_type", "the type", true}}, ask: askPresent},
 	{Name: "no_receipt_type", Reference: true, Summary: "no receipt of the type",
@@ -118,14 +118,15 @@ var predicates = []Predicate{
 			{"counted_types", "receipt types of which the pack must hold exactly that many", false}}, ask: askProxy},
 }
 
-// params reads the parameters of a claim. The reference crashes where they are missing or cannot be
+// params reads the parameters of a claim, each by the method that says what it has to be, and remembers what was wrong
+// first (CLM-13). Methods return a value in any case: who asks goes on, and its check is thrown away. The reference crashes where they are missing or cannot be
 // used; here the claim fails and says so. Parameters that a check of the reference does not know are
 // ignored, as they are there; of ours none is.
 type params struct {
 	value   jcs.Value
-	problem string
-	oddity  string // what the reference takes all the same, and nobody means
-	effort  *effort
+	fault   string // what was wrong first; empty: nothing
+	unusual string // what the reference takes all the same, and nobody means
+	effort  *allowance
 }
 
 func (p *params) required(name string) jcs.Value {
@@ -157,11 +158,11 @@ func (p *params) text(name string) string {
 	return v.Text
 }
 
-// odd is a value that should be a text. The reference asks such a claim whatever it is, so it is no problem
+// notText is a value that should be a text. The reference asks such a claim whatever it is, so it is no problem
 // of a pack; it is one of whoever writes a card (Claim.problem).
-func (p *params) odd(name string, v jcs.Value) jcs.Value {
-	if v.Kind != jcs.String && p.oddity == "" {
-		p.oddity = "param '" + name + "' is not a string"
+func (p *params) notText(name string, v jcs.Value) jcs.Value {
+	if v.Kind != jcs.String && p.unusual == "" {
+		p.unusual = "param '" + name + "' is not a string"
 	}
 	return v
 }
@@ -174,8 +175,8 @@ func (p *params) optional(name, absent string) string {
 }
 
 func (p *params) wrong(problem string) {
-	if p.problem == "" {
-		p.problem = problem
+	if p.fault == "" {
+		p.fault = problem
 	}
 }
 
@@ -224,16 +225,16 @@ func (p *params) whole(name string) int64 {
 	return n
 }
 
-// bound is a number of a claim. Its value and its text are those of the canonical form: that is what a
+// claimNumber is a number of a claim. Its value and its text are those of the canonical form: that is what a
 // claim_set_hash covers, and one hash must not stand for two verdicts.
-type bound struct {
+type claimNumber struct {
 	python.Number
 	text string
 	i64  int64
 	fits bool // i64 is the number
 }
 
-func (p *params) bound(name string) (b bound) {
+func (p *params) bound(name string) (b claimNumber) {
 	v := p.required(name)
 	if v.Kind != jcs.Number {
 		p.wrong("param '" + name + "' is not a number")
@@ -252,7 +253,7 @@ func (p *params) bound(name string) (b bound) {
 }
 
 // compare orders a number of a receipt and the bound, exactly.
-func (b *bound) compare(v *jcs.Value) int {
+func (b *claimNumber) compare(v *jcs.Value) int {
 	if n, ok := v.Int64(); ok && b.fits {
 		switch {
 		case n < b.i64:
@@ -333,17 +334,17 @@ func (p *params) types(absent string) (wants []jcs.Value, all string) {
 
 func reprText(s string) string { return python.Repr(jcs.Str(s)) }
 
-// effort bounds what the patterns of all claims of a pack may cost together, and what they may keep. It
+// allowance bounds what the patterns of all claims of a pack may cost together, and what they may keep. It
 // counts, so that a verdict depends on no clock and no machine: a step is one instruction of a pattern at one byte of a text
 // (CLM-22 to CLM-24).
-type effort struct {
+type allowance struct {
 	spent int64
 	size  int // of the patterns
 	kept  int // of receipts, in units of 8 bytes
 }
 
 // keep counts n more units, and reports whether there is room for them.
-func (e *effort) keep(n int) bool {
+func (e *allowance) keep(n int) bool {
 	e.kept += n
 	return e.kept <= maxKept
 }
@@ -357,11 +358,12 @@ const (
 	maxKept    = 32 << 20 // units of 8 bytes: two every_has on a million receipts each of both types
 )
 
-// pattern is RE2 that must match the whole of a text (threats.md K06).
+// pattern is RE2 that must match the whole of a text (threats.md K06): its time is linear in the text, so no claim can
+// make a verifier hang, and what it takes in all is counted beforehand.
 type pattern struct {
 	re     *regexp.Regexp
 	cost   int64 // steps for each byte
-	effort *effort
+	effort *allowance
 }
 
 func (p *params) pattern(name string) (pattern, string) {
@@ -376,13 +378,14 @@ func (p *params) pattern(name string) (pattern, string) {
 		p.notPattern(name, err)
 		return m, text
 	}
-	whole := `\A(?:` + text + `)\z`
+	whole := `\A(?:` + text + `)\z` // ^ and $ of the text stay what they are
 	tree, err := syntax.Parse(whole, syntax.Perl)
 	if err != nil {
 		p.notPattern(name, err)
 		return m, text
 	}
 	size := patternSize(tree)
+	// CLM-22: "a pattern of more than 8,192 elements … and all patterns of the evaluated claims together have at most 1,048,576".
 	if p.effort.size += size; size > maxSize || p.effort.size > maxSizes {
 		p.wrong("param '" + name + "' is too large a pattern, or the patterns of all claims together are")
 		return m, text
@@ -428,6 +431,7 @@ func (m *pattern) match(text string) (matched, ok bool) {
 	if len(text) > maxSubject {
 		return false, true
 	}
+	// CLM-23: "the number of instructions of the compiled pattern times one more than the bytes of the text".
 	if m.effort.spent += m.cost * int64(len(text)+1); m.effort.spent > maxEffort {
 		return false, false
 	}
@@ -438,28 +442,28 @@ func (m *pattern) match(text string) (matched, ok bool) {
 
 func askPresent(p *params) (check, []jcs.Value) {
 	typ := p.required("receipt_type")
-	return &typeCount{typ: typ, want: true}, []jcs.Value{typ}
+	return &typePresence{typ: typ, want: true}, []jcs.Value{typ}
 }
 
 func askAbsent(p *params) (check, []jcs.Value) {
 	typ := p.required("receipt_type")
-	return &typeCount{typ: typ}, []jcs.Value{typ}
+	return &typePresence{typ: typ}, []jcs.Value{typ}
 }
 
 func askCount(p *params) (check, []jcs.Value) {
-	return &receiptCount{least: p.number("min_count", nil)}, nil
+	return &leastCheck{least: p.number("min_count", nil)}, nil
 }
 
-func askMonotonic(*params) (check, []jcs.Value) { return &monotonic{}, nil }
+func askMonotonic(*params) (check, []jcs.Value) { return &monotonicCheck{}, nil }
 
 func askMatches(p *params) (check, []jcs.Value) {
 	typ := p.required("receipt_type")
-	return &fieldMatches{typ: typ, name: p.odd("field_name", p.required("field_name")), want: p.required("expected_value")}, []jcs.Value{typ}
+	return &valueCheck{typ: typ, name: p.notText("field_name", p.required("field_name")), want: p.required("expected_value")}, []jcs.Value{typ}
 }
 
 func askCoverage(p *params) (check, []jcs.Value) {
 	least := jcs.Float(0.8)
-	return &coverage{path: p.optional("contract_path", "assay.coverage.json"), least: p.number("min_coverage", &least)}, nil
+	return &contractCheck{path: p.optional("contract_path", "assay.coverage.json"), least: p.number("min_coverage", &least)}, nil
 }
 
 func askPosture(p *params) (check, []jcs.Value) {
@@ -467,7 +471,7 @@ func askPosture(p *params) (check, []jcs.Value) {
 	if !ok {
 		required = jcs.Str("CLEAN")
 	}
-	return &posture{required: p.odd("required_posture", required)}, []jcs.Value{jcs.Str("governance_posture_snapshot")}
+	return &postureCheck{required: p.notText("required_posture", required)}, []jcs.Value{jcs.Str("governance_posture_snapshot")}
 }
 
 // problem says why a claim can never be judged as it is meant, "" if it can.
@@ -476,14 +480,14 @@ func (c Claim) problem() string {
 	if !ok {
 		return "no check is named " + form.Quote(c.Check)
 	}
-	ask, _ := newCheck(c, new(effort))
-	if r, ok := ask.(refused); ok {
+	ask, _ := newCheck(c, new(allowance))
+	if r, ok := ask.(unaskable); ok {
 		return r.result.Actual
 	}
-	p := params{value: c.Params, effort: new(effort)}
+	p := params{value: c.Params, effort: new(allowance)}
 	p.onlyKnown(known.Params)
 	known.ask(&p)
-	return cmp.Or(p.problem, p.oddity)
+	return cmp.Or(p.fault, p.unusual)
 }
 
 // localPath reports whether a path of a claim stays where it is read: no card names a file of the host

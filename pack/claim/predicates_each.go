@@ -11,16 +11,17 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
-// This file is the checks of ours that look at one receipt after another and count.
+// This file is the checks of ours that look at one receipt after another and count: they keep numbers, and of receipts
+// the first five ids that they name.
 //
 // Their expected and actual texts are part of the discrepancy fingerprint: a text that has been released
 // never changes. A check that finds no receipt to judge fails, unless its claim says allow_none.
 
-// ofNone is what a check says that had nothing to judge (CLM-20).
-const ofNone = "no such receipts found"
+// noneFound is what a check says that had nothing to judge (CLM-20).
+const noneFound = "no such receipts found"
 
-// counted is receipt_count_le and receipt_count_between.
-type counted struct {
+// countCheck is receipt_count_le and receipt_count_between.
+type countCheck struct {
 	least, most int64
 	says        string
 	count       int64
@@ -29,14 +30,14 @@ type counted struct {
 
 func askCountAtMost(p *params) (check, []jcs.Value) {
 	wants, all := p.types("")
-	c := &counted{most: p.whole("max_count")}
+	c := &countCheck{most: p.whole("max_count")}
 	c.says = fmt.Sprintf("at most %d %s", c.most, all)
 	return c, wants
 }
 
 func askCountBetween(p *params) (check, []jcs.Value) {
 	wants, all := p.types("")
-	c := &counted{least: p.whole("min_count"), most: p.whole("max_count")}
+	c := &countCheck{least: p.whole("min_count"), most: p.whole("max_count")}
 	if c.least > c.most {
 		p.wrong("param 'min_count' is larger than 'max_count'")
 	}
@@ -44,15 +45,17 @@ func askCountBetween(p *params) (check, []jcs.Value) {
 	return c, wants
 }
 
-func (c *counted) add(r *seen) {
+func (c *countCheck) add(r *receiptView) {
 	if c.count++; c.count > c.most {
 		c.ids.add(r.id)
 	}
 }
 
-func (c *counted) idle() bool { return c.least == 0 && c.most >= receipt.MaxReceipts }
+func (c *countCheck) alwaysPasses() bool { // CLM-17
+	return c.least == 0 && c.most >= receipt.MaxReceipts
+}
 
-func (c *counted) answer() Result {
+func (c *countCheck) answer() Result {
 	return Result{
 		Passed:   c.least <= c.count && c.count <= c.most,
 		Expected: c.says,
@@ -61,8 +64,9 @@ func (c *counted) answer() Result {
 	}
 }
 
-// each wants one thing of the same member of every receipt.
-type each struct {
+// memberCheck wants one thing of the same member of every receipt. It finds the member by hand, since a million receipts
+// with a thousand claims are a thousand million of them and Get copies the value.
+type memberCheck struct {
 	field         string
 	holds         func(v *jcs.Value) bool // v is nil if the member is absent
 	says          string
@@ -73,12 +77,12 @@ type each struct {
 }
 
 // askEach makes the check that says of every receipt: field says.
-func askEach(p *params, typ, field, says string, holds func(v *jcs.Value) bool) (*each, []jcs.Value) {
+func askEach(p *params, typ, field, says string, holds func(v *jcs.Value) bool) (*memberCheck, []jcs.Value) {
 	wants, all := p.types(typ)
-	return &each{field: field, holds: holds, says: "all " + all + ": " + field + " " + says, allowNone: p.flag("allow_none")}, wants
+	return &memberCheck{field: field, holds: holds, says: "all " + all + ": " + field + " " + says, allowNone: p.flag("allow_none")}, wants
 }
 
-func (c *each) add(r *seen) {
+func (c *memberCheck) add(r *receiptView) {
 	if c.spent {
 		return
 	}
@@ -96,8 +100,8 @@ func (c *each) add(r *seen) {
 	}
 }
 
-func (c *each) answer() Result {
-	a := Result{Expected: c.says, Actual: ofNone, Passed: c.allowNone, Evidence: c.ids}
+func (c *memberCheck) answer() Result {
+	a := Result{Expected: c.says, Actual: noneFound, Passed: c.allowNone, Evidence: c.ids}
 	switch {
 	case c.spent:
 		a.Passed, a.Actual = false, fmt.Sprintf("gave up after %d: patterns and texts are too large", c.found)
@@ -119,13 +123,13 @@ func askFieldIn(p *params) (check, []jcs.Value) {
 	for i := range allowed {
 		known[scalarKey(&allowed[i])] = true
 	}
-	return askEach(p, "", p.word("field_name"), "in "+listed(allowed), func(v *jcs.Value) bool {
+	return askEach(p, "", p.word("field_name"), "in "+listText(allowed), func(v *jcs.Value) bool {
 		return v != nil && v.Kind < jcs.Array && v.Kind != jcs.Null && known[scalarKey(v)]
 	})
 }
 
-// listed shows at most eight values of a list; the hash of the claim holds all of them.
-func listed(values []jcs.Value) string {
+// listText shows at most eight values of a list; the hash of the claim holds all of them.
+func listText(values []jcs.Value) string {
 	const most = 8
 	if len(values) <= most {
 		return python.Repr(jcs.Arr(values...))
@@ -147,7 +151,8 @@ func scalarKey(v *jcs.Value) string {
 	return ""
 }
 
-// numberKey is the exact value: digits if it is whole, else the shortest text of the double.
+// numberKey is the exact value: digits if it is whole, else the shortest text of the double. A double that is whole has
+// its digits too, so that 1e3 is 1000; beyond 2^53 these are many, and still those of one value.
 func numberKey(n python.Number) string {
 	if n.IsInt {
 		return n.Integer
@@ -162,7 +167,7 @@ func numberKey(n python.Number) string {
 
 func askFieldMatches(p *params) (check, []jcs.Value) {
 	m, text := p.pattern("pattern")
-	var c *each
+	var c *memberCheck
 	c, wants := askEach(p, "", p.word("field_name"), "matches "+reprText(text), func(v *jcs.Value) bool {
 		if v == nil || v.Kind != jcs.String {
 			return false
@@ -206,7 +211,7 @@ func askModels(p *params) (check, []jcs.Value) {
 		shown[i] = jcs.Str(a)
 	}
 	prefixes = shortest(prefixes)
-	return askEach(p, "model_call", p.wordOr("field_name", "model_id"), "in "+listed(shown), func(v *jcs.Value) bool {
+	return askEach(p, "model_call", p.wordOr("field_name", "model_id"), "in "+listText(shown), func(v *jcs.Value) bool {
 		return v != nil && v.Kind == jcs.String && (names[v.Text] || beginsWithOne(v.Text, prefixes))
 	})
 }
@@ -230,8 +235,8 @@ func beginsWithOne(text string, prefixes []string) bool {
 	return found || i > 0 && strings.HasPrefix(text, prefixes[i-1])
 }
 
-// tokens is token_max.
-type tokens struct {
+// tokenCheck is token_max.
+type tokenCheck struct {
 	most                 int64
 	each                 bool // most is for each receipt, not for all of them
 	all                  string
@@ -241,13 +246,13 @@ type tokens struct {
 	scratch      big.Int
 	largest      int64
 	found, above int
-	misses       misses
+	misses       unusable
 	ids          evidence
 }
 
 func askTokens(p *params) (check, []jcs.Value) {
 	wants, all := p.types("model_call")
-	c := &tokens{most: p.whole("max_tokens"), all: all, allowMiss: p.flag("allow_missing"), allowNone: p.flag("allow_none")}
+	c := &tokenCheck{most: p.whole("max_tokens"), all: all, allowMiss: p.flag("allow_missing"), allowNone: p.flag("allow_none")}
 	switch p.optional("per", "pack") {
 	case "pack":
 	case "receipt":
@@ -258,7 +263,7 @@ func askTokens(p *params) (check, []jcs.Value) {
 	return c, wants
 }
 
-func (c *tokens) add(r *seen) {
+func (c *tokenCheck) add(r *receiptView) {
 	c.found++
 	n, is := tokensOf(r.receipt)
 	switch {
@@ -285,10 +290,10 @@ const (
 	figureMalformed
 )
 
-// misses counts the receipts without a figure that can be used.
-type misses struct{ missing, malformed int }
+// unusable counts the receipts without a figure that can be used.
+type unusable struct{ missing, malformed int }
 
-func (m *misses) add(is figure) {
+func (m *unusable) add(is figure) {
 	switch is {
 	case figureMissing:
 		m.missing++
@@ -326,7 +331,7 @@ func tokensOf(receipt jcs.Value) (n int64, is figure) {
 	return max(total, in+out), figureThere
 }
 
-func (c *tokens) answer() Result {
+func (c *tokenCheck) answer() Result {
 	a := Result{Evidence: c.ids}
 	if c.each {
 		a.Expected = fmt.Sprintf("at most %d tokens in each of the %s", c.most, c.all)
@@ -337,13 +342,16 @@ func (c *tokens) answer() Result {
 		a.Passed = c.total.Cmp(big.NewInt(c.most)) <= 0
 		a.Actual = fmt.Sprintf("%s tokens in %d", &c.total, c.found)
 	}
-	return settle(a, c.found, c.misses, c.allowMiss, c.allowNone)
+	return withFigures(a, c.found, c.misses, c.allowMiss, c.allowNone)
 }
 
-// settle ends the answer of a check that needs a figure of each receipt (CLM-21).
-func settle(a Result, found int, m misses, allowMiss, allowNone bool) Result {
+// withFigures adds to an answer what the receipts without a usable figure make of it.
+//
+// CLM-21: "allow_missing MUST NOT let a malformed one pass." Where it is not set, or where a check does not have it, both
+// fail the claim and are told as one number.
+func withFigures(a Result, found int, m unusable, allowMiss, allowNone bool) Result {
 	if found == 0 {
-		a.Passed, a.Actual = allowNone, ofNone
+		a.Passed, a.Actual = allowNone, noneFound
 		return a
 	}
 	without, malformed := m.missing, m.malformed

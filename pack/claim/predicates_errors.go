@@ -11,8 +11,12 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
-// errorRate is error_rate_le.
-type errorRate struct {
+// errorRateCheck is error_rate_le: no larger share of the receipts than max_rate tells of an error.
+//
+// There is no one member that says how a call ended: every program writes its own. So each member of a receipt is asked
+// what it says of that (outcomeOf), the gravest answer is that of the receipt, and what should say it and cannot be read
+// is no success: a signer who spells failures in a new way must not pass for one without failures.
+type errorRateCheck struct {
 	most              *big.Rat
 	text, all         string
 	allowNone         bool
@@ -23,7 +27,7 @@ type errorRate struct {
 
 func askErrors(p *params) (check, []jcs.Value) {
 	wants, all := p.types("model_call")
-	c := &errorRate{all: all, allowNone: p.flag("allow_none")}
+	c := &errorRateCheck{all: all, allowNone: p.flag("allow_none")}
 	c.most, c.text = p.fraction("max_rate")
 	if c.most.Cmp(big.NewRat(1, 1)) > 0 {
 		p.wrong("param 'max_rate' is not a number from 0 to 1")
@@ -31,7 +35,7 @@ func askErrors(p *params) (check, []jcs.Value) {
 	return c, wants
 }
 
-func (c *errorRate) add(r *seen) {
+func (c *errorRateCheck) add(r *receiptView) {
 	c.found++
 	said := saysFine
 	for i := range r.receipt.Members {
@@ -48,14 +52,14 @@ func (c *errorRate) add(r *seen) {
 	}
 }
 
-func (c *errorRate) answer() Result {
+func (c *errorRateCheck) answer() Result {
 	ids := slices.Concat(c.ids, c.unreadableID)
-	return settle(Result{
+	return withFigures(Result{
 		Passed:   c.found > 0 && big.NewRat(c.errors, c.found).Cmp(c.most) <= 0,
 		Expected: "errors in at most " + c.text + " of the " + c.all,
 		Actual:   fmt.Sprintf("%d of %d", c.errors, c.found),
 		Evidence: ids[:min(len(ids), maxEvidence)],
-	}, int(c.found), misses{malformed: c.malformed}, true, c.allowNone)
+	}, int(c.found), unusable{malformed: c.malformed}, true, c.allowNone)
 }
 
 // outcome is what a member says of how a call ended, the gravest last.
@@ -112,7 +116,7 @@ func statusOf(v *jcs.Value, otherwise outcome, depth int) outcome {
 		}
 		return saysFine
 	case jcs.String:
-		return wordOf(v.Text, otherwise)
+		return outcomeOfText(v.Text, otherwise)
 	}
 	said := saysFine
 	for i := range v.Items {
@@ -127,11 +131,11 @@ func statusOf(v *jcs.Value, otherwise outcome, depth int) outcome {
 	return said
 }
 
-// wordOf is about a status in words: "failed", "error: quota exceeded", "404 Not Found", "500", "HTTP 503".
-func wordOf(text string, otherwise outcome) outcome {
+// outcomeOfText is about a status in words: "failed", "error: quota exceeded", "404 Not Found", "500", "HTTP 503".
+func outcomeOfText(text string, otherwise outcome) outcome {
 	var room [32]byte
 	word := string(plainWord(&room, text))
-	switch first := strings.ToLower(firstWord(text)); {
+	switch first := strings.ToLower(firstLetters(text)); {
 	case saysError[word], saysError[first], first != "no" && first != "not" && !strings.HasPrefix(word, "no") && endsInError(word):
 		return saysFailed
 	case word == "" && strings.TrimSpace(text) == "":
@@ -147,6 +151,7 @@ func wordOf(text string, otherwise outcome) outcome {
 			return saysFine
 		}
 	}
+	// A number in front of words, as of "HTTP/1.1 503 Service Unavailable": three digits or more are a status.
 	start := strings.TrimLeft(strings.ToLower(text[:min(len(text), 64)]), " \t\r\n+([\"'")
 	start = strings.TrimLeft(strings.TrimPrefix(strings.TrimPrefix(start, "http/1.1"), "http"), "/ :_-")
 	digits := start[:len(start)-len(strings.TrimLeft(start, "0123456789"))]
@@ -166,8 +171,8 @@ func endsInError(word string) bool {
 	return slices.ContainsFunc([]string{"error", "errors", "failed", "failure", "exception", "timeout", "timedout"}, func(end string) bool { return strings.HasSuffix(word, end) })
 }
 
-// firstWord is the first run of ASCII letters of a text of which nothing but marks stands before it.
-func firstWord(text string) string {
+// firstLetters is the first run of ASCII letters of a text of which nothing but marks stands before it.
+func firstLetters(text string) string {
 	letter := func(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 	start := 0
 	for start < len(text) && !letter(text[start]) && text[start] < 0x80 && (text[start] < '0' || text[start] > '9') {
@@ -200,7 +205,7 @@ func successOf(v *jcs.Value) outcome {
 		switch {
 		case saysYes[word]:
 			return saysFine
-		case saysNo[word], wordOf(v.Text, saysFine) == saysFailed:
+		case saysNo[word], outcomeOfText(v.Text, saysFine) == saysFailed:
 			return saysFailed
 		}
 	}

@@ -90,7 +90,7 @@ func TestEveryCheckMeetsHostileValues(t *testing.T) {
 			t.Errorf("%s %s, %s: these pass\n\t%s\nwant\n\t%s", c.check, c.params, c.member, passed, c.pass)
 		}
 	}
-	for _, p := range predicates {
+	for _, p := range predicateTable {
 		if !asked[p.Name] {
 			t.Errorf("%s has no hostile values", p.Name)
 		}

@@ -217,7 +217,7 @@ func TestSpellingsOfANumberAreOneClaim(t *testing.T) {
 func TestThePercentileIsTheNearestRank(t *testing.T) {
 	for n := 1; n <= 130; n++ {
 		values := rand.New(rand.NewPCG(uint64(n), 0)).Perm(n)
-		c := &latency{most: bound{text: "0", Number: python.Number{IsInt: true, Integer: "0"}, fits: true}}
+		c := &latencyCheck{most: claimNumber{text: "0", Number: python.Number{IsInt: true, Integer: "0"}, fits: true}}
 		for _, v := range values {
 			c.found, c.values = c.found+1, append(c.values, float64(v))
 		}
@@ -479,8 +479,8 @@ func allPredicates(t testing.TB) (claims []Claim) {
 	} {
 		claims = append(claims, Claim{ID: name, Check: name, Severity: "critical", Params: jcstest.Parse(t, params)})
 	}
-	if len(claims) != len(predicates) {
-		t.Fatalf("%d claims for %d checks", len(claims), len(predicates))
+	if len(claims) != len(predicateTable) {
+		t.Fatalf("%d claims for %d checks", len(claims), len(predicateTable))
 	}
 	return claims
 }

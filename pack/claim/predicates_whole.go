@@ -19,26 +19,26 @@ import (
 // forty bytes a receipt, as their docs say, and all of them together keep no more than maxKept: a pack may
 // declare a thousand such claims on millions of receipts, and is not to choose how much memory we have.
 
-// latency is latency_p95_le. It keeps 8 bytes a receipt.
-type latency struct {
-	most                 bound
+// latencyCheck is latency_p95_le. It keeps 8 bytes a receipt.
+type latencyCheck struct {
+	most                 claimNumber
 	field, all           string
 	allowMiss, allowNone bool
 	values               []float64
 	found                int
-	misses               misses
+	misses               unusable
 	ids                  evidence
-	effort               *effort
+	effort               *allowance
 	spent                bool
 }
 
 func askLatency(p *params) (check, []jcs.Value) {
 	wants, all := p.types("model_call")
-	return &latency{most: p.bound("max_ms"), field: p.wordOr("field_name", "latency_ms"), all: all, effort: p.effort,
+	return &latencyCheck{most: p.bound("max_ms"), field: p.wordOr("field_name", "latency_ms"), all: all, effort: p.effort,
 		allowMiss: p.flag("allow_missing"), allowNone: p.flag("allow_none")}, wants
 }
 
-func (c *latency) add(r *seen) {
+func (c *latencyCheck) add(r *receiptView) {
 	if c.spent {
 		return
 	}
@@ -59,24 +59,24 @@ func (c *latency) add(r *seen) {
 	}
 }
 
-func (c *latency) answer() Result {
+func (c *latencyCheck) answer() Result {
 	a := Result{
 		Expected: fmt.Sprintf("95th percentile of %s in all %s <= %s", c.field, c.all, c.most.text),
 		Actual:   fmt.Sprintf("none in %d", c.found),
 		Evidence: c.ids,
 	}
 	if c.spent {
-		return gaveUp(a, c.found)
+		return tooMuchKept(a, c.found)
 	}
 	if n := len(c.values); n > 0 {
 		values := slices.Clone(c.values) // an answer changes nothing
 		slices.Sort(values)
-		p95 := values[(95*n+99)/100-1] // nearest rank: the smallest that 95 of 100 do not exceed
+		p95 := values[(95*n+99)/100-1] // nearest rank: the smallest value that at least 95 of 100 do not exceed, never one between two
 		v := jcs.Float(p95)
 		a.Passed = c.most.compare(&v) <= 0
 		a.Actual = fmt.Sprintf("%s in %d", plainNumber(p95), c.found)
 	}
-	return settle(a, c.found, c.misses, c.allowMiss, c.allowNone)
+	return withFigures(a, c.found, c.misses, c.allowMiss, c.allowNone)
 }
 
 // plainNumber is 12 for 12.0, whichever of the two was written, and the shortest text of other doubles.
@@ -87,8 +87,8 @@ func plainNumber(f float64) string {
 	return python.Repr(jcs.Float(f))
 }
 
-// gaps is no_gap_in_seq. It keeps 8 bytes a receipt.
-type gaps struct {
+// sequenceCheck is no_gap_in_seq. It keeps 8 bytes a receipt.
+type sequenceCheck struct {
 	field, all    string
 	start         int64
 	anyStart      bool
@@ -96,13 +96,13 @@ type gaps struct {
 	values        []int64
 	found, misses int
 	ids           evidence
-	effort        *effort
+	effort        *allowance
 	spent         bool
 }
 
 func askGaps(p *params) (check, []jcs.Value) {
 	wants, all := p.types("")
-	c := &gaps{field: p.wordOr("field_name", "seq"), all: all, effort: p.effort, allowNone: p.flag("allow_none")}
+	c := &sequenceCheck{field: p.wordOr("field_name", "seq"), all: all, effort: p.effort, allowNone: p.flag("allow_none")}
 	if v, ok := p.value.Get("start"); ok && v.Kind == jcs.Null {
 		c.anyStart = true
 	} else if ok {
@@ -111,7 +111,7 @@ func askGaps(p *params) (check, []jcs.Value) {
 	return c, wants
 }
 
-func (c *gaps) add(r *seen) {
+func (c *sequenceCheck) add(r *receiptView) {
 	if c.spent {
 		return
 	}
@@ -128,16 +128,18 @@ func (c *gaps) add(r *seen) {
 	}
 }
 
-func (c *gaps) answer() Result {
+func (c *sequenceCheck) answer() Result {
 	a := Result{Expected: fmt.Sprintf("%s of all %s without a gap", c.field, c.all), Evidence: c.ids}
 	if !c.anyStart {
 		a.Expected = fmt.Sprintf("%s of all %s from %d without a gap", c.field, c.all, c.start)
 	}
 	if c.spent {
-		return gaveUp(a, c.found)
+		return tooMuchKept(a, c.found)
 	}
 	values := slices.Clone(c.values)
 	slices.Sort(values)
+	// In order, each number is that before it or one more, and the first is start. What is not follows a gap, of
+	// whatever width.
 	count, first := 0, int64(0)
 	for i, n := range values {
 		if i == 0 && (c.anyStart || n == c.start) || i > 0 && (n == values[i-1] || n == values[i-1]+1) {
@@ -151,12 +153,12 @@ func (c *gaps) answer() Result {
 	if count > 0 {
 		a.Actual = fmt.Sprintf("%d gaps in %d, the first before %d", count, c.found, first)
 	}
-	return settle(a, c.found, misses{missing: c.misses}, false, c.allowNone)
+	return withFigures(a, c.found, unusable{missing: c.misses}, false, c.allowNone)
 }
 
-// inOrder is timestamps_in_order: the instants that timestamps stand for, whatever their offsets, do not go
+// orderCheck is timestamps_in_order: the instants that timestamps stand for, whatever their offsets, do not go
 // back. What is no RFC 3339 date-time with an offset stands for none.
-type inOrder struct {
+type orderCheck struct {
 	all           string
 	allowNone     bool
 	last          time.Time
@@ -167,10 +169,10 @@ type inOrder struct {
 
 func askInOrder(p *params) (check, []jcs.Value) {
 	wants, all := p.types("")
-	return &inOrder{all: all, allowNone: p.flag("allow_none")}, wants
+	return &orderCheck{all: all, allowNone: p.flag("allow_none")}, wants
 }
 
-func (c *inOrder) add(r *seen) {
+func (c *orderCheck) add(r *receiptView) {
 	v, _ := r.receipt.Get("timestamp")
 	at, ok := form.ParseDateTime(v.Text)
 	c.found++
@@ -179,25 +181,25 @@ func (c *inOrder) add(r *seen) {
 		c.misses++
 		c.ids.add(r.id)
 		return
-	case c.found > c.misses+1 && at.Before(c.last):
+	case c.found > c.misses+1 && at.Before(c.last): // not the first that stands for an instant
 		c.behind++
 		c.ids.add(r.id)
 	}
 	c.last = at
 }
 
-func (c *inOrder) answer() Result {
-	return settle(Result{
+func (c *orderCheck) answer() Result {
+	return withFigures(Result{
 		Passed:   c.behind == 0,
 		Expected: "timestamps of all " + c.all + " are instants that do not go back",
 		Actual:   fmt.Sprintf("%d go back in %d", c.behind, c.found),
 		Evidence: c.ids,
-	}, c.found, misses{missing: c.misses}, false, c.allowNone)
+	}, c.found, unusable{missing: c.misses}, false, c.allowNone)
 }
 
-// linked is every_has. It keeps a 16-byte hash of what each receipt names, and the ids of the first
+// linkCheck is every_has. It keeps a 16-byte hash of what each receipt names, and the ids of the first
 // receipts that still wait for theirs.
-type linked struct {
+type linkCheck struct {
 	from, to         string // types
 	key, toKey       string // members
 	before, after    bool   // the second may stand before, after the first
@@ -207,7 +209,7 @@ type linked struct {
 	ids              map[[16]byte][]waitingID
 	numIDs           int
 	found, unmatched int
-	effort           *effort
+	effort           *allowance
 	spent            bool
 }
 
@@ -220,7 +222,7 @@ type waitingID struct {
 const maxWaiting = 1024
 
 func askEveryHas(p *params) (check, []jcs.Value) {
-	c := &linked{
+	c := &linkCheck{
 		from: p.word("receipt_type"), to: p.word("has_type"),
 		key: p.wordOr("link_field", "receipt_id"), toKey: p.wordOr("has_link_field", "parent_receipt_id"),
 		allowNone: p.flag("allow_none"),
@@ -243,7 +245,7 @@ func askEveryHas(p *params) (check, []jcs.Value) {
 }
 
 // linkKey hashes what a member names; null, lists and objects name nothing.
-func linkKey(r *seen, field string) (key [16]byte, ok bool) {
+func linkKey(r *receiptView, field string) (key [16]byte, ok bool) {
 	v, _ := r.receipt.Get(field)
 	if v.Kind != jcs.String && v.Kind != jcs.Number || v.Text == "" {
 		return key, false
@@ -252,7 +254,7 @@ func linkKey(r *seen, field string) (key [16]byte, ok bool) {
 	return [16]byte(sum[:16]), true
 }
 
-func (c *linked) add(r *seen) {
+func (c *linkCheck) add(r *receiptView) {
 	if !c.spent && r.is(c.from) {
 		c.need(r)
 	}
@@ -262,12 +264,14 @@ func (c *linked) add(r *seen) {
 }
 
 // keep counts what a map has grown by, and gives up when that is too much.
-func (c *linked) keep(before, after int) {
-	const units = 8 // a key of 16 bytes, what it maps to, and what a map leaves free
+func (c *linkCheck) keep(before, after int) {
+	const units = 8 // CLM-24: "eight for each new link": a key of 16 bytes, what it maps to, and what a map leaves free
 	c.spent = c.spent || after > before && !c.effort.keep(units)
 }
 
-func (c *linked) need(r *seen) {
+// need is given a receipt that has to have another one. If that has come already and may come before, all is well; if
+// not, this one waits for it, where it may come after.
+func (c *linkCheck) need(r *receiptView) {
 	c.found++
 	key, ok := linkKey(r, c.key)
 	if ok && c.before {
@@ -288,7 +292,9 @@ func (c *linked) need(r *seen) {
 	}
 }
 
-func (c *linked) offer(r *seen) {
+// offer is given a receipt that others may need: it serves all that wait for it, and, if it may stand before them, all
+// that come later.
+func (c *linkCheck) offer(r *receiptView) {
 	key, ok := linkKey(r, c.toKey)
 	if !ok {
 		return
@@ -308,7 +314,7 @@ func (c *linked) offer(r *seen) {
 	delete(c.ids, key)
 }
 
-func (c *linked) answer() Result {
+func (c *linkCheck) answer() Result {
 	where := ""
 	if !c.before {
 		where = " after it"
@@ -332,19 +338,19 @@ func (c *linked) answer() Result {
 		Evidence: ids,
 	}
 	if c.spent {
-		return gaveUp(a, c.found)
+		return tooMuchKept(a, c.found)
 	}
-	return settle(a, c.found, misses{}, false, c.allowNone)
+	return withFigures(a, c.found, unusable{}, false, c.allowNone)
 }
 
-// gaveUp is the answer of a check that could not keep what it needs to know.
-func gaveUp(a Result, found int) Result {
+// tooMuchKept is the answer of a check that could not keep what it needs to know.
+func tooMuchKept(a Result, found int) Result {
 	a.Passed, a.Actual = false, fmt.Sprintf("gave up after %d: the claims keep too much of the receipts", found)
 	return a
 }
 
-// proportion is ratio.
-type proportion struct {
+// ratioCheck is ratio.
+type ratioCheck struct {
 	typ, of             string
 	least, most         *big.Rat // nil: no bound
 	leastText, mostText string
@@ -355,7 +361,7 @@ type proportion struct {
 }
 
 func askRatio(p *params) (check, []jcs.Value) {
-	c := &proportion{typ: p.word("receipt_type"), of: p.word("of_type"), allowNone: p.flag("allow_none")}
+	c := &ratioCheck{typ: p.word("receipt_type"), of: p.word("of_type"), allowNone: p.flag("allow_none")}
 	if _, ok := p.value.Get("min_ratio"); ok {
 		c.least, c.leastText = p.fraction("min_ratio")
 	}
@@ -378,7 +384,7 @@ func askRatio(p *params) (check, []jcs.Value) {
 	return c, []jcs.Value{jcs.Str(c.typ), jcs.Str(c.of)}
 }
 
-func (c *proportion) add(r *seen) {
+func (c *ratioCheck) add(r *receiptView) {
 	if r.is(c.of) {
 		c.total++
 	}
@@ -393,6 +399,7 @@ func (c *proportion) add(r *seen) {
 	c.count++
 }
 
+// sameScalar makes no key of two texts: they may be long, and receipts many.
 func sameScalar(a, b *jcs.Value) bool {
 	if a.Kind != b.Kind || a.Kind == jcs.Null || a.Kind >= jcs.Array {
 		return false
@@ -400,7 +407,7 @@ func sameScalar(a, b *jcs.Value) bool {
 	return a.Kind == jcs.String && a.Text == b.Text || a.Kind != jcs.String && scalarKey(a) == scalarKey(b)
 }
 
-func (c *proportion) answer() Result {
+func (c *ratioCheck) answer() Result {
 	what := reprText(c.typ) + " receipts"
 	if c.field != "" {
 		what += " with " + c.field + "=" + python.Repr(c.want)
@@ -425,11 +432,11 @@ func (c *proportion) answer() Result {
 	return a
 }
 
-// proxied is proxy_completeness (claims.md §6.12): what a recording proxy says of its own work. It cannot see
+// proxyCheck is proxy_completeness (claims.md §6.12): what a recording proxy says of its own work. It cannot see
 // what never came to it, and this check does not say otherwise.
-type proxied struct {
+type proxyCheck struct {
 	typ                   string
-	types                 []string        // of the receipts that must be as many
+	types                 []string        // of the receipts that must be as many as were written
 	typed                 map[string]bool // of types, by every name
 	counts                bool
 	found, bad, unequal   int // receipts of typ: all, without numbers, with different ones
@@ -440,7 +447,7 @@ type proxied struct {
 }
 
 func askProxy(p *params) (check, []jcs.Value) {
-	c := &proxied{typ: p.wordOr("receipt_type", "session_metadata")}
+	c := &proxyCheck{typ: p.wordOr("receipt_type", "session_metadata")}
 	c.one.SetInt64(1)
 	wants := []jcs.Value{jcs.Str(c.typ)}
 	if _, c.counts = p.value.Get("counted_types"); c.counts {
@@ -456,8 +463,8 @@ func askProxy(p *params) (check, []jcs.Value) {
 	return c, wants
 }
 
-func (c *proxied) add(r *seen) {
-	if r.typ.Kind == jcs.String && c.typed[r.typ.Text] {
+func (c *proxyCheck) add(r *receiptView) {
+	if r.receiptType.Kind == jcs.String && c.typed[r.receiptType.Text] {
 		c.in.Add(&c.in, &c.one)
 	}
 	if !r.is(c.typ) {
@@ -491,10 +498,10 @@ func (c *proxied) add(r *seen) {
 	}
 }
 
-func (c *proxied) answer() Result {
+func (c *proxyCheck) answer() Result {
 	a := Result{
 		Expected: fmt.Sprintf("requests_seen = receipts_written and no bypass in %s receipts", reprText(c.typ)),
-		Actual:   ofNone,
+		Actual:   noneFound,
 		Evidence: slices.Compact(slices.Clone(c.ids)),
 	}
 	if c.counts {
@@ -502,7 +509,7 @@ func (c *proxied) answer() Result {
 		for i, typ := range c.types {
 			shown[i] = jcs.Str(typ)
 		}
-		a.Expected += ", as many as receipts of types " + listed(shown)
+		a.Expected += ", as many as receipts of types " + listText(shown)
 	}
 	if c.found == 0 {
 		return a

@@ -12,6 +12,21 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
+// The claims of a pack are judged again by whoever verifies it, and one claim can be read in four ways:
+//
+//	reading      what is asked                                 where               why, and what it decides
+//	canonical    the claim as claim_set_hash spells it         Run.canonical       one hash stands for one result (CLM-2):
+//	                                                                               this is our verdict
+//	as written   the same, told in the builder's words         Run.InWordsOf       no hash tells 1 from 1.0, so texts that
+//	                                                                               say the same are no contradiction (CLM-27)
+//	reference    a breakglass receipt by its admitted name     Run.reference       the reference tool takes it so, and signs it;
+//	             is any receipt                                                    not tampered, but failed if either fails (CLM-10)
+//	extra        the relying party's own cards                 a Run of their own  shown beside the pack's; no exit code
+//	                                                                               follows them (claims.md §8)
+//
+// A claim that nobody can judge from the pack alone (its check is not known here, or reads a file or a member that no
+// pack holds) is not judged by any of them: package pack then says that its result is the signer's word.
+
 // Result is what one claim came to. Expected and Actual are normative texts:
 // with ClaimID, Passed and Severity they make the discrepancy fingerprint.
 type Result struct {
@@ -49,19 +64,19 @@ func Fingerprint(policyHash, suiteHash string, rs []Result) string { // CLM-16
 // Run asks claims of a stream of receipts: add each receipt in pack order, then take the results.
 // It keeps no receipt: counters, at most 5 evidence ids a claim, and what the doc of a predicate names.
 type Run struct {
-	claims  []Claim
-	checks  []check // checks[i] judges claims[i]
-	literal []check // literal[i] does so in the letter of the reference; nil: there is no difference
-	all     []check // those that want to see every receipt
-	typed   map[string][]check
-	odd     []oddCheck
-	now     seen // the receipt being added; kept here so that adding does not allocate
+	claims     []Claim
+	canonical  []check // canonical[i] judges claims[i]
+	reference  []check // reference[i] does so as the reference tool would; nil: that is the same
+	everyType  []check // those that want to see every receipt
+	byType     map[string][]check
+	otherTypes []otherTypeCheck
+	current    receiptView // the receipt being added; kept here so that adding does not allocate
 }
 
 // A check is one question. Once made it cannot fail: what is wrong with its parameters is its answer.
 // What it is shown is valid only during add.
 type check interface {
-	add(r *seen)
+	add(r *receiptView)
 	answer() Result // Passed, Expected, Actual, Evidence
 }
 
@@ -71,40 +86,42 @@ type rewordable interface {
 	phrases() (expected, actual python.Phrase)
 }
 
-// oddCheck wants receipts whose type is no string. Only a claim that nobody wrote on purpose does.
-type oddCheck struct {
+// otherTypeCheck wants receipts whose type is no string: the claim has such a parameter. No intact pack holds one; the
+// reference compares with ==, to which 1 and true are equal, and what is asked of a broken pack is answered likewise.
+type otherTypeCheck struct {
 	typ jcs.Value
 	check
 }
 
-// seen is one receipt and what every check needs of it.
-type seen struct {
-	id      string // "" if it is no string; shares the receipt's memory
-	typ     jcs.Value
-	receipt jcs.Value
+// receiptView is one receipt and what every check needs of it.
+type receiptView struct {
+	id          string // "" if it is no string; shares the receipt's memory
+	receiptType jcs.Value
+	receipt     jcs.Value
 }
 
-// is reports whether a claim about receipts of type typ is about r: one about breakglass is about receipts
-// of both names (receipt.BreakglassType).
-func (r *seen) is(typ string) bool {
-	return r.typ.Kind == jcs.String && (r.typ.Text == typ || typ == receipt.Breakglass && r.typ.Text == receipt.BreakglassType)
+// is reports whether a claim about receipts of type typ is about r.
+//
+// CLM-10: "about receipts of type breakglass MUST also be about those of type assay.breakglass/v1".
+func (r *receiptView) is(typ string) bool {
+	return r.receiptType.Kind == jcs.String && (r.receiptType.Text == typ || typ == receipt.Breakglass && r.receiptType.Text == receipt.BreakglassType)
 }
 
 // maxEvidence is how many receipt ids a result carries at most.
 const maxEvidence = 5
 
-// NewRun makes the checks of the claims. They share one effort.
+// NewRun makes the checks of the claims, which share the bounds of what patterns may cost and what may be kept.
 func NewRun(claims []Claim) *Run {
-	run := &Run{claims: claims, typed: map[string][]check{}, literal: make([]check, len(claims))}
-	effort := new(effort)
+	run := &Run{claims: claims, byType: map[string][]check{}, reference: make([]check, len(claims))}
+	effort := new(allowance)
 	for i, claim := range claims {
 		c, wants := newCheck(claim, effort)
-		run.checks = append(run.checks, c)
-		run.show(c, wants)
+		run.canonical = append(run.canonical, c)
+		run.subscribe(c, wants)
 		// Only claims that the reference knows have a reading of the reference.
 		if known, _ := PredicateNamed(claim.Check); known.Reference && slices.ContainsFunc(wants, isBreakglass) {
-			run.literal[i], _ = newCheck(claim, effort)
-			run.typed[receipt.Breakglass] = append(run.typed[receipt.Breakglass], run.literal[i])
+			run.reference[i], _ = newCheck(claim, effort)
+			run.byType[receipt.Breakglass] = append(run.byType[receipt.Breakglass], run.reference[i])
 		}
 	}
 	return run
@@ -114,13 +131,13 @@ func isBreakglass(typ jcs.Value) bool {
 	return typ.Kind == jcs.String && typ.Text == receipt.Breakglass
 }
 
-// show lets the check see the receipts of the types that it wants, all of them if it names none.
-func (run *Run) show(c check, wants []jcs.Value) {
-	if _, ok := c.(refused); ok {
+// subscribe lets the check see the receipts of the types that it wants, all of them if it names none.
+func (run *Run) subscribe(c check, wants []jcs.Value) {
+	if _, ok := c.(unaskable); ok {
 		return
 	}
 	if len(wants) == 0 {
-		run.all = append(run.all, c)
+		run.everyType = append(run.everyType, c)
 	}
 	var types []string
 	for _, typ := range wants {
@@ -130,53 +147,53 @@ func (run *Run) show(c check, wants []jcs.Value) {
 		case typ.Kind == jcs.String:
 			types = append(types, typ.Text)
 		default:
-			run.odd = append(run.odd, oddCheck{typ, c})
+			run.otherTypes = append(run.otherTypes, otherTypeCheck{typ, c})
 		}
 	}
 	slices.Sort(types)
 	for _, typ := range slices.Compact(types) {
-		run.typed[typ] = append(run.typed[typ], c)
+		run.byType[typ] = append(run.byType[typ], c)
 	}
 }
 
 // Add shows the next receipt to every claim.
 func (run *Run) Add(receipt jcs.Value) {
-	r := &run.now
-	*r = seen{receipt: receipt}
-	r.typ, _ = receipt.Get("type")
+	r := &run.current
+	*r = receiptView{receipt: receipt}
+	r.receiptType, _ = receipt.Get("type")
 	if id, ok := receipt.Get("receipt_id"); ok && id.Kind == jcs.String {
 		r.id = EvidenceID(id.Text)
 	}
-	for _, c := range run.all {
+	for _, c := range run.everyType {
 		c.add(r)
 	}
-	if r.typ.Kind == jcs.String {
-		for _, c := range run.typed[r.typ.Text] {
+	if r.receiptType.Kind == jcs.String {
+		for _, c := range run.byType[r.receiptType.Text] {
 			c.add(r)
 		}
 	}
-	for i := range run.odd {
-		if python.Equal(&run.odd[i].typ, &r.typ) {
-			run.odd[i].add(r)
+	for i := range run.otherTypes {
+		if python.Equal(&run.otherTypes[i].typ, &r.receiptType) {
+			run.otherTypes[i].add(r)
 		}
 	}
-	*r = seen{}
+	*r = receiptView{}
 }
 
 // Results judges every claim on the receipts so far, in the order of the claims.
 func (run *Run) Results() []Result {
 	rs := make([]Result, len(run.claims))
-	for i, c := range run.checks {
+	for i, c := range run.canonical {
 		rs[i] = run.resultOf(i, c)
 	}
 	return rs
 }
 
-// LiteralResults is the results as the reference finds them, to which a breakglass receipt by its other
-// name is any receipt. ok is false if that is no other question.
-func (run *Run) LiteralResults(results []Result) (rs []Result, ok bool) {
+// ReferenceResults is the results as the reference finds them, to which a breakglass receipt by its other
+// name is any receipt. ok is false if no claim is about such receipts, so that both readings are one.
+func (run *Run) ReferenceResults(results []Result) (rs []Result, ok bool) {
 	rs = slices.Clone(results)
-	for i, c := range run.literal {
+	for i, c := range run.reference {
 		if c != nil {
 			rs[i], ok = run.resultOf(i, c), true
 		}
@@ -201,7 +218,7 @@ func (run *Run) InWordsOf(attested, results []Result) {
 			return
 		}
 		got, told := &results[i], attested[i]
-		c, ok := run.checks[i].(rewordable)
+		c, ok := run.canonical[i].(rewordable)
 		if !ok || got.Expected == told.Expected && got.Actual == told.Actual {
 			continue
 		}
@@ -211,12 +228,14 @@ func (run *Run) InWordsOf(attested, results []Result) {
 	}
 }
 
-// newCheck makes the check of a claim. wants are the receipt types it is to see; none means all receipts.
-func newCheck(claim Claim, e *effort) (c check, wants []jcs.Value) {
-	switch severity(claim.Severity) { // CLM-11
+// newCheck makes the check of a claim. wants are the receipt types it is to see; none means all receipts. A claim that
+// cannot be asked is no error: it has failed, with a text that says why and that other verifiers find too. The order of
+// the three reasons is fixed (claims.md §4.3), since only the first is told.
+func newCheck(claim Claim, e *allowance) (c check, wants []jcs.Value) {
+	switch severity(claim.Severity) { // CLM-11: "neither critical nor warning MUST fail with severity critical"
 	case "critical", "warning":
 	default:
-		return refused{Result{
+		return unaskable{Result{
 			Expected: "severity in {'critical','warning'}",
 			Actual:   "invalid severity '" + claim.Severity + "'",
 			Severity: "critical",
@@ -224,7 +243,7 @@ func newCheck(claim Claim, e *effort) (c check, wants []jcs.Value) {
 	}
 	known, ok := PredicateNamed(claim.Check)
 	if !ok { // CLM-12
-		return refused{Result{
+		return unaskable{Result{
 			Expected: "check function '" + claim.Check + "' exists",
 			Actual:   UnknownCheck,
 		}}, nil
@@ -234,8 +253,8 @@ func newCheck(claim Claim, e *effort) (c check, wants []jcs.Value) {
 		p.onlyKnown(known.Params)
 	}
 	c, wants = known.ask(p)
-	if p.problem != "" { // CLM-13
-		return refused{Result{Expected: "valid params for check '" + claim.Check + "'", Actual: p.problem}}, nil
+	if p.fault != "" { // CLM-13: "the first problem in the order in which the check reads them"
+		return unaskable{Result{Expected: "valid params for check '" + claim.Check + "'", Actual: p.fault}}, nil
 	}
 	return c, wants
 }
@@ -252,11 +271,11 @@ func severity(word string) string {
 // UnknownCheck is the Actual of a claim whose check nobody here knows.
 const UnknownCheck = "unknown check function"
 
-// refused is the answer to a claim that cannot be asked.
-type refused struct{ result Result }
+// unaskable is the answer to a claim that cannot be asked.
+type unaskable struct{ result Result }
 
-func (refused) add(*seen)        {}
-func (c refused) answer() Result { return c.result }
+func (unaskable) add(*receiptView) {}
+func (c unaskable) answer() Result { return c.result }
 
 // evidence is the first few receipt ids. Ids are copied: they share the memory of their receipt.
 type evidence []string
@@ -277,24 +296,24 @@ func (e *evidence) add(id string) {
 	}
 }
 
-// typeCount is receipt_type_present (want) and no_receipt_type.
-type typeCount struct {
+// typePresence is receipt_type_present (want) and no_receipt_type.
+type typePresence struct {
 	typ   jcs.Value
 	want  bool
 	found int
 	ids   evidence
 }
 
-func (c *typeCount) add(r *seen) {
+func (c *typePresence) add(r *receiptView) {
 	c.found++
 	c.ids.add(r.id)
 }
 
-func (c *typeCount) answer() Result {
+func (c *typePresence) answer() Result {
 	return phrased(c, c.want == (c.found > 0), c.ids)
 }
 
-func (c *typeCount) phrases() (expected, actual python.Phrase) {
+func (c *typePresence) phrases() (expected, actual python.Phrase) {
 	least := "0 receipts"
 	if c.want {
 		least = "at least 1 receipt"
@@ -302,38 +321,38 @@ func (c *typeCount) phrases() (expected, actual python.Phrase) {
 	return python.Phrase{least + " of type '", python.Bare(&c.typ), "'"}, python.Phrase{fmt.Sprintf("found %d", c.found)}
 }
 
-// phrased is the answer of a check that has phrases.
+// phrased is the answer of a check that has phrases: the words of the answer and those that InWordsOf compares are one.
 func phrased(c rewordable, passed bool, ids evidence) Result {
 	expected, actual := c.phrases()
 	return Result{Passed: passed, Expected: expected.String(), Actual: actual.String(), Evidence: ids}
 }
 
-type receiptCount struct {
+type leastCheck struct {
 	least jcs.Value
 	count int64
 }
 
-func (c *receiptCount) add(*seen) { c.count++ }
+func (c *leastCheck) add(*receiptView) { c.count++ }
 
-func (c *receiptCount) idle() bool {
+func (c *leastCheck) alwaysPasses() bool { // CLM-17
 	zero := jcs.Int(0)
 	return python.NumberOf(&c.least).Compare(python.NumberOf(&zero)) <= 0
 }
 
-func (c *receiptCount) answer() Result {
+func (c *leastCheck) answer() Result {
 	count := jcs.Int(c.count)
 	return phrased(c, python.NumberOf(&count).Compare(python.NumberOf(&c.least)) >= 0, nil)
 }
 
-func (c *receiptCount) phrases() (expected, actual python.Phrase) {
+func (c *leastCheck) phrases() (expected, actual python.Phrase) {
 	return python.Phrase{">= ", python.Quoted(&c.least), " receipts"}, python.Phrase{fmt.Sprintf("%d receipts", c.count)}
 }
 
-// monotonic compares the truthy timestamps as text, each with the one before.
+// monotonicCheck compares the truthy timestamps as text, each with the one before.
 //
 // Its evidence keeps a quirk of the reference: the k-th timestamp that breaks the order names the k-th
 // receipt of the whole list, although receipts without a timestamp may have come before it.
-type monotonic struct {
+type monotonicCheck struct {
 	last       []byte // the last timestamp; reused
 	stamped    bool   // there was one
 	violations int
@@ -345,7 +364,7 @@ type monotonic struct {
 // whatever its claims say.
 const maxBehind = 1024
 
-func (c *monotonic) add(r *seen) {
+func (c *monotonicCheck) add(r *receiptView) {
 	v, ok := r.receipt.Get("timestamp")
 	if !ok || !python.Truth(&v) {
 		if len(c.behind) < maxBehind {
@@ -358,6 +377,7 @@ func (c *monotonic) add(r *seen) {
 		named = c.behind[0]
 		c.behind = append(c.behind[1:], strings.Clone(r.id))
 	}
+	// CLM-18: a stamp that is true and no text is compared as Python's repr of it.
 	stamp := v.Text
 	if v.Kind != jcs.String {
 		stamp = python.Repr(v)
@@ -369,7 +389,7 @@ func (c *monotonic) add(r *seen) {
 	c.last, c.stamped = append(c.last[:0], stamp...), true
 }
 
-func (c *monotonic) answer() Result {
+func (c *monotonicCheck) answer() Result {
 	actual := "monotonic"
 	if c.violations > 0 {
 		actual = fmt.Sprintf("%d violations", c.violations)
@@ -382,15 +402,15 @@ func (c *monotonic) answer() Result {
 	}
 }
 
-// fieldMatches wants one receipt of the type, and that all of them have the value. A member that is
+// valueCheck wants one receipt of the type, and that all of them have the value. A member that is
 // absent counts as null.
-type fieldMatches struct {
+type valueCheck struct {
 	typ, name, want   jcs.Value // a name that is no string names no member
 	found, mismatches int
 	ids               evidence
 }
 
-func (c *fieldMatches) add(r *seen) {
+func (c *valueCheck) add(r *receiptView) {
 	c.found++
 	v := jcs.Value{}
 	if c.name.Kind == jcs.String {
@@ -402,11 +422,11 @@ func (c *fieldMatches) add(r *seen) {
 	}
 }
 
-func (c *fieldMatches) answer() Result {
+func (c *valueCheck) answer() Result {
 	return phrased(c, c.found > 0 && c.mismatches == 0, c.ids)
 }
 
-func (c *fieldMatches) phrases() (expected, actual python.Phrase) {
+func (c *valueCheck) phrases() (expected, actual python.Phrase) {
 	if c.found == 0 {
 		return python.Phrase{"receipts of type '", python.Bare(&c.typ), "' with ", python.Bare(&c.name), "=", python.Quoted(&c.want)}, python.Phrase{"no receipts of that type found"}
 	}
@@ -414,20 +434,20 @@ func (c *fieldMatches) phrases() (expected, actual python.Phrase) {
 		python.Phrase{fmt.Sprintf("%d mismatches out of %d", c.mismatches, c.found)}
 }
 
-// coverage compares the call sites that receipts name with those of a contract. The reference reads the
+// contractCheck compares the call sites that receipts name with those of a contract. The reference reads the
 // contract from a file beside wherever it runs; a verdict must not depend on that, so here the claim
 // fails with the text of a missing file unless the relying party gave a contract (Run.Cover).
-type coverage struct {
+type contractCheck struct {
 	path  string
 	least jcs.Value
 	cover *Sites // saw the receipts; nil: no contract
 }
 
-func (*coverage) add(*seen) {}
+func (*contractCheck) add(*receiptView) {}
 
-func (c *coverage) idle() bool { return python.Float(&c.least) <= 0 } // never true of a NaN
+func (c *contractCheck) alwaysPasses() bool { return python.Float(&c.least) <= 0 } // never true of a NaN
 
-func (c *coverage) answer() Result {
+func (c *contractCheck) answer() Result {
 	if c.cover == nil {
 		return Result{Expected: "valid coverage contract at " + c.path, Actual: "file not found: " + c.path}
 	}
@@ -440,15 +460,15 @@ func (c *coverage) answer() Result {
 	}
 }
 
-// posture judges the latest governance_posture_snapshot: the greatest evaluated_at as text; of equals,
+// postureCheck judges the latest governance_posture_snapshot: the greatest evaluated_at as text; of equals,
 // the later receipt. A latest one whose posture is null counts as none.
-type posture struct {
+type postureCheck struct {
 	required, latest jcs.Value
 	evaluatedAt, id  string
 	found            bool
 }
 
-func (c *posture) add(r *seen) {
+func (c *postureCheck) add(r *receiptView) {
 	at, _ := r.receipt.Get("evaluated_at")
 	if c.found && at.Text < c.evaluatedAt {
 		return
@@ -464,7 +484,7 @@ func (c *posture) add(r *seen) {
 	}
 }
 
-func (c *posture) answer() Result {
+func (c *postureCheck) answer() Result {
 	if c.none() {
 		return phrased(c, false, nil)
 	}
@@ -473,9 +493,9 @@ func (c *posture) answer() Result {
 	return phrased(c, postureRank(&c.latest, 0) >= postureRank(&c.required, 3), ids)
 }
 
-func (c *posture) none() bool { return !c.found || c.latest.Kind == jcs.Null }
+func (c *postureCheck) none() bool { return !c.found || c.latest.Kind == jcs.Null }
 
-func (c *posture) phrases() (expected, actual python.Phrase) {
+func (c *postureCheck) phrases() (expected, actual python.Phrase) {
 	if c.none() {
 		return python.Phrase{"governance posture ", python.Bare(&c.required), " (embedded in pack)"},
 			python.Phrase{"no governance_posture_snapshot found (pack predates posture embedding)"}

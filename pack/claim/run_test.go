@@ -50,7 +50,7 @@ func TestTheReferencesReadingOfAClaimCountsItsOwnNameOnly(t *testing.T) {
 			run.Add(jcs.Obj(jcs.M("receipt_id", jcs.Str(fmt.Sprint("r_", i))), jcs.M("type", jcs.Str(typ))))
 		}
 		ours := run.Results()
-		theirs, ok := run.LiteralResults(ours)
+		theirs, ok := run.ReferenceResults(ours)
 		if ours[0].Actual != want[0] || ok != (want[1] != "") || ok && theirs[0].Actual != want[1] || !ok && theirs[0].Actual != want[0] {
 			t.Errorf("%s: %q and %q (%t), want %q", check, ours[0].Actual, theirs[0].Actual, ok, want)
 		}
@@ -247,9 +247,9 @@ func TestReceiptsWithoutATimestampShiftTheEvidenceAndStayBounded(t *testing.T) {
 	if r.Passed || r.Actual != "1 violations" || strings.Join(r.Evidence, " ") != "b" {
 		t.Errorf("%+v", r)
 	}
-	c := &monotonic{}
+	c := &monotonicCheck{}
 	for range 10 * maxBehind {
-		c.add(&seen{id: "r"})
+		c.add(&receiptView{id: "r"})
 	}
 	if len(c.behind) > maxBehind {
 		t.Errorf("%d ids remembered", len(c.behind))
