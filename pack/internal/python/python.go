@@ -15,8 +15,8 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
-// What a claim expected and found is hashed into the discrepancy fingerprint as text, and
-// that text is Python's. This file is the Python that shows in it: repr, ==, truth and percent.
+// CLM-9: "Texts of results MUST be made with these functions." They are those of claims.md §4.1, for values as they are
+// after C: a number has its canonical spelling, so a double is one with a point or an exponent.
 
 // Repr is repr(v): 'text', 1.0, 1e+16, True, None, [1, 'a'], {'k': 2}.
 func Repr(v jcs.Value) string { return string(appendRepr(nil, &v)) }
@@ -63,8 +63,8 @@ func appendRepr(dst []byte, v *jcs.Value) []byte {
 	return append(dst, "None"...)
 }
 
-// appendReprNumber leans on the receipt store's writer, which is Python's. It refuses what has no
-// canonical form: 1e400, which Python reads as infinity.
+// appendReprNumber leans on the receipt store's writer, which writes numbers as Python does. That refuses what has no
+// canonical form, such as 1e400, which Python reads as infinity.
 func appendReprNumber(dst []byte, v *jcs.Value) []byte {
 	if written, err := jcs.AppendPython(dst, *v); err == nil {
 		return written
@@ -114,10 +114,10 @@ func appendHex(dst []byte, r rune, width int) []byte {
 	return dst
 }
 
-// Phrase is a text that Python would make with an f-string: texts as they stand, and values.
+// Phrase is a text that Python would make with an f-string: texts as they stand (string), and values (Bare, Quoted).
 type Phrase []any
 
-// What a phrase holds of values.
+// What Bare and Quoted make. Each holds the value itself, since it can be written in more than one way.
 type (
 	bareValue   struct{ *jcs.Value }
 	quotedValue struct{ *jcs.Value }
@@ -170,14 +170,16 @@ func (p Phrase) Says(text string) bool {
 	return text == ""
 }
 
-// cutRepr cuts v, as some Python writes it, from the front of text.
+// cutRepr cuts v, as some Python writes it, from the front of text: a text in either quotes, a number of any spelling
+// that has its value, the members of an object in any order (CLM-27). What it reads is compared with v as it goes, so it
+// takes no more time than the longer of the two needs.
 func cutRepr(text string, v *jcs.Value) (rest string, ok bool) {
 	switch v.Kind {
 	case jcs.String:
 		value, rest, ok := readRepr(text)
 		return rest, ok && value == v.Text
 	case jcs.Number:
-		n := len(text) - len(strings.TrimLeft(text, "+-.0123456789aefin")) // inf too
+		n := len(text) - len(strings.TrimLeft(text, "+-.0123456789aefin")) // the letters are those of inf, nan and 1e5
 		if n == 0 || n > MaxDigits+1 {
 			return text, false
 		}
@@ -188,28 +190,30 @@ func cutRepr(text string, v *jcs.Value) (rest string, ok bool) {
 		return text[n:], err == nil && token.Kind == jcs.Number && Equal(&token, v)
 	case jcs.Array:
 		for i := range v.Items {
-			if text, ok = strings.CutPrefix(text, separator(i, "[")); !ok {
+			if text, ok = strings.CutPrefix(text, opening(i, "[")); !ok {
 				return text, false
 			}
 			if text, ok = cutRepr(text, &v.Items[i]); !ok {
 				return text, false
 			}
 		}
-		return cutEnd(text, len(v.Items), "[", "]")
+		return cutClosing(text, len(v.Items), "[", "]")
 	case jcs.Object:
 		return cutReprObject(text, v)
 	}
 	return strings.CutPrefix(text, Repr(*v))
 }
 
-func separator(i int, open string) string {
+// opening is what stands before item i of a list or an object.
+func opening(i int, open string) string {
 	if i == 0 {
 		return open
 	}
 	return ", "
 }
 
-func cutEnd(text string, n int, open, end string) (string, bool) {
+// cutClosing cuts what stands behind the last of n items; an empty list has not been opened yet.
+func cutClosing(text string, n int, open, end string) (string, bool) {
 	if n == 0 {
 		end = open + end
 	}
@@ -222,7 +226,7 @@ func cutReprObject(text string, v *jcs.Value) (rest string, ok bool) {
 		members[v.Members[i].Name] = &v.Members[i].Value
 	}
 	for i := range v.Members {
-		if text, ok = strings.CutPrefix(text, separator(i, "{")); !ok {
+		if text, ok = strings.CutPrefix(text, opening(i, "{")); !ok {
 			return text, false
 		}
 		var name string
@@ -238,7 +242,7 @@ func cutReprObject(text string, v *jcs.Value) (rest string, ok bool) {
 			return text, false
 		}
 	}
-	return cutEnd(text, len(v.Members), "{", "}")
+	return cutClosing(text, len(v.Members), "{", "}")
 }
 
 // readRepr reads the string that text begins with as Python writes one: 'it', "it's", '\u00e9'.
@@ -300,7 +304,7 @@ func readEscape(text string) (r rune, n int) {
 	return rune(code), 1 + width
 }
 
-// Percent is f"{x:.0%}": the double 100·x rounded to even, so 0.125 is 12%.
+// Percent is f"{x:.0%}": the double 100·x, rounded to an integer, halves to even, so 0.125 is 12%.
 func Percent(x float64) string { return strconv.FormatFloat(x*100, 'f', 0, 64) + "%" }
 
 // Truth is bool(v).
@@ -434,7 +438,7 @@ func (n Number) exact() *big.Float {
 	return new(big.Float).SetInt(i)
 }
 
-// Float is float(v), for thresholds.
+// Float is float(v), for thresholds. Python raises an error where an int is too large for it; here that is infinity.
 func Float(v *jcs.Value) float64 {
 	n := NumberOf(v)
 	if !n.IsInt {
@@ -447,8 +451,6 @@ func Float(v *jcs.Value) float64 {
 	return f
 }
 
-// Limits on what a pack may hold. What exceeds one is a finding, never an error:
-// a verifier of untrusted packs must answer in bounded time and memory.
-const (
-	MaxDigits = 4300 // digits of an integer: the reference implementation reads no more
-)
+// MaxDigits is how many digits an integer of a pack may have: the reference implementation reads no more. What has more
+// is a finding, never an error.
+const MaxDigits = 4300
