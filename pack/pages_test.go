@@ -26,7 +26,7 @@ func between(t *testing.T, from, to string) string {
 // VFY-30
 func TestTheWordsOfAVerifierAreThoseOfTheSpecification(t *testing.T) {
 	var told []string
-	for _, m := range regexp.MustCompile("`([a-z0-9_]+)`").FindAllStringSubmatch(between(t, "**VFY-30.**", "; nor "), -1) {
+	for _, m := range regexp.MustCompile("`([a-z0-9_]+)`").FindAllStringSubmatch(between(t, "**VFY-30.**", "nor `reexecuted`"), -1) {
 		told = append(told, m[1])
 	}
 	if !slices.Equal(told, verifierMembers) {
