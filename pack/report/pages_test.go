@@ -10,6 +10,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/lock"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 // VFY-85
@@ -36,8 +37,10 @@ func TestTheMembersOfTheJSONAreThoseOfTheSpecificationInItsOrder(t *testing.T) {
 	locked.Lock = new(lock.Lock)
 	unread := reportOf("x", pack.Fail)
 	unread.Manifest, unread.ClaimResults = nil, nil
+	failing := reportOf("x", pack.Fail)
+	failing.Findings = manifest.Findings{{Code: manifest.CodeManifestTamper, Channel: manifest.ChannelIntegrity, Stage: manifest.StageRoot, Receipt: -1}}
 	seen := map[string]bool{"claim_gate": true, "artifacts": true} // of scripts
-	for what, r := range map[string]*Report{"passing": passing, "failing": reportOf("x", pack.Fail), "locked": locked, "unread": unread} {
+	for what, r := range map[string]*Report{"passing": passing, "failing": failing, "locked": locked, "unread": unread} {
 		last := -1
 		for _, m := range r.JSON("verify-pack").Members {
 			i := slices.Index(told, m.Name)
