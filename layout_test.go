@@ -39,7 +39,7 @@ var layout = map[string][]string{
 	"pack/lock":            {"pack/claim", "pack/internal/form", "pack/jcs", "pack/manifest", "pack/receipt", "trust"},
 	"pack": {"internal/durable", "pack/claim", "pack/entry", "pack/internal/form", "pack/internal/python",
 		"pack/jcs", "pack/lock", "pack/manifest", "pack/receipt", "trust", "trust/timestamp"},
-	"pack/report": {"internal/cli", "pack", "pack/claim", "pack/jcs", "pack/lock", "pack/manifest", "pack/receipt",
+	"pack/report": {"internal/terminal", "pack", "pack/claim", "pack/jcs", "pack/lock", "pack/manifest", "pack/receipt",
 		"trust/timestamp"},
 
 	// The evidence tool.
@@ -49,22 +49,22 @@ var layout = map[string][]string{
 	// Its commands, a room for each verb. Rooms share home (what the user who runs it has) and expect (what a pack is
 	// held to), and never import each other: judge holds no key, because it does not import home, and opens no
 	// connection (walls).
-	"cmd/assay/home": {"capture", "internal/cli", "pack", "pack/keystore"},
+	"cmd/assay/home": {"capture", "internal/cli", "internal/terminal", "pack", "pack/keystore"},
 	"cmd/assay/expect": {"internal/cli", "pack", "pack/claim", "pack/lock", "pack/manifest", "pack/report", "trust",
 		"trust/timestamp"},
-	"cmd/assay/record": {"capture", "cmd/assay/expect", "cmd/assay/home", "internal/cli", "internal/durable", "pack",
+	"cmd/assay/record": {"capture", "cmd/assay/expect", "cmd/assay/home", "internal/cli", "internal/durable", "internal/terminal", "pack",
 		"pack/claim", "pack/jcs", "pack/keystore", "pack/receipt", "pack/report"},
-	"cmd/assay/judge": {"cmd/assay/expect", "internal/cli", "internal/durable", "pack", "pack/jcs", "pack/manifest",
+	"cmd/assay/judge": {"cmd/assay/expect", "internal/cli", "internal/durable", "internal/terminal", "pack", "pack/jcs", "pack/manifest",
 		"pack/report"},
-	"cmd/assay/publish": {"cmd/assay/expect", "internal/cli", "internal/durable", "ledger/client", "pack", "pack/entry",
+	"cmd/assay/publish": {"cmd/assay/expect", "internal/cli", "internal/durable", "internal/terminal", "ledger/client", "pack", "pack/entry",
 		"pack/report", "trust", "trust/timestamp"},
-	"cmd/assay/govern": {"cmd/assay/expect", "cmd/assay/home", "internal/cli", "internal/durable", "pack", "pack/claim",
+	"cmd/assay/govern": {"cmd/assay/expect", "cmd/assay/home", "internal/cli", "internal/durable", "internal/terminal", "pack", "pack/claim",
 		"pack/jcs", "pack/lock", "pack/report"},
-	"cmd/assay/sign": {"cmd/assay/expect", "cmd/assay/home", "internal/cli", "internal/durable", "pack/jcs",
+	"cmd/assay/sign": {"cmd/assay/expect", "cmd/assay/home", "internal/cli", "internal/durable", "internal/terminal", "pack/jcs",
 		"pack/keystore", "pack/lock"},
-	"cmd/assay/check": {"cmd/assay/home", "conformance", "internal/cli", "internal/durable", "pack/jcs", "pack/report",
+	"cmd/assay/check": {"cmd/assay/home", "conformance", "internal/cli", "internal/durable", "internal/terminal", "pack/jcs", "pack/report",
 		"pack/schema"},
-	"cmd/assay/demo": {"capture", "cmd/assay/expect", "internal/cli", "internal/durable", "pack", "pack/claim",
+	"cmd/assay/demo": {"capture", "cmd/assay/expect", "internal/cli", "internal/durable", "internal/terminal", "pack", "pack/claim",
 		"pack/jcs", "pack/keystore", "pack/manifest", "pack/report"},
 	"cmd/assay": {"cmd/assay/check", "cmd/assay/demo", "cmd/assay/govern", "cmd/assay/home", "cmd/assay/judge",
 		"cmd/assay/publish", "cmd/assay/record", "cmd/assay/sign", "internal/cli", "pack/claim", "pack/manifest"},
@@ -77,18 +77,19 @@ var layout = map[string][]string{
 		"trust/timestamp"},
 	"ledger/client": {"pack/entry", "pack/jcs", "pack/manifest", "trust", "trust/tiles"},
 	"witness":       {"internal/serve", "trust"},
-	"cmd/ledger": {"internal/cli", "internal/durable", "internal/serve", "ledger", "ledger/api", "ledger/index",
+	"cmd/ledger": {"internal/cli", "internal/durable", "internal/serve", "internal/terminal", "ledger", "ledger/api", "ledger/index",
 		"ledger/tsa", "pack/jcs", "pack/manifest", "trust", "trust/timestamp", "witness"},
 
 	// The packs that every verifier must judge alike, and what runs them.
 	"conformance": {"pack/jcs"},
 
 	// What the two programs share, and what runs them in tests.
-	"internal/cli":         {"internal/durable", "pack/jcs"},
+	"internal/cli":         {"internal/durable", "internal/terminal", "pack/jcs"},
 	"internal/cli/clitest": {},
 
-	"internal/durable": {},
-	"internal/serve":   {},
+	"internal/durable":  {},
+	"internal/serve":    {},
+	"internal/terminal": {},
 
 	// Which tests the race detector need not run.
 	"internal/racetest": {},
@@ -101,7 +102,7 @@ var walls = map[string][]string{
 	"github.com/transparency-dev/tessera": {"ledger", "ledger/api", "cmd/ledger"},
 	"github.com/labstack/echo/v4":         {"ledger/api", "cmd/ledger"},
 	"modernc.org/sqlite":                  {"witness", "cmd/ledger"},
-	"github.com/spf13/cobra": {"internal/cli", "pack/report", "cmd/assay/home", "cmd/assay/expect", "cmd/assay/record",
+	"github.com/spf13/cobra": {"internal/cli", "cmd/assay/home", "cmd/assay/expect", "cmd/assay/record",
 		"cmd/assay/judge", "cmd/assay/publish", "cmd/assay/govern", "cmd/assay/sign", "cmd/assay/check", "cmd/assay/demo",
 		"cmd/assay", "cmd/ledger"},
 	"filippo.io/age": {"pack/keystore", "cmd/assay/home", "cmd/assay/record", "cmd/assay/govern", "cmd/assay/sign",

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/ledger"
 )
 
@@ -95,7 +96,7 @@ func TestWhatIsNoConfigurationIsNotShown(t *testing.T) {
 		`"` + secret + `"`, `{"origin": PRIVATE+KEY+x+` + secret + `}`, `{"origin": ["` + secret + `"]}`, `{"tsa": [{"k": "` + secret + `"}]}`, `{"listen": "h:1", "origin": "a", "timestamps": "off", "tsa": ["https://u:` + secret + `@tsa.example"]}`,
 		`{"PRIVATE+KEY+l.example/1+abcdef01+` + secret + `=": 1}`,
 	} {
-		if _, err := readConfigOf(t, text); err == nil || strings.Contains(cli.Safe(err.Error()), secret) {
+		if _, err := readConfigOf(t, text); err == nil || strings.Contains(terminal.Safe(err.Error()), secret) {
 			t.Errorf("%.40q: %v", text, err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 )
 
 func demoCmd(s cli.Streams) *cobra.Command {
@@ -79,7 +80,7 @@ func newDemo(out io.Writer, dir, assay string) (*demo, error) {
 // say prints one line of a step that held.
 func (d *demo) say(format string, args ...any) {
 	d.steps++
-	fmt.Fprintf(d.out, "%2d  %s\n", d.steps, cli.Safe(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(d.out, "%2d  %s\n", d.steps, terminal.Safe(fmt.Sprintf(format, args...)))
 }
 
 func (d *demo) stay(ctx context.Context) error {

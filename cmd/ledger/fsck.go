@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/ledger/index"
 )
@@ -47,7 +48,7 @@ reads any more, nor at spool/.`,
 			size, root, err := ledger.Fsck(c.Context(), d.log(), guard, x, func(damage ledger.Damage) {
 				damaged++
 				code = cli.ExitTampered
-				say("damaged  %s\n", cli.Safe(damage.String()))
+				say("damaged  %s\n", terminal.Safe(damage.String()))
 			})
 			if err != nil { // what was found before stays found
 				return cli.Judged(code, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -41,7 +42,7 @@ nothing but these programs can have a HEALTHCHECK.`,
 				return cli.Unavailable("", "%w", err)
 			}
 			for line := range strings.Lines(text) {
-				if _, err := fmt.Fprintln(s.Out, cli.Safe(strings.TrimSuffix(line, "\n"))); err != nil {
+				if _, err := fmt.Fprintln(s.Out, terminal.Safe(strings.TrimSuffix(line, "\n"))); err != nil {
 					return err
 				}
 			}

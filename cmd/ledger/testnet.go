@@ -19,6 +19,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 )
 
 // A testnet directory, readable by its owner alone:
@@ -138,7 +139,7 @@ now. If one of them does not, it exits 4.`,
 				if s := n.servers[name]; s != nil {
 					address = n.url(name)
 				}
-				if _, err := fmt.Fprintf(s.Out, "%-6s  %-24s  %s\n", name, address, cli.Safe(state)); err != nil {
+				if _, err := fmt.Fprintf(s.Out, "%-6s  %-24s  %s\n", name, address, terminal.Safe(state)); err != nil {
 					return err
 				}
 			}
@@ -518,7 +519,7 @@ func (n *network) tell(s cli.Streams, named string) error {
 
 // shellWord is text as a shell reads it back, and a terminal shows it.
 func shellWord(text string) string {
-	text = cli.Safe(text)
+	text = terminal.Safe(text)
 	if text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-+=:@,") == "" {
 		return text
 	}

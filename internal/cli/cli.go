@@ -14,13 +14,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"unicode"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 )
 
 // The exit codes: the one table. Verdicts come first; anything that is not a verdict is 3 or more.
@@ -133,7 +131,7 @@ func Run(ctx context.Context, root *cobra.Command, args []string, s Streams) (co
 	debug.SetTraceback("crash")
 	defer func() {
 		if r := recover(); r != nil {
-			fmt.Fprintf(s.Err, "%s: internal error: %s\n%s", root.Name(), Safe(fmt.Sprint(r)), debug.Stack())
+			fmt.Fprintf(s.Err, "%s: internal error: %s\n%s", root.Name(), terminal.Safe(fmt.Sprint(r)), debug.Stack())
 			fmt.Fprintf(s.Err, "hint: this is a bug; nothing was verified\n")
 			code = ExitInternal
 		}
@@ -192,9 +190,9 @@ func (s Streams) Tell(ran *cobra.Command, err error) *Error {
 	if looks := lookAtInputs(ran, text); looks != "" && told.Code == ExitBadInput {
 		told.Hint = strings.TrimSuffix(looks+"; "+told.Hint, "; ")
 	}
-	fmt.Fprintf(s.Err, "%s: %s\n", ran.CommandPath(), Safe(told.Error()))
+	fmt.Fprintf(s.Err, "%s: %s\n", ran.CommandPath(), terminal.Safe(told.Error()))
 	if told.Hint != "" {
-		fmt.Fprintf(s.Err, "hint: %s\n", Safe(told.Hint))
+		fmt.Fprintf(s.Err, "hint: %s\n", terminal.Safe(told.Hint))
 	}
 	return told
 }
@@ -209,7 +207,7 @@ func (e *Error) printJSON(out io.Writer, ran *cobra.Command) {
 		Hint     string `json:"hint,omitempty"`
 	}{commandName(ran), "error", e.Code, e.Error(), e.Hint}, "", "  ")
 	if err == nil {
-		_, _ = out.Write(SafeJSON(append(text, '\n'))) // the exit code stands, whoever reads
+		_, _ = out.Write(terminal.SafeJSON(append(text, '\n'))) // the exit code stands, whoever reads
 	}
 }
 
@@ -265,43 +263,6 @@ func Args(check cobra.PositionalArgs, want string) cobra.PositionalArgs {
 		return nil
 	}
 }
-
-// Safe makes text that came from a pack, a server or a file name harmless on a terminal: control
-// characters (C0, C1, ESC), line and paragraph separators, bidirectional and zero-width marks, odd
-// spaces and broken UTF-8 are shown as \u{…}. The result has no byte below 0x20.
-func Safe(text string) string {
-	var b strings.Builder
-	for _, r := range strings.ToValidUTF8(Redact(text), "\ufffd") {
-		if hidden(r) {
-			fmt.Fprintf(&b, "\\u{%x}", r)
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-// SafeJSON is Safe for JSON text: the same characters become escapes that mean the same. The
-// newlines between members stay.
-func SafeJSON(text []byte) []byte {
-	var out []byte
-	for _, r := range Redact(string(text)) {
-		switch {
-		case r == '\n' || !hidden(r):
-			out = utf8.AppendRune(out, r)
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
-		default:
-			out = fmt.Appendf(out, `\u%04x`, r)
-		}
-	}
-	return out
-}
-
-// hidden: what is no letter, mark, number, punctuation, symbol or plain space. Control, bidirectional, zero
-// width, separating and private characters are not; nor is what Unicode has not assigned yet.
-func hidden(r rune) bool { return !unicode.IsPrint(r) }
 
 // ReadSecret reads a key file: regular, not a link, nobody else's to read, at most 64 KiB. See HoldSecret. All
 // of that is asked of the file that is open, whatever has its name by then.

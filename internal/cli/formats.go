@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 )
 
 // ReadAs reads a file that says whom or what to trust, such as roots or a policy, with the parser of its
@@ -59,7 +60,7 @@ func lookAt(path string) string {
 // HintFormat says on stderr what a refused file looks like, where the refusal itself is no error.
 func (s Streams) HintFormat(path string) {
 	if looks := lookAt(path); looks != "" {
-		fmt.Fprintf(s.Err, "hint: %s\n", Safe(looks))
+		fmt.Fprintf(s.Err, "hint: %s\n", terminal.Safe(looks))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -26,6 +27,6 @@ func PrintJSON(w io.Writer, v jcs.Value) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(SafeJSON(append(text, '\n')))
+	_, err = w.Write(terminal.SafeJSON(append(text, '\n')))
 	return err
 }

@@ -5,7 +5,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
@@ -28,29 +28,29 @@ func Print(out io.Writer, r *Report) error {
 
 // ChannelLines writes the lines of Print before the verdict.
 func ChannelLines(w *strings.Builder, r *Report) {
-	fmt.Fprintf(w, "pack       %s\n", cli.Safe(r.Title().String()))
+	fmt.Fprintf(w, "pack       %s\n", terminal.Safe(r.Title().String()))
 	for _, c := range r.Channels() {
-		fmt.Fprintf(w, "%-10s %s  %s\n", c.Label(), c.Word, cli.Safe(c.Text.String()))
+		fmt.Fprintf(w, "%-10s %s  %s\n", c.Label(), c.Word, terminal.Safe(c.Text.String()))
 		for _, p := range c.Parts {
-			fmt.Fprintf(w, "  %-8s %s  %s\n", p.Name, p.Word, cli.Safe(p.Text.String()))
+			fmt.Fprintf(w, "  %-8s %s  %s\n", p.Name, p.Word, terminal.Safe(p.Text.String()))
 		}
 		if c.Name != "claims" {
 			continue
 		}
 		for _, c := range r.ClaimResults {
 			if !c.Passed {
-				fmt.Fprintf(w, "           %s (%s): expected %s; %s\n", cli.Safe(c.ClaimID), cli.Safe(c.Severity), cli.Safe(c.Expected), cli.Safe(c.Actual))
+				fmt.Fprintf(w, "           %s (%s): expected %s; %s\n", terminal.Safe(c.ClaimID), terminal.Safe(c.Severity), terminal.Safe(c.Expected), terminal.Safe(c.Actual))
 			}
 		}
 	}
 	if word, text, there := r.EndedBadly(); there {
-		fmt.Fprintf(w, "%-10s %s  %s\n", "program", word, cli.Safe(text.String()))
+		fmt.Fprintf(w, "%-10s %s  %s\n", "program", word, terminal.Safe(text.String()))
 	}
 	findings, warnings := r.Problems()
 	for _, f := range findings {
-		fmt.Fprintf(w, "  finding  %s\n", cli.Safe(f.String()))
+		fmt.Fprintf(w, "  finding  %s\n", terminal.Safe(f.String()))
 	}
 	for _, f := range warnings {
-		fmt.Fprintf(w, "  warning  %s\n", cli.Safe(f.String()))
+		fmt.Fprintf(w, "  warning  %s\n", terminal.Safe(f.String()))
 	}
 }

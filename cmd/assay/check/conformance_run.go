@@ -20,6 +20,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/conformance"
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -175,13 +176,13 @@ func outcomeTable(out io.Writer, dir, command string, outcomes []conformance.Out
 			note = o.Case.Title + ": " + note
 		}
 		line := fmt.Sprintf("%-*s  %-12s  %-8d  %-3s  %-8s %s", width, o.Case.ID, strings.Join(o.Case.Attacks, " "), o.Case.Expect.Exit, got, o.State, note)
-		fmt.Fprintf(w, "%s\n", cli.Safe(strings.TrimRight(line, " ")))
+		fmt.Fprintf(w, "%s\n", terminal.Safe(strings.TrimRight(line, " ")))
 	}
 	who := "this program"
 	if command != "" {
 		who = command
 	}
-	fmt.Fprintf(w, "\n%s by %s: %d agree, %d differ, %d carried by Go tests, %d not run\n", cli.Safe(filepath.Clean(dir)), cli.Safe(who),
+	fmt.Fprintf(w, "\n%s by %s: %d agree, %d differ, %d carried by Go tests, %d not run\n", terminal.Safe(filepath.Clean(dir)), terminal.Safe(who),
 		counts[conformance.Agrees], counts[conformance.Disagrees], counts[conformance.Carried], counts[conformance.NotRun])
 	_, err := io.WriteString(out, w.String())
 	return err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/report"
 	"github.com/Haserjian/assay-ledger/pack/schema"
 )
@@ -70,6 +71,6 @@ func exportSchemas(s cli.Streams, dir string, names []string) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(s.Out, "%s in %s\n", report.Count(len(names), "schema"), cli.Safe(dir))
+	_, err := fmt.Fprintf(s.Out, "%s in %s\n", report.Count(len(names), "schema"), terminal.Safe(dir))
 	return err
 }

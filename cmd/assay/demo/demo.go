@@ -18,6 +18,7 @@ import (
 	"github.com/Haserjian/assay-ledger/capture"
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -157,7 +158,7 @@ func (d *demo) act(name, shown, dir string, want promise) error {
 		d.acts.Items = append(d.acts.Items, act)
 		return nil
 	}
-	if err := d.say("$ assay verify-pack %s --require-claim-pass\n", cli.Safe(shown)); err != nil {
+	if err := d.say("$ assay verify-pack %s --require-claim-pass\n", terminal.Safe(shown)); err != nil {
 		return err
 	}
 	if err := report.PrintResult(d.out, shown, r); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
@@ -92,7 +93,7 @@ func (d *demo) challenge(output string) error {
 	if err := d.say(`Two packs of one run are in %s. In one of them a single character was changed after it
 was signed: a model's name, in the first receipt.
 
-`, cli.Safe(output)); err != nil {
+`, terminal.Safe(output)); err != nil {
 		return err
 	}
 	for _, act := range []struct {
@@ -109,7 +110,7 @@ was signed: a model's name, in the first receipt.
 	}
 	return d.say(`Give %s to somebody who does not trust you, or this tool: CHALLENGE.md in it says how to
 check the packs with other programs.
-`, cli.Safe(output))
+`, terminal.Safe(output))
 }
 
 // sums is what sha256sum -c reads.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
@@ -64,7 +65,7 @@ func (o *cardsNew) run(_ *cobra.Command, args []string) error {
 	} else if err != nil {
 		return err
 	}
-	fmt.Fprintf(o.s.Err, "next: write the claims and the rationale, then assay cards validate %s\n", cli.Safe(o.out))
-	_, err = fmt.Fprintf(o.s.Out, "%s\n", cli.Safe(o.out))
+	fmt.Fprintf(o.s.Err, "next: write the claims and the rationale, then assay cards validate %s\n", terminal.Safe(o.out))
+	_, err = fmt.Fprintf(o.s.Out, "%s\n", terminal.Safe(o.out))
 	return err
 }

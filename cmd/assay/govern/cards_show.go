@@ -8,6 +8,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
@@ -51,7 +52,7 @@ func cardText(card claim.Card) *strings.Builder {
 	w := new(strings.Builder)
 	line := func(word, text string) {
 		if text != "" {
-			fmt.Fprintf(w, "%-10s %s\n", word, cli.Safe(text))
+			fmt.Fprintf(w, "%-10s %s\n", word, terminal.Safe(text))
 		}
 	}
 	line("card", card.ID)

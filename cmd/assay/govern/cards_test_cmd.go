@@ -10,6 +10,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -93,11 +94,11 @@ func (t *cardTest) fixture(r claim.FixtureResult) {
 		word, code = "NOT as expected", cli.ExitHonestFail
 	}
 	members := []jcs.Member{jcs.M("name", jcs.Str(r.Name)), jcs.M("should", jcs.Str(should)), jcs.M("as_expected", jcs.Boolean(r.OK()))}
-	fmt.Fprintf(&t.text, "fixture    %s, to %s: %s\n", cli.Safe(r.Name), should, word)
+	fmt.Fprintf(&t.text, "fixture    %s, to %s: %s\n", terminal.Safe(r.Name), should, word)
 	if r.Err != nil {
 		code = cli.ExitBadInput
 		members = append(members, jcs.M("error", jcs.Loose(r.Err.Error())))
-		fmt.Fprintf(&t.text, "           %s\n", cli.Safe(r.Err.Error()))
+		fmt.Fprintf(&t.text, "           %s\n", terminal.Safe(r.Err.Error()))
 	}
 	wrong := jcs.Arr()
 	for _, id := range r.Wrong {
@@ -116,7 +117,7 @@ func (t *cardTest) claim(c claim.Result) {
 	if c.Passed {
 		word = "passes"
 	}
-	fmt.Fprintf(&t.text, "           %s (%s) %s: expected %s; %s\n", cli.Safe(c.ClaimID), cli.Safe(c.Severity), word, cli.Safe(c.Expected), cli.Safe(c.Actual))
+	fmt.Fprintf(&t.text, "           %s (%s) %s: expected %s; %s\n", terminal.Safe(c.ClaimID), terminal.Safe(c.Severity), word, terminal.Safe(c.Expected), terminal.Safe(c.Actual))
 }
 
 func (t *cardTest) pack(dir string, r *pack.Result) {
@@ -129,13 +130,13 @@ func (t *cardTest) pack(dir string, r *pack.Result) {
 			claims, code = pack.Fail, cli.Graver(code, cli.ExitHonestFail)
 		}
 	}
-	fmt.Fprintf(&t.text, "pack       %s: integrity %s, claims %s\n", cli.Safe(dir), r.Integrity, claims)
+	fmt.Fprintf(&t.text, "pack       %s: integrity %s, claims %s\n", terminal.Safe(dir), r.Integrity, claims)
 	for _, c := range r.Asked {
 		t.claim(c)
 	}
 	findings := slices.Concat(r.Findings, r.ExpectationFindings())
 	for _, f := range findings {
-		fmt.Fprintf(&t.text, "  finding  %s\n", cli.Safe(f.String()))
+		fmt.Fprintf(&t.text, "  finding  %s\n", terminal.Safe(f.String()))
 	}
 	t.add(&t.packs, code, jcs.M("path", jcs.Loose(dir)), jcs.M("integrity", jcs.Str(string(r.Integrity))), jcs.M("claims", jcs.Str(string(claims))),
 		jcs.M("claim_results", report.ClaimObjects(r.Asked)), jcs.M("findings", report.FindingsArray(findings)))

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
@@ -56,12 +57,12 @@ func (o *cardsValidate) run(_ *cobra.Command, args []string) error {
 		}
 		said := jcs.Arr()
 		for _, p := range problems {
-			fmt.Fprintf(w, "problem    %s: %s\n", cli.Safe(path), cli.Safe(p))
+			fmt.Fprintf(w, "problem    %s: %s\n", terminal.Safe(path), terminal.Safe(p))
 			said.Items = append(said.Items, jcs.Loose(p))
 			code = cli.ExitBadInput
 		}
 		if len(problems) == 0 {
-			fmt.Fprintf(w, "valid      %s: %s %s\n", cli.Safe(path), cli.Safe(card.ID), hashOf(card))
+			fmt.Fprintf(w, "valid      %s: %s %s\n", terminal.Safe(path), terminal.Safe(card.ID), hashOf(card))
 		}
 		object.Members = append(object.Members, jcs.M("problems", said))
 		list.Items = append(list.Items, object)

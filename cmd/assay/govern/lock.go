@@ -14,6 +14,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/lock"
@@ -126,7 +127,7 @@ func (f *lockFlags) told(s cli.Streams, c *cobra.Command, l *lock.Lock) error {
 		members := append([]jcs.Member{jcs.M("output", jcs.Loose(f.out))}, lockMembers(l)...)
 		return cli.PrintJSON(s.Out, cli.Answer("lock "+c.Name(), "ok", cli.ExitPass, members...))
 	}
-	_, err := io.WriteString(s.Out, "wrote   "+cli.Safe(f.out)+"\n"+lockText(l))
+	_, err := io.WriteString(s.Out, "wrote   "+terminal.Safe(f.out)+"\n"+lockText(l))
 	return err
 }
 
@@ -167,7 +168,7 @@ func lockMembers(l *lock.Lock) []jcs.Member {
 func lockText(l *lock.Lock) string {
 	w := new(strings.Builder)
 	for _, card := range l.Cards() {
-		fmt.Fprintf(w, "card    %s: %s\n", cli.Safe(card.Label()), report.Count(len(card.Claims), "claim"))
+		fmt.Fprintf(w, "card    %s: %s\n", terminal.Safe(card.Label()), report.Count(len(card.Claims), "claim"))
 	}
 	signers, any := l.Signers()
 	switch {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/lock"
 )
@@ -59,7 +60,7 @@ func (o *lockCheck) run(c *cobra.Command, args []string) error {
 		members := append([]jcs.Member{jcs.M("path", jcs.Loose(path)), jcs.M("issues", jcs.Arr())}, lockMembers(l)...)
 		return cli.PrintJSON(o.s.Out, cli.Answer("lock check", "ok", cli.ExitPass, members...))
 	}
-	_, err = io.WriteString(o.s.Out, "valid   "+cli.Safe(path)+"\n"+lockText(l))
+	_, err = io.WriteString(o.s.Out, "valid   "+terminal.Safe(path)+"\n"+lockText(l))
 	return err
 }
 
@@ -72,9 +73,9 @@ func tellBroken(s cli.Streams, path string, broken *lock.Error, asJSON bool) err
 		return cli.PrintJSON(s.Out, cli.Answer("lock check", "lockfile_invalid", cli.ExitTampered, jcs.M("path", jcs.Loose(path)), jcs.M("issues", issues)))
 	}
 	w := new(strings.Builder)
-	fmt.Fprintf(w, "invalid %s\n", cli.Safe(path))
+	fmt.Fprintf(w, "invalid %s\n", terminal.Safe(path))
 	for _, issue := range broken.Issues {
-		fmt.Fprintf(w, "  issue %s\n", cli.Safe(issue))
+		fmt.Fprintf(w, "  issue %s\n", terminal.Safe(issue))
 	}
 	_, err := io.WriteString(s.Out, w.String())
 	return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/lock"
 )
@@ -65,7 +66,7 @@ func tellDiff(s cli.Streams, changes []lock.Change, identical, asJSON bool) erro
 	}
 	w, list := new(strings.Builder), jcs.Arr()
 	for _, change := range changes {
-		fmt.Fprintf(w, "%-8s %s\n", change.Effect, cli.Safe(change.Message))
+		fmt.Fprintf(w, "%-8s %s\n", change.Effect, terminal.Safe(change.Message))
 		list.Items = append(list.Items, jcs.Obj(jcs.M("effect", jcs.Str(string(change.Effect))), jcs.M("message", jcs.Str(change.Message))))
 	}
 	if asJSON {

@@ -12,6 +12,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/lock"
 )
@@ -107,7 +108,7 @@ func specFromPack(s cli.Streams, spec *lock.Spec, dir string, pin bool) error {
 	if pin && !slices.Contains(spec.Signers, key) {
 		spec.Signers = append(spec.Signers, key)
 	} else if !pin && spec.Signers == nil {
-		fmt.Fprintf(s.Err, "note: %s signed this pack with key %x; --pin-signer admits no other\n", cli.Safe(r.Manifest.SignerID), key)
+		fmt.Fprintf(s.Err, "note: %s signed this pack with key %x; --pin-signer admits no other\n", terminal.Safe(r.Manifest.SignerID), key)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/lock"
 )
 
@@ -81,7 +82,7 @@ func mayReplace(s cli.Streams, path string, l *lock.Lock, force bool) error {
 	old, err := expect.ReadLockToReplace(path)
 	var broken *lock.Error
 	if errors.As(err, &broken) && force {
-		fmt.Fprintf(s.Err, "note: %s was no valid lock\n", cli.Safe(path))
+		fmt.Fprintf(s.Err, "note: %s was no valid lock\n", terminal.Safe(path))
 		return nil
 	} else if err != nil {
 		return err
@@ -89,7 +90,7 @@ func mayReplace(s cli.Streams, path string, l *lock.Lock, force bool) error {
 	weaker := 0
 	for _, change := range lock.Diff(old, l) {
 		if change.Effect == lock.Weaker {
-			fmt.Fprintf(s.Err, "weaker than before: %s\n", cli.Safe(change.Message))
+			fmt.Fprintf(s.Err, "weaker than before: %s\n", terminal.Safe(change.Message))
 			weaker++
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
@@ -173,7 +174,7 @@ func LoadKey(store *keystore.Store, id string) (*keystore.Key, error) {
 
 func (l safeLines) Write(p []byte) (int, error) {
 	for line := range strings.Lines(string(p)) {
-		if _, err := fmt.Fprintf(l.w, "helper: %s\n", cli.Safe(strings.TrimSuffix(line, "\n"))); err != nil {
+		if _, err := fmt.Fprintf(l.w, "helper: %s\n", terminal.Safe(strings.TrimSuffix(line, "\n"))); err != nil {
 			return 0, err
 		}
 	}

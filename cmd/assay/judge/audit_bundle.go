@@ -13,6 +13,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/report"
@@ -132,7 +133,7 @@ func (o *auditBundle) show(r *report.Report, bundle []string) error {
 	if err := report.Print(o.s.Out, r); err != nil || bundle == nil {
 		return err
 	}
-	_, err := fmt.Fprintf(o.s.Out, "bundle     %s\nsha256     %s\n", cli.Safe(bundle[0]), bundle[1])
+	_, err := fmt.Fprintf(o.s.Out, "bundle     %s\nsha256     %s\n", terminal.Safe(bundle[0]), bundle[1])
 	return err
 }
 

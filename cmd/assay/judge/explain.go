@@ -10,6 +10,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/report"
 )
@@ -92,20 +93,20 @@ func explanation(r *report.Report, format string) ([]byte, error) {
 		return r.Markdown(), nil
 	case "json":
 		text, err := jcs.AppendPretty(nil, r.ExplainJSON())
-		return cli.SafeJSON(append(text, '\n')), err
+		return terminal.SafeJSON(append(text, '\n')), err
 	}
 	w := new(strings.Builder)
 	report.ChannelLines(w, r)
 	for _, section := range r.Explain() {
 		fmt.Fprintf(w, "\n%s\n", section.Title)
 		for _, line := range section.Lines {
-			fmt.Fprintf(w, "  - %s\n", cli.Safe(line.String()))
+			fmt.Fprintf(w, "  - %s\n", terminal.Safe(line.String()))
 		}
 		if section.Code != "" {
 			_, _ = io.WriteString(w, "\n")
 		}
 		for line := range strings.Lines(section.Code) {
-			fmt.Fprintf(w, "    %s\n", cli.Safe(strings.TrimSuffix(line, "\n")))
+			fmt.Fprintf(w, "    %s\n", terminal.Safe(strings.TrimSuffix(line, "\n")))
 		}
 	}
 	fmt.Fprintf(w, "\nverdict    %s\n", r.Verdict())

@@ -7,7 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
@@ -53,7 +53,7 @@ func TestNoTextOfAPackForgesALineOfText(t *testing.T) {
 				}
 			}
 			if i := strings.IndexFunc(pair[0], func(r rune) bool {
-				return r < 0x20 && r != '\n' || r >= 0x7f && r < 0xa0 || cli.Safe(string(r)) != string(r) && r != '\n'
+				return r < 0x20 && r != '\n' || r >= 0x7f && r < 0xa0 || terminal.Safe(string(r)) != string(r) && r != '\n'
 			}); i >= 0 || !utf8.ValidString(pair[0]) {
 				t.Errorf("%q: holds something hidden at %d", text, i)
 			}

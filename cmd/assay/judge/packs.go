@@ -15,6 +15,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
@@ -41,10 +42,10 @@ func (o *verifyPack) packs(args []string) (dirs []string, err error) {
 			return nil, err
 		}
 		for _, one := range found {
-			fmt.Fprintf(o.s.Err, "latest of %s: %s\n", cli.Safe(dir), cli.Safe(one.dir))
+			fmt.Fprintf(o.s.Err, "latest of %s: %s\n", terminal.Safe(dir), terminal.Safe(one.dir))
 			if one.undated != nil {
-				fmt.Fprintf(o.s.Err, "it is judged before all others, because its age cannot be told: %s\n", cli.Safe(one.undated.Error()))
-				fmt.Fprintf(o.s.Err, "hint: if it is not meant, move it out of %s\n", cli.Safe(dir))
+				fmt.Fprintf(o.s.Err, "it is judged before all others, because its age cannot be told: %s\n", terminal.Safe(one.undated.Error()))
+				fmt.Fprintf(o.s.Err, "hint: if it is not meant, move it out of %s\n", terminal.Safe(dir))
 			}
 			newest = append(newest, one.dir)
 		}

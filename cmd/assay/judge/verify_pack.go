@@ -14,6 +14,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/report"
@@ -224,7 +225,7 @@ func (o *verifyPack) write(list []judged) error {
 		}
 		if o.out != "" {
 			text, madeErr := jcs.AppendPretty(nil, one.Public())
-			err = errors.Join(err, madeErr, put(o.out, cli.SafeJSON(append(text, '\n'))))
+			err = errors.Join(err, madeErr, put(o.out, terminal.SafeJSON(append(text, '\n'))))
 		}
 		err = errors.Join(err, put(o.badge, one.Badge()))
 	}

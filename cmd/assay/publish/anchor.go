@@ -19,6 +19,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/ledger/client"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/entry"
@@ -211,7 +212,7 @@ func (a *anchoring) one(ctx context.Context, p prepared) error {
 	waiting := false
 	a.ledger.Waiting = func(err error) {
 		if !waiting {
-			fmt.Fprintf(a.s.Err, "waiting, at most %s: %s\n", a.timeout, cli.Safe(err.Error()))
+			fmt.Fprintf(a.s.Err, "waiting, at most %s: %s\n", a.timeout, terminal.Safe(err.Error()))
 		}
 		waiting = true
 	}
@@ -228,7 +229,7 @@ func (a *anchoring) one(ctx context.Context, p prepared) error {
 		return a.accuse(p.dir, &client.BadProof{What: "proof", Answer: proof, Err: err})
 	}
 	if after.ExitCode() != cli.ExitPass {
-		fmt.Fprintf(a.s.Err, "the entry is logged, and its proof is not accepted: %s\n", cli.Safe(a.keepAnswer(p.dir, proof)))
+		fmt.Fprintf(a.s.Err, "the entry is logged, and its proof is not accepted: %s\n", terminal.Safe(a.keepAnswer(p.dir, proof)))
 		return a.refuse(p.dir, after)
 	}
 	output, err := a.keep(p.dir, proof)
@@ -239,8 +240,8 @@ func (a *anchoring) one(ctx context.Context, p prepared) error {
 	if !anchored.New {
 		word = "logged before"
 	}
-	fmt.Fprintf(a.s.Err, "proof: %s\n", cli.Safe(output))
-	_, err = fmt.Fprintf(a.s.Out, "%s: %s: %s\n", cli.Safe(p.id), word, cli.Safe(report.AnchorText(after).String()))
+	fmt.Fprintf(a.s.Err, "proof: %s\n", terminal.Safe(output))
+	_, err = fmt.Fprintf(a.s.Out, "%s: %s: %s\n", terminal.Safe(p.id), word, terminal.Safe(report.AnchorText(after).String()))
 	return err
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/ledger/client"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
@@ -165,7 +166,7 @@ func (o *policyFetch) write(said *introduction) (wrote []string, err error) {
 func (i *introduction) text(url string, wrote []string) []byte {
 	var b bytes.Buffer
 	line := func(what, format string, args ...any) {
-		fmt.Fprintf(&b, "%-10s  %s\n", what, cli.Safe(fmt.Sprintf(format, args...)))
+		fmt.Fprintf(&b, "%-10s  %s\n", what, terminal.Safe(fmt.Sprintf(format, args...)))
 	}
 	key := func(vkey string) {
 		if len(vkey) > 200 {

@@ -14,6 +14,7 @@ import (
 	"github.com/Haserjian/assay-ledger/capture"
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 	"github.com/Haserjian/assay-ledger/pack/report"
@@ -212,9 +213,9 @@ func noteClosed(s cli.Streams, store *capture.Store, trace string) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		fmt.Fprintf(s.Err, "note: a pack may have been made without this: %s\n", cli.Safe(err.Error()))
+		fmt.Fprintf(s.Err, "note: a pack may have been made without this: %s\n", terminal.Safe(err.Error()))
 	default:
-		fmt.Fprintf(s.Err, "note: this is recorded, but %s was made of the run before: 'assay proof-pack %s' makes one with it\n", cli.Safe(packed.PackID), cli.Safe(trace))
+		fmt.Fprintf(s.Err, "note: this is recorded, but %s was made of the run before: 'assay proof-pack %s' makes one with it\n", terminal.Safe(packed.PackID), terminal.Safe(trace))
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
@@ -74,14 +75,14 @@ func (j *job) packLater(err error) error {
 	case err == nil, errors.As(err, &done), !j.built && !mayWorkLater(err):
 		return err
 	case j.built:
-		fmt.Fprintf(j.s.Err, "note: the pack was made: %s\n", cli.Safe(j.output))
+		fmt.Fprintf(j.s.Err, "note: the pack was made: %s\n", terminal.Safe(j.output))
 		return err
 	}
 	again := "assay proof-pack " + j.trace
 	for _, card := range j.cards {
 		again += " -c " + cli.ShellWord(card)
 	}
-	fmt.Fprintf(j.s.Err, "note: what was recorded is under %s: '%s' packs it\n", cli.Safe(j.trace), cli.Safe(again))
+	fmt.Fprintf(j.s.Err, "note: what was recorded is under %s: '%s' packs it\n", terminal.Safe(j.trace), terminal.Safe(again))
 	return err
 }
 
@@ -128,7 +129,7 @@ func (j *job) packAndReport(child int) error {
 	}
 	if trace != nil {
 		if err := keepTrace(j.home, trace); err != nil { // a convenience: the pack has the same receipts
-			fmt.Fprintf(j.s.Err, "note: no copy of the receipts was left here: %s\n", cli.Safe(err.Error()))
+			fmt.Fprintf(j.s.Err, "note: no copy of the receipts was left here: %s\n", terminal.Safe(err.Error()))
 		}
 	}
 	result, err := j.build()
@@ -142,7 +143,7 @@ func (j *job) packAndReport(child int) error {
 	if j.command.Name() == "run" && j.own && result.Evidence() == 0 {
 		fmt.Fprintf(j.s.Err, "note: the program itself recorded nothing\n")
 		for _, fix := range j.diagnose(child, trace) {
-			fmt.Fprintf(j.s.Err, "hint: %s\n", cli.Safe(fix))
+			fmt.Fprintf(j.s.Err, "hint: %s\n", terminal.Safe(fix))
 		}
 	}
 	return j.report(child, trace, result)

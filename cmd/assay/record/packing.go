@@ -16,6 +16,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
@@ -193,7 +194,7 @@ func (j *job) checkCI() error {
 		return cli.BadInput("--ci off leaves it out", "--compat-floor goes with no CI binding (%s, commit %s): verifiers from before 1.19 refuse it", binding.Provider, binding.CommitSHA)
 	}
 	for _, note := range notes {
-		fmt.Fprintf(j.s.Err, "note: %s\n", cli.Safe(note))
+		fmt.Fprintf(j.s.Err, "note: %s\n", terminal.Safe(note))
 	}
 	j.spec.CIBinding = binding
 	return nil

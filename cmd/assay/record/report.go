@@ -12,6 +12,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/capture"
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/report"
@@ -21,7 +22,7 @@ import (
 // was made; and leaves word, so that a program that emits after this is told.
 func (j *job) noteLate(trace *capture.Trace, r *pack.Result) {
 	note := func(format string, args ...any) {
-		fmt.Fprintf(j.s.Err, "note: %s\n", cli.Safe(fmt.Sprintf(format, args...)))
+		fmt.Fprintf(j.s.Err, "note: %s\n", terminal.Safe(fmt.Sprintf(format, args...)))
 	}
 	switch earlier, err := trace.Packed(); {
 	case errors.Is(err, fs.ErrNotExist):
@@ -47,7 +48,7 @@ func noteLosses(s cli.Streams, trace *capture.Trace) {
 		fmt.Fprintf(s.Err, "note: %s set aside earlier left out\n", report.Count(n, "unfinished line"))
 	}
 	if trace.NumBad > 0 {
-		fmt.Fprintf(s.Err, "note: %s of %s left out, as no receipts: %s\n", report.Count(trace.NumBad, "line"), cli.Safe(trace.Path), cli.Safe(trace.Bad[0].String()))
+		fmt.Fprintf(s.Err, "note: %s of %s left out, as no receipts: %s\n", report.Count(trace.NumBad, "line"), terminal.Safe(trace.Path), terminal.Safe(trace.Bad[0].String()))
 	}
 }
 
@@ -62,10 +63,10 @@ func (j *job) nothing(child int, trace *capture.Trace) error {
 		text = fmt.Sprintf("the program failed (%d), and %s", child, text)
 	}
 	fixes := j.diagnose(child, trace)
-	fmt.Fprintf(j.s.Err, "%s: %s\n", j.command.CommandPath(), cli.Safe(text))
+	fmt.Fprintf(j.s.Err, "%s: %s\n", j.command.CommandPath(), terminal.Safe(text))
 	list := jcs.Arr()
 	for _, fix := range fixes {
-		fmt.Fprintf(j.s.Err, "hint: %s\n", cli.Safe(fix))
+		fmt.Fprintf(j.s.Err, "hint: %s\n", terminal.Safe(fix))
 		list.Items = append(list.Items, jcs.Loose(fix))
 	}
 	var err error
@@ -141,8 +142,8 @@ func (j *job) report(child int, trace *capture.Trace, r *pack.Result) error {
 		case source == "child":
 			fmt.Fprintf(j.s.Err, "the program ended with 0, and --exit-policy child looks at nothing else\n")
 		}
-		fmt.Fprintf(j.s.Err, "recorded under %s\n", cli.Safe(j.trace))
-		fmt.Fprintf(j.s.Err, "next: assay verify-pack %s\n", cli.Safe(j.output))
+		fmt.Fprintf(j.s.Err, "recorded under %s\n", terminal.Safe(j.trace))
+		fmt.Fprintf(j.s.Err, "next: assay verify-pack %s\n", terminal.Safe(j.output))
 	}
 	return cli.Judged(code, err)
 }

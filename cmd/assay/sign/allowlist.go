@@ -11,6 +11,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/lock"
 )
 
@@ -39,7 +40,7 @@ func editAllowlist(path string, edit func(list [][32]byte, any bool) ([][32]byte
 func admit(s cli.Streams, path string, keys ...ed25519.PublicKey) error {
 	return editAllowlist(path, func(list [][32]byte, any bool) ([][32]byte, error) {
 		if any {
-			fmt.Fprintf(s.Err, "note: %s admitted every signer; from now on only those of its list\n", cli.Safe(path))
+			fmt.Fprintf(s.Err, "note: %s admitted every signer; from now on only those of its list\n", terminal.Safe(path))
 		}
 		for _, key := range keys {
 			if key == nil {

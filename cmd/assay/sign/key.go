@@ -10,6 +10,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
@@ -105,13 +106,13 @@ func keyLine(k keystore.Info) string {
 	}
 	switch {
 	case k.Fingerprint == "":
-		return fmt.Sprintf("%s %s  refused: %s\n", mark, cli.Safe(k.ID), cli.Safe(k.Err.Error()))
+		return fmt.Sprintf("%s %s  refused: %s\n", mark, terminal.Safe(k.ID), terminal.Safe(k.Err.Error()))
 	case k.Revoked != nil:
 		rest = "  revoked " + revokedOn(*k.Revoked)
 	case k.Kind != keystore.Plain:
 		rest = "  " + string(k.Kind)
 	}
-	return fmt.Sprintf("%s %s  %s%s\n", mark, cli.Safe(k.ID), k.Fingerprint, rest)
+	return fmt.Sprintf("%s %s  %s%s\n", mark, terminal.Safe(k.ID), k.Fingerprint, rest)
 }
 
 func revokedOn(r keystore.Revocation) string {

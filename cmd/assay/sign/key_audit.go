@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
@@ -71,14 +72,14 @@ func auditText(a *keystore.Audited) string {
 		fmt.Fprintf(&text, "rotation   %s  %s -> %s, signed by the old key\n", r.At.Format(time.RFC3339), r.OldID, r.NewID)
 	}
 	for _, r := range a.Revocations {
-		fmt.Fprintf(&text, "revocation %s  %s %s %s\n", revokedOn(r), r.Fingerprint, r.SignerID, cli.Safe(r.Reason))
+		fmt.Fprintf(&text, "revocation %s  %s %s %s\n", revokedOn(r), r.Fingerprint, r.SignerID, terminal.Safe(r.Reason))
 	}
 	for _, f := range a.Findings {
 		weight := "note   "
 		if f.Serious {
 			weight = "finding"
 		}
-		fmt.Fprintf(&text, "%s    %s %s: %s\n", weight, f.Code, cli.Safe(f.Name), cli.Safe(f.Text))
+		fmt.Fprintf(&text, "%s    %s %s: %s\n", weight, f.Code, terminal.Safe(f.Name), terminal.Safe(f.Text))
 	}
 	if len(a.Findings) == 0 {
 		fmt.Fprintf(&text, "nothing to report on %d keys\n", len(a.Keys))

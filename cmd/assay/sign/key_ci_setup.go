@@ -10,6 +10,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
@@ -68,7 +69,7 @@ func (o *keyCISetup) run(_ *cobra.Command, args []string) error {
 	if err != nil {
 		return keyError(store, id, err)
 	}
-	commands, job := ciSteps(o.provider, id, k.Fingerprint, cli.ShellWord(cli.Safe(o.lock)))
+	commands, job := ciSteps(o.provider, id, k.Fingerprint, cli.ShellWord(terminal.Safe(o.lock)))
 	list := jcs.Arr()
 	for _, command := range commands {
 		list.Items = append(list.Items, jcs.Str(command))

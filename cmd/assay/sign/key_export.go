@@ -11,6 +11,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
@@ -75,10 +76,10 @@ func (o *keyExport) run(_ *cobra.Command, args []string) error {
 	for _, name := range names {
 		path := filepath.Join(o.output, name)
 		list.Items = append(list.Items, jcs.Loose(path))
-		text += cli.Safe(path) + "\n"
+		text += terminal.Safe(path) + "\n"
 	}
 	if o.private {
-		fmt.Fprintf(o.s.Err, "%s is the secret key, readable: put it where it belongs, then delete the directory\n", cli.Safe(names[2]))
+		fmt.Fprintf(o.s.Err, "%s is the secret key, readable: put it where it belongs, then delete the directory\n", terminal.Safe(names[2]))
 	}
 	return keyAnswer(o.s, o.json, "export", text, jcs.M("signer_id", jcs.Str(id)), jcs.M("fingerprint", jcs.Str(k.Fingerprint)),
 		jcs.M("files", list), jcs.M("includes_private", jcs.Boolean(o.private)))

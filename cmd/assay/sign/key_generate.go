@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
@@ -62,7 +63,7 @@ func (o *keyGenerate) run(_ *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(o.s.Err, "the secret key is in %s; nobody else should ever read it\n", cli.Safe(store.Dir))
+	fmt.Fprintf(o.s.Err, "the secret key is in %s; nobody else should ever read it\n", terminal.Safe(store.Dir))
 	return keyAnswer(o.s, o.json, "generate", fmt.Sprintf("%s  %s\n", id, key.Fingerprint()),
 		jcs.M("signer_id", jcs.Str(id)), jcs.M("fingerprint", jcs.Str(key.Fingerprint())),
 		jcs.M("active_signer", jcs.Str(active)), jcs.M("encrypted", jcs.Boolean(o.encrypt)))

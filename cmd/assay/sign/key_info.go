@@ -11,6 +11,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
@@ -66,7 +67,7 @@ func (o *keyInfo) run(_ *cobra.Command, args []string) error {
 	fmt.Fprintf(&text, "id          %s\nalgorithm   ed25519\npublic key  %x\nfingerprint %s\nkept        %s\nactive      %v\n",
 		k.ID, []byte(k.Public), k.Fingerprint, k.Kind, k.Active)
 	if k.Revoked != nil {
-		fmt.Fprintf(&text, "revoked     %s %s\n", revokedOn(*k.Revoked), cli.Safe(k.Revoked.Reason))
+		fmt.Fprintf(&text, "revoked     %s %s\n", revokedOn(*k.Revoked), terminal.Safe(k.Revoked.Reason))
 	}
 	return keyAnswer(o.s, o.json, "info", text.String(), append(keyMembers(store, k),
 		jcs.M("algorithm", jcs.Str("Ed25519")), jcs.M("is_active", jcs.Boolean(k.Active)),

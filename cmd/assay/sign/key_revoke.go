@@ -9,6 +9,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
@@ -83,7 +84,7 @@ func reportRevocation(s cli.Streams, asJSON bool, store *keystore.Store, spec ke
 		list.Items = append(list.Items, jcs.Obj(append([]jcs.Member{jcs.M("fingerprint", jcs.Str(r.Fingerprint))}, revocationMembers(r)...)...))
 	}
 	if lock != "" && !removed {
-		fmt.Fprintf(s.Err, "note: %s did not admit this key\n", cli.Safe(lock))
+		fmt.Fprintf(s.Err, "note: %s did not admit this key\n", terminal.Safe(lock))
 	}
 	if active, err := store.Find(spec.ID); err == nil && active.Active {
 		fmt.Fprintf(s.Err, "note: it is the active key: nothing is signed until 'assay key rotate' or 'assay key set-active'\n")

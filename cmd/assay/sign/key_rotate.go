@@ -12,6 +12,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 	"github.com/Haserjian/assay-ledger/pack/lock"
@@ -109,7 +110,7 @@ func reportRotation(s cli.Streams, asJSON bool, done *keystore.Rotated, active, 
 	fmt.Fprintf(&text, "new    %s  %s\nactive %s\n", done.New.ID(), done.New.Fingerprint(), active)
 	if lock != "" {
 		lockPath = jcs.Loose(lock)
-		fmt.Fprintf(&text, "lock   %s\n", cli.Safe(lock))
+		fmt.Fprintf(&text, "lock   %s\n", terminal.Safe(lock))
 	}
 	return keyAnswer(s, asJSON, "rotate", text.String(),
 		jcs.M("old_signer", oldID), jcs.M("new_signer", jcs.Str(done.New.ID())), jcs.M("active_signer", jcs.Str(active)),

@@ -13,6 +13,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd/assay/home"
 	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
 )
@@ -64,7 +65,7 @@ func (o *keyRunbook) run(*cobra.Command, []string) error {
 		} else if err != nil {
 			return err
 		}
-		text = cli.Safe(o.output) + "\n"
+		text = terminal.Safe(o.output) + "\n"
 	}
 	return keyAnswer(o.s, o.json, "runbook", text, jcs.M("active_signer", jcs.Str(active)), jcs.M("runbook", jcs.Loose(text)))
 }
@@ -73,7 +74,7 @@ func runbook(keys []keystore.Info, active, ci, lock string, now time.Time) strin
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	// The name of a file is shown as code: no Markdown in it counts.
-	lock = cli.ShellWord(strings.ReplaceAll(cli.Safe(lock), "`", "?"))
+	lock = cli.ShellWord(strings.ReplaceAll(terminal.Safe(lock), "`", "?"))
 	p("# Signing keys: rotation runbook\n")
 	p("Rotate every quarter, and whenever somebody who could read a key leaves. Each step can be repeated.\n")
 	p("| Key | Fingerprint | State |\n|---|---|---|")

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 )
 
 func TestNoSecretKeyIsShownOrLoggedWhereverItWasGiven(t *testing.T) {
@@ -25,14 +27,14 @@ func TestNoSecretKeyIsShownOrLoggedWhereverItWasGiven(t *testing.T) {
 		if !json.Valid([]byte(out)) || !json.Valid(log.Bytes()) {
 			t.Errorf("no JSON any more: %s%s", out, &log)
 		}
-		for where, shown := range map[string]string{"Safe": Safe(text), "SafeJSON": string(SafeJSON(fmt.Appendf(nil, "%q", text))), "the log": log.String(), "stderr": talk, "--json": out} {
-			if strings.Contains(shown, seed) || !strings.Contains(shown, redacted) || code != ExitBadInput {
+		for where, shown := range map[string]string{"Safe": terminal.Safe(text), "SafeJSON": string(terminal.SafeJSON(fmt.Appendf(nil, "%q", text))), "the log": log.String(), "stderr": talk, "--json": out} {
+			if strings.Contains(shown, seed) || !strings.Contains(shown, terminal.Redacted) || code != ExitBadInput {
 				t.Errorf("%s shows %q of %q", where, shown, text)
 			}
 		}
 	}
 	for _, text := range []string{"", "a PRIVATE matter", "log example.com+b1f0c2d3+" + seed, "-----BEGIN CERTIFICATE-----\n" + seed} {
-		if Redact(text) != text {
+		if terminal.Redact(text) != text {
 			t.Errorf("%q is not left alone", text)
 		}
 	}
