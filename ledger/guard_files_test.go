@@ -16,6 +16,23 @@ import (
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
+// The names are those of docs/spec/storage.md: a guard that an older release made is found by them.
+func TestTheFilesOfAGuardHaveTheNamesThatTheSpecificationGivesThem(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	w.open()
+	w.add(0)
+	w.close()
+	there, err := os.ReadDir(w.cfg.GuardDir)
+	must(t, err)
+	var names []string
+	for _, f := range there {
+		names = append(names, f.Name())
+	}
+	if want := []string{"checkpoint", "identity", "lock", "policy", "signed"}; !slices.Equal(names, want) {
+		t.Errorf("the guard holds %v, want %v", names, want)
+	}
+}
+
 // Whatever stands in a file of the guard: it is what this guard wrote, or the log does not open and
 // says which file it is about. Nothing is repaired, and nobody is harmed by the look.
 // STO-10
