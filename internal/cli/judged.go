@@ -37,7 +37,7 @@ func Judged(code int, err error) error {
 	}
 	told := &Error{Code: Graver(code, codeOf(err)), Err: err, Hint: hintOf(err), judged: true}
 	if code == ExitTampered { // for whoever reads the sentence and not the number
-		told.Err = fmt.Errorf("the verdict is exit %d, tampered, and %w", code, err)
+		told.Err = fmt.Errorf("the verdict is exit %d, do not rely on it, and %w", code, err)
 	}
 	return told
 }

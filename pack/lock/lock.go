@@ -108,7 +108,8 @@ var cardMembers = []form.Member{
 	form.M("claims?", form.List(1, form.AnyValue)), // readCard reads them
 }
 
-// exitContract is what the exit codes mean. Another text would promise what we do not do.
+// exitContract is the text that the reference writes into every lock, and no other is read. What a verifier really
+// does is more: drift from the lock is 2 as well, and failed claims are 1 only where they are required.
 var exitContract = []form.Member{
 	form.M("0", form.OneOf("integrity_pass AND claims_pass")),
 	form.M("1", form.OneOf("integrity_pass AND claims_fail")),
