@@ -109,7 +109,7 @@ func (l *Log) run(a *admission, m *manifest.Manifest, src entry.Source) {
 			l.failures++ // who knows how far it came
 			l.mu.Unlock()
 		}
-		l.settleAdmission(m.Digest(), a)
+		l.endAdmission(m.Digest(), a)
 	}()
 	a.entry, a.fresh, a.err = l.admit(m, src)
 	if a.err != nil && l.ctx.Err() != nil {
@@ -117,9 +117,9 @@ func (l *Log) run(a *admission, m *manifest.Manifest, src entry.Source) {
 	}
 }
 
-// settleAdmission ends a: its waiters go on, and it leaves pending unless it has put
+// endAdmission ends a: its waiters go on, and it leaves pending unless it has put
 // an entry into the tree; then the follower takes it out.
-func (l *Log) settleAdmission(digest [32]byte, a *admission) {
+func (l *Log) endAdmission(digest [32]byte, a *admission) {
 	l.mu.Lock()
 	if (a.err != nil || !a.fresh) && l.pending[digest] == a {
 		delete(l.pending, digest)
@@ -143,7 +143,7 @@ func (l *Log) forget(entries []entry.Logged) {
 
 // admit finds the entry of m in the log or puts it there.
 func (l *Log) admit(m *manifest.Manifest, src entry.Source) (_ entry.Logged, fresh bool, err error) {
-	if err := l.settleFailures(); err != nil {
+	if err := l.findFailedWrites(); err != nil {
 		return entry.Logged{}, false, err
 	}
 	if entry, ok, err := l.find(m.Digest()); err != nil || ok {
@@ -152,7 +152,7 @@ func (l *Log) admit(m *manifest.Manifest, src entry.Source) (_ entry.Logged, fre
 	if err := l.awaitHeard(l.ctx); err != nil { // STO-15
 		return entry.Logged{}, false, err
 	}
-	if err := suits(m, src, l.cfg.Now()); err != nil {
+	if err := checkEntry(m, src, l.cfg.Now()); err != nil {
 		return entry.Logged{}, false, err
 	}
 	if err := l.writable(); err != nil {
@@ -161,12 +161,12 @@ func (l *Log) admit(m *manifest.Manifest, src entry.Source) (_ entry.Logged, fre
 	if err := l.reserve(); err != nil {
 		return entry.Logged{}, false, err
 	}
-	entry, err := l.queue(m, src)
+	entry, err := l.addToTree(m, src)
 	return entry, err == nil, err
 }
 
-// suits finds out before anybody is asked for a timestamp that no entry can be made of this.
-func suits(m *manifest.Manifest, src entry.Source, now time.Time) error {
+// checkEntry finds out before anybody is asked for a timestamp that no entry can be made of this.
+func checkEntry(m *manifest.Manifest, src entry.Source, now time.Time) error {
 	if _, err := newLeaf(m, src, now, nil); err != nil {
 		return &Rejected{[]manifest.Finding{{Code: manifest.CodeSchemaUnknown, Channel: manifest.ChannelIntegrity, Receipt: -1, Message: err.Error()}}}
 	}
@@ -227,9 +227,9 @@ func (l *Log) reserve() error {
 	return nil
 }
 
-// queue timestamps the manifest and puts its entry into the tree. It returns when
+// addToTree timestamps the manifest and puts its entry into the tree. It returns when
 // the entry is sequenced, integrated and durable.
-func (l *Log) queue(m *manifest.Manifest, src entry.Source) (e entry.Logged, err error) {
+func (l *Log) addToTree(m *manifest.Manifest, src entry.Source) (e entry.Logged, err error) {
 	failed := false // storage said so: it may be in the tree nevertheless
 	defer func() {
 		l.mu.Lock()
@@ -261,12 +261,12 @@ func (l *Log) queue(m *manifest.Manifest, src entry.Source) (e entry.Logged, err
 	return e, nil
 }
 
-// settleFailures (STO-21) answers, after a write that failed, which entries are in the tree
+// findFailedWrites (STO-21) answers, after a write that failed, which entries are in the tree
 // nevertheless: storage can report an error for a batch that a later read shows. It
 // brings the index to the tree as it is now, before anything is looked up in it.
-func (l *Log) settleFailures() error {
+func (l *Log) findFailedWrites() error {
 	l.mu.Lock()
-	failures, settled := l.failures, l.settled
+	failures, settled := l.failures, l.resolved
 	l.mu.Unlock()
 	if failures == settled {
 		return nil
@@ -276,7 +276,7 @@ func (l *Log) settleFailures() error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.settled = max(l.settled, failures)
+	l.resolved = max(l.resolved, failures)
 	l.integrated = max(l.integrated, l.indexed)
 	l.publisher.notify()
 	return nil

@@ -140,7 +140,7 @@ func (e *endpoint) refused(ctx context.Context, client *http.Client, policy *tru
 	if err != nil {
 		return fmt.Errorf("%w, and shows nothing that we signed", why)
 	}
-	if err := past.owns(shown); err != nil {
+	if err := past.judgeOwnCheckpoint(shown); err != nil {
 		return err
 	}
 	return fmt.Errorf("%w, but what it shows is of this log", why)

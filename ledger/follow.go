@@ -79,7 +79,7 @@ func (f *follower) begin(ctx context.Context, size int64) error {
 	}
 	if size-have > startBatch {
 		f.log.Info("the index is derived from the log; until then nothing is logged", "from", have, "to", size)
-		f.notify()
+		f.notify() // run, which begins soon, does the rest
 		return nil
 	}
 	return f.catchUp(ctx)
@@ -101,7 +101,7 @@ func (f *follower) notify() {
 	}
 }
 
-// run ends with ctx.
+// run follows the tree until ctx ends, told by notify or, since damage makes the index shrink by itself, by the clock.
 func (f *follower) run(ctx context.Context) {
 	defer close(f.done)
 	defer func() {
@@ -135,7 +135,7 @@ func (f *follower) run(ctx context.Context) {
 	}
 }
 
-// catchUp brings the index to the size that the tree has when it is called. An
+// catchUp brings the index to the size that the tree has when it is called, or beyond: the follower may be at it too. An
 // entry of the log that is no entry is errDamaged: nothing but this package writes them.
 func (f *follower) catchUp(ctx context.Context) error {
 	now, err := f.store.treeState()
@@ -150,7 +150,10 @@ func (f *follower) catchUp(ctx context.Context) error {
 	return nil
 }
 
-// step indexes one batch of the tree of the size; false says that there was nothing to do.
+// step indexes one batch of the tree of the size; false says that there was nothing to do. It reads one bundle at a time,
+// each compared with its leaf hashes: a damaged entry is never indexed.
+//
+// The index says by its size where to go on, and not the follower: it may have lost a part (STO-29) since the last batch.
 func (f *follower) step(ctx context.Context, size int64) (more bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -228,6 +231,8 @@ func readEntries(s *store, size, start, end int64) ([]entry.Logged, error) {
 	return parseEntries(start, leaves)
 }
 
+// parseEntries reads leaves that stand in the log from start on. Nothing but this package puts any there, and only
+// after it has parsed them, so one that does not parse is damage.
 func parseEntries(start int64, leaves [][]byte) ([]entry.Logged, error) {
 	entries := make([]entry.Logged, len(leaves))
 	for i, leaf := range leaves {

@@ -62,7 +62,7 @@ func Fsck(ctx context.Context, dir, guardDir string, x Index, report func(Damage
 	if err != nil {
 		return 0, tlog.Hash{}, fmt.Errorf("checking the log: %w", err)
 	}
-	c := &fscker{store: s, size: now.Size, root: now.Root, index: x, report: report}
+	c := &fsckRun{store: s, size: now.Size, root: now.Root, index: x, report: report}
 	if err := c.readIndexSize(ctx); err != nil {
 		return now.Size, now.Root, fmt.Errorf("checking the log: %w", err)
 	}
@@ -74,7 +74,7 @@ func Fsck(ctx context.Context, dir, guardDir string, x Index, report func(Damage
 
 const indexPath = "index" // stands for it in a Damage
 
-type fscker struct {
+type fsckRun struct {
 	store   *store
 	size    int64
 	root    tlog.Hash
@@ -83,7 +83,7 @@ type fscker struct {
 	report  func(Damage)
 }
 
-func (c *fscker) all(ctx context.Context, signed, now tree) error {
+func (c *fsckRun) all(ctx context.Context, signed, now tree) error {
 	for level := 0; tiles.Count(level, c.size) > 0; level++ {
 		for n := int64(0); n*tiles.Width < tiles.Count(level, c.size); n++ {
 			if err := ctx.Err(); err != nil {
@@ -111,7 +111,7 @@ func (c *fscker) all(ctx context.Context, signed, now tree) error {
 }
 
 // tile compares the hashes of t with what lies below each.
-func (c *fscker) tile(ctx context.Context, t tlog.Tile) error {
+func (c *fsckRun) tile(ctx context.Context, t tlog.Tile) error {
 	first, end := tiles.Span(t)
 	span := (end - first) / int64(t.W) // entries under one hash
 	data, err := c.store.data(t)
@@ -136,7 +136,7 @@ func (c *fscker) tile(ctx context.Context, t tlog.Tile) error {
 }
 
 // bundle compares the entries under a tile of level 0 with its hashes and with the index.
-func (c *fscker) bundle(ctx context.Context, above tlog.Tile, hashes []byte) error {
+func (c *fsckRun) bundle(ctx context.Context, above tlog.Tile, hashes []byte) error {
 	t := above
 	t.L = -1
 	first, end := tiles.Span(t)
@@ -164,7 +164,7 @@ func (c *fscker) bundle(ctx context.Context, above tlog.Tile, hashes []byte) err
 // blameTile reports the hashes of a tile of level 0 that are not those of its entries, if the entries are what the
 // tree was built of: then it is the tile that is damaged, and what it should be is used from here on. It returns
 // the hashes to compare the entries with.
-func (c *fscker) blameTile(t tlog.Tile, hashes []byte, entries [][]byte) []byte {
+func (c *fsckRun) blameTile(t tlog.Tile, hashes []byte, entries [][]byte) []byte {
 	want := make([]byte, 0, len(hashes))
 	for _, leaf := range entries {
 		hash := tlog.RecordHash(leaf)
@@ -188,7 +188,7 @@ func (c *fscker) blameTile(t tlog.Tile, hashes []byte, entries [][]byte) []byte 
 
 // belongs tells whether a tile of level 0 with these hashes is part of the tree: its parent has the hash of a full
 // one, and only the root can tell of the last, partial one.
-func (c *fscker) belongs(t tlog.Tile, hashes []byte) bool {
+func (c *fsckRun) belongs(t tlog.Tile, hashes []byte) bool {
 	if t.W == tiles.Width {
 		parent := tiles.Widest(1, t.N/tiles.Width, c.size)
 		data, err := c.store.data(parent)
@@ -199,7 +199,7 @@ func (c *fscker) belongs(t tlog.Tile, hashes []byte) bool {
 	return err == nil && root == c.root
 }
 
-func (c *fscker) entry(ctx context.Context, path string, at int64, leaf []byte) error {
+func (c *fsckRun) entry(ctx context.Context, path string, at int64, leaf []byte) error {
 	if c.index == nil {
 		return nil
 	}
@@ -226,7 +226,7 @@ func (c *fscker) entry(ctx context.Context, path string, at int64, leaf []byte) 
 }
 
 // readIndexSize also reads the index itself, and notices one that is damaged or ahead of the log.
-func (c *fscker) readIndexSize(ctx context.Context) (err error) {
+func (c *fsckRun) readIndexSize(ctx context.Context) (err error) {
 	if c.index == nil {
 		return nil
 	}

@@ -212,7 +212,7 @@ func TestFsckNamesALeafThatIsNoEntryAndEndsWhenItIsGivenUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var found []Damage
-	c := &fscker{index: toldIndex{find: func([32]byte) (int64, bool, error) { cancel(); return 0, false, ctx.Err() }}, report: func(d Damage) { found = append(found, d) }}
+	c := &fsckRun{index: toldIndex{find: func([32]byte) (int64, bool, error) { cancel(); return 0, false, ctx.Err() }}, report: func(d Damage) { found = append(found, d) }}
 	if err := c.entry(ctx, "tile/entries/000", 7, []byte("no entry")); err != nil || len(found) != 1 ||
 		found[0].Path != "tile/entries/000" || found[0].Start != 7 || found[0].End != 8 || found[0].Err == nil {
 		t.Errorf("%v, %v", found, err)

@@ -140,8 +140,8 @@ func RemakeGuard(ctx context.Context, cfg Config, unwitnessed bool) (size int64,
 	return now.Size, createGuard(cfg.GuardDir, cfg.Signer)
 }
 
-// apart refuses a guard and a log of which one lies inside the other: what restores one must not restore the other.
-func apart(log, guard string) error {
+// checkApart refuses a guard and a log of which one lies inside the other: what restores one must not restore the other.
+func checkApart(log, guard string) error {
 	inside, err := Within(guard, log)
 	if err != nil {
 		return err

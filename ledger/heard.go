@@ -84,21 +84,21 @@ type history struct {
 // forked or rolled back, and whatever it signs next makes it worse.
 var errForked = errors.New("the log does not continue a checkpoint that we signed")
 
-// forked is an errForked that says in its words which checkpoint that is.
-type forked string
+// forkError is an errForked that says in its words which checkpoint that is.
+type forkError string
 
-func (f forked) Error() string      { return string(f) }
-func (forked) Is(target error) bool { return target == errForked }
+func (f forkError) Error() string      { return string(f) }
+func (forkError) Is(target error) bool { return target == errForked }
 
-// evidence is why a log is refused, or frozen, whose witness e shows what owns calls a fork.
-func evidence(e *endpoint, err error) error {
+// forkEvidence is why a log is refused, or frozen, whose witness e shows what judgeOwnCheckpoint calls a fork.
+func forkEvidence(e *endpoint, err error) error {
 	return notSigned{fmt.Errorf("%w: the witness %s shows %w; restore the log that was published", ErrGuard, e, err)}
 }
 
-// owns judges a checkpoint that carries our own signature, whoever shows it. It is nil if the log
+// judgeOwnCheckpoint judges a checkpoint that carries our own signature, whoever shows it. It is nil if the log
 // continues that checkpoint; the guard then remembers it as signed, since it was. errForked is the
 // evidence that the log was rolled back or forked. Every other error means that nobody can say.
-func (h history) owns(cp *trust.Checkpoint) error {
+func (h history) judgeOwnCheckpoint(cp *trust.Checkpoint) error {
 	base := h.guard.highWater()
 	if cp.Size > base.Size { // what is on disk may be more than the guard remembers
 		var err error
@@ -107,14 +107,14 @@ func (h history) owns(cp *trust.Checkpoint) error {
 		}
 	}
 	if cp.Size > base.Size {
-		return forked(fmt.Sprintf("a later checkpoint that we signed, of size %d; the log has size %d: it was rolled back", cp.Size, base.Size))
+		return forkError(fmt.Sprintf("a later checkpoint that we signed, of size %d; the log has size %d: it was rolled back", cp.Size, base.Size))
 	}
 	proof, err := h.store.consistency(cp.Size, base.Size)
 	if err != nil {
 		return fmt.Errorf("proving consistency from size %d: %w", cp.Size, err)
 	}
 	if err := trust.CheckConsistency(cp.Size, cp.Root, base.Size, base.Root, proof); err != nil {
-		return forked(fmt.Sprintf("a checkpoint that we signed, of size %d, which this log does not continue (%v): this log is a fork", cp.Size, err))
+		return forkError(fmt.Sprintf("a checkpoint that we signed, of size %d, which this log does not continue (%v): this log is a fork", cp.Size, err))
 	}
 	return h.guard.adopt(tree{cp.Size, cp.Root}, h.store.consistency)
 }
@@ -138,11 +138,11 @@ func (l *Log) askMonitors(ctx context.Context) error {
 			}()
 			cp, err := e.latest(ctx, client, l.cfg.Policy, l.cfg.Signer.Origin())
 			if err == nil {
-				err = history{l.store, l.guard}.owns(cp)
+				err = history{l.store, l.guard}.judgeOwnCheckpoint(cp)
 			}
 			switch {
 			case errors.Is(err, errForked):
-				found[i] = fmt.Errorf("%w, from a copy of %s that is not older", evidence(e, err), l.cfg.Dir)
+				found[i] = fmt.Errorf("%w, from a copy of %s that is not older", forkEvidence(e, err), l.cfg.Dir)
 			case err != nil:
 				l.cfg.Log.Info("a witness shows no checkpoint of this log", "witness", e.String(), "err", err)
 			}

@@ -157,7 +157,7 @@ type Log struct {
 	integrated int64                   // entries known to be in the tree
 	indexed    int64                   // entries the index holds
 	failures   int                     // writes that Tessera reported as failed …
-	settled    int                     // … and how many of them the index has seen the outcome of
+	resolved   int                     // … and how many of them the index has seen the outcome of
 }
 
 // withDefaults returns cfg with its zero fields filled in, or what is wrong with it.
@@ -182,7 +182,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.SpoolDir == "" {
 		cfg.SpoolDir = cfg.Dir + ".spool"
 	}
-	if err := apart(cfg.Dir, cfg.GuardDir); err != nil {
+	if err := checkApart(cfg.Dir, cfg.GuardDir); err != nil {
 		return cfg, fmt.Errorf("ledger: %w", err)
 	}
 	switch cfg.Timestamps {

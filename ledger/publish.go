@@ -37,8 +37,12 @@ type round struct {
 	cp           *trust.Checkpoint            // with the log's signature only
 	cosignatures map[string]trust.Cosignature // verified, by policy name
 	failed       map[*endpoint]bool           // has answered and not cosigned, since the last retry
+	stuck        bool                         // no witness can be asked, or the note could not be made or stored here; since the last retry
 	published    bool
 }
+
+// hasFailed tells whether the last try has come to nothing, wholly or for some witness: the next one is after a pause.
+func (r *round) hasFailed() bool { return r.stuck || len(r.failed) > 0 }
 
 // publisher turns the integrated tree into published checkpoints:
 //
@@ -58,7 +62,7 @@ type round struct {
 // an answer is open: a slow witness that the quorum needs would otherwise never
 // catch up with a tree that grows.
 //
-// The fields in loop belong to the goroutine run. It waits on the monotonic
+// The fields in loop belong to the goroutine run, which is the only one that signs or publishes. It waits on the monotonic
 // clock only: a wall clock that steps back must not stop publication.
 type publisher struct {
 	history
@@ -257,9 +261,9 @@ func (p *publisher) advance(now time.Time) (time.Duration, bool) {
 	}
 	if !r.published {
 		if l.open > 0 {
-			return p.insist(now), true
+			return p.askFailedAgain(now), true
 		}
-		if l.draining && len(r.failed) > 0 && now.Sub(l.asked) < p.pause() {
+		if l.draining && r.hasFailed() && now.Sub(l.asked) < p.pause() {
 			return 0, false // every witness has answered in vain; a waiting entry is safe in the tree
 		}
 		l.dirty = true
@@ -305,9 +309,11 @@ func (p *publisher) due(now time.Time) time.Duration {
 	return 0
 }
 
+// pause is what lies between two tries.
 func (p *publisher) pause() time.Duration { return min(p.interval, maxPause) }
 
-// start signs the tree as it is now, unless it has not grown, and asks for cosignatures.
+// start signs the tree as it is now, unless it has not grown, and asks for cosignatures. A tree that was signed and not
+// published is not signed again; its round goes on.
 func (p *publisher) start(now time.Time) error {
 	l := &p.loop
 	l.dirty = false
@@ -329,7 +335,7 @@ func (p *publisher) start(now time.Time) error {
 	l.started = now
 	p.ask(now, l.round)
 	if l.open == 0 && !p.policy.Quorum(l.round.names()) {
-		l.round.failed[nil] = true // nobody to ask
+		l.round.stuck = true // there is nobody to ask
 	}
 	return nil
 }
@@ -356,7 +362,7 @@ func (r *round) names() map[string]bool {
 	return names
 }
 
-// lacks tells whether a key behind e has not cosigned.
+// lacks tells whether some key behind e has not cosigned: an endpoint may have an Ed25519 and an ML-DSA-44 key.
 func (r *round) lacks(e *endpoint) bool {
 	for _, name := range e.witnesses {
 		if _, ok := r.cosignatures[name]; !ok {
@@ -372,6 +378,7 @@ func (p *publisher) ask(now time.Time, r *round) {
 	l := &p.loop
 	l.asked = now
 	clear(r.failed)
+	r.stuck = false
 	p.askThose(r, r.lacks)
 }
 
@@ -389,6 +396,7 @@ func (p *publisher) askAgain(now time.Time) time.Duration {
 	return wait
 }
 
+// askThose asks the chosen ones among the free witnesses, which are not free then until they have answered.
 func (p *publisher) askThose(r *round, chosen func(*endpoint) bool) {
 	var free []*endpoint
 	for _, e := range p.loop.free {
@@ -401,6 +409,7 @@ func (p *publisher) askThose(r *round, chosen func(*endpoint) bool) {
 	p.loop.free = free
 }
 
+// askOne asks in a goroutine that always answers, even if it panics: else the witness would never be free again.
 func (p *publisher) askOne(e *endpoint, r *round) {
 	p.loop.open++
 	p.asking.Go(func() {
@@ -415,7 +424,8 @@ func (p *publisher) askOne(e *endpoint, r *round) {
 	})
 }
 
-// answered takes in one witness's answer, which may be to a round that is over.
+// answered takes in one witness's answer, which may be to a round that is over: its cosignatures are of no use then, but
+// those to the round that was published last make that checkpoint stronger.
 func (p *publisher) answered(now time.Time, a answer) {
 	l, e := &p.loop, a.endpoint
 	l.open--
@@ -423,20 +433,20 @@ func (p *publisher) answered(now time.Time, a answer) {
 		a.round.cosignatures[c.Witness] = c
 	}
 	if a.round == l.last && len(a.cosignatures) > 0 {
-		p.merge(a.round)
+		p.publishLate(a.round)
 	}
 	if a.err != nil {
 		a.round.failed[e] = true
 	}
-	p.complain(a)
-	p.remember(now, a)
-	if errors.Is(a.err, errForked) {
+	p.logChange(a)
+	p.noteStanding(now, a)
+	if errors.Is(a.err, errForked) { // STO-18: "the log's own good signature of a tree that the log does not continue"
 		l.halted = true
-		p.freeze(evidence(e, a.err))
+		p.freeze(forkEvidence(e, a.err))
 		return
 	}
 	if p.unheard.Load() != nil {
-		p.hear(a)
+		p.countHeard(a)
 	}
 	if r := l.round; a.round != r && r.lacks(e) { // it was busy when the latest round began
 		p.askOne(e, r)
@@ -445,8 +455,8 @@ func (p *publisher) answered(now time.Time, a answer) {
 	}
 }
 
-// remember notes what the endpoint answered, for Health, and when it is asked again.
-func (p *publisher) remember(now time.Time, a answer) {
+// noteStanding notes what the endpoint answered, for Health, and when it is asked again.
+func (p *publisher) noteStanding(now time.Time, a answer) {
 	e := a.endpoint
 	e.last = standing{at: now}
 	for _, c := range a.cosignatures {
@@ -466,9 +476,12 @@ func (p *publisher) remember(now time.Time, a answer) {
 	p.standings.Store(&standings)
 }
 
-// hear counts the witnesses that an answer shows not to be ahead of us. When those that are left could
-// not form a quorum by themselves, the log goes on.
-func (p *publisher) hear(a answer) {
+// countHeard counts the witnesses that an answer shows not to be ahead of us. When those that are left could
+// not form a quorum by themselves, the log goes on: every checkpoint that was ever published has a cosignature of one
+// that was heard, so none is larger than what we know of.
+//
+// STO-14: "when it cosigns that again, or names (409) a size that is not above it … and in no other case".
+func (p *publisher) countHeard(a answer) {
 	l := &p.loop
 	for _, c := range a.cosignatures {
 		l.heard[c.Witness] = true
@@ -491,7 +504,8 @@ func (p *publisher) hear(a answer) {
 		l.warned = true
 		p.log.Warn(u.Error())
 	}
-	// A witness may have shown that more was signed than the guard knew, and that the log continues it.
+	// STO-16: a witness may have shown "that more was signed than the guard knows", and that the log continues it. The
+	// guard has learned it by now; all witnesses are asked at once about that tree instead.
 	if p.guard.highWater().Size > l.round.cp.Size {
 		r, err := p.signedLast()
 		if err != nil {
@@ -505,8 +519,8 @@ func (p *publisher) hear(a answer) {
 	}
 }
 
-// complain logs what a witness answers when it is not what it answered before.
-func (p *publisher) complain(a answer) {
+// logChange logs what a witness answers when it is not what it answered before: one that is down for a day is two lines.
+func (p *publisher) logChange(a answer) {
 	said := ""
 	if a.err != nil {
 		said = a.err.Error()
@@ -524,8 +538,8 @@ func (p *publisher) complain(a answer) {
 	}
 }
 
-// insist asks again, while answers of other witnesses are open, those who failed.
-func (p *publisher) insist(now time.Time) time.Duration {
+// askFailedAgain asks again, while answers of other witnesses are open, those who failed.
+func (p *publisher) askFailedAgain(now time.Time) time.Duration {
 	if due := p.pause() - now.Sub(p.loop.asked); due > 0 {
 		return due
 	}
@@ -533,10 +547,13 @@ func (p *publisher) insist(now time.Time) time.Duration {
 	return p.pause()
 }
 
-// tryPublish publishes r if it has a quorum.
+// tryPublish publishes r if it has a quorum: the guard has the note on disk before anybody sees it (STO-9), and who waits
+// for a larger tree goes on.
+//
+// STO-22: "Nothing MUST be published without a quorum. What is signed and not cosigned stays in the tree".
 func (p *publisher) tryPublish(r *round) bool {
 	if !p.policy.Quorum(r.names()) {
-		if len(r.failed) > 0 && p.loop.open == 0 {
+		if r.hasFailed() && p.loop.open == 0 {
 			have := slices.Sorted(maps.Keys(r.cosignatures))
 			p.report(fmt.Errorf("%w for size %d: cosigned by [%s]", trust.ErrQuorum, r.cp.Size, strings.Join(have, " ")))
 		}
@@ -548,19 +565,20 @@ func (p *publisher) tryPublish(r *round) bool {
 	}
 	if err != nil {
 		p.report(fmt.Errorf("publishing size %d: %w", r.cp.Size, err))
-		r.failed[nil] = true // our own failure: try again after a pause
+		r.stuck = true
 		return false
 	}
 	r.published = true
 	p.loop.last = r
 	p.trouble.Store(nil)
-	p.show(cp, &tileCache{}, make(chan struct{}))
+	p.setCurrent(cp, &tileCache{}, make(chan struct{}))
 	p.log.Debug("published", "size", cp.Size, "root", cp.Root, "cosignatures", len(cp.Cosignatures))
 	return true
 }
 
-// show makes cp what the world sees. A nil changed keeps the waiters waiting.
-func (p *publisher) show(cp *trust.Checkpoint, tiles *tileCache, changed chan struct{}) {
+// setCurrent makes cp what the world sees. A nil changed says that the tree is the one it was: who waits for a larger one
+// goes on waiting, and tiles stay read.
+func (p *publisher) setCurrent(cp *trust.Checkpoint, tiles *tileCache, changed chan struct{}) {
 	old := p.current.Load()
 	if changed == nil {
 		p.current.Store(&snapshot{cp, old.tiles, old.changed})
@@ -570,9 +588,9 @@ func (p *publisher) show(cp *trust.Checkpoint, tiles *tileCache, changed chan st
 	close(old.changed)
 }
 
-// merge publishes the latest published checkpoint again, with the cosignatures that
+// publishLate (STO-23) publishes the latest published checkpoint again, with the cosignatures that
 // came after the quorum. If that fails the shorter note stays: it is a good one.
-func (p *publisher) merge(r *round) {
+func (p *publisher) publishLate(r *round) {
 	if len(r.cosignatures) <= len(p.current.Load().cp.Cosignatures) {
 		return
 	}
@@ -584,10 +602,11 @@ func (p *publisher) merge(r *round) {
 		p.log.Warn("a late cosignature is not published", "size", r.cp.Size, "err", err)
 		return
 	}
-	p.show(cp, nil, nil)
+	p.setCurrent(cp, nil, nil)
 }
 
-// assemble builds the note with its cosignatures and opens it as a relying party would.
+// assemble builds the note with its cosignatures, in the order of the policy, and opens it as a relying party would: what
+// that refuses is not published.
 func (p *publisher) assemble(r *round) (*trust.Checkpoint, error) {
 	note := append([]byte(nil), r.cp.Signed...)
 	for _, w := range p.policy.Witnesses() {
@@ -598,6 +617,7 @@ func (p *publisher) assemble(r *round) (*trust.Checkpoint, error) {
 	return p.policy.OpenCheckpoint(note)
 }
 
+// report keeps why nothing is published, for Health, and logs it once.
 func (p *publisher) report(err error) {
 	if old := p.trouble.Load(); old == nil || (*old).Error() != err.Error() {
 		p.log.Error("nothing is published", "err", err)

@@ -96,7 +96,7 @@ func TestAWitnessThatFailsIsAWarningAndOneThatIsBackIsNone(t *testing.T) {
 		{nil, "", ""},
 	} {
 		lines.Reset()
-		p.complain(answer{endpoint: e, round: &round{cp: &trust.Checkpoint{Size: 7}}, err: step.err})
+		p.logChange(answer{endpoint: e, round: &round{cp: &trust.Checkpoint{Size: 7}}, err: step.err})
 		got := lines.String()
 		if step.says == "" && got != "" || !strings.Contains(got, step.says) || !strings.Contains(got, "level="+step.level) && step.level != "" {
 			t.Errorf("%v: %q, want %s %q", step.err, got, step.level, step.says)

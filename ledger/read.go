@@ -119,7 +119,7 @@ func (r *reader) edgeTiles() ([]hashTile, error) {
 	root, err := tlog.TreeHash(r.tree.Size, tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		hashes := make([]tlog.Hash, len(indexes))
 		for i, index := range indexes {
-			t, err := tileOf(index, r.tree.Size)
+			t, err := tileOfHash(index, r.tree.Size)
 			if err != nil {
 				return nil, err
 			}
@@ -242,7 +242,7 @@ func (r *reader) entries(start, end int64) ([]entry.Logged, error) {
 func (r *reader) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	hashes := make([]tlog.Hash, len(indexes))
 	for i, index := range indexes {
-		t, err := tileOf(index, r.tree.Size)
+		t, err := tileOfHash(index, r.tree.Size)
 		if err != nil {
 			return nil, err
 		}

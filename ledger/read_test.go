@@ -191,7 +191,7 @@ func TestEveryTileOfSmallTreesIsVerified(t *testing.T) {
 		good, bad := at(size), at(size)
 		bad.tree.Root[size%32] ^= 1
 		for n := int64(0); n*tiles.Width < size; n++ {
-			for _, tile := range under(n, size) {
+			for _, tile := range tilesEndingWith(n, size) {
 				path := tiles.Path(tile)
 				data, err := good.serve(path)
 				if errors.Is(err, ErrNotFound) && tile.W < tiles.Width {

@@ -64,7 +64,7 @@ func (d *damages) recheck(r *reader) {
 	d.mu.Unlock()
 	for _, t := range known {
 		wide := tiles.Widest(t.L, t.N, r.tree.Size)
-		look(r, wide)
+		readAndReport(r, wide)
 		if t != wide { // the tree has a wider one by now
 			d.mu.Lock()
 			delete(d.list, t)
@@ -157,8 +157,8 @@ func (s *scrubber) pass(ctx context.Context) (err error) {
 			return err
 		}
 		r := s.reader()
-		for _, t := range under(n, r.tree.Size) {
-			look(r, t)
+		for _, t := range tilesEndingWith(n, r.tree.Size) {
+			readAndReport(r, t)
 		}
 	}
 	return s.pace(ctx)
@@ -169,8 +169,8 @@ func (s *scrubber) planned(steps int64) time.Duration {
 	return max(s.every, time.Duration(steps)*time.Second/scrubFastest)
 }
 
-// under lists the n-th bundle, the tile above it, and those above that whose last full tile it ends.
-func under(n, size int64) []tlog.Tile {
+// tilesEndingWith lists the n-th bundle, the tile above it, and those above that whose last full tile it ends.
+func tilesEndingWith(n, size int64) []tlog.Tile {
 	list := []tlog.Tile{tiles.Widest(-1, n, size)}
 	for level := 0; ; level++ {
 		list = append(list, tiles.Widest(level, n, size))
@@ -181,8 +181,8 @@ func under(n, size int64) []tlog.Tile {
 	}
 }
 
-// look reads one file; what is wrong with it is reported on the way.
-func look(r *reader, t tlog.Tile) {
+// readAndReport reads one file; what is wrong with it is reported on the way.
+func readAndReport(r *reader, t tlog.Tile) {
 	var err error
 	if t.L < 0 {
 		_, _, err = r.readBundle(t, 0, t.W)

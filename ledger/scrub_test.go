@@ -354,7 +354,7 @@ func TestAPassOfTheScrubReadsEveryTileOnce(t *testing.T) {
 	for _, size := range []int64{1, 255, 256, 257, 512, 65535, 65536, 65537, 131072, 140000} {
 		seen := map[tlog.Tile]int{}
 		for n := int64(0); n*tiles.Width < size; n++ {
-			for _, tile := range under(n, size) {
+			for _, tile := range tilesEndingWith(n, size) {
 				seen[tile]++
 			}
 		}

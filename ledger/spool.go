@@ -258,7 +258,7 @@ func (s *spool) read(digest [32]byte) (manifest []byte, src entry.Source, err er
 }
 
 func marshalSpooled(manifest []byte, src entry.Source) []byte {
-	body := fmt.Appendf(nil, "%s\n%s\n%s\n%s\n", src.Repo, src.Workflow, src.Commit, src.Attestation) // none has a newline: see suits
+	body := fmt.Appendf(nil, "%s\n%s\n%s\n%s\n", src.Repo, src.Workflow, src.Commit, src.Attestation) // none has a newline: see checkEntry
 	body = append(body, manifest...)
 	return append(fmt.Appendf(nil, "%s%x\n", spoolMagic, sha256.Sum256(body)), body...)
 }
@@ -291,7 +291,7 @@ func (l *Log) Accept(ctx context.Context, text []byte, src entry.Source) (digest
 	if m == nil || len(findings) > 0 {
 		return digest, &Rejected{Findings: findings}
 	}
-	if err := suits(m, src, l.cfg.Now()); err != nil {
+	if err := checkEntry(m, src, l.cfg.Now()); err != nil {
 		return digest, err
 	}
 	if len(text) > MaxManifest {

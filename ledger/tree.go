@@ -122,16 +122,16 @@ func (s *store) data(t tlog.Tile) ([]byte, error) {
 		if fullErr != nil {
 			return nil, fullErr
 		}
-		return cut(wide, full, t.W)
+		return tilePrefix(wide, full, t.W)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return cut(data, t, t.W)
+	return tilePrefix(data, t, t.W)
 }
 
-// cut is tiles.Prefix for what was read here: data that is not t is damage.
-func cut(data []byte, t tlog.Tile, width int) ([]byte, error) {
+// tilePrefix is tiles.Prefix for what was read here: data that is not t is damage.
+func tilePrefix(data []byte, t tlog.Tile, width int) ([]byte, error) {
 	beginning, err := tiles.Prefix(data, t, width)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s %w", errDamaged, tiles.Path(t), err)
@@ -146,7 +146,7 @@ func (s *store) hashes(size int64) tlog.HashReader {
 		read := map[tlog.Tile]hashTile{}
 		hashes := make([]tlog.Hash, len(indexes))
 		for i, index := range indexes {
-			t, err := tileOf(index, size)
+			t, err := tileOfHash(index, size)
 			if err != nil {
 				return nil, err
 			}
@@ -165,8 +165,8 @@ func (s *store) hashes(size int64) tlog.HashReader {
 	})
 }
 
-// tileOf is the tile that holds a hash with a stored-hash index, as wide as it is in the tree of the size.
-func tileOf(index, size int64) (tlog.Tile, error) {
+// tileOfHash is the tile that holds a hash with a stored-hash index, as wide as it is in the tree of the size.
+func tileOfHash(index, size int64) (tlog.Tile, error) {
 	narrow := tlog.TileForIndex(tiles.Height, index)
 	t := tiles.Widest(narrow.L, narrow.N, size)
 	if t.W < narrow.W {
