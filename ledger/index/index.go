@@ -61,17 +61,17 @@ type Index struct {
 	ctx    context.Context // of merges
 	cancel context.CancelFunc
 
-	mu      sync.RWMutex
-	seed    seed   // of all keys of runs and rows; Reset draws another
-	runs    []*run // in the order of the log, without gaps; files are closed by Close or merge only
-	rows    []row  // of the entries that follow
-	recent  map[key]int64
-	want    int64         // what Append has brought once, or Expect named: below it a miss is none
-	dropped []*run        // damaged; closed with the others
-	lost    error         // why the newest of them was dropped
-	losses  int           // how often that happened
-	merging chan struct{} // closed when the merge under way ends; nil if there is none
-	trouble error         // of the last merge
+	mu       sync.RWMutex
+	seed     seed       // of all keys of runs and rows; Reset draws another
+	runs     []*run     // in the order of the log, without gaps; files are closed by Close or merge only
+	rows     []entryRow // of the entries that follow
+	recent   map[key]int64
+	expected int64         // what Append has brought once, or Expect named: below it a miss is none
+	dropped  []*run        // damaged; closed with the others
+	lost     error         // why the newest of them was dropped
+	losses   int           // how often that happened
+	merging  chan struct{} // closed when the merge under way ends; nil if there is none
+	trouble  error         // of the last merge
 }
 
 // Open opens the index of one log in a directory, which the first run creates: where storage
@@ -112,7 +112,7 @@ func (x *Index) openRuns() error {
 			}
 		}
 		slices.Sort(names)
-		if err = x.chain(names); !errors.Is(err, fs.ErrNotExist) {
+		if err = x.openChain(names); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		if err := x.closeRuns(); err != nil {
@@ -124,7 +124,10 @@ func (x *Index) openRuns() error {
 
 func isRun(name string) bool { return strings.HasPrefix(name, "run-") }
 
-func (x *Index) chain(names []string) error {
+// openChain opens the run that begins at entry 0, the one that begins where it ends, and so on. Of several that begin
+// alike the longest comes first: it was merged of the others. A damaged one is passed over, and a shorter one may stand
+// in for it; where no run goes on, the index ends, and the log fills it from there (STO-29).
+func (x *Index) openChain(names []string) error {
 	end := int64(0)
 	for {
 		var next *run
@@ -210,7 +213,7 @@ func (x *Index) size() int64 { return x.flushed() + int64(len(x.rows)) }
 func (x *Index) Expect(size int64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.want = max(x.want, size)
+	x.expected = max(x.expected, size)
 }
 
 // Lost is the damage that was found last, nil if there never was any.
@@ -225,14 +228,15 @@ func (x *Index) Reset(size int64, reason error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.truncate(0, reason)
-	x.want = size
+	x.expected = size
 	rand.Read(x.seed[:]) // so that files of the other index never continue the next one
 }
 
-// truncate keeps the runs below n. The files stay open for those who read them.
+// truncate keeps the runs below n. The files stay open for those who read them. It never lowers what is expected: the
+// entries that are gone are still in the log, and not to find one is no answer (STO-30).
 func (x *Index) truncate(n int, reason error) {
 	x.losses++
-	x.want = max(x.want, x.size())
+	x.expected = max(x.expected, x.size())
 	x.dropped = append(x.dropped, x.runs[n:]...)
 	x.runs, x.rows, x.recent, x.lost = slices.Clone(x.runs[:n]), nil, map[key]int64{}, reason
 }
@@ -259,10 +263,12 @@ func (x *Index) Complete() error {
 	return x.complete()
 }
 
-// complete: the caller holds mu.
+// complete is Complete for a caller who holds mu.
+//
+// STO-30: "Until it holds every entry of the log, a miss MUST be no answer".
 func (x *Index) complete() error {
-	if size := x.size(); size < x.want {
-		return fmt.Errorf("%w: it holds %d of %d entries", ErrIncomplete, size, x.want)
+	if size := x.size(); size < x.expected {
+		return fmt.Errorf("%w: it holds %d of %d entries", ErrIncomplete, size, x.expected)
 	}
 	return nil
 }
@@ -297,18 +303,18 @@ func (x *Index) Append(ctx context.Context, start int64, entries []entry.Logged)
 		}
 	}
 	x.rows = append(x.rows, rows...)
-	x.want = max(x.want, x.size())
+	x.expected = max(x.expected, x.size())
 	if len(x.rows) >= flushRows {
 		x.startMerge()
 	}
 	return nil
 }
 
-func (s seed) rows(entries []entry.Logged) []row {
-	rows := make([]row, len(entries))
+func (s seed) rows(entries []entry.Logged) []entryRow {
+	rows := make([]entryRow, len(entries))
 	for i := range entries {
 		e := &entries[i].Entry
-		rows[i] = row{
+		rows[i] = entryRow{
 			keys: [columns]key{
 				byManifest: s.key(byManifest, e.ManifestSHA256[:]),
 				byPackRoot: s.key(byPackRoot, e.PackRootSHA256[:]),
@@ -349,7 +355,7 @@ func (x *Index) makeRoom(ctx context.Context) error {
 	}
 }
 
-// startMerge: the caller holds mu.
+// startMerge begins a merge in the background, unless one is under way. The caller holds mu.
 func (x *Index) startMerge() {
 	if x.merging != nil {
 		return
@@ -405,7 +411,8 @@ func (x *Index) merge() error {
 	return errors.Join(errors.Join(errs...), x.sweep())
 }
 
-// sweep removes the files that are no part of the index any more: merged, damaged, unfinished.
+// sweep removes the files that are no part of the index any more: merged, damaged, unfinished. A crash before it leaves
+// them to the next merge.
 func (x *Index) sweep() error {
 	files, err := os.ReadDir(x.dir)
 	if err != nil {
@@ -428,7 +435,7 @@ func (x *Index) Find(ctx context.Context, manifest [sha256.Size]byte) (index int
 	if err := ctx.Err(); err != nil {
 		return 0, false, fmt.Errorf("index: looking for manifest %x: %w", manifest, err)
 	}
-	found, err := x.find(byManifest, manifest[:], 1)
+	found, err := x.findInColumn(byManifest, manifest[:], 1)
 	if err != nil {
 		return 0, false, fmt.Errorf("looking for manifest %x: %w", manifest, x.drop(err))
 	}
@@ -448,16 +455,16 @@ func (x *Index) FindPackRoot(ctx context.Context, root [sha256.Size]byte) ([]int
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("index: looking for pack root %x: %w", root, err)
 	}
-	found, err := x.find(byPackRoot, root[:], maxMatches)
+	found, err := x.findInColumn(byPackRoot, root[:], maxMatches)
 	if err != nil {
 		return nil, fmt.Errorf("looking for pack root %x: %w", root, x.drop(err))
 	}
 	return found, nil
 }
 
-// find returns the indexes of the entries with a value, oldest first. If there are fewer
+// findInColumn returns the indexes of the entries with a value, oldest first. If there are fewer
 // than most, the index must have all entries for that to be an answer.
-func (x *Index) find(column int, value []byte, most int) (found []int64, err error) {
+func (x *Index) findInColumn(column int, value []byte, most int) (found []int64, err error) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	k := x.seed.key(column, value)
@@ -525,7 +532,7 @@ func (x *Index) Search(ctx context.Context, q Query) ([]int64, error) {
 	if !q.Since.IsZero() {
 		s.since = q.Since.UnixMilli()
 	}
-	if err := x.search(s, values, q.Before); err != nil {
+	if err := x.collect(s, values, q.Before); err != nil {
 		return nil, fmt.Errorf("index: searching: %w", x.drop(err))
 	}
 	return s.found, nil
@@ -533,19 +540,21 @@ func (x *Index) Search(ctx context.Context, q Query) ([]int64, error) {
 
 // searching is one Search on its way through the rows and the runs, newest first.
 type searching struct {
-	ctx    context.Context
-	wanted []wanted
-	since  int64
-	limit  int
-	found  []int64
+	ctx   context.Context
+	terms []searchTerm
+	since int64
+	limit int
+	found []int64
 }
 
-type wanted struct {
+// searchTerm is one value that an entry must have.
+type searchTerm struct {
 	column int
 	key    key
 }
 
-func (x *Index) search(s *searching, values [columns][]byte, before int64) error {
+// collect finds what Search is asked for: first in memory, where each entry is looked at, then in the runs, newest first.
+func (x *Index) collect(s *searching, values [columns][]byte, before int64) error {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	if err := x.complete(); err != nil { // the newest would be missing
@@ -553,7 +562,7 @@ func (x *Index) search(s *searching, values [columns][]byte, before int64) error
 	}
 	for column, value := range values {
 		if len(value) > 0 {
-			s.wanted = append(s.wanted, wanted{column, x.seed.key(column, value)})
+			s.terms = append(s.terms, searchTerm{column, x.seed.key(column, value)})
 		}
 	}
 	if before == 0 {
@@ -561,30 +570,30 @@ func (x *Index) search(s *searching, values [columns][]byte, before int64) error
 	}
 	for i := min(before, x.size()) - 1; i >= x.flushed() && len(s.found) < s.limit; i-- {
 		r := &x.rows[i-x.flushed()]
-		lacks := func(w wanted) bool { return r.keys[w.column] != w.key }
-		if r.submitted >= s.since && !slices.ContainsFunc(s.wanted, lacks) {
+		lacks := func(w searchTerm) bool { return r.keys[w.column] != w.key }
+		if r.submitted >= s.since && !slices.ContainsFunc(s.terms, lacks) {
 			s.found = append(s.found, i)
 		}
 	}
 	for _, r := range slices.Backward(x.runs) {
-		if err := s.through(r, min(before, r.end)); err != nil {
+		if err := s.searchRun(r, min(before, r.end)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// through adds what r has below before. The columns take turns in naming their newest
+// searchRun adds what r has below before. The columns take turns in naming their newest
 // entry that is not above the candidate; once all name the same one, it has every wanted value.
-func (s *searching) through(r *run, before int64) error {
+func (s *searching) searchRun(r *run, before int64) error {
 	if r.header.newest < s.since {
 		return nil
 	}
-	lists := make([]*column, len(s.wanted))
-	for i, w := range s.wanted {
+	lists := make([]*columnReader, len(s.terms))
+	for i, w := range s.terms {
 		lists[i] = r.column(w.column)
 	}
-	t := times{run: r}
+	t := timesReader{run: r}
 	at, agree := before-1, 0
 	for turn := 0; at >= r.start && len(s.found) < s.limit; turn++ {
 		if turn%1024 == 0 && s.ctx.Err() != nil {
@@ -592,7 +601,7 @@ func (s *searching) through(r *run, before int64) error {
 		}
 		if agree < len(lists) {
 			i := turn % len(lists)
-			n, ok, err := lists[i].last(s.wanted[i].key, at)
+			n, ok, err := lists[i].last(s.terms[i].key, at)
 			if err != nil || !ok {
 				return err
 			}

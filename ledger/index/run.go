@@ -216,6 +216,9 @@ func (r *run) readHeader() error {
 }
 
 // block reads a block into buf and returns its content, verified.
+//
+// STO-29: "Every byte of it MUST have a checksum that is verified when it is read." The identity in the checksum is that
+// of the file, and block 0, which makes it, has none of its own yet.
 func (r *run) block(number int64, buf []byte) ([]byte, error) {
 	if _, err := r.file.ReadAt(buf[:blockSize], number*blockSize); err != nil {
 		return nil, fmt.Errorf("reading block %d: %w", number, err)
@@ -232,8 +235,8 @@ func (r *run) block(number int64, buf []byte) ([]byte, error) {
 	return content, nil
 }
 
-// column reads one column of a run, keeping the block that it read last.
-type column struct {
+// columnReader reads one column of a run, keeping the block that it read last.
+type columnReader struct {
 	run   *run
 	first int64 // block of the column
 	size  int64 // records
@@ -241,12 +244,12 @@ type column struct {
 	buf   [blockSize]byte
 }
 
-func (r *run) column(number int) *column {
-	return &column{run: r, first: r.header.columnAt(number), size: r.end - r.start}
+func (r *run) column(number int) *columnReader {
+	return &columnReader{run: r, first: r.header.columnAt(number), size: r.end - r.start}
 }
 
 // block returns the records of the block that record i lies in, and which is the first.
-func (c *column) block(i int64) (content []byte, first int64, err error) {
+func (c *columnReader) block(i int64) (content []byte, first int64, err error) {
 	number := c.first + i/recordsInBlock
 	first = i / recordsInBlock * recordsInBlock
 	if number != c.at {
@@ -259,7 +262,7 @@ func (c *column) block(i int64) (content []byte, first int64, err error) {
 	return c.buf[:min(recordsInBlock, c.size-first)*recordSize], first, nil
 }
 
-func (c *column) record(i int64) (record, error) {
+func (c *columnReader) record(i int64) (record, error) {
 	content, first, err := c.block(i)
 	if err != nil {
 		return record{}, err
@@ -268,11 +271,14 @@ func (c *column) record(i int64) (record, error) {
 }
 
 // seek returns the number of the first record that is not before want; the size of
-// the column if there is none. Keys are hashes: where one ought to be is known within
-// a few blocks, so the first steps guess, and only a column of few values needs more.
-func (c *column) seek(want record) (int64, error) {
-	lo, hi := int64(0), c.size // all before lo are before want; hi and what follows are not
-	least, most := uint64(0), ^uint64(0)
+// the column if there is none. It is a binary search that looks at whole blocks: each
+// read costs a checksum, so it should be few of them. Keys are hashes and so spread
+// evenly: the first steps guess where want must be from what they have seen on both
+// sides, and mostly find it within three blocks. A column of few values (verdicts) is
+// not spread at all, and after six guesses the search halves as any other does.
+func (c *columnReader) seek(want record) (int64, error) {
+	lo, hi := int64(0), c.size           // all before lo are before want; hi and what follows are not
+	least, most := uint64(0), ^uint64(0) // the keys at lo and hi, as far as eight bytes tell
 	goal := binary.BigEndian.Uint64(want.key[:])
 	near := c.size // of a search that goes down step by step, the next one is here or just before
 	if c.at != 0 {
@@ -323,7 +329,7 @@ func (r *run) find(number int, k key, max int) (found []int64, err error) {
 }
 
 // last returns the index of the newest entry with the key that is not above the given one; false if there is none.
-func (c *column) last(k key, most int64) (int64, bool, error) {
+func (c *columnReader) last(k key, most int64) (int64, bool, error) {
 	i, err := c.seek(record{k, most + 1})
 	if err != nil || i == 0 {
 		return 0, false, err
@@ -332,14 +338,14 @@ func (c *column) last(k key, most int64) (int64, bool, error) {
 	return got.index, got.key == k, err
 }
 
-// times reads when entries were submitted, keeping the block that it read last.
-type times struct {
+// timesReader reads when entries were submitted, keeping the block that it read last.
+type timesReader struct {
 	run *run
 	at  int64
 	buf [blockSize]byte
 }
 
-func (t *times) of(index int64) (int64, error) {
+func (t *timesReader) of(index int64) (int64, error) {
 	i := index - t.run.start
 	number := 1 + i/timesInBlock
 	if number != t.at {
@@ -352,8 +358,8 @@ func (t *times) of(index int64) (int64, error) {
 	return int64(binary.BigEndian.Uint64(t.buf[i%timesInBlock*timeSize:])), nil
 }
 
-// row is what the index knows of one entry.
-type row struct {
+// entryRow is what the index knows of one entry.
+type entryRow struct {
 	keys      [columns]key
 	submitted int64 // milliseconds since 1970
 }
@@ -361,7 +367,7 @@ type row struct {
 // writeRun merges neighbouring runs and the rows that follow them into one new run. What
 // it reads is verified, so that a merge never gives a damaged record a new checksum. If it
 // is interrupted, a file is left behind whose name is no run's.
-func writeRun(ctx context.Context, dir string, h header, from []*run, rows []row) (*run, error) {
+func writeRun(ctx context.Context, dir string, h header, from []*run, rows []entryRow) (*run, error) {
 	h.newest = math.MinInt64
 	for _, r := range from {
 		h.newest = max(h.newest, r.header.newest)
@@ -377,7 +383,7 @@ func writeRun(ctx context.Context, dir string, h header, from []*run, rows []row
 		return nil, err
 	}
 	w := &runWriter{ctx: ctx, out: bufio.NewWriterSize(f, 1<<16)}
-	err = w.all(h, from, rows)
+	err = w.writeAll(h, from, rows)
 	if err == nil {
 		err = w.out.Flush()
 	}
@@ -404,60 +410,61 @@ type runWriter struct {
 	content []byte
 }
 
-func (w *runWriter) all(h header, from []*run, rows []row) error {
+// writeAll writes the blocks in the order in which they lie in the file: header, times, columns.
+func (w *runWriter) writeAll(h header, from []*run, rows []entryRow) error {
 	w.content = append(w.content, h.marshal()...)
 	if len(w.content) > contentSize {
 		return fmt.Errorf("an origin of %d bytes is too long", len(h.origin))
 	}
 	padded := append(slices.Clone(w.content), make([]byte, contentSize-len(w.content))...)
-	if err := w.flush(); err != nil {
+	if err := w.endBlock(); err != nil {
 		return err
 	}
 	w.id = sha256.Sum256(padded)
 	buf := make([]byte, 0, timeSize)
 	for _, r := range from {
-		t := times{run: r}
+		t := timesReader{run: r}
 		for i := r.start; i < r.end; i++ {
 			at, err := t.of(i)
 			if err != nil {
 				return err
 			}
-			if err := w.put(binary.BigEndian.AppendUint64(buf, uint64(at))); err != nil {
+			if err := w.writeItem(binary.BigEndian.AppendUint64(buf, uint64(at))); err != nil {
 				return err
 			}
 		}
 	}
 	for i := range rows {
-		if err := w.put(binary.BigEndian.AppendUint64(buf, uint64(rows[i].submitted))); err != nil {
+		if err := w.writeItem(binary.BigEndian.AppendUint64(buf, uint64(rows[i].submitted))); err != nil {
 			return err
 		}
 	}
 	for number := range columns {
-		if err := w.flush(); err != nil {
+		if err := w.endBlock(); err != nil {
 			return err
 		}
-		if err := w.column(number, h, from, rows); err != nil {
+		if err := w.writeColumn(number, h, from, rows); err != nil {
 			return err
 		}
 	}
-	return w.flush()
+	return w.endBlock()
 }
 
-// column merges one column of the runs, each of which is in order, with that of the rows.
-func (w *runWriter) column(number int, h header, from []*run, rows []row) error {
+// writeColumn merges one column of the runs, each of which is in order, with that of the rows.
+func (w *runWriter) writeColumn(number int, h header, from []*run, rows []entryRow) error {
 	fresh := make([]record, len(rows))
 	for i := range rows {
 		fresh[i] = record{rows[i].keys[number], h.end - int64(len(rows)) + int64(i)}
 	}
 	slices.SortFunc(fresh, record.compare)
-	var heads []*head
+	var heads []*mergeSource
 	for _, r := range from {
-		heads = append(heads, &head{column: r.column(number)})
+		heads = append(heads, &mergeSource{column: r.column(number)})
 	}
-	heads = append(heads, &head{rest: fresh})
+	heads = append(heads, &mergeSource{rest: fresh})
 	buf := make([]byte, 0, recordSize)
 	for i := len(heads) - 1; i >= 0; i-- {
-		if more, err := heads[i].next(); err != nil {
+		if more, err := heads[i].advance(); err != nil {
 			return err
 		} else if !more {
 			heads = slices.Delete(heads, i, i+1)
@@ -470,10 +477,10 @@ func (w *runWriter) column(number int, h header, from []*run, rows []row) error 
 				least = i
 			}
 		}
-		if err := w.put(heads[least].record.append(buf)); err != nil {
+		if err := w.writeItem(heads[least].record.append(buf)); err != nil {
 			return err
 		}
-		if more, err := heads[least].next(); err != nil {
+		if more, err := heads[least].advance(); err != nil {
 			return err
 		} else if !more {
 			heads = slices.Delete(heads, least, least+1)
@@ -482,15 +489,16 @@ func (w *runWriter) column(number int, h header, from []*run, rows []row) error 
 	return nil
 }
 
-// head is the next record of one source of a merge.
-type head struct {
+// mergeSource is one source of a merge, a column of a run or the sorted rows, and the record that is its next.
+type mergeSource struct {
 	record record
-	column *column  // of a run, or
-	at     int64    // the number of the record after it
-	rest   []record // of rows
+	column *columnReader // of a run, or
+	at     int64         // the number of the record after it
+	rest   []record      // of rows
 }
 
-func (h *head) next() (more bool, err error) {
+// advance takes the next record; more is false at the end.
+func (h *mergeSource) advance() (more bool, err error) {
 	if h.column == nil {
 		if len(h.rest) == 0 {
 			return false, nil
@@ -506,17 +514,17 @@ func (h *head) next() (more bool, err error) {
 	return err == nil, err
 }
 
-// put adds a record or a time, whose sizes divide that of a block.
-func (w *runWriter) put(b []byte) error {
+// writeItem adds a record or a time, whose sizes divide that of a block.
+func (w *runWriter) writeItem(b []byte) error {
 	w.content = append(w.content, b...)
 	if len(w.content) == contentSize {
-		return w.flush()
+		return w.endBlock()
 	}
 	return nil
 }
 
-// flush ends a block.
-func (w *runWriter) flush() error {
+// endBlock ends a block.
+func (w *runWriter) endBlock() error {
 	if len(w.content) == 0 {
 		return nil
 	}
