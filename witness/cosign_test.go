@@ -13,7 +13,7 @@ import (
 // made for one of our keys is not left out: nothing is cosigned.
 func TestNothingIsCosignedBesideTheTextThatTheLogSigned(t *testing.T) {
 	key := trusttest.NewWitness("witness.example/w", trust.Ed25519Cosigner)
-	w := &Witness{cosigners: []*trust.Cosigner{key.Cosigner}, now: func() time.Time { return epoch.Add(time.Hour) }}
+	w := &Witness{cosigners: []*trust.Cosigner{key.Cosigner}, now: func() time.Time { return earliestClock.Add(time.Hour) }}
 	signed := func(c trust.Checkpoint, other string) *trust.Checkpoint {
 		c.Signed = []byte(string(c.Text()) + other + "\n— x y\n")
 		return &c

@@ -42,34 +42,35 @@ func (w *Witness) Handler() http.Handler {
 func (w *Witness) serve(out http.ResponseWriter, in *http.Request) error {
 	path := in.URL.Path
 	if path == "/add-checkpoint" {
-		if err := allow(out, in, http.MethodPost); err != nil {
+		if err := requireMethod(out, in, http.MethodPost); err != nil {
 			return err
 		}
 		return w.serveAddCheckpoint(out, in)
 	}
 	if path == "/" || path == "" {
-		if err := allow(out, in, http.MethodGet, http.MethodHead); err != nil {
+		if err := requireMethod(out, in, http.MethodGet, http.MethodHead); err != nil {
 			return err
 		}
-		return write(out, plainText, w.index)
+		return writeAnswer(out, plainText, w.index)
 	}
 	hash, ok := strings.CutSuffix(strings.TrimPrefix(path, "/"), "/checkpoint")
 	if !ok {
-		return refuse(http.StatusNotFound, "no such call; this witness has POST add-checkpoint and GET <origin hash>/checkpoint")
+		return newRefusal(http.StatusNotFound, "no such call; this witness has POST add-checkpoint and GET <origin hash>/checkpoint")
 	}
 	out.Header().Set("Access-Control-Allow-Origin", "*") // also on errors, so that a browser sees which
-	if err := allow(out, in, http.MethodGet, http.MethodHead); err != nil {
+	if err := requireMethod(out, in, http.MethodGet, http.MethodHead); err != nil {
 		return err
 	}
 	return w.serveLatest(out, in, hash)
 }
 
-func allow(out http.ResponseWriter, in *http.Request, methods ...string) error {
+// requireMethod (WIT-7) refuses other methods, and names those in Allow.
+func requireMethod(out http.ResponseWriter, in *http.Request, methods ...string) error {
 	if slices.Contains(methods, in.Method) {
 		return nil
 	}
 	out.Header().Set("Allow", strings.Join(methods, ", "))
-	return refuse(http.StatusMethodNotAllowed, "method must be %s", strings.Join(methods, " or "))
+	return newRefusal(http.StatusMethodNotAllowed, "method must be %s", strings.Join(methods, " or "))
 }
 
 func (w *Witness) serveAddCheckpoint(out http.ResponseWriter, in *http.Request) error {
@@ -86,15 +87,15 @@ func (w *Witness) serveAddCheckpoint(out http.ResponseWriter, in *http.Request) 
 		return err
 	}
 	out.Header().Set("Cache-Control", "no-store")
-	return write(out, plainText, lines)
+	return writeAnswer(out, plainText, lines)
 }
 
 func readBody(out http.ResponseWriter, in *http.Request) ([]byte, error) {
 	body, err := serve.Body(out, in, maxBody)
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
-		return nil, refuse(http.StatusRequestEntityTooLarge, "request body may have at most %d bytes", maxBody)
+		return nil, newRefusal(http.StatusRequestEntityTooLarge, "request body may have at most %d bytes", maxBody)
 	} else if err != nil {
-		return nil, refuse(http.StatusBadRequest, "request body ended early")
+		return nil, newRefusal(http.StatusBadRequest, "request body ended early")
 	}
 	return body, nil
 }
@@ -105,10 +106,11 @@ func (w *Witness) serveLatest(out http.ResponseWriter, in *http.Request, hash st
 		return err
 	}
 	out.Header().Set("Cache-Control", "public, max-age=5")
-	return write(out, plainText, note)
+	return writeAnswer(out, plainText, note)
 }
 
-func write(out http.ResponseWriter, contentType string, body []byte) error {
+// writeAnswer ends a call that went well.
+func writeAnswer(out http.ResponseWriter, contentType string, body []byte) error {
 	out.Header().Set("Content-Type", contentType)
 	out.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	out.Write(body) // an error here means that nobody listens any more

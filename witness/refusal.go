@@ -12,6 +12,6 @@ type Refusal struct {
 func (r *Refusal) Error() string { return "witness refuses: " + r.Err.Error() }
 func (r *Refusal) Unwrap() error { return r.Err }
 
-func refuse(status int, format string, args ...any) error {
+func newRefusal(status int, format string, args ...any) error {
 	return &Refusal{Status: status, Err: fmt.Errorf(format, args...)}
 }

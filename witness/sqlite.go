@@ -26,15 +26,15 @@ type SQLite struct {
 	insert      *sql.Stmt
 	evidence    *sql.Stmt
 
-	jobs     chan *job
+	jobs     chan *storeJob
 	quit     chan struct{} // closed by Close: take no more jobs
 	stopped  chan struct{} // closed by run: no job will be answered any more
 	closing  sync.Once
 	closeErr error
 }
 
-// job is one change that waits for its turn in a transaction.
-type job struct {
+// storeJob is one change that waits for its turn in a transaction.
+type storeJob struct {
 	ctx  context.Context
 	do   func(s *SQLite) error // runs in the transaction; ErrConflict means: changed nothing
 	err  error                 // do's answer, valid after done
@@ -47,8 +47,8 @@ const maxGroup = 64
 // busyTimeout is how long one process waits for another that has the file.
 const busyTimeout = 5 * time.Second
 
-// busy is SQLITE_BUSY, the low byte of every code for "another process has it".
-const busy = 5
+// sqliteBusy is SQLITE_BUSY, the low byte of every code for "another process has it".
+const sqliteBusy = 5
 
 const (
 	applicationID = 0x41577431 // "AWt1", in the file's header
@@ -82,7 +82,7 @@ func OpenSQLite(path string) (*SQLite, error) {
 		if err == nil {
 			return s, nil
 		}
-		if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == busy && time.Since(began) < busyTimeout {
+		if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == sqliteBusy && time.Since(began) < busyTimeout {
 			continue
 		}
 		return nil, fmt.Errorf("opening witness store %s: %w", path, err)
@@ -97,7 +97,7 @@ func openSQLite(path string) (_ *SQLite, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &SQLite{jobs: make(chan *job, maxGroup), quit: make(chan struct{}), stopped: make(chan struct{})}
+	s := &SQLite{jobs: make(chan *storeJob, maxGroup), quit: make(chan struct{}), stopped: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			s.closeFiles()
@@ -165,7 +165,7 @@ func (s *SQLite) prepare(ctx context.Context) error {
 		}
 		return value
 	}
-	// The promise of this store hangs on these two; a driver that ignores them must not go unnoticed.
+	// WIT-22: a commit is an fsync of the journal. The promise of this store hangs on these two; a driver that ignores them must not go unnoticed.
 	if mode, sync := pragma("journal_mode"), pragma("synchronous"); mode != "wal" || sync != "2" {
 		return fmt.Errorf("wants journal_mode wal and synchronous 2, got %s and %s", mode, sync)
 	}
@@ -306,7 +306,7 @@ func (s *SQLite) Evidence(ctx context.Context, origin string) (kept []Evidence, 
 
 // change hands a job to run and waits for its commit.
 func (s *SQLite) change(ctx context.Context, do func(*SQLite) error) error {
-	j := &job{ctx: ctx, do: do, done: make(chan error, 1)}
+	j := &storeJob{ctx: ctx, do: do, done: make(chan error, 1)}
 	select {
 	case s.jobs <- j:
 	case <-ctx.Done():
@@ -318,7 +318,7 @@ func (s *SQLite) change(ctx context.Context, do func(*SQLite) error) error {
 	case err := <-j.done:
 		return err
 	case <-ctx.Done():
-		return ctx.Err() // run may still commit it
+		return ctx.Err() // run may still commit it: the caller cannot know, and reads again
 	case <-s.stopped:
 		select { // it may have been answered just before the end
 		case err := <-j.done:
@@ -350,8 +350,8 @@ func (s *SQLite) run() {
 }
 
 // gather takes what already waits, and waits for nothing.
-func (s *SQLite) gather(first *job) []*job {
-	group := []*job{first}
+func (s *SQLite) gather(first *storeJob) []*storeJob {
+	group := []*storeJob{first}
 	for len(group) < maxGroup {
 		select {
 		case j := <-s.jobs:
@@ -365,7 +365,7 @@ func (s *SQLite) gather(first *job) []*job {
 
 // commit runs the group in one transaction. An error of one statement other
 // than a lost comparison is the disk's or ours, and undoes the whole group.
-func (s *SQLite) commit(group []*job) (err error) {
+func (s *SQLite) commit(group []*storeJob) (err error) {
 	defer func() { // a panic here would end the process, and with it every request
 		if p := recover(); p != nil {
 			err = fmt.Errorf("writing to the witness store panicked: %v", p)

@@ -104,9 +104,9 @@ const (
 	maxOrigin = 255
 )
 
-// epoch is a date that lies before this code was written. A clock that says
+// earliestClock is a date that lies before this code was written. A clock that says
 // less is broken, and a cosignature with its time would say something false.
-var epoch = time.Date(2025, time.January, 1, 0, 0, 0, 0, time.UTC)
+var earliestClock = time.Date(2025, time.January, 1, 0, 0, 0, 0, time.UTC)
 
 // New checks the configuration against what the store remembers.
 func New(cfg Config) (*Witness, error) {
@@ -170,12 +170,14 @@ func (w *Witness) setPolicies(p *trust.Policy) (err error) {
 	return nil
 }
 
+// follow makes a turn for each origin of the policy: one request at a time extends it. Its rate is its own (WIT-30), so
+// a busy log takes nothing from another.
 func (w *Witness) follow(logs []trust.PolicyLog, perSecond float64) error {
 	for _, l := range logs {
 		if len(l.Origin) > maxOrigin {
 			return fmt.Errorf("witness: origin %.40q… has %d bytes, at most %d can be cosigned", l.Origin, len(l.Origin), maxOrigin)
 		}
-		// A log that signs under our name could pass its signatures off as our cosignatures.
+		// WIT-2: a log that signs under our name could pass its signatures off as our cosignatures.
 		if slices.ContainsFunc(w.cosigners, func(c *trust.Cosigner) bool { return c.Name() == l.Origin }) {
 			return fmt.Errorf("witness: origin %q is the name of our own cosigner", l.Origin)
 		}
@@ -241,7 +243,7 @@ func (w *Witness) AddCheckpoint(ctx context.Context, r trust.AddCheckpoint) ([]b
 	case l.turn <- struct{}{}:
 		defer func() { <-l.turn }()
 	case <-ctx.Done():
-		return nil, refuse(http.StatusServiceUnavailable, "too many requests wait for this origin")
+		return nil, newRefusal(http.StatusServiceUnavailable, "too many requests wait for this origin")
 	}
 	// The turn saves work; it is the store's compare and swap that keeps two
 	// requests from extending one state, also across processes.
@@ -254,7 +256,7 @@ func (w *Witness) AddCheckpoint(ctx context.Context, r trust.AddCheckpoint) ([]b
 			return nil, err
 		}
 		if attempt == 0 && !l.limiter.Allow() {
-			return nil, refuse(http.StatusTooManyRequests, "this origin asks for more cosignatures than its rate allows")
+			return nil, newRefusal(http.StatusTooManyRequests, "this origin asks for more cosignatures than its rate allows")
 		}
 		next, lines, err := w.cosign(st, cp)
 		if err != nil {
@@ -271,16 +273,16 @@ func (w *Witness) AddCheckpoint(ctx context.Context, r trust.AddCheckpoint) ([]b
 		l.last = nil
 		if !errors.Is(err, ErrConflict) {
 			w.log.Error("storing a checkpoint failed", "origin", cp.Origin, "size", cp.Size, "err", err)
-			return nil, refuse(http.StatusServiceUnavailable, "the checkpoint could not be stored")
+			return nil, newRefusal(http.StatusServiceUnavailable, "the checkpoint could not be stored")
 		}
 	}
-	return nil, refuse(http.StatusServiceUnavailable, "the stored checkpoint keeps changing")
+	return nil, newRefusal(http.StatusServiceUnavailable, "the stored checkpoint keeps changing")
 }
 
 // open is the part of the check that needs no state.
 func (w *Witness) open(r trust.AddCheckpoint) (*trust.Checkpoint, error) {
 	if r.OldSize < 0 || len(r.Proof) > trust.MaxProofHashes {
-		return nil, refuse(http.StatusBadRequest, "request wants an old size of at least 0 and at most %d hashes", trust.MaxProofHashes)
+		return nil, newRefusal(http.StatusBadRequest, "request wants an old size of at least 0 and at most %d hashes", trust.MaxProofHashes)
 	}
 	cp, err := w.policy.OpenLogSignature(r.Checkpoint)
 	switch {
@@ -296,12 +298,13 @@ func (w *Witness) open(r trust.AddCheckpoint) (*trust.Checkpoint, error) {
 	case err != nil:
 		return nil, &Refusal{Status: http.StatusBadRequest, Err: err}
 	}
+	// WIT-10: "an ML-DSA-44 cosignature does not cover them, and readers would think so".
 	if len(cp.Extensions) != 0 {
-		return nil, refuse(http.StatusUnprocessableEntity, "checkpoint has extension lines; this witness does not cosign them")
+		return nil, newRefusal(http.StatusUnprocessableEntity, "checkpoint has extension lines; this witness does not cosign them")
 	}
 	// SPEC tlog-witness: "The old size MUST be equal to or lower than the checkpoint size."
 	if r.OldSize > cp.Size {
-		return nil, refuse(http.StatusBadRequest, "old size %d is above the checkpoint's %d", r.OldSize, cp.Size)
+		return nil, newRefusal(http.StatusBadRequest, "old size %d is above the checkpoint's %d", r.OldSize, cp.Size)
 	}
 	return cp, nil
 }
@@ -309,7 +312,7 @@ func (w *Witness) open(r trust.AddCheckpoint) (*trust.Checkpoint, error) {
 // check compares an authentic checkpoint with the state, in the order of the specification.
 func (w *Witness) check(ctx context.Context, st *state, cp *trust.Checkpoint, r trust.AddCheckpoint) error {
 	fork := st.note != nil && cp.Size == st.size && cp.Root != st.root
-	if fork && cp.Signed != nil { // the log signed two trees of one size, whatever else the request says
+	if fork && cp.Signed != nil { // WIT-26: the log signed two trees of one size, whatever else the request says
 		w.keepEvidence(ctx, Fork, st, cp)
 	}
 	// SPEC tlog-witness: "The witness MUST check that the old size matches the
@@ -322,21 +325,23 @@ func (w *Witness) check(ctx context.Context, st *state, cp *trust.Checkpoint, r 
 	switch {
 	// SPEC tlog-witness: "A checkpoint of size zero MUST have the root hash of the empty tree"
 	case cp.Size == 0 && cp.Root != trust.EmptyRoot:
-		return refuse(http.StatusUnprocessableEntity, "size 0 has another root than the empty tree")
+		return newRefusal(http.StatusUnprocessableEntity, "size 0 has another root than the empty tree")
 	// SPEC tlog-witness: "If the old size matches the checkpoint size, the
 	// witness MUST check that the root hashes are also identical."
 	case fork:
-		return refuse(http.StatusUnprocessableEntity, "size %d was cosigned with another root", cp.Size)
-	// SPEC tlog-witness: "If the old size is zero, the consistency proof MUST be empty"
+		return newRefusal(http.StatusUnprocessableEntity, "size %d was cosigned with another root", cp.Size)
+	// SPEC tlog-witness: "If the old size is zero, the consistency proof MUST be empty". WIT-15 asks the same of a tree
+	// that has not grown.
 	case (r.OldSize == 0 || r.OldSize == cp.Size) && len(r.Proof) != 0:
-		return refuse(http.StatusUnprocessableEntity, "proof must be empty from size %d to %d", r.OldSize, cp.Size)
+		return newRefusal(http.StatusUnprocessableEntity, "proof must be empty from size %d to %d", r.OldSize, cp.Size)
 	case r.OldSize == 0 || r.OldSize == cp.Size:
 		return nil
 	}
+	// WIT-16: "against the stored root, not against one that the request brings".
 	// Not tlog.CheckTree, which never returns for sizes above 2^62.
 	if trust.CheckConsistency(st.size, st.root, cp.Size, cp.Root, r.Proof) != nil {
-		w.keepEvidence(ctx, Unproven, st, cp)
-		return refuse(http.StatusUnprocessableEntity, "proof does not lead from size %d to %d", st.size, cp.Size)
+		w.keepEvidence(ctx, Unproven, st, cp) // WIT-27: a lead only, since the proof is the sender's
+		return newRefusal(http.StatusUnprocessableEntity, "proof does not lead from size %d to %d", st.size, cp.Size)
 	}
 	return nil
 }
@@ -359,7 +364,7 @@ func (w *Witness) cosign(st *state, cp *trust.Checkpoint) (next *state, lines []
 		}
 		lines = append(lines, line...)
 	}
-	note := slices.Concat(cp.Signed, lines)
+	note := slices.Concat(cp.Signed, lines) // WIT-25: of the lines that came, cp.Signed holds those that verified
 	return &state{note: note, size: cp.Size, root: cp.Root, time: at}, lines, nil
 }
 
@@ -367,11 +372,11 @@ func (w *Witness) cosign(st *state, cp *trust.Checkpoint) (next *state, lines []
 // cosignature of the same origin.
 func (w *Witness) cosignTime(st *state) (time.Time, error) {
 	now := w.now().Truncate(time.Second)
-	if now.Before(epoch) {
+	if now.Before(earliestClock) { // WIT-21
 		w.alarm.Do(func() { w.log.Error("the clock is wrong; nothing is cosigned", "now", now) })
-		return time.Time{}, refuse(http.StatusServiceUnavailable, "the witness has no valid time")
+		return time.Time{}, newRefusal(http.StatusServiceUnavailable, "the witness has no valid time")
 	}
-	if now.Before(st.time) {
+	if now.Before(st.time) { // WIT-20: "never before the time of an earlier cosignature for the same origin"
 		w.alarm.Do(func() {
 			w.log.Warn("the clock is behind an earlier cosignature", "now", now, "earlier", st.time)
 		})
@@ -390,13 +395,14 @@ func (w *Witness) latest(ctx context.Context, l *logTurn, oldSize int64) (*state
 	st, err := w.load(ctx, l)
 	if err != nil {
 		w.log.Error("reading the stored checkpoint failed", "origin", l.origin, "err", err)
-		return nil, refuse(http.StatusServiceUnavailable, "the last cosigned checkpoint could not be read")
+		return nil, newRefusal(http.StatusServiceUnavailable, "the last cosigned checkpoint could not be read")
 	}
 	l.last = st
 	return st, nil
 }
 
-// load reads a stored note back; the caller has the log's turn. It believes what we or the log have signed:
+// load reads a stored note back; the caller has the log's turn. No note is a state too, from which any history is
+// cosigned, so what cannot be read is never taken for none (WIT-24). It believes what we or the log have signed:
 // a damaged note stops the witness for this origin, as a lost one should have.
 func (w *Witness) load(ctx context.Context, l *logTurn) (*state, error) {
 	note, err := w.store.Latest(ctx, l.origin)
@@ -449,15 +455,15 @@ func (w *Witness) load(ctx context.Context, l *logTurn) (*state, error) {
 func (w *Witness) Latest(ctx context.Context, originHash string) ([]byte, error) {
 	origin, ok := w.byHash[originHash]
 	if !ok {
-		return nil, refuse(http.StatusNotFound, "no such log")
+		return nil, newRefusal(http.StatusNotFound, "no such log")
 	}
 	note, err := w.store.Latest(ctx, origin)
 	if err != nil {
 		w.log.Error("reading the stored checkpoint failed", "origin", origin, "err", err)
-		return nil, refuse(http.StatusServiceUnavailable, "the last cosigned checkpoint could not be read")
+		return nil, newRefusal(http.StatusServiceUnavailable, "the last cosigned checkpoint could not be read")
 	}
 	if note == nil {
-		return nil, refuse(http.StatusNotFound, "no checkpoint of this log was cosigned yet")
+		return nil, newRefusal(http.StatusNotFound, "no checkpoint of this log was cosigned yet")
 	}
 	return note, nil
 }
