@@ -216,18 +216,18 @@ func (h *Handler) logRequest(c echo.Context, start time.Time, err error) {
 	}
 	attrs := make([]slog.Attr, 0, 8)
 	attrs = append(attrs,
-		slog.String("method", clip(r.Method)),
-		slog.String("path", clip(r.URL.Path)),
+		slog.String("method", clipText(r.Method)),
+		slog.String("path", clipText(r.URL.Path)),
 		slog.Int("status", res.Status),
 		slog.Int64("bytes", res.Size),
 		slog.Duration("took", h.cfg.Now().Sub(start)),
-		slog.String("client", clip(c.RealIP())))
+		slog.String("client", clipText(c.RealIP())))
 	if err != nil {
-		attrs = append(attrs, slog.String("err", clipTo(2048, err.Error())))
+		attrs = append(attrs, slog.String("err", clipBytes(2048, err.Error())))
 	}
 	var p *panicked
 	if errors.As(err, &p) {
-		attrs = append(attrs, slog.String("at", clip(panicSite(p.stack))))
+		attrs = append(attrs, slog.String("at", clipText(panicSite(p.stack))))
 	}
 	h.cfg.Logger.LogAttrs(r.Context(), level, "request", attrs...)
 }
@@ -246,11 +246,11 @@ func panicSite(stack []byte) string {
 	return text
 }
 
-// clip keeps a log field to 256 bytes of valid UTF-8; the slog handler escapes the rest.
-func clip(s string) string { return clipTo(256, s) }
+// clipText keeps a log field to 256 bytes of valid UTF-8; the slog handler escapes the rest.
+func clipText(s string) string { return clipBytes(256, s) }
 
-// clipTo ends what is longer than limit bytes with "…", so that nobody takes it for the whole.
-func clipTo(limit int, s string) string {
+// clipBytes ends what is longer than limit bytes with "…", so that nobody takes it for the whole.
+func clipBytes(limit int, s string) string {
 	if len(s) <= limit {
 		return strings.ToValidUTF8(s, "?")
 	}
@@ -261,7 +261,7 @@ func clipTo(limit int, s string) string {
 func trustOnly(proxies []netip.Prefix) []echo.TrustOption {
 	options := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
 	for _, p := range proxies {
-		options = append(options, echo.TrustIPRange(ipNet(p)))
+		options = append(options, echo.TrustIPRange(clientNetwork(p)))
 	}
 	return options
 }

@@ -289,7 +289,7 @@ func BenchmarkSubmitHandler(b *testing.B) {
 func TestAnErrorInTheLogIsNotCutInMidSentence(t *testing.T) {
 	for size, whole := range map[int]bool{10: true, 700: true, 2048: true, 2049: false, 9000: false} {
 		text := strings.Repeat("ü", size/2) + strings.Repeat(".", size%2)
-		got := clipTo(2048, text)
+		got := clipBytes(2048, text)
 		if len(got) > 2048 || !utf8.ValidString(got) || (got == text) != whole || strings.HasSuffix(got, "…") == whole {
 			t.Errorf("%d bytes became %d: %q", size, len(got), got[max(0, len(got)-12):])
 		}

@@ -47,25 +47,25 @@ func entryOf(l entry.Logged) entryJSON {
 	}
 }
 
-// key names entries: by index, or by a digest that a manifest or a pack root has.
-type key struct {
+// entryName names entries: by index, or by a digest that a manifest or a pack root has.
+type entryName struct {
 	text   string
 	digest [32]byte
 	index  int64
 	hashed bool
 }
 
-func parseKey(text string) (key, bool) {
+func parseEntryName(text string) (entryName, bool) {
 	if len(text) == 64 {
 		digest, ok := parseDigest(text)
-		return key{text: text, digest: digest, hashed: true}, ok
+		return entryName{text: text, digest: digest, hashed: true}, ok
 	}
 	n, err := trust.ParseDecimal(text)
-	return key{text: text, index: n}, err == nil
+	return entryName{text: text, index: n}, err == nil
 }
 
 // matches reports whether the log holds under this key what the index said.
-func (k key) matches(l entry.Logged) bool {
+func (k entryName) matches(l entry.Logged) bool {
 	if !k.hashed {
 		return l.Index == k.index
 	}
@@ -74,10 +74,10 @@ func (k key) matches(l entry.Logged) bool {
 
 // find says where the entries of a key are: the manifest of this digest, or else
 // every manifest of this pack root.
-func (h *Handler) find(ctx context.Context, id string) (key, []int64, error) {
-	k, ok := parseKey(id)
+func (h *Handler) find(ctx context.Context, id string) (entryName, []int64, error) {
+	k, ok := parseEntryName(id)
 	if !ok {
-		return k, nil, refuse(notFound, "")
+		return k, nil, refuseRequest(notFound, "")
 	}
 	if !k.hashed {
 		return k, []int64{k.index}, nil
@@ -98,7 +98,7 @@ func (h *Handler) find(ctx context.Context, id string) (key, []int64, error) {
 		if accepted {
 			return k, nil, &refusal{problem: notYet}
 		}
-		return k, nil, refuse(notFound, "")
+		return k, nil, refuseRequest(notFound, "")
 	}
 	return k, all, nil
 }
@@ -143,7 +143,7 @@ func (h *Handler) entry(c echo.Context) error {
 	return writeJSON(c, http.StatusOK, "no-cache", answer)
 }
 
-func (h *Handler) readMatching(ctx context.Context, k key, at []int64) ([]entry.Logged, error) {
+func (h *Handler) readMatching(ctx context.Context, k entryName, at []int64) ([]entry.Logged, error) {
 	found, err := h.read(ctx, at)
 	if err != nil {
 		return nil, err
@@ -160,11 +160,11 @@ func (h *Handler) readMatching(ctx context.Context, k key, at []int64) ([]entry.
 }
 
 // absent is for what the index knows and the published tree does not hold yet.
-func (h *Handler) absent(k key) error {
+func (h *Handler) absent(k entryName) error {
 	if k.hashed {
 		return &refusal{problem: notYet}
 	}
-	return refuse(notFound, "")
+	return refuseRequest(notFound, "")
 }
 
 // proof answers with a fresh proof of one entry.
@@ -192,7 +192,7 @@ func (h *Handler) proof(c echo.Context) error {
 	return writeAnchored(c, http.StatusOK, "no-cache", a)
 }
 
-func (h *Handler) ambiguous(ctx context.Context, k key, at []int64) error {
+func (h *Handler) ambiguous(ctx context.Context, k entryName, at []int64) error {
 	found, err := h.readMatching(ctx, k, at[:min(len(at), maxPage)])
 	if err != nil {
 		return err
@@ -271,7 +271,7 @@ func parseSearch(v url.Values) (index.Query, error) {
 			q.Limit = int(n)
 		}
 		if !ok {
-			return q, refuse(malformed, searchHelp[name])
+			return q, refuseRequest(malformed, searchHelp[name])
 		}
 	}
 	return q, nil

@@ -18,11 +18,11 @@ const maxNetworks = 1 << 16
 type limiter struct {
 	rate, burst float64
 	mu          sync.Mutex
-	buckets     map[netip.Prefix]bucket // guarded by mu; the zero prefix is the shared one
-	swept       time.Time               // guarded by mu
+	buckets     map[netip.Prefix]tokenBucket // guarded by mu; the zero prefix is the shared one
+	swept       time.Time                    // guarded by mu
 }
 
-type bucket struct {
+type tokenBucket struct {
 	tokens float64
 	at     time.Time
 }
@@ -34,7 +34,7 @@ func newLimiter(rate float64, burst int) *limiter {
 	if burst == 0 {
 		burst = max(1, int(2*rate))
 	}
-	return &limiter{rate: rate, burst: float64(burst), buckets: map[netip.Prefix]bucket{}}
+	return &limiter{rate: rate, burst: float64(burst), buckets: map[netip.Prefix]tokenBucket{}}
 }
 
 // take spends a token of addr's network, or says how long until there is one.
@@ -51,7 +51,7 @@ func (l *limiter) take(addr netip.Addr, now time.Time) (wait time.Duration, ok b
 		}
 	}
 	if !known {
-		b = bucket{tokens: l.burst, at: now}
+		b = tokenBucket{tokens: l.burst, at: now}
 	}
 	b = l.refilled(b, now)
 	if b.tokens < 1 {
@@ -63,7 +63,7 @@ func (l *limiter) take(addr netip.Addr, now time.Time) (wait time.Duration, ok b
 	return 0, true
 }
 
-func (l *limiter) refilled(b bucket, now time.Time) bucket {
+func (l *limiter) refilled(b tokenBucket, now time.Time) tokenBucket {
 	if d := now.Sub(b.at); d > 0 {
 		b.tokens = min(l.burst, b.tokens+d.Seconds()*l.rate)
 		b.at = now
@@ -112,7 +112,7 @@ func (h *Handler) limited(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-func ipNet(p netip.Prefix) *net.IPNet {
+func clientNetwork(p netip.Prefix) *net.IPNet {
 	p = p.Masked()
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }

@@ -74,7 +74,7 @@ func (r *refusal) Error() string {
 
 func (r *refusal) Unwrap() error { return r.cause }
 
-func refuse(p problem, detail string) error {
+func refuseRequest(p problem, detail string) error {
 	if detail != "" {
 		p.detail = detail
 	}
@@ -168,9 +168,9 @@ func writeProblem(c echo.Context, p problem) bool {
 	}
 	// The submitter wrote parts of these: bound what is echoed.
 	const most = 32
-	body := problemJSON{Type: "/problems/" + p.name, Title: p.title, Status: p.status, Detail: clip(p.detail), Digests: p.digests}
+	body := problemJSON{Type: "/problems/" + p.name, Title: p.title, Status: p.status, Detail: clipText(p.detail), Digests: p.digests}
 	for _, f := range p.findings[:min(len(p.findings), most)] {
-		body.Findings = append(body.Findings, findingJSON{clip(f.Code), clip(f.Field), clip(f.Message)})
+		body.Findings = append(body.Findings, findingJSON{clipText(f.Code), clipText(f.Field), clipText(f.Message)})
 	}
 	for _, r := range p.reasons {
 		body.Reasons = append(body.Reasons, reasonJSON{r.About, r.Public})
@@ -199,7 +199,7 @@ func explain(c echo.Context) error {
 		}
 	}
 	if text.Len() == 0 {
-		return refuse(notFound, "")
+		return refuseRequest(notFound, "")
 	}
 	return writeText(c, http.StatusOK, "public, max-age=3600", text.String())
 }

@@ -88,7 +88,7 @@ func sourceOf(rawQuery string) (entry.Source, error) {
 	}
 	src, err := entry.ParseSource(q.Get("source_repo"), q.Get("source_workflow"), q.Get("source_commit"))
 	if err != nil {
-		return entry.Source{}, refuse(badSource, sentence(err.Error()))
+		return entry.Source{}, refuseRequest(badSource, sentence(err.Error()))
 	}
 	return src, nil
 }
@@ -100,18 +100,18 @@ func strictQuery(rawQuery string, known ...string) (url.Values, error) {
 	}
 	const longest = 4096
 	if len(rawQuery) > longest {
-		return nil, refuse(malformed, fmt.Sprintf("The query is longer than %d bytes.", longest))
+		return nil, refuseRequest(malformed, fmt.Sprintf("The query is longer than %d bytes.", longest))
 	}
 	q, err := url.ParseQuery(rawQuery)
 	if err != nil {
-		return nil, refuse(malformed, "The query is not URL-encoded.")
+		return nil, refuseRequest(malformed, "The query is not URL-encoded.")
 	}
 	for name, values := range q {
 		if !slices.Contains(known, name) {
-			return nil, refuse(malformed, fmt.Sprintf("Leave out the query parameter %q: use only %s.", clip(name), strings.Join(known, ", ")))
+			return nil, refuseRequest(malformed, fmt.Sprintf("Leave out the query parameter %q: use only %s.", clipText(name), strings.Join(known, ", ")))
 		}
 		if len(values) > 1 {
-			return nil, refuse(malformed, fmt.Sprintf("Give the query parameter %s once.", name))
+			return nil, refuseRequest(malformed, fmt.Sprintf("Give the query parameter %s once.", name))
 		}
 	}
 	return q, nil
@@ -121,7 +121,7 @@ func strictQuery(rawQuery string, known ...string) (url.Values, error) {
 // curl --data-binary says application/x-www-form-urlencoded.
 func checkContent(header http.Header) error {
 	if len(header["Content-Encoding"]) > 0 {
-		return refuse(badEncoding, "")
+		return refuseRequest(badEncoding, "")
 	}
 	types := header["Content-Type"]
 	if len(types) == 0 {
@@ -129,13 +129,13 @@ func checkContent(header http.Header) error {
 	}
 	media, _, err := mime.ParseMediaType(types[0])
 	if err != nil || len(types) > 1 {
-		return refuse(badType, "")
+		return refuseRequest(badType, "")
 	}
 	switch media {
 	case typeJSON, "application/x-www-form-urlencoded", "application/octet-stream":
 		return nil
 	}
-	return refuse(badType, "")
+	return refuseRequest(badType, "")
 }
 
 // readBody reads a manifest; one that is too large is an *http.MaxBytesError.

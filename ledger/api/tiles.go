@@ -34,12 +34,12 @@ func (h *Handler) tile(c echo.Context) error {
 	r := c.Request()
 	// RawPath is set when the client escaped what needs no escape: another spelling of a path.
 	if r.URL.RawPath != "" || r.URL.RawQuery != "" || r.URL.ForceQuery {
-		return refuse(notFound, "")
+		return refuseRequest(notFound, "")
 	}
 	path := strings.TrimPrefix(r.URL.Path, "/")
 	t, ok := tiles.ParsePath(path)
 	if !ok {
-		return refuse(notFound, "This is no tlog-tiles path: use /tile/<L>/<N>[.p/<W>] or /tile/entries/<N>[.p/<W>].")
+		return refuseRequest(notFound, "This is no tlog-tiles path: use /tile/<L>/<N>[.p/<W>] or /tile/entries/<N>[.p/<W>].")
 	}
 	data, err := h.cfg.Log.Tile(r.Context(), path)
 	if err != nil {
@@ -59,8 +59,8 @@ func (h *Handler) tile(c echo.Context) error {
 	return nil
 }
 
-// gzips holds writers: each has buffers of some 800 KiB, too many to make for a request.
-var gzips = sync.Pool{New: func() any {
+// gzipPool holds writers: each has buffers of some 800 KiB, too many to make for a request.
+var gzipPool = sync.Pool{New: func() any {
 	z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is a good one
 	return z
 }}
@@ -72,8 +72,8 @@ func writeGzip(c echo.Context, data []byte) error {
 	if c.Request().Method == http.MethodHead {
 		return nil
 	}
-	z := gzips.Get().(*gzip.Writer)
-	defer gzips.Put(z)
+	z := gzipPool.Get().(*gzip.Writer)
+	defer gzipPool.Put(z)
 	z.Reset(c.Response())
 	// An error here is a client that went away.
 	if _, err := z.Write(data); err == nil {

@@ -19,8 +19,8 @@ import (
 const (
 	firstPause = 250 * time.Millisecond // after a failure; each further one in a row doubles it
 	maxPause   = 15 * time.Second
-	idle       = 15 * time.Second // an authority that no entry asked for so long is asked by us
-	fresh      = 30 * time.Second // what is older than this is not known; above idle and maxPause with a timeout each
+	probeAfter = 15 * time.Second // an authority that no entry asked for so long is asked by us
+	healthAge  = 30 * time.Second // what is older than this is not known; above idle and maxPause with a timeout each
 )
 
 // probeDigest is what is stamped when no entry is at hand.
@@ -86,12 +86,12 @@ func NewChain(cfg Config) (*Chain, error) {
 	post := Post(cfg.HTTP)
 	slots := map[string]chan struct{}{}
 	for i, address := range cfg.URLs {
-		host := hostOf(address)
+		host := urlHost(address)
 		if slots[host] == nil {
 			slots[host] = make(chan struct{}, maxConnections)
 		}
 		c.authorities = append(c.authorities, &authority{
-			name:   nameOf(cfg.URLs, i),
+			name:   authorityName(cfg.URLs, i),
 			client: timestamp.Client{URL: address, Options: cfg.Options, Now: cfg.Now, Post: post},
 			slots:  slots[host],
 			wake:   make(chan struct{}, 1),
@@ -105,7 +105,7 @@ func NewChain(cfg Config) (*Chain, error) {
 	return c, nil
 }
 
-func hostOf(address string) string {
+func urlHost(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
 		return ""
@@ -113,11 +113,11 @@ func hostOf(address string) string {
 	return u.Host
 }
 
-// nameOf is the host of a URL, and its number among those given if they share it.
-func nameOf(urls []string, i int) string {
-	name := hostOf(urls[i])
+// authorityName is the host of a URL, and its number among those given if they share it.
+func authorityName(urls []string, i int) string {
+	name := urlHost(urls[i])
 	for j, other := range urls {
-		if j != i && hostOf(other) == name {
+		if j != i && urlHost(other) == name {
 			return fmt.Sprintf("%s (%d)", name, i+1)
 		}
 	}
@@ -267,7 +267,7 @@ func (c *Chain) due(a *authority) (in time.Duration, known bool) {
 	case a.asked.IsZero():
 		return 0, true
 	}
-	return idle - time.Since(a.asked), true
+	return probeAfter - time.Since(a.asked), true
 }
 
 // next is the authority that an entry would ask; nil: all fail. c.mu is held.
@@ -301,7 +301,7 @@ func (c *Chain) Health() error {
 		return onOneLine(errs)
 	case asked.IsZero():
 		return fmt.Errorf("timestamp authority %s has not answered yet", a.name)
-	case time.Since(asked) >= fresh:
+	case time.Since(asked) >= healthAge:
 		return fmt.Errorf("timestamp authority %s was last heard %s ago", a.name, time.Since(asked).Round(time.Second))
 	}
 	return nil

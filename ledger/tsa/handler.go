@@ -10,7 +10,7 @@ import (
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
-const home = `This is a development timestamping authority (RFC 3161). It is not a trusted time source.
+const homePage = `This is a development timestamping authority (RFC 3161). It is not a trusted time source.
 
 POST / with Content-Type %s asks for a timestamp.
 GET /root.pem is the certificate to trust, for tests and demonstrations only.
@@ -32,22 +32,22 @@ func Handler(a *timestamp.Authority, now func() time.Time) http.Handler {
 	mux.HandleFunc("POST /{$}", func(w http.ResponseWriter, r *http.Request) {
 		request, status, err := readQuery(w, r)
 		if err != nil {
-			write(w, status, "text/plain; charset=utf-8", []byte(err.Error()+"\n"))
+			writeAnswer(w, status, "text/plain; charset=utf-8", []byte(err.Error()+"\n"))
 			return
 		}
-		write(w, http.StatusOK, replyType, a.Respond(request, now()))
+		writeAnswer(w, http.StatusOK, replyType, a.Respond(request, now()))
 	})
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		write(w, http.StatusOK, "text/plain; charset=utf-8", fmt.Appendf(nil, home, queryType))
+		writeAnswer(w, http.StatusOK, "text/plain; charset=utf-8", fmt.Appendf(nil, homePage, queryType))
 	})
 	mux.HandleFunc("GET /root.pem", func(w http.ResponseWriter, r *http.Request) {
-		write(w, http.StatusOK, "application/x-pem-file", a.RootPEM())
+		writeAnswer(w, http.StatusOK, "application/x-pem-file", a.RootPEM())
 	})
 	return mux
 }
 
 func readQuery(w http.ResponseWriter, r *http.Request) (query []byte, status int, err error) {
-	if !isType(r.Header, queryType) {
+	if !hasType(r.Header, queryType) {
 		return nil, http.StatusUnsupportedMediaType, errors.New("content type: want " + queryType)
 	}
 	query, err = serve.Body(w, r, timestamp.MaxSize)
@@ -60,7 +60,7 @@ func readQuery(w http.ResponseWriter, r *http.Request) (query []byte, status int
 	return query, http.StatusOK, nil
 }
 
-func write(w http.ResponseWriter, status int, contentType string, body []byte) {
+func writeAnswer(w http.ResponseWriter, status int, contentType string, body []byte) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")

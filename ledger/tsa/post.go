@@ -49,7 +49,7 @@ func Post(c *http.Client) func(ctx context.Context, url string, request []byte) 
 		}
 		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
-		return post(ctx, direct, address, request)
+		return exchange(ctx, direct, address, request)
 	}
 }
 
@@ -62,7 +62,7 @@ func newTransport() *http.Transport {
 	return t
 }
 
-func post(ctx context.Context, c *http.Client, address string, request []byte) ([]byte, error) {
+func exchange(ctx context.Context, c *http.Client, address string, request []byte) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(request))
 	if err != nil {
 		return nil, errors.New("TSA URL does not parse")
@@ -82,7 +82,7 @@ func post(ctx context.Context, c *http.Client, address string, request []byte) (
 	if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusCreated {
 		return nil, fmt.Errorf("TSA answered %d, want 200 or 201", response.StatusCode)
 	}
-	if !isType(response.Header, replyType) {
+	if !hasType(response.Header, replyType) {
 		return nil, fmt.Errorf("TSA answered with content type %.100q, want %s", response.Header.Get("Content-Type"), replyType)
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, timestamp.MaxSize+1))
@@ -142,7 +142,7 @@ func withoutURL(err error) error {
 	return err
 }
 
-func isType(h http.Header, want string) bool {
+func hasType(h http.Header, want string) bool {
 	got, _, err := mime.ParseMediaType(h.Get("Content-Type"))
 	return err == nil && got == want
 }
