@@ -22,7 +22,7 @@ func appenderCmd(s cli.Streams) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			// SIGINT and SIGTERM, which a terminal or a service manager sends to every process of a
 			// group, end nothing here: serve finishes what is on its way and then closes our stdin.
-			return ledger.ServeAppender(s.In, s.Out, logger(s))
+			return ledger.ServeAppender(s.In, s.Out, newLogger(s))
 		},
 	}
 }

@@ -31,19 +31,19 @@ import (
 // and beside it DIR.guard, what was signed and published: a backup of the directory does not take it,
 // so what is restored from one cannot forget what was signed since. Directories that were made before
 // that have it inside, in guard/.
-type dir string
+type ledgerHome string
 
-func (d dir) config() string { return filepath.Join(string(d), "ledger.json") }
-func (d dir) policy() string { return filepath.Join(string(d), "policy") }
-func (d dir) key() string    { return filepath.Join(string(d), "keys", "log.key") }
-func (d dir) roots() string  { return filepath.Join(string(d), "tsa-roots.pem") }
-func (d dir) log() string    { return filepath.Join(string(d), "log") }
-func (d dir) spool() string  { return filepath.Join(string(d), "spool") }
-func (d dir) index() string  { return filepath.Join(string(d), "index") }
+func (d ledgerHome) config() string { return filepath.Join(string(d), "ledger.json") }
+func (d ledgerHome) policy() string { return filepath.Join(string(d), "policy") }
+func (d ledgerHome) key() string    { return filepath.Join(string(d), "keys", "log.key") }
+func (d ledgerHome) roots() string  { return filepath.Join(string(d), "tsa-roots.pem") }
+func (d ledgerHome) log() string    { return filepath.Join(string(d), "log") }
+func (d ledgerHome) spool() string  { return filepath.Join(string(d), "spool") }
+func (d ledgerHome) index() string  { return filepath.Join(string(d), "index") }
 
 // beside is the name that ledger.json gets for a guard beside the directory: relative, so that both
 // can be moved together.
-func (d dir) beside() (string, error) {
+func (d ledgerHome) beside() (string, error) {
 	path, err := filepath.Abs(string(d))
 	if err != nil {
 		return "", err
@@ -55,7 +55,7 @@ func (d dir) beside() (string, error) {
 }
 
 // guard is the guard's directory, as ledger.json names it.
-func (d dir) guard(named string) string {
+func (d ledgerHome) guard(named string) string {
 	switch {
 	case named == "":
 		return filepath.Join(string(d), "guard")
@@ -67,13 +67,13 @@ func (d dir) guard(named string) string {
 
 // holds tells whether a path lies inside the directory, whatever links lead there, so that a backup takes
 // it along. What cannot be told counts as inside.
-func (d dir) holds(path string) bool {
+func (d ledgerHome) holds(path string) bool {
 	inside, err := ledger.Within(path, string(d))
 	return err != nil || inside
 }
 
-// config is ledger.json. Its reader accepts the members below, each at most once, and no other.
-type config struct {
+// ledgerConfig is ledger.json. Its reader accepts the members below, each at most once, and no other.
+type ledgerConfig struct {
 	Origin     string
 	Listen     string               // host:port; port 0 picks a free one
 	Timestamps ledger.TimestampMode // require, prefer or off
@@ -81,7 +81,7 @@ type config struct {
 	Guard      string               // directory of the guard, relative to the ledger's; empty: guard inside it, as older releases had it
 }
 
-func (c config) marshal() ([]byte, error) {
+func (c ledgerConfig) marshal() ([]byte, error) {
 	urls := make([]jcs.Value, len(c.TSA))
 	for i, u := range c.TSA {
 		urls[i] = jcs.Str(u)
@@ -99,21 +99,21 @@ func (c config) marshal() ([]byte, error) {
 	return append(text, '\n'), err
 }
 
-func readConfig(d dir) (config, error) {
+func readConfig(d ledgerHome) (ledgerConfig, error) {
 	text, err := cli.ReadFile(d.config(), 64<<10)
 	if errors.Is(err, fs.ErrNotExist) {
-		return config{}, noLedger(d)
+		return ledgerConfig{}, noLedger(d)
 	} else if err != nil {
-		return config{}, err
+		return ledgerConfig{}, err
 	}
 	v, err := jcs.Parse(text, jcs.Limits{})
 	if err != nil {
-		return config{}, cli.BadInput("", "%s: %v", d.config(), err)
+		return ledgerConfig{}, cli.BadInput("", "%s: %v", d.config(), err)
 	}
 	if v.Kind != jcs.Object {
-		return config{}, cli.BadInput("", "%s is not a JSON object", d.config())
+		return ledgerConfig{}, cli.BadInput("", "%s is not a JSON object", d.config())
 	}
-	var c config
+	var c ledgerConfig
 	for _, m := range v.Members {
 		want := jcs.String
 		switch m.Name {
@@ -129,33 +129,33 @@ func readConfig(d dir) (config, error) {
 			want = jcs.Array
 			for _, u := range m.Value.Items {
 				if u.Kind != jcs.String {
-					return config{}, cli.BadInput("", "%s: tsa is not a list of URLs", d.config())
+					return ledgerConfig{}, cli.BadInput("", "%s: tsa is not a list of URLs", d.config())
 				}
 				c.TSA = append(c.TSA, u.Text)
 			}
 		default:
-			return config{}, cli.BadInput("members are origin, listen, timestamps, tsa, guard", "%s: unknown member %q", d.config(), m.Name)
+			return ledgerConfig{}, cli.BadInput("members are origin, listen, timestamps, tsa, guard", "%s: unknown member %q", d.config(), m.Name)
 		}
 		if m.Value.Kind != want {
-			return config{}, cli.BadInput("", "%s: member %s has the wrong type", d.config(), m.Name)
+			return ledgerConfig{}, cli.BadInput("", "%s: member %s has the wrong type", d.config(), m.Name)
 		}
 	}
 	var wrong *cli.Error
 	if err := c.check(); errors.As(err, &wrong) {
-		return config{}, cli.BadInput(wrong.Hint, "%s: %w", d.config(), wrong.Err)
+		return ledgerConfig{}, cli.BadInput(wrong.Hint, "%s: %w", d.config(), wrong.Err)
 	}
 	return c, nil
 }
 
 // noLedger is the error for a directory without ledger.json. A mistyped path is likelier than a new ledger.
-func noLedger(d dir) error {
+func noLedger(d ledgerHome) error {
 	if _, err := os.Lstat(string(d)); errors.Is(err, fs.ErrNotExist) {
 		return cli.BadInput("check the path; 'ledger init' makes a new ledger", "%s does not exist", string(d))
 	}
 	return cli.BadInput("check the path; 'ledger init' makes a new ledger", "%s is no ledger directory: it has no ledger.json", string(d))
 }
 
-func (c config) check() error {
+func (c ledgerConfig) check() error {
 	modes := []ledger.TimestampMode{ledger.TimestampsRequired, ledger.TimestampsPreferred, ledger.TimestampsOff}
 	switch {
 	case c.Origin == "":
@@ -175,19 +175,19 @@ func (c config) check() error {
 	return nil
 }
 
-// newKey makes a key.
+// newKey makes a key, in a process whose memory goes into no core dump from then on.
 func newKey(name string, algorithm trust.Algorithm) (secret, vkey string, err error) {
 	cli.HoldSecret()
 	return trust.GenerateKey(rand.Reader, name, algorithm)
 }
 
-// made lists what this process has put into a new directory, in that order. When it fails it takes that away
+// newFiles lists what this process has put into a new directory, in that order. When it fails it takes that away
 // and nothing else: the same command must be possible again, and another process may have been faster.
-type made []string
+type newFiles []string
 
 // claim makes dir and keys/ in it. Whoever made keys/ owns all that a new service writes into dir: of several
 // that race exactly one does.
-func (m *made) claim(dir string) error {
+func (m *newFiles) claim(dir string) error {
 	if err := m.dir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -199,23 +199,23 @@ func (m *made) claim(dir string) error {
 	return nil
 }
 
-func (m *made) dir(path string, perm fs.FileMode) error {
+func (m *newFiles) dir(path string, perm fs.FileMode) error {
 	return m.note(path, durable.CreateDir(path, perm))
 }
 
-func (m *made) file(path string, data []byte, perm fs.FileMode) error {
+func (m *newFiles) file(path string, data []byte, perm fs.FileMode) error {
 	return m.note(path, durable.CreateFile(path, data, perm))
 }
 
 // note: what exists is another's; after any other error it may be ours, and there.
-func (m *made) note(path string, err error) error {
+func (m *newFiles) note(path string, err error) error {
 	if !errors.Is(err, fs.ErrExist) {
 		*m = append(*m, path)
 	}
 	return err
 }
 
-func (m made) discard() {
+func (m newFiles) discard() {
 	for _, path := range slices.Backward(m) {
 		_ = os.Remove(path) // a directory only if it is empty
 	}

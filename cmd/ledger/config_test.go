@@ -13,9 +13,9 @@ import (
 	"github.com/Haserjian/assay-ledger/ledger"
 )
 
-func readConfigOf(t *testing.T, text string) (config, error) {
+func readConfigOf(t *testing.T, text string) (ledgerConfig, error) {
 	t.Helper()
-	d := dir(t.TempDir())
+	d := ledgerHome(t.TempDir())
 	if err := os.WriteFile(d.config(), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func readConfigOf(t *testing.T, text string) (config, error) {
 }
 
 func TestAConfigurationIsReadAsItWasWritten(t *testing.T) {
-	for _, want := range []config{
+	for _, want := range []ledgerConfig{
 		{Origin: "l.example/1", Listen: "127.0.0.1:0", Timestamps: ledger.TimestampsOff},
 		{Origin: "\U0001f512\u2028\u0085\"\\/", Listen: "[::1]:80", Timestamps: ledger.TimestampsRequired, TSA: []string{"https://a.example", "https://b.example/x?y"}, Guard: "../g"},
 	} {

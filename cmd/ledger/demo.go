@@ -43,7 +43,7 @@ It exits 0 only if every step went as it must.`,
 			}
 			defer d.stopAll()
 			if err := d.run(c.Context()); err != nil {
-				return failed(c.Context(), err)
+				return demoFailed(c.Context(), err)
 			}
 			if o.serve {
 				return d.stay(c.Context())
@@ -57,8 +57,8 @@ It exits 0 only if every step went as it must.`,
 	return c
 }
 
-// failed is a demo that did not go as it must: a bug, ours or this machine's, never a verdict.
-func failed(ctx context.Context, err error) error {
+// demoFailed is a demo that did not go as it must: a bug, ours or this machine's, never a verdict.
+func demoFailed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return cli.Unavailable("", "interrupted")
 	}

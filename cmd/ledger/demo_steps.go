@@ -228,7 +228,7 @@ func (d *demo) twoWitnessesDead(ctx context.Context) error {
 // forkRefused plays a ledger that rewrites history: it has the log's own key, so only the
 // witnesses stand between it and two histories.
 func (d *demo) forkRefused(ctx context.Context) error {
-	secret, err := readKey(dir(d.path("ledger")).key())
+	secret, err := readKey(ledgerHome(d.path("ledger")).key())
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ reads any more, nor at spool/.`,
 		Example: "  ledger fsck ./myledger",
 		Args:    cli.Args(cobra.ExactArgs(1), "one directory"),
 		RunE: func(c *cobra.Command, args []string) (err error) {
-			d := dir(args[0])
+			d := ledgerHome(args[0])
 			conf, err := readConfig(d)
 			if err != nil {
 				return err
@@ -61,7 +61,7 @@ reads any more, nor at spool/.`,
 
 // startable is nil if the key and the policy are there and fit each other: no entry depends on them, but a ledger
 // without them is not sound.
-func (d dir) startable(conf config) error {
+func (d ledgerHome) startable(conf ledgerConfig) error {
 	signer, err := logSigner(d, conf)
 	if err != nil {
 		return err

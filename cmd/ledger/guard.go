@@ -39,7 +39,7 @@ nobody could tell that DIR is an old copy: then a guard is made only with --risk
 		Example: "  ledger guard init ./myledger",
 		Args:    cli.Args(cobra.ExactArgs(1), "one directory"),
 		RunE: func(c *cobra.Command, args []string) error {
-			d := dir(args[0])
+			d := ledgerHome(args[0])
 			conf, err := readConfig(d)
 			if err != nil {
 				return err

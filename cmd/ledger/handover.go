@@ -73,7 +73,7 @@ Who follows a log vouches from its first cosignature on that this log only grows
 				return err
 			}
 			defer unlock()
-			added, err := follow(args[0], log)
+			added, err := addLog(args[0], log)
 			if err != nil {
 				return err
 			}
@@ -108,8 +108,8 @@ func logToFollow(named string) (trust.PolicyLog, error) {
 	return logs[0], nil
 }
 
-// follow writes the line of a log into the policy of a witness, in one step, and says whether it was not there.
-func follow(dir string, log trust.PolicyLog) (added bool, err error) {
+// addLog writes the line of a log into the policy of a witness, in one step, and says whether it was not there.
+func addLog(dir string, log trust.PolicyLog) (added bool, err error) {
 	cosigners, err := readCosigners(filepath.Join(dir, "keys"))
 	if err != nil {
 		return false, err
@@ -138,14 +138,15 @@ func follow(dir string, log trust.PolicyLog) (added bool, err error) {
 			return false, cli.BadInput("a log that changes its key is another log, under another origin", "%s follows %s under another key, %s", dir, l.Origin, l.VKey)
 		}
 	}
-	// Before the quorum, where people look for it; comments stay where they are.
+	// The line goes into the text, and the policy is not written anew: comments and order are the operator's. It stands
+	// before the quorum, where people look for it.
 	line := "log " + log.VKey + "\n"
 	if before, quorum, ok := strings.Cut("\n"+string(text), "\nquorum "); ok {
 		text = []byte(strings.TrimPrefix(before+"\n"+line+"quorum "+quorum, "\n"))
 	} else {
 		text = append(text, line...)
 	}
-	if _, err := trust.ParsePolicy(text); err != nil {
+	if _, err := trust.ParsePolicy(text); err != nil { // before it is written: a witness with a broken policy does not start
 		return false, cli.BadInput("", "%s would not be a policy any more: %w", path, err)
 	}
 	return true, durable.WriteFile(path, text, 0o644)

@@ -107,13 +107,13 @@ func askReady(ctx context.Context, address string) (string, error) {
 	case answer.StatusCode == http.StatusOK:
 		return "", errors.New("it answers 200, but not that it is ready: is this a ledger?")
 	case answer.StatusCode == http.StatusServiceUnavailable:
-		return "", fmt.Errorf("not ready: %s", whyNot(text))
+		return "", fmt.Errorf("not ready: %s", notReadyReasons(text))
 	}
 	return "", fmt.Errorf("it answers %d, want 200 or 503: is this a ledger?", answer.StatusCode)
 }
 
-// whyNot reads the reasons from a problem document (RFC 9457) of our API.
-func whyNot(text []byte) string {
+// notReadyReasons reads the reasons from a problem document (RFC 9457) of our API.
+func notReadyReasons(text []byte) string {
 	problem, err := jcs.Parse(text, jcs.Limits{})
 	if err != nil {
 		return "it does not say why"

@@ -39,7 +39,7 @@ what was signed since, and only its witnesses could tell.`,
     --witness w1.witness --witness "w2 w2.example+5b2fd4a5+BEk… https://w2.example" --quorum 2`,
 		Args: cli.Args(cobra.ExactArgs(1), "one directory"),
 		RunE: func(c *cobra.Command, args []string) error {
-			d := dir(args[0])
+			d := ledgerHome(args[0])
 			if err := emptyOrMissing(string(d)); err != nil {
 				return err
 			}
@@ -82,15 +82,15 @@ what was signed since, and only its witnesses could tell.`,
 
 // newLedger is what init is about to write: all that can be wrong with the flags is found before.
 type newLedger struct {
-	conf                 config
+	conf                 ledgerConfig
 	confText, policyText []byte
 	policy               *trust.Policy
 	roots                *timestamp.Roots // nil: none
 	secret, vkey         string
 }
 
-func (o *initFlags) plan(d dir) (*newLedger, error) {
-	n := &newLedger{conf: config{Origin: o.origin, Listen: o.listen, Timestamps: ledger.TimestampMode(o.timestamps), TSA: o.tsa}}
+func (o *initFlags) plan(d ledgerHome) (*newLedger, error) {
+	n := &newLedger{conf: ledgerConfig{Origin: o.origin, Listen: o.listen, Timestamps: ledger.TimestampMode(o.timestamps), TSA: o.tsa}}
 	err := n.conf.check()
 	if err != nil {
 		return nil, err
@@ -147,8 +147,8 @@ func (o *initFlags) quorumOf(witnesses int) (int, error) {
 
 // write makes the files. Of several inits of one directory exactly one gets beyond the claim; one that fails
 // leaves the directory as it was.
-func (n *newLedger) write(ctx context.Context, d dir) (err error) {
-	var m made
+func (n *newLedger) write(ctx context.Context, d ledgerHome) (err error) {
+	var m newFiles
 	defer func() {
 		if err != nil {
 			m.discard()
@@ -204,7 +204,7 @@ func parseWitnesses(flags []string) ([]trust.PolicyWitness, error) {
 	return witnesses, nil
 }
 
-func nextSteps(s cli.Streams, d dir, made *newLedger) {
+func nextSteps(s cli.Streams, d ledgerHome, made *newLedger) {
 	if strings.Contains(made.conf.Origin, "://") {
 		fmt.Fprintf(s.Err, "warning: an origin is a name and carries no scheme: ledger.example/2026, not %s; it cannot be changed later\n", made.conf.Origin)
 	}

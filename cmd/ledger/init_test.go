@@ -38,10 +38,10 @@ func TestAnInitThatComesSecondTakesNothingAway(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			top := t.TempDir()
 			o := initFlags{origin: "a.example", timestamps: "off", listen: "127.0.0.1:0", guard: filepath.Join(top, "guard")}
-			var dirs [2]dir
+			var dirs [2]ledgerHome
 			var plans [2]*newLedger
 			for i, name := range []string{"led", second} {
-				dirs[i] = dir(filepath.Join(top, name))
+				dirs[i] = ledgerHome(filepath.Join(top, name))
 				var err error
 				if plans[i], err = o.plan(dirs[i]); err != nil {
 					t.Fatal(err)

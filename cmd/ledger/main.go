@@ -57,4 +57,4 @@ func versionCmd(s cli.Streams) *cobra.Command {
 	}
 }
 
-func logger(s cli.Streams) *slog.Logger { return cli.Logger(s.Err) }
+func newLogger(s cli.Streams) *slog.Logger { return cli.Logger(s.Err) }

@@ -81,7 +81,7 @@ func (n *network) path(elem ...string) string {
 }
 
 func (n *network) url(name string) string { return "http://" + n.servers[name].address }
-func (n *network) policy() string         { return dir(n.path("ledger")).policy() }
+func (n *network) policy() string         { return ledgerHome(n.path("ledger")).policy() }
 func (n *network) roots() string          { return n.path("tsa", "root.pem") }
 
 // build makes the keys, the log and the policy in an empty directory, and starts the servers.
@@ -282,7 +282,7 @@ func (n *network) program(ctx context.Context, exit int, path string, args ...st
 // record runs the agent under assay run and returns the pack directory.
 func (n *network) record(ctx context.Context, exit int, name, card string) (string, error) {
 	packDir := n.path(name)
-	_, err := n.program(ctx, exit, n.assay, "run", "-c", card, "-o", packDir, "--", "sh", "-c", agent, "agent", filepath.Base(name))
+	_, err := n.program(ctx, exit, n.assay, "run", "-c", card, "-o", packDir, "--", "sh", "-c", demoAgent, "agent", filepath.Base(name))
 	return packDir, err
 }
 
@@ -292,9 +292,9 @@ func (n *network) anchorPack(ctx context.Context, exit int, packDir string, more
 	return err
 }
 
-// agent is an "AI program" that does its work and says so, as real ones do
+// demoAgent is an "AI program" that does its work and says so, as real ones do
 // through an SDK. "$ASSAY emit" finds the run by ASSAY_TRACE_ID.
-const agent = `set -eu
+const demoAgent = `set -eu
 "$ASSAY" emit model_call --data '{"provider":"demo","model_id":"demo-1","input_tokens":12,"output_tokens":7,"total_tokens":19}'
 "$ASSAY" emit capability_use --data '{"capability":"read_file","target":"invoice.txt"}'
 "$ASSAY" emit model_call --data '{"provider":"demo","model_id":"demo-1","input_tokens":40,"output_tokens":9,"total_tokens":49,"note":"'"$1"'"}'

@@ -33,13 +33,13 @@ func notePID(path string, pid int) error {
 	return durable.WriteFile(path, fmt.Appendf(nil, "%d %s\n", pid, identity), 0o600)
 }
 
-// noted is the process of a pid file, nil if that has ended or there is no file.
-type noted struct {
+// notedProcess is the process of a pid file, nil if that has ended or there is no file.
+type notedProcess struct {
 	process  *os.Process
 	identity string
 }
 
-func readPID(path string) (*noted, error) {
+func readPID(path string) (*notedProcess, error) {
 	text, err := cli.ReadFile(path, 4<<10)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -56,7 +56,7 @@ func readPID(path string) (*noted, error) {
 	if err != nil {
 		return nil, nil
 	}
-	p := &noted{process, identity}
+	p := &notedProcess{process, identity}
 	if alive, err := p.alive(); !alive {
 		return nil, err
 	}
@@ -64,13 +64,14 @@ func readPID(path string) (*noted, error) {
 }
 
 // alive: the process is still that of the pid file.
-func (p *noted) alive() (bool, error) {
+func (p *notedProcess) alive() (bool, error) {
 	identity, err := processIdentity(p.process.Pid)
 	return identity == p.identity, err
 }
 
-// end tells the process to end, kills it if it takes its time, and waits until it is gone.
-func (p *noted) end(patience time.Duration) error {
+// end tells the process to end, kills it if it takes its time, and waits until it is gone. It is not our child, so there
+// is nothing to wait on: we look until the number is nobody's or somebody else's.
+func (p *notedProcess) end(patience time.Duration) error {
 	deadline := time.Now().Add(patience)
 	for sig := syscall.SIGTERM; ; {
 		if err := p.process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {

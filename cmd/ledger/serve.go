@@ -47,7 +47,7 @@ one pass takes. What is damaged is not served, and a damaged index is derived ag
 			if err := cli.EnoughFiles(40); err != nil {
 				return err
 			}
-			d := dir(args[0])
+			d := ledgerHome(args[0])
 			conf, err := readConfig(d)
 			if err != nil {
 				return err
@@ -64,8 +64,8 @@ one pass takes. What is damaged is not served, and a damaged index is derived ag
 	return c
 }
 
-func serveLedger(ctx context.Context, s cli.Streams, d dir, conf config, rate float64, scrub time.Duration) (err error) {
-	log := logger(s)
+func serveLedger(ctx context.Context, s cli.Streams, d ledgerHome, conf ledgerConfig, rate float64, scrub time.Duration) (err error) {
+	log := newLogger(s)
 	x, err := index.Open(d.index(), conf.Origin)
 	if err != nil {
 		return err
@@ -122,11 +122,11 @@ func serveLedger(ctx context.Context, s cli.Streams, d dir, conf config, rate fl
 	if err != nil {
 		return err
 	}
-	return listen(ctx, s, conf.Listen, handler, log, serve.Ledger)
+	return listenAndServe(ctx, s, conf.Listen, handler, log, serve.Ledger)
 }
 
-// listen binds address, says where on stdout, and serves until ctx ends.
-func listen(ctx context.Context, s cli.Streams, address string, h http.Handler, log *slog.Logger, limits serve.Limits) error {
+// listenAndServe binds address, says where on stdout, and serves until ctx ends.
+func listenAndServe(ctx context.Context, s cli.Streams, address string, h http.Handler, log *slog.Logger, limits serve.Limits) error {
 	ln, err := net.Listen("tcp", address)
 	if err != nil {
 		return cli.BadInput("choose another with --listen", "%v", err)
@@ -146,7 +146,7 @@ func beyondLoopback(a net.Addr) bool {
 
 // trustedRoots are the roots of the timestamp authorities; nil for none. A ledger that asks for no
 // timestamps any more may still have those of its older entries.
-func trustedRoots(d dir, conf config) (*timestamp.Roots, error) {
+func trustedRoots(d ledgerHome, conf ledgerConfig) (*timestamp.Roots, error) {
 	roots, err := readRoots(d.roots())
 	switch {
 	case !errors.Is(err, fs.ErrNotExist):
@@ -158,7 +158,7 @@ func trustedRoots(d dir, conf config) (*timestamp.Roots, error) {
 }
 
 // noticeOldIndex tells of the SQLite file that releases before this one derived from the log.
-func (d dir) noticeOldIndex(log *slog.Logger) {
+func (d ledgerHome) noticeOldIndex(log *slog.Logger) {
 	path := filepath.Join(string(d), "index.db")
 	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
 		log.Info("this is the index of an earlier release: nothing reads it any more, and it may be deleted", "path", path)
@@ -166,7 +166,7 @@ func (d dir) noticeOldIndex(log *slog.Logger) {
 }
 
 // openConfig is the ledger.Config of a directory.
-func openConfig(d dir, conf config, x *index.Index, log *slog.Logger) (ledger.Config, error) {
+func openConfig(d ledgerHome, conf ledgerConfig, x *index.Index, log *slog.Logger) (ledger.Config, error) {
 	signer, err := logSigner(d, conf)
 	if err != nil {
 		return ledger.Config{}, err
@@ -186,7 +186,7 @@ func openConfig(d dir, conf config, x *index.Index, log *slog.Logger) (ledger.Co
 }
 
 // logSigner reads the key of a ledger, which is that of its origin.
-func logSigner(d dir, conf config) (*trust.LogSigner, error) {
+func logSigner(d ledgerHome, conf ledgerConfig) (*trust.LogSigner, error) {
 	secret, err := readKey(d.key())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, cli.BadInput("put it back from its backup; a log whose key is lost for good cannot go on: start a new one under another origin", "%s is missing: the log's key", d.key())
@@ -204,7 +204,7 @@ func logSigner(d dir, conf config) (*trust.LogSigner, error) {
 }
 
 // ledgerPolicy reads the policy of a ledger: it is published, and says one log and our key.
-func ledgerPolicy(d dir, signer *trust.LogSigner) (*trust.Policy, error) {
+func ledgerPolicy(d ledgerHome, signer *trust.LogSigner) (*trust.Policy, error) {
 	policy, err := readPolicy(d.policy())
 	if err != nil {
 		return nil, err

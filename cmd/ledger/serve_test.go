@@ -61,7 +61,7 @@ func TestOperatingALedger(t *testing.T) {
 	})
 	t.Run("a deleted index is derived again", func(t *testing.T) {
 		restarted(t, func() {
-			if err := os.RemoveAll(dir(ledgerDir).index()); err != nil {
+			if err := os.RemoveAll(ledgerHome(ledgerDir).index()); err != nil {
 				t.Fatal(err)
 			}
 		})
@@ -77,17 +77,17 @@ func TestOperatingALedger(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := os.Chmod(dir(older).key(), 0o600); err != nil {
+			if err := os.Chmod(ledgerHome(older).key(), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if err := replaceIn(dir(older).config(), `"../ledger.guard"`, `"../older.guard"`); err != nil {
+			if err := replaceIn(ledgerHome(older).config(), `"../ledger.guard"`, `"../older.guard"`); err != nil {
 				t.Fatal(err)
 			}
 		})
 		submit(t, d, 2)
 		restarted(t, func() { // so that the late witness has it too
 			refusedWith(t, d, cli.ExitTampered, "it was rolled back", "serve", older, "--listen", "127.0.0.1:0")
-			if err := replaceIn(dir(older).config(), `"../older.guard"`, `"../ledger.guard"`); err != nil {
+			if err := replaceIn(ledgerHome(older).config(), `"../older.guard"`, `"../ledger.guard"`); err != nil {
 				t.Fatal(err)
 			}
 			refusedWith(t, d, cli.ExitTampered, "has been signed", "serve", older, "--listen", "127.0.0.1:0") // and by the guard that is not older
@@ -380,7 +380,7 @@ func TestAPlainListenerBeyondLoopbackIsTold(t *testing.T) {
 	var log bytes.Buffer
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // it listens, and ends
-	err := listen(ctx, cli.Streams{Out: io.Discard}, "0.0.0.0:0", nil, slog.New(slog.NewTextHandler(&log, nil)), serve.Limits{})
+	err := listenAndServe(ctx, cli.Streams{Out: io.Discard}, "0.0.0.0:0", nil, slog.New(slog.NewTextHandler(&log, nil)), serve.Limits{})
 	if err != nil || !strings.Contains(log.String(), "plain HTTP") {
 		t.Errorf("%v, %s", err, &log)
 	}

@@ -327,7 +327,7 @@ func (n *network) startAll(ctx context.Context) error {
 // readdress writes where the others are into what the ledger reads when it starts, and says whether something else
 // stood there. A witness stands in the policy, at the end of its line, the TSA in ledger.json, in quotes.
 func (n *network) readdress() (moved bool, err error) {
-	ledger := dir(n.path("ledger"))
+	ledger := ledgerHome(n.path("ledger"))
 	policy, err := readPolicy(ledger.policy())
 	if err != nil {
 		return false, err

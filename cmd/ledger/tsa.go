@@ -46,7 +46,7 @@ that others trust. DIR gets the authority (authority.pem, 0600) and its root (ro
 				return err
 			}
 			fmt.Fprintf(s.Err, "development TSA; its root is %s\n", filepath.Join(args[0], "root.pem"))
-			return listen(c.Context(), s, address, tsa.Handler(authority, time.Now), logger(s), serve.Limits{})
+			return listenAndServe(c.Context(), s, address, tsa.Handler(authority, time.Now), newLogger(s), serve.Limits{})
 		},
 	}
 	c.Flags().StringVar(&address, "listen", "127.0.0.1:8082", "address to listen on")

@@ -138,7 +138,7 @@ func (o *witnessFlags) plan() (*newWitness, error) {
 
 // write makes the files of a witness, or leaves dir as it was.
 func (n *newWitness) write(dir string, policy []byte) (err error) {
-	var m made
+	var m newFiles
 	defer func() {
 		if err != nil {
 			m.discard()
@@ -202,12 +202,12 @@ func witnessServeCmd(s cli.Streams) *cobra.Command {
 				return err
 			}
 			defer func() { err = errors.Join(err, store.Close()) }()
-			log := logger(s)
+			log := newLogger(s)
 			w, err := witness.New(witness.Config{Policy: policy, Cosigners: cosigners, Store: store, Log: log})
 			if err != nil {
 				return err
 			}
-			return listen(c.Context(), s, address, w.Handler(), log, serve.Limits{})
+			return listenAndServe(c.Context(), s, address, w.Handler(), log, serve.Limits{})
 		},
 	}
 	c.Flags().StringVar(&address, "listen", "127.0.0.1:8081", "address to listen on")
