@@ -53,7 +53,7 @@ var layout = map[string][]string{
 	"cmd/assay/expect": {"internal/cli", "pack", "pack/claim", "pack/lock", "pack/manifest", "pack/report", "trust",
 		"trust/timestamp"},
 	"cmd/assay/record": {"capture", "cmd/assay/expect", "cmd/assay/home", "internal/cli", "internal/durable", "internal/terminal", "pack",
-		"pack/claim", "pack/jcs", "pack/keystore", "pack/receipt", "pack/report"},
+		"pack/claim", "pack/jcs", "pack/keystore", "pack/manifest", "pack/receipt", "pack/report"},
 	"cmd/assay/judge": {"cmd/assay/expect", "internal/cli", "internal/durable", "internal/terminal", "pack", "pack/jcs", "pack/manifest",
 		"pack/report"},
 	"cmd/assay/publish": {"cmd/assay/expect", "internal/cli", "internal/durable", "internal/terminal", "ledger/client", "pack", "pack/entry",

@@ -224,7 +224,7 @@ func (r *reader) verdicts(e example) {
 		}
 		want := jcs.Obj(jcs.M("pack", member(v, "pack")), jcs.M("now", member(v, "now")), jcs.M("require_claims", jcs.Boolean(o.RequireClaims)),
 			jcs.M("integrity", jcs.Str(string(got.Integrity))), jcs.M("claims", jcs.Str(string(got.ClaimsHere()))), jcs.M("findings", findings),
-			jcs.M("status", jcs.Str(got.Status())), jcs.M("exit", jcs.Int(int64(got.ExitCode()))))
+			jcs.M("status", jcs.Str(string(got.Status()))), jcs.M("exit", jcs.Int(int64(got.ExitCode()))))
 		if canonical(r.t, want) != canonical(r.t, v) {
 			r.fail(e, "%s\nis judged\n%s", line, canonical(r.t, want))
 		}
@@ -303,7 +303,7 @@ func (r *reader) claims(e example) {
 		v := r.value(e, line)
 		c := claim.Claim{ID: "c", Check: member(v, "check").Text, Params: member(v, "params"), Severity: "critical"}
 		if s, ok := v.Get("severity"); ok {
-			c.Severity = s.Text
+			c.Severity = claim.Severity(s.Text)
 		}
 		r.checks[c.Check] = true
 		card := claim.Card{ID: "x", Name: "x", Claims: []claim.Claim{c}, Pass: []claim.Fixture{{Name: "x", Receipts: member(v, "receipts").Items}}}

@@ -66,7 +66,7 @@ func attesting(t testing.TB, files memoryFS, change func(jcs.Value) jcs.Value) m
 			passed++
 		}
 	}
-	fp, verdict := jcs.Str(fingerprint(attestationIn(t, text), read)), jcs.Str(claim.Verdict(read))
+	fp, verdict := jcs.Str(fingerprint(attestationIn(t, text), read)), jcs.Str(string(claimCheck(read)))
 	report = jcstest.Set(report, "claim_verification.results", jcs.Arr(results...))
 	report = jcstest.Set(report, "claim_verification.discrepancy_fingerprint", fp)
 	report = jcstest.Set(report, "claim_verification.passed", jcs.Boolean(claim.Holds(read)))

@@ -36,9 +36,9 @@ type Spec struct {
 	// be good until the next one is asked for; its strings must stay. The first error ends the build.
 	Stream iter.Seq2[jcs.Value, error]
 
-	Cards     []claim.Card // whose claims to evaluate, in this order; none: no claims
-	Mode      string       // shadow, enforced, breakglass; empty: shadow
-	Now       time.Time    // the time of the build; required
+	Cards     []claim.Card  // whose claims to evaluate, in this order; none: no claims
+	Mode      manifest.Mode // empty: shadow
+	Now       time.Time     // the time of the build; required
 	Signer    Signer
 	CIBinding *manifest.CIBinding // nil: not built in CI
 
@@ -142,7 +142,7 @@ func (b *builder) now() string { return b.Now.UTC().Format(receipt.TimeForm) }
 
 // defaults fills what is empty and refuses what no verifier would take.
 func (b *builder) defaults() error {
-	b.Mode = cmp.Or(b.Mode, "shadow")
+	b.Mode = cmp.Or(b.Mode, manifest.ModeShadow)
 	b.SuiteID = cmp.Or(b.SuiteID, "manual")
 	b.ClaimSetID = cmp.Or(b.ClaimSetID, "none")
 	b.PolicyHash = cmp.Or(b.PolicyHash, form.HexSum([]byte("default-policy-v0")))

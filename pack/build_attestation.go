@@ -49,11 +49,11 @@ func (b *builder) makeAttestation() error {
 		jcs.M("claim_set_id", jcs.Str(b.ClaimSetID)),
 		jcs.M("claim_set_hash", jcs.Str(claimSetHash)),
 		jcs.M("receipt_integrity", jcs.Str("PASS")), // PCK-22: a pack of broken receipts is not built
-		jcs.M("claim_check", jcs.Str(claim.Verdict(b.results))),
+		jcs.M("claim_check", jcs.Str(string(claimCheck(b.results)))),
 		jcs.M("discrepancy_fingerprint", fingerprintValue),
 		jcs.M("assurance_level", jcs.Str("L0")),
 		jcs.M("proof_tier", jcs.Str("signed-pack")),
-		jcs.M("mode", jcs.Str(b.Mode)),
+		jcs.M("mode", jcs.Str(string(b.Mode))),
 		jcs.M("head_hash", jcs.Str(b.lines.head)),
 		jcs.M("head_hash_algorithm", jcs.Str(manifest.HeadAlgorithm)),
 		jcs.M("time_authority", jcs.Str("local_clock")),
@@ -96,7 +96,7 @@ func (b *builder) derivePackID(suiteHash, claimSetHash string) (string, error) {
 		jcs.M("suite_hash", jcs.Str(suiteHash)),
 		jcs.M("claim_set_id", jcs.Str(b.ClaimSetID)),
 		jcs.M("claim_set_hash", jcs.Str(claimSetHash)),
-		jcs.M("mode", jcs.Str(b.Mode)),
+		jcs.M("mode", jcs.Str(string(b.Mode))),
 		jcs.M("ci_binding", b.CIBinding.Value()),
 		jcs.M("valid_until", form.StrOrNull(b.ValidUntil)),
 		jcs.M("superseded_by", form.StrOrNull(b.SupersededBy))))

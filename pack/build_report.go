@@ -68,10 +68,10 @@ func (b *builder) writeReport() error {
 	return nil
 }
 
-var claimSentences = map[string]string{
-	"PASS": "The receipts satisfy the claim set.",
-	"FAIL": "The receipts do not satisfy the claim set.",
-	"N/A":  "No claim set was evaluated.",
+var claimSentences = map[manifest.ClaimCheck]string{
+	manifest.ClaimsPass: "The receipts satisfy the claim set.",
+	manifest.ClaimsFail: "The receipts do not satisfy the claim set.",
+	manifest.ClaimsNone: "No claim set was evaluated.",
 }
 
 func (b *builder) reportedHead() jcs.Value {
@@ -105,12 +105,12 @@ func (b *builder) claimValue() jcs.Value {
 			jcs.M("passed", jcs.Boolean(r.Passed)),
 			jcs.M("expected", jcs.Str(r.Expected)),
 			jcs.M("actual", jcs.Str(r.Actual)),
-			jcs.M("severity", jcs.Str(r.Severity)),
+			jcs.M("severity", jcs.Str(string(r.Severity))),
 			jcs.M("evidence_receipt_ids", form.Texts(r.Evidence)),
 			jcs.M("falsifier_status", jcs.Str("not_required")))
 	}
 	return jcs.Obj(
-		jcs.M("passed", jcs.Boolean(b.attested.ClaimCheck == "PASS")),
+		jcs.M("passed", jcs.Boolean(b.attested.ClaimCheck == manifest.ClaimsPass)),
 		jcs.M("n_claims", jcs.Int(int64(len(items)))),
 		jcs.M("n_passed", jcs.Int(int64(passed))),
 		jcs.M("n_failed", jcs.Int(int64(len(items)-passed))),
@@ -184,8 +184,8 @@ func (b *builder) facts(w *strings.Builder) {
 	w.WriteString("| Field | Value |\n|---|---|\n")
 	for _, row := range [][2]string{
 		{"Pack", b.PackID}, {"Run", b.RunID}, {"Receipts", fmt.Sprint(b.lines.count)},
-		{"From", b.lines.min.at}, {"To", b.lines.max.at}, {"Mode", b.Mode}, {"Suite", b.SuiteID},
-		{"Claim check", b.attested.ClaimCheck}, {"Head hash", b.lines.head}, {"Policy hash", b.PolicyHash},
+		{"From", b.lines.min.at}, {"To", b.lines.max.at}, {"Mode", string(b.Mode)}, {"Suite", b.SuiteID},
+		{"Claim check", string(b.attested.ClaimCheck)}, {"Head hash", b.lines.head}, {"Policy hash", b.PolicyHash},
 	} {
 		fmt.Fprintf(w, "| %s | %s |\n", row[0], Markdown(row[1]))
 	}
@@ -218,6 +218,6 @@ func (b *builder) claimList(w *strings.Builder) {
 		if r.Passed {
 			word = "PASS"
 		}
-		fmt.Fprintf(w, "- %s %s (%s): expected %s; actual %s\n", word, Markdown(r.ClaimID), Markdown(r.Severity), Markdown(r.Expected), Markdown(r.Actual))
+		fmt.Fprintf(w, "- %s %s (%s): expected %s; actual %s\n", word, Markdown(r.ClaimID), Markdown(string(r.Severity)), Markdown(r.Expected), Markdown(r.Actual))
 	}
 }

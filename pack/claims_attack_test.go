@@ -111,7 +111,7 @@ func TestABuilderThatKeepsToTheSpellingOfItsCardsIsNoLiar(t *testing.T) {
 func contradictionOf(d *definition, attested []claim.Result) manifest.Findings {
 	v := &verifier{r: &Result{}, m: &manifest.Manifest{}, claims: d}
 	v.report.results = attested
-	v.m.Attestation.ClaimCheck = claim.Verdict(attested)
+	v.m.Attestation.ClaimCheck = claimCheck(attested)
 	v.m.Attestation.DiscrepancyFingerprint = fingerprint(v.m.Attestation, attested)
 	v.reexecute()
 	return v.found

@@ -218,7 +218,7 @@ func TestOnlyTrustedSignersAreTrusted(t *testing.T) {
 	for i, c := range []struct {
 		o      Options
 		codes  []string
-		status string
+		status Status
 		pinned bool
 		lock   Verdict
 	}{
@@ -365,7 +365,7 @@ func TestEveryExpectationHasItsStatusAndItsRank(t *testing.T) {
 			r.require.Contract = contract
 		}
 		want := []struct {
-			status string
+			status Status
 			exit   int
 			holds  bool
 		}{
@@ -420,7 +420,7 @@ func TestStrictLeavesNoGapOpen(t *testing.T) {
 		spec   func(*Spec)
 		o      func(*Options)
 		bare   bool // the entry has no token
-		status string
+		status Status
 		exit   int
 	}{
 		{"nothing", nil, nil, false, StatusOK, 0},

@@ -11,7 +11,7 @@ import (
 )
 
 // always is a card that no run can fail, under an id.
-func always(t testing.TB, id, severity string) claim.Card {
+func always(t testing.TB, id string, severity claim.Severity) claim.Card {
 	t.Helper()
 	card := oneCard(t, "receipt_count_ge", `{"min_count":0}`)
 	card.ID, card.Claims[0].Severity = id, severity

@@ -40,7 +40,7 @@ func (d *definition) claimRun() *claim.Run {
 // The manifest holds only the hash, so wherever they come from, they are the signer's or none.
 func (v *verifier) define() *definition {
 	a := v.m.Attestation
-	if a.ClaimCheck == "N/A" && a.ClaimSetHash == form.HexSum([]byte(a.ClaimSetID)) {
+	if a.ClaimCheck == manifest.ClaimsNone && a.ClaimSetHash == form.HexSum([]byte(a.ClaimSetID)) {
 		return nil // pack.md §5: how a pack without claims says so
 	}
 	// What the relying party knows goes before what travels with the pack: cards of one hash may
@@ -101,7 +101,7 @@ func (v *verifier) reexecute() {
 			results = literal
 		}
 	default:
-		v.found.At(manifest.StageClaims).Add(manifest.CodeManifestTamper, problem, "the claims give %s, and other results than those attested, which is %s", claim.Verdict(results), v.m.Attestation.ClaimCheck)
+		v.found.At(manifest.StageClaims).Add(manifest.CodeManifestTamper, problem, "the claims give %s, and other results than those attested, which is %s", claimCheck(results), v.m.Attestation.ClaimCheck)
 	}
 	v.r.ClaimResults, v.r.ClaimsReexecuted, v.r.Cards = results, again, v.claims.cards
 	v.nameSources(v.claims.cards)
@@ -138,11 +138,22 @@ func (v *verifier) signersWord(results []claim.Result) (again bool) {
 	return again
 }
 
+// claimCheck is what a builder attests of results.
+func claimCheck(results []claim.Result) manifest.ClaimCheck { // CLM-15
+	switch {
+	case len(results) == 0:
+		return manifest.ClaimsNone
+	case claim.Holds(results):
+		return manifest.ClaimsPass
+	}
+	return manifest.ClaimsFail
+}
+
 // contradiction names the attested value that the results belie, "" if they agree.
 func (v *verifier) contradiction(results []claim.Result) string {
 	a := v.m.Attestation
 	switch {
-	case claim.Verdict(results) != a.ClaimCheck:
+	case claimCheck(results) != a.ClaimCheck:
 		return "claim_check"
 	case fingerprint(a, results) != a.DiscrepancyFingerprint:
 		return "discrepancy_fingerprint"
@@ -179,9 +190,9 @@ func fingerprint(a manifest.Attestation, results []claim.Result) string {
 // settleClaims gives the verdict of the claims channel of a pack whose integrity is PASS.
 func (v *verifier) settleClaims() {
 	switch v.m.Attestation.ClaimCheck {
-	case "PASS":
+	case manifest.ClaimsPass:
 		v.r.Claims = Pass
-	case "FAIL":
+	case manifest.ClaimsFail:
 		v.r.Claims = Fail
 	default:
 		return

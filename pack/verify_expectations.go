@@ -249,7 +249,7 @@ func (v *verifier) compareLock(at manifest.Place) {
 // otherCards says, by their names, what cards a lock demands that the pack does not declare, and the other way round.
 func (v *verifier) otherCards(demanded []claim.Card) string {
 	declared := v.r.Cards
-	if declared == nil && v.m.Attestation.ClaimCheck == "N/A" {
+	if declared == nil && v.m.Attestation.ClaimCheck == manifest.ClaimsNone {
 		return "it declares none, the lock demands " + cardNames(demanded)
 	} else if declared == nil {
 		return "what it declares is not known here, the lock demands " + cardNames(demanded)

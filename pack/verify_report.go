@@ -33,16 +33,16 @@ func judgementOf(a manifest.Attestation, root string) judgement {
 	j := judgement{proves: []string{"pack_integrity", "signature_validity", "receipt_sequence_integrity"}}
 	required, optional := []string{"integrity"}, []string{"replay", "trust"}
 	claim := "ran"
-	if a.ClaimCheck == "N/A" {
+	if a.ClaimCheck == manifest.ClaimsNone {
 		optional, claim = append([]string{"claim"}, optional...), "not_evaluated"
 	} else {
 		required, j.proves = append(required, "claim"), append(j.proves, "claim_set_evaluated")
 	}
 	overall, reason, blocking := "PASS", "required_channels_passed; optional_channels_not_evaluated="+strings.Join(optional, ","), jcs.Value{}
 	switch a.ClaimCheck {
-	case "FAIL":
+	case manifest.ClaimsFail:
 		overall, reason, blocking = "HONEST_FAIL", "claim_verdict=HONEST_FAIL", jcs.Str("claim")
-	case "PASS":
+	case manifest.ClaimsPass:
 		j.proves = append(j.proves, "claim_set_satisfied")
 	}
 	j.ran = form.Strs("integrity", "ran", "claim", claim, "replay", "not_run", "trust", "not_evaluated")
@@ -99,7 +99,7 @@ func (v *verifier) readReport(text []byte) {
 }
 
 func readResult(v jcs.Value) (claim.Result, bool) {
-	r := claim.Result{ClaimID: form.Str(v, "claim_id"), Expected: form.Str(v, "expected"), Actual: form.Str(v, "actual"), Severity: form.Str(v, "severity")}
+	r := claim.Result{ClaimID: form.Str(v, "claim_id"), Expected: form.Str(v, "expected"), Actual: form.Str(v, "actual"), Severity: claim.Severity(form.Str(v, "severity"))}
 	for _, name := range []string{"claim_id", "expected", "actual", "severity"} {
 		if form.Get(v, name).Kind != jcs.String {
 			return r, false
@@ -209,10 +209,10 @@ func (v *verifier) checkVerifierWords(agree func(string, bool)) {
 		agree(name, !there)
 	}
 	verdict := "PASS"
-	if a.ClaimCheck == "FAIL" {
+	if a.ClaimCheck == manifest.ClaimsFail {
 		verdict = "HONEST_FAIL"
 	}
-	for name, want := range map[string]jcs.Value{"claim_check": jcs.Str(a.ClaimCheck), "verdict": jcs.Str(verdict), "superseded_by": form.StrOrNull(a.SupersededBy)} {
+	for name, want := range map[string]jcs.Value{"claim_check": jcs.Str(string(a.ClaimCheck)), "verdict": jcs.Str(verdict), "superseded_by": form.StrOrNull(a.SupersededBy)} {
 		if got, ok := value.Get(name); ok {
 			agree(name, python.Equal(&got, &want))
 		}
@@ -319,8 +319,8 @@ var sentences = plainSentences(map[string]string{
 	"Evidence satisfied the evaluated claim set.":            "claim PASS",
 	"Evidence was intact but did not satisfy the claim set.": "claim HONEST_FAIL",
 	"No claim set was evaluated.":                            "claim NOT_EVALUATED",
-	claimSentences["PASS"]:                                   "claim PASS",
-	claimSentences["FAIL"]:                                   "claim HONEST_FAIL",
+	claimSentences[manifest.ClaimsPass]:                      "claim PASS",
+	claimSentences[manifest.ClaimsFail]:                      "claim HONEST_FAIL",
 	"Replay matched prior trace.":                            "replay MATCH",
 	"Replay diverged from prior trace.":                      "replay DIVERGE",
 	"Replay was not run.":                                    "replay NOT_RUN",
@@ -382,11 +382,11 @@ func (v *verifier) checkEvidence(results []claim.Result) {
 }
 
 // claimWords are the claim_verdicts of a report for each claim_check.
-var claimWords = map[string]string{"PASS": "PASS", "FAIL": "HONEST_FAIL", "N/A": "NOT_EVALUATED"}
+var claimWords = map[manifest.ClaimCheck]string{manifest.ClaimsPass: "PASS", manifest.ClaimsFail: "HONEST_FAIL", manifest.ClaimsNone: "NOT_EVALUATED"}
 
 func (v *verifier) checkReportedClaims(agree func(string, bool)) {
 	a, results := v.m.Attestation, v.report.results
-	agree("claim_verification", v.report.claims == (a.ClaimCheck != "N/A"))
+	agree("claim_verification", v.report.claims == (a.ClaimCheck != manifest.ClaimsNone))
 	if !v.report.claims {
 		return
 	}
@@ -405,8 +405,8 @@ func (v *verifier) checkReportedClaims(agree func(string, bool)) {
 	number("n_passed", passed)
 	number("n_failed", len(results)-passed)
 	said := form.Get(claims, "passed")
-	agree("claim_verification.passed", said.Kind == jcs.Bool && said.Bool == (a.ClaimCheck == "PASS"))
-	agree("claim_verification.results", claim.Verdict(results) == a.ClaimCheck)
+	agree("claim_verification.passed", said.Kind == jcs.Bool && said.Bool == (a.ClaimCheck == manifest.ClaimsPass))
+	agree("claim_verification.results", claimCheck(results) == a.ClaimCheck)
 	// VFY-27: the fingerprint follows from the results, whatever the claims were.
 	agree("claim_verification.discrepancy_fingerprint",
 		form.Str(claims, "discrepancy_fingerprint") == a.DiscrepancyFingerprint && fingerprint(a, results) == a.DiscrepancyFingerprint)

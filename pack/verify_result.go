@@ -94,19 +94,22 @@ type CoverageResult struct {
 	claim.Coverage
 }
 
-// What a judgement comes to in one word, for machines.
+// Status is what a judgement comes to in one word.
+type Status string
+
+// The words of the reference, and some of ours.
 const (
-	StatusOK        = "ok"
-	StatusFailed    = "failed"                   // the integrity fails
-	StatusLock      = "lock_mismatch"            // the pack is not what the lock says
-	StatusSigner    = "signer_untrusted"         // none of Options.TrustedSigners signed it, or nobody names any, as required
-	StatusWitness   = "witness_failed"           // it is not anchored, as required or claimed
-	StatusExpected  = "expectation_failed"       // it is intact, and not the pack that was expected: too old, or of another CI run
-	StatusClaims    = "claim_gate_failed"        // required claims do not hold, or could not be executed again
-	StatusExpired   = "expired"                  // valid_until has passed
-	StatusReplaced  = "superseded"               // its signer names a pack that replaces it
-	StatusEmpty     = "no_evidence"              // there is not one receipt that a program recorded, as required
-	StatusUncovered = "coverage_below_threshold" // too few call sites of the contract have receipts
+	StatusOK        Status = "ok"
+	StatusFailed    Status = "failed"                   // the integrity fails
+	StatusLock      Status = "lock_mismatch"            // the pack is not what the lock says
+	StatusSigner    Status = "signer_untrusted"         // none of Options.TrustedSigners signed it, or nobody names any, as required
+	StatusWitness   Status = "witness_failed"           // it is not anchored, as required or claimed
+	StatusExpected  Status = "expectation_failed"       // it is intact, and not the pack that was expected: too old, or of another CI run
+	StatusClaims    Status = "claim_gate_failed"        // required claims do not hold, or could not be executed again
+	StatusExpired   Status = "expired"                  // valid_until has passed
+	StatusReplaced  Status = "superseded"               // its signer names a pack that replaces it
+	StatusEmpty     Status = "no_evidence"              // there is not one receipt that a program recorded, as required
+	StatusUncovered Status = "coverage_below_threshold" // too few call sites of the contract have receipts
 )
 
 // ClaimsHere is what the claims came to here, the word of every output: a signer who admits a failure is
@@ -122,7 +125,7 @@ func (r *Result) ClaimsHere() Verdict {
 func (r *Result) Evidence() int { return r.Receipts - r.AboutRun }
 
 // Status is the gravest thing that can be said. Text and JSON, exit codes and badges follow it.
-func (r *Result) Status() string {
+func (r *Result) Status() Status {
 	switch {
 	case r.Integrity != Pass:
 		return StatusFailed

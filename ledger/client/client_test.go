@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack/entry"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/trusttest"
 )
@@ -121,7 +122,7 @@ var lies = map[string]struct {
 	}, ErrBadProof, true},
 	"another pack root": {entryEdit(func(e *entry.Entry) { e.PackRootSHA256[0] ^= 1 }), ErrBadProof, true},
 	"another claim verdict": {entryEdit(func(e *entry.Entry) {
-		e.ClaimCheck = map[string]string{"PASS": "FAIL", "FAIL": "PASS", "N/A": "PASS"}[e.ClaimCheck]
+		e.ClaimCheck = map[manifest.ClaimCheck]manifest.ClaimCheck{"PASS": "FAIL", "FAIL": "PASS", "N/A": "PASS"}[e.ClaimCheck]
 	}), ErrBadProof, true},
 	"another signer": {entryEdit(func(e *entry.Entry) { e.SignerKeySHA256[0] ^= 1 }), ErrBadProof, true},
 	"more receipts":  {entryEdit(func(e *entry.Entry) { e.NReceipts = 1000 }), ErrBadProof, true},

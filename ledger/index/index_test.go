@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack/entry"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
 const origin = "log.example/2026"
@@ -37,7 +38,7 @@ func entryOf(i int64) entry.Logged {
 		PackRootSHA256:  sha256.Sum256(fmt.Append(nil, "root ", i/2)),
 		SignerKeySHA256: sha256.Sum256(fmt.Append(nil, "signer ", i%3)),
 		Source:          entry.Source{Repo: []string{"a/a", "b/b"}[i%2]},
-		ClaimCheck:      []string{"PASS", "PASS", "FAIL"}[i%3],
+		ClaimCheck:      []manifest.ClaimCheck{"PASS", "PASS", "FAIL"}[i%3],
 		SubmittedAt:     epoch.Add(time.Duration(i) * time.Second),
 	}}
 }
@@ -225,7 +226,7 @@ func search(total int64, q Query) (found []int64) {
 		if (q.Before == 0 || i < q.Before) &&
 			(q.SignerKeySHA256 == "" || q.SignerKeySHA256 == hex.EncodeToString(e.SignerKeySHA256[:])) &&
 			(q.SourceRepo == "" || q.SourceRepo == e.Source.Repo) &&
-			(q.ClaimCheck == "" || q.ClaimCheck == e.ClaimCheck) &&
+			(q.ClaimCheck == "" || q.ClaimCheck == string(e.ClaimCheck)) &&
 			!e.SubmittedAt.Before(q.Since) {
 			found = append(found, i)
 		}

@@ -87,7 +87,7 @@ func TestEveryHasNamesThoseThatStillWaitInTheirOrder(t *testing.T) {
 func TestASeverityIsOneToEveryVerifierOrToNone(t *testing.T) {
 	for word, valid := range map[string]bool{"CRITICAL": true, "Warning": true, "cr\u0130tical": false, "warn\u0131ng": false, "warn\u0130ng": false} {
 		claim := oneCard(t, "receipt_count_ge", `{"min_count":0}`).Claims[0]
-		claim.Severity = word
+		claim.Severity = Severity(word)
 		if got := NewRun([]Claim{claim}).Results()[0]; got.Passed != valid || !valid && (got.Severity != "critical" || got.Actual != "invalid severity '"+word+"'") {
 			t.Errorf("%q: %+v", word, got)
 		}

@@ -44,8 +44,9 @@ type Fixture struct {
 //
 // Those five members, canonical, are what a claim_set_hash covers.
 type Claim struct {
-	ID, Description, Check, Severity string
-	Params                           jcs.Value // object; the zero Value counts as {}
+	ID, Description, Check string
+	Severity               Severity
+	Params                 jcs.Value // object; the zero Value counts as {}
 }
 
 const (
@@ -136,7 +137,7 @@ func (c Claim) Value() jcs.Value {
 		jcs.M("description", jcs.Str(c.Description)),
 		jcs.M("check", jcs.Str(c.Check)),
 		jcs.M("params", params),
-		jcs.M("severity", jcs.Str(c.Severity)))
+		jcs.M("severity", jcs.Str(string(c.Severity))))
 }
 
 // Definition is what a stranger needs to execute the card again, as _unsigned/run_cards.json holds it.
@@ -255,8 +256,8 @@ func (c Claim) refuse() error {
 	if path, _ := c.Params.Get("contract_path"); c.Check == CoverageCheck && path.Kind == jcs.String && !localPath(path.Text) {
 		return fmt.Errorf("param 'contract_path': %s leads out of the directory", form.Quote(path.Text))
 	}
-	switch word := severity(c.Severity); {
-	case !ok || known.Reference || word != "critical" && word != "warning":
+	switch word := c.Severity.lower(); {
+	case !ok || known.Reference || word != Critical && word != Warning:
 		return nil
 	}
 	if problem := c.problem(); problem != "" {
@@ -330,7 +331,7 @@ func claimOf(v jcs.Value) (Claim, error) {
 		ID:          f.label("claim_id"),
 		Description: f.text("description", ""),
 		Check:       f.label("check"),
-		Severity:    f.text("severity", "critical"),
+		Severity:    Severity(f.text("severity", string(Critical))),
 		Params:      jcs.Obj(),
 	}
 	if params, ok := v.Get("params"); ok {

@@ -48,7 +48,7 @@ func sharedVector(t *testing.T, name string) []byte {
 }
 
 // always is a card that no run can fail, under an id.
-func always(t testing.TB, id, severity string) Card {
+func always(t testing.TB, id string, severity Severity) Card {
 	t.Helper()
 	card := oneCard(t, "receipt_count_ge", `{"min_count":0}`)
 	card.ID, card.Claims[0].Severity = id, severity

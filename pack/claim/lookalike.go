@@ -34,7 +34,7 @@ type triviallyTrue interface{ alwaysPasses() bool }
 func (c Claim) canFail() bool {
 	ask, _ := newCheck(c.Canonical(), new(allowance))
 	i, ok := ask.(triviallyTrue)
-	return severity(c.Severity) != "warning" && !(ok && i.alwaysPasses())
+	return c.Severity.lower() != Warning && !(ok && i.alwaysPasses())
 }
 
 // Lookalike is the built-in card that a reader may take id for, "" if there is none or id is it: other case,

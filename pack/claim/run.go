@@ -30,15 +30,16 @@ import (
 // Result is what one claim came to. Expected and Actual are normative texts:
 // with ClaimID, Passed and Severity they make the discrepancy fingerprint.
 type Result struct {
-	ClaimID, Expected, Actual, Severity string
-	Passed                              bool
-	Evidence                            []string // at most 5 receipt ids
-	FalsifierStatus                     string   // "not_required": no falsifier is read
+	ClaimID, Expected, Actual string
+	Severity                  Severity
+	Passed                    bool
+	Evidence                  []string // at most 5 receipt ids
+	FalsifierStatus           string   // "not_required": no falsifier is read
 }
 
 // Holds reports whether no critical claim failed.
 func Holds(rs []Result) bool {
-	return !slices.ContainsFunc(rs, func(r Result) bool { return !r.Passed && r.Severity == "critical" })
+	return !slices.ContainsFunc(rs, func(r Result) bool { return !r.Passed && r.Severity == Critical })
 }
 
 // Fingerprint is H(C({policy_hash, suite_hash, results})), results sorted by claim id and
@@ -53,7 +54,7 @@ func Fingerprint(policyHash, suiteHash string, rs []Result) string { // CLM-16
 			jcs.M("passed", jcs.Boolean(r.Passed)),
 			jcs.M("expected", jcs.Str(r.Expected)),
 			jcs.M("actual", jcs.Str(r.Actual)),
-			jcs.M("severity", jcs.Str(r.Severity)))
+			jcs.M("severity", jcs.Str(string(r.Severity))))
 	}
 	return form.CanonicalHash(jcs.Obj(
 		jcs.M("policy_hash", jcs.Str(policyHash)),
@@ -205,7 +206,7 @@ func (run *Run) resultOf(i int, c check) Result {
 	r := c.answer()
 	r.ClaimID, r.FalsifierStatus = run.claims[i].ID, "not_required"
 	if r.Severity == "" {
-		r.Severity = severity(run.claims[i].Severity)
+		r.Severity = run.claims[i].Severity.lower()
 	}
 	return r
 }
@@ -232,13 +233,13 @@ func (run *Run) InWordsOf(attested, results []Result) {
 // cannot be asked is no error: it has failed, with a text that says why and that other verifiers find too. The order of
 // the three reasons is fixed (claims.md §4.3), since only the first is told.
 func newCheck(claim Claim, e *allowance) (c check, wants []jcs.Value) {
-	switch severity(claim.Severity) { // CLM-11: "neither critical nor warning MUST fail with severity critical"
-	case "critical", "warning":
+	switch claim.Severity.lower() { // CLM-11: "neither critical nor warning MUST fail with severity critical"
+	case Critical, Warning:
 	default:
 		return unaskable{Result{
 			Expected: "severity in {'critical','warning'}",
-			Actual:   "invalid severity '" + claim.Severity + "'",
-			Severity: "critical",
+			Actual:   "invalid severity '" + string(claim.Severity) + "'",
+			Severity: Critical,
 		}}, nil
 	}
 	known, ok := PredicateNamed(claim.Check)
@@ -259,13 +260,22 @@ func newCheck(claim Claim, e *allowance) (c check, wants []jcs.Value) {
 	return c, wants
 }
 
-// severity is the word in lowercase, as Python has it: to Go the capital I with a dot (U+0130) is an i in
+// Severity says whether a claim that does not hold fails the claims. A card may spell it in any case, and a result
+// never does.
+type Severity string
+
+const (
+	Critical Severity = "critical"
+	Warning  Severity = "warning"
+)
+
+// lower is the word in lowercase, as Python has it: to Go the capital I with a dot (U+0130) is an i in
 // lowercase, and to Python two characters.
-func severity(word string) string {
-	if !form.IsASCII(word) {
-		return word
+func (s Severity) lower() Severity {
+	if !form.IsASCII(string(s)) {
+		return s
 	}
-	return strings.ToLower(word)
+	return Severity(strings.ToLower(string(s)))
 }
 
 // UnknownCheck is the Actual of a claim whose check nobody here knows.
@@ -519,17 +529,6 @@ func postureRank(v *jcs.Value, otherwise int) int {
 		return 0
 	}
 	return otherwise
-}
-
-// Verdict is the claim_check of results: N/A without any, FAIL with a failing critical one.
-func Verdict(results []Result) string { // CLM-15
-	switch {
-	case len(results) == 0:
-		return "N/A"
-	case Holds(results):
-		return "PASS"
-	}
-	return "FAIL"
 }
 
 // SameOutcome compares what a fingerprint covers.

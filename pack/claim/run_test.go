@@ -117,7 +117,7 @@ func TestClaimsComeToWhatTheReferenceFinds(t *testing.T) {
 				Passed:          member(w, "passed").Bool,
 				Expected:        member(w, "expected").Text,
 				Actual:          member(w, "actual").Text,
-				Severity:        member(w, "severity").Text,
+				Severity:        Severity(member(w, "severity").Text),
 				FalsifierStatus: member(w, "falsifier_status").Text,
 				Evidence:        ids,
 			}
@@ -309,7 +309,7 @@ func TestTheLatestPostureCounts(t *testing.T) {
 // CLM-15
 func TestOnlyCriticalClaimsFailASet(t *testing.T) {
 	for _, c := range []struct {
-		severity string
+		severity Severity
 		passed   bool
 		want     bool
 	}{{"critical", false, false}, {"critical", true, true}, {"warning", false, true}} {

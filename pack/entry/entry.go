@@ -29,16 +29,18 @@ type Source struct{ Repo, Workflow, Commit, Attestation string }
 //
 // canonical JSON (RFC 8785) of at most 32 KiB. What is empty is absent.
 type Entry struct {
-	ManifestSHA256, PackRootSHA256                             [32]byte
-	PackID, ReceiptIntegrity, ClaimCheck, Mode, AssuranceLevel string
-	NReceipts                                                  int64
-	TimestampStart, TimestampEnd, VerifierVersion              string
-	SignerID                                                   string
-	SignerKeySHA256                                            [32]byte
-	Source                                                     Source
-	WitnessStatus                                              string
-	SubmittedAt                                                time.Time // milliseconds
-	TimestampToken                                             []byte    // DER; nil: none
+	ManifestSHA256, PackRootSHA256                [32]byte
+	PackID, ReceiptIntegrity, AssuranceLevel      string
+	ClaimCheck                                    manifest.ClaimCheck
+	Mode                                          manifest.Mode
+	NReceipts                                     int64
+	TimestampStart, TimestampEnd, VerifierVersion string
+	SignerID                                      string
+	SignerKeySHA256                               [32]byte
+	Source                                        Source
+	WitnessStatus                                 string
+	SubmittedAt                                   time.Time // milliseconds
+	TimestampToken                                []byte    // DER; nil: none
 }
 
 // Logged is an entry with its place in the log.
@@ -156,8 +158,8 @@ func (e Entry) check() error {
 	}{
 		{"pack_id", e.PackID, form.Identifier},
 		{"receipt_integrity", e.ReceiptIntegrity, form.OneOf("PASS", "FAIL")},
-		{"claim_check", e.ClaimCheck, form.OneOf("PASS", "FAIL", "N/A")},
-		{"mode", e.Mode, form.OneOf("shadow", "enforced", "breakglass")},
+		{"claim_check", string(e.ClaimCheck), form.OneOf("PASS", "FAIL", "N/A")},
+		{"mode", string(e.Mode), form.OneOf("shadow", "enforced", "breakglass")},
 		{"assurance_level", e.AssuranceLevel, form.OneOf("L0", "L1", "L2", "L3")},
 		{"timestamp_start", e.TimestampStart, form.DateTime},
 		{"timestamp_end", e.TimestampEnd, form.DateTime},
@@ -211,9 +213,9 @@ func (e Entry) marshal() []byte {
 		}
 	}
 	text("assurance_level", e.AssuranceLevel)
-	text("claim_check", e.ClaimCheck)
+	text("claim_check", string(e.ClaimCheck))
 	text("manifest_sha256", hex.EncodeToString(e.ManifestSHA256[:]))
-	text("mode", e.Mode)
+	text("mode", string(e.Mode))
 	members = append(members, jcs.M("n_receipts", jcs.Int(e.NReceipts)))
 	text("pack_id", e.PackID)
 	text("pack_root_sha256", hex.EncodeToString(e.PackRootSHA256[:]))
@@ -251,8 +253,8 @@ func Parse(leaf []byte) (Entry, error) {
 	n, _ := form.ReadCount(form.Get(v, "n_receipts"))
 	e := Entry{
 		ManifestSHA256: form.Digest(form.Str(v, "manifest_sha256")), PackRootSHA256: form.Digest(form.Str(v, "pack_root_sha256")),
-		PackID: form.Str(v, "pack_id"), ReceiptIntegrity: form.Str(v, "receipt_integrity"), ClaimCheck: form.Str(v, "claim_check"),
-		Mode: form.Str(v, "mode"), AssuranceLevel: form.Str(v, "assurance_level"), NReceipts: n,
+		PackID: form.Str(v, "pack_id"), ReceiptIntegrity: form.Str(v, "receipt_integrity"), ClaimCheck: manifest.ClaimCheck(form.Str(v, "claim_check")),
+		Mode: manifest.Mode(form.Str(v, "mode")), AssuranceLevel: form.Str(v, "assurance_level"), NReceipts: n,
 		TimestampStart: form.Str(v, "timestamp_start"), TimestampEnd: form.Str(v, "timestamp_end"),
 		VerifierVersion: form.Str(v, "verifier_version"), SignerID: form.Str(v, "signer_id"),
 		SignerKeySHA256: form.Digest(form.Str(v, "signer_pubkey_sha256")), WitnessStatus: form.Str(v, "witness_status"),

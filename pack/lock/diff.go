@@ -139,10 +139,10 @@ func (d *differ) claims(card string, old, new []claim.Claim) {
 			d.say(Weaker, "claim %s is not demanded any more", at(before.ID))
 		case unranked():
 			d.say(Weaker, "claim %s checks something else, which may be less", at(before.ID))
-		case after.Severity != before.Severity && after.Severity == "critical":
-			d.say(Stronger, "claim %s is critical, was %s", at(before.ID), form.Quote(before.Severity))
+		case after.Severity != before.Severity && after.Severity == claim.Critical:
+			d.say(Stronger, "claim %s is critical, was %s", at(before.ID), form.Quote(string(before.Severity)))
 		case after.Severity != before.Severity:
-			d.say(Weaker, "claim %s has severity %s, was %s", at(before.ID), form.Quote(after.Severity), form.Quote(before.Severity))
+			d.say(Weaker, "claim %s has severity %s, was %s", at(before.ID), form.Quote(string(after.Severity)), form.Quote(string(before.Severity)))
 		case after.Description != before.Description:
 			d.say(Other, "claim %s is described in other words", at(before.ID))
 		}

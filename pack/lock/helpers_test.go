@@ -127,7 +127,7 @@ func (k testKey) Public() ed25519.PublicKey           { return k.priv.Public().(
 func (k testKey) Sign(message []byte) ([]byte, error) { return ed25519.Sign(k.priv, message), nil }
 
 // always is a card that no run can fail, under an id.
-func always(t testing.TB, id, severity string) claim.Card {
+func always(t testing.TB, id string, severity claim.Severity) claim.Card {
 	t.Helper()
 	card := oneCard(t, "receipt_count_ge", `{"min_count":0}`)
 	card.ID, card.Claims[0].Severity = id, severity

@@ -41,13 +41,33 @@ type File struct {
 
 // Attestation holds the members of the attestation under their own names. What is null or absent is "".
 type Attestation struct {
-	PackID, RunID, SuiteID, VerifierVersion, ClaimSetID                          string
-	ClaimSetHash, PolicyHash, SuiteHash, HeadHash, DiscrepancyFingerprint        string
-	ReceiptIntegrity, ClaimCheck, AssuranceLevel, ProofTier, Mode, TimeAuthority string
-	NReceipts                                                                    int64
-	TimestampStart, TimestampEnd, ValidUntil, SupersededBy                       string
-	CIBinding                                                                    *CIBinding
+	PackID, RunID, SuiteID, VerifierVersion, ClaimSetID                   string
+	ClaimSetHash, PolicyHash, SuiteHash, HeadHash, DiscrepancyFingerprint string
+	ReceiptIntegrity, AssuranceLevel, ProofTier, TimeAuthority            string
+	ClaimCheck                                                            ClaimCheck
+	Mode                                                                  Mode
+	NReceipts                                                             int64
+	TimestampStart, TimestampEnd, ValidUntil, SupersededBy                string
+	CIBinding                                                             *CIBinding
 }
+
+// ClaimCheck is what the signer attests of the claims.
+type ClaimCheck string
+
+const (
+	ClaimsPass ClaimCheck = "PASS"
+	ClaimsFail ClaimCheck = "FAIL" // a critical one does not hold
+	ClaimsNone ClaimCheck = "N/A"  // there are none
+)
+
+// Mode is what guarded the run, as its signer says.
+type Mode string
+
+const (
+	ModeShadow     Mode = "shadow"     // observed, nothing was blocked
+	ModeEnforced   Mode = "enforced"   // guards could block
+	ModeBreakglass Mode = "breakglass" // the guards were overridden on purpose
+)
 
 // CIBinding says which CI run built the pack, in the signer's words. What is absent is "".
 type CIBinding struct{ Provider, CommitSHA, Repo, Ref, RunID, RunAttempt, WorkflowRef, Actor string }
@@ -131,11 +151,11 @@ var attestationMembers = []form.Member{
 	form.M("claim_set_id", form.NonEmpty),
 	form.M("claim_set_hash", form.Hex64),
 	form.M("receipt_integrity", form.OneOf("PASS", "FAIL")),
-	form.M("claim_check", form.OneOf("PASS", "FAIL", "N/A")),
+	form.M("claim_check", form.OneOf(string(ClaimsPass), string(ClaimsFail), string(ClaimsNone))),
 	form.M("discrepancy_fingerprint?", form.OrNull(form.Hex64)),
 	form.M("assurance_level", form.OneOf("L0", "L1", "L2", "L3")),
 	form.M("proof_tier", form.OneOf("hash-only", "signed-pack", "signed-receipts")),
-	form.M("mode", form.OneOf("shadow", "enforced", "breakglass")),
+	form.M("mode", form.OneOf(string(ModeShadow), string(ModeEnforced), string(ModeBreakglass))),
 	form.M("head_hash", form.Hex64),
 	form.M("head_hash_algorithm", form.OneOf(HeadAlgorithm)),
 	form.M("time_authority", form.AnyString),
@@ -218,9 +238,9 @@ func readAttestation(v jcs.Value) Attestation {
 		ClaimSetHash: form.Str(v, "claim_set_hash"), PolicyHash: form.Str(v, "policy_hash"),
 		SuiteHash: form.Str(v, "suite_hash"), HeadHash: form.Str(v, "head_hash"),
 		DiscrepancyFingerprint: form.Str(v, "discrepancy_fingerprint"),
-		ReceiptIntegrity:       form.Str(v, "receipt_integrity"), ClaimCheck: form.Str(v, "claim_check"),
+		ReceiptIntegrity:       form.Str(v, "receipt_integrity"), ClaimCheck: ClaimCheck(form.Str(v, "claim_check")),
 		AssuranceLevel: form.Str(v, "assurance_level"), ProofTier: form.Str(v, "proof_tier"),
-		Mode: form.Str(v, "mode"), TimeAuthority: form.Str(v, "time_authority"),
+		Mode: Mode(form.Str(v, "mode")), TimeAuthority: form.Str(v, "time_authority"),
 		TimestampStart: form.Str(v, "timestamp_start"), TimestampEnd: form.Str(v, "timestamp_end"),
 		ValidUntil: form.Str(v, "valid_until"), SupersededBy: form.Str(v, "superseded_by"),
 	}
@@ -283,7 +303,7 @@ func (m *Manifest) CheckAttestation(fs *Findings) {
 	if a.ReceiptIntegrity != "PASS" { // PCK-22
 		at.Add(CodeManifestTamper, "receipt_integrity", "the signer attests receipt_integrity FAIL")
 	}
-	if (a.ClaimCheck == "N/A") != (a.DiscrepancyFingerprint == "") { // PCK-23
+	if (a.ClaimCheck == ClaimsNone) != (a.DiscrepancyFingerprint == "") { // PCK-23
 		at.Add(CodeManifestTamper, "discrepancy_fingerprint", "claim_check is %s, and there is %s fingerprint of claim results",
 			a.ClaimCheck, map[bool]string{true: "no", false: "a"}[a.DiscrepancyFingerprint == ""])
 	}

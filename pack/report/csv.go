@@ -47,7 +47,7 @@ func (row Row) cells() []string {
 		set("first_finding", row.Err)
 		return cells
 	}
-	set("status", r.Status())
+	set("status", string(r.Status()))
 	set("integrity", string(r.Integrity))
 	set("claims", string(r.ClaimsHere()))
 	set("anchor", string(r.Anchor))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"fmt"
+	"reflect"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -14,7 +15,7 @@ import (
 // Text is a sentence of ours about things that the pack, a file or a log named.
 type Text struct {
 	format string
-	args   []any // string: theirs; Text, word and numbers: ours
+	args   []any // strings of every type: theirs; Text, word and numbers: ours
 }
 
 // word is a string of ours among the arguments of a Text.
@@ -41,8 +42,13 @@ func (t Text) render(escape func(string) string) string {
 				list = append(list, item.render(escape))
 			}
 			args[i] = strings.Join(list, ", ")
+		case word:
+			args[i] = arg
 		default:
 			args[i] = arg
+			if v := reflect.ValueOf(arg); v.Kind() == reflect.String { // such as a severity, which may be any text of a pack
+				args[i] = escape(v.String())
+			}
 		}
 	}
 	return fmt.Sprintf(t.format, args...)

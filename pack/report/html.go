@@ -104,7 +104,7 @@ func (r *Report) shownClaim(c claim.Result) shownClaim {
 	case !r.ClaimsReexecuted:
 		word, verdict = "NOT EVALUATED", wordInsufficient
 	}
-	return shownClaim{visible(c.ClaimID), word, verdict, visible(c.Severity), visible(c.Expected), visible(c.Actual)}
+	return shownClaim{visible(c.ClaimID), word, verdict, visible(string(c.Severity)), visible(c.Expected), visible(c.Actual)}
 }
 
 func shown(lines []Text) (list []string) {

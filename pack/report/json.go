@@ -30,12 +30,12 @@ var stages = []manifest.Stage{manifest.StageSchema, manifest.StagePaths, manifes
 func (r *Report) JSON(command string) jcs.Value {
 	v := jcs.Obj(
 		jcs.M("command", jcs.Str(command)),
-		jcs.M("status", jcs.Str(r.Status())),
+		jcs.M("status", jcs.Str(string(r.Status()))),
 		jcs.M("exit_code", jcs.Int(int64(r.ExitCode()))),
 		jcs.M("path", jcs.Loose(r.Path)),
 		jcs.M("channels", r.channelObject()),
 		jcs.M("verdict", jcs.Str(r.verdict())),
-		jcs.M("claim_check", jcs.Str(r.claimCheck())),
+		jcs.M("claim_check", jcs.Str(string(r.claimCheck()))),
 		jcs.M("claim_check_is", jcs.Str("attested")), // the signer's word; channels.claims is ours
 	)
 	v.Members = append(v.Members, r.judgement()...)
@@ -45,7 +45,7 @@ func (r *Report) JSON(command string) jcs.Value {
 
 // Public is the judgement alone, for --out.
 func (r *Report) Public() jcs.Value {
-	ends := []jcs.Member{jcs.M("status", jcs.Str(r.Status())), jcs.M("exit_code", jcs.Int(int64(r.ExitCode())))}
+	ends := []jcs.Member{jcs.M("status", jcs.Str(string(r.Status()))), jcs.M("exit_code", jcs.Int(int64(r.ExitCode())))}
 	return jcs.Obj(slices.Concat(r.judgement(), r.ours(), ends)...)
 }
 
@@ -76,9 +76,9 @@ func (r *Report) verdict() string {
 }
 
 // claimCheck is the attested word if it is known to be what the signer attested.
-func (r *Report) claimCheck() string {
+func (r *Report) claimCheck() manifest.ClaimCheck {
 	if !r.intact() {
-		return "N/A"
+		return manifest.ClaimsNone
 	}
 	return r.Manifest.Attestation.ClaimCheck
 }
@@ -128,12 +128,12 @@ func (r *Report) overall(w words, optional []string) (verdict, reason string, bl
 	verdict, reason, blocking = w.overall(optional)
 	switch code := r.ExitCode(); {
 	case code > 1 && (verdict == wordPass || verdict == wordHonestFail):
-		return "UNTRUSTED", "status=" + r.Status(), jcs.Str("trust")
+		return "UNTRUSTED", "status=" + string(r.Status()), jcs.Str("trust")
 	case code > 0 && verdict == wordPass:
 		if r.Status() == pack.StatusClaims {
 			blocking = jcs.Str("claim")
 		}
-		return wordHonestFail, "status=" + r.Status(), blocking
+		return wordHonestFail, "status=" + string(r.Status()), blocking
 	}
 	return verdict, reason, blocking
 }
@@ -396,7 +396,7 @@ func (r *Report) claimVerification() jcs.Value {
 		results.Items = append(results.Items, jcs.Obj(
 			jcs.M("claim_id", jcs.Str(c.ClaimID)), jcs.M("passed", jcs.Boolean(c.Passed)),
 			jcs.M("expected", jcs.Str(c.Expected)), jcs.M("actual", jcs.Str(c.Actual)),
-			jcs.M("severity", jcs.Str(c.Severity)), jcs.M("evidence_receipt_ids", list(c.Evidence)),
+			jcs.M("severity", jcs.Str(string(c.Severity))), jcs.M("evidence_receipt_ids", list(c.Evidence)),
 			jcs.M("falsifier_status", jcs.Str(falsifier))))
 	}
 	n := len(r.ClaimResults)

@@ -526,16 +526,16 @@ func (r *Report) EndedBadly() (word string, text Text, there bool) {
 	return word, say("%s, in the signer's words", r.ended()), true
 }
 
-func modeText(mode string) string {
+func modeText(mode manifest.Mode) string {
 	switch mode {
-	case "breakglass":
+	case manifest.ModeBreakglass:
 		return "breakglass: the guards were overridden on purpose"
-	case "shadow":
+	case manifest.ModeShadow:
 		return "shadow: observed, nothing was blocked"
-	case "enforced":
+	case manifest.ModeEnforced:
 		return "enforced: guards could block"
 	}
-	return mode
+	return string(mode)
 }
 
 func tallyText(list []pack.Tally) string {

@@ -33,12 +33,12 @@ var hostile = []string{
 // reportOf is a judgement in which every text that a pack, a log or a path controls is text.
 func reportOf(text string, integrity pack.Verdict) *Report {
 	m := &manifest.Manifest{PackID: text, RunID: text, SignerID: text}
-	m.Attestation = manifest.Attestation{PackID: text, RunID: text, SuiteID: text, VerifierVersion: text, ClaimSetID: text, Mode: text, TimeAuthority: text,
+	m.Attestation = manifest.Attestation{PackID: text, RunID: text, SuiteID: text, VerifierVersion: text, ClaimSetID: text, Mode: manifest.Mode(text), TimeAuthority: text,
 		TimestampStart: text, TimestampEnd: text, ValidUntil: text, SupersededBy: text, ClaimCheck: "FAIL",
 		CIBinding: &manifest.CIBinding{Provider: text, CommitSHA: text, Repo: text, Ref: text, RunID: text, RunAttempt: text, WorkflowRef: text, Actor: text}}
 	finding := manifest.Finding{Code: "E_MANIFEST_TAMPER", Field: text, Receipt: 3, Message: text}
 	r := &pack.Result{Integrity: integrity, Claims: pack.Fail, ClaimsReexecuted: true, Anchor: pack.Pass, Manifest: m, Receipts: 2,
-		ClaimResults: []claim.Result{{ClaimID: text, Expected: text, Actual: text, Severity: text, Evidence: []string{text}}},
+		ClaimResults: []claim.Result{{ClaimID: text, Expected: text, Actual: text, Severity: claim.Severity(text), Evidence: []string{text}}},
 		Findings:     []manifest.Finding{finding}, LockFindings: []manifest.Finding{finding}, Warnings: []manifest.Finding{finding},
 		Lock: pack.Fail, Expectations: pack.Fail, ExpectationResults: []pack.Expectation{{Name: "expiry", Verdict: pack.Fail, Expected: "x", Actual: text, Code: "E_PACK_EXPIRED", Message: text},
 			{Name: "superseded", Verdict: pack.Skipped, Actual: text, Code: "E_PACK_SUPERSEDED", Message: text}, {Name: "repository", Verdict: pack.Fail, Expected: text, Actual: text, Code: "E_CI_BINDING_MISMATCH", Message: text}}, Coverage: &pack.CoverageResult{Verdict: pack.Fail, Coverage: claim.Coverage{Covered: []string{text}, Uncovered: []string{text}, Extra: []string{text}}},
@@ -317,6 +317,13 @@ func TestEveryFindingHasAStageAndEveryFailureShows(t *testing.T) {
 				t.Errorf("a finding of %s at %d fails %q", stage, receipt, failed)
 			}
 		}
+	}
+}
+
+// A severity, a mode or a status is a string of another type: as much theirs as any other.
+func TestATextOfAnotherTypeIsEscapedLikeAnyOther(t *testing.T) {
+	if got, want := say("%s", claim.Severity("<b>")).markdown(), say("%s", "<b>").markdown(); got != want || strings.Contains(got, "<b>") {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

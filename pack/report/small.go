@@ -66,7 +66,7 @@ func ClaimObjects(results []claim.Result) jcs.Value {
 			jcs.M("passed", jcs.Boolean(c.Passed)),
 			jcs.M("expected", jcs.Str(c.Expected)),
 			jcs.M("actual", jcs.Str(c.Actual)),
-			jcs.M("severity", jcs.Str(c.Severity)),
+			jcs.M("severity", jcs.Str(string(c.Severity))),
 			jcs.M("evidence_receipt_ids", ids)))
 	}
 	return list

@@ -39,7 +39,7 @@ func ChannelLines(w *strings.Builder, r *Report) {
 		}
 		for _, c := range r.ClaimResults {
 			if !c.Passed {
-				fmt.Fprintf(w, "           %s (%s): expected %s; %s\n", terminal.Safe(c.ClaimID), terminal.Safe(c.Severity), terminal.Safe(c.Expected), terminal.Safe(c.Actual))
+				fmt.Fprintf(w, "           %s (%s): expected %s; %s\n", terminal.Safe(c.ClaimID), terminal.Safe(string(c.Severity)), terminal.Safe(c.Expected), terminal.Safe(c.Actual))
 			}
 		}
 	}

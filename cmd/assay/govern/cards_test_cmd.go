@@ -117,7 +117,7 @@ func (t *cardTest) claim(c claim.Result) {
 	if c.Passed {
 		word = "passes"
 	}
-	fmt.Fprintf(&t.text, "           %s (%s) %s: expected %s; %s\n", terminal.Safe(c.ClaimID), terminal.Safe(c.Severity), word, terminal.Safe(c.Expected), terminal.Safe(c.Actual))
+	fmt.Fprintf(&t.text, "           %s (%s) %s: expected %s; %s\n", terminal.Safe(c.ClaimID), terminal.Safe(string(c.Severity)), word, terminal.Safe(c.Expected), terminal.Safe(c.Actual))
 }
 
 func (t *cardTest) pack(dir string, r *pack.Result) {
@@ -126,7 +126,7 @@ func (t *cardTest) pack(dir string, r *pack.Result) {
 		claims = pack.Pass
 	}
 	for _, c := range r.Asked {
-		if !c.Passed && c.Severity == "critical" {
+		if !c.Passed && c.Severity == claim.Critical {
 			claims, code = pack.Fail, cli.Graver(code, cli.ExitHonestFail)
 		}
 	}

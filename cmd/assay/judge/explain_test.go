@@ -18,12 +18,12 @@ import (
 func TestNoTextOfAPackForgesALineOfText(t *testing.T) {
 	show := func(text string) (string, string) {
 		m := &manifest.Manifest{PackID: text, RunID: text, SignerID: text}
-		m.Attestation = manifest.Attestation{PackID: text, RunID: text, Mode: text, ValidUntil: text, TimestampStart: text, TimestampEnd: text, ClaimCheck: "FAIL"}
+		m.Attestation = manifest.Attestation{PackID: text, RunID: text, Mode: manifest.Mode(text), ValidUntil: text, TimestampStart: text, TimestampEnd: text, ClaimCheck: "FAIL"}
 		f := manifest.Finding{Code: "E_MANIFEST_TAMPER", Field: text, Receipt: -1, Message: text}
 		r := &report.Report{Path: text, At: time.Unix(0, 0), Version: "0.1.0", Result: &pack.Result{
 			Integrity: pack.Pass, Claims: pack.Fail, Anchor: pack.Skipped, Lock: pack.Skipped, Expectations: pack.Fail, Manifest: m,
 			Findings: []manifest.Finding{f}, LockFindings: []manifest.Finding{f}, Warnings: []manifest.Finding{f},
-			ClaimResults: []claim.Result{{ClaimID: text, Expected: text, Actual: text, Severity: text}},
+			ClaimResults: []claim.Result{{ClaimID: text, Expected: text, Actual: text, Severity: claim.Severity(text)}},
 			Facts:        pack.Facts{Types: []pack.Tally{{Name: "t" + text, N: 1}}}}}
 		var b bytes.Buffer
 		if err := report.Print(&b, r); err != nil {

@@ -19,12 +19,13 @@ import (
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 // breakglass records why the glass was broken, if it was. proof-pack may find it recorded already.
 func (j *job) breakglass() error {
-	if j.mode != "breakglass" {
+	if j.mode != manifest.ModeBreakglass {
 		return nil
 	}
 	if strings.TrimSpace(j.reason) == "" {
@@ -124,7 +125,7 @@ func (j *job) packAndReport(child int) error {
 		}
 		j.spec.Stream = trace.All()
 	}
-	if !evidence && j.mode != "breakglass" && !j.allowEmpty { // that the glass was broken is packed whatever the program did
+	if !evidence && j.mode != manifest.ModeBreakglass && !j.allowEmpty { // that the glass was broken is packed whatever the program did
 		return j.nothing(child, trace)
 	}
 	if trace != nil {

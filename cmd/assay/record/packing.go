@@ -19,13 +19,15 @@ import (
 	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/claim"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 // packing is what run and proof-pack have in common: from a trace to a verified pack.
 type packing struct {
 	cards                     []string
-	output, mode, reason      string
+	output, reason            string
+	mode                      manifest.Mode
 	validUntil, supersededBy  string
 	suiteID, ci, signer       string
 	compatFloor               bool
@@ -38,7 +40,7 @@ type packing struct {
 func (p *packing) add(c *cobra.Command) {
 	c.Flags().StringSliceVarP(&p.cards, "run-card", "c", nil, "built-in `CARD` or card file to evaluate (repeat, or a,b, for more)")
 	c.Flags().StringVarP(&p.output, "output", "o", "", "pack `DIR` to make (default: proof_pack_TRACE)")
-	c.Flags().StringVarP(&p.mode, "mode", "m", "", "`MODE` to record: shadow, enforced or breakglass (default: ASSAY_MODE, else shadow)")
+	c.Flags().StringVarP((*string)(&p.mode), "mode", "m", "", "`MODE` to record: shadow, enforced or breakglass (default: ASSAY_MODE, else shadow)")
 	c.Flags().StringVar(&p.reason, "reason", "", "`TEXT` of the "+receipt.BreakglassType+" receipt that --mode breakglass records")
 	c.Flags().StringVar(&p.validUntil, "valid-until", "", "`TIME` (RFC 3339), or how long from now (90d, 2160h), that the pack is valid")
 	c.Flags().StringVar(&p.supersededBy, "superseded-by", "", "`PACK_ID` of the pack that takes this one's place")
@@ -77,17 +79,17 @@ func (p packing) prepare(s cli.Streams, c *cobra.Command, trace string) (*job, e
 func (j *job) checkMode() error {
 	source := "--mode"
 	if j.mode == "" {
-		j.mode, source = j.s.Env("ASSAY_MODE"), "ASSAY_MODE"
+		j.mode, source = manifest.Mode(j.s.Env("ASSAY_MODE")), "ASSAY_MODE"
 	}
 	if j.mode == "" {
-		j.mode = "shadow"
+		j.mode = manifest.ModeShadow
 	}
 	switch {
-	case !slices.Contains([]string{"shadow", "enforced", "breakglass"}, j.mode):
+	case !slices.Contains([]manifest.Mode{manifest.ModeShadow, manifest.ModeEnforced, manifest.ModeBreakglass}, j.mode):
 		return cli.BadInput("", "%s %q is not shadow, enforced or breakglass", source, j.mode)
-	case j.reason != "" && j.mode != "breakglass":
+	case j.reason != "" && j.mode != manifest.ModeBreakglass:
 		return cli.BadInput("", "--reason is for --mode breakglass, and the mode is %s", j.mode)
-	case j.mode == "breakglass" && strings.TrimSpace(j.reason) == "" && j.command.Name() == "run":
+	case j.mode == manifest.ModeBreakglass && strings.TrimSpace(j.reason) == "" && j.command.Name() == "run":
 		return cli.BadInput("say why with --reason TEXT: it is recorded", "--mode breakglass wants a --reason")
 	case j.exitPolicy != "merged" && j.exitPolicy != "child":
 		return cli.BadInput("", "--exit-policy %q is not merged or child", j.exitPolicy)

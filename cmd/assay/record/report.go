@@ -165,7 +165,7 @@ func (j *job) object(code int, source string, child int, trace *capture.Trace, r
 		jcs.M("child_exit_code", jcs.Int(int64(child))),
 		jcs.M("trace_id", jcs.Str(j.trace)),
 		jcs.M("output_dir", jcs.Loose(j.output)),
-		jcs.M("mode", jcs.Str(j.mode)),
+		jcs.M("mode", jcs.Str(string(j.mode))),
 		jcs.M("torn_lines", jcs.Int(int64(torn))),
 		jcs.M("bad_lines", jcs.Int(int64(bad))),
 		jcs.M("receipt_integrity", jcs.Str(string(r.Integrity))),
