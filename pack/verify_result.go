@@ -121,6 +121,9 @@ func (r *Result) ClaimsHere() Verdict {
 	return r.Claims
 }
 
+// Now is the time that it was judged by, Options.Now.
+func (r *Result) Now() time.Time { return r.require.Now }
+
 // Evidence is how many receipts tell of what a program did: those about the run itself do not.
 func (r *Result) Evidence() int { return r.Receipts - r.AboutRun }
 

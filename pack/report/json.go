@@ -384,20 +384,11 @@ func (r *Report) mechanisms() jcs.Value {
 
 // claimVerification is that of pack.md §7, and whether it was found out here or is the signer's word.
 func (r *Report) claimVerification() jcs.Value {
-	passed, results := 0, jcs.Arr()
+	passed := 0
 	for _, c := range r.ClaimResults {
 		if c.Passed {
 			passed++
 		}
-		falsifier := c.FalsifierStatus
-		if falsifier == "" {
-			falsifier = "not_required"
-		}
-		results.Items = append(results.Items, jcs.Obj(
-			jcs.M("claim_id", jcs.Str(c.ClaimID)), jcs.M("passed", jcs.Boolean(c.Passed)),
-			jcs.M("expected", jcs.Str(c.Expected)), jcs.M("actual", jcs.Str(c.Actual)),
-			jcs.M("severity", jcs.Str(string(c.Severity))), jcs.M("evidence_receipt_ids", list(c.Evidence)),
-			jcs.M("falsifier_status", jcs.Str(falsifier))))
 	}
 	n := len(r.ClaimResults)
 	return jcs.Obj(
@@ -405,7 +396,24 @@ func (r *Report) claimVerification() jcs.Value {
 		jcs.M("reexecuted", jcs.Boolean(r.ClaimsReexecuted)),
 		jcs.M("n_claims", jcs.Int(int64(n))), jcs.M("n_passed", jcs.Int(int64(passed))), jcs.M("n_failed", jcs.Int(int64(n-passed))),
 		jcs.M("discrepancy_fingerprint", orNull(r.Manifest.Attestation.DiscrepancyFingerprint)),
-		jcs.M("results", results))
+		jcs.M("results", ClaimResults(r.ClaimResults)))
+}
+
+// ClaimResults is what each claim came to.
+func ClaimResults(results []claim.Result) jcs.Value {
+	v := jcs.Arr()
+	for _, c := range results {
+		falsifier := c.FalsifierStatus
+		if falsifier == "" {
+			falsifier = "not_required"
+		}
+		v.Items = append(v.Items, jcs.Obj(
+			jcs.M("claim_id", jcs.Str(c.ClaimID)), jcs.M("passed", jcs.Boolean(c.Passed)),
+			jcs.M("expected", jcs.Str(c.Expected)), jcs.M("actual", jcs.Str(c.Actual)),
+			jcs.M("severity", jcs.Str(string(c.Severity))), jcs.M("evidence_receipt_ids", list(c.Evidence)),
+			jcs.M("falsifier_status", jcs.Str(falsifier))))
+	}
+	return v
 }
 
 // ours are the members that the reference has only sometimes, or never.
@@ -533,18 +541,17 @@ func (r *Report) anchorObject() jcs.Value {
 
 // allFindings is one list for machines, with the channel and weight of each.
 func (r *Report) allFindings() jcs.Value {
+	return jcs.Arr(slices.Concat(Findings("error", r.Findings, r.LockFindings, r.ExpectationFindings()).Items, Findings("warning", r.Warnings).Items)...)
+}
+
+// Findings are findings of one weight, error or warning, each with its channel.
+func Findings(weight string, lists ...[]manifest.Finding) jcs.Value {
 	v := jcs.Arr()
-	add := func(weight string, list []manifest.Finding) {
-		for _, f := range list {
-			o := errorObject(f)
-			o.Members = append([]jcs.Member{jcs.M("channel", jcs.Str(string(f.Channel))), jcs.M("weight", jcs.Str(weight))}, o.Members...)
-			v.Items = append(v.Items, o)
-		}
+	for _, f := range slices.Concat(lists...) {
+		o := errorObject(f)
+		o.Members = append([]jcs.Member{jcs.M("channel", jcs.Str(string(f.Channel))), jcs.M("weight", jcs.Str(weight))}, o.Members...)
+		v.Items = append(v.Items, o)
 	}
-	add("error", r.Findings)
-	add("error", r.LockFindings)
-	add("error", r.ExpectationFindings())
-	add("warning", r.Warnings)
 	return v
 }
 

@@ -46,6 +46,11 @@ const (
 	wordUnmet = "UNMET"
 )
 
+// New is a judgement that was made without a lock, and asked for no age and no coverage.
+func New(path string, r *pack.Result) *Report {
+	return &Report{Result: r, Path: path, At: r.Now(), Version: manifest.Version}
+}
+
 // Channel is one thing that was judged by itself.
 type Channel struct {
 	Name    string // integrity, claims, anchor, lock, expectations, coverage, signer

@@ -2,32 +2,40 @@ package report
 
 import (
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/Haserjian/assay-ledger/internal/terminal"
-	"github.com/Haserjian/assay-ledger/pack"
-	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
-// PrintResult shows a judgement that was made without flags.
-func PrintResult(out io.Writer, dir string, r *pack.Result) error {
-	return Print(out, &Report{Result: r, Path: dir, Version: manifest.Version})
-}
-
-// Print shows a judgement to a person. The verdict line is last; nothing that a pack says
-// can look like one, because every pack text is escaped and stands behind a word of ours. It is one
+// Text is the judgement for a person at a terminal. The verdict line is last; nothing that a pack says
+// can look like one, because every pack text is escaped and stands behind a word of ours. Print it with one
 // write, so that what is cut short has no verdict line.
-func Print(out io.Writer, r *Report) error {
+func (r *Report) Text() string { return r.channelLines() + r.verdictLine() }
+
+// ExplainText is Text with the explanation before the verdict.
+func (r *Report) ExplainText() string {
 	w := new(strings.Builder)
-	ChannelLines(w, r)
-	fmt.Fprintf(w, "verdict    %s\n", r.Verdict())
-	_, err := io.WriteString(out, w.String())
-	return err
+	w.WriteString(r.channelLines())
+	for _, section := range r.Explain() {
+		fmt.Fprintf(w, "\n%s\n", section.Title)
+		for _, line := range section.Lines {
+			fmt.Fprintf(w, "  - %s\n", terminal.Safe(line.String()))
+		}
+		if section.Code != "" {
+			w.WriteString("\n")
+		}
+		for line := range strings.Lines(section.Code) {
+			fmt.Fprintf(w, "    %s\n", terminal.Safe(strings.TrimSuffix(line, "\n")))
+		}
+	}
+	return w.String() + "\n" + r.verdictLine()
 }
 
-// ChannelLines writes the lines of Print before the verdict.
-func ChannelLines(w *strings.Builder, r *Report) {
+func (r *Report) verdictLine() string { return "verdict    " + r.Verdict() + "\n" }
+
+// channelLines are the lines before the verdict.
+func (r *Report) channelLines() string {
+	w := new(strings.Builder)
 	fmt.Fprintf(w, "pack       %s\n", terminal.Safe(r.Title().String()))
 	for _, c := range r.Channels() {
 		fmt.Fprintf(w, "%-10s %s  %s\n", c.Label(), c.Word, terminal.Safe(c.Text.String()))
@@ -53,4 +61,5 @@ func ChannelLines(w *strings.Builder, r *Report) {
 	for _, f := range warnings {
 		fmt.Fprintf(w, "  warning  %s\n", terminal.Safe(f.String()))
 	}
+	return w.String()
 }

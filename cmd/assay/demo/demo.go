@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -152,16 +151,14 @@ func (d *demo) act(name, shown, dir string, want promise) error {
 		d.failed = append(d.failed, fmt.Sprintf("%s shows %v, expected %v", name, got, want))
 	}
 	if d.json {
-		act := report.PackObject(shown, r)
-		act.Members = append([]jcs.Member{jcs.M("act", jcs.Str(name)), jcs.M("as_promised", jcs.Boolean(got == want)), jcs.M("exit_code", jcs.Int(int64(got.exit)))},
-			slices.DeleteFunc(act.Members, func(m jcs.Member) bool { return m.Name == "exit_code" })...)
-		d.acts.Items = append(d.acts.Items, act)
+		d.acts.Items = append(d.acts.Items, jcs.Obj(jcs.M("act", jcs.Str(name)), jcs.M("as_promised", jcs.Boolean(got == want)), jcs.M("exit_code", jcs.Int(int64(got.exit))),
+			jcs.M("pack", report.New(shown, r).JSON("verify-pack"))))
 		return nil
 	}
 	if err := d.say("$ assay verify-pack %s --require-claim-pass\n", terminal.Safe(shown)); err != nil {
 		return err
 	}
-	if err := report.PrintResult(d.out, shown, r); err != nil {
+	if _, err := io.WriteString(d.out, report.New(shown, r).Text()); err != nil {
 		return err
 	}
 	return d.say("\n")

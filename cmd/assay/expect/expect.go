@@ -18,7 +18,6 @@ import (
 
 	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack"
-	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/report"
 )
 
@@ -181,5 +180,7 @@ func (f *Flags) MayWrite(c *cobra.Command, dirs []string, flags ...string) error
 
 // Report is a judgement as it is shown, with what was asked for.
 func (f *Flags) Report(dir string, r *pack.Result, o pack.Options) *report.Report {
-	return &report.Report{Result: r, Path: dir, At: o.Now, Version: manifest.Version, Lock: o.Lock, MaxAgeHours: f.maxAge, MinCoverage: f.minCoverage}
+	shown := report.New(dir, r)
+	shown.Lock, shown.MaxAgeHours, shown.MinCoverage = o.Lock, f.maxAge, f.minCoverage
+	return shown
 }

@@ -109,7 +109,7 @@ func (t *cardTest) fixture(r claim.FixtureResult) {
 			}
 		}
 	}
-	t.add(&t.fixtures, code, append(members, jcs.M("wrong", wrong), jcs.M("claim_results", report.ClaimObjects(r.Results)))...)
+	t.add(&t.fixtures, code, append(members, jcs.M("wrong", wrong), jcs.M("claim_results", report.ClaimResults(r.Results)))...)
 }
 
 func (t *cardTest) claim(c claim.Result) {
@@ -139,5 +139,5 @@ func (t *cardTest) pack(dir string, r *pack.Result) {
 		fmt.Fprintf(&t.text, "  finding  %s\n", terminal.Safe(f.String()))
 	}
 	t.add(&t.packs, code, jcs.M("path", jcs.Loose(dir)), jcs.M("integrity", jcs.Str(string(r.Integrity))), jcs.M("claims", jcs.Str(string(claims))),
-		jcs.M("claim_results", report.ClaimObjects(r.Asked)), jcs.M("findings", report.FindingsArray(findings)))
+		jcs.M("claim_results", report.ClaimResults(r.Asked)), jcs.M("findings", report.Findings("error", findings)))
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -130,7 +131,7 @@ func (o *auditBundle) show(r *report.Report, bundle []string) error {
 		}
 		return cli.PrintJSON(o.s.Out, v)
 	}
-	if err := report.Print(o.s.Out, r); err != nil || bundle == nil {
+	if _, err := io.WriteString(o.s.Out, r.Text()); err != nil || bundle == nil {
 		return err
 	}
 	_, err := fmt.Fprintf(o.s.Out, "bundle     %s\nsha256     %s\n", terminal.Safe(bundle[0]), bundle[1])

@@ -1,10 +1,6 @@
 package judge
 
 import (
-	"fmt"
-	"io"
-	"strings"
-
 	"github.com/spf13/cobra"
 
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
@@ -95,20 +91,5 @@ func explanation(r *report.Report, format string) ([]byte, error) {
 		text, err := jcs.AppendPretty(nil, r.ExplainJSON())
 		return terminal.SafeJSON(append(text, '\n')), err
 	}
-	w := new(strings.Builder)
-	report.ChannelLines(w, r)
-	for _, section := range r.Explain() {
-		fmt.Fprintf(w, "\n%s\n", section.Title)
-		for _, line := range section.Lines {
-			fmt.Fprintf(w, "  - %s\n", terminal.Safe(line.String()))
-		}
-		if section.Code != "" {
-			_, _ = io.WriteString(w, "\n")
-		}
-		for line := range strings.Lines(section.Code) {
-			fmt.Fprintf(w, "    %s\n", terminal.Safe(strings.TrimSuffix(line, "\n")))
-		}
-	}
-	fmt.Fprintf(w, "\nverdict    %s\n", r.Verdict())
-	return []byte(w.String()), nil
+	return []byte(r.ExplainText()), nil
 }

@@ -1,7 +1,6 @@
 package judge
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -25,15 +24,11 @@ func TestNoTextOfAPackForgesALineOfText(t *testing.T) {
 			Findings: []manifest.Finding{f}, LockFindings: []manifest.Finding{f}, Warnings: []manifest.Finding{f},
 			ClaimResults: []claim.Result{{ClaimID: text, Expected: text, Actual: text, Severity: claim.Severity(text)}},
 			Facts:        pack.Facts{Types: []pack.Tally{{Name: "t" + text, N: 1}}}}}
-		var b bytes.Buffer
-		if err := report.Print(&b, r); err != nil {
-			t.Fatal(err)
-		}
 		explained, err := explanation(r, "text")
 		if err != nil {
 			t.Fatal(err)
 		}
-		return b.String(), string(explained)
+		return r.Text(), string(explained)
 	}
 	short, long := show("x")
 	for _, text := range []string{

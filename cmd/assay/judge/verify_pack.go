@@ -121,7 +121,8 @@ func (o *verifyPack) run(c *cobra.Command, args []string) error {
 			list[i].report = o.Report(dir, r, options)
 			list[i].code = r.ExitCode()
 			if !o.json && !o.quiet {
-				shown = cmp.Or(shown, report.Print(o.s.Out, list[i].report))
+				_, err := io.WriteString(o.s.Out, list[i].report.Text())
+				shown = cmp.Or(shown, err)
 			}
 		}
 		worst = cli.Graver(worst, list[i].code)

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -269,7 +270,8 @@ func (a *anchoring) whyNot(ctx context.Context, err error) error {
 }
 
 func (a *anchoring) refuse(dir string, r *pack.Result) error {
-	return cli.Judged(cli.ExitTampered, report.PrintResult(a.s.Out, dir, r))
+	_, err := io.WriteString(a.s.Out, report.New(dir, r).Text())
+	return cli.Judged(cli.ExitTampered, err)
 }
 
 // keep writes the proof. Verify has just refused an _unsigned that is a link out of the pack, and

@@ -3,6 +3,7 @@ package record
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -135,7 +136,7 @@ func (j *job) report(child int, trace *capture.Trace, r *pack.Result) error {
 		if j.command.Name() == "run" { // whose stdout is the program's
 			out = j.s.Err
 		}
-		err = report.PrintResult(out, j.output, r)
+		_, err = io.WriteString(out, report.New(j.output, r).Text())
 		switch {
 		case child != 0:
 			fmt.Fprintf(j.s.Err, "the program failed: exit code %d is its own\n", child)
@@ -148,7 +149,7 @@ func (j *job) report(child int, trace *capture.Trace, r *pack.Result) error {
 	return cli.Judged(code, err)
 }
 
-// object is the result for machines: what happened here, then the pack as verify-pack shows it.
+// object is the result for machines: what happened here, and the pack as verify-pack shows it.
 func (j *job) object(code int, source string, child int, trace *capture.Trace, r *pack.Result) jcs.Value {
 	torn, bad, status, claims := 0, 0, "ok", string(r.Claims)
 	if trace != nil {
@@ -160,7 +161,7 @@ func (j *job) object(code int, source string, child int, trace *capture.Trace, r
 	if r.Claims == pack.Skipped {
 		claims = "N/A" // as packs spell it
 	}
-	m := cli.Answer(j.command.Name(), status, code,
+	return cli.Answer(j.command.Name(), status, code,
 		jcs.M("exit_code_source", jcs.Str(source)),
 		jcs.M("child_exit_code", jcs.Int(int64(child))),
 		jcs.M("trace_id", jcs.Str(j.trace)),
@@ -170,11 +171,6 @@ func (j *job) object(code int, source string, child int, trace *capture.Trace, r
 		jcs.M("bad_lines", jcs.Int(int64(bad))),
 		jcs.M("receipt_integrity", jcs.Str(string(r.Integrity))),
 		jcs.M("claim_check", jcs.Str(claims)),
+		jcs.M("pack", report.New(j.output, r).JSON("verify-pack")),
 	)
-	for _, member := range report.PackObject(j.output, r).Members {
-		if _, ours := m.Get(member.Name); !ours {
-			m.Members = append(m.Members, member)
-		}
-	}
-	return m
 }
