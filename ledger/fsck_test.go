@@ -250,4 +250,13 @@ func TestFsckNamesTheTileThatIsDamagedAndNotItsEntries(t *testing.T) {
 		}
 		w.write(path, whole)
 	}
+	// A hash of level 1 is over all 256 of the tile below.
+	path := "tile/1/000.p/1"
+	w.flip(path, 5)
+	found := w.fsck()
+	if !slices.ContainsFunc(found, func(d Damage) bool {
+		return d.Path == path && d.Start == 0 && d.End == 256 && strings.Contains(d.Err.Error(), "tile/0/000")
+	}) {
+		t.Errorf("%s: %v", path, found)
+	}
 }

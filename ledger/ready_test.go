@@ -93,6 +93,29 @@ func startPublisher(t *testing.T, n, quorum int, downAtFirst []string, run func(
 	})
 }
 
+// What a witness shows of another tree under the log's own key is the last thing that its publisher does anything about.
+func TestAPublisherEndsWhenAWitnessHasShownAFork(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	s, err := openStore(w.cfg.Dir)
+	must(t, err)
+	defer s.close()
+	g, err := openGuard(w.cfg.GuardDir, w.cfg.Signer, w.cfg.Policy)
+	must(t, err)
+	defer g.close()
+	var frozen error
+	p, err := newPublisher(history{s, g}, &w.cfg, func(err error) { frozen = err })
+	must(t, err)
+	defer p.cancel()
+	p.loop.open = 1
+	p.answered(time.Now(), answer{endpoint: p.endpoints[0], round: p.loop.round, err: errForked})
+	if !errors.Is(frozen, errForked) {
+		t.Errorf("frozen: %v", frozen)
+	}
+	if wait, more := p.step(time.Now()); more || p.loop.open != 0 {
+		t.Errorf("goes on in %v, with %d open", wait, p.loop.open)
+	}
+}
+
 // becomes waits until the reason is as wanted, at most for limit, and returns how long that took.
 func becomes(t *testing.T, p *publisher, wanted func(*Reason) bool, limit time.Duration) time.Duration {
 	t.Helper()
