@@ -1,0 +1,77 @@
+// Package second runs the corpus through the verifier in site/verifier, which was written from docs/spec alone: where
+// two programs that share nothing but the pages agree, the pages say enough.
+package second
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/Haserjian/assay-ledger/conformance"
+)
+
+// TestASecondVerifierAgreesOnTheCorpus: exit codes, verdicts and finding codes of every case, but for those of differs.
+// A case there that agrees fails too, so that the list says neither too much nor too little.
+func TestASecondVerifierAgreesOnTheCorpus(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a program for each of the cases")
+	}
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Skip("NOT RUN: there is no node, so nobody asked the second verifier")
+	}
+	program, err := filepath.Abs("../../site/verifier/cli.mjs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	corpus, err := conformance.Open("../corpus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	outcomes, err := corpus.Run(t.Context(), conformance.Options{Judge: ask(node, program), Extensions: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := 0
+	for _, o := range outcomes {
+		reason, listed := differs[o.Case.ID]
+		switch {
+		case o.State == conformance.Agrees && listed:
+			t.Errorf("%s agrees: delete it from the list (%s)", o.Case.ID, reason)
+		case o.State == conformance.Disagrees && !listed:
+			t.Errorf("%s: %s: %s", o.Case.ID, o.Case.Title, o.Problem)
+		}
+		if o.State == conformance.Agrees || o.State == conformance.Disagrees {
+			ran++
+		}
+		delete(differs, o.Case.ID)
+	}
+	for id := range differs {
+		t.Errorf("%s is in the list and not in the corpus", id)
+	}
+	t.Logf("%d cases were asked", ran)
+	if ran < 250 {
+		t.Errorf("only %d cases were asked", ran)
+	}
+}
+
+// ask judges by the program.
+func ask(node, program string) conformance.Judge {
+	return func(ctx context.Context, pack string, args []string) (conformance.Answer, error) {
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		var out bytes.Buffer
+		c := exec.CommandContext(ctx, node, append([]string{program, "verify", pack, "--json"}, args...)...)
+		c.Stdout, c.Stderr, c.WaitDelay = &out, os.Stderr, time.Second
+		err := c.Run()
+		if exited, ok := errors.AsType[*exec.ExitError](err); ok && exited.Exited() {
+			err = nil
+		}
+		return conformance.Answer{Exit: c.ProcessState.ExitCode(), Output: out.Bytes()}, err
+	}
+}

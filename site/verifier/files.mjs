@@ -1,0 +1,89 @@
+// Reads a pack from a directory of this machine, as docs/spec/verify.md §2 says: each file once, no link followed, no
+// FIFO waited for. In a browser the files come from whoever drops them, and this module is not used.
+import fs from 'node:fs';
+import path from 'node:path';
+import { FILES } from './manifest.mjs';
+import { LIMITS } from './verify.mjs';
+
+// Unjudged is thrown where nothing can be judged: exit 3.
+export class Unjudged extends Error {}
+
+// OURS is the longest file of receipts that this program holds in memory.
+const OURS = 2 ** 30;
+
+// readPack gives the pack in a directory.
+export function readPack(dir) {
+  let names;
+  try {
+    names = fs.readdirSync(dir);
+  } catch (err) {
+    throw new Unjudged(`cannot read the directory: ${err.code}`);
+  }
+  if (!FILES.some((name) => names.includes(name))) throw new Unjudged('there is no pack');
+  const files = new Map();
+  for (const name of FILES) addEntry(files, dir, name);
+  const extra = names.filter((name) => !FILES.includes(name) && name !== '_unsigned').sort();
+  return { files, extra, unsigned: readUnsigned(path.join(dir, '_unsigned')) };
+}
+
+function readUnsigned(dir) {
+  const stat = statOf(dir);
+  if (!stat) return new Map();
+  if (!stat.isDirectory()) return { kind: stat.isSymbolicLink() ? 'link' : 'other' };
+  const files = new Map();
+  for (const name of ['run_cards.json', 'anchor.tlog-proof']) addEntry(files, dir, name);
+  return files;
+}
+
+function addEntry(files, dir, name) {
+  const entry = readEntry(path.join(dir, name), LIMITS[name]);
+  if (entry) files.set(name, entry);
+}
+
+function statOf(file) {
+  try {
+    return fs.lstatSync(file);
+  } catch (err) {
+    if (err.code === 'ENOENT' || err.code === 'ENOTDIR') return null;
+    throw new Unjudged(`cannot read ${path.basename(file)}: ${err.code}`);
+  }
+}
+
+// readEntry gives what is in a file of at most limit bytes, or what it is instead; null if there is none.
+export function readEntry(file, limit) {
+  const stat = statOf(file);
+  if (!stat) return null;
+  if (stat.isSymbolicLink()) return { kind: 'link' };
+  if (!stat.isFile()) return { kind: 'other' };
+  let handle;
+  try {
+    handle = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
+    const opened = fs.fstatSync(handle);
+    if (!opened.isFile()) return { kind: 'other' };
+    if (opened.size > limit) return { kind: 'long' };
+    if (opened.size > OURS) throw new Unjudged(`${path.basename(file)} is too large for this verifier: not checked here`);
+    return readAll(handle, opened.size, limit);
+  } catch (err) {
+    if (err instanceof Unjudged) throw err;
+    if (err.code === 'ELOOP') return { kind: 'link' };
+    throw new Unjudged(`cannot read ${path.basename(file)}: ${err.code ?? err.message}`);
+  } finally {
+    if (handle !== undefined) fs.closeSync(handle);
+  }
+}
+
+// readAll reads to the end, which may be further than the size that was told.
+function readAll(handle, size, limit) {
+  let bytes = new Uint8Array(size + 1), at = 0;
+  for (;;) {
+    const n = fs.readSync(handle, bytes, at, bytes.length - at, null);
+    if (n === 0) return { kind: 'file', bytes: bytes.subarray(0, at) };
+    at += n;
+    if (at > limit) return { kind: 'long' };
+    if (at === bytes.length) {
+      const more = new Uint8Array(at * 2);
+      more.set(bytes);
+      bytes = more;
+    }
+  }
+}

@@ -1,0 +1,201 @@
+// A verifier of proof packs, written from docs/spec alone. It shares no line and no author's habit with the one in Go:
+// where the two differ, a page or a program is wrong.
+//
+// verify(pack, asked) takes what was read and what is asked, and gives a verdict. It opens nothing and asks no clock.
+import { JSONError, parse } from './json.mjs';
+import { H, HC } from './hash.mjs';
+import { PAYLOAD, checkAttestation, checkNames, checkRoot, checkSignature, fingerprintOf, formProblems } from './manifest.mjs';
+import { checkExpectations, checkLockAndSigner } from './expect.mjs';
+import { checkReceipts, codeOf } from './receipts.mjs';
+import { checkReport } from './report.mjs';
+import { readResults } from './results.mjs';
+import { isObject } from './values.mjs';
+
+// LIMITS are the longest files (docs/spec/pack.md §1); a signature file is read up to 16 MiB (VFY-15).
+export const LIMITS = {
+  'receipt_pack.jsonl': 2 ** 32, 'verify_report.json': 2 ** 24, 'verify_transcript.md': 2 ** 24,
+  'pack_manifest.json': 2 ** 20, 'pack_signature.sig': 2 ** 24, 'run_cards.json': 2 ** 24, 'anchor.tlog-proof': 2 ** 20,
+};
+
+// A pack is { files: Map of name → entry, unsigned: Map of name → entry or an entry that is no directory, extra: names }.
+// An entry is { kind: 'file', bytes } or { kind: 'link' | 'other' | 'long' }; what is not there has no entry.
+
+// Findings is one list of findings and one of warnings, each ending after 100 (VFY-3).
+export class Findings {
+  constructor() {
+    this.errors = [];
+    this.warnings = [];
+    this.channel = 'integrity';
+  }
+
+  error(code, field, message, receipt) {
+    this.add(this.errors, 'error', code, field, message, receipt);
+  }
+
+  warn(code, field, message) {
+    this.add(this.warnings, 'warning', code, field, message);
+  }
+
+  add(list, weight, code, field, message, receipt) {
+    if (list.length > 100) return;
+    const full = list.length === 100;
+    list.push({
+      channel: this.channel, weight, code: full ? 'W_MORE_FINDINGS' : code, message: full ? 'and more' : ascii(message),
+      ...(receipt === undefined || full ? {} : { receipt_index: receipt }), ...(full ? {} : { field: ascii(field) }),
+    });
+  }
+}
+
+// ascii escapes what is not printable ASCII (VFY-2).
+const ascii = (text) => text.replace(/[^\x20-\x7e]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
+// verify judges a pack (docs/spec/verify.md §3).
+export async function verify(pack, asked = {}) {
+  const out = new Findings();
+  const manifest = readManifest(pack, out);
+  const found = { manifest, out, results: [], reexecuted: false };
+  if (manifest) await checkIntegrity(pack, found, out);
+  found.intact = out.errors.length === 0;
+  found.fingerprint = manifest ? await fingerprintOf(manifest) : null;
+  found.manifestDigest = manifest ? await HC(manifest) : null;
+  return verdict(pack, found, asked);
+}
+
+// readManifest is step 1; null ends the judgement of integrity (VFY-11).
+function readManifest(pack, out) {
+  const name = 'pack_manifest.json', entry = pack.files.get(name);
+  if (!present(entry, name, out)) return null;
+  try {
+    const manifest = parse(entry.bytes);
+    const problems = formProblems(manifest);
+    for (const problem of problems) out.error('E_MANIFEST_TAMPER', name, problem);
+    return problems.length === 0 ? manifest : null;
+  } catch (err) {
+    if (!(err instanceof JSONError)) throw err;
+    out.error(codeOf(err), name, err.message);
+    return null;
+  }
+}
+
+// present tells whether a file could be read, and adds the finding if not.
+function present(entry, name, out) {
+  if (entry?.kind === 'file') return true;
+  if (entry?.kind === 'link') out.error('E_PATH_ESCAPE', name, 'a symbolic link');
+  else out.error('E_MANIFEST_TAMPER', name, entry ? 'no regular file, or too long' : 'missing');
+  return false;
+}
+
+// checkIntegrity is steps 2 to 9.
+async function checkIntegrity(pack, found, out) {
+  const { manifest } = found;
+  checkDirectory(pack, out);
+  checkNames(manifest, out);
+  const converted = await checkFiles(pack, manifest, out);
+  const report = readReport(pack, out);
+  const told = report ? readResults(report) : { results: [], bad: false };
+  if (told.bad) out.error('E_MANIFEST_TAMPER', 'verify_report.json', 'a claim result that is none');
+  const receipts = pack.files.get('receipt_pack.jsonl');
+  const state = !receipts ? 'missing' : receipts.kind === 'file' ? 'read' : 'unread';
+  const reading = await checkReceipts(manifest, state, receipts?.bytes, converted, out);
+  await checkAttestation(manifest, out);
+  if (report) await checkReport(manifest, report, told, out);
+  Object.assign(found, { report, told, reading });
+  await checkSignature(manifest, pack.files.get('pack_signature.sig')?.bytes ?? null, out);
+  checkRoot(manifest, out);
+}
+
+// checkDirectory is the part of step 2 that looks at the directory.
+function checkDirectory(pack, out) {
+  const kind = pack.unsigned?.kind;
+  if (kind === 'link') out.error('E_PATH_ESCAPE', '_unsigned', 'a symbolic link');
+  else if (kind) out.error('E_MANIFEST_TAMPER', '_unsigned', 'no directory');
+  for (const name of pack.extra.slice(0, 1000)) out.warn('W_EXTRA_FILE', name, 'nothing signed covers this file');
+}
+
+// checkFiles is step 3; it tells whether the receipts would be right with other line ends (VFY-17).
+async function checkFiles(pack, manifest, out) {
+  let converted = false;
+  for (const name of PAYLOAD) {
+    const entry = pack.files.get(name), signed = manifest.get('files').find((f) => f.get('path') === name);
+    if (!present(entry, name, out) || !signed) continue;
+    if ((await H(entry.bytes)) !== signed.get('sha256')) {
+      const unix = name === PAYLOAD[0] && (await H(withoutReturns(entry.bytes))) === signed.get('sha256');
+      converted ||= unix;
+      out.error('E_MANIFEST_TAMPER', name, unix ? 'its line ends were converted' : 'not the digest that was signed');
+    } else if (BigInt(entry.bytes.length) !== signed.get('bytes').value) {
+      out.error('E_MANIFEST_TAMPER', name, 'not the length that was signed');
+    }
+  }
+  present(pack.files.get('pack_signature.sig'), 'pack_signature.sig', out);
+  return converted;
+}
+
+const withoutReturns = (bytes) => bytes.filter((b, i) => b !== 0x0d || bytes[i + 1] !== 0x0a);
+
+// readReport gives the report if it is an object.
+function readReport(pack, out) {
+  const name = 'verify_report.json', entry = pack.files.get(name);
+  if (entry?.kind !== 'file') return null;
+  try {
+    const report = parse(entry.bytes, { limit: LIMITS[name] });
+    if (isObject(report)) return report;
+    out.error('E_MANIFEST_TAMPER', name, 'no object');
+  } catch (err) {
+    if (!(err instanceof JSONError)) throw err;
+    out.error(codeOf(err), name, err.message);
+  }
+  return null;
+}
+
+// claimsWord is the word of the channel (VFY-49, VFY-51).
+function claimsWord({ manifest, intact, reexecuted }) {
+  if (!intact) return 'SKIPPED';
+  const word = manifest.get('attestation').get('claim_check');
+  if (word === 'N/A') return 'SKIPPED';
+  return word === 'PASS' && !reexecuted ? 'NOT_EVALUATED' : word;
+}
+
+// verdict is steps 10 to 12, the status and the exit code (docs/spec/verify.md §12 to §16).
+async function verdict(pack, found, asked) {
+  const { out, intact, manifest } = found;
+  const anchor = await checkAnchor(pack, found, asked);
+  out.channel = 'expectations';
+  const expected = checkExpectations(found, asked);
+  out.channel = 'lock';
+  const { lock, signer, distrusted } = checkLockAndSigner(found, asked);
+  const channels = {
+    integrity: intact ? 'PASS' : 'FAIL', claims: claimsWord(found), anchor, ...(lock && { lock }),
+    expectations: expected.word, ...(manifest && { signer }),
+  };
+  const [status, exit] = statusOf({ ...found, channels, failed: expected.failed, distrusted }, asked);
+  return { ...found, channels, status, exit, notChecked: notChecked(found) };
+}
+
+// checkAnchor is step 10. Proofs are not checked here yet.
+async function checkAnchor(pack, { out }, asked) {
+  out.channel = 'anchor';
+  const proof = pack.unsigned instanceof Map && pack.unsigned.has('anchor.tlog-proof');
+  if (proof) out.warn('W_ANCHOR_NOT_CHECKED', '_unsigned/anchor.tlog-proof', 'proofs are not checked here');
+  return 'SKIPPED';
+}
+
+// statusOf is the table of VFY-79: the first row that holds.
+function statusOf({ intact, channels, failed, distrusted, reexecuted }, asked) {
+  const late = (name) => name === 'expiry' || name === 'superseded';
+  if (!intact) return ['failed', 2];
+  if (channels.lock && channels.lock !== 'PASS') return ['lock_mismatch', 2];
+  if (distrusted || (asked.requirePinned && channels.signer !== 'PINNED')) return ['signer_untrusted', 2];
+  if (channels.anchor === 'FAIL' || (asked.requireAnchor && channels.anchor !== 'PASS')) return ['witness_failed', 2];
+  if (failed.some((name) => !late(name))) return ['expectation_failed', 2];
+  if (asked.requireClaims && !(channels.claims === 'PASS' && reexecuted)) return ['claim_gate_failed', 1];
+  if (failed.includes('expiry')) return ['expired', 1];
+  if (failed.includes('superseded')) return ['superseded', 1];
+  return ['ok', 0];
+}
+
+// notChecked names what was there or asked and could not be checked here.
+function notChecked({ intact, reexecuted, manifest }) {
+  const list = [];
+  if (intact && !reexecuted && manifest.get('attestation').get('claim_check') !== 'N/A') list.push('the claims were not executed again');
+  return list;
+}
