@@ -49,13 +49,13 @@ func Home(getenv func(string) string) (string, error) {
 		return "", errors.New("neither ASSAY_HOME nor HOME is an absolute path")
 	}
 	home, legacy := filepath.Join(user, ".assay"), filepath.Join(user, ".loom", "assay")
-	if !isDir(home) && isDir(legacy) {
+	if !isDirectory(home) && isDirectory(legacy) {
 		return legacy, nil
 	}
 	return home, nil
 }
 
-func isDir(path string) bool {
+func isDirectory(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
 }

@@ -531,7 +531,7 @@ func TestABadLineIsReportedAndStopsNobody(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(s.Dir, "2026-01-15", "t3.jsonl"), []byte(strings.Repeat("x\n", 1000)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if trace := read(t, s, "t3"); trace.NumBad != 1000 || len(trace.Bad) != maxBad {
+	if trace := read(t, s, "t3"); trace.NumBad != 1000 || len(trace.Bad) != maxBadLines {
 		t.Errorf("%d bad lines, %d listed", trace.NumBad, len(trace.Bad))
 	}
 }

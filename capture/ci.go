@@ -20,18 +20,18 @@ type ciSystem struct {
 }
 
 var ciSystems = []ciSystem{
-	{"github", "github_actions", "GITHUB_ACTIONS=true", is("GITHUB_ACTIONS"), github},
-	{"gitlab", "gitlab_ci", "GITLAB_CI=true", is("GITLAB_CI"), gitlab},
-	{"circleci", "circleci", "CIRCLECI=true", is("CIRCLECI"), circleci},
-	{"jenkins", "jenkins", "JENKINS_URL", has("JENKINS_URL"), jenkins},
-	{"local", "local", "ASSAY_CI_COMMIT_SHA", has("ASSAY_CI_COMMIT_SHA"), func(func(string) string) manifest.CIBinding { return manifest.CIBinding{} }},
+	{"github", "github_actions", "GITHUB_ACTIONS=true", isTrue("GITHUB_ACTIONS"), readGitHub},
+	{"gitlab", "gitlab_ci", "GITLAB_CI=true", isTrue("GITLAB_CI"), readGitLab},
+	{"circleci", "circleci", "CIRCLECI=true", isTrue("CIRCLECI"), readCircleCI},
+	{"jenkins", "jenkins", "JENKINS_URL", isSet("JENKINS_URL"), readJenkins},
+	{"local", "local", "ASSAY_CI_COMMIT_SHA", isSet("ASSAY_CI_COMMIT_SHA"), func(func(string) string) manifest.CIBinding { return manifest.CIBinding{} }},
 }
 
-func is(name string) func(func(string) string) bool {
+func isTrue(name string) func(func(string) string) bool {
 	return func(env func(string) string) bool { return env(name) == "true" }
 }
 
-func has(name string) func(func(string) string) bool {
+func isSet(name string) func(func(string) string) bool {
 	return func(env func(string) string) bool { return env(name) != "" }
 }
 
@@ -102,7 +102,7 @@ func (s ciSystem) bind(env func(string) string) (*manifest.CIBinding, []string) 
 		if given := env("ASSAY_CI_" + strings.ToUpper(part.name)); given != "" {
 			*part.value = given
 		}
-		if !isLine(*part.value) {
+		if !isPrintableLine(*part.value) {
 			notes = append(notes, fmt.Sprintf("ci_binding is without %s: it is not at most 512 bytes of printable text", part.name))
 			*part.value = ""
 		}
@@ -114,8 +114,8 @@ func isCommit(s string) bool {
 	return (len(s) == 40 || len(s) == 64) && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// isLine is printable text: no control characters, nothing that turns the direction of writing.
-func isLine(s string) bool {
+// isPrintableLine is printable text: no control characters, nothing that turns the direction of writing.
+func isPrintableLine(s string) bool {
 	return len(s) <= 512 && utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
 }
 
@@ -127,15 +127,15 @@ func printable(s string) string {
 	return fmt.Sprintf("%+q", s)
 }
 
-func github(env func(string) string) manifest.CIBinding {
+func readGitHub(env func(string) string) manifest.CIBinding {
 	return manifest.CIBinding{
 		CommitSHA: env("GITHUB_SHA"), Repo: env("GITHUB_REPOSITORY"), Ref: env("GITHUB_REF"), RunID: env("GITHUB_RUN_ID"),
 		RunAttempt: env("GITHUB_RUN_ATTEMPT"), WorkflowRef: env("GITHUB_WORKFLOW_REF"), Actor: env("GITHUB_ACTOR"),
 	}
 }
 
-// gitlab has no number of the attempt: a job that is tried again has another id.
-func gitlab(env func(string) string) manifest.CIBinding {
+// readGitLab has no number of the attempt: a job that is tried again has another id.
+func readGitLab(env func(string) string) manifest.CIBinding {
 	b := manifest.CIBinding{
 		CommitSHA: env("CI_COMMIT_SHA"), Repo: env("CI_PROJECT_PATH"), RunID: env("CI_PIPELINE_ID"), RunAttempt: env("CI_JOB_ID"),
 		Actor: env("GITLAB_USER_LOGIN"),
@@ -150,7 +150,7 @@ func gitlab(env func(string) string) manifest.CIBinding {
 	return b
 }
 
-func circleci(env func(string) string) manifest.CIBinding {
+func readCircleCI(env func(string) string) manifest.CIBinding {
 	b := manifest.CIBinding{
 		CommitSHA: env("CIRCLE_SHA1"), RunID: env("CIRCLE_WORKFLOW_ID"), RunAttempt: env("CIRCLE_BUILD_NUM"),
 		Ref: firstRef("", env("CIRCLE_TAG"), env("CIRCLE_BRANCH"), ""), Actor: env("CIRCLE_USERNAME"),
@@ -164,14 +164,14 @@ func circleci(env func(string) string) manifest.CIBinding {
 	return b
 }
 
-// jenkins knows the commit through its Git plugin, and who started a build through another one.
-func jenkins(env func(string) string) manifest.CIBinding {
+// readJenkins knows the commit through its Git plugin, and who started a build through another one.
+func readJenkins(env func(string) string) manifest.CIBinding {
 	branch := env("BRANCH_NAME")
 	if branch == "" {
 		branch = strings.TrimPrefix(env("GIT_BRANCH"), "origin/")
 	}
 	return manifest.CIBinding{
-		CommitSHA: env("GIT_COMMIT"), Repo: repoOf(env("GIT_URL")), Ref: firstRef("", env("TAG_NAME"), branch, ""),
+		CommitSHA: env("GIT_COMMIT"), Repo: repoPath(env("GIT_URL")), Ref: firstRef("", env("TAG_NAME"), branch, ""),
 		RunID: env("BUILD_NUMBER"), WorkflowRef: env("JOB_NAME"), Actor: env("BUILD_USER_ID"),
 	}
 }
@@ -189,8 +189,8 @@ func firstRef(ref, tag, branch, otherwise string) string {
 	return otherwise
 }
 
-// repoOf is the path of a Git URL. The rest may hold a password, and is never recorded.
-func repoOf(remote string) string {
+// repoPath is the path of a Git URL. The rest may hold a password, and is never recorded.
+func repoPath(remote string) string {
 	path := ""
 	if u, err := url.Parse(remote); err == nil && u.Host != "" {
 		path = u.Path

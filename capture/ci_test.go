@@ -166,7 +166,7 @@ func TestNothingButThePathOfAGitURLIsKept(t *testing.T) {
 		"https://u:p%zz@h.example/a/b.git": "",
 		"":                                 "",
 	} {
-		if got := repoOf(remote); got != want {
+		if got := repoPath(remote); got != want {
 			t.Errorf("%s: %q, want %q", remote, got, want)
 		}
 	}

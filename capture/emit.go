@@ -26,8 +26,8 @@ const (
 	dayForm        = "2006-01-02"
 )
 
-// core are the members that the store gives a receipt. Data may not have them.
-var core = map[string]bool{
+// storeMembers are the members that the store gives a receipt. Data may not have them.
+var storeMembers = map[string]bool{
 	"receipt_id": true, "type": true, "timestamp": true, "schema_version": true, "seq": true,
 	"_trace_id": true, "_stored_at": true, "_store_seq": true,
 }
@@ -61,7 +61,7 @@ func (s *Store) EmitAll(traceID string, drafts []Draft) ([]jcs.Value, error) {
 	if err := checkTraceID(traceID); err != nil {
 		return nil, err
 	}
-	checked := make([]draft, len(drafts))
+	checked := make([]checkedDraft, len(drafts))
 	for i, d := range drafts {
 		var err error
 		if checked[i], err = d.check(traceID); err != nil {
@@ -100,29 +100,29 @@ func (s *Store) EmitAll(traceID string, drafts []Draft) ([]jcs.Value, error) {
 	return receipts, nil
 }
 
-// draft is a Draft that was checked.
-type draft struct {
+// checkedDraft is a Draft that was checked.
+type checkedDraft struct {
 	typ             string
 	parent, payload []jcs.Member
 }
 
-func (d Draft) check(traceID string) (draft, error) {
+func (d Draft) check(traceID string) (checkedDraft, error) {
 	if !receipt.AdmittedType(d.Type) {
-		return draft{}, fmt.Errorf("receipt type %q is not admitted: use a known type or a namespaced one such as %q", d.Type, "acme.review/v1")
+		return checkedDraft{}, fmt.Errorf("receipt type %q is not admitted: use a known type or a namespaced one such as %q", d.Type, "acme.review/v1")
 	}
 	parent, payload, err := splitData(traceID, d.Data)
 	switch {
 	case err != nil:
-		return draft{}, fmt.Errorf("receipt data: %w", err)
+		return checkedDraft{}, fmt.Errorf("receipt data: %w", err)
 	case d.Parent != "" && len(parent) > 0 && parent[0].Value.Text != d.Parent:
-		return draft{}, errors.New("receipt data: parent_receipt_id is given twice, and differs")
+		return checkedDraft{}, errors.New("receipt data: parent_receipt_id is given twice, and differs")
 	case d.Parent != "" && len(parent) == 0:
 		parent = []jcs.Member{jcs.M("parent_receipt_id", jcs.Str(d.Parent))}
 		if err := receipt.CheckData(jcs.Obj(parent...)); err != nil {
-			return draft{}, err
+			return checkedDraft{}, err
 		}
 	}
-	return draft{d.Type, parent, payload}, nil
+	return checkedDraft{d.Type, parent, payload}, nil
 }
 
 // splitData checks the data members and takes parent_receipt_id out.
@@ -135,7 +135,7 @@ func splitData(traceID string, data jcs.Value) (parent, payload []jcs.Member, er
 	}
 	for _, m := range data.Members {
 		switch {
-		case core[m.Name]: // RCP-25
+		case storeMembers[m.Name]: // RCP-25
 			return nil, nil, fmt.Errorf("%s is set by the store", m.Name)
 		case m.Name == "run_id" && (m.Value.Kind != jcs.String || m.Value.Text != traceID):
 			return nil, nil, errors.New("run_id: expected the trace id: a pack holds the receipts of one run")
@@ -152,7 +152,7 @@ func splitData(traceID string, data jcs.Value) (parent, payload []jcs.Member, er
 }
 
 // record gives the receipts their numbers and writes them. Both files are locked.
-func (s *Store) record(counter, file *os.File, now time.Time, traceID string, drafts []draft) ([]jcs.Value, error) {
+func (s *Store) record(counter, file *os.File, now time.Time, traceID string, drafts []checkedDraft) ([]jcs.Value, error) {
 	end, err := lastLine(file)
 	if err != nil {
 		return nil, err
@@ -209,7 +209,7 @@ func checkSize(receipt jcs.Value, size int) error {
 	return nil
 }
 
-func (d draft) receipt(now time.Time, traceID string, seq, storeSeq int64) (jcs.Value, error) {
+func (d checkedDraft) receipt(now time.Time, traceID string, seq, storeSeq int64) (jcs.Value, error) {
 	digits := 12
 	if seq >= 1<<16 {
 		digits = 16 // of a million random ids of 12 digits, two are alike once in 600 runs: no pack could hold them
@@ -235,7 +235,7 @@ func (d draft) receipt(now time.Time, traceID string, seq, storeSeq int64) (jcs.
 // Emit never returned, so nobody relies on it; but a line must not be glued to it, and ending it with a
 // newline would leave a line that no reader can read. If we stop in between, it is set aside twice. What is
 // longer than maxBack is no receipt of anybody's, and too long to copy while others wait.
-func setAside(file *os.File, end ending) error {
+func setAside(file *os.File, end traceEnd) error {
 	torn, err := openLocked(tornPath(file.Name()), os.O_WRONLY|os.O_APPEND|os.O_CREATE, false)
 	if err != nil {
 		return fmt.Errorf("setting a torn line aside: %w", err)

@@ -123,7 +123,7 @@ func TestATornLineThatCannotBeReadIsNotCutOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	if err := setAside(file, ending{size: int64(len(whole)), torn: 4}); err == nil {
+	if err := setAside(file, traceEnd{size: int64(len(whole)), torn: 4}); err == nil {
 		t.Error("set aside")
 	}
 	if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, whole) {

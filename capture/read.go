@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	maxBad = 100 // lines that Trace.Bad lists
-	blank  = " \t\r\n"
+	maxBadLines = 100 // lines that Trace.Bad lists
+	blanks      = " \t\r\n"
 )
 
 // Trace is what the store held of one run when Open looked: receipts that are emitted later are not in
@@ -129,7 +129,7 @@ func (t *Trace) All() iter.Seq2[jcs.Value, error] {
 				receipt, err = parseLine(line)
 			}
 			if err != nil {
-				if t.NumBad++; t.NumBad <= maxBad {
+				if t.NumBad++; t.NumBad <= maxBadLines {
 					t.Bad = append(t.Bad, BadLine{number, err})
 				}
 				return nil
@@ -176,7 +176,7 @@ func eachLine(file io.Reader, do func(number int, line []byte, err error) error)
 		case size > maxLine:
 			err = do(number, nil, fmt.Errorf("has more than %d bytes", maxLine))
 		default:
-			if line = bytes.Trim(line, blank); len(line) > 0 {
+			if line = bytes.Trim(line, blanks); len(line) > 0 {
 				err = do(number, line, nil)
 			}
 		}
@@ -330,8 +330,8 @@ func integer(receipt jcs.Value, member string) int64 {
 	return -1
 }
 
-// ending is the end of a trace file.
-type ending struct {
+// traceEnd is the end of a trace file.
+type traceEnd struct {
 	size int64
 	torn int64     // bytes after the last newline
 	last jcs.Value // the last receipt; null if there is none
@@ -370,30 +370,30 @@ func wholeLines(file io.ReaderAt, size, limit int64) (int64, error) {
 }
 
 // lastLine reads a trace file backwards as far as it takes to see its last whole line, but not for ever.
-func lastLine(file *os.File) (ending, error) {
+func lastLine(file *os.File) (traceEnd, error) {
 	info, err := file.Stat()
 	if err != nil {
-		return ending{}, err
+		return traceEnd{}, err
 	}
-	return endOf(file, info.Size())
+	return endOfTrace(file, info.Size())
 }
 
-// endOf is lastLine of so many bytes.
-func endOf(file io.ReaderAt, size int64) (ending, error) {
+// endOfTrace is lastLine of so many bytes.
+func endOfTrace(file io.ReaderAt, size int64) (traceEnd, error) {
 	whole, err := wholeLines(file, size, maxBack)
 	if errors.Is(err, errEndless) {
-		return ending{size: size, over: true, bad: true}, nil
+		return traceEnd{size: size, over: true, bad: true}, nil
 	} else if err != nil {
-		return ending{}, err
+		return traceEnd{}, err
 	}
-	end := ending{size: size, torn: size - whole}
+	end := traceEnd{size: size, torn: size - whole}
 	for window := int64(4 << 10); ; window *= 4 {
 		window = min(window, whole)
 		text := make([]byte, window)
 		if _, err := file.ReadAt(text, whole-window); err != nil && err != io.EOF {
-			return ending{}, err
+			return traceEnd{}, err
 		}
-		text = bytes.TrimRight(text, blank)
+		text = bytes.TrimRight(text, blanks)
 		start := bytes.LastIndexByte(text, '\n')
 		if start < 0 && window < whole { // the line begins before the window
 			if window > maxLine {
@@ -406,7 +406,7 @@ func endOf(file io.ReaderAt, size int64) (ending, error) {
 		if window < whole { // begins within a line
 			end.near = end.near[bytes.IndexByte(end.near, '\n')+1:]
 		}
-		if text = bytes.Trim(text[start+1:], blank); len(text) == 0 {
+		if text = bytes.Trim(text[start+1:], blanks); len(text) == 0 {
 			return end, nil
 		}
 		if end.last, err = parseLine(text); err != nil {
@@ -420,7 +420,7 @@ func endOf(file io.ReaderAt, size int64) (ending, error) {
 // the last receipt. If that has none, some other program wrote it: then the highest of the last maxBack bytes
 // count. If there is no receipt in them either, nobody knows how many there were: seq goes on from the size of
 // the file in bytes, which no number of lines before can have reached, and _store_seq from the counter.
-func (e ending) next(file *os.File) (seq, storeSeq int64, err error) {
+func (e traceEnd) next(file *os.File) (seq, storeSeq int64, err error) {
 	if e.last.Kind == jcs.Null && !e.bad {
 		return 0, 0, nil
 	}
@@ -443,7 +443,7 @@ func (e ending) next(file *os.File) (seq, storeSeq int64, err error) {
 
 // highestNear is the highest value of a member in the last maxBack bytes, -1 if there is none, and whether
 // those are the whole file.
-func (e ending) highestNear(file *os.File, member string) (highest int64, all bool, err error) {
+func (e traceEnd) highestNear(file *os.File, member string) (highest int64, all bool, err error) {
 	from := max(0, e.size-e.torn-maxBack)
 	near := bufio.NewReaderSize(io.NewSectionReader(file, from, e.size-e.torn-from), 64<<10)
 	if from > 0 { // most likely within a line
@@ -460,11 +460,11 @@ func (e ending) highestNear(file *os.File, member string) (highest int64, all bo
 
 // nearSeq is the highest seq of the lines near the end, -1 if there is nothing to find: each process of the
 // Python tool counts from 0, and a seq of ours should not come twice because one of them has just begun.
-func (e ending) nearSeq(last int64) int64 {
-	lines := bytes.Split(bytes.TrimRight(e.near, blank), []byte{'\n'})
+func (e traceEnd) nearSeq(last int64) int64 {
+	lines := bytes.Split(bytes.TrimRight(e.near, blanks), []byte{'\n'})
 	highest := int64(-1)
 	for i, line := range lines {
-		receipt, err := parseLine(bytes.Trim(line, blank))
+		receipt, err := parseLine(bytes.Trim(line, blanks))
 		if err != nil {
 			continue
 		}

@@ -41,12 +41,12 @@ func TestWhatCannotBeReadIsAnError(t *testing.T) {
 		t.Errorf("last line: %+v", end)
 	}
 	for _, last := range []string{"{}", `{"seq": 1}`, `{"_store_seq": 1}`} {
-		end := ending{size: int64(len(lines)), last: parsed(t, last)}
+		end := traceEnd{size: int64(len(lines)), last: parsed(t, last)}
 		if seq, storeSeq, err := end.next(file); err == nil {
 			t.Errorf("after %s: %d, %d", last, seq, storeSeq)
 		}
 	}
-	if seq, storeSeq, err := (ending{size: int64(len(lines)), last: parsed(t, `{"seq": 1, "_store_seq": 4}`)}).next(file); err != nil || seq != 2 || storeSeq != 5 {
+	if seq, storeSeq, err := (traceEnd{size: int64(len(lines)), last: parsed(t, `{"seq": 1, "_store_seq": 4}`)}).next(file); err != nil || seq != 2 || storeSeq != 5 {
 		t.Errorf("what is known needs no reading: %d, %d, %v", seq, storeSeq, err)
 	}
 	if n, err := (&Store{Dir: t.TempDir()}).takeNumbers(file, 0, 1); err == nil {
@@ -110,7 +110,7 @@ func TestALastLineThatCannotBeReadIsAnErrorAndOneThatIsGoneIsNone(t *testing.T) 
 	size := int64(len(text))
 	trouble := errors.New("input/output error")
 	for n := range 5 {
-		end, err := endOf(&failing{strings.NewReader(text), n, trouble}, size)
+		end, err := endOfTrace(&failing{strings.NewReader(text), n, trouble}, size)
 		if n < 3 && (!errors.Is(err, trouble) || end.size != 0) {
 			t.Errorf("read %d fails: %d bytes, %v", n, end.size, err)
 		}
@@ -118,7 +118,7 @@ func TestALastLineThatCannotBeReadIsAnErrorAndOneThatIsGoneIsNone(t *testing.T) 
 			t.Errorf("no read fails: seq %d, %v", seq, err)
 		}
 	}
-	end, err := endOf(&failing{strings.NewReader(text), 1, io.EOF}, size)
+	end, err := endOfTrace(&failing{strings.NewReader(text), 1, io.EOF}, size)
 	if err != nil || end.size != size {
 		t.Errorf("a file that ends earlier: %d bytes, %v", end.size, err)
 	}
