@@ -25,7 +25,7 @@ type AddCheckpoint struct {
 
 // ParseAddCheckpoint accepts exactly what Marshal writes. The error is ErrMalformed.
 func ParseAddCheckpoint(body []byte) (AddCheckpoint, error) {
-	r, err := parseAddCheckpoint(body)
+	r, err := readAddCheckpoint(body)
 	if err != nil {
 		return AddCheckpoint{}, fmt.Errorf("%w request: %w", ErrMalformed, err)
 	}
@@ -36,7 +36,7 @@ func ParseAddCheckpoint(body []byte) (AddCheckpoint, error) {
 	return r, nil
 }
 
-func parseAddCheckpoint(body []byte) (r AddCheckpoint, err error) {
+func readAddCheckpoint(body []byte) (r AddCheckpoint, err error) {
 	// SPEC tlog-witness: "Each line MUST terminate in a newline character (U+000A)."
 	line, rest, ok := bytes.Cut(body, []byte("\n"))
 	number, isOld := strings.CutPrefix(string(line), "old ")

@@ -170,7 +170,7 @@ func (p *Policy) origins() string {
 // order, at least one. cp is nil if the text is no checkpoint.
 func (p *Policy) verifyLogLines(cp *Checkpoint, text []byte, signatures []signature) ([][]byte, error) {
 	origin, _, _ := bytes.Cut(text, []byte("\n"))
-	known := func(l policyLog) bool { return l.Origin == string(origin) }
+	known := func(l logWithKey) bool { return l.Origin == string(origin) }
 	if !slices.ContainsFunc(p.logs, known) {
 		if cp == nil {
 			return nil, ErrUnknownLog

@@ -21,11 +21,11 @@ const (
 // and no quorum satisfies it.
 type Policy struct {
 	text         []byte // see Text
-	logs         []policyLog
-	witnesses    []policyWitness
+	logs         []logWithKey
+	witnesses    []witnessWithKey
 	logByKey     map[keyRef]int // index in logs
 	witnessByKey map[keyRef]int // index in witnesses
-	nodes        []node         // what may be a quorum; nodes[0] is "none", others in file order
+	nodes        []quorumNode   // what may be a quorum; nodes[0] is "none", others in file order
 	quorum       int            // index in nodes
 }
 
@@ -41,18 +41,18 @@ type PolicyWitness struct {
 	Algorithm                Algorithm
 }
 
-type policyLog struct {
+type logWithKey struct {
 	PolicyLog
 	key *publicKey
 }
 
-type policyWitness struct {
+type witnessWithKey struct {
 	PolicyWitness
 	key *publicKey
 }
 
-// node is a witness, which holds if it cosigned, or a group, which holds if need of its members do.
-type node struct {
+// quorumNode is a witness, which holds if it cosigned, or a group, which holds if need of its members do.
+type quorumNode struct {
 	witness string // policy name; empty for a group and for "none"
 	need    int
 	members []int // indexes in nodes, all smaller than this node's
@@ -75,7 +75,7 @@ func ParsePolicy(text []byte) (*Policy, error) {
 			logByKey:     map[keyRef]int{},
 			witnessByKey: map[keyRef]int{},
 			// SPEC tlog-policy: "The special name `none` is predefined"
-			nodes: []node{{need: 0}},
+			nodes: []quorumNode{{need: 0}},
 		},
 		names:    map[string]int{"none": 0},
 		isMember: map[int]bool{},
@@ -154,7 +154,7 @@ func (r *policyReader) readLog(args []string) error {
 		return err
 	}
 	r.logByKey[key.keyRef] = len(r.logs)
-	r.logs = append(r.logs, policyLog{PolicyLog{Origin: key.name, VKey: args[0], URL: where}, key})
+	r.logs = append(r.logs, logWithKey{PolicyLog{Origin: key.name, VKey: args[0], URL: where}, key})
 	return nil
 }
 
@@ -175,11 +175,11 @@ func (r *policyReader) readWitness(args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := r.define(name, node{witness: name}); err != nil {
+	if err := r.define(name, quorumNode{witness: name}); err != nil {
 		return err
 	}
 	r.witnessByKey[key.keyRef] = len(r.witnesses)
-	r.witnesses = append(r.witnesses, policyWitness{
+	r.witnesses = append(r.witnesses, witnessWithKey{
 		PolicyWitness{Name: name, KeyName: key.name, VKey: args[1], URL: where, Algorithm: key.alg}, key})
 	return nil
 }
@@ -229,7 +229,7 @@ func (r *policyReader) readGroup(args []string) error {
 	if err != nil {
 		return fmt.Errorf("group %q %w", name, err)
 	}
-	g := node{need: need}
+	g := quorumNode{need: need}
 	for _, member := range members {
 		i, ok := r.names[member]
 		switch {
@@ -282,7 +282,7 @@ func (r *policyReader) readQuorum(args []string) error {
 }
 
 // define adds a witness or a group under a name of its own.
-func (r *policyReader) define(name string, n node) error {
+func (r *policyReader) define(name string, n quorumNode) error {
 	if _, ok := r.names[name]; ok {
 		return fmt.Errorf("the name %q is taken", name)
 	}

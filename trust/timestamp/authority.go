@@ -71,7 +71,7 @@ func newAuthority(random io.Reader, now time.Time) (*Authority, error) {
 		IsCA:     true,
 		KeyUsage: x509.KeyUsageCertSign,
 	}
-	if root, err = issue(random, root, root, &rootKey.PublicKey, rootKey, now); err != nil {
+	if root, err = signCertificate(random, root, root, &rootKey.PublicKey, rootKey, now); err != nil {
 		return nil, err
 	}
 	usage, err := asn1.Marshal([]asn1.ObjectIdentifier{oidTimeStamping})
@@ -84,13 +84,13 @@ func newAuthority(random io.Reader, now time.Time) (*Authority, error) {
 		// ExtKeyUsage would be written without the critical flag that RFC 3161 demands.
 		ExtraExtensions: []pkix.Extension{{Id: oidExtKeyUsage, Critical: true, Value: usage}},
 	}
-	if cert, err = issue(random, cert, root, &key.PublicKey, rootKey, now); err != nil {
+	if cert, err = signCertificate(random, cert, root, &key.PublicKey, rootKey, now); err != nil {
 		return nil, err
 	}
 	return &Authority{root: root, cert: cert, key: key}, nil
 }
 
-func issue(random io.Reader, c, parent *x509.Certificate, pub *ecdsa.PublicKey, by *ecdsa.PrivateKey, now time.Time) (*x509.Certificate, error) {
+func signCertificate(random io.Reader, c, parent *x509.Certificate, pub *ecdsa.PublicKey, by *ecdsa.PrivateKey, now time.Time) (*x509.Certificate, error) {
 	serial, err := newSerial(random)
 	if err != nil {
 		return nil, err
@@ -408,17 +408,17 @@ func (a *Authority) sign(content, certificates []byte) ([]byte, error) {
 		}},
 	}
 	if certificates != nil {
-		signed.Certificates = tagged(0, certificates)
+		signed.Certificates = inContext(0, certificates)
 	}
 	inner, err := asn1.Marshal(signed)
 	if err != nil {
 		return nil, err
 	}
-	return asn1.Marshal(contentInfoDER{Type: oidSignedData, Content: tagged(0, inner)})
+	return asn1.Marshal(contentInfoDER{Type: oidSignedData, Content: inContext(0, inner)})
 }
 
-// tagged is [tag] around an encoding.
-func tagged(tag int, body []byte) asn1.RawValue {
+// inContext is [tag] around an encoding.
+func inContext(tag int, body []byte) asn1.RawValue {
 	return asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: tag, IsCompound: true, Bytes: body}
 }
 
@@ -427,7 +427,7 @@ func (a *Authority) attributes(content []byte) ([]byte, error) {
 	digest := sha256.Sum256(content)
 	hash := sha256.Sum256(a.cert.Raw)
 	id := essCertIDv2DER{Hash: hash[:], Issuer: issuerSerialDER{
-		Names:  []asn1.RawValue{tagged(4, a.cert.RawIssuer)},
+		Names:  []asn1.RawValue{inContext(4, a.cert.RawIssuer)},
 		Serial: a.cert.SerialNumber,
 	}}
 	return asn1.MarshalWithParams([]attributeDER{

@@ -129,7 +129,7 @@ func TestAuthorityRefusesBadRequestsAndSaysWhy(t *testing.T) {
 		{"32-byte nonce", with(func(r *request) { r.Nonce = new(big.Int).Lsh(big.NewInt(1), 255) }), NoFailureInfo},
 		{"33-byte nonce", with(func(r *request) { r.Nonce = new(big.Int).Lsh(big.NewInt(1), 256) }), BadRequest},
 		{"other policy", with(func(r *request) { r.Policy = testPolicy }), UnacceptedPolicy},
-		{"extension", with(func(r *request) { r.Extensions = tagged(0, []byte{tagSequence, 0}) }), UnacceptedExtension},
+		{"extension", with(func(r *request) { r.Extensions = inContext(0, []byte{tagSequence, 0}) }), UnacceptedExtension},
 		{"version 2", with(func(r *request) { r.Version = 2 }), BadDataFormat},
 		{"SHA-1", with(func(r *request) { r.Imprint = imprintOf(oidSHA1, testDigest[:20]) }), BadAlgorithm},
 		{"SHA-512", with(func(r *request) { r.Imprint = imprintOf(oidSHA512, make([]byte, 64)) }), BadAlgorithm},

@@ -98,7 +98,7 @@ func TestNoPartOfATokenTakesOneMoreElement(t *testing.T) {
 		Nonce      int
 		Extensions asn1.RawValue
 	}{1, testPolicy, imprintOf(oidSHA256, testDigest[:]), 42, asn1.RawValue{Tag: 24, Bytes: []byte("20260314150926Z")}, struct{ Seconds int }{1}, 7,
-		tagged(1, extension)}, "")
+		inContext(1, extension)}, "")
 	request := mustMarshal(t, struct {
 		Version int
 		Imprint messageImprint

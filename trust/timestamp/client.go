@@ -12,7 +12,7 @@ import (
 
 // What a Client makes of clocks that disagree.
 const (
-	skew          = time.Minute      // how far a TSA may be ahead of us
+	clockSkew     = time.Minute      // how far a TSA may be ahead of us
 	defaultMaxAge = 10 * time.Minute // how far a token may lie behind the question
 )
 
@@ -55,7 +55,7 @@ func (c *Client) Timestamp(ctx context.Context, digest [32]byte) (*Token, error)
 	}
 	o := c.Options
 	o.Nonce = nonce
-	if latest := c.now().Add(skew); o.NotAfter.IsZero() || latest.Before(o.NotAfter) {
+	if latest := c.now().Add(clockSkew); o.NotAfter.IsZero() || latest.Before(o.NotAfter) {
 		o.NotAfter = latest
 	}
 	token, err := Verify(der, digest, o)

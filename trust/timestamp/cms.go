@@ -195,10 +195,10 @@ func (s *signerInfo) parseAttributes(set reader) {
 		attribute.end("signed attribute")
 		switch {
 		case oid.Equal(oidContentType):
-			once(&set, &s.seenContentType, "content-type")
+			onlyOnce(&set, &s.seenContentType, "content-type")
 			s.contentType = values.oid("content-type attribute")
 		case oid.Equal(oidMessageDigest):
-			once(&set, &s.seenDigest, "message-digest")
+			onlyOnce(&set, &s.seenDigest, "message-digest")
 			_, s.messageDigest = values.element(tagOctetString, "message-digest attribute")
 		case oid.Equal(oidSigningCertificate):
 			s.certificateIDs = append(s.certificateIDs, parseSigningCertificate(&values, false))
@@ -211,7 +211,7 @@ func (s *signerInfo) parseAttributes(set reader) {
 	}
 }
 
-func once(r *reader, seen *bool, what string) {
+func onlyOnce(r *reader, seen *bool, what string) {
 	if *seen {
 		r.fail("two %s attributes", what)
 	}
@@ -235,7 +235,7 @@ func parseSigningCertificate(r *reader, v2 bool) certificateID {
 		id.hash = crypto.SHA256
 		if entry.has(tagSequence) {
 			oid := entry.algorithm(what + " hash algorithm")
-			if id.hash = hashOf(oid); id.hash == 0 {
+			if id.hash = hashByOID(oid); id.hash == 0 {
 				r.fail("%s: hash algorithm %v, want SHA-256, SHA-384 or SHA-512", what, oid)
 			}
 		}
@@ -262,8 +262,8 @@ func parseIssuerSerial(r *reader) (issuer []byte, serial *big.Int) {
 	return issuer, serial
 }
 
-// hashOf gives the hash functions that a token may use; 0 for any other, SHA-1 included.
-func hashOf(oid asn1.ObjectIdentifier) crypto.Hash {
+// hashByOID gives the hash functions that a token may use; 0 for any other, SHA-1 included.
+func hashByOID(oid asn1.ObjectIdentifier) crypto.Hash {
 	switch {
 	case oid.Equal(oidSHA256):
 		return crypto.SHA256
@@ -300,20 +300,20 @@ var signatureAlgorithms = []struct {
 func (s *signedData) signerCertificate() (*x509.Certificate, error) {
 	for _, c := range s.certificates {
 		if s.signer.keyID != nil && bytes.Equal(c.SubjectKeyId, s.signer.keyID) ||
-			s.signer.issuer != nil && names(c, s.signer.issuer, s.signer.serial) {
+			s.signer.issuer != nil && isIssuedAs(c, s.signer.issuer, s.signer.serial) {
 			return c, nil
 		}
 	}
 	return nil, errors.New("no certificate of the signer in the token")
 }
 
-func names(c *x509.Certificate, issuer []byte, serial *big.Int) bool {
+func isIssuedAs(c *x509.Certificate, issuer []byte, serial *big.Int) bool {
 	return bytes.Equal(c.RawIssuer, issuer) && c.SerialNumber.Cmp(serial) == 0
 }
 
 // checkSignature checks that the signer's key signed the attributes, and the attributes the content.
 func (s *signedData) checkSignature(signer *x509.Certificate) error {
-	hash := hashOf(s.signer.digest)
+	hash := hashByOID(s.signer.digest)
 	if hash == 0 {
 		return fmt.Errorf("digest algorithm %v, want SHA-256, SHA-384 or SHA-512", s.signer.digest)
 	}
@@ -365,7 +365,7 @@ func (s *signedData) checkCertificateIDs(signer *x509.Certificate) error {
 }
 
 func (id certificateID) matches(c *x509.Certificate) bool {
-	if id.issuer != nil && !names(c, id.issuer, id.serial) {
+	if id.issuer != nil && !isIssuedAs(c, id.issuer, id.serial) {
 		return false
 	}
 	if id.hash == crypto.SHA1 {

@@ -201,7 +201,7 @@ func essV2(c *x509.Certificate) attributeDER {
 }
 
 func issuerSerialOf(c *x509.Certificate) issuerSerialDER {
-	return issuerSerialDER{Names: []asn1.RawValue{tagged(4, c.RawIssuer)}, Serial: c.SerialNumber}
+	return issuerSerialDER{Names: []asn1.RawValue{inContext(4, c.RawIssuer)}, Serial: c.SerialNumber}
 }
 
 // essV1 names a certificate by SHA-1; without issuerSerial.
@@ -275,7 +275,7 @@ func (m *mint) token() []byte {
 		Algorithm:  m.algorithm, Signature: signature,
 	}
 	if m.unsigned != nil {
-		info.Unsigned = tagged(1, m.unsigned)
+		info.Unsigned = inContext(1, m.unsigned)
 	}
 	type signedDataRaw struct {
 		Version      int
@@ -298,12 +298,12 @@ func (m *mint) token() []byte {
 		certificates = append(certificates, c...)
 	}
 	if certificates != nil {
-		signed.Certificates = tagged(0, certificates)
+		signed.Certificates = inContext(0, certificates)
 	}
 	if m.crls != nil {
-		signed.CRLs = tagged(1, m.crls)
+		signed.CRLs = inContext(1, m.crls)
 	}
-	return mustMarshal(t, contentInfoDER{Type: oidSignedData, Content: tagged(0, mustMarshal(t, signed, ""))}, "")
+	return mustMarshal(t, contentInfoDER{Type: oidSignedData, Content: inContext(0, mustMarshal(t, signed, ""))}, "")
 }
 
 // response puts a granted status before a token.

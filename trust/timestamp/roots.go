@@ -37,7 +37,7 @@ func ParseRoots(text []byte) (*Roots, error) {
 		return nil, errors.New("it is empty, want certificates in PEM")
 	case len(text) > MaxRoots:
 		return nil, fmt.Errorf("%d bytes, want at most %d", len(text), MaxRoots)
-	case isDER(text):
+	case isDERCertificate(text):
 		return nil, errors.New("a certificate in DER, want PEM")
 	case !bytes.Contains(text, []byte(beginEdge)):
 		return nil, errors.New("no certificate in it: want blocks of PEM, -----BEGIN CERTIFICATE-----")
@@ -59,18 +59,18 @@ func ParseRoots(text []byte) (*Roots, error) {
 	return &r.Roots, nil
 }
 
-func isDER(text []byte) bool {
+func isDERCertificate(text []byte) bool {
 	_, err := x509.ParseCertificate(text)
 	return err == nil
 }
 
 const (
-	beginEdge = "-----BEGIN "
-	endEdge   = "-----END "
-	dashes    = "-----"
+	beginEdge  = "-----BEGIN "
+	endEdge    = "-----END "
+	edgeDashes = "-----"
 
-	beginCertificate = beginEdge + "CERTIFICATE" + dashes
-	endCertificate   = endEdge + "CERTIFICATE" + dashes
+	beginCertificate = beginEdge + "CERTIFICATE" + edgeDashes
+	endCertificate   = endEdge + "CERTIFICATE" + edgeDashes
 
 	base64Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 )
@@ -99,7 +99,7 @@ func (r *rootsReader) line(line string) error {
 
 func (r *rootsReader) bodyLine(line string) error {
 	switch {
-	case strings.HasPrefix(line, dashes):
+	case strings.HasPrefix(line, edgeDashes):
 		return fmt.Errorf("%.60q, want %s: the block is cut short", line, endCertificate)
 	case strings.Contains(line, ":"):
 		return errors.New("a header in the block, want base64 only")
@@ -138,7 +138,7 @@ func outsideLine(line string) error {
 // blockLabel is the label of a block that line begins, such as PRIVATE KEY.
 func blockLabel(line string) (label string, ok bool) {
 	label, begins := strings.CutPrefix(line, beginEdge)
-	label, ends := strings.CutSuffix(label, dashes)
+	label, ends := strings.CutSuffix(label, edgeDashes)
 	return label, begins && ends && strings.Trim(label, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ") == ""
 }
 

@@ -197,7 +197,7 @@ func (w *tsaWorld) attacks(t testing.TB) []attack {
 		}},
 		{name: "ESSCertIDv2 with the right hash and another issuer", want: "another certificate", mint: func(m *mint) {
 			value := m.ess.Values[0].(signingCertificateV2DER)
-			value.Certs[0].Issuer.Names = []asn1.RawValue{tagged(4, w.tsa.cert.RawSubject)}
+			value.Certs[0].Issuer.Names = []asn1.RawValue{inContext(4, w.tsa.cert.RawSubject)}
 		}},
 		{name: "ESSCertID right, ESSCertIDv2 wrong", want: "another certificate", mint: func(m *mint) {
 			m.ess = essV2(other.cert)
@@ -226,7 +226,7 @@ func (w *tsaWorld) attacks(t testing.TB) []attack {
 		}},
 		{name: "signed data version 9", want: "version", openssl: true, mint: func(m *mint) { m.version = 9 }},
 		{name: "a critical extension", want: "critical extension", openssl: true, mint: func(m *mint) {
-			m.info.Extensions = tagged(1, mustMarshal(t, pkix.Extension{Id: private, Critical: true, Value: []byte{5, 0}}, ""))
+			m.info.Extensions = inContext(1, mustMarshal(t, pkix.Extension{Id: private, Critical: true, Value: []byte{5, 0}}, ""))
 		}},
 	}
 }
@@ -341,7 +341,7 @@ func TestGoodTokensOfEveryKindAreBelieved(t *testing.T) {
 			}
 		}},
 		{"a non-critical extension", func(m *mint) {
-			m.info.Extensions = tagged(1, mustMarshal(t, pkix.Extension{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 3}, Value: []byte{tagSequence, 0}}, ""))
+			m.info.Extensions = inContext(1, mustMarshal(t, pkix.Extension{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 3}, Value: []byte{tagSequence, 0}}, ""))
 		}},
 	} {
 		m := newMint(t, w.tsa)
