@@ -275,14 +275,14 @@ func unescape(raw []byte) (r rune, size int, want string, cause error) {
 	case 't':
 		return '\t', 2, "", nil
 	case 'u':
-		r, ok := unit(raw)
+		r, ok := unicodeEscape(raw)
 		if !ok {
 			return 0, 0, `four hexadecimal digits after \u`, ErrSyntax
 		}
 		if !utf16.IsSurrogate(r) {
 			return r, 6, "", nil
 		}
-		low, ok := unit(raw[6:])
+		low, ok := unicodeEscape(raw[6:])
 		if r = utf16.DecodeRune(r, low); !ok || r == utf8.RuneError {
 			return 0, 0, "a surrogate escape to be one of a pair", ErrEncoding
 		}
@@ -291,8 +291,8 @@ func unescape(raw []byte) (r rune, size int, want string, cause error) {
 	return 0, 0, `one of "\/bfnrtu after a backslash`, ErrSyntax
 }
 
-// unit reads \uXXXX.
-func unit(raw []byte) (rune, bool) {
+// unicodeEscape reads \uXXXX.
+func unicodeEscape(raw []byte) (rune, bool) {
 	if len(raw) < 6 || raw[0] != '\\' || raw[1] != 'u' {
 		return 0, false
 	}

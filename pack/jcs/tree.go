@@ -10,15 +10,15 @@ type builder struct {
 }
 
 func (b *builder) build(s *scanner, root *Value) {
-	members, items := room(b.members, s.members), room(b.items, s.items)
+	members, items := zeroed(b.members, s.members), zeroed(b.items, s.items)
 	*b = builder{scanner: s, copied: string(s.text), members: members, items: items}
 	b.value(root, 0)
 	b.members, b.items = members, items
 }
 
-// room is n zero values, in old if they fit. What an earlier text left must neither show nor be kept:
+// zeroed is n zero values, in old if they fit. What an earlier text left must neither show nor be kept:
 // old[:len(old)] is what it used, and the rest is zero already, so a long text costs the next ones nothing.
-func room[T any](old []T, n int) []T {
+func zeroed[T any](old []T, n int) []T {
 	clear(old)
 	if n > cap(old) {
 		return make([]T, n)

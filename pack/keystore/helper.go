@@ -73,11 +73,11 @@ func (h *Helper) Key() (*HelperKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &HelperKey{helper: h, id: member(v, "id")}
+	k := &HelperKey{helper: h, id: memberText(v, "id")}
 	if err := checkID(k.id); err != nil {
 		return nil, fmt.Errorf("signing helper: %w", err)
 	}
-	if k.public, err = strictBase64(member(v, "public_key"), ed25519.PublicKeySize); err != nil {
+	if k.public, err = strictBase64(memberText(v, "public_key"), ed25519.PublicKeySize); err != nil {
 		return nil, fmt.Errorf("signing helper: public_key: %w", err)
 	}
 	if err := trust.CheckEd25519Key(k.public); err != nil {
@@ -95,7 +95,7 @@ func (k *HelperKey) Sign(message []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	signature, err := strictBase64(member(v, "signature"), ed25519.SignatureSize)
+	signature, err := strictBase64(memberText(v, "signature"), ed25519.SignatureSize)
 	if err != nil {
 		return nil, fmt.Errorf("signing helper: signature: %w", err)
 	}

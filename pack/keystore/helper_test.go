@@ -23,7 +23,7 @@ func helpAs(how string) int {
 	key, _ := NewKey("hsm", bytes.Repeat([]byte{7}, 32))
 	text, err := io.ReadAll(os.Stdin)
 	request, parseErr := jcs.Parse(text, jcs.Limits{Bytes: 2 << 20})
-	if err != nil || parseErr != nil || member(request, "version") != helperVersion {
+	if err != nil || parseErr != nil || memberText(request, "version") != helperVersion {
 		return 1
 	}
 	public := `{"id":"hsm","public_key":"` + base64.StdEncoding.EncodeToString(key.Public()) + `"}`
@@ -63,11 +63,11 @@ func helpAs(how string) int {
 	case "twice":
 		public += "\n" + public
 	}
-	if member(request, "op") == "public" {
+	if memberText(request, "op") == "public" {
 		fmt.Println(public)
 		return 0
 	}
-	message, err := base64.StdEncoding.Strict().DecodeString(member(request, "message"))
+	message, err := base64.StdEncoding.Strict().DecodeString(memberText(request, "message"))
 	if err != nil {
 		return 1
 	}

@@ -49,7 +49,7 @@ const DefaultID = "assay-local"
 const (
 	activeMarker = ".active_signer"
 	lockFile     = ".keys_lock"
-	maxID        = 128
+	maxKeyID     = 128
 	lockPatience = 30 * time.Second // for what takes milliseconds, and with a passphrase seconds
 )
 
@@ -556,7 +556,7 @@ func (s *Store) has(id string) bool {
 
 // marked is what .active_signer says, "" if there is none.
 func (s *Store) marked() (string, error) {
-	text, err := readUpTo(filepath.Join(s.Dir, activeMarker), maxID+1, 0)
+	text, err := readUpTo(filepath.Join(s.Dir, activeMarker), maxKeyID+1, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	} else if err != nil {
@@ -569,12 +569,12 @@ func (s *Store) path(id, suffix string) string { return filepath.Join(s.Dir, id+
 
 // checkID is ^[A-Za-z0-9._-]+$ without a leading dot, at most 128 bytes (LCK-19).
 func checkID(id string) error {
-	ok := id != "" && len(id) <= maxID && id[0] != '.'
+	ok := id != "" && len(id) <= maxKeyID && id[0] != '.'
 	for _, c := range []byte(id) {
 		ok = ok && ('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '_' || c == '-')
 	}
 	if !ok {
-		return fmt.Errorf("signer id %q: expected 1 to %d letters, digits, dots, underscores or hyphens, no dot first", id, maxID)
+		return fmt.Errorf("signer id %q: expected 1 to %d letters, digits, dots, underscores or hyphens, no dot first", id, maxKeyID)
 	}
 	return nil
 }

@@ -317,7 +317,7 @@ func TestAKeyOfAnotherUserIsRefused(t *testing.T) {
 // LCK-19: ids.
 func TestSignerIDsCannotLeaveTheDirectory(t *testing.T) {
 	s := newStore(t)
-	for _, id := range []string{"", ".", "..", "../one", "a/b", ".hidden", "a b", "a\n", "a\x00", "é", strings.Repeat("a", maxID+1)} {
+	for _, id := range []string{"", ".", "..", "../one", "a/b", ".hidden", "a b", "a\n", "a\x00", "é", strings.Repeat("a", maxKeyID+1)} {
 		if _, err := s.Generate(seed(1), id); err == nil {
 			t.Errorf("generated %q", id)
 		}
@@ -328,7 +328,7 @@ func TestSignerIDsCannotLeaveTheDirectory(t *testing.T) {
 			t.Errorf("%q is active", id)
 		}
 	}
-	for _, id := range []string{"a", "A-b_c.d", "1", "-", strings.Repeat("a", maxID)} {
+	for _, id := range []string{"a", "A-b_c.d", "1", "-", strings.Repeat("a", maxKeyID)} {
 		generate(t, s, 1, id)
 	}
 }

@@ -69,8 +69,8 @@ func ParseRevocation(text []byte) (Revocation, error) {
 	if err != nil {
 		return r, fmt.Errorf("revocation: %w", err)
 	}
-	r = Revocation{Fingerprint: member(v, "fingerprint"), SignerID: member(v, "signer_id"), Reason: member(v, "reason")}
-	if r.At, err = time.Parse(stampForm, member(v, "revoked_at")); err != nil {
+	r = Revocation{Fingerprint: memberText(v, "fingerprint"), SignerID: memberText(v, "signer_id"), Reason: memberText(v, "reason")}
+	if r.At, err = time.Parse(stampForm, memberText(v, "revoked_at")); err != nil {
 		return r, errors.New("revocation: revoked_at: expected a time such as 2026-01-15T10:00:00Z")
 	}
 	if !isFingerprint(r.Fingerprint) || len(r.Reason) > maxReason || r.SignerID != "" && checkID(r.SignerID) != nil {
@@ -124,11 +124,11 @@ func ParseRotation(text []byte) (Rotation, error) {
 	if err != nil {
 		return r, fmt.Errorf("rotation: %w", err)
 	}
-	r = Rotation{OldID: member(v, "old_signer_id"), NewID: member(v, "new_signer_id")}
-	old, errOld := parseBase64([]byte(member(v, "old_public_key")))
-	new, errNew := parseBase64([]byte(member(v, "new_public_key")))
-	signature, errSignature := trust.DecodeBase64(member(v, "signature"))
-	at, errAt := time.Parse(stampForm, member(v, "at"))
+	r = Rotation{OldID: memberText(v, "old_signer_id"), NewID: memberText(v, "new_signer_id")}
+	old, errOld := parseBase64([]byte(memberText(v, "old_public_key")))
+	new, errNew := parseBase64([]byte(memberText(v, "new_public_key")))
+	signature, errSignature := trust.DecodeBase64(memberText(v, "signature"))
+	at, errAt := time.Parse(stampForm, memberText(v, "at"))
 	if err := errors.Join(errOld, errNew, errSignature, errAt, checkID(r.OldID), checkID(r.NewID)); err != nil {
 		return r, errors.New("rotation: expected two signer ids, two public keys, a signature and a time")
 	}
@@ -165,8 +165,8 @@ func parseRecord(text []byte) (jcs.Value, error) {
 	return v, err
 }
 
-// member is the text of a member, "" if it is none.
-func member(v jcs.Value, name string) string {
+// memberText is the text of a member, "" if it is none.
+func memberText(v jcs.Value, name string) string {
 	if m, ok := v.Get(name); ok && m.Kind == jcs.String {
 		return m.Text
 	}
@@ -337,7 +337,7 @@ func (s *Store) successor(spec RotateSpec, old *Key, kind Kind) (*Key, error) {
 		stamp := "-" + spec.At.UTC().Format("20060102150405")
 		// A rotated rotation replaces the stamp: ids would grow past what an id may be.
 		base := unstamped(old.id)
-		id = base[:min(len(base), maxID-len(stamp)-4)] + stamp
+		id = base[:min(len(base), maxKeyID-len(stamp)-4)] + stamp
 		for n := 2; s.has(id) && n < 1000; n++ {
 			id = fmt.Sprintf("%s-%d", strings.TrimSuffix(id, fmt.Sprintf("-%d", n-1)), n)
 		}

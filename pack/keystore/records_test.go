@@ -140,11 +140,11 @@ func TestARotationLeavesTheActiveKeyIfToldSoOrIfItFails(t *testing.T) {
 }
 
 func TestIdsDoNotGrowWithRotations(t *testing.T) {
-	for _, first := range []string{strings.Repeat("a", maxID), "ci", "ci-2", "ci-20261"} {
+	for _, first := range []string{strings.Repeat("a", maxKeyID), "ci", "ci-2", "ci-20261"} {
 		s := newStore(t)
 		generate(t, s, 1, first)
 		var ids, want []string
-		base := first[:min(len(first), maxID-19)]
+		base := first[:min(len(first), maxKeyID-19)]
 		for i := range 6 {
 			ids = append(ids, rotate(t, s, RotateSpec{At: day.Add(time.Duration(i/3) * time.Second), Active: true}).New.ID())
 			want = append(want, base+[]string{"-20260115100000", "-20260115100000-2", "-20260115100000-3", "-20260115100001", "-20260115100001-2", "-20260115100001-3"}[i])

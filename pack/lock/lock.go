@@ -147,7 +147,7 @@ func (l *Lock) readCards(broken *Error) {
 	hashes, known := jcs.Arr(), map[string]string{}
 	for i, entry := range form.Get(l.value, "run_cards").Items {
 		at := "run_cards[" + strconv.Itoa(i) + "]"
-		card, err := cardOf(entry)
+		card, err := readCard(entry)
 		if err != nil {
 			broken.add(at + ": " + form.OneLine(err))
 			return
@@ -174,8 +174,8 @@ func (l *Lock) readCards(broken *Error) {
 	}
 }
 
-// cardOf is the card that an entry of run_cards stands for.
-func cardOf(entry jcs.Value) (claim.Card, error) {
+// readCard is the card that an entry of run_cards stands for.
+func readCard(entry jcs.Value) (claim.Card, error) {
 	id, name := form.Str(entry, "id"), form.Str(entry, "name")
 	claims, own := entry.Get("claims")
 	if twin := claim.Lookalike(id); twin != "" { // LCK-6
@@ -317,7 +317,7 @@ func New(s Spec) (*Lock, error) {
 	if s.Contract != nil {
 		v.Members = append(v.Members, jcs.M("coverage_contract_hash", jcs.Str(s.Contract.Hash())))
 	}
-	return seal(v, s.At)
+	return finish(v, s.At)
 }
 
 // WithSigners is the lock with another allowlist, and nothing else changed but when and by whom it was
@@ -330,7 +330,7 @@ func (l *Lock) WithSigners(fingerprints [][32]byte, at time.Time) (*Lock, error)
 			v.Members[i].Value = policyValue(fingerprints, false)
 		}
 	}
-	return seal(v, at)
+	return finish(v, at)
 }
 
 func policyValue(fingerprints [][32]byte, any bool) jcs.Value {
@@ -344,8 +344,8 @@ func policyValue(fingerprints [][32]byte, any bool) jcs.Value {
 	return jcs.Obj(jcs.M("mode", jcs.Str(mode)), jcs.M("allowed_fingerprints", list))
 }
 
-// seal adds when and by whom, and reads back what it wrote.
-func seal(v jcs.Value, at time.Time) (*Lock, error) {
+// finish adds when and by whom, and reads back what it wrote.
+func finish(v jcs.Value, at time.Time) (*Lock, error) {
 	v.Members = append(slices.Clone(v.Members),
 		jcs.M("locked_at", jcs.Str(at.UTC().Format(receipt.TimeForm))),
 		jcs.M("locked_by_assay_version", jcs.Str(manifest.Version)))

@@ -51,17 +51,17 @@ func compareSeq(a, b *jcs.Value) (c int, ok bool) {
 			return 0, true
 		}
 	}
-	m, ok1 := exact(a)
-	n, ok2 := exact(b)
+	m, ok1 := exactNumber(a)
+	n, ok2 := exactNumber(b)
 	if !ok1 || !ok2 {
 		return 0, false
 	}
 	return m.Cmp(n), true
 }
 
-// exact reads the sequence numbers that do not fit 64 bits or are no integers. What is
+// exactNumber reads the sequence numbers that do not fit 64 bits or are no integers. What is
 // packed holds no exponent below -324 and at most python.MaxDigits digits, so this stays small.
-func exact(v *jcs.Value) (*big.Rat, bool) {
+func exactNumber(v *jcs.Value) (*big.Rat, bool) {
 	switch v.Kind {
 	case jcs.Bool: // the reference implementation counts true as 1
 		if v.Bool {

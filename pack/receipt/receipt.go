@@ -86,18 +86,18 @@ func PackedType(kind string) bool { // RCP-3, RCP-4
 		return true
 	}
 	name, revision, hasRevision := strings.Cut(kind, "/")
-	if hasRevision && !word(revision) || !strings.Contains(name, ".") || strings.HasPrefix(name, "loom.") {
+	if hasRevision && !isTypeWord(revision) || !strings.Contains(name, ".") || strings.HasPrefix(name, "loom.") {
 		return false
 	}
 	for part := range strings.SplitSeq(name, ".") {
-		if !word(part) {
+		if !isTypeWord(part) {
 			return false
 		}
 	}
 	return true
 }
 
-func word(s string) bool {
+func isTypeWord(s string) bool {
 	for i := range len(s) {
 		if !('a' <= s[i] && s[i] <= 'z' || '0' <= s[i] && s[i] <= '9' || s[i] == '_') {
 			return false
@@ -109,7 +109,7 @@ func word(s string) bool {
 // SuggestType makes a word of a refused type, for a message.
 func SuggestType(kind string) string {
 	kind = strings.ToLower(kind[strings.LastIndexAny(kind, "./")+1:])
-	if !word(kind) || len(kind) > 40 {
+	if !isTypeWord(kind) || len(kind) > 40 {
 		return "event"
 	}
 	return kind
