@@ -180,7 +180,7 @@ func (s Streams) Tell(ran *cobra.Command, err error) *Error {
 	// The words of the whole chain, with the code and the hint of the Error in it.
 	text, suggestions, suggested := strings.Cut(err.Error(), "\n\nDid you mean this?\n")
 	text = nameFlag(ran, err, strings.ReplaceAll(text, "\n", "; "))
-	told = &Error{Code: codeOf(err), Err: errors.New(text), Hint: told.Hint}
+	told = &Error{Code: exitCodeOf(err), Err: errors.New(text), Hint: told.Hint}
 	if told.Code == ExitUnavailable && told.Hint == "" {
 		told.Hint = hintOf(err)
 	}

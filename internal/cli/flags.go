@@ -41,13 +41,13 @@ func valuesOf(f *pflag.Flag) []string {
 	return []string{f.Value.String()}
 }
 
-// once is a flag's value that is set once: of two lockfiles the first must not silently be asked for no more.
-type once struct {
+// onceFlag is a flag's value that is set once: of two lockfiles the first must not silently be asked for no more.
+type onceFlag struct {
 	pflag.Value
 	set bool
 }
 
-func (o *once) Set(text string) error {
+func (o *onceFlag) Set(text string) error {
 	if o.set {
 		return errors.New("it is given twice")
 	}
@@ -59,9 +59,9 @@ func (o *once) Set(text string) error {
 func onceEach(c *cobra.Command) {
 	c.Flags().VisitAll(func(f *pflag.Flag) {
 		_, many := f.Value.(pflag.SliceValue)
-		_, wrapped := f.Value.(*once)
+		_, wrapped := f.Value.(*onceFlag)
 		if !many && !wrapped && f.Value.Type() != "bool" {
-			f.Value = &once{Value: f.Value}
+			f.Value = &onceFlag{Value: f.Value}
 		}
 	})
 	for _, sub := range c.Commands() {

@@ -42,8 +42,8 @@ var formats = []struct{ start, name string }{
 	{"\xfe\xff", "UTF-16: save it as UTF-8"},
 }
 
-// lookAt says what the file looks like, if it is there and looks like something; "" if not.
-func lookAt(path string) string {
+// formatOfFile says what the file looks like, if it is there and looks like something; "" if not.
+func formatOfFile(path string) string {
 	f, err := durable.Open(path)
 	if err != nil {
 		return ""
@@ -59,7 +59,7 @@ func lookAt(path string) string {
 
 // HintFormat says on stderr what a refused file looks like, where the refusal itself is no error.
 func (s Streams) HintFormat(path string) {
-	if looks := lookAt(path); looks != "" {
+	if looks := formatOfFile(path); looks != "" {
 		fmt.Fprintf(s.Err, "hint: %s\n", terminal.Safe(looks))
 	}
 }
@@ -69,7 +69,7 @@ func lookAtInputs(ran *cobra.Command, text string) (looks string) {
 	look := func(path string) {
 		path = strings.TrimPrefix(path, "@")
 		if looks == "" && path != "" && strings.Contains(text, path) {
-			looks = lookAt(path)
+			looks = formatOfFile(path)
 		}
 	}
 	ran.Flags().Visit(func(f *pflag.Flag) {
@@ -99,7 +99,7 @@ func LooksLike(data []byte) string {
 	switch {
 	case len(data) > 262 && string(data[257:262]) == "ustar":
 		return "a tar archive: unpack it first"
-	case isDER(data):
+	case looksLikeDER(data):
 		return "DER, the binary form of certificates and keys; for a certificate: openssl x509 -inform der -in FILE -out FILE.pem"
 	case strings.HasPrefix(start, "<!doctype html"), strings.HasPrefix(start, "<html"):
 		return "a web page: was it downloaded from the right address?"
@@ -111,8 +111,8 @@ func LooksLike(data []byte) string {
 	return ""
 }
 
-// isDER: one SEQUENCE whose length, in two or three bytes, is that of the data.
-func isDER(data []byte) bool {
+// looksLikeDER: one SEQUENCE whose length, in two or three bytes, is that of the data.
+func looksLikeDER(data []byte) bool {
 	if len(data) < 4 || data[0] != 0x30 {
 		return false
 	}

@@ -35,15 +35,15 @@ func Judged(code int, err error) error {
 	case err == nil:
 		return Verdict(code)
 	}
-	told := &Error{Code: Graver(code, codeOf(err)), Err: err, Hint: hintOf(err), judged: true}
+	told := &Error{Code: Graver(code, exitCodeOf(err)), Err: err, Hint: hintOf(err), judged: true}
 	if code == ExitTampered { // for whoever reads the sentence and not the number
 		told.Err = fmt.Errorf("the verdict is exit %d, do not rely on it, and %w", code, err)
 	}
 	return told
 }
 
-// codeOf is the exit code of an error that is no Verdict.
-func codeOf(err error) int {
+// exitCodeOf is the exit code of an error that is no Verdict.
+func exitCodeOf(err error) int {
 	code := ExitBadInput // of the caller: errors of cobra, of the file system, and what nobody gave a code
 	var told *Error
 	if errors.As(err, &told) {

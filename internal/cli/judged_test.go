@@ -31,7 +31,7 @@ func TestAFullDiskIsUnavailableAndAnUnreadableFileIsNot(t *testing.T) {
 		&Error{Code: ExitTampered, Err: path("write", syscall.ENOSPC)}: ExitTampered,
 		&Error{Code: 127, Err: path("write", syscall.ENOSPC)}:          127,
 	} {
-		if got := codeOf(err); got != want {
+		if got := exitCodeOf(err); got != want {
 			t.Errorf("%v: exit %d, want %d", err, got, want)
 		}
 	}
@@ -55,7 +55,7 @@ func TestTheGraverOfAVerdictAndAFailedWriteIsTheAnswer(t *testing.T) {
 		case errors.As(err, &verdict):
 			got = int(verdict)
 		case err != nil:
-			got = codeOf(err)
+			got = exitCodeOf(err)
 		}
 		if got != c.want {
 			t.Errorf("%d and %v: exit %d, want %d", c.verdict, c.err, got, c.want)

@@ -31,7 +31,7 @@ const (
 // directory.
 // The mode is perm whatever the umask.
 func WriteFile(path string, data []byte, perm fs.FileMode) error {
-	return place(path, data, perm, replace)
+	return publishFile(path, data, perm, replace)
 }
 
 // replace renames onto nothing or a file. Rename alone would put a file where a device was, or a link to one:
@@ -46,7 +46,7 @@ func replace(old, new string) error {
 // CreateFile is WriteFile that fails with fs.ErrExist if path exists (link, not rename): of several that
 // race for one path exactly one wins. The file system must know hard links.
 func CreateFile(path string, data []byte, perm fs.FileMode) error {
-	return place(path, data, perm, os.Link)
+	return publishFile(path, data, perm, os.Link)
 }
 
 // Link gives the file old, whose content is on disk, the further name new: durable when it returns, and
@@ -58,8 +58,8 @@ func Link(old, new string) error {
 	return syncName(new, filepath.Dir(new))
 }
 
-// place writes the file under a temporary name and lets publish give it the real one.
-func place(path string, data []byte, perm fs.FileMode, publish func(old, new string) error) error {
+// publishFile writes the file under a temporary name and lets publish give it the real one.
+func publishFile(path string, data []byte, perm fs.FileMode, publish func(old, new string) error) error {
 	dir := filepath.Dir(path)
 	temp, err := writeTemp(dir, data, perm)
 	if err != nil {
@@ -109,15 +109,15 @@ func writeTemp(dir string, data []byte, perm fs.FileMode) (path string, err erro
 	if err != nil {
 		return "", unnumbered(err)
 	}
-	if err := fill(f, data, perm); err != nil {
+	if err := writeAndSync(f, data, perm); err != nil {
 		return "", errors.Join(unnumbered(err), unnumbered(os.Remove(f.Name())))
 	}
 	return f.Name(), nil
 }
 
-// fill writes, sets the mode, fsyncs and closes. Errors of Sync and Close count: after them nobody knows
+// writeAndSync writes, sets the mode, fsyncs and closes. Errors of Sync and Close count: after them nobody knows
 // what is on disk.
-func fill(f *os.File, data []byte, perm fs.FileMode) error {
+func writeAndSync(f *os.File, data []byte, perm fs.FileMode) error {
 	_, err := f.Write(data)
 	if err == nil {
 		err = f.Chmod(perm.Perm())
@@ -185,7 +185,7 @@ func WriteDir(dir string, names []string, data [][]byte, dirPerm, filePerm fs.Fi
 	for i, name := range names {
 		f, err := s.Create(name)
 		if err == nil {
-			err = fill(f, data[i], filePerm) // fsyncs the file
+			err = writeAndSync(f, data[i], filePerm) // fsyncs the file
 		}
 		if err != nil {
 			return errors.Join(s.failed(err), s.Discard())
@@ -247,7 +247,7 @@ func (s *Staging) Create(name string) (*os.File, error) {
 }
 
 // Seal ends the writing of a file: its mode, fsync, close.
-func (s *Staging) Seal(f *os.File) error { return fill(f, nil, s.filePerm) }
+func (s *Staging) Seal(f *os.File) error { return writeAndSync(f, nil, s.filePerm) }
 
 // Replace puts the sealed file by in the place of another.
 func (s *Staging) Replace(name, by string) error {

@@ -93,7 +93,7 @@ func parseProblem(body []byte) (*Problem, error) {
 	if v.Kind != jcs.Object {
 		return nil, errProblem
 	}
-	p := &Problem{Type: member(v, "type"), Title: member(v, "title"), Detail: member(v, "detail")}
+	p := &Problem{Type: memberText(v, "type"), Title: memberText(v, "title"), Detail: memberText(v, "detail")}
 	if p.Type == "" {
 		p.Type = "about:blank" // SPEC RFC 9457: "When this member is not present, its value is assumed to be about:blank"
 	}
@@ -104,19 +104,19 @@ func parseProblem(body []byte) (*Problem, error) {
 	for _, f := range findings.Items[:min(len(findings.Items), maxFindings)] {
 		if f.Kind == jcs.Object {
 			p.Findings = append(p.Findings, manifest.Finding{
-				Code: member(f, "code"), Field: member(f, "field"), Message: member(f, "message"), Receipt: -1})
+				Code: memberText(f, "code"), Field: memberText(f, "field"), Message: memberText(f, "message"), Receipt: -1})
 		}
 	}
 	reasons, _ := v.Get("reasons")
 	for _, r := range reasons.Items[:min(len(reasons.Items), maxFindings)] {
-		if text := member(r, "detail"); text != "" {
+		if text := memberText(r, "detail"); text != "" {
 			p.Reasons = append(p.Reasons, text)
 		}
 	}
 	return p, nil
 }
 
-func member(v jcs.Value, name string) string {
+func memberText(v jcs.Value, name string) string {
 	m, ok := v.Get(name)
 	if !ok || m.Kind != jcs.String {
 		return ""

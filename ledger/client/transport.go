@@ -26,7 +26,7 @@ type request struct {
 	ok                          []int // statuses that are answers; nil: 200
 }
 
-type answer struct {
+type httpAnswer struct {
 	status int
 	body   []byte
 }
@@ -73,13 +73,13 @@ func isLoopback(host string) bool {
 }
 
 // do asks until there is an answer, a refusal, or no more attempts.
-func (c *Client) do(ctx context.Context, q request) (answer, error) {
+func (c *Client) do(ctx context.Context, q request) (httpAnswer, error) {
 	if c.Policy == nil {
-		return answer{}, errors.New("ledger client wants a policy")
+		return httpAnswer{}, errors.New("ledger client wants a policy")
 	}
 	base, err := c.base()
 	if err != nil {
-		return answer{}, err
+		return httpAnswer{}, err
 	}
 	u := base.JoinPath(q.path)
 	u.RawQuery = q.query
@@ -94,17 +94,17 @@ func (c *Client) do(ctx context.Context, q request) (answer, error) {
 			return a, nil
 		}
 		if ctx.Err() != nil && told != nil {
-			return answer{}, &outOfTime{told, ctx.Err()}
+			return httpAnswer{}, &outOfTime{told, ctx.Err()}
 		}
 		told = again.err
 		if !again.retry || attempts >= 0 && n+1 >= attempts || ctx.Err() != nil {
-			return answer{}, told
+			return httpAnswer{}, told
 		}
 		if c.Waiting != nil {
 			c.Waiting(told)
 		}
-		if err := pause(ctx, n, again.after); err != nil {
-			return answer{}, &outOfTime{told, err}
+		if err := pauseBeforeRetry(ctx, n, again.after); err != nil {
+			return httpAnswer{}, &outOfTime{told, err}
 		}
 	}
 }
@@ -129,7 +129,7 @@ type failure struct {
 	after time.Duration // the server's Retry-After
 }
 
-func (c *Client) once(ctx context.Context, u *url.URL, q request) (answer, failure) {
+func (c *Client) once(ctx context.Context, u *url.URL, q request) (httpAnswer, failure) {
 	timeout := c.Timeout
 	if timeout <= 0 {
 		timeout = time.Minute
@@ -138,7 +138,7 @@ func (c *Client) once(ctx context.Context, u *url.URL, q request) (answer, failu
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, q.method, u.String(), bytes.NewReader(q.body))
 	if err != nil {
-		return answer{}, failure{err: err}
+		return httpAnswer{}, failure{err: err}
 	}
 	r.Header.Set("User-Agent", "assay")
 	if q.accept != "" {
@@ -149,7 +149,7 @@ func (c *Client) once(ctx context.Context, u *url.URL, q request) (answer, failu
 	}
 	res, err := c.http().Do(r)
 	if err != nil {
-		return answer{}, failure{err: unavailable(err), retry: !isPermanent(err)}
+		return httpAnswer{}, failure{err: unavailable(err), retry: !isPermanent(err)}
 	}
 	defer res.Body.Close()
 	ok := q.ok
@@ -157,19 +157,19 @@ func (c *Client) once(ctx context.Context, u *url.URL, q request) (answer, failu
 		ok = []int{http.StatusOK}
 	}
 	if !slices.Contains(ok, res.StatusCode) {
-		return answer{}, refusal(res)
+		return httpAnswer{}, refusal(res)
 	}
 	body, err := readCapped(res.Body, q.limit)
 	switch {
 	// Of a tile too: whatever a portal puts in the place of an answer is no evidence against the ledger.
 	case strings.HasPrefix(res.Header.Get("Content-Type"), "text/html"):
-		return answer{}, failure{err: fmt.Errorf("%w: the answer is an HTML page: is there a portal or a proxy in between?", ErrUnavailable)}
+		return httpAnswer{}, failure{err: fmt.Errorf("%w: the answer is an HTML page: is there a portal or a proxy in between?", ErrUnavailable)}
 	case errors.Is(err, errHuge):
-		return answer{}, failure{err: c.oversized(body, err)}
+		return httpAnswer{}, failure{err: c.oversized(body, err)}
 	case err != nil:
-		return answer{}, failure{err: unavailable(err), retry: true}
+		return httpAnswer{}, failure{err: unavailable(err), retry: true}
 	}
-	return answer{res.StatusCode, body}, failure{}
+	return httpAnswer{res.StatusCode, body}, failure{}
 }
 
 func (c *Client) http() *http.Client {
@@ -242,9 +242,9 @@ const (
 	longestAsked = 5 * time.Minute // of Retry-After; more is taken as this
 )
 
-// pause waits before attempt n+2: what the server asked for, and a random part of
+// pauseBeforeRetry waits before attempt n+2: what the server asked for, and a random part of
 // an exponentially growing time (full jitter), so that clients do not come back in step.
-func pause(ctx context.Context, n int, asked time.Duration) error {
+func pauseBeforeRetry(ctx context.Context, n int, asked time.Duration) error {
 	ceiling := longestPause
 	if n < 6 {
 		ceiling = min(ceiling, firstPause<<n)

@@ -40,7 +40,7 @@ func fails(err error) func() (*http.Response, error) {
 	return func() (*http.Response, error) { return nil, err }
 }
 
-func get(ctx context.Context, s *scripted, attempts int) (answer, error) {
+func get(ctx context.Context, s *scripted, attempts int) (httpAnswer, error) {
 	c := &Client{URL: "https://ledger.example", Policy: newHonest().policy(), HTTP: &http.Client{Transport: s}, Attempts: attempts}
 	return c.do(ctx, request{method: "GET", path: "x", limit: 10})
 }
@@ -183,7 +183,7 @@ func TestPausesAreRandomAndGrow(t *testing.T) {
 		for n := range 12 {
 			for range 20 {
 				start := time.Now()
-				if err := pause(t.Context(), n, 0); err != nil {
+				if err := pauseBeforeRetry(t.Context(), n, 0); err != nil {
 					t.Fatal(err)
 				}
 				d := time.Since(start)

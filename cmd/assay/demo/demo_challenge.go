@@ -85,7 +85,7 @@ func (d *demo) challenge(output string) error {
 	}
 	files[challengeText] = challengePage(&report.Report{Result: r, Path: "good", At: d.now, Version: manifest.Version})
 	files[challengeSums] = nil
-	files[challengeSums] = sums(files, challengeSums)
+	files[challengeSums] = fileSums(files, challengeSums)
 	if err := replaceChallenge(output, files); err != nil {
 		return err
 	}
@@ -113,8 +113,8 @@ check the packs with other programs.
 `, terminal.Safe(output))
 }
 
-// sums is what sha256sum -c reads.
-func sums(files map[string][]byte, except string) []byte {
+// fileSums is what sha256sum -c reads.
+func fileSums(files map[string][]byte, except string) []byte {
 	var text bytes.Buffer
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if name != except {

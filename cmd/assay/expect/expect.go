@@ -103,7 +103,7 @@ func (f *Flags) Options(c *cobra.Command) (o pack.Options, err error) {
 	o.Strict = f.strict
 	o.RequireCI, o.CommitSHA, o.Repo, o.Ref, o.Workflow, o.Run = f.requireCI, f.commit, f.expectedRepo, f.expectedRef, f.workflow, f.ciRun
 	o.CheckExpiry, o.RefuseSuperseded = f.expires, f.superseded
-	o.MinCoverage, o.MaxAge = f.minCoverage, hours(f.maxAge)
+	o.MinCoverage, o.MaxAge = f.minCoverage, hoursDuration(f.maxAge)
 	return o, nil
 }
 
@@ -130,8 +130,8 @@ func (f *Flags) check(c *cobra.Command) error {
 	return nil
 }
 
-// hours never becomes 0, which would be no limit, and never overflows into the past.
-func hours(h float64) time.Duration {
+// hoursDuration never becomes 0, which would be no limit, and never overflows into the past.
+func hoursDuration(h float64) time.Duration {
 	if h == 0 {
 		return 0
 	}

@@ -46,7 +46,7 @@ func notJudged(fsys fs.FS, dir string, err error) error {
 // nearPack is a hint at the pack that a directory holds, such as pack/ of an unpacked bundle.
 func nearPack(fsys fs.FS, dir string) string {
 	entries, _ := fs.ReadDir(fsys, ".")
-	for _, name := range append([]string{"pack"}, names(entries)...) {
+	for _, name := range append([]string{"pack"}, entryNames(entries)...) {
 		for _, file := range manifest.FileNames() {
 			if _, err := fs.Lstat(fsys, name+"/"+file); err == nil {
 				return "did you mean " + dir + string(filepath.Separator) + name + "?"
@@ -56,7 +56,7 @@ func nearPack(fsys fs.FS, dir string) string {
 	return "a pack is a directory such as proof_pack_TRACE"
 }
 
-func names(entries []fs.DirEntry) (list []string) {
+func entryNames(entries []fs.DirEntry) (list []string) {
 	for _, e := range entries {
 		list = append(list, e.Name())
 	}

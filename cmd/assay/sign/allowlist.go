@@ -37,7 +37,7 @@ func editAllowlist(path string, edit func(list [][32]byte, any bool) ([][32]byte
 	return durable.WriteFile(path, changed.Marshal(), info.Mode().Perm())
 }
 
-func admit(s cli.Streams, path string, keys ...ed25519.PublicKey) error {
+func admitKey(s cli.Streams, path string, keys ...ed25519.PublicKey) error {
 	return editAllowlist(path, func(list [][32]byte, any bool) ([][32]byte, error) {
 		if any {
 			fmt.Fprintf(s.Err, "note: %s admitted every signer; from now on only those of its list\n", terminal.Safe(path))

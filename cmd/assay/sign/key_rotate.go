@@ -60,7 +60,7 @@ func (o *keyRotate) run(*cobra.Command, []string) error {
 		if _, err := expect.ReadLockToReplace(o.lock); err != nil {
 			return err
 		}
-		o.spec.Publish = func(old, new ed25519.PublicKey) error { return admit(o.s, o.lock, old, new) }
+		o.spec.Publish = func(old, new ed25519.PublicKey) error { return admitKey(o.s, o.lock, old, new) }
 	}
 	o.spec.At, o.spec.Active = time.Now(), o.setActive && !o.keepActive
 	done, err := store.Rotate(o.spec)
