@@ -211,21 +211,29 @@ func (run *Run) resultOf(i int, c check) Result {
 	return r
 }
 
-// InWordsOf puts the attested words into results that say the same, so that a builder which spells a number
+// InWordsOf puts the attested words into results of either reading that say the same, so that a builder which spells a number
 // or orders members otherwise is not taken for one that attests something else.
 func (run *Run) InWordsOf(attested, results []Result) {
 	for i := range results {
 		if i >= len(attested) || attested[i].ClaimID != results[i].ClaimID {
 			return
 		}
-		got, told := &results[i], attested[i]
-		c, ok := run.canonical[i].(rewordable)
-		if !ok || got.Expected == told.Expected && got.Actual == told.Actual {
-			continue
+		for _, c := range []check{run.canonical[i], run.reference[i]} {
+			if c, ok := c.(rewordable); ok {
+				results[i].reword(c, attested[i])
+			}
 		}
-		if expected, actual := c.phrases(); expected.Says(told.Expected) && actual.Says(told.Actual) { // CLM-27
-			got.Expected, got.Actual = told.Expected, told.Actual
-		}
+	}
+}
+
+// reword puts the words of told into r, if r is in those of c and they say the same.
+func (r *Result) reword(c rewordable, told Result) {
+	expected, actual := c.phrases()
+	if expected.String() != r.Expected || actual.String() != r.Actual {
+		return // r is the other reading's
+	}
+	if expected.Says(told.Expected) && actual.Says(told.Actual) { // CLM-27
+		r.Expected, r.Actual = told.Expected, told.Actual
 	}
 }
 

@@ -57,6 +57,25 @@ func TestTheReferencesReadingOfAClaimCountsItsOwnNameOnly(t *testing.T) {
 	}
 }
 
+// A builder that takes a breakglass receipt by its other name for any receipt spells numbers as its card does, too.
+// CLM-27
+func TestTheReferencesReadingIsToldInTheBuildersWordsAsOursIs(t *testing.T) {
+	run := NewRun([]Claim{Claim{ID: "c", Check: "field_value_matches", Severity: "critical",
+		Params: jcstest.Parse(t, `{"receipt_type":"breakglass","field_name":"x","expected_value":1.0}`)}.Canonical()})
+	run.Add(jcstest.Parse(t, `{"receipt_id":"r_1","type":"`+receipt.BreakglassType+`","x":1}`))
+	attested := []Result{{ClaimID: "c", Expected: "receipts of type 'breakglass' with x=1.0", Actual: "no receipts of that type found"}}
+	ours := run.Results()
+	theirs, _ := run.ReferenceResults(ours)
+	run.InWordsOf(attested, ours)
+	run.InWordsOf(attested, theirs)
+	if got := theirs[0].Expected; got != attested[0].Expected {
+		t.Errorf("their reading: %q, want %q", got, attested[0].Expected)
+	}
+	if got := ours[0]; got.Expected != "all 'breakglass' receipts: x=1" || got.Actual != "0 mismatches out of 1" {
+		t.Errorf("our reading: %+v", got)
+	}
+}
+
 var updateClaims = flag.Bool("update-claims", false, "rewrite testdata/claims.golden")
 
 func claimsOf(t testing.TB, specs []jcs.Value) (claims []Claim) {
