@@ -88,7 +88,7 @@ func TestAnEntryWhoseAdmissionPanickedIsFoundInTheTree(t *testing.T) {
 		}
 		return index, err
 	}}
-	release := w.slowDown() // or the follower would settle it
+	release := w.slowDown() // or the follower would end it
 	if _, err := l.Add(t.Context(), manifestOf(t, 1), entry.Source{}); err == nil || !strings.Contains(err.Error(), "panicked") || errors.Is(err, ErrBusy) {
 		t.Fatalf("a panic: %v", err)
 	}

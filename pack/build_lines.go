@@ -205,7 +205,7 @@ func (l *receiptLines) add(file outFile, c *receipt.Core) error {
 	}
 	l.size += int64(len(l.line))
 	if !l.inOrder {
-		return nil // its turn is in reorder
+		return nil // its turn is in sortLines
 	}
 	return l.addInOrder()
 }
