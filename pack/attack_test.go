@@ -531,7 +531,7 @@ func TestAtk_P17_AnotherKeyIsSeenUnderALockOrAListOfSigners(t *testing.T) {
 	honest, other := form.Digest(form.HexSum(testSigner.Public())), form.Digest(form.HexSum(otherSigner.Public()))
 	swapped := resign(t, files, manifest, otherSigner) // signer_id stays test-signer
 	cards := claim.BuiltinCards()
-	lock := func(signers ...[32]byte) *lock.Lock {
+	locked := func(signers lock.Signers) *lock.Lock {
 		l, err := lock.New(lock.Spec{Cards: []claim.Card{cards[1], cards[0]}, Signers: signers, At: builtAt})
 		if err != nil {
 			t.Fatal(err)
@@ -544,11 +544,11 @@ func TestAtk_P17_AnotherKeyIsSeenUnderALockOrAListOfSigners(t *testing.T) {
 		pinned bool
 	}{
 		"nobody asks":     {Options{}, 0, false},
-		"trusted signers": {Options{TrustedSigners: [][32]byte{honest}}, 2, false},
-		"a lock":          {Options{Lock: lock(honest)}, 2, false},
-		"a lock of any":   {Options{Lock: lock()}, 0, false},
-		"it is the other": {Options{TrustedSigners: [][32]byte{honest, other}}, 0, true},
-		"lock of both":    {Options{Lock: lock(honest, other)}, 0, true},
+		"trusted signers": {Options{TrustedSigners: lock.Only(honest)}, 2, false},
+		"a lock":          {Options{Lock: locked(lock.Only(honest))}, 2, false},
+		"a lock of any":   {Options{Lock: locked(lock.Signers{})}, 0, false},
+		"it is the other": {Options{TrustedSigners: lock.Only(honest, other)}, 0, true},
+		"lock of both":    {Options{Lock: locked(lock.Only(honest, other))}, 0, true},
 	} {
 		c.o.Now = builtAt
 		r := mustVerify(t, swapped, c.o)

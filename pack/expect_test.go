@@ -211,8 +211,14 @@ func TestOnlyTrustedSignersAreTrusted(t *testing.T) {
 	files := mustBuild(t, smallSpec(t)).FS()
 	me, you := [32]byte(sha256.Sum256(testSigner.Public())), [32]byte(sha256.Sum256(otherSigner.Public()))
 	cards := smallSpec(t).Cards
-	l := func(signers ...[32]byte) *lock.Lock { return mustLock(t, lock.Spec{Cards: cards, Signers: signers}) }
-	others := mustLock(t, lock.Spec{Cards: claim.BuiltinCards()[:1], Signers: [][32]byte{me}})
+	l := func(signers ...[32]byte) *lock.Lock {
+		s := lock.Spec{Cards: cards}
+		for _, key := range signers { // without any: every key
+			s.Signers = s.Signers.With(key)
+		}
+		return mustLock(t, s)
+	}
+	others := mustLock(t, lock.Spec{Cards: claim.BuiltinCards()[:1], Signers: lock.Only(me)})
 	claims := []string{"E_LOCK_MISMATCH claim_set_hash", "E_LOCK_MISMATCH attestation.claim_set_hash"}
 	drift, none := "E_SIGNER_UNTRUSTED signer_pubkey_sha256", []string(nil)
 	for i, c := range []struct {
@@ -223,21 +229,21 @@ func TestOnlyTrustedSignersAreTrusted(t *testing.T) {
 		lock   Verdict
 	}{
 		{Options{}, none, StatusOK, false, Skipped},
-		{Options{TrustedSigners: [][32]byte{me}}, none, StatusOK, true, Skipped},
-		{Options{TrustedSigners: [][32]byte{you, me}}, none, StatusOK, true, Skipped},
-		{Options{TrustedSigners: [][32]byte{you}}, []string{drift}, StatusSigner, false, Skipped},
-		{Options{TrustedSigners: [][32]byte{{}}}, []string{drift}, StatusSigner, false, Skipped},
-		{Options{TrustedSigners: [][32]byte{}}, []string{drift}, StatusSigner, false, Skipped},
+		{Options{TrustedSigners: lock.Only(me)}, none, StatusOK, true, Skipped},
+		{Options{TrustedSigners: lock.Only(you, me)}, none, StatusOK, true, Skipped},
+		{Options{TrustedSigners: lock.Only(you)}, []string{drift}, StatusSigner, false, Skipped},
+		{Options{TrustedSigners: lock.Only([32]byte{})}, []string{drift}, StatusSigner, false, Skipped},
+		{Options{TrustedSigners: lock.Only()}, []string{drift}, StatusSigner, false, Skipped},
 		{Options{Lock: l()}, none, StatusOK, false, Pass},
 		{Options{Lock: l(me)}, none, StatusOK, true, Pass},
 		{Options{Lock: l(you)}, []string{drift}, StatusLock, false, Fail},
-		{Options{Lock: mustLock(t, lock.Spec{Cards: cards, Signers: [][32]byte{}})}, []string{drift}, StatusLock, false, Fail},
-		{Options{Lock: l(), TrustedSigners: [][32]byte{me}}, none, StatusOK, true, Pass},
-		{Options{Lock: l(me), TrustedSigners: [][32]byte{you}}, []string{drift}, StatusSigner, false, Pass},
-		{Options{Lock: l(you), TrustedSigners: [][32]byte{me}}, []string{drift}, StatusLock, false, Fail},
+		{Options{Lock: mustLock(t, lock.Spec{Cards: cards, Signers: lock.Only()})}, []string{drift}, StatusLock, false, Fail},
+		{Options{Lock: l(), TrustedSigners: lock.Only(me)}, none, StatusOK, true, Pass},
+		{Options{Lock: l(me), TrustedSigners: lock.Only(you)}, []string{drift}, StatusSigner, false, Pass},
+		{Options{Lock: l(you), TrustedSigners: lock.Only(me)}, []string{drift}, StatusLock, false, Fail},
 		// Whose key it is does not depend on what else drifts.
 		{Options{Lock: others}, claims, StatusLock, true, Fail},
-		{Options{Lock: others, TrustedSigners: [][32]byte{you}}, append(claims, drift), StatusLock, false, Fail},
+		{Options{Lock: others, TrustedSigners: lock.Only(you)}, append(claims, drift), StatusLock, false, Fail},
 	} {
 		c.o.Now = builtAt
 		r := mustVerify(t, files, c.o)
@@ -253,7 +259,7 @@ func TestOnlyTrustedSignersAreTrusted(t *testing.T) {
 // threats.md P17: the signer id says nothing about the key.
 func TestAtk_P17_AnotherKeyUnderTheSameSignerIDIsNotTheLocksSigner(t *testing.T) {
 	s := smallSpec(t)
-	lock := mustLock(t, lock.Spec{Cards: s.Cards, Signers: [][32]byte{sha256.Sum256(testSigner.Public())}})
+	lock := mustLock(t, lock.Spec{Cards: s.Cards, Signers: lock.Only(sha256.Sum256(testSigner.Public()))})
 	files := smallPack(t)
 	forged := resign(t, files, jcstest.Parse(t, string(files[manifest.Name])), testKey{testSigner.id, otherSigner.priv})
 	r := mustVerify(t, forged, Options{Now: builtAt, Lock: lock})
@@ -424,7 +430,7 @@ func TestStrictLeavesNoGapOpen(t *testing.T) {
 		exit   int
 	}{
 		{"nothing", nil, nil, false, StatusOK, 0},
-		{"the pin", nil, func(o *Options) { o.TrustedSigners = nil }, false, StatusSigner, 2},
+		{"the pin", nil, func(o *Options) { o.TrustedSigners = lock.Signers{} }, false, StatusSigner, 2},
 		{"the proof", nil, func(o *Options) { o.Proof = nil }, false, StatusWitness, 2},
 		{"the policy", nil, func(o *Options) { o.Policy = nil }, false, StatusWitness, 2},
 		{"the roots", nil, func(o *Options) { o.TSARoots = nil }, false, StatusWitness, 2},
@@ -450,7 +456,7 @@ func TestStrictLeavesNoGapOpen(t *testing.T) {
 		if !c.bare {
 			token = timestampOf(t, authority, p.Manifest.Digest(), loggedAt)
 		}
-		o := Options{Now: loggedAt, Strict: true, Policy: w.policy, TSARoots: roots, TrustedSigners: [][32]byte{me}, Proof: w.logEntry(mustEntry(t, p.Manifest, entry.Source{}, token))}
+		o := Options{Now: loggedAt, Strict: true, Policy: w.policy, TSARoots: roots, TrustedSigners: lock.Only(me), Proof: w.logEntry(mustEntry(t, p.Manifest, entry.Source{}, token))}
 		if c.o != nil {
 			c.o(&o)
 		}
@@ -466,7 +472,7 @@ func TestStrictRefusesATimestampThatContradictsThePack(t *testing.T) {
 	authority, roots := newAuthority(t, end.AddDate(-1, 0, 0))
 	for before, refused := range map[time.Duration]bool{0: false, time.Hour: true} {
 		proof := w.logEntry(mustEntry(t, w.m, entry.Source{}, timestampOf(t, authority, w.m.Digest(), end.Add(-before))))
-		o := Options{Now: loggedAt, Policy: w.policy, TSARoots: roots, Proof: proof, TrustedSigners: [][32]byte{sha256.Sum256(testSigner.Public())}}
+		o := Options{Now: loggedAt, Policy: w.policy, TSARoots: roots, Proof: proof, TrustedSigners: lock.Only(sha256.Sum256(testSigner.Public()))}
 		if r := mustVerify(t, w.files, o); r.ExitCode() != 0 || r.TimeContradicts != refused {
 			t.Errorf("%s before, unasked: exit %d, contradicts %v", before, r.ExitCode(), r.TimeContradicts)
 		}

@@ -206,18 +206,14 @@ func (v *verifier) drift() {
 	}
 	signer := v.m.SignerFingerprint()
 	trusted := v.o.TrustedSigners
-	if trusted != nil && !slices.Contains(trusted, signer) {
+	if !trusted.Admits(signer) {
 		r.Untrusted = true
 		at.Add(manifest.CodeSignerUntrusted, "signer_pubkey_sha256", "the key %s that signed is none of the trusted ones", hex.EncodeToString(signer[:]))
 	}
 	r.LockFindings = found
 	// Other drift does not make the signer somebody else.
 	if r.Integrity == Pass && !r.Untrusted {
-		r.Pinned = trusted != nil
-		if v.o.Lock != nil {
-			_, any := v.o.Lock.Signers()
-			r.Pinned = r.Pinned || !any
-		}
+		r.Pinned = !trusted.Any() || v.o.Lock != nil && !v.o.Lock.Signers().Any()
 	}
 }
 
@@ -233,7 +229,7 @@ func (v *verifier) compareLock(at manifest.Place) {
 		}
 	}
 	signer := v.m.SignerFingerprint()
-	if allowed, any := l.Signers(); !any && !slices.Contains(allowed, signer) {
+	if !l.Signers().Admits(signer) {
 		v.r.Untrusted = true
 		at.Add(manifest.CodeSignerUntrusted, "signer_pubkey_sha256", "the key %s that signed is not in the lock's allowlist", hex.EncodeToString(signer[:]))
 	}

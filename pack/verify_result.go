@@ -42,7 +42,7 @@ type Options struct {
 	Strict bool
 
 	Lock           *lock.Lock      // its claims are executed again; nil: no lockfile, and the lock channel is SKIPPED
-	TrustedSigners [][32]byte      // SHA-256 of the public keys that may have signed; nil: any key, shown as unpinned; empty: none
+	TrustedSigners lock.Signers    // who may have signed; the zero value: any key, shown as unpinned
 	MaxAge         time.Duration   // since timestamp_end; 0: of any age. Without Now every pack is too old
 	Contract       *claim.Contract // the call sites that receipts must cover; nil: not checked
 	MinCoverage    float64         // of Contract, 0 to 1

@@ -192,8 +192,8 @@ func TestRotationsAtOnceLoseNoKeyOfALock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if admitted, any := lock.Signers(); any || len(admitted) != rotations+1 {
-		t.Errorf("the lock admits %d keys, want %d; exits %v", len(admitted), rotations+1, codes)
+	if admitted := lock.Signers(); admitted.Any() || len(admitted.Fingerprints()) != rotations+1 {
+		t.Errorf("the lock admits %d keys, want %d; exits %v", len(admitted.Fingerprints()), rotations+1, codes)
 	}
 	w.assay(0, "key", "audit")
 }

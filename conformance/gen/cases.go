@@ -698,9 +698,9 @@ func (w *world) locks() {
 		panic(err)
 	}
 	anybody := locked("any.lock", lock.Spec{Cards: two})
-	named := locked("signer.lock", lock.Spec{Cards: two, Signers: [][32]byte{finger}})
+	named := locked("signer.lock", lock.Spec{Cards: two, Signers: lock.Only(finger)})
 	locked("other_card.lock", lock.Spec{Cards: cards("receipt_completeness")})
-	locked("nobody.lock", lock.Spec{Cards: two, Signers: [][32]byte{}})
+	locked("nobody.lock", lock.Spec{Cards: two, Signers: lock.Only()})
 	with := func(name string, text []byte, path string, to jcs.Value) {
 		w.files["locks/"+name] = append(pretty(set(parse(string(text)), path, to)), '\n')
 	}

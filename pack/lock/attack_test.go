@@ -115,7 +115,7 @@ func TestAtk_K08_KeysOfSmallOrderAreNotAllowlisted(t *testing.T) {
 			if _, err := KeyFingerprint(key[:]); err == nil {
 				t.Errorf("key %x has a fingerprint for a lock", key)
 			}
-			if _, err := l.WithSigners([][32]byte{form.Digest(form.HexSum(key[:]))}, builtAt); err == nil {
+			if _, err := l.WithSigners(Only(form.Digest(form.HexSum(key[:]))), builtAt); err == nil {
 				t.Errorf("the fingerprint of %x is allowlisted", key)
 			}
 			key[31] ^= 0x80
@@ -160,15 +160,15 @@ func TestAtk_K08_KeysOfSmallOrderAreNotAllowlisted(t *testing.T) {
 // What a change under review takes away from a lock is said, whatever it adds beside.
 func TestAtk_K05_AWeakerLockIsToldFromItsBase(t *testing.T) {
 	base := wholeLock(t)
-	signers, _ := base.Signers()
+	signers := base.Signers()
 	for what, s := range map[string]Spec{
 		"a card less":         {Cards: append(claim.BuiltinCards(), claim.BuiltinCards()[0])[2:], Signers: signers},
 		"any signer":          {Cards: base.Cards()},
-		"one signer more":     {Cards: append(claim.BuiltinCards(), base.Cards()...), Signers: append(signers, [32]byte{1})},
-		"another signer":      {Cards: base.Cards(), Signers: [][32]byte{{1}}},
+		"one signer more":     {Cards: append(claim.BuiltinCards(), base.Cards()...), Signers: signers.With([32]byte{1})},
+		"another signer":      {Cards: base.Cards(), Signers: Only([32]byte{1})},
 		"no contract":         {Cards: base.Cards(), Signers: signers},
 		"another contract":    {Cards: base.Cards(), Signers: signers, Contract: mustContract(t, "x")},
-		"nobody, but no card": {Cards: base.Cards()[:1], Signers: [][32]byte{}},
+		"nobody, but no card": {Cards: base.Cards()[:1], Signers: Only()},
 	} {
 		changes := Diff(base, mustLock(t, s))
 		if len(changes) == 0 || changes[0].Effect != Weaker {

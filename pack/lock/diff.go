@@ -51,25 +51,24 @@ func (d *differ) say(e Effect, format string, args ...any) {
 }
 
 func (d *differ) signers(old, new *Lock) {
-	before, anyBefore := old.Signers()
-	after, anyAfter := new.Signers()
+	before, after := old.Signers(), new.Signers()
 	switch {
-	case anyBefore && anyAfter:
+	case before.Any() && after.Any():
 		return
-	case anyAfter:
+	case after.Any():
 		d.say(Weaker, "any key may sign; an allowlist said which")
 		return
-	case anyBefore:
-		d.say(Stronger, "only the keys of an allowlist may sign (%d); any could", len(after))
+	case before.Any():
+		d.say(Stronger, "only the keys of an allowlist may sign (%d); any could", len(after.keys))
 		return
 	}
-	for _, key := range after {
-		if !slices.Contains(before, key) {
+	for _, key := range after.keys {
+		if !before.Admits(key) {
 			d.say(Weaker, "one more key may sign: %s", hex.EncodeToString(key[:]))
 		}
 	}
-	for _, key := range before {
-		if !slices.Contains(after, key) {
+	for _, key := range before.keys {
+		if !after.Admits(key) {
 			d.say(Stronger, "the key %s may not sign any more", hex.EncodeToString(key[:]))
 		}
 	}

@@ -266,20 +266,23 @@ func (l *Lock) PackFormat() string { return form.Str(l.value, "pack_format_versi
 // "" if the lock pins none.
 func (l *Lock) ContractHash() string { return form.Str(l.value, "coverage_contract_hash") }
 
-// Signers are the fingerprints of the keys that may sign. any says that every key may; an empty
-// allowlist admits none.
-func (l *Lock) Signers() (fingerprints [][32]byte, any bool) {
+// Signers are those that may sign.
+func (l *Lock) Signers() Signers {
 	policy := form.Get(l.value, "signer_policy")
-	for _, item := range form.Get(policy, "allowed_fingerprints").Items {
-		fingerprints = append(fingerprints, form.Digest(item.Text))
+	if form.Str(policy, "mode") == "any" {
+		return Signers{}
 	}
-	return fingerprints, form.Str(policy, "mode") == "any"
+	s := Only()
+	for _, item := range form.Get(policy, "allowed_fingerprints").Items {
+		s.keys = append(s.keys, form.Digest(item.Text))
+	}
+	return s
 }
 
 // Spec is what a new lock pins.
 type Spec struct {
 	Cards    []claim.Card    // at least one, in the order in which packs declare them
-	Signers  [][32]byte      // fingerprints of the keys that may sign; nil: any key; empty: none
+	Signers  Signers         // who may sign; the zero value: any key
 	Contract *claim.Contract // the coverage contract to verify with; nil: none is pinned
 	At       time.Time       // locked_at; required
 }
@@ -313,7 +316,7 @@ func New(s Spec) (*Lock, error) {
 			"0", "integrity_pass AND claims_pass",
 			"1", "integrity_pass AND claims_fail",
 			"2", "integrity_fail")),
-		jcs.M("signer_policy", policyValue(s.Signers, s.Signers == nil)))
+		jcs.M("signer_policy", policyValue(s.Signers)))
 	if s.Contract != nil {
 		v.Members = append(v.Members, jcs.M("coverage_contract_hash", jcs.Str(s.Contract.Hash())))
 	}
@@ -321,24 +324,24 @@ func New(s Spec) (*Lock, error) {
 }
 
 // WithSigners is the lock with another allowlist, and nothing else changed but when and by whom it was
-// locked. An empty list admits nobody.
-func (l *Lock) WithSigners(fingerprints [][32]byte, at time.Time) (*Lock, error) {
+// locked.
+func (l *Lock) WithSigners(signers Signers, at time.Time) (*Lock, error) {
 	v := l.value.Without("locked_at", "locked_by_assay_version")
 	v.Members = slices.Clone(v.Members)
 	for i := range v.Members {
 		if v.Members[i].Name == "signer_policy" {
-			v.Members[i].Value = policyValue(fingerprints, false)
+			v.Members[i].Value = policyValue(signers)
 		}
 	}
 	return finish(v, at)
 }
 
-func policyValue(fingerprints [][32]byte, any bool) jcs.Value {
+func policyValue(signers Signers) jcs.Value {
 	mode, list := "allowlist", jcs.Arr()
-	if any {
+	if signers.Any() {
 		mode = "any"
 	}
-	for _, f := range fingerprints {
+	for _, f := range signers.keys {
 		list.Items = append(list.Items, jcs.Str(hex.EncodeToString(f[:])))
 	}
 	return jcs.Obj(jcs.M("mode", jcs.Str(mode)), jcs.M("allowed_fingerprints", list))

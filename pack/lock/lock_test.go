@@ -19,7 +19,7 @@ import (
 func ExampleDiff() {
 	at := time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
 	cards := claim.BuiltinCards()
-	old, _ := New(Spec{Cards: cards[:2], Signers: [][32]byte{{1}}, At: at})
+	old, _ := New(Spec{Cards: cards[:2], Signers: Only([32]byte{1}), At: at})
 	now, _ := New(Spec{Cards: cards[1:3], At: at})
 	for _, change := range Diff(old, now) {
 		fmt.Println(change.Effect+":", change.Message)
@@ -60,7 +60,7 @@ func wholeLock(t testing.TB) *Lock {
 	}
 	return mustLock(t, Spec{
 		Cards:    []claim.Card{claim.BuiltinCards()[1], callsCard(t)},
-		Signers:  [][32]byte{sha256.Sum256(testSigner.Public())},
+		Signers:  Only(sha256.Sum256(testSigner.Public())),
 		Contract: contract,
 	})
 }
@@ -116,7 +116,7 @@ func TestALockThatHoldsPacksToNothingIsNotWritten(t *testing.T) {
 		"what looks like a built-in":  {Cards: []claim.Card{strange}, At: builtAt},
 		"a built-in but for its case": {Cards: []claim.Card{long}, At: builtAt},
 		"one id for two cards":        {Cards: []claim.Card{callsCard(t), twice}, At: builtAt},
-		"a key twice":                 {Cards: []claim.Card{builtin}, Signers: make([][32]byte, 2), At: builtAt},
+		"a key twice":                 {Cards: []claim.Card{builtin}, Signers: Only([32]byte{}, [32]byte{}), At: builtAt},
 	} {
 		if l, err := New(s); err == nil {
 			t.Errorf("%s: %s", name, l.Marshal())
@@ -190,12 +190,12 @@ func TestWithSignersChangesTheAllowlistAndNothingElse(t *testing.T) {
 	}
 	for _, l := range []*Lock{python, wholeLock(t)} {
 		for _, keys := range [][][32]byte{{{1}, {2}}, {}, nil} {
-			next, err := l.WithSigners(keys, builtAt.Add(1))
+			next, err := l.WithSigners(Only(keys...), builtAt.Add(1))
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, any := next.Signers()
-			if any || !slices.Equal(got, keys) || next.ClaimSetHash() != l.ClaimSetHash() || next.ContractHash() != l.ContractHash() {
+			got := next.Signers()
+			if got.Any() || !slices.Equal(got.Fingerprints(), keys) || next.ClaimSetHash() != l.ClaimSetHash() || next.ContractHash() != l.ContractHash() {
 				t.Errorf("%s", next.Marshal())
 			}
 			a, b := l.value.Without("signer_policy", "locked_at", "locked_by_assay_version"), next.value.Without("signer_policy", "locked_at", "locked_by_assay_version")
@@ -268,9 +268,16 @@ func TestDiffSaysWhatALockDemandsMoreAndLess(t *testing.T) {
 	}
 	named := own
 	named.Name = "Other"
-	base := Spec{Cards: []claim.Card{rc, own}, Signers: [][32]byte{{1}}}
+	base := Spec{Cards: []claim.Card{rc, own}, Signers: Only([32]byte{1})}
 	with := func(cards ...claim.Card) Spec { s := base; s.Cards = cards; return s }
-	keys := func(keys ...[32]byte) Spec { s := base; s.Signers = keys; return s }
+	keys := func(keys ...[32]byte) Spec { // without any: every key
+		s := base
+		s.Signers = Signers{}
+		for _, key := range keys {
+			s.Signers = s.Signers.With(key)
+		}
+		return s
+	}
 	pinned := base
 	pinned.Contract = mustContract(t, "a")
 	other := base

@@ -91,7 +91,7 @@ func (f *Flags) Options(c *cobra.Command) (o pack.Options, err error) {
 		if err != nil {
 			return o, err
 		}
-		o.TrustedSigners = append(o.TrustedSigners, key)
+		o.TrustedSigners = o.TrustedSigners.With(key)
 	}
 	if o.Now = time.Now(); f.now != "" {
 		// The zero time would be none, by which nothing is from the future.

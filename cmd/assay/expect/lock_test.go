@@ -16,14 +16,14 @@ import (
 // what was never checked.
 func TestAtk_K03_ALockIsReadOnce(t *testing.T) {
 	dir := t.TempDir()
-	write := func(name string, signers [][32]byte) string {
+	write := func(name string, signers lock.Signers) string {
 		l, err := lock.New(lock.Spec{Cards: claim.BuiltinCards()[:1], Signers: signers, At: time.Unix(1<<30, 0)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		path := filepath.Join(dir, name)
 		text := l.Marshal()
-		if signers == nil {
+		if signers.Any() {
 			text = bytes.Replace(text, []byte(`"any"`), []byte(`"evil"`), 1)
 		}
 		if err := os.WriteFile(path, text, 0o600); err != nil {
@@ -31,7 +31,7 @@ func TestAtk_K03_ALockIsReadOnce(t *testing.T) {
 		}
 		return path
 	}
-	good, bad, path := write("good", [][32]byte{{1}}), write("bad", nil), filepath.Join(dir, "assay.lock")
+	good, bad, path := write("good", lock.Only([32]byte{1})), write("bad", lock.Signers{}), filepath.Join(dir, "assay.lock")
 	if err := os.Link(good, path); err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestAtk_K03_ALockIsReadOnce(t *testing.T) {
 			continue
 		}
 		accepted++
-		if signers, any := l.Signers(); any || len(signers) != 1 || l.Digest() != [32]byte(sum(t, good)) {
+		if signers := l.Signers(); signers.Any() || len(signers.Fingerprints()) != 1 || l.Digest() != [32]byte(sum(t, good)) {
 			t.Fatalf("%s", l.Marshal())
 		}
 	}

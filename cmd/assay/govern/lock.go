@@ -68,9 +68,7 @@ func (f *lockFlags) spec(s cli.Streams, spec lock.Spec) (lock.Spec, error) {
 		if err != nil {
 			return spec, err
 		}
-		if !slices.Contains(spec.Signers, key) {
-			spec.Signers = append(spec.Signers, key)
-		}
+		spec.Signers = spec.Signers.With(key)
 	}
 	return spec, nil
 }
@@ -119,7 +117,7 @@ func newLock(spec lock.Spec) (*lock.Lock, error) {
 
 // told says what was written.
 func (f *lockFlags) told(s cli.Streams, c *cobra.Command, l *lock.Lock) error {
-	if _, any := l.Signers(); any {
+	if l.Signers().Any() {
 		fmt.Fprintf(s.Err, "note: any key may sign; --signer-allowlist names those that may\n")
 	}
 	warnIdle(s, l)
@@ -144,12 +142,12 @@ func lockMembers(l *lock.Lock) []jcs.Member {
 	for _, card := range l.Cards() {
 		ids.Items = append(ids.Items, jcs.Str(card.ID))
 	}
-	signers, any := l.Signers()
-	for _, key := range signers {
+	signers := l.Signers()
+	for _, key := range signers.Fingerprints() {
 		keys.Items = append(keys.Items, jcs.Str(hex.EncodeToString(key[:])))
 	}
 	mode := "allowlist"
-	if any {
+	if signers.Any() {
 		mode = "any"
 	}
 	return []jcs.Member{
@@ -170,14 +168,14 @@ func lockText(l *lock.Lock) string {
 	for _, card := range l.Cards() {
 		fmt.Fprintf(w, "card    %s: %s\n", terminal.Safe(card.Label()), report.Count(len(card.Claims), "claim"))
 	}
-	signers, any := l.Signers()
+	signers := l.Signers()
 	switch {
-	case any:
+	case signers.Any():
 		fmt.Fprintf(w, "signer  ANY key\n")
-	case len(signers) == 0:
+	case len(signers.Fingerprints()) == 0:
 		fmt.Fprintf(w, "signer  NONE: no pack can pass\n")
 	}
-	for _, key := range signers {
+	for _, key := range signers.Fingerprints() {
 		fmt.Fprintf(w, "signer  %x\n", key)
 	}
 	if hash := l.ContractHash(); hash != "" {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -105,9 +104,9 @@ func specFromPack(s cli.Streams, spec *lock.Spec, dir string, pin bool) error {
 	}
 	spec.Cards = r.Cards
 	key := r.Manifest.SignerFingerprint()
-	if pin && !slices.Contains(spec.Signers, key) {
-		spec.Signers = append(spec.Signers, key)
-	} else if !pin && spec.Signers == nil {
+	if pin {
+		spec.Signers = spec.Signers.With(key)
+	} else if spec.Signers.Any() {
 		fmt.Fprintf(s.Err, "note: %s signed this pack with key %x; --pin-signer admits no other\n", terminal.Safe(r.Manifest.SignerID), key)
 	}
 	return nil

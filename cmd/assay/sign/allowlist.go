@@ -16,8 +16,8 @@ import (
 )
 
 // editAllowlist reads the lock again, now that no other rotation runs, and writes it with another list.
-func editAllowlist(path string, edit func(list [][32]byte, any bool) ([][32]byte, error)) error {
-	lock, err := expect.ReadLockToReplace(path)
+func editAllowlist(path string, edit func(lock.Signers) (lock.Signers, error)) error {
+	l, err := expect.ReadLockToReplace(path)
 	if err != nil {
 		return err
 	}
@@ -25,12 +25,12 @@ func editAllowlist(path string, edit func(list [][32]byte, any bool) ([][32]byte
 	if err != nil {
 		return err
 	}
-	before, any := lock.Signers()
-	after, err := edit(slices.Clone(before), any)
-	if err != nil || !any && slices.Equal(before, after) {
+	before := l.Signers()
+	after, err := edit(before)
+	if err != nil || !before.Any() && slices.Equal(before.Fingerprints(), after.Fingerprints()) {
 		return err
 	}
-	changed, err := lock.WithSigners(after, time.Now())
+	changed, err := l.WithSigners(after, time.Now())
 	if err != nil {
 		return err
 	}
@@ -38,8 +38,8 @@ func editAllowlist(path string, edit func(list [][32]byte, any bool) ([][32]byte
 }
 
 func admitKey(s cli.Streams, path string, keys ...ed25519.PublicKey) error {
-	return editAllowlist(path, func(list [][32]byte, any bool) ([][32]byte, error) {
-		if any {
+	return editAllowlist(path, func(signers lock.Signers) (lock.Signers, error) {
+		if signers.Any() {
 			fmt.Fprintf(s.Err, "note: %s admitted every signer; from now on only those of its list\n", terminal.Safe(path))
 		}
 		for _, key := range keys {
@@ -48,25 +48,24 @@ func admitKey(s cli.Streams, path string, keys ...ed25519.PublicKey) error {
 			}
 			fingerprint, err := lock.KeyFingerprint(key)
 			if err != nil {
-				return nil, err
+				return signers, err
 			}
-			if !slices.Contains(list, fingerprint) {
-				list = append(list, fingerprint)
-			}
+			signers = signers.With(fingerprint)
 		}
-		return list, nil
+		return signers, nil
 	})
 }
 
 // dismiss takes keys off the list. What is left may be nobody: that admits none, never every one.
 func dismiss(path string, fingerprints []string) (removed bool, err error) {
-	err = editAllowlist(path, func(list [][32]byte, any bool) ([][32]byte, error) {
-		if any {
-			return nil, fmt.Errorf("%s admits every signer", path)
+	err = editAllowlist(path, func(signers lock.Signers) (lock.Signers, error) {
+		if signers.Any() {
+			return signers, fmt.Errorf("%s admits every signer", path)
 		}
+		list := signers.Fingerprints()
 		rest := slices.DeleteFunc(slices.Clone(list), func(f [32]byte) bool { return slices.Contains(fingerprints, hex.EncodeToString(f[:])) })
 		removed = len(rest) < len(list)
-		return rest, nil
+		return lock.Only(rest...), nil
 	})
 	return removed, err
 }

@@ -59,7 +59,7 @@ func (o *keyRevoke) run(_ *cobra.Command, args []string) error {
 	if o.lock != "" {
 		if l, err := expect.ReadLockToReplace(o.lock); err != nil {
 			return err
-		} else if _, any := l.Signers(); any {
+		} else if l.Signers().Any() {
 			return cli.BadInput("name those that it admits with 'assay lock write --signer-allowlist'; or revoke without --lock", "%s admits every signer: there is no list to take this key off", o.lock)
 		}
 		o.spec.Publish = func(fingerprints []string) (err error) {

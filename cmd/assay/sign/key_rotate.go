@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/ed25519"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -86,8 +85,7 @@ func noteStaleLock(s cli.Streams, done *keystore.Rotated) {
 	}
 	admits := func(key *keystore.Key) bool {
 		fingerprint, err := lock.KeyFingerprint(key.Public())
-		admitted, any := l.Signers()
-		return err != nil || any || slices.Contains(admitted, fingerprint)
+		return err != nil || l.Signers().Admits(fingerprint)
 	}
 	if admits(done.Old) && !admits(done.New) {
 		fmt.Fprintf(s.Err, "note: %s admits the old key and not the new one: packs that it signs are refused until 'assay lock write' names it with --signer-allowlist\n", expect.DefaultLock)
