@@ -20,11 +20,11 @@ import (
 // writes; swaps that wait together are committed together, with one fsync,
 // and judged one by one. Readers have connections of their own.
 type SQLite struct {
-	read, write *sql.DB
-	conn        *sql.Conn // owned by run
-	update      *sql.Stmt // prepared on conn, as the next two
-	insert      *sql.Stmt
-	evidence    *sql.Stmt
+	read, write    *sql.DB
+	conn           *sql.Conn // owned by run
+	replaceNote    *sql.Stmt // prepared on conn, as the next two
+	insertFirst    *sql.Stmt
+	insertEvidence *sql.Stmt
 
 	jobs     chan *storeJob
 	quit     chan struct{} // closed by Close: take no more jobs
@@ -178,9 +178,9 @@ func (s *SQLite) prepare(ctx context.Context) error {
 		return err
 	}
 	for stmt, text := range map[**sql.Stmt]string{
-		&s.update:   `UPDATE checkpoint SET note = ?3 WHERE origin = ?1 AND note = ?2`,
-		&s.insert:   `INSERT INTO checkpoint (origin, note) SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM checkpoint NOT INDEXED WHERE origin = ?1) ON CONFLICT DO NOTHING`,
-		&s.evidence: `INSERT INTO evidence (origin, kind, theirs_id, ours, theirs, seen) SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE (SELECT count(*) FROM evidence WHERE origin = ?1 AND kind = ?2) < ?7 ON CONFLICT DO NOTHING`,
+		&s.replaceNote:    `UPDATE checkpoint SET note = ?3 WHERE origin = ?1 AND note = ?2`,
+		&s.insertFirst:    `INSERT INTO checkpoint (origin, note) SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM checkpoint NOT INDEXED WHERE origin = ?1) ON CONFLICT DO NOTHING`,
+		&s.insertEvidence: `INSERT INTO evidence (origin, kind, theirs_id, ours, theirs, seen) SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE (SELECT count(*) FROM evidence WHERE origin = ?1 AND kind = ?2) < ?7 ON CONFLICT DO NOTHING`,
 	} {
 		var err error
 		if *stmt, err = s.conn.PrepareContext(ctx, text); err != nil {
@@ -238,9 +238,9 @@ func (s *SQLite) Swap(ctx context.Context, origin string, old, new []byte) error
 	}
 	return s.change(ctx, func(s *SQLite) error {
 		if old == nil {
-			return changedOne(s.insert.Exec(origin, new))
+			return changedOne(s.insertFirst.Exec(origin, new))
 		}
-		return changedOne(s.update.Exec(origin, old, new))
+		return changedOne(s.replaceNote.Exec(origin, old, new))
 	})
 }
 
@@ -277,7 +277,7 @@ func (s *SQLite) Origins(ctx context.Context) (origins []string, err error) {
 func (s *SQLite) KeepEvidence(ctx context.Context, e Evidence) (bool, error) {
 	id := sha256.Sum256(e.Theirs)
 	err := s.change(ctx, func(s *SQLite) error {
-		return changedOne(s.evidence.Exec(e.Origin, string(e.Kind), id[:], e.Ours, e.Theirs, e.Seen.Unix(), maxEvidence))
+		return changedOne(s.insertEvidence.Exec(e.Origin, string(e.Kind), id[:], e.Ours, e.Theirs, e.Seen.Unix(), maxEvidence))
 	})
 	if errors.Is(err, ErrConflict) {
 		return false, nil
@@ -404,7 +404,7 @@ func (s *SQLite) Close() error {
 }
 
 func (s *SQLite) closeFiles() (err error) {
-	for _, stmt := range []*sql.Stmt{s.update, s.insert, s.evidence} {
+	for _, stmt := range []*sql.Stmt{s.replaceNote, s.insertFirst, s.insertEvidence} {
 		if stmt != nil {
 			err = errors.Join(err, stmt.Close())
 		}

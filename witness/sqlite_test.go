@@ -114,7 +114,7 @@ func TestAFailureInAGroupIsTheAnswerOfEachAndUndoesAll(t *testing.T) {
 			return err
 		},
 		"a statement that breaks a rule of the table": func(s *SQLite) error {
-			return changedOne(s.insert.Exec("log", []byte{})) // CHECK (length(note) > 0)
+			return changedOne(s.insertFirst.Exec("log", []byte{})) // CHECK (length(note) > 0)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -328,7 +328,7 @@ func TestWhatCannotBeClosedIsSaid(t *testing.T) {
 	if s.conn, err = s.write.Conn(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for name, stmt := range map[string]**sql.Stmt{"update": &s.update, "insert": &s.insert, "evidence": &s.evidence} {
+	for name, stmt := range map[string]**sql.Stmt{"update": &s.replaceNote, "insert": &s.insertFirst, "evidence": &s.insertEvidence} {
 		if *stmt, err = s.conn.PrepareContext(t.Context(), name); err != nil {
 			t.Fatal(err)
 		}
