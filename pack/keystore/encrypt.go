@@ -128,7 +128,7 @@ func (s *Store) unlocker() (*Unlocker, error) {
 	return s.Unlock()
 }
 
-func (s *Store) encrypt(seed []byte) ([]byte, error) {
+func (s *Store) encryptSeed(seed []byte) ([]byte, error) {
 	u, err := s.unlocker()
 	if err != nil {
 		return nil, err
@@ -174,7 +174,7 @@ func (s *Store) Encrypt(id string) error {
 		path := s.path(id, ageSuffix)
 		file, err := readUpTo(path, maxAgeFile, 0o077)
 		if errors.Is(err, fs.ErrNotExist) {
-			if file, err = s.encrypt(seed); err != nil {
+			if file, err = s.encryptSeed(seed); err != nil {
 				return err
 			}
 			if err := s.reopens(file, seed); err != nil {

@@ -99,7 +99,7 @@ func TestEncryptAndDecryptGiveTheSameKeyBack(t *testing.T) {
 func TestEncryptGoesOnWhereACrashStoppedIt(t *testing.T) {
 	s := lockedStore(t, "p")
 	key := generate(t, s, 'K', "ci")
-	file, err := s.encrypt(key.Seed())
+	file, err := s.encryptSeed(key.Seed())
 	if err != nil {
 		t.Fatal(err)
 	}

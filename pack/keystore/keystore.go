@@ -228,7 +228,7 @@ func (s *Store) put(id string, seed []byte, kind Kind) (*Key, error) {
 	path, data := s.path(id, "key"), seed
 	if kind == Encrypted {
 		path = s.path(id, ageSuffix)
-		if data, err = s.encrypt(seed); err != nil {
+		if data, err = s.encryptSeed(seed); err != nil {
 			return nil, err
 		}
 		// What closes the file must open it again, or the key would be lost.
