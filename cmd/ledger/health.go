@@ -104,7 +104,7 @@ func askReady(ctx context.Context, address string) (string, error) {
 		return "", fmt.Errorf("reading the answer: %w", err)
 	case answer.StatusCode == http.StatusOK && ready == "ready":
 		return string(text), nil
-	case answer.StatusCode == http.StatusOK:
+	case answer.StatusCode == http.StatusOK: // a proxy, or a page that greets everybody, is no ledger that is ready
 		return "", errors.New("it answers 200, but not that it is ready: is this a ledger?")
 	case answer.StatusCode == http.StatusServiceUnavailable:
 		return "", fmt.Errorf("not ready: %s", notReadyReasons(text))

@@ -64,6 +64,9 @@ one pass takes. What is damaged is not served, and a damaged index is derived ag
 	return c
 }
 
+// serveLedger opens what a ledger is made of, each part with those that it needs, and serves until ctx ends. They close in
+// the other order: first no request comes any more, then the log publishes what it has taken (and tells the index), then
+// the authorities go, and last the index, which writes what it holds in memory.
 func serveLedger(ctx context.Context, s cli.Streams, d ledgerHome, conf ledgerConfig, rate float64, scrub time.Duration) (err error) {
 	log := newLogger(s)
 	x, err := index.Open(d.index(), conf.Origin)

@@ -82,7 +82,7 @@ type check interface {
 }
 
 // A rewordable check shows values of its parameters or of a receipt, which another builder may spell
-// otherwise (phrase.says). phrases are Expected and Actual of its answer.
+// otherwise (python.Phrase.Says). phrases are Expected and Actual of its answer.
 type rewordable interface {
 	phrases() (expected, actual python.Phrase)
 }
