@@ -28,11 +28,11 @@ func factsOf(t *testing.T, lines ...string) *Result {
 	if r.ExitCode() != 0 {
 		t.Fatalf("%v", r.Findings)
 	}
-	if want := fmt.Sprintf("%x", sha256.Sum256(files[manifest.ReceiptsName])); r.Facts.ReceiptsSHA256 != want {
-		t.Errorf("receipts' SHA-256 %q, want %s", r.Facts.ReceiptsSHA256, want)
+	if want := fmt.Sprintf("%x", sha256.Sum256(files[manifest.ReceiptsName])); r.Facts.ReceiptsFileSHA256 != want {
+		t.Errorf("receipts' SHA-256 %q, want %s", r.Facts.ReceiptsFileSHA256, want)
 	}
-	if want := fmt.Sprintf("%x", sha256.Sum256(files[manifest.Name])); r.Facts.ManifestSHA256 != want {
-		t.Errorf("manifest's SHA-256 %q, want %s", r.Facts.ManifestSHA256, want)
+	if want := fmt.Sprintf("%x", sha256.Sum256(files[manifest.Name])); r.Facts.ManifestFileSHA256 != want {
+		t.Errorf("manifest's SHA-256 %q, want %s", r.Facts.ManifestFileSHA256, want)
 	}
 	// PCK-24: the digest of the last receipt in canonical form.
 	last, err := jcs.Pack(nil, []byte(lines[len(lines)-1]), jcs.Limits{})

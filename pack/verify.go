@@ -90,7 +90,7 @@ func (v *verifier) integrity() {
 		v.unreadable(manifest.StageSchema, manifest.Name, err)
 		return
 	}
-	v.r.Facts.ManifestSHA256 = form.HexSum(text)
+	v.r.Facts.ManifestFileSHA256 = form.HexSum(text)
 	// VFY-11: a manifest of another form says nothing about its pack.
 	if v.m = manifest.Read(text, &v.found); v.m == nil {
 		return
@@ -190,7 +190,7 @@ func (v *verifier) contents() (signature []byte) {
 	v.noteFault(manifest.ReceiptsName, scanErr)
 	v.census = scan.census
 	if scanErr == nil {
-		v.r.Facts.ReceiptsSHA256 = hex.EncodeToString(scan.digest[:])
+		v.r.Facts.ReceiptsFileSHA256 = hex.EncodeToString(scan.digest[:])
 		v.content(manifest.ReceiptsName, scan.digest, scan.size, scan.converted)
 	} else {
 		v.unreadable(manifest.StageFiles, manifest.ReceiptsName, scanErr)

@@ -12,9 +12,11 @@ import (
 // Facts are what was counted while the files of a pack were read, once. Only the digests are there for a
 // pack that is not intact: what its receipts say is nobody's word.
 type Facts struct {
-	ManifestSHA256 string // of pack_manifest.json, 64 hex digits, "" if it was not read
-	ReceiptsSHA256 string // of receipt_pack.jsonl, likewise
-	HeadHash       string // as computed here, "" without receipts
+	// The digests of two files, byte for byte: 64 hex digits, "" if the file was not read. That of the manifest is
+	// not the identity of the pack, which is Manifest.Digest, an entry's ManifestSHA256: no ledger finds it.
+	ManifestFileSHA256 string
+	ReceiptsFileSHA256 string
+	HeadHash           string // as computed here, "" without receipts
 
 	Types, Providers, Models  []Tally // the most frequent first
 	InputTokens, OutputTokens int64   // of all receipts that give them
