@@ -137,7 +137,7 @@ func (d *demo) tampered(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if status != http.StatusUnprocessableEntity || !bytes.Contains(body, []byte("E_MANIFEST_TAMPER")) {
+	if status != http.StatusUnprocessableEntity || !bytes.Contains(body, []byte(manifest.CodeManifestTamper)) {
 		return fmt.Errorf("the ledger answered %d to a tampered manifest: %s", status, body)
 	}
 	d.say("its manifest changed too: the ledger refuses it with 422 and the finding codes %s", findingCodes(body))
