@@ -174,7 +174,7 @@ func (l *receiptLines) duplicate(file outFile, id string) error {
 	return receipt.Faultf("receipt_id", "it was there before")
 }
 
-// add writes l.line, which is the receipt c.
+// add writes l.line, which is the receipt c, and counts it for the attestation and the summary.
 func (l *receiptLines) add(file outFile, c *receipt.Core) error {
 	if l.size+int64(len(l.line)) > maxJSONL {
 		return fmt.Errorf("receipt %d: the receipts have more than %d bytes", l.count, int64(maxJSONL))

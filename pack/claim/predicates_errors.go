@@ -120,7 +120,7 @@ func statusOf(v *jcs.Value, otherwise outcome, depth int) outcome {
 	}
 	said := saysFine
 	for i := range v.Items {
-		if depth > 2 {
+		if depth > 2 { // nobody writes a status so, and who does gets no success for it
 			return saysNothing
 		}
 		said = max(said, statusOf(&v.Items[i], otherwise, depth+1))

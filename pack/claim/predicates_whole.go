@@ -19,7 +19,8 @@ import (
 // forty bytes a receipt, as their docs say, and all of them together keep no more than maxKept: a pack may
 // declare a thousand such claims on millions of receipts, and is not to choose how much memory we have.
 
-// latencyCheck is latency_p95_le. It keeps 8 bytes a receipt.
+// latencyCheck is latency_p95_le. It keeps 8 bytes a receipt: a percentile that is exact, and so the same for every
+// verifier, wants all values.
 type latencyCheck struct {
 	most                 claimNumber
 	field, all           string
@@ -87,7 +88,8 @@ func plainNumber(f float64) string {
 	return python.Repr(jcs.Float(f))
 }
 
-// sequenceCheck is no_gap_in_seq. It keeps 8 bytes a receipt.
+// sequenceCheck is no_gap_in_seq. It keeps 8 bytes a receipt: packs are sorted by seq, but the member may be another one,
+// and then only the sorted whole shows what is left out.
 type sequenceCheck struct {
 	field, all    string
 	start         int64
@@ -423,7 +425,7 @@ func (c *ratioCheck) answer() Result {
 		Expected: fmt.Sprintf("ratio of %s to %s receipts %s", what, reprText(c.of), strings.Join(limits, " and ")),
 		Actual:   fmt.Sprintf("%d to %d", c.count, c.total),
 	}
-	if c.total == 0 {
+	if c.total == 0 { // a ratio to nothing: told in numbers, and good only where both are nothing and that is allowed
 		a.Passed = c.allowNone && c.count == 0
 		return a
 	}
@@ -441,7 +443,7 @@ type proxyCheck struct {
 	counts                bool
 	found, bad, unequal   int // receipts of typ: all, without numbers, with different ones
 	bypasses              int
-	requests, written, in big.Int
+	requests, written, in big.Int // sums over all sessions; in: receipts of types in the pack
 	one, scratch          big.Int
 	ids                   evidence
 }
