@@ -159,3 +159,15 @@ func TestALogWhoseIndexCannotBeWrittenServesWhatItHasAndLogsNothing(t *testing.T
 		t.Errorf("new %v, index %d", a.New, a.Entry.Index)
 	}
 }
+
+// How far the index is behind bounds how much is taken (Log.reserve), so it must come back to nothing.
+func TestAnIdleLogKnowsThatTheIndexHoldsEveryEntry(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	l := w.open()
+	w.addAll(0, 5)
+	eventually(t, "everything is indexed", func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.integrated == 5 && l.indexed == 5 && len(l.pending) == 0
+	})
+}
