@@ -8,7 +8,7 @@ RACED     := ./internal/... ./capture/... ./pack/keystore/... ./ledger/... ./wit
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.3.0
 
-.PHONY: all build demo test fmt vet unit soak race interop bench fuzz fuzz-short mutants lint vuln licences dist image-check clean
+.PHONY: all build demo test fmt vet unit soak race interop bench fuzz fuzz-short mutants figures lint vuln licences dist image-check clean
 all: build
 
 # The first build downloads and compiles some hundreds of packages, so it says how far it is. go build -v names each;
@@ -86,6 +86,10 @@ fuzz:
 
 fuzz-short:
 	@FUZZTIME=20s $(MAKE) --no-print-directory fuzz
+
+# What can be said of the source in numbers.
+figures:
+	@$(GO) test -count=1 -run '^TestFiguresOfTheSource$$' -v .
 
 # What no test sees: MUTANTS='-pkg trust -n 100 -seed 7' make mutants
 mutants:
