@@ -1,6 +1,8 @@
 // The flags of the command line: docs/spec/verify.md §18. All are read, and every file that they name, before a pack is
 // touched (VFY-88).
+import fs from 'node:fs';
 import { Unjudged } from './files.mjs';
+import { readLock } from './lock.mjs';
 import { commit } from './manifest.mjs';
 import { fromClock, instant } from './time.mjs';
 
@@ -37,10 +39,32 @@ async function take(asked, name, value) {
   else if (name === '--now') asked.now = valid(name, instant(value), instant(value) !== null);
   else if (name === '--max-age-hours') asked.maxAgeHours = valid(name, Number(value), /^[0-9.]+$/.test(value) && Number(value) > 0);
   else if (name === '--trusted-signer') asked.trusted.push(valid(name, value, /^[0-9a-f]{64}$/.test(value)));
+  else if (name === '--lock') asked.lock = await lockIn(value);
   else throw new Unjudged(`${name}: not checked here`);
 }
 
 function valid(name, value, holds) {
   if (!holds) throw new Unjudged(`${name}: not a value that it takes`);
   return value;
+}
+
+// fileOf reads a file that the user names.
+function fileOf(name, limit) {
+  const { size } = fs.statSync(name);
+  if (size > limit) throw new Error(`longer than ${limit} bytes`);
+  return new Uint8Array(fs.readFileSync(name));
+}
+
+// lockIn gives the lock; one that is missing, or none, is exit 2 (VFY-89).
+async function lockIn(name) {
+  const refuse = (why) => Object.assign(new Unjudged(`--lock: ${why}`), { exit: 2 });
+  let bytes;
+  try {
+    bytes = fileOf(name, 2 ** 20);
+  } catch (err) {
+    throw refuse(err.code ?? err.message);
+  }
+  const { lock, problem } = await readLock(bytes);
+  if (problem) throw refuse(problem);
+  return lock;
 }

@@ -5,10 +5,11 @@
 import { JSONError, parse } from './json.mjs';
 import { H, HC } from './hash.mjs';
 import { PAYLOAD, checkAttestation, checkNames, checkRoot, checkSignature, fingerprintOf, formProblems } from './manifest.mjs';
+import { checkClaims } from './claims.mjs';
 import { checkExpectations, checkLockAndSigner } from './expect.mjs';
 import { checkReceipts, codeOf } from './receipts.mjs';
 import { checkReport } from './report.mjs';
-import { readResults } from './results.mjs';
+import { readResults, verdictOf } from './results.mjs';
 import { isObject } from './values.mjs';
 
 // LIMITS are the longest files (docs/spec/pack.md §1); a signature file is read up to 16 MiB (VFY-15).
@@ -54,7 +55,7 @@ export async function verify(pack, asked = {}) {
   const out = new Findings();
   const manifest = readManifest(pack, out);
   const found = { manifest, out, results: [], reexecuted: false };
-  if (manifest) await checkIntegrity(pack, found, out);
+  if (manifest) await checkIntegrity(pack, found, asked, out);
   found.intact = out.errors.length === 0;
   found.fingerprint = manifest ? await fingerprintOf(manifest) : null;
   found.manifestDigest = manifest ? await HC(manifest) : null;
@@ -86,7 +87,7 @@ function present(entry, name, out) {
 }
 
 // checkIntegrity is steps 2 to 9.
-async function checkIntegrity(pack, found, out) {
+async function checkIntegrity(pack, found, asked, out) {
   const { manifest } = found;
   checkDirectory(pack, out);
   checkNames(manifest, out);
@@ -100,6 +101,7 @@ async function checkIntegrity(pack, found, out) {
   await checkAttestation(manifest, out);
   if (report) await checkReport(manifest, report, told, out);
   Object.assign(found, { report, told, reading });
+  Object.assign(found, await checkClaims(pack, found, asked.lock?.cards ?? [], out));
   await checkSignature(manifest, pack.files.get('pack_signature.sig')?.bytes ?? null, out);
   checkRoot(manifest, out);
 }
@@ -148,10 +150,11 @@ function readReport(pack, out) {
 }
 
 // claimsWord is the word of the channel (VFY-49, VFY-51).
-function claimsWord({ manifest, intact, reexecuted }) {
+function claimsWord({ manifest, intact, reexecuted, results }) {
   if (!intact) return 'SKIPPED';
   const word = manifest.get('attestation').get('claim_check');
   if (word === 'N/A') return 'SKIPPED';
+  if (reexecuted && verdictOf(results) === 'FAIL') return 'FAIL';
   return word === 'PASS' && !reexecuted ? 'NOT_EVALUATED' : word;
 }
 

@@ -1,0 +1,183 @@
+// Step 7: the claims are executed again: docs/spec/claims.md §4 and docs/spec/verify.md §10.
+import { JSONError, bytesOf, canonical, parse } from './json.mjs';
+import { H, same } from './hash.mjs';
+import { BUILTIN } from './builtin.mjs';
+import { hashOf, looksBuiltIn, readCard } from './cards.mjs';
+import { REFERENCE } from './checks.mjs';
+import { OURS, Unknown, runOurs } from './ours.mjs';
+import { DROPPED } from './receipts.mjs';
+import { fingerprintOf, verdictOf } from './results.mjs';
+import { evidence } from './scalars.mjs';
+import { saysSame } from './spelling.mjs';
+
+// evaluate gives the result of a claim on receipts; unknown is why it could not be told here.
+export function evaluate(spec, receipts, reading) {
+  const [claim_id, , check, given, written] = [...spec.values()];
+  const severity = written.replace(/[A-Z]/g, (c) => c.toLowerCase());
+  const result = (passed, expected, actual, names = []) => ({
+    claim_id, passed, expected: String(expected), actual: String(actual), severity, evidence_receipt_ids: evidence(names),
+    same: (r) => saysSame(expected, r.expected) && saysSame(actual, r.actual),
+  });
+  if (severity !== 'critical' && severity !== 'warning') {
+    const failed = result(false, "severity in {'critical','warning'}", `invalid severity '${written}'`);
+    return { ...failed, severity: 'critical' };
+  }
+  const params = parse(bytesOf(canonical(given)), { limit: 2 ** 30, depth: 512 });
+  if (!Object.hasOwn(REFERENCE, check) && !Object.hasOwn(OURS, check)) {
+    return { ...result(false, `check function '${check}' exists`, 'unknown check function'), unknown: 'unknown check' };
+  }
+  try {
+    const found = Object.hasOwn(OURS, check) ? runOurs(check, params, receipts, reading) : REFERENCE[check](params, receipts, reading);
+    if (found.problem) return result(false, `valid params for check '${check}'`, found.problem);
+    return result(found.passed, found.expected, found.actual, found.names);
+  } catch (err) {
+    if (!(err instanceof Unknown)) throw err;
+    return { ...result(false, '', ''), unknown: err.message };
+  }
+}
+
+const agree = (r, s) => r.passed === s.passed && r.expected === s.expected && r.actual === s.actual && r.severity === s.severity;
+
+// signersWord tells whether a result is taken from the report because it cannot be executed here (verify.md §10.2).
+function signersWord(spec, ours, told) {
+  const unknownThere = told.actual === 'unknown check function';
+  if (spec.get('check') === 'coverage_contract') return true;
+  if (ours.unknown) return ours.unknown !== 'unknown check' || !unknownThere;
+  if (agree(ours, told)) return false;
+  return (!told.passed && unknownThere) || DROPPED.includes(spec.get('params').get('field_name'));
+}
+
+// execute gives results. word marks one that is the signer's; the two texts of one that says the same as the report in
+// another spelling are those of the report (CLM-27).
+function execute(cards, reading, told, options) {
+  const specs = cards.flatMap((card) => card.claims), state = { ...options };
+  return specs.map((spec, i) => {
+    const ours = evaluate(spec, reading.receipts, state), theirs = told[i];
+    if (theirs?.claim_id !== ours.claim_id) return ours;
+    if (!ours.unknown && ours.same(theirs)) return { ...ours, expected: theirs.expected, actual: theirs.actual };
+    return signersWord(spec, ours, theirs) ? { ...theirs, word: true } : ours;
+  });
+}
+
+// checkClaims is step 7. It gives the results, and whether all of them were executed again.
+export async function checkClaims(pack, { manifest, reading, told, report }, lockCards, out) {
+  const a = manifest.get('attestation'), none = { results: [], reexecuted: false };
+  const cards = await readRunCards(pack.unsigned, out);
+  if (a.get('claim_check') === 'N/A' && manifest.get('claim_set_hash') === (await H(manifest.get('claim_set_id')))) {
+    if (cards?.length) ignored(out, 'the pack declares no claims');
+    return none;
+  }
+  const found = await findCards(manifest.get('claim_set_hash'), lockCards, cards ?? [], told.results);
+  if (!found) {
+    if (cards?.length) ignored(out, 'not the cards that were signed');
+    if (a.get('claim_check') !== 'N/A') out.warn('W_CLAIMS_NOT_REEXECUTED', 'claim_check', 'nobody here knows these claims');
+    return { results: told.results, reexecuted: false };
+  }
+  if (!reading.whole) return none;
+  tellLookalikes(found, out);
+  const results = execute(found, reading, told.results, {});
+  for (const r of results) if (r.word) out.warn('W_CLAIMS_NOT_REEXECUTED', r.claim_id, 'this claim is not executed here');
+  if (results.some((r) => r.unknown && r.unknown !== 'unknown check')) {
+    out.warn('W_CLAIMS_NOT_REEXECUTED', 'claim_check', 'a claim is not executed here, and the report does not tell it');
+    return { results: told.results, reexecuted: false };
+  }
+  await compare(a, found, reading, told, report, results, out);
+  const unknown = results.some((r) => r.word);
+  return { results, reexecuted: !unknown, cards: found };
+}
+
+const ignored = (out, why) => out.warn('W_RUN_CARDS_IGNORED', '_unsigned/run_cards.json', why);
+
+// compare is docs/spec/verify.md §10.3.
+async function compare(a, cards, reading, told, report, results, out) {
+  const attested = a.get('discrepancy_fingerprint') ?? null;
+  const right = async (list) => verdictOf(list) === a.get('claim_check') && (await fingerprintOf(a, list)) === attested;
+  if (!(await right(results))) {
+    const other = execute(cards, reading, told.results, { asReference: true });
+    if (await right(other)) out.warn('W_BREAKGLASS', 'claim_check', 'the reference reads assay.breakglass/v1 as any type');
+    else if (verdictOf(results) !== a.get('claim_check')) out.error('E_MANIFEST_TAMPER', 'claim_check', 'the claims come to something else');
+    else out.error('E_MANIFEST_TAMPER', 'discrepancy_fingerprint', 'the results of the claims have another one');
+    return;
+  }
+  if (!report) return;
+  const specs = cards.flatMap((card) => card.claims);
+  results.forEach((r, i) => {
+    const theirs = told.results[i], ids = theirs?.evidence_receipt_ids;
+    if (specs[i].get('check') === 'coverage_contract') return;
+    const named = r.word || !Array.isArray(ids) || same(ids, r.evidence_receipt_ids);
+    if (theirs?.claim_id !== r.claim_id || !named) {
+      out.error('E_MANIFEST_TAMPER', 'verify_report.claim_verification.results', 'another claim, or other evidence');
+    }
+  });
+}
+
+function tellLookalikes(cards, out) {
+  for (const card of cards) {
+    if (card.source === 'builtin' || !(looksBuiltIn(card.id) || /[^A-Za-z0-9._-]/.test(card.id))) continue;
+    out.warn('W_CARD_LOOKALIKE', '_unsigned/run_cards.json', 'the id of a card is drawn like that of another');
+  }
+}
+
+// readRunCards gives the cards that travel with the pack, null if there are none or they are ignored (VFY-42).
+async function readRunCards(unsigned, out) {
+  const entry = unsigned instanceof Map ? unsigned.get('run_cards.json') : undefined;
+  if (!entry) return null;
+  const refuse = (why) => (ignored(out, why), null);
+  if (entry.kind !== 'file') return refuse('no regular file, or too long');
+  let list;
+  try {
+    list = parse(entry.bytes, { limit: 2 ** 24 });
+  } catch (err) {
+    if (!(err instanceof JSONError)) throw err;
+    return refuse(err.message);
+  }
+  if (!Array.isArray(list)) return refuse('no list of cards');
+  const cards = [];
+  for (const v of list) cards.push(await readCard(v, 'signer'));
+  if (cards.includes(null)) return refuse('a card that is none');
+  return cards.flatMap((c) => c.claims).length > 1000 ? refuse('more than 1,000 claims') : cards.map(known);
+}
+
+// known calls a card built in if its id is: readCard saw that its claims are.
+const known = (card) => BUILTIN.find((b) => b.id === card.id) ?? card;
+
+// findCards gives the first list of cards whose hash was signed (docs/spec/verify.md §10.1), null if there is none.
+async function findCards(hash, lockCards, packed, told) {
+  let left = 4096;
+  for (const list of candidates(lockCards, packed, told)) {
+    if (list.length === 0 || list.flatMap((c) => c.claims).length > 1000) continue;
+    if (left-- === 0) return null;
+    if ((await hashOf(list)) === hash) return list;
+  }
+  return null;
+}
+
+function* candidates(lockCards, packed, told) {
+  yield lockCards;
+  const single = [...lockCards, ...BUILTIN];
+  for (const card of single) yield [card];
+  yield* byIds(single, told);
+  yield packed;
+  yield* byIds([...single, ...packed], told);
+  for (let n = 2; n <= BUILTIN.length; n++) yield* selections(BUILTIN, n);
+}
+
+// byIds puts cards together so that the ids of their claims are those of the results, in order.
+function* byIds(cards, told) {
+  const ids = told.map((r) => r.claim_id);
+  let lists = 0, steps = 0;
+  const fits = (card, at) => card.claims.every((c, i) => c.get('claim_id') === ids[at + i]);
+  function* from(at, list) {
+    if (at === ids.length) return lists++ < 64 ? yield list : undefined;
+    for (const card of cards) {
+      if (lists >= 64 || ++steps > 4096) return;
+      if (card.claims.length > 0 && fits(card, at)) yield* from(at + card.claims.length, [...list, card]);
+    }
+  }
+  if (ids.length > 0 && ids.length <= 1000) yield* from(0, []);
+}
+
+function* selections(cards, n) {
+  if (n === 0) return yield [];
+  for (const card of cards) for (const rest of selections(cards.filter((c) => c !== card), n - 1)) yield [card, ...rest];
+}
