@@ -1,10 +1,12 @@
 // The flags of the command line: docs/spec/verify.md §18. All are read, and every file that they name, before a pack is
 // touched (VFY-88).
 import fs from 'node:fs';
-import { Unjudged } from './files.mjs';
+import { Unjudged, readEntry } from './files.mjs';
 import { readLock } from './lock.mjs';
 import { commit } from './manifest.mjs';
+import { Bad, readPolicy } from './notes.mjs';
 import { fromClock, instant } from './time.mjs';
+import { LIMITS } from './verify.mjs';
 
 const SWITCHES = {
   '--require-claim-pass': 'requireClaims', '--require-anchor': 'requireAnchor', '--require-pinned': 'requirePinned',
@@ -26,6 +28,8 @@ export async function askedBy(args) {
     else throw new Unjudged(`${name}: not a flag that is known here`);
   }
   if (dirs.length !== 1) throw new Unjudged('expected one pack');
+  if (!asked.policy && (asked.requireAnchor || asked.proof !== undefined)) throw new Unjudged('an anchor without a --policy');
+  if (asked.proof === null) throw new Unjudged('--proof: there is no such file');
   return { dir: dirs[0], asked };
 }
 
@@ -39,6 +43,8 @@ async function take(asked, name, value) {
   else if (name === '--now') asked.now = valid(name, instant(value), instant(value) !== null);
   else if (name === '--max-age-hours') asked.maxAgeHours = valid(name, Number(value), /^[0-9.]+$/.test(value) && Number(value) > 0);
   else if (name === '--trusted-signer') asked.trusted.push(valid(name, value, /^[0-9a-f]{64}$/.test(value)));
+  else if (name === '--policy') asked.policy = await policyIn(value);
+  else if (name === '--proof') asked.proof = readEntry(value, LIMITS['anchor.tlog-proof']);
   else if (name === '--lock') asked.lock = await lockIn(value);
   else throw new Unjudged(`${name}: not checked here`);
 }
@@ -67,4 +73,13 @@ async function lockIn(name) {
   const { lock, problem } = await readLock(bytes);
   if (problem) throw refuse(problem);
   return lock;
+}
+
+async function policyIn(name) {
+  try {
+    return await readPolicy(fileOf(name, 2 ** 20));
+  } catch (err) {
+    if (err instanceof Bad || err.code) throw new Unjudged(`--policy: ${err.code ?? err.message}`);
+    throw err;
+  }
 }

@@ -5,6 +5,7 @@
 import { JSONError, parse } from './json.mjs';
 import { H, HC } from './hash.mjs';
 import { PAYLOAD, checkAttestation, checkNames, checkRoot, checkSignature, fingerprintOf, formProblems } from './manifest.mjs';
+import { checkAnchor } from './anchor.mjs';
 import { checkClaims } from './claims.mjs';
 import { checkExpectations, checkLockAndSigner } from './expect.mjs';
 import { checkReceipts, codeOf } from './receipts.mjs';
@@ -161,7 +162,7 @@ function claimsWord({ manifest, intact, reexecuted, results }) {
 // verdict is steps 10 to 12, the status and the exit code (docs/spec/verify.md §12 to §16).
 async function verdict(pack, found, asked) {
   const { out, intact, manifest } = found;
-  const anchor = await checkAnchor(pack, found, asked);
+  const notChecked = unexecuted(found), anchor = await checkAnchor(pack, found, asked, notChecked);
   out.channel = 'expectations';
   const expected = checkExpectations(found, asked);
   out.channel = 'lock';
@@ -171,15 +172,7 @@ async function verdict(pack, found, asked) {
     expectations: expected.word, ...(manifest && { signer }),
   };
   const [status, exit] = statusOf({ ...found, channels, failed: expected.failed, distrusted }, asked);
-  return { ...found, channels, status, exit, notChecked: notChecked(found) };
-}
-
-// checkAnchor is step 10. Proofs are not checked here yet.
-async function checkAnchor(pack, { out }, asked) {
-  out.channel = 'anchor';
-  const proof = pack.unsigned instanceof Map && pack.unsigned.has('anchor.tlog-proof');
-  if (proof) out.warn('W_ANCHOR_NOT_CHECKED', '_unsigned/anchor.tlog-proof', 'proofs are not checked here');
-  return 'SKIPPED';
+  return { ...found, channels, status, exit, notChecked };
 }
 
 // statusOf is the table of VFY-79: the first row that holds.
@@ -196,8 +189,8 @@ function statusOf({ intact, channels, failed, distrusted, reexecuted }, asked) {
   return ['ok', 0];
 }
 
-// notChecked names what was there or asked and could not be checked here.
-function notChecked({ intact, reexecuted, manifest }) {
+// unexecuted names the claims, if they were not executed here.
+function unexecuted({ intact, reexecuted, manifest }) {
   const list = [];
   if (intact && !reexecuted && manifest.get('attestation').get('claim_check') !== 'N/A') list.push('the claims were not executed again');
   return list;
