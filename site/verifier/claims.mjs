@@ -99,7 +99,7 @@ async function compare(a, cards, reading, told, report, results, out) {
     else out.error('E_MANIFEST_TAMPER', 'discrepancy_fingerprint', 'the results of the claims have another one');
     return;
   }
-  if (!report) return;
+  if ((report?.get('claim_verification') ?? null) === null) return;
   const specs = cards.flatMap((card) => card.claims);
   results.forEach((r, i) => {
     const theirs = told.results[i], ids = theirs?.evidence_receipt_ids;

@@ -55,16 +55,17 @@ class Agreement {
   async claimResults() {
     const told = this.report.get('claim_verification') ?? null;
     this.must((told !== null) === this.claims, 'claim_verification', 'there exactly if claims were evaluated');
-    if (told === null || !isObject(told) || this.told.bad) return;
+    if (told === null || this.told.bad) return;
     const { results } = this.told, passed = results.filter((r) => r.passed).length;
-    const is = (name, value) => this.must(told.has(name) && equals(told.get(name), value), `claim_verification.${name}`);
+    const members = isObject(told) ? told : new Map();
+    const is = (name, value) => this.must(members.has(name) && equals(members.get(name), value), `claim_verification.${name}`);
     is('n_claims', num(results.length));
     is('n_passed', num(passed));
     is('n_failed', num(results.length - passed));
     is('passed', this.check === 'PASS');
     this.must(verdictOf(results) === this.check, 'claim_verification.results', 'they do not give claim_check');
     const attested = this.a.get('discrepancy_fingerprint') ?? null;
-    this.must((told.get('discrepancy_fingerprint') ?? null) === attested && (await fingerprintOf(this.a, results)) === attested,
+    this.must((members.get('discrepancy_fingerprint') ?? null) === attested && (await fingerprintOf(this.a, results)) === attested,
       'claim_verification.discrepancy_fingerprint');
   }
 
@@ -85,7 +86,7 @@ class Agreement {
       for (const name of ['proves', 'does_not_prove']) is(`scope.${name}`, scope.get(name), texts);
       for (const name of scope.keys()) {
         const known = ['schema', 'channels', 'extensions', 'proves', 'does_not_prove', 'note'].includes(name);
-        this.must(known, 'scope', 'a member that is not known');
+        this.must(known, `scope.${name}`, 'a member that is not known');
       }
     }
     const told = report.get('claim_verification');
@@ -203,12 +204,12 @@ class Agreement {
 
   // scope: VFY-39.
   scope() {
-    const scope = this.report.get('scope');
-    if (!isObject(scope)) return;
+    const given = this.report.get('scope') ?? null, scope = isObject(given) ? given : new Map();
+    if (given === null) return;
     const channels = object({
       integrity: 'ran', claim: this.claims ? 'ran' : 'not_evaluated', replay: 'not_run', trust: 'not_evaluated',
     });
-    this.must(equals(scope.get('channels'), channels), 'scope.channels');
+    this.must(equals(scope.get('channels') ?? null, channels), 'scope.channels');
     const provable = ['pack_integrity', 'signature_validity', 'receipt_sequence_integrity'];
     if (this.claims) provable.push('claim_set_evaluated');
     if (this.check === 'PASS') provable.push('claim_set_satisfied');

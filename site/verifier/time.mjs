@@ -49,7 +49,8 @@ export function readable(text) {
   if (chars.length < 7) return false;
   const n = dateLength(chars);
   if (!realDate(chars.slice(0, n).join(''))) return false;
-  return chars.length === n || realClock(chars.slice(n + 1));
+  const clock = bytesOf(chars.slice(n + 1).join(''));
+  return chars.length === n || realClock(Array.from(clock, (b) => String.fromCharCode(b)));
 }
 
 function dateLength(c) {
