@@ -158,6 +158,10 @@ func TestAVerdictOfZeroNamesItsGaps(t *testing.T) {
 		},
 		"signer unpinned": func(r *Report) { r.Pinned = false },
 		"not anchored":    func(r *Report) { r.Anchor, r.Timed, r.Time = pack.Skipped, pack.Skipped, nil },
+		"its proof not checked (--policy)": func(r *Report) {
+			r.Anchor, r.Timed, r.Time = pack.Skipped, pack.Skipped, nil
+			r.Warnings = append(r.Warnings, manifest.Finding{Code: manifest.WarnAnchor, Channel: manifest.ChannelAnchor})
+		},
 		"anchored without a time that was checked": func(r *Report) { r.Timed, r.Time = pack.Skipped, nil },
 		"no checks declared":                       func(r *Report) { r.Claims, r.ClaimResults = pack.Skipped, nil },
 		"claims not executed here":                 func(r *Report) { r.ClaimsReexecuted = false },
