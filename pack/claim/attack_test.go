@@ -82,6 +82,26 @@ func TestEveryHasNamesThoseThatStillWaitInTheirOrder(t *testing.T) {
 	}
 }
 
+// CLM-19: a receipt that comes while 1,024 wait is counted and can be answered, and is named by nobody.
+func TestEveryHasCountsAndAnswersWhatItDoesNotName(t *testing.T) {
+	for answered, want := range map[int]Result{
+		maxWaiting + 1: {Passed: true, Actual: "0 without out of 1025"},
+		maxWaiting:     {Actual: "1 without out of 1025"},
+		maxWaiting - 1: {Actual: "2 without out of 1025", Evidence: []string{"r1023"}},
+	} {
+		run := NewRun(oneCard(t, "every_has", `{"receipt_type":"model_call","has_type":"refusal","link_field":"k","has_link_field":"k"}`).Claims)
+		for i := range maxWaiting + 1 {
+			run.Add(jcstest.Parse(t, fmt.Sprintf(`{"receipt_id":"r%d","type":"model_call","k":%d}`, i, i)))
+		}
+		for i := range answered {
+			run.Add(jcstest.Parse(t, fmt.Sprintf(`{"receipt_id":"x","type":"refusal","k":%d}`, i)))
+		}
+		if got := run.Results()[0]; got.Passed != want.Passed || got.Actual != want.Actual || !slices.Equal(got.Evidence, want.Evidence) {
+			t.Errorf("%d answered: %+v", answered, got)
+		}
+	}
+}
+
 // A capital I with a dot is an i in the lowercase of Go, but not in that of Python.
 // CLM-11
 func TestASeverityIsOneToEveryVerifierOrToNone(t *testing.T) {
