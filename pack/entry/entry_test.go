@@ -108,6 +108,8 @@ func TestTheSourceIsTheBestThatIsKnown(t *testing.T) {
 	}
 	bound := builtBy(manifest.CIBinding{Provider: "github_actions", CommitSHA: strings.Repeat("b", 40), Repo: "acme/app", WorkflowRef: "acme/app/.github/workflows/ci.yml@refs/heads/main"})
 	odd := builtBy(manifest.CIBinding{Provider: "gitlab_ci", CommitSHA: strings.Repeat("b", 40), Repo: "group/sub/app"})
+	noWorkflow := builtBy(manifest.CIBinding{Provider: "github_actions", CommitSHA: strings.Repeat("b", 40), Repo: "acme/app"})
+	oddWorkflow := builtBy(manifest.CIBinding{Provider: "github_actions", CommitSHA: strings.Repeat("b", 40), Repo: "acme/app", WorkflowRef: "caf\u00e9"})
 	ci := Source{"acme/app", "acme/app/.github/workflows/ci.yml@refs/heads/main", strings.Repeat("b", 40), "ci_binding"}
 	said := Source{"other/repo", "", "", "self"}
 	token := Source{"acme/app", "w", strings.Repeat("c", 40), "oidc"}
@@ -117,7 +119,8 @@ func TestTheSourceIsTheBestThatIsKnown(t *testing.T) {
 	}{
 		{plain, Source{}, Source{}}, {plain, said, said}, {plain, Source{Repo: "other/repo", Attestation: "ci_binding"}, said},
 		{bound, Source{}, ci}, {bound, said, ci}, {bound, token, token}, {plain, token, token},
-		{odd, Source{}, Source{}}, {odd, said, said},
+		{odd, Source{}, Source{}}, {odd, said, said}, {oddWorkflow, Source{}, Source{}}, {oddWorkflow, said, said},
+		{noWorkflow, said, Source{"acme/app", "", strings.Repeat("b", 40), "ci_binding"}},
 	} {
 		if got := mustEntry(t, c.m, c.src, nil).Source; got != c.want {
 			t.Errorf("source %+v of %+v, want %+v", got, c.src, c.want)

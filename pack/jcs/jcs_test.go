@@ -31,6 +31,13 @@ func TestWhatIsNotStrictJSONIsRefusedWithCauseAndPlace(t *testing.T) {
 		{`{"😀":1,"\ud83d\ude00":2}`, ErrDuplicate, 10},
 		{`{"\/":1,"/":2}`, ErrDuplicate, 8},
 		{`[{"x":{"a":1,"b":2,"a":1}}]`, ErrDuplicate, 19},
+		// What comes first in the text is the error, a name that stands twice where its object ends.
+		{"[{\"a\":1,\"a\":2},\"\xff\"]", ErrDuplicate, 8},
+		{"{\"a\":1,\"a\":\"\xff\"}", ErrEncoding, 12},
+		{"[{\"a\":1,\"a\":2}", ErrDuplicate, 8},
+		{`{"a":1,"a":2`, ErrSyntax, 12},
+		{"[1 \xff]", ErrSyntax, 3},
+		{"[" + strings.Repeat("9", 4301) + ",\"\xff\"]", ErrNumber, 1},
 		// JCS-1, JCS-2, JCS-7: bytes that are not UTF-8, and escapes that are not characters.
 		{"\"\xff\"", ErrEncoding, 1},
 		{"\"ab\xc0\xaf\"", ErrEncoding, 3},           // overlong
