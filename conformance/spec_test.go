@@ -11,12 +11,14 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/conformance"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/entry"
@@ -91,7 +93,7 @@ var kinds = map[string]func(r *reader, e example){
 	"revocation": (*reader).revocation, "rotation": (*reader).rotation,
 	"entry": (*reader).entry, "policy": (*reader).policyText, "proof": (*reader).proof,
 	"checkpoint": (*reader).checkpoint, "checkpoint-text": (*reader).checkpointText, "tree-state": (*reader).treeState,
-	"request": (*reader).request, "response": (*reader).response,
+	"request": (*reader).request, "response": (*reader).response, "corpus": (*reader).corpus,
 }
 
 // TestTheExamplesOfTheSpecificationAreWhatTheProgramsReadAndWrite takes the examples out of docs/spec and gives
@@ -359,6 +361,23 @@ func (r *reader) lock(e example) {
 	}
 	if text, err := jcs.AppendPretty(nil, r.value(e, e.text)); err != nil || string(text)+"\n" != e.text {
 		r.fail(e, "not as it is written: %v\n%s", err, text)
+	}
+}
+
+// corpus is an index, of cases of the committed corpus as they stand there.
+func (r *reader) corpus(e example) {
+	cases, err := conformance.ParseIndex([]byte(e.text))
+	if err != nil {
+		r.fail(e, "%v", err)
+	}
+	committed, err := conformance.Open("corpus")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, c := range cases {
+		if !slices.ContainsFunc(committed.Cases, func(k conformance.Case) bool { return reflect.DeepEqual(k, c) }) {
+			r.fail(e, "the corpus has no such case %s", c.ID)
+		}
 	}
 }
 
