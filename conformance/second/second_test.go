@@ -6,9 +6,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,10 +23,7 @@ func TestASecondVerifierAgreesOnTheCorpus(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a program for each of the cases")
 	}
-	node, err := exec.LookPath("node")
-	if err != nil {
-		t.Skip("NOT RUN: there is no node, so nobody asked the second verifier")
-	}
+	node := findNode(t)
 	program, err := filepath.Abs("../../site/verifier/cli.mjs")
 	if err != nil {
 		t.Fatal(err)
@@ -74,4 +73,28 @@ func ask(node, program string) conformance.Judge {
 		}
 		return conformance.Answer{Exit: c.ProcessState.ExitCode(), Output: out.Bytes()}, err
 	}
+}
+
+// TestASecondVerifierReadsTheExamplesOfThePages: canonical forms, results of claims, hashes, locks and proofs, of which
+// the corpus holds few.
+func TestASecondVerifierReadsTheExamplesOfThePages(t *testing.T) {
+	out, err := exec.Command(findNode(t), "testdata/examples.mjs", "../../docs/spec", "../corpus/packs").CombinedOutput()
+	if n := 0; err != nil || !counted(string(out), &n) || n < 70 {
+		t.Errorf("%v:\n%s", err, out)
+	}
+}
+
+// counted tells whether nothing but the number of examples was printed.
+func counted(out string, n *int) bool {
+	_, err := fmt.Sscanf(out, "%d examples\n", n)
+	return err == nil && strings.Count(out, "\n") == 1
+}
+
+func findNode(t *testing.T) string {
+	t.Helper()
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Skip("NOT RUN: there is no node, so nobody asked the second verifier")
+	}
+	return node
 }

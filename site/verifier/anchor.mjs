@@ -109,7 +109,9 @@ function checkEntry(entry, { manifest, manifestDigest, fingerprint }) {
   const a = manifest.get('attestation'), binding = a.get('ci_binding') ?? new Map();
   must(entry.get('manifest_sha256') === manifestDigest, 'the entry is about another manifest');
   for (const name of COPIED) must(entry.get(name) === a.get(name), `${name} is not what the manifest says`);
-  for (const name of ['pack_id', 'pack_root_sha256', 'signer_id']) must(entry.get(name) === manifest.get(name), `${name} is not what the manifest says`);
+  for (const name of ['pack_id', 'pack_root_sha256', 'signer_id']) {
+    must(entry.get(name) === manifest.get(name), `${name} is not what the manifest says`);
+  }
   must(entry.get('n_receipts').value === a.get('n_receipts').value, 'n_receipts is not what the manifest says');
   must(entry.get('signer_pubkey_sha256') === fingerprint, 'another key than that of the manifest');
   if (entry.get('source_attestation') !== 'ci_binding') return;

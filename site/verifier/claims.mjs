@@ -95,8 +95,9 @@ async function compare(a, cards, reading, told, report, results, out) {
   if (!(await right(results))) {
     const other = execute(cards, reading, told.results, { asReference: true });
     if (await right(other)) out.warn('W_BREAKGLASS', 'claim_check', 'the reference reads assay.breakglass/v1 as any type');
-    else if (verdictOf(results) !== a.get('claim_check')) out.error('E_MANIFEST_TAMPER', 'claim_check', 'the claims come to something else');
-    else out.error('E_MANIFEST_TAMPER', 'discrepancy_fingerprint', 'the results of the claims have another one');
+    else if (verdictOf(results) !== a.get('claim_check')) {
+      out.error('E_MANIFEST_TAMPER', 'claim_check', 'the claims come to something else');
+    } else out.error('E_MANIFEST_TAMPER', 'discrepancy_fingerprint', 'the results of the claims have another one');
     return;
   }
   if ((report?.get('claim_verification') ?? null) === null) return;

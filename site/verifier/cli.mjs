@@ -26,7 +26,9 @@ function told(dir, v) {
 // claimVerdict is the word of claims in a report, where a failure is called an honest one.
 const claimVerdict = (v) => ({ FAIL: 'HONEST_FAIL', PASS: 'PASS' })[v.channels.claims] ?? 'NOT_EVALUATED';
 
-const safe = (text) => JSON.stringify(text).slice(1, -1).replace(/[^\x20-\x7e]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+// escaped writes everything but printable ASCII and line feeds as escapes, so that no text of a pack acts on a terminal.
+const escaped = (json) => json.replace(/[^\x20-\x7e\n]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+const safe = (text) => escaped(JSON.stringify(text).slice(1, -1));
 
 function print(v, dir) {
   const line = (name, word) => console.log(`${name.padEnd(10)} ${word}`);
@@ -56,7 +58,5 @@ async function main([verb, ...args]) {
     return fail(err instanceof Unjudged ? err.exit ?? 3 : 70, err);
   }
 }
-
-const escaped = (json) => json.replace(/[^\x20-\x7e\n]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 process.exitCode = await main(process.argv.slice(2));

@@ -30,8 +30,6 @@ export function base64(text) {
   }
 }
 
-export const toBase64 = (bytes) => btoa(String.fromCharCode(...bytes));
-
 export const same = (a, b) => a.length === b.length && a.every((x, i) => x === b[i]);
 
 export function join(...parts) {

@@ -56,7 +56,8 @@ function figures(found, read) {
 // lacking gives the end of the actual of a check with figures (CLM-21), and whether the claim may pass.
 function lacking({ missing, malformed }, allowMissing) {
   const [a, b] = allowMissing ? [missing.size, malformed.size] : [missing.size + malformed.size, 0];
-  return { end: (a ? `, ${a} without` : '') + (b ? `, ${b} malformed` : ''), fits: malformed.size === 0 && (allowMissing || missing.size === 0) };
+  const end = (a ? `, ${a} without` : '') + (b ? `, ${b} malformed` : '');
+  return { end, fits: malformed.size === 0 && (allowMissing || missing.size === 0) };
 }
 
 function tokensOf(r) {
@@ -209,7 +210,8 @@ function proxy(p, receipts, reading) {
   const there = counted && new Set(counted.flatMap((t) => ofType(receipts, t, reading))).size;
   return {
     none: found.length === 0, passed: unequal + bypasses + without === 0 && (!counted || BigInt(there) === written),
-    expected: `requests_seen = receipts_written and no bypass in ${what(type)}${counted ? `, as many as receipts of types ${listText(counted)}` : ''}`,
+    expected: `requests_seen = receipts_written and no bypass in ${what(type)}` +
+      (counted ? `, as many as receipts of types ${listText(counted)}` : ''),
     actual: `seen ${seen}, written ${written}, ${unequal} of ${found.length} unequal, ${bypasses} bypasses` +
       (without ? `, ${without} without numbers` : '') + (counted ? `, in the pack ${there}` : ''),
     names: names.slice(0, 5).filter((r, i) => r !== names[i - 1]),
@@ -239,7 +241,8 @@ export const OURS = {
   timestamps_in_order: [inOrder, T('receipt_type:word? allow_none:flag?')],
   no_gap_in_seq: [noGap, T('receipt_type:word? field_name:word? allow_none:flag? start:start?')],
   every_has: [everyHas, T('receipt_type:word has_type:word link_field:word? has_link_field:word? allow_none:flag? order:order?')],
-  ratio: [ratio, T('receipt_type:word of_type:word allow_none:flag? min_ratio:fraction? max_ratio:fraction? field_name:word? expected_value:scalar?')],
+  ratio: [ratio, T('receipt_type:word of_type:word allow_none:flag? min_ratio:fraction? max_ratio:fraction? field_name:word? ' +
+    'expected_value:scalar?')],
   proxy_completeness: [proxy, T('receipt_type:word? counted_types:words?')],
 };
 

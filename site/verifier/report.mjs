@@ -111,7 +111,9 @@ class Agreement {
   words() {
     for (const name of VERIFIERS) this.must(!this.report.has(name), name, 'only a verifier writes this');
     const told = this.report.get('claim_verification');
-    if (isObject(told)) for (const n of ['reexecuted', 'verdict']) this.must(!told.has(n), `claim_verification.${n}`, 'only a verifier writes this');
+    for (const name of ['reexecuted', 'verdict']) {
+      this.must(!(isObject(told) && told.has(name)), `claim_verification.${name}`, 'only a verifier writes this');
+    }
     this.says(this.report, '', {
       claim_check: this.check, verdict: this.check === 'FAIL' ? 'HONEST_FAIL' : 'PASS', superseded_by: this.a.get('superseded_by') ?? null,
     });

@@ -1,7 +1,6 @@
 // Results of claims and what they come to: docs/spec/claims.md §4.5.
-import { object } from './json.mjs';
 import { HC } from './hash.mjs';
-import { byPoints } from './json.mjs';
+import { byPoints, object } from './json.mjs';
 
 // A result is { claim_id, passed, expected, actual, severity, evidence_receipt_ids }.
 
