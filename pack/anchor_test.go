@@ -51,11 +51,11 @@ func TestALoggedPackIsAnchored(t *testing.T) {
 	text := w.logEntry(mustEntry(t, w.m, entry.Source{Repo: "acme/app"}, nil))
 	check := func(what string, r *Result) {
 		t.Helper()
-		if r.ExitCode() != 0 || r.Anchor != Pass || r.Log == nil || r.Logged == nil || r.Logged.Index != 1 || r.Time != nil {
-			t.Fatalf("%s: exit %d, anchor %s: %v %v", what, r.ExitCode(), r.Anchor, r.Findings, r.Warnings)
+		if r.ExitCode() != 0 || r.Anchor.Verdict != Pass || r.Anchor.Checkpoint == nil || r.Anchor.Entry == nil || r.Anchor.Entry.Index != 1 || r.Anchor.Time != nil {
+			t.Fatalf("%s: exit %d, anchor %s: %v %v", what, r.ExitCode(), r.Anchor.Verdict, r.Findings, r.Warnings)
 		}
-		if r.Log.Origin != "example.com/log" || r.Logged.Entry.ManifestSHA256 != w.m.Digest() || !bytes.Equal(r.Logged.Leaf, r.Logged.Entry.Leaf()) {
-			t.Errorf("%s: %+v %+v", what, r.Log, r.Logged)
+		if r.Anchor.Checkpoint.Origin != "example.com/log" || r.Anchor.Entry.Entry.ManifestSHA256 != w.m.Digest() || !bytes.Equal(r.Anchor.Entry.Leaf, r.Anchor.Entry.Entry.Leaf()) {
+			t.Errorf("%s: %+v %+v", what, r.Anchor.Checkpoint, r.Anchor.Entry)
 		}
 	}
 	o := Options{Now: builtAt, Policy: w.policy, RequireAnchor: true, Proof: text}
@@ -67,8 +67,8 @@ func TestALoggedPackIsAnchored(t *testing.T) {
 	check("reformatted", mustVerify(t, w.files, o))
 
 	r := mustVerify(t, w.files, Options{Now: builtAt})
-	if r.Anchor != Skipped || r.ExitCode() != 0 || !warns(r, manifest.WarnAnchor) {
-		t.Errorf("without a policy: anchor %s: %v", r.Anchor, r.Warnings)
+	if r.Anchor.Verdict != Skipped || r.ExitCode() != 0 || !warns(r, manifest.WarnAnchor) {
+		t.Errorf("without a policy: anchor %s: %v", r.Anchor.Verdict, r.Warnings)
 	}
 	if r := mustVerify(t, w.files, Options{Now: builtAt, RequireAnchor: true}); r.ExitCode() != 2 {
 		t.Errorf("required without a policy: exit %d", r.ExitCode())
@@ -79,8 +79,8 @@ func TestALoggedPackIsAnchored(t *testing.T) {
 func TestAMissingProofIsNeverAWeakerPass(t *testing.T) {
 	w := newAnchored(t)
 	r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy})
-	if r.Anchor != Skipped || r.ExitCode() != 0 || !warns(r, manifest.WarnAnchor) {
-		t.Errorf("anchor %s, exit %d: %v", r.Anchor, r.ExitCode(), r.Warnings)
+	if r.Anchor.Verdict != Skipped || r.ExitCode() != 0 || !warns(r, manifest.WarnAnchor) {
+		t.Errorf("anchor %s, exit %d: %v", r.Anchor.Verdict, r.ExitCode(), r.Warnings)
 	}
 	if r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy, RequireAnchor: true}); r.ExitCode() != 2 {
 		t.Errorf("required: exit %d", r.ExitCode())
@@ -140,8 +140,8 @@ func TestProofsThatProveSomethingElseFail(t *testing.T) {
 	lies["large"] = bytes.Repeat([]byte("x"), maxProof+1)
 	for what, proof := range lies {
 		r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy, Proof: proof})
-		if r.Anchor != Fail || r.ExitCode() != 2 || r.Integrity != Pass || r.Claims != Pass || r.Log != nil || r.Logged != nil {
-			t.Errorf("%s: anchor %s, integrity %s, exit %d", what, r.Anchor, r.Integrity, r.ExitCode())
+		if r.Anchor.Verdict != Fail || r.ExitCode() != 2 || r.Integrity != Pass || r.Claims.Verdict != Pass || r.Anchor.Checkpoint != nil || r.Anchor.Entry != nil {
+			t.Errorf("%s: anchor %s, integrity %s, exit %d", what, r.Anchor.Verdict, r.Integrity, r.ExitCode())
 		}
 		if len(r.Findings) != 1 || r.Findings[0].Code != manifest.CodeAnchorInvalid || !form.IsPrintableASCII(r.Findings[0].Message) {
 			t.Errorf("%s: %v", what, r.Findings)
@@ -150,8 +150,8 @@ func TestProofsThatProveSomethingElseFail(t *testing.T) {
 	for i := range text {
 		mutant := bytes.Clone(text)
 		mutant[i] ^= 1
-		if r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy, Proof: mutant}); r.Anchor == Pass {
-			t.Errorf("byte %d of the proof flipped: anchor %s", i, r.Anchor)
+		if r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy, Proof: mutant}); r.Anchor.Verdict == Pass {
+			t.Errorf("byte %d of the proof flipped: anchor %s", i, r.Anchor.Verdict)
 		}
 	}
 }
@@ -160,15 +160,15 @@ func TestProofsThatProveSomethingElseFail(t *testing.T) {
 // ENT-59
 func TestAProofThatWasDeletedIsToldUnderAPolicy(t *testing.T) {
 	w := newAnchored(t)
-	if r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy}); !r.NoProof || r.Anchor != Skipped {
-		t.Errorf("anchor %s, no proof %v", r.Anchor, r.NoProof)
+	if r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy}); !r.Anchor.NoProof || r.Anchor.Verdict != Skipped {
+		t.Errorf("anchor %s, no proof %v", r.Anchor.Verdict, r.Anchor.NoProof)
 	}
-	if r := mustVerify(t, w.files, Options{Now: builtAt}); r.NoProof {
+	if r := mustVerify(t, w.files, Options{Now: builtAt}); r.Anchor.NoProof {
 		t.Error("nobody asked for one")
 	}
 	w.files[manifest.ProofName] = w.logEntry(mustEntry(t, w.m, entry.Source{}, nil))
-	if r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy}); r.NoProof || r.Anchor != Pass {
-		t.Errorf("anchor %s, no proof %v", r.Anchor, r.NoProof)
+	if r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy}); r.Anchor.NoProof || r.Anchor.Verdict != Pass {
+		t.Errorf("anchor %s, no proof %v", r.Anchor.Verdict, r.Anchor.NoProof)
 	}
 }
 
@@ -238,11 +238,11 @@ func TestTheTimestampOfAnEntryIsBelievedOnlyUnderGivenRoots(t *testing.T) {
 		{"months before the end", at(end.AddDate(0, -6, 0)), old, now, false, Fail, Fail, ""},
 	} {
 		r := mustVerify(t, w.files, Options{Now: c.now, Policy: w.policy, TSARoots: c.roots, TimeOptional: c.optional, Proof: c.proof})
-		if r.Anchor != c.anchor || r.Timed != c.timed || (r.Time != nil) != (c.timed == Pass) || (r.ExitCode() == 0) != (c.anchor == Pass) || r.Integrity != Pass {
-			t.Errorf("%s: anchor %s, time %s %v: %v", c.what, r.Anchor, r.Timed, r.Time, r.Findings)
+		if r.Anchor.Verdict != c.anchor || r.Anchor.Timed != c.timed || (r.Anchor.Time != nil) != (c.timed == Pass) || (r.ExitCode() == 0) != (c.anchor == Pass) || r.Integrity != Pass {
+			t.Errorf("%s: anchor %s, time %s %v: %v", c.what, r.Anchor.Verdict, r.Anchor.Timed, r.Anchor.Time, r.Findings)
 		}
 		// Whatever became of the time, the log holds it.
-		if r.Log == nil || r.Logged == nil || r.Logged.Index < 1 {
+		if r.Anchor.Checkpoint == nil || r.Anchor.Entry == nil || r.Anchor.Entry.Index < 1 {
 			t.Errorf("%s: the log is lost with the time", c.what)
 		}
 		told := ""
@@ -281,8 +281,8 @@ func TestAnAgeIsCountedFromTheTokenThatShowsThePackToBeOlder(t *testing.T) {
 			o.TSARoots = roots
 		}
 		r := mustVerify(t, w.files, o)
-		if e := r.Expectation("age"); r.Anchor != Pass || e.Verdict != c.verdict || e.Field != c.field || (r.ExitCode() == 0) != (c.verdict == Pass) {
-			t.Errorf("%+v: anchor %s, exit %d, %+v", c, r.Anchor, r.ExitCode(), e)
+		if e := r.Expectation("age"); r.Anchor.Verdict != Pass || e.Verdict != c.verdict || e.Field != c.field || (r.ExitCode() == 0) != (c.verdict == Pass) {
+			t.Errorf("%+v: anchor %s, exit %d, %+v", c, r.Anchor.Verdict, r.ExitCode(), e)
 		}
 	}
 }
@@ -346,7 +346,7 @@ func FuzzVerifyProof(f *testing.F) {
 	f.Fuzz(func(t *testing.T, proof []byte) {
 		r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy, Proof: proof})
 		checkSane(t, r)
-		if r.Anchor == Pass && !bytes.Equal(proof, text) {
+		if r.Anchor.Verdict == Pass && !bytes.Equal(proof, text) {
 			t.Fatalf("another proof passes: %q", proof)
 		}
 	})

@@ -552,8 +552,8 @@ func TestAtk_P17_AnotherKeyIsSeenUnderALockOrAListOfSigners(t *testing.T) {
 	} {
 		c.o.Now = builtAt
 		r := mustVerify(t, swapped, c.o)
-		if r.ExitCode() != c.exit || r.Pinned != c.pinned || r.Integrity != Pass {
-			t.Errorf("%s: exit %d, pinned %v, integrity %s: %v", what, r.ExitCode(), r.Pinned, r.Integrity, r.LockFindings)
+		if r.ExitCode() != c.exit || r.Signer.Pinned != c.pinned || r.Integrity != Pass {
+			t.Errorf("%s: exit %d, pinned %v, integrity %s: %v", what, r.ExitCode(), r.Signer.Pinned, r.Integrity, r.Lock.Findings)
 		}
 	}
 }
@@ -1101,7 +1101,7 @@ func TestAtk_P13_AFileThatIsSwappedMeanwhileIsJudgedAsOneOfItsVersions(t *testin
 		default:
 			t.Fatalf("exit %d: %v", r.ExitCode(), r.Findings)
 		}
-		for _, f := range r.ClaimResults {
+		for _, f := range r.Claims.Results {
 			if r.Integrity == Pass && !f.Passed {
 				t.Fatal("a claim of the other version")
 			}

@@ -34,16 +34,16 @@ func TestNoBreakglassFailsHonestly(t *testing.T) {
 	files := mustBuild(t, brokenGlass(t, builtin("no_breakglass"))).FS()
 	for require, exit := range map[bool]int{false: 0, true: 1} {
 		r := mustVerify(t, files, Options{Now: builtAt, RequireClaims: require})
-		if r.ExitCode() != exit || r.Integrity != Pass || r.Claims != Fail || !r.ClaimsReexecuted || len(r.Warnings) > 0 {
+		if r.ExitCode() != exit || r.Integrity != Pass || r.Claims.Verdict != Fail || !r.Claims.Reexecuted || len(r.Warnings) > 0 {
 			t.Errorf("required %v: exit %d: %+v", require, r.ExitCode(), r)
 		}
-		if c := r.ClaimResults[0]; c.Expected != "0 receipts of type 'breakglass'" || c.Actual != "found 1" || strings.Join(c.Evidence, " ") != "r_9" {
+		if c := r.Claims.Results[0]; c.Expected != "0 receipts of type 'breakglass'" || c.Actual != "found 1" || strings.Join(c.Evidence, " ") != "r_9" {
 			t.Errorf("%+v", c)
 		}
 	}
 	s := smallSpec(t)
 	s.Cards = []claim.Card{builtin("no_breakglass")}
-	if r := mustVerify(t, mustBuild(t, s).FS(), Options{Now: builtAt, RequireClaims: true}); r.ExitCode() != 0 || r.Claims != Pass {
+	if r := mustVerify(t, mustBuild(t, s).FS(), Options{Now: builtAt, RequireClaims: true}); r.ExitCode() != 0 || r.Claims.Verdict != Pass {
 		t.Errorf("a pack without one: %+v", r)
 	}
 }
@@ -94,7 +94,7 @@ func TestWhatTheReferenceCallsNoBreakglassIsJudgedAnewAndIsNoTampering(t *testin
 		})
 		for require, exit := range map[bool]int{false: 0, true: 1} {
 			r := mustVerify(t, files, Options{Now: builtAt, RequireClaims: require})
-			if r.ExitCode() != exit || r.Integrity != Pass || r.Claims != Fail || !warns(r, manifest.WarnBreakglass) || r.ClaimResults[0].Passed {
+			if r.ExitCode() != exit || r.Integrity != Pass || r.Claims.Verdict != Fail || !warns(r, manifest.WarnBreakglass) || r.Claims.Results[0].Passed {
 				t.Errorf("%s, required %v: exit %d: %+v", c.card.ID, require, r.ExitCode(), r)
 			}
 		}
@@ -110,7 +110,7 @@ func TestAnUnknownCheckIsTheSignersWordAndNoTampering(t *testing.T) {
 	s := smallSpec(t)
 	s.Cards = []claim.Card{{ID: "c", Name: "c", Claims: []claim.Claim{{ID: "later", Check: "of_a_later_release", Severity: "critical"}}}}
 	built := mustBuild(t, s).FS().(memoryFS)
-	if r := mustVerify(t, built, Options{Now: builtAt, RequireClaims: true}); r.ExitCode() != 1 || !r.ClaimsReexecuted || r.Claims != Fail {
+	if r := mustVerify(t, built, Options{Now: builtAt, RequireClaims: true}); r.ExitCode() != 1 || !r.Claims.Reexecuted || r.Claims.Verdict != Fail {
 		t.Errorf("a pack of a release that does not know it: %+v", r)
 	}
 	files := attesting(t, built, func(v jcs.Value) jcs.Value {
@@ -118,7 +118,7 @@ func TestAnUnknownCheckIsTheSignersWordAndNoTampering(t *testing.T) {
 	})
 	for require, exit := range map[bool]int{false: 0, true: 1} {
 		r := mustVerify(t, files, Options{Now: builtAt, RequireClaims: require})
-		if r.ExitCode() != exit || r.ClaimsReexecuted || r.Claims != Pass || !warns(r, manifest.WarnNotReexecuted) {
+		if r.ExitCode() != exit || r.Claims.Reexecuted || r.Claims.Verdict != Pass || !warns(r, manifest.WarnNotReexecuted) {
 			t.Errorf("required %v: exit %d: %+v", require, r.ExitCode(), r)
 		}
 	}
@@ -127,11 +127,11 @@ func TestAnUnknownCheckIsTheSignersWordAndNoTampering(t *testing.T) {
 func TestClaimsOfTheRelyingPartyAreJudgedBesides(t *testing.T) {
 	files := mustBuild(t, brokenGlass(t)).FS().(memoryFS)
 	r := mustVerify(t, files, Options{Now: builtAt, Ask: []claim.Card{builtin("no_breakglass"), builtin("receipt_completeness")}})
-	if r.ExitCode() != 0 || r.Claims != Skipped || len(r.Asked) != 3 || r.Asked[0].Passed || !r.Asked[1].Passed || !r.Asked[2].Passed {
+	if r.ExitCode() != 0 || r.Claims.Verdict != Skipped || len(r.Claims.Asked) != 3 || r.Claims.Asked[0].Passed || !r.Claims.Asked[1].Passed || !r.Claims.Asked[2].Passed {
 		t.Errorf("%+v", r)
 	}
 	files[manifest.ReceiptsName] = append([]byte(nil), files[manifest.ReceiptsName][1:]...)
-	if r := mustVerify(t, files, Options{Now: builtAt, Ask: claim.BuiltinCards()}); r.ExitCode() != 2 || r.Asked != nil {
+	if r := mustVerify(t, files, Options{Now: builtAt, Ask: claim.BuiltinCards()}); r.ExitCode() != 2 || r.Claims.Asked != nil {
 		t.Errorf("a tampered pack: %+v", r)
 	}
 }
@@ -147,7 +147,7 @@ func TestACheckThatTheBuilderDidNotKnowHasFailedThere(t *testing.T) {
 		})
 		for require, exit := range map[bool]int{false: 0, true: 1} {
 			r := mustVerify(t, files, Options{Now: builtAt, RequireClaims: require})
-			if r.ExitCode() != exit || r.Integrity != Pass || r.Claims != Fail || r.ClaimsReexecuted || !warns(r, manifest.WarnNotReexecuted) {
+			if r.ExitCode() != exit || r.Integrity != Pass || r.Claims.Verdict != Fail || r.Claims.Reexecuted || !warns(r, manifest.WarnNotReexecuted) {
 				t.Errorf("at most %s, required %v: exit %d: %+v", count, require, r.ExitCode(), r)
 			}
 		}

@@ -249,7 +249,7 @@ func (b *builder) verify() (r *Result, err error) {
 		f := r.Findings[0]
 		return nil, fmt.Errorf("verifying the built pack: %s %s: %s", f.Code, f.Field, f.Message)
 	}
-	if len(b.claims) > 0 && !r.ClaimsReexecuted && !slices.ContainsFunc(b.claims, func(c claim.Claim) bool { return c.Check == claim.CoverageCheck }) {
+	if len(b.claims) > 0 && !r.Claims.Reexecuted && !slices.ContainsFunc(b.claims, func(c claim.Claim) bool { return c.Check == claim.CoverageCheck }) {
 		return nil, errors.New("verifying the built pack: the claims could not be re-executed")
 	}
 	return r, nil

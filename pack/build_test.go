@@ -90,7 +90,7 @@ func TestSameSpecSameBytesInAnyOrderOfReceipts(t *testing.T) {
 		}
 	}
 	r := mustVerify(t, a.FS(), Options{Now: builtAt, RequireClaims: true})
-	if r.ExitCode() != 0 || r.Claims != Pass || !r.ClaimsReexecuted || len(r.ClaimResults) != 3 || len(r.Warnings) != 0 {
+	if r.ExitCode() != 0 || r.Claims.Verdict != Pass || !r.Claims.Reexecuted || len(r.Claims.Results) != 3 || len(r.Warnings) != 0 {
 		t.Errorf("exit %d: %+v", r.ExitCode(), r)
 	}
 }
@@ -110,7 +110,7 @@ func rebuildSpec(t *testing.T, dir string) Spec {
 	s := Spec{RunID: a.RunID, Now: builtAt, Signer: testKey{"alice", ed25519.NewKeyFromSeed(seed)}, Mode: a.Mode,
 		SuiteID: a.SuiteID, PolicyHash: a.PolicyHash, ClaimSetID: a.ClaimSetID, ValidUntil: a.ValidUntil, CIBinding: a.CIBinding}
 	if a.ClaimCheck != "N/A" {
-		if s.Cards = claim.FindCards(a.ClaimSetHash, nil, nil, nil, r.ClaimResults); s.Cards == nil {
+		if s.Cards = claim.FindCards(a.ClaimSetHash, nil, nil, nil, r.Claims.Results); s.Cards == nil {
 			t.Fatalf("%s: no cards", dir)
 		}
 	}
@@ -494,25 +494,25 @@ func TestCustomCardsTravelWithThePackAndAreReexecuted(t *testing.T) {
 	s.Cards = []claim.Card{card, claim.BuiltinCards()[3]}
 	p := mustBuild(t, s)
 	r := mustVerify(t, p.FS(), Options{Now: builtAt, RequireClaims: true})
-	if r.ExitCode() != 1 || r.Claims != Fail || !r.ClaimsReexecuted || len(r.ClaimResults) != 3 {
+	if r.ExitCode() != 1 || r.Claims.Verdict != Fail || !r.Claims.Reexecuted || len(r.Claims.Results) != 3 {
 		t.Fatalf("exit %d: %+v", r.ExitCode(), r)
 	}
 	files := p.FS().(memoryFS)
 	delete(files, manifest.CardsName)
-	if r := mustVerify(t, files, Options{RequireClaims: true}); r.ExitCode() != 1 || r.ClaimsReexecuted || !warns(r, manifest.WarnNotReexecuted) {
+	if r := mustVerify(t, files, Options{RequireClaims: true}); r.ExitCode() != 1 || r.Claims.Reexecuted || !warns(r, manifest.WarnNotReexecuted) {
 		t.Errorf("without the cards: exit %d: %+v", r.ExitCode(), r)
 	}
-	if r := mustVerify(t, files, Options{Cards: s.Cards}); r.ExitCode() != 0 || !r.ClaimsReexecuted || warns(r, manifest.WarnNotReexecuted) {
+	if r := mustVerify(t, files, Options{Cards: s.Cards}); r.ExitCode() != 0 || !r.Claims.Reexecuted || warns(r, manifest.WarnNotReexecuted) {
 		t.Errorf("with the cards given: %+v", r)
 	}
 	// A card given alone is put together with the built-in by the claim ids of the report.
-	if r := mustVerify(t, files, Options{Cards: s.Cards[:1]}); r.ExitCode() != 0 || !r.ClaimsReexecuted {
+	if r := mustVerify(t, files, Options{Cards: s.Cards[:1]}); r.ExitCode() != 0 || !r.Claims.Reexecuted {
 		t.Errorf("with one card given: %+v", r)
 	}
 	for _, lie := range []string{"", "[]", "{}", `[{"card_id":"x"}]`, `[{"card_id":"x","name":"x","claims":[{"claim_id":"c","check":"receipt_count_ge","params":{"min_count":0}}]}]`} {
 		files[manifest.CardsName] = []byte(lie)
 		r := mustVerify(t, files, Options{RequireClaims: true})
-		if r.ExitCode() != 1 || r.ClaimsReexecuted || warns(r, manifest.WarnSidecar) != (lie != "[]") {
+		if r.ExitCode() != 1 || r.Claims.Reexecuted || warns(r, manifest.WarnSidecar) != (lie != "[]") {
 			t.Errorf("cards %q: exit %d: %+v", lie, r.ExitCode(), r)
 		}
 	}

@@ -211,7 +211,7 @@ func TestClaimsThatFailAreBuiltAndSaidByTheExitCode(t *testing.T) {
 	s := smallSpec(t)
 	s.Receipts = s.Receipts[1:] // no guardian_verdict
 	r, err := BuildDir(filepath.Join(t.TempDir(), "pack"), s)
-	if err != nil || r.ExitCode() != 1 || r.Claims != Fail || !r.ClaimsReexecuted {
+	if err != nil || r.ExitCode() != 1 || r.Claims.Verdict != Fail || !r.Claims.Reexecuted {
 		t.Errorf("%+v %v", r, err)
 	}
 }
@@ -560,7 +560,7 @@ func TestLongIDsDoNotMultiplyAsEvidence(t *testing.T) {
 	}
 	p := mustBuild(t, s)
 	r := mustVerify(t, p.FS(), Options{Now: builtAt, Cards: s.Cards})
-	if got := r.ClaimResults[0].Evidence; len(got) != 5 || len(got[0]) > 300 || !strings.HasPrefix(got[0], "4\u20ac\u20ac") || !strings.HasSuffix(got[0], "\u20ac...") {
+	if got := r.Claims.Results[0].Evidence; len(got) != 5 || len(got[0]) > 300 || !strings.HasPrefix(got[0], "4\u20ac\u20ac") || !strings.HasSuffix(got[0], "\u20ac...") {
 		t.Errorf("evidence %.900q", got)
 	}
 	if n := len(p.file(manifest.ReportName)); n > form.MaxFile/2 {

@@ -64,12 +64,12 @@ func TestAnotherSpellingOfTheSidecarChangesNoVerdict(t *testing.T) {
 		fmt.Sprintf(sidecar, "10e-1", `{"a":null,"b":[1,0.0,1.0e16]}`),
 	} {
 		r := mustVerify(t, withFile(p, manifest.CardsName, text).FS(), Options{Now: builtAt, RequireClaims: true})
-		if r.ExitCode() != 0 || !r.ClaimsReexecuted || len(r.Warnings) != 0 {
+		if r.ExitCode() != 0 || !r.Claims.Reexecuted || len(r.Warnings) != 0 {
 			t.Errorf("%s: exit %d, %+v %+v", text, r.ExitCode(), r.Findings, r.Warnings)
 		}
 	}
 	other := fmt.Sprintf(sidecar, "1", `{"a":null,"b":[1,0,10000000000000002]}`)
-	if r := mustVerify(t, withFile(p, manifest.CardsName, other).FS(), Options{Now: builtAt, RequireClaims: true}); r.ExitCode() != 1 || r.ClaimsReexecuted {
+	if r := mustVerify(t, withFile(p, manifest.CardsName, other).FS(), Options{Now: builtAt, RequireClaims: true}); r.ExitCode() != 1 || r.Claims.Reexecuted {
 		t.Errorf("other claims: exit %d", r.ExitCode())
 	}
 }
@@ -171,8 +171,8 @@ func TestTheSidecarDoesNotCutAndRenameTheCardsThatWeKnow(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := mustVerify(t, withFile(p, manifest.CardsName, string(text)).FS(), Options{Now: builtAt, RequireClaims: true})
-	if r.ExitCode() != 0 || len(r.Cards) != 2 || r.Cards[0].ID != "receipt_completeness" || r.Cards[1].ID != "guardian_enforcement" {
-		t.Errorf("exit %d, %+v", r.ExitCode(), r.Cards)
+	if r.ExitCode() != 0 || len(r.Claims.Cards) != 2 || r.Claims.Cards[0].ID != "receipt_completeness" || r.Claims.Cards[1].ID != "guardian_enforcement" {
+		t.Errorf("exit %d, %+v", r.ExitCode(), r.Claims.Cards)
 	}
 }
 

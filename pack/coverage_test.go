@@ -122,8 +122,8 @@ func TestACoverageClaimIsExecutedAgainOnlyUnderAContractThatGivesTheSameResult(t
 		{attestingCoverage(t, "50% (1/2)", false), half, true, Fail, 1},
 	} {
 		r := mustVerify(t, c.files, Options{Now: builtAt, Contract: c.contract, RequireClaims: true})
-		if r.ClaimsReexecuted != c.again || r.Claims != c.claims || r.ExitCode() != c.exit || r.Integrity != Pass || warns(r, manifest.WarnNotReexecuted) == c.again {
-			t.Errorf("case %d: again %v, claims %s, exit %d, %v", i, r.ClaimsReexecuted, r.Claims, r.ExitCode(), r.codes())
+		if r.Claims.Reexecuted != c.again || r.Claims.Verdict != c.claims || r.ExitCode() != c.exit || r.Integrity != Pass || warns(r, manifest.WarnNotReexecuted) == c.again {
+			t.Errorf("case %d: again %v, claims %s, exit %d, %v", i, r.Claims.Reexecuted, r.Claims.Verdict, r.ExitCode(), r.codes())
 		}
 	}
 }

@@ -21,7 +21,7 @@ import (
 )
 
 func (r *Result) codes() (codes []string) {
-	for _, f := range slices.Concat(r.Findings, r.LockFindings, r.ExpectationFindings()) {
+	for _, f := range slices.Concat(r.Findings, r.Lock.Findings, r.ExpectationFindings()) {
 		codes = append(codes, f.Code+" "+f.Field)
 	}
 	return codes
@@ -47,7 +47,7 @@ func TestAPackTooOldForItsReaderIsStale(t *testing.T) {
 		{time.Time{}, math.MaxInt64, 2},
 	} {
 		r := mustVerify(t, files, Options{Now: c.now, MaxAge: c.age})
-		if r.ExitCode() != c.exit || c.exit == 2 && (!slices.Contains(r.codes(), "E_PACK_STALE timestamp_end") || r.Status() != StatusExpected) || r.Integrity != Pass || r.Claims != Pass {
+		if r.ExitCode() != c.exit || c.exit == 2 && (!slices.Contains(r.codes(), "E_PACK_STALE timestamp_end") || r.Status() != StatusExpected) || r.Integrity != Pass || r.Claims.Verdict != Pass {
 			t.Errorf("at %s, at most %s: exit %d: %v", c.now, c.age, r.ExitCode(), r.codes())
 		}
 	}
@@ -108,11 +108,11 @@ func TestAPackMustNameTheCIRunThatIsAskedFor(t *testing.T) {
 		} else if i == 0 {
 			word = Skipped
 		}
-		if i == 0 && len(r.ExpectationResults) > 0 {
-			t.Errorf("nobody asked: %+v", r.ExpectationResults)
+		if i == 0 && len(r.Expectations.Results) > 0 {
+			t.Errorf("nobody asked: %+v", r.Expectations.Results)
 		}
-		if !slices.Equal(r.codes(), c.want) || r.ExitCode() != exit || r.Expectations != word || r.Integrity != Pass || r.Claims != Pass {
-			t.Errorf("case %d: exit %d, expectations %s, integrity %s, claims %s, %v", i, r.ExitCode(), r.Expectations, r.Integrity, r.Claims, r.codes())
+		if !slices.Equal(r.codes(), c.want) || r.ExitCode() != exit || r.Expectations.Verdict != word || r.Integrity != Pass || r.Claims.Verdict != Pass {
+			t.Errorf("case %d: exit %d, expectations %s, integrity %s, claims %s, %v", i, r.ExitCode(), r.Expectations.Verdict, r.Integrity, r.Claims.Verdict, r.codes())
 		}
 	}
 	if m := (manifest.Finding{Code: manifest.CodeCIMissing}).Mechanism(); m != "policy_conflict" {
@@ -129,10 +129,10 @@ func TestOfAPackThatIsNotIntactNothingIsExpected(t *testing.T) {
 	broken[manifest.TranscriptName] = []byte("x")
 	o := Options{Now: builtAt.AddDate(9, 0, 0), MaxAge: 1, CheckExpiry: true, RefuseSuperseded: true, RequireCI: true, Run: "7"}
 	r := mustVerify(t, broken, o)
-	if r.Expectations != Skipped || r.Status() != StatusFailed || len(r.ExpectationResults) != 5 {
-		t.Errorf("%s, %s, %+v", r.Expectations, r.Status(), r.ExpectationResults)
+	if r.Expectations.Verdict != Skipped || r.Status() != StatusFailed || len(r.Expectations.Results) != 5 {
+		t.Errorf("%s, %s, %+v", r.Expectations.Verdict, r.Status(), r.Expectations.Results)
 	}
-	for _, e := range r.ExpectationResults {
+	for _, e := range r.Expectations.Results {
 		if e.Verdict != Skipped || e.Code+e.Actual != "" || e.Expected == "" {
 			t.Errorf("%+v", e)
 		}
@@ -163,7 +163,7 @@ func TestAnExpiredPackIsAnHonestFailure(t *testing.T) {
 	} {
 		r := mustVerify(t, c.files, Options{Now: c.now, CheckExpiry: c.check})
 		want, e := map[Verdict]int{Fail: 1}[c.want], r.Expectation("expiry")
-		if (r.Expectations != c.want && c.want != "") || e.Verdict != c.want || e.Code != c.code || r.ExitCode() != want || (r.Status() == StatusExpired) != (want == 1) || r.Integrity != Pass {
+		if (r.Expectations.Verdict != c.want && c.want != "") || e.Verdict != c.want || e.Code != c.code || r.ExitCode() != want || (r.Status() == StatusExpired) != (want == 1) || r.Integrity != Pass {
 			t.Errorf("at %s, check %v: %+v, exit %d, %s", c.now, c.check, e, r.ExitCode(), r.Status())
 		}
 	}
@@ -247,8 +247,8 @@ func TestOnlyTrustedSignersAreTrusted(t *testing.T) {
 	} {
 		c.o.Now = builtAt
 		r := mustVerify(t, files, c.o)
-		if !slices.Equal(r.codes(), c.codes) || r.Status() != c.status || r.Pinned != c.pinned || r.Lock != c.lock || r.Integrity != Pass {
-			t.Errorf("case %d: %v, %s, pinned %v, lock %s", i, r.codes(), r.Status(), r.Pinned, r.Lock)
+		if !slices.Equal(r.codes(), c.codes) || r.Status() != c.status || r.Signer.Pinned != c.pinned || r.Lock.Verdict != c.lock || r.Integrity != Pass {
+			t.Errorf("case %d: %v, %s, pinned %v, lock %s", i, r.codes(), r.Status(), r.Signer.Pinned, r.Lock.Verdict)
 		}
 		if want := map[bool]int{true: 0, false: 2}[c.status == StatusOK]; r.ExitCode() != want {
 			t.Errorf("case %d: exit %d", i, r.ExitCode())
@@ -263,11 +263,11 @@ func TestAtk_P17_AnotherKeyUnderTheSameSignerIDIsNotTheLocksSigner(t *testing.T)
 	files := smallPack(t)
 	forged := resign(t, files, jcstest.Parse(t, string(files[manifest.Name])), testKey{testSigner.id, otherSigner.priv})
 	r := mustVerify(t, forged, Options{Now: builtAt, Lock: lock})
-	if r.Integrity != Pass || r.ExitCode() != 2 || r.Pinned || r.Manifest.SignerID != testSigner.id {
-		t.Errorf("exit %d, integrity %s, pinned %v", r.ExitCode(), r.Integrity, r.Pinned)
+	if r.Integrity != Pass || r.ExitCode() != 2 || r.Signer.Pinned || r.Manifest.SignerID != testSigner.id {
+		t.Errorf("exit %d, integrity %s, pinned %v", r.ExitCode(), r.Integrity, r.Signer.Pinned)
 	}
-	if r := mustVerify(t, forged, Options{Now: builtAt}); r.ExitCode() != 0 || r.Pinned {
-		t.Errorf("without a lock: exit %d, pinned %v", r.ExitCode(), r.Pinned)
+	if r := mustVerify(t, forged, Options{Now: builtAt}); r.ExitCode() != 0 || r.Signer.Pinned {
+		t.Errorf("without a lock: exit %d, pinned %v", r.ExitCode(), r.Signer.Pinned)
 	}
 }
 
@@ -278,13 +278,13 @@ func TestTheCardsOfALockAreExecutedAgain(t *testing.T) {
 	files := mustBuild(t, s).FS().(memoryFS)
 	delete(files, manifest.CardsName) // nothing but the lock holds the definitions
 	o := Options{Now: builtAt, RequireClaims: true}
-	if r := mustVerify(t, files, o); r.ExitCode() != 1 || r.ClaimsReexecuted {
+	if r := mustVerify(t, files, o); r.ExitCode() != 1 || r.Claims.Reexecuted {
 		t.Fatalf("without them: exit %d", r.ExitCode())
 	}
 	o.Lock = mustLock(t, lock.Spec{Cards: s.Cards})
 	r := mustVerify(t, files, o)
-	if r.ExitCode() != 0 || !r.ClaimsReexecuted || r.Lock != Pass || len(r.Cards) != 2 || r.Cards[0].ID != "acme.calls" {
-		t.Errorf("exit %d, %v, cards %v", r.ExitCode(), r.codes(), r.Cards)
+	if r.ExitCode() != 0 || !r.Claims.Reexecuted || r.Lock.Verdict != Pass || len(r.Claims.Cards) != 2 || r.Claims.Cards[0].ID != "acme.calls" {
+		t.Errorf("exit %d, %v, cards %v", r.ExitCode(), r.codes(), r.Claims.Cards)
 	}
 	// The order matters, and so does every card.
 	for _, cards := range [][]claim.Card{{s.Cards[1], s.Cards[0]}, s.Cards[:1], s.Cards[1:], {s.Cards[0], s.Cards[1], s.Cards[1]}} {
@@ -321,8 +321,8 @@ func TestDriftFromALockNamesTheCards(t *testing.T) {
 			delete(files, manifest.CardsName)
 		}
 		r := mustVerify(t, files, Options{Now: builtAt, Lock: mustLock(t, lock.Spec{Cards: c.locked})})
-		if len(r.LockFindings) == 0 || !strings.Contains(r.LockFindings[0].Message, c.want) || r.ExitCode() != 2 {
-			t.Errorf("exit %d, %v, want %q", r.ExitCode(), r.LockFindings, c.want)
+		if len(r.Lock.Findings) == 0 || !strings.Contains(r.Lock.Findings[0].Message, c.want) || r.ExitCode() != 2 {
+			t.Errorf("exit %d, %v, want %q", r.ExitCode(), r.Lock.Findings, c.want)
 		}
 	}
 }
@@ -340,13 +340,13 @@ func TestAPackWithoutClaimsIsNotWhatALockDemands(t *testing.T) {
 	hash := jcs.Str(lock.ClaimSetHash())
 	files[manifest.ReportName] = jcstest.Plain(jcstest.Set(jcstest.Parse(t, string(files[manifest.ReportName])), "expectations.claim_set_hash", hash))
 	lie := resign(t, files, jcstest.Set(jcstest.Set(text, "claim_set_hash", hash), "attestation.claim_set_hash", hash), testSigner)
-	if r := mustVerify(t, lie, Options{Now: builtAt, Lock: lock}); r.ExitCode() != 2 || r.Lock == Pass {
-		t.Errorf("with the lock's hash: exit %d, lock %s", r.ExitCode(), r.Lock)
+	if r := mustVerify(t, lie, Options{Now: builtAt, Lock: lock}); r.ExitCode() != 2 || r.Lock.Verdict == Pass {
+		t.Errorf("with the lock's hash: exit %d, lock %s", r.ExitCode(), r.Lock.Verdict)
 	}
 	// The two copies of the hash split: the reference compares one of them.
 	split := resign(t, files, jcstest.Set(text, "claim_set_hash", hash), testSigner)
-	if r := mustVerify(t, split, Options{Now: builtAt, Lock: lock}); r.ExitCode() != 2 || r.Lock != Fail || len(r.LockFindings) != 1 {
-		t.Errorf("split: exit %d, %v", r.ExitCode(), r.LockFindings)
+	if r := mustVerify(t, split, Options{Now: builtAt, Lock: lock}); r.ExitCode() != 2 || r.Lock.Verdict != Fail || len(r.Lock.Findings) != 1 {
+		t.Errorf("split: exit %d, %v", r.ExitCode(), r.Lock.Findings)
 	}
 }
 
@@ -357,15 +357,15 @@ func TestEveryExpectationHasItsStatusAndItsRank(t *testing.T) {
 	n := 0
 	for i := range 4 * 4 * 4 * 4 * 4 * 256 {
 		pick := func(n int) int { k := i % n; i /= n; return k }
-		r := &Result{Integrity: words[pick(4)], Claims: words[pick(4)], Anchor: words[pick(4)], Lock: words[pick(4)]}
-		r.ExpectationResults = []Expectation{{Name: "expiry", Verdict: words[pick(4)]}, {Name: "superseded", Verdict: words[pick(2)]}, {Name: "run", Verdict: words[pick(2)]}}
-		r.ClaimsReexecuted = pick(2) == 1
+		r := &Result{Integrity: words[pick(4)], Claims: ClaimsResult{Verdict: words[pick(4)]}, Anchor: AnchorResult{Verdict: words[pick(4)]}, Lock: LockResult{Verdict: words[pick(4)]}}
+		r.Expectations.Results = []Expectation{{Name: "expiry", Verdict: words[pick(4)]}, {Name: "superseded", Verdict: words[pick(2)]}, {Name: "run", Verdict: words[pick(2)]}}
+		r.Claims.Reexecuted = pick(2) == 1
 		r.require.RequireClaims, r.require.RequireAnchor = pick(2) == 1, pick(2) == 1
 		if pick(2) == 1 {
 			r.require.Lock = lock
 		}
 		if pick(2) == 1 {
-			r.LockFindings = []manifest.Finding{{Code: manifest.CodeSignerUntrusted}}
+			r.Lock.Findings = []manifest.Finding{{Code: manifest.CodeSignerUntrusted}}
 		}
 		if pick(2) == 1 {
 			r.require.Contract = contract
@@ -376,13 +376,13 @@ func TestEveryExpectationHasItsStatusAndItsRank(t *testing.T) {
 			holds  bool
 		}{
 			{"failed", 2, r.Integrity != Pass},
-			{"lock_mismatch", 2, r.Lock == Fail || r.require.Lock != nil && r.Lock != Pass},
-			{"signer_untrusted", 2, r.LockFindings != nil},
-			{"witness_failed", 2, r.Anchor == Fail || r.require.RequireAnchor && r.Anchor != Pass},
-			{"expectation_failed", 2, r.ExpectationResults[2].Verdict == Fail},
-			{"claim_gate_failed", 1, r.require.RequireClaims && (r.Claims != Pass || !r.ClaimsReexecuted)},
-			{"expired", 1, r.ExpectationResults[0].Verdict == Fail},
-			{"superseded", 1, r.ExpectationResults[1].Verdict == Fail},
+			{"lock_mismatch", 2, r.Lock.Verdict == Fail || r.require.Lock != nil && r.Lock.Verdict != Pass},
+			{"signer_untrusted", 2, r.Lock.Findings != nil},
+			{"witness_failed", 2, r.Anchor.Verdict == Fail || r.require.RequireAnchor && r.Anchor.Verdict != Pass},
+			{"expectation_failed", 2, r.Expectations.Results[2].Verdict == Fail},
+			{"claim_gate_failed", 1, r.require.RequireClaims && (r.Claims.Verdict != Pass || !r.Claims.Reexecuted)},
+			{"expired", 1, r.Expectations.Results[0].Verdict == Fail},
+			{"superseded", 1, r.Expectations.Results[1].Verdict == Fail},
 			{"coverage_below_threshold", 1, r.require.Contract != nil},
 			{"ok", 0, true},
 		}
@@ -461,7 +461,7 @@ func TestStrictLeavesNoGapOpen(t *testing.T) {
 			c.o(&o)
 		}
 		if r := mustVerify(t, p.FS(), o); r.Status() != c.status || r.ExitCode() != c.exit || r.Integrity != Pass {
-			t.Errorf("without %s: %s, exit %d; claims %s, anchor %s, time %s, %v", c.what, r.Status(), r.ExitCode(), r.Claims, r.Anchor, r.Timed, r.Findings)
+			t.Errorf("without %s: %s, exit %d; claims %s, anchor %s, time %s, %v", c.what, r.Status(), r.ExitCode(), r.Claims.Verdict, r.Anchor.Verdict, r.Anchor.Timed, r.Findings)
 		}
 	}
 }
@@ -473,8 +473,8 @@ func TestStrictRefusesATimestampThatContradictsThePack(t *testing.T) {
 	for before, refused := range map[time.Duration]bool{0: false, time.Hour: true} {
 		proof := w.logEntry(mustEntry(t, w.m, entry.Source{}, timestampOf(t, authority, w.m.Digest(), end.Add(-before))))
 		o := Options{Now: loggedAt, Policy: w.policy, TSARoots: roots, Proof: proof, TrustedSigners: lock.Only(sha256.Sum256(testSigner.Public()))}
-		if r := mustVerify(t, w.files, o); r.ExitCode() != 0 || r.TimeContradicts != refused {
-			t.Errorf("%s before, unasked: exit %d, contradicts %v", before, r.ExitCode(), r.TimeContradicts)
+		if r := mustVerify(t, w.files, o); r.ExitCode() != 0 || r.Anchor.TimeContradicts != refused {
+			t.Errorf("%s before, unasked: exit %d, contradicts %v", before, r.ExitCode(), r.Anchor.TimeContradicts)
 		}
 		o.Strict = true
 		if r := mustVerify(t, w.files, o); (r.ExitCode() == 2 && r.Status() == StatusWitness) != refused {

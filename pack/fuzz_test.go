@@ -109,7 +109,7 @@ func FuzzSignedReport(f *testing.F) {
 			t.Fatal(err)
 		}
 		checkSane(t, r)
-		if r.Integrity == Pass && (r.Claims != Pass || !r.ClaimsReexecuted) {
+		if r.Integrity == Pass && (r.Claims.Verdict != Pass || !r.Claims.Reexecuted) {
 			t.Fatalf("the report changes the claims: %+v", r)
 		}
 	})
@@ -133,7 +133,7 @@ func FuzzSidecar(f *testing.F) {
 			t.Fatal(err)
 		}
 		checkSane(t, r)
-		if r.ExitCode() != 0 || !r.ClaimsReexecuted {
+		if r.ExitCode() != 0 || !r.Claims.Reexecuted {
 			t.Fatalf("the sidecar decides: exit %d, %v", r.ExitCode(), r.Findings)
 		}
 	})

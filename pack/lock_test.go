@@ -59,17 +59,17 @@ func TestReferencePacksUnderReferenceLocks(t *testing.T) {
 				} else {
 					passed++
 				}
-				if (r.Lock == Pass) != admitted || admitted != (len(r.LockFindings) == 0) || (r.Status() == StatusLock) == admitted {
-					t.Errorf("%s under %s: lock %s, %s, %v", pack, name, r.Lock, r.Status(), r.LockFindings)
+				if (r.Lock.Verdict == Pass) != admitted || admitted != (len(r.Lock.Findings) == 0) || (r.Status() == StatusLock) == admitted {
+					t.Errorf("%s under %s: lock %s, %s, %v", pack, name, r.Lock.Verdict, r.Status(), r.Lock.Findings)
 				}
-				if s := l.Signers(); r.Pinned != (!s.Any() && s.Admits(r.Manifest.SignerFingerprint())) {
-					t.Errorf("%s under %s: pinned %v", pack, name, r.Pinned)
+				if s := l.Signers(); r.Signer.Pinned != (!s.Any() && s.Admits(r.Manifest.SignerFingerprint())) {
+					t.Errorf("%s under %s: pinned %v", pack, name, r.Signer.Pinned)
 				}
-			} else if r.Lock == Pass || r.Pinned {
-				t.Errorf("%s under %s: lock %s, pinned %v, of a pack that is not intact", pack, name, r.Lock, r.Pinned)
+			} else if r.Lock.Verdict == Pass || r.Signer.Pinned {
+				t.Errorf("%s under %s: lock %s, pinned %v, of a pack that is not intact", pack, name, r.Lock.Verdict, r.Signer.Pinned)
 			}
 			if got := r.ExitCode(); got != exit {
-				t.Errorf("%s under %s: exit %d, want %d: %v", pack, name, got, exit, r.LockFindings)
+				t.Errorf("%s under %s: exit %d, want %d: %v", pack, name, got, exit, r.Lock.Findings)
 			}
 		}
 	}

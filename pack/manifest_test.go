@@ -189,18 +189,18 @@ func TestAProofThatIsTooLargeOrOfNoManifestIsNone(t *testing.T) {
 	w := newAnchored(t)
 	o := Options{Now: builtAt, Policy: trusttest.Policy(w.log, nil, 0), Proof: make([]byte, maxProof+1)}
 	r := mustVerify(t, w.files, o)
-	if r.ExitCode() != 2 || r.Anchor != Fail || !strings.Contains(r.Findings[0].Message, "too large") {
-		t.Errorf("exit %d, anchor %s: %v", r.ExitCode(), r.Anchor, r.Findings)
+	if r.ExitCode() != 2 || r.Anchor.Verdict != Fail || !strings.Contains(r.Findings[0].Message, "too large") {
+		t.Errorf("exit %d, anchor %s: %v", r.ExitCode(), r.Anchor.Verdict, r.Findings)
 	}
 	large := maps.Clone(w.files)
 	large[manifest.ProofName], o.Proof = o.Proof, nil
 	r = mustVerify(t, large, o)
-	if r.ExitCode() != 2 || r.Anchor != Fail || !strings.Contains(r.Findings[0].Message, "too large") {
-		t.Errorf("in the pack: exit %d, anchor %s: %v", r.ExitCode(), r.Anchor, r.Findings)
+	if r.ExitCode() != 2 || r.Anchor.Verdict != Fail || !strings.Contains(r.Findings[0].Message, "too large") {
+		t.Errorf("in the pack: exit %d, anchor %s: %v", r.ExitCode(), r.Anchor.Verdict, r.Findings)
 	}
 	o.Proof = w.logEntry(mustEntry(t, w.m, entry.Source{}, nil))
-	if r := mustVerify(t, memoryFS{manifest.SignatureName: nil}, o); r.ExitCode() != 2 || r.Anchor != Fail || r.Logged != nil {
-		t.Errorf("no manifest: exit %d, anchor %s", r.ExitCode(), r.Anchor)
+	if r := mustVerify(t, memoryFS{manifest.SignatureName: nil}, o); r.ExitCode() != 2 || r.Anchor.Verdict != Fail || r.Anchor.Entry != nil {
+		t.Errorf("no manifest: exit %d, anchor %s", r.ExitCode(), r.Anchor.Verdict)
 	}
 }
 

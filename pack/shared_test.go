@@ -79,8 +79,8 @@ func TestReferencePacksGiveTheExpectedExitCodes(t *testing.T) {
 			t.Errorf("%s: integrity %s with %v", name, r.Integrity, r.Findings)
 		}
 		custom := name == "claimfail_custom"
-		if r.Claims != Skipped && r.ClaimsReexecuted == custom {
-			t.Errorf("%s: claims %s, re-executed %v", name, r.Claims, r.ClaimsReexecuted)
+		if r.Claims.Verdict != Skipped && r.Claims.Reexecuted == custom {
+			t.Errorf("%s: claims %s, re-executed %v", name, r.Claims.Verdict, r.Claims.Reexecuted)
 		}
 	}
 }

@@ -71,13 +71,13 @@ func TestAResultSaysWhoseItsChecksAre(t *testing.T) {
 		c.o.Now = builtAt
 		r := mustVerify(t, c.files, c.o)
 		warned := slices.ContainsFunc(r.Warnings, func(f manifest.Finding) bool { return f.Code == manifest.WarnLookalike })
-		if !slices.Equal(r.Sources, c.want) || warned != c.warns || r.Integrity != Pass {
-			t.Errorf("%s: %q, warned %t: %v", name, r.Sources, warned, r.Warnings)
+		if !slices.Equal(r.Claims.Sources, c.want) || warned != c.warns || r.Integrity != Pass {
+			t.Errorf("%s: %q, warned %t: %v", name, r.Claims.Sources, warned, r.Warnings)
 		}
 	}
 	broken := files.(memoryFS)
 	broken[manifest.TranscriptName] = []byte("x")
-	if r := mustVerify(t, broken, Options{Now: builtAt}); r.Sources != nil || r.Cards != nil {
-		t.Errorf("of a pack that is not intact: %v", r.Sources)
+	if r := mustVerify(t, broken, Options{Now: builtAt}); r.Claims.Sources != nil || r.Claims.Cards != nil {
+		t.Errorf("of a pack that is not intact: %v", r.Claims.Sources)
 	}
 }

@@ -29,7 +29,8 @@ func Verify(fsys fs.FS, o Options) (*Result, error) {
 	if o.Strict {
 		o.RequirePinned, o.RequireAnchor, o.RequireClaims, o.CheckExpiry, o.RefuseSuperseded = true, true, true, true, true
 	}
-	r := &Result{Integrity: Fail, Claims: Skipped, Anchor: Skipped, Timed: Skipped, Lock: Skipped, Expectations: Skipped, require: o}
+	r := &Result{Integrity: Fail, Claims: ClaimsResult{Verdict: Skipped}, Anchor: AnchorResult{Verdict: Skipped, Timed: Skipped},
+		Lock: LockResult{Verdict: Skipped}, Expectations: ExpectationsResult{Verdict: Skipped}, require: o}
 	v := &verifier{fsys: fsys, o: o, r: r}
 	v.integrity()
 	if len(v.found) == 0 {
@@ -43,7 +44,7 @@ func Verify(fsys fs.FS, o Options) (*Result, error) {
 			}
 		}
 	} else {
-		r.ClaimResults, r.ClaimsReexecuted, r.Cards, r.Sources, r.Asked = nil, false, nil, nil, nil
+		r.Claims.Results, r.Claims.Reexecuted, r.Claims.Cards, r.Claims.Sources, r.Claims.Asked = nil, false, nil, nil, nil
 	}
 	v.anchor()
 	if v.m != nil {
@@ -223,7 +224,7 @@ func (v *verifier) contents() (signature []byte) {
 	if !scan.complete {
 		v.claims = nil // they saw only some of the receipts
 	} else if scan.asked != nil {
-		v.r.Asked = scan.asked.Results()
+		v.r.Claims.Asked = scan.asked.Results()
 	}
 	if scan.literal > 0 {
 		v.warned.At(manifest.StageReceipts).Add(manifest.WarnPortability, manifest.ReceiptsName,

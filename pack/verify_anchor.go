@@ -26,7 +26,7 @@ func (v *verifier) anchor() {
 	case v.o.Policy == nil:
 		v.warned.Of(manifest.ChannelAnchor).Add(manifest.WarnAnchor, manifest.ProofName, "the proof was not checked: no policy says which logs are trusted")
 	case missing:
-		v.r.NoProof = true
+		v.r.Anchor.NoProof = true
 		v.warned.Of(manifest.ChannelAnchor).Add(manifest.WarnAnchor, manifest.ProofName, "there is no proof that the pack is logged")
 	case err == nil && len(text) > maxProof:
 		v.failAnchor(fmt.Errorf("the proof %w: at most %d bytes", errTooLarge, maxProof))
@@ -40,7 +40,7 @@ func (v *verifier) anchor() {
 }
 
 func (v *verifier) failAnchor(err error) {
-	v.r.Anchor = Fail
+	v.r.Anchor.Verdict = Fail
 	v.found.Of(manifest.ChannelAnchor).Add(manifest.CodeAnchorInvalid, manifest.ProofName, "%s", form.OneLine(err))
 }
 
@@ -64,8 +64,8 @@ func (v *verifier) checkAnchor(text []byte) {
 		v.failAnchor(err)
 		return
 	}
-	v.r.Anchor, v.r.Log = Pass, checkpoint
-	v.r.Logged = &entry.Logged{Index: proof.Index, Leaf: proof.Extra, Entry: e}
+	v.r.Anchor.Verdict, v.r.Anchor.Checkpoint = Pass, checkpoint
+	v.r.Anchor.Entry = &entry.Logged{Index: proof.Index, Leaf: proof.Extra, Entry: e}
 	v.checkTime(e)
 }
 
@@ -81,11 +81,11 @@ func (v *verifier) checkTime(e entry.Entry) {
 	}
 	token, err := v.checkToken(e)
 	if err != nil {
-		v.r.Anchor, v.r.Timed = Fail, Fail
+		v.r.Anchor.Verdict, v.r.Anchor.Timed = Fail, Fail
 		v.found.Of(manifest.ChannelAnchor).Add(manifest.CodeAnchorInvalid, tokenField, "%s", form.OneLine(err))
 		return
 	}
-	v.r.Timed, v.r.Time = Pass, token
+	v.r.Anchor.Timed, v.r.Anchor.Time = Pass, token
 }
 
 // checkToken verifies the entry's RFC 3161 token, and compares its time with the pack's own.
@@ -105,7 +105,7 @@ func (v *verifier) checkToken(e entry.Entry) (*timestamp.Token, error) {
 	case fails:
 		return nil, errors.New(text)
 	case text != "":
-		v.r.TimeContradicts = true
+		v.r.Anchor.TimeContradicts = true
 		v.warned.Of(manifest.ChannelAnchor).Add(manifest.WarnTime, tokenField, "%s: one of the two clocks is wrong", text)
 	}
 	return token, nil

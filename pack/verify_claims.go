@@ -103,7 +103,7 @@ func (v *verifier) reexecute() {
 	default:
 		v.found.At(manifest.StageClaims).Add(manifest.CodeManifestTamper, problem, "the claims give %s, and other results than those attested, which is %s", claimCheck(results), v.m.Attestation.ClaimCheck)
 	}
-	v.r.ClaimResults, v.r.ClaimsReexecuted, v.r.Cards = results, again, v.claims.cards
+	v.r.Claims.Results, v.r.Claims.Reexecuted, v.r.Claims.Cards = results, again, v.claims.cards
 	v.nameSources(v.claims.cards)
 }
 
@@ -191,17 +191,17 @@ func fingerprint(a manifest.Attestation, results []claim.Result) string {
 func (v *verifier) settleClaims() {
 	switch v.m.Attestation.ClaimCheck {
 	case manifest.ClaimsPass:
-		v.r.Claims = Pass
+		v.r.Claims.Verdict = Pass
 	case manifest.ClaimsFail:
-		v.r.Claims = Fail
+		v.r.Claims.Verdict = Fail
 	default:
 		return
 	}
-	if v.r.ClaimsReexecuted && !claim.Holds(v.r.ClaimResults) {
-		v.r.Claims = Fail
+	if v.r.Claims.Reexecuted && !claim.Holds(v.r.Claims.Results) {
+		v.r.Claims.Verdict = Fail
 	}
 	if v.claims == nil {
-		v.r.ClaimResults = v.report.results
+		v.r.Claims.Results = v.report.results
 		v.warned.Of(manifest.ChannelClaims).Add(manifest.WarnNotReexecuted, "claim_check",
 			"no definitions with claim_set_hash %s: the claims were NOT re-executed, their results are the signer's word", v.m.Attestation.ClaimSetHash)
 	}
@@ -237,7 +237,7 @@ func (v *verifier) sourceOf(card claim.Card) CardSource {
 // nameSources says whose the cards are, and warns about an id that reads like a built-in's and is another.
 func (v *verifier) nameSources(cards []claim.Card) {
 	for _, card := range cards {
-		v.r.Sources = append(v.r.Sources, v.sourceOf(card))
+		v.r.Claims.Sources = append(v.r.Claims.Sources, v.sourceOf(card))
 		if twin := claim.Lookalike(card.ID); twin != "" {
 			v.warned.Of(manifest.ChannelClaims).Add(manifest.WarnLookalike, manifest.CardsName, "card %s looks like the built-in %s, and is another", form.Quote(card.ID), twin)
 		} else if !claim.PlainID(card.ID) {

@@ -34,7 +34,7 @@ var ends = []string{"expiry", "superseded"}
 // ExpectationFindings are those of the expectations that do not hold.
 func (r *Result) ExpectationFindings() []manifest.Finding {
 	var found manifest.Findings
-	for _, e := range r.ExpectationResults {
+	for _, e := range r.Expectations.Results {
 		if e.Verdict == Fail {
 			found.Of(manifest.ChannelExpectations).Add(e.Code, e.Field, "%s", e.Message)
 		}
@@ -44,7 +44,7 @@ func (r *Result) ExpectationFindings() []manifest.Finding {
 
 // Expectation is the one of that name, its zero value if there was nothing to tell.
 func (r *Result) Expectation(name string) Expectation {
-	for _, e := range r.ExpectationResults {
+	for _, e := range r.Expectations.Results {
 		if e.Name == name {
 			return e
 		}
@@ -54,7 +54,7 @@ func (r *Result) Expectation(name string) Expectation {
 
 // unmet reports whether an expectation fails that is none of the ends.
 func (r *Result) unmet() bool {
-	return slices.ContainsFunc(r.ExpectationResults, func(e Expectation) bool {
+	return slices.ContainsFunc(r.Expectations.Results, func(e Expectation) bool {
 		return e.Verdict == Fail && !slices.Contains(ends, e.Name)
 	})
 }
@@ -82,9 +82,9 @@ func (v *verifier) expectations() {
 			v.expect(e.name, true, e.want, v.bound(e.want, e.member, e.of))
 		}
 	}
-	for _, e := range r.ExpectationResults {
-		if e.Verdict == Fail || r.Expectations == Skipped {
-			r.Expectations = e.Verdict
+	for _, e := range r.Expectations.Results {
+		if e.Verdict == Fail || r.Expectations.Verdict == Skipped {
+			r.Expectations.Verdict = e.Verdict
 		}
 	}
 }
@@ -102,7 +102,7 @@ func (v *verifier) expect(name string, asked bool, expected string, judge func()
 	} else if e.Code != manifest.CodeTimestampInvalid { // a pack from the future is refused unasked
 		e.Verdict = Skipped
 	}
-	v.r.ExpectationResults = append(v.r.ExpectationResults, e)
+	v.r.Expectations.Results = append(v.r.Expectations.Results, e)
 }
 
 // maxAhead is how far the signer's clock may be ahead of ours.
@@ -114,7 +114,7 @@ func (v *verifier) age() Expectation {
 	e := Expectation{Verdict: Fail, Field: "timestamp_end", Actual: v.m.Attestation.TimestampEnd}
 	end, ok := form.ParseDateTime(e.Actual)
 	last, what := end, "timestamp_end "+form.Quote(e.Actual)
-	if t := v.r.Time; t != nil && provenBy(t).Before(end) { // the log had it by then, whatever its signer says
+	if t := v.r.Anchor.Time; t != nil && provenBy(t).Before(end) { // the log had it by then, whatever its signer says
 		last, what = provenBy(t), "the pack's timestamp "+t.Time.UTC().Format(time.RFC3339)
 		e.Field = tokenField
 	}
@@ -200,20 +200,20 @@ func (v *verifier) drift() {
 		v.compareLock(at)
 	}
 	if len(found) > 0 {
-		r.Lock = Fail
+		r.Lock.Verdict = Fail
 	} else if v.o.Lock != nil && r.Integrity == Pass {
-		r.Lock = Pass
+		r.Lock.Verdict = Pass
 	}
 	signer := v.m.SignerFingerprint()
 	trusted := v.o.TrustedSigners
 	if !trusted.Admits(signer) {
-		r.Untrusted = true
+		r.Signer.Untrusted = true
 		at.Add(manifest.CodeSignerUntrusted, "signer_pubkey_sha256", "the key %s that signed is none of the trusted ones", hex.EncodeToString(signer[:]))
 	}
-	r.LockFindings = found
+	r.Lock.Findings = found
 	// Other drift does not make the signer somebody else.
-	if r.Integrity == Pass && !r.Untrusted {
-		r.Pinned = !trusted.Any() || v.o.Lock != nil && !v.o.Lock.Signers().Any()
+	if r.Integrity == Pass && !r.Signer.Untrusted {
+		r.Signer.Pinned = !trusted.Any() || v.o.Lock != nil && !v.o.Lock.Signers().Any()
 	}
 }
 
@@ -230,7 +230,7 @@ func (v *verifier) compareLock(at manifest.Place) {
 	}
 	signer := v.m.SignerFingerprint()
 	if !l.Signers().Admits(signer) {
-		v.r.Untrusted = true
+		v.r.Signer.Untrusted = true
 		at.Add(manifest.CodeSignerUntrusted, "signer_pubkey_sha256", "the key %s that signed is not in the lock's allowlist", hex.EncodeToString(signer[:]))
 	}
 	switch want := l.ContractHash(); {
@@ -244,7 +244,7 @@ func (v *verifier) compareLock(at manifest.Place) {
 
 // otherCards says, by their names, what cards a lock demands that the pack does not declare, and the other way round.
 func (v *verifier) otherCards(demanded []claim.Card) string {
-	declared := v.r.Cards
+	declared := v.r.Claims.Cards
 	if declared == nil && v.m.Attestation.ClaimCheck == manifest.ClaimsNone {
 		return "it declares none, the lock demands " + cardNames(demanded)
 	} else if declared == nil {

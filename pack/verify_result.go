@@ -57,35 +57,63 @@ type Options struct {
 
 // Result is the judgement of one pack: channels that are never merged.
 type Result struct {
-	Integrity, Claims, Anchor Verdict
-	Findings                  manifest.Findings // of the integrity and of the anchor
-	Warnings                  manifest.Findings // of all channels
-	ClaimResults              []claim.Result
-	// ClaimsReexecuted says that Claims was recomputed from the receipts here.
-	// If it is false and Claims is not SKIPPED, Claims is the signer's word (and a warning says so).
-	ClaimsReexecuted bool
-	Asked            []claim.Result     // of Options.Ask, nil unless Integrity is PASS
-	Manifest         *manifest.Manifest // nil if it could not be read
-	Receipts         int
-	AboutRun         int // of Receipts: those that assay run wrote about the run, see AboutRun
-	Facts            Facts
-	Lock             Verdict           // SKIPPED without Options.Lock, and for a pack that is not intact unless it drifts as well
-	LockFindings     manifest.Findings // where the pack drifts from the lock, or its signer is not a trusted one
-	Pinned           bool              // an allowlist of the lock, or TrustedSigners, names the key that signed
-	Untrusted        bool              // one of them does not name it; said of a pack that is not intact too
-	// Expectations is FAIL if one of the results is, and SKIPPED if nothing was expected or could be judged.
-	Expectations       Verdict
-	ExpectationResults []Expectation     // those asked for, and what the pack says unasked of its expiry and successor
-	Coverage           *CoverageResult   // nil without Options.Contract, and for a pack that is not intact
-	Cards              []claim.Card      // whose claims were executed again; nil if no definitions were found
-	Sources            []CardSource      // of Cards: whose each of them is
-	Log                *trust.Checkpoint // when the proof holds: Anchor is PASS then, unless the time that was asked for does not hold
-	Logged             *entry.Logged     // likewise
-	Timed              Verdict           // whether a token that TSARoots believe says when; SKIPPED if nobody asked, or nothing is logged
-	Time               *timestamp.Token  // when Timed is PASS
-	NoProof            bool              // Anchor is SKIPPED although there is a policy: there was no proof to check
-	TimeContradicts    bool              // Time is earlier than the pack's own end, by no more than a clock may be wrong
-	require            Options
+	Integrity    Verdict
+	Claims       ClaimsResult
+	Anchor       AnchorResult
+	Expectations ExpectationsResult
+	Lock         LockResult
+	Signer       SignerResult
+	Coverage     *CoverageResult // nil without Options.Contract, and for a pack that is not intact
+
+	Findings manifest.Findings // of the integrity and of the anchor
+	Warnings manifest.Findings // of all channels
+
+	Manifest *manifest.Manifest // nil if it could not be read
+	Receipts int
+	AboutRun int // of Receipts: those that assay run wrote about the run, see AboutRun
+	Facts    Facts
+	require  Options
+}
+
+// ClaimsResult is whether the evidence meets the declared checks.
+type ClaimsResult struct {
+	Verdict Verdict
+	Results []claim.Result
+	// Reexecuted says that Verdict was recomputed from the receipts here.
+	// If it is false and Verdict is not SKIPPED, Verdict is the signer's word (and a warning says so).
+	Reexecuted bool
+	Cards      []claim.Card   // whose claims were executed again; nil if no definitions were found
+	Sources    []CardSource   // of Cards: whose each of them is
+	Asked      []claim.Result // of Options.Ask, nil unless the integrity is PASS
+}
+
+// AnchorResult is whether a log that the policy trusts holds the pack, and since when: two facts.
+type AnchorResult struct {
+	Verdict         Verdict           // SKIPPED without a policy, and without a proof
+	Checkpoint      *trust.Checkpoint // when the proof holds: Verdict is PASS then, unless the time that was asked for does not hold
+	Entry           *entry.Logged     // likewise
+	Timed           Verdict           // whether a token that TSARoots believe says when; SKIPPED if nobody asked, or nothing is logged
+	Time            *timestamp.Token  // when Timed is PASS
+	NoProof         bool              // Verdict is SKIPPED although there is a policy: there was no proof to check
+	TimeContradicts bool              // Time is earlier than the pack's own end, by no more than a clock may be wrong
+}
+
+// ExpectationsResult is whether it is the pack that its reader means.
+type ExpectationsResult struct {
+	Verdict Verdict       // FAIL if one of Results is, and SKIPPED if nothing was expected or could be judged
+	Results []Expectation // those asked for, and what the pack says unasked of its expiry and successor
+}
+
+// LockResult is whether the pack is what Options.Lock says.
+type LockResult struct {
+	Verdict  Verdict           // SKIPPED without Options.Lock, and for a pack that is not intact unless it drifts as well
+	Findings manifest.Findings // where the pack drifts from the lock, or its signer is not a trusted one
+}
+
+// SignerResult is whether somebody named the key that signed.
+type SignerResult struct {
+	Pinned    bool // an allowlist of the lock, or TrustedSigners, names it
+	Untrusted bool // one of them does not name it; said of a pack that is not intact too
 }
 
 // CoverageResult is what came of Options.Contract.
@@ -115,10 +143,10 @@ const (
 // ClaimsHere is what the claims came to here, the word of every output: a signer who admits a failure is
 // believed, one who tells of success is not.
 func (r *Result) ClaimsHere() Verdict {
-	if r.Claims == Pass && !r.ClaimsReexecuted {
+	if r.Claims.Verdict == Pass && !r.Claims.Reexecuted {
 		return NotEvaluated
 	}
-	return r.Claims
+	return r.Claims.Verdict
 }
 
 // Now is the time that it was judged by, Options.Now.
@@ -132,18 +160,18 @@ func (r *Result) Status() Status {
 	switch {
 	case r.Integrity != Pass:
 		return StatusFailed
-	case r.Lock == Fail, r.require.Lock != nil && r.Lock != Pass:
+	case r.Lock.Verdict == Fail, r.require.Lock != nil && r.Lock.Verdict != Pass:
 		return StatusLock
-	case len(r.LockFindings) > 0, r.require.RequirePinned && !r.Pinned:
+	case len(r.Lock.Findings) > 0, r.require.RequirePinned && !r.Signer.Pinned:
 		return StatusSigner
-	case r.Anchor == Fail, r.require.RequireAnchor && r.Anchor != Pass, r.require.Strict && (r.Timed != Pass || r.TimeContradicts):
+	case r.Anchor.Verdict == Fail, r.require.RequireAnchor && r.Anchor.Verdict != Pass, r.require.Strict && (r.Anchor.Timed != Pass || r.Anchor.TimeContradicts):
 		return StatusWitness
 	case r.unmet():
 		return StatusExpected
 	// A required claim holds only if it was executed here: the signer's word is not enough.
 	case r.require.RequireClaims && r.ClaimsHere() != Pass:
 		return StatusClaims
-	case r.require.Strict && !slices.ContainsFunc(r.ClaimResults, func(c claim.Result) bool { return c.Passed }):
+	case r.require.Strict && !slices.ContainsFunc(r.Claims.Results, func(c claim.Result) bool { return c.Passed }):
 		return StatusClaims
 	case r.require.Strict && r.Evidence() == 0:
 		return StatusEmpty

@@ -76,8 +76,8 @@ func resign(t testing.TB, files memoryFS, text jcs.Value, key testKey, keep ...s
 func wantTampered(t *testing.T, what string, files memoryFS) *Result {
 	t.Helper()
 	r := mustVerify(t, files, Options{Now: builtAt})
-	if r.ExitCode() != 2 || r.Integrity != Fail || len(r.Findings) == 0 || r.Claims != Skipped {
-		t.Errorf("%s: exit %d, integrity %s, claims %s", what, r.ExitCode(), r.Integrity, r.Claims)
+	if r.ExitCode() != 2 || r.Integrity != Fail || len(r.Findings) == 0 || r.Claims.Verdict != Skipped {
+		t.Errorf("%s: exit %d, integrity %s, claims %s", what, r.ExitCode(), r.Integrity, r.Claims.Verdict)
 	}
 	return r
 }
@@ -284,7 +284,7 @@ func TestAPackFromTheFutureIsRefusedOnlyByAClock(t *testing.T) {
 		exit int
 	}{{time.Time{}, 0}, {end.Add(-24 * time.Hour), 0}, {end.Add(-24*time.Hour - 1), 2}, {end.AddDate(50, 0, 0), 0}} {
 		r := mustVerify(t, files, Options{Now: c.now})
-		if r.ExitCode() != c.exit || warns(r, manifest.WarnNoClock) != c.now.IsZero() || r.Integrity != Pass || r.Claims != Pass {
+		if r.ExitCode() != c.exit || warns(r, manifest.WarnNoClock) != c.now.IsZero() || r.Integrity != Pass || r.Claims.Verdict != Pass {
 			t.Errorf("at %s: exit %d: %v %v", c.now, r.ExitCode(), r.Findings, r.Warnings)
 		}
 		if found := r.ExpectationFindings(); c.exit == 2 && (len(found) != 1 || found[0].Code != manifest.CodeTimestampInvalid || found[0].Mechanism() != "stale_evidence") {
@@ -299,7 +299,7 @@ func TestExitCodeOneHasOneSource(t *testing.T) {
 		for _, claims := range []Verdict{Pass, Fail, Skipped, ""} {
 			for _, anchor := range []Verdict{Pass, Fail, Skipped, ""} {
 				for i := range 8 {
-					r := &Result{Integrity: integrity, Claims: claims, Anchor: anchor, ClaimsReexecuted: i&4 > 0,
+					r := &Result{Integrity: integrity, Claims: ClaimsResult{Verdict: claims, Reexecuted: i&4 > 0}, Anchor: AnchorResult{Verdict: anchor},
 						require: Options{RequireClaims: i&1 > 0, RequireAnchor: i&2 > 0}}
 					want := 0
 					if integrity != Pass || anchor == Fail || i&2 > 0 && anchor != Pass {
@@ -692,7 +692,7 @@ func FuzzVerify(f *testing.F) {
 func checkSane(t *testing.T, r *Result) {
 	t.Helper()
 	exit := r.ExitCode()
-	if exit < 0 || exit > 2 || exit == 1 && r.Integrity != Pass || (r.Integrity == Pass) != (len(r.Findings) == 0) && r.Anchor != Fail {
+	if exit < 0 || exit > 2 || exit == 1 && r.Integrity != Pass || (r.Integrity == Pass) != (len(r.Findings) == 0) && r.Anchor.Verdict != Fail {
 		t.Fatalf("exit %d, integrity %s, findings %v", exit, r.Integrity, r.Findings)
 	}
 	for _, f := range append(slices.Clone(r.Findings), r.Warnings...) {

@@ -154,8 +154,8 @@ func anchorAndProve(t *testing.T, w *world, dir string, exit int) int64 {
 	proof := must(trust.ParseProof(body))(t)
 	// Ours, as verify-pack does it.
 	r := verify(t, dir, pack.Options{Now: time.Now(), Policy: w.policy, TSARoots: w.roots, Proof: body, RequireAnchor: true})
-	if r.Anchor != pack.Pass || r.Time == nil {
-		t.Fatalf("anchor %s, time %v: %v", r.Anchor, r.Time, r.Findings)
+	if r.Anchor.Verdict != pack.Pass || r.Anchor.Time == nil {
+		t.Fatalf("anchor %s, time %v: %v", r.Anchor.Verdict, r.Anchor.Time, r.Findings)
 	}
 	if got := r.ExitCode(); got != exit {
 		t.Errorf("with its proof: exit %d, expected %d", got, exit)
@@ -257,7 +257,7 @@ func opensslVerify(t *testing.T, w *world, r *pack.Result) {
 	}
 	dir := t.TempDir()
 	token, root := filepath.Join(dir, "token.der"), filepath.Join(dir, "root.pem")
-	for path, data := range map[string][]byte{token: r.Logged.Entry.TimestampToken, root: w.rootPEM} {
+	for path, data := range map[string][]byte{token: r.Anchor.Entry.Entry.TimestampToken, root: w.rootPEM} {
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}

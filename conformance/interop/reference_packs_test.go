@@ -214,7 +214,7 @@ func (s shape) cardPaths(t *testing.T) (paths []string) {
 
 func (s shape) buildOurs(t *testing.T, key signer) (*pack.Pack, error) {
 	t.Helper()
-	spec := pack.Spec{RunID: "run_1", Now: buildTime, Signer: key, Mode: s.mode, SuiteID: s.suite, ValidUntil: s.until, SupersededBy: s.by, CIBinding: s.ci, OldShape: s.floor}
+	spec := pack.Spec{RunID: "run_1", Now: buildTime, Signer: key, Mode: manifest.Mode(s.mode), SuiteID: s.suite, ValidUntil: s.until, SupersededBy: s.by, CIBinding: s.ci, OldShape: s.floor}
 	for _, text := range s.receiptsOf() {
 		spec.Receipts = append(spec.Receipts, must(jcs.Parse([]byte(text), jcs.Limits{}))(t))
 	}

@@ -24,11 +24,11 @@ const (
 	CodeCIMissing        = "E_CI_BINDING_MISSING"
 	CodeCIMismatch       = "E_CI_BINDING_MISMATCH"
 
-	// Ours, of LockFindings only: the pack drifts from the lock, or somebody else signed it.
+	// Ours, of the lock channel only: the pack drifts from the lock, or somebody else signed it.
 	CodeLockMismatch    = "E_LOCK_MISMATCH"
 	CodeSignerUntrusted = "E_SIGNER_UNTRUSTED"
 
-	// Ours, of ExpectationResults only; E_PACK_STALE and E_CI_… are the reference's too.
+	// Ours, of the expectations only; E_PACK_STALE and E_CI_… are the reference's too.
 	CodePackExpired    = "E_PACK_EXPIRED"
 	CodePackSuperseded = "E_PACK_SUPERSEDED"
 

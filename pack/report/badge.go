@@ -73,12 +73,12 @@ func (r *Report) Badge() []byte {
 // badgeCards names in the title the cards that are built in, pinned or given, and counts the signer's own: no
 // text of the pack is in a badge.
 func (r *Report) badgeCards() string {
-	if len(r.Cards) == 0 || !r.intact() {
+	if len(r.Claims.Cards) == 0 || !r.intact() {
 		return ""
 	}
 	var names []string
-	for i, c := range r.Cards {
-		if source := r.Sources[i]; source != pack.SourceSigner {
+	for i, c := range r.Claims.Cards {
+		if source := r.Claims.Sources[i]; source != pack.SourceSigner {
 			names = append(names, c.Label()+" "+string(source))
 		}
 	}

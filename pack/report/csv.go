@@ -50,9 +50,9 @@ func (row Row) cells() []string {
 	set("status", string(r.Status()))
 	set("integrity", string(r.Integrity))
 	set("claims", string(r.ClaimsHere()))
-	set("anchor", string(r.Anchor))
-	set("lock", string(r.Result.Lock))
-	set("expectations", string(r.Expectations))
+	set("anchor", string(r.Anchor.Verdict))
+	set("lock", string(r.Result.Lock.Verdict))
+	set("expectations", string(r.Expectations.Verdict))
 	if m := r.Manifest; m != nil {
 		set("signer", r.signer().Word)
 		set("signer_fingerprint", fmt.Sprintf("%x", m.SignerFingerprint()))
@@ -68,11 +68,11 @@ func (row Row) cells() []string {
 		}
 	}
 	set("verified_at", r.At.UTC().Format(time.RFC3339))
-	if len(r.Cards) > 0 {
+	if len(r.Claims.Cards) > 0 {
 		set("cards", r.cardsText().String())
 	}
 	set("verdict", r.Verdict())
-	if findings := slices.Concat(r.Findings, r.LockFindings, r.ExpectationFindings()); len(findings) > 0 {
+	if findings := slices.Concat(r.Findings, r.Result.Lock.Findings, r.ExpectationFindings()); len(findings) > 0 {
 		set("first_finding", findings[0].String())
 	}
 	return cells

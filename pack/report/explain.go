@@ -35,7 +35,7 @@ func (r *Report) completeness() Limit {
 }
 
 func (r *Report) source() Limit {
-	if r.Pinned {
+	if r.Signer.Pinned {
 		return Limit{"source", true, say("a key that you trust signed this; that its holder recorded honestly, and that nobody else held the key, it does not show")}
 	}
 	return Limit{"source", false, say("not altered since it was signed is not honestly made: a compromised program can record falsehoods, and anybody can make a key")}
@@ -43,8 +43,8 @@ func (r *Report) source() Limit {
 
 func (r *Report) time() Limit {
 	switch {
-	case r.Time != nil:
-		return Limit{"time", true, say("it existed by then: timestamped %s; the times inside are still the signer's own clock", stampText(r.Time))}
+	case r.Anchor.Time != nil:
+		return Limit{"time", true, say("it existed by then: timestamped %s; the times inside are still the signer's own clock", stampText(r.Anchor.Time))}
 	case r.witnessed():
 		return Limit{"time", true, say("it existed by %s, say the witnesses' clocks; the times inside are still the signer's own clock",
 			word(r.lastCosigned().UTC().Format(time.RFC3339)))}
@@ -52,11 +52,13 @@ func (r *Report) time() Limit {
 	return Limit{"time", false, say("all times are the signer's own clock: no timestamp authority was checked")}
 }
 
-func (r *Report) witnessed() bool { return logged(r.Result) && len(r.Log.Cosignatures) > 0 }
+func (r *Report) witnessed() bool {
+	return logged(r.Result) && len(r.Anchor.Checkpoint.Cosignatures) > 0
+}
 
 // lastCosigned is when the last witness had seen it: all of them had by then, whichever of them one believes.
 func (r *Report) lastCosigned() (last time.Time) {
-	for _, c := range r.Log.Cosignatures {
+	for _, c := range r.Anchor.Checkpoint.Cosignatures {
 		if c.Time.After(last) {
 			last = c.Time
 		}
@@ -68,9 +70,9 @@ func (r *Report) witness() Limit {
 	switch {
 	case r.witnessed():
 		return Limit{"witness", true, say("%s of your policy saw the log %s hold it at size %d and only ever growing; they vouch for the log, not for what the pack says",
-			word(Count(len(r.Log.Cosignatures), "witness")), r.Log.Origin, r.Log.Size)}
+			word(Count(len(r.Anchor.Checkpoint.Cosignatures), "witness")), r.Anchor.Checkpoint.Origin, r.Anchor.Checkpoint.Size)}
 	case logged(r.Result):
-		return Limit{"witness", true, say("the log %s holds it, on the word of the log alone: your policy asks for no witness", r.Log.Origin)}
+		return Limit{"witness", true, say("the log %s holds it, on the word of the log alone: your policy asks for no witness", r.Anchor.Checkpoint.Origin)}
 	}
 	return Limit{"witness", false, say("the pack vouches for itself: no proof that others saw it was checked")}
 }
@@ -82,18 +84,18 @@ func (r *Report) Proves() []Text {
 	}
 	m := r.Manifest
 	list := []Text{say("whoever holds the key %x signed exactly what is in this pack, and none of it was altered since", m.SignerFingerprint())}
-	if r.Pinned {
+	if r.Signer.Pinned {
 		list = append(list, say("that key is one that you named"))
 	}
-	if r.ClaimsReexecuted {
+	if r.Claims.Reexecuted {
 		passed := 0
-		for _, c := range r.ClaimResults {
+		for _, c := range r.Claims.Results {
 			if c.Passed {
 				passed++
 			}
 		}
 		list = append(list, say("of %s that the pack declares, %d hold on these receipts: they were executed again here, not believed",
-			word(Count(len(r.ClaimResults), "check")), passed))
+			word(Count(len(r.Claims.Results), "check")), passed))
 	}
 	if n := r.signersOwn(); n > 0 {
 		list = append(list, say("of the cards of these checks %d came with the pack, unsigned: what they ask is what its signer chose to ask", n))
@@ -101,14 +103,14 @@ func (r *Report) Proves() []Text {
 	if r.cannotFail() {
 		list = append(list, say("the claims would pass whatever the receipts say: every declared check is a warning, or one that no receipts fail"))
 	}
-	if r.Lock != nil && r.Result.Lock == pack.Pass {
+	if r.Lock != nil && r.Result.Lock.Verdict == pack.Pass {
 		list = append(list, say("the pack declares the checks, and the form, that the lock demands"))
 	}
-	if r.Expectations == pack.Pass {
+	if r.Expectations.Verdict == pack.Pass {
 		list = append(list, say("its signer says of it what you expected: that binds the signer, and nobody else"))
 	}
 	if logged(r.Result) {
-		list = append(list, say("the log %s holds this very manifest as entry %d, and cannot drop or change it unnoticed", r.Log.Origin, r.Logged.Index))
+		list = append(list, say("the log %s holds this very manifest as entry %d, and cannot drop or change it unnoticed", r.Anchor.Checkpoint.Origin, r.Anchor.Entry.Index))
 	}
 	return list
 }
@@ -123,7 +125,7 @@ func (r *Report) Never() []Text {
 	if r.intact() && r.Manifest.Attestation.CIBinding != nil {
 		list = append(list, say("that the CI run it names built it: that is the signer's word"))
 	}
-	if r.intact() && r.Claims != pack.Skipped && !r.ClaimsReexecuted {
+	if r.intact() && r.Claims.Verdict != pack.Skipped && !r.Claims.Reexecuted {
 		list = append(list, say("that its claims hold: their definitions are not here, so they are the signer's word"))
 	}
 	return list
@@ -166,13 +168,13 @@ tail -c 32 "$t"/key | sha256sum
 	w.WriteString(`# the receipts, by type; any claim can be counted out of them in the same way
 jq -r .type receipt_pack.jsonl | sort | uniq -c
 `)
-	if logged(r.Result) && r.Logged != nil {
+	if logged(r.Result) && r.Anchor.Entry != nil {
 		d := r.Manifest.Digest()
 		fmt.Fprintf(w, `# what the log entry names is this manifest
 test $(jq -cjS . pack_manifest.json | sha256sum | cut -c1-64) = %x
 `, d)
-		if r.Time != nil {
-			at := r.Time.Time.UTC()
+		if r.Anchor.Time != nil {
+			at := r.Anchor.Time.Time.UTC()
 			fmt.Fprintf(w, `# the timestamp of the entry; ROOTS is the file that you gave as --tsa-roots. Certificates are judged at the
 # time that the token names, since it outlives them, and each one in ROOTS is trusted, a root or not
 sed -n 's/^extra //p' _unsigned/anchor.tlog-proof | base64 -d | jq -r .timestamp_token | base64 -d >"$t"/token
@@ -209,10 +211,10 @@ func (r *Report) Explain() []Section {
 	if !r.intact() {
 		happened = []Text{say("not told: this pack is not what somebody signed. Nothing in it can be relied on")}
 	}
-	for i, c := range r.Cards {
-		claims = append(claims, say("card %s, %s: %s", c.Label(), word(r.Sources[i]), word(Count(len(c.Claims), "check"))))
+	for i, c := range r.Claims.Cards {
+		claims = append(claims, say("card %s, %s: %s", c.Label(), word(r.Claims.Sources[i]), word(Count(len(c.Claims), "check"))))
 	}
-	for _, c := range r.ClaimResults {
+	for _, c := range r.Claims.Results {
 		claims = append(claims, r.claimLine(c))
 	}
 	for _, l := range r.Limits() {
@@ -234,7 +236,7 @@ func (r *Report) Explain() []Section {
 
 func (r *Report) claimLine(c claim.Result) Text {
 	switch {
-	case c.Passed && !r.ClaimsReexecuted:
+	case c.Passed && !r.Claims.Reexecuted:
 		return say("NOT EVALUATED %s (%s): in the signer's words: expected %s; %s", c.ClaimID, c.Severity, c.Expected, c.Actual)
 	case c.Passed:
 		return say("PASS %s (%s): expected %s; %s", c.ClaimID, c.Severity, c.Expected, c.Actual)
@@ -244,7 +246,7 @@ func (r *Report) claimLine(c claim.Result) Text {
 
 // Problems are the findings of all channels, then the warnings, one line each.
 func (r *Report) Problems() (findings, warnings []Text) {
-	for _, list := range [][]manifest.Finding{r.Findings, r.LockFindings, r.ExpectationFindings()} {
+	for _, list := range [][]manifest.Finding{r.Findings, r.Result.Lock.Findings, r.ExpectationFindings()} {
 		for _, f := range list {
 			findings = append(findings, say("%s", f.String()))
 		}

@@ -69,7 +69,7 @@ func (r *Report) page() page {
 	p := page{
 		PageTitle: "Proof pack " + visible(r.Title().String()), Title: visible(r.Title().String()),
 		StyleHash: template.HTML("sha256-" + base64.StdEncoding.EncodeToString(hash[:])), Style: template.CSS(pageStyle),
-		Code: r.ExitCode(), Mark: marks[r.ExitCode()], Sentence: r.Sentence(), Reexecuted: r.ClaimsReexecuted,
+		Code: r.ExitCode(), Mark: marks[r.ExitCode()], Sentence: r.Sentence(), Reexecuted: r.Claims.Reexecuted,
 		Proves: shown(r.Proves()), Never: shown(r.Never()), Findings: shown(findings), Warnings: shown(warnings),
 		Needs: Needs, Script: r.Script(), Beyond: shown(r.beyond()),
 		At: r.At.UTC().Format(time.RFC3339), Version: r.Version,
@@ -84,7 +84,7 @@ func (r *Report) page() page {
 	for _, f := range r.Facts() {
 		p.Facts = append(p.Facts, Fact{f.Name, visible(f.Value)})
 	}
-	for _, c := range r.ClaimResults {
+	for _, c := range r.Claims.Results {
 		p.Claims = append(p.Claims, r.shownClaim(c))
 	}
 	for _, l := range r.Limits() {
@@ -101,7 +101,7 @@ func (r *Report) shownClaim(c claim.Result) shownClaim {
 	switch {
 	case !c.Passed:
 		word, verdict = "FAIL", wordHonestFail
-	case !r.ClaimsReexecuted:
+	case !r.Claims.Reexecuted:
 		word, verdict = "NOT EVALUATED", wordInsufficient
 	}
 	return shownClaim{visible(c.ClaimID), word, verdict, visible(string(c.Severity)), visible(c.Expected), visible(c.Actual)}

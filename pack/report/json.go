@@ -55,7 +55,7 @@ func (r *Report) channelObject() jcs.Value {
 		v.Members = append(v.Members, jcs.M(c.Name, jcs.Str(c.Word)))
 	}
 	if _, there := v.Get("expectations"); !there { // people are not told that nothing was expected
-		v.Members = append(v.Members, jcs.M("expectations", jcs.Str(string(r.Expectations))))
+		v.Members = append(v.Members, jcs.M("expectations", jcs.Str(string(r.Expectations.Verdict))))
 	}
 	return v
 }
@@ -67,7 +67,7 @@ func (r *Report) verdict() string {
 		return wordTampered
 	case r.Status() == pack.StatusWitness, r.Status() == pack.StatusExpected:
 		return wordInsufficient
-	case r.Claims == pack.Fail, r.Status() == pack.StatusReplaced:
+	case r.Claims.Verdict == pack.Fail, r.Status() == pack.StatusReplaced:
 		return wordHonestFail
 	case r.ClaimsHere() == pack.NotEvaluated:
 		return wordInsufficient
@@ -90,16 +90,16 @@ func (r *Report) words() words {
 	w := words{wordPass, "NOT_EVALUATED", "NOT_EVALUATED"}
 	if !r.intact() {
 		w.integrity = wordTampered
-	} else if r.Claims == pack.Fail || r.ClaimsReexecuted {
+	} else if r.Claims.Verdict == pack.Fail || r.Claims.Reexecuted {
 		// A signer who admits a failure is believed; one who tells of success is not.
-		if w.claim = r.choose(r.Claims, wordHonestFail); r.Claims == pack.Skipped {
+		if w.claim = r.choose(r.Claims.Verdict, wordHonestFail); r.Claims.Verdict == pack.Skipped {
 			w.claim = "NOT_EVALUATED"
 		}
 	}
 	switch {
-	case r.Untrusted:
+	case r.Signer.Untrusted:
 		w.trust = "UNTRUSTED"
-	case r.Pinned:
+	case r.Signer.Pinned:
 		w.trust = wordPass
 	}
 	return w
@@ -209,7 +209,7 @@ func (r *Report) judgement() []jcs.Member {
 	if mechanisms := r.mechanisms(); len(mechanisms.Members) > 0 {
 		members = append(members, jcs.M("failure_mechanisms", mechanisms))
 	}
-	if len(r.ClaimResults) > 0 {
+	if len(r.Claims.Results) > 0 {
 		members = append(members, jcs.M("claim_verification", r.claimVerification()))
 	}
 	return members
@@ -249,7 +249,7 @@ func (r *Report) stageWord(stage manifest.Stage, failed map[manifest.Stage]bool)
 	switch {
 	case failed[stage]:
 		return wordTampered
-	case r.Manifest == nil && stage != manifest.StageSchema, stage == manifest.StageClaims && !r.ClaimsReexecuted:
+	case r.Manifest == nil && stage != manifest.StageSchema, stage == manifest.StageClaims && !r.Claims.Reexecuted:
 		return "NOT_RUN"
 	}
 	return wordPass
@@ -308,7 +308,7 @@ func (r *Report) scope(w words) jcs.Value {
 		proves, not = []string{"tamper_evidence_detected"}, slices.Concat(signed, doesNotProve)
 	}
 	if w.claim != "NOT_EVALUATED" {
-		if claim = "ran"; r.ClaimsReexecuted {
+		if claim = "ran"; r.Claims.Reexecuted {
 			proves = append(proves, "claim_set_evaluated")
 		}
 		if w.claim == wordPass {
@@ -360,7 +360,7 @@ func (r *Report) warnings() jcs.Value {
 	for _, f := range r.Warnings {
 		v.Items = append(v.Items, jcs.Str(f.String()))
 	}
-	if r.intact() && !r.Pinned && !r.Untrusted {
+	if r.intact() && !r.Signer.Pinned && !r.Signer.Untrusted {
 		v.Items = append(v.Items, jcs.Str(unpinned))
 	}
 	return v
@@ -385,18 +385,18 @@ func (r *Report) mechanisms() jcs.Value {
 // claimVerification is that of pack.md §7, and whether it was found out here or is the signer's word.
 func (r *Report) claimVerification() jcs.Value {
 	passed := 0
-	for _, c := range r.ClaimResults {
+	for _, c := range r.Claims.Results {
 		if c.Passed {
 			passed++
 		}
 	}
-	n := len(r.ClaimResults)
+	n := len(r.Claims.Results)
 	return jcs.Obj(
 		jcs.M("passed", jcs.Boolean(r.ClaimsHere() == pack.Pass)),
-		jcs.M("reexecuted", jcs.Boolean(r.ClaimsReexecuted)),
+		jcs.M("reexecuted", jcs.Boolean(r.Claims.Reexecuted)),
 		jcs.M("n_claims", jcs.Int(int64(n))), jcs.M("n_passed", jcs.Int(int64(passed))), jcs.M("n_failed", jcs.Int(int64(n-passed))),
 		jcs.M("discrepancy_fingerprint", orNull(r.Manifest.Attestation.DiscrepancyFingerprint)),
-		jcs.M("results", ClaimResults(r.ClaimResults)))
+		jcs.M("results", ClaimResults(r.Claims.Results)))
 }
 
 // ClaimResults is what each claim came to.
@@ -418,12 +418,12 @@ func ClaimResults(results []claim.Result) jcs.Value {
 
 // ours are the members that the reference has only sometimes, or never.
 func (r *Report) ours() []jcs.Member {
-	members := []jcs.Member{jcs.M("claims_reexecuted", jcs.Boolean(r.ClaimsReexecuted)), jcs.M("signer", r.signerObject()), jcs.M("anchor", r.anchorObject())}
+	members := []jcs.Member{jcs.M("claims_reexecuted", jcs.Boolean(r.Claims.Reexecuted)), jcs.M("signer", r.signerObject()), jcs.M("anchor", r.anchorObject())}
 	if m := r.Manifest; m != nil {
 		sum := m.Digest()
 		members = append(members, jcs.M("manifest_sha256", jcs.Str(hex.EncodeToString(sum[:]))))
 	}
-	if r.ClaimsReexecuted {
+	if r.Claims.Reexecuted {
 		members = append(members, jcs.M("cards", r.cardObjects()), jcs.M("claims_can_fail", jcs.Boolean(!r.cannotFail())))
 	}
 	if r.MaxAgeHours > 0 {
@@ -435,9 +435,9 @@ func (r *Report) ours() []jcs.Member {
 	if r.Status() == pack.StatusClaims {
 		members = append(members, jcs.M("claim_gate", jcs.Str(r.Sentence())))
 	}
-	if r.Lock != nil || len(r.LockFindings) > 0 {
+	if r.Lock != nil || len(r.Result.Lock.Findings) > 0 {
 		drift := jcs.Arr()
-		for _, f := range r.LockFindings {
+		for _, f := range r.Result.Lock.Findings {
 			drift.Items = append(drift.Items, errorObject(f))
 		}
 		members = append(members, jcs.M("lock_errors", drift))
@@ -466,7 +466,7 @@ func (r *Report) ours() []jcs.Member {
 // expectations of v0.1 is another thing: what the signer declared.
 func (r *Report) expectationResults() jcs.Value {
 	v := jcs.Arr()
-	for _, e := range r.ExpectationResults {
+	for _, e := range r.Expectations.Results {
 		if e.Verdict == pack.Skipped {
 			e.Code = "" // nobody asked: no finding
 		}
@@ -479,8 +479,8 @@ func (r *Report) expectationResults() jcs.Value {
 // cardObjects are the cards whose claims were executed again, and whose each of them is.
 func (r *Report) cardObjects() jcs.Value {
 	v := jcs.Arr()
-	for i, c := range r.Cards {
-		v.Items = append(v.Items, jcs.Obj(jcs.M("id", jcs.Str(c.ID)), jcs.M("name", jcs.Str(c.Name)), jcs.M("source", jcs.Str(sourceWords[r.Sources[i]])),
+	for i, c := range r.Claims.Cards {
+		v.Items = append(v.Items, jcs.Obj(jcs.M("id", jcs.Str(c.ID)), jcs.M("name", jcs.Str(c.Name)), jcs.M("source", jcs.Str(sourceWords[r.Claims.Sources[i]])),
 			jcs.M("claim_set_hash", jcs.Str(claim.SetHash([]claim.Card{c}))), jcs.M("claims", jcs.Int(int64(len(c.Claims))))))
 	}
 	return v
@@ -501,12 +501,12 @@ func (r *Report) signerObject() jcs.Value {
 }
 
 func (r *Report) anchorObject() jcs.Value {
-	log := r.Anchor
+	log := r.Anchor.Verdict
 	if logged(r.Result) {
 		log = pack.Pass
 	}
-	v := jcs.Obj(jcs.M("verdict", jcs.Str(string(r.Anchor))), jcs.M("log_verdict", jcs.Str(string(log))), jcs.M("time_verdict", jcs.Str(string(r.Timed))))
-	if r.Anchor == pack.Fail {
+	v := jcs.Obj(jcs.M("verdict", jcs.Str(string(r.Anchor.Verdict))), jcs.M("log_verdict", jcs.Str(string(log))), jcs.M("time_verdict", jcs.Str(string(r.Anchor.Timed))))
+	if r.Anchor.Verdict == pack.Fail {
 		var errors []jcs.Value
 		for _, f := range r.Findings.In(manifest.ChannelAnchor) {
 			errors = append(errors, errorObject(f))
@@ -517,16 +517,16 @@ func (r *Report) anchorObject() jcs.Value {
 		return v
 	}
 	witnesses := jcs.Arr()
-	for _, c := range r.Log.Cosignatures {
+	for _, c := range r.Anchor.Checkpoint.Cosignatures {
 		witnesses.Items = append(witnesses.Items, object("name", c.Witness, "time", c.Time.UTC().Format(time.RFC3339)))
 	}
 	v.Members = append(v.Members,
-		jcs.M("log", jcs.Str(r.Log.Origin)),
-		jcs.M("index", jcs.Int(r.Logged.Index)),
-		jcs.M("tree_size", jcs.Int(r.Log.Size)),
-		jcs.M("submitted_at", jcs.Str(r.Logged.Entry.SubmittedAt.UTC().Format(time.RFC3339Nano))),
+		jcs.M("log", jcs.Str(r.Anchor.Checkpoint.Origin)),
+		jcs.M("index", jcs.Int(r.Anchor.Entry.Index)),
+		jcs.M("tree_size", jcs.Int(r.Anchor.Checkpoint.Size)),
+		jcs.M("submitted_at", jcs.Str(r.Anchor.Entry.Entry.SubmittedAt.UTC().Format(time.RFC3339Nano))),
 		jcs.M("cosignatures", witnesses))
-	if t := r.Time; t != nil {
+	if t := r.Anchor.Time; t != nil {
 		accuracy := jcs.Value{} // not stated
 		if t.Accuracy > 0 {
 			accuracy = jcs.Str(t.Accuracy.String())
@@ -541,7 +541,7 @@ func (r *Report) anchorObject() jcs.Value {
 
 // allFindings is one list for machines, with the channel and weight of each.
 func (r *Report) allFindings() jcs.Value {
-	return jcs.Arr(slices.Concat(Findings("error", r.Findings, r.LockFindings, r.ExpectationFindings()).Items, Findings("warning", r.Warnings).Items)...)
+	return jcs.Arr(slices.Concat(Findings("error", r.Findings, r.Result.Lock.Findings, r.ExpectationFindings()).Items, Findings("warning", r.Warnings).Items)...)
 }
 
 // Findings are findings of one weight, error or warning, each with its channel.

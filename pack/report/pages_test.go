@@ -28,15 +28,15 @@ func TestTheMembersOfTheJSONAreThoseOfTheSpecificationInItsOrder(t *testing.T) {
 		}
 	}
 	passing := reportOf("x", pack.Pass)
-	passing.Findings, passing.LockFindings, passing.Result.Lock = nil, nil, pack.Skipped
-	passing.Expectations, passing.ExpectationResults[0].Verdict, passing.ExpectationResults[2].Verdict = pack.Pass, pack.Pass, pack.Pass
+	passing.Findings, passing.Result.Lock.Findings, passing.Result.Lock.Verdict = nil, nil, pack.Skipped
+	passing.Expectations.Verdict, passing.Expectations.Results[0].Verdict, passing.Expectations.Results[2].Verdict = pack.Pass, pack.Pass, pack.Pass
 	passing.MaxAgeHours = 1
-	passing.Cards, passing.Sources = claim.BuiltinCards()[:1], []pack.CardSource{pack.SourceBuiltIn}
+	passing.Claims.Cards, passing.Claims.Sources = claim.BuiltinCards()[:1], []pack.CardSource{pack.SourceBuiltIn}
 	passing.Result.Facts.Endings = []pack.Tally{{Name: "exit 0", N: 1}}
 	locked := reportOf("x", pack.Pass)
 	locked.Lock = new(lock.Lock)
 	unread := reportOf("x", pack.Fail)
-	unread.Manifest, unread.ClaimResults = nil, nil
+	unread.Manifest, unread.Claims.Results = nil, nil
 	failing := reportOf("x", pack.Fail)
 	failing.Findings = manifest.Findings{{Code: manifest.CodeManifestTamper, Channel: manifest.ChannelIntegrity, Stage: manifest.StageRoot, Receipt: -1}}
 	seen := map[string]bool{"claim_gate": true, "artifacts": true} // of scripts

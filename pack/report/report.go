@@ -80,10 +80,10 @@ func (r *Report) Channels() []Channel {
 	list := []Channel{
 		{"integrity", string(r.Integrity), r.choose(r.Integrity, wordTampered), r.integrityText(), true, nil},
 		{"claims", string(r.ClaimsHere()), r.choose(r.ClaimsHere(), wordHonestFail), r.claimText(), true, nil},
-		{"anchor", string(r.Anchor), r.choose(r.Anchor, wordUnmet), AnchorText(r.Result), r.Anchor != pack.Skipped || r.Status() == pack.StatusWitness, r.anchorParts()},
+		{"anchor", string(r.Anchor.Verdict), r.choose(r.Anchor.Verdict, wordUnmet), AnchorText(r.Result), r.Anchor.Verdict != pack.Skipped || r.Status() == pack.StatusWitness, r.anchorParts()},
 	}
 	if r.Lock != nil {
-		word := r.Result.Lock
+		word := r.Result.Lock.Verdict
 		list = append(list, Channel{"lock", string(word), r.choose(word, wordUnmet), r.lockText(), word == pack.Fail, nil})
 	}
 	if c, ok := r.expectations(); ok {
@@ -105,7 +105,7 @@ func (r *Report) Channels() []Channel {
 func (r *Report) expectations() (c Channel, there bool) {
 	var met, unmet, told []Text
 	fail := wordHonestFail
-	for _, e := range r.ExpectationResults {
+	for _, e := range r.Expectations.Results {
 		switch {
 		case e.Verdict == pack.Pass:
 			met = append(met, expectedWord(e.Name, "not "))
@@ -122,7 +122,7 @@ func (r *Report) expectations() (c Channel, there bool) {
 			told = append(told, say("%s, and nobody asked", e.Message))
 		}
 	}
-	c = Channel{Name: "expectations", Word: string(r.Expectations), Verdict: r.choose(r.Expectations, fail), asked: r.Expectations == pack.Fail}
+	c = Channel{Name: "expectations", Word: string(r.Expectations.Verdict), Verdict: r.choose(r.Expectations.Verdict, fail), asked: r.Expectations.Verdict == pack.Fail}
 	add := func(part Text) {
 		if c.Text = say("%s; %s", c.Text, part); !there {
 			c.Text, there = part, true
@@ -189,7 +189,7 @@ func (r *Report) integrityText() Text {
 
 func (r *Report) claimText() Text {
 	passed := 0
-	for _, c := range r.ClaimResults {
+	for _, c := range r.Claims.Results {
 		if c.Passed {
 			passed++
 		}
@@ -197,15 +197,15 @@ func (r *Report) claimText() Text {
 	switch {
 	case !r.intact():
 		return say("not judged: the evidence is not intact")
-	case r.Claims == pack.Skipped:
+	case r.Claims.Verdict == pack.Skipped:
 		return say("no checks were declared")
 	case r.ClaimsHere() == pack.NotEvaluated:
 		return say("that they hold is the signer's word; not executed again, because what that takes is not here (--run-card, --coverage-contract)")
-	case !r.ClaimsReexecuted:
+	case !r.Claims.Reexecuted:
 		return say("says the signer; not executed again, because the definitions are not here (--run-card)")
 	}
-	text := say("%d of %d checks hold, executed again", passed, len(r.ClaimResults))
-	if len(r.Cards) > 0 {
+	text := say("%d of %d checks hold, executed again", passed, len(r.Claims.Results))
+	if len(r.Claims.Cards) > 0 {
 		text = say("%s; %s", text, r.cardsText())
 	}
 	if r.cannotFail() {
@@ -215,25 +215,25 @@ func (r *Report) claimText() Text {
 }
 
 // cannotFail reports that whatever the checks came to, the claims would pass.
-func (r *Report) cannotFail() bool { return len(r.Cards) > 0 && !claim.CanFail(r.Cards) }
+func (r *Report) cannotFail() bool { return len(r.Claims.Cards) > 0 && !claim.CanFail(r.Claims.Cards) }
 
 // cardsText names the cards that were executed, and whose each of them is.
 func (r *Report) cardsText() Text {
 	const most = 8
 	var names []Text
-	for i, c := range r.Cards {
+	for i, c := range r.Claims.Cards {
 		if i == most {
-			names = append(names, say("%d more", len(r.Cards)-most))
+			names = append(names, say("%d more", len(r.Claims.Cards)-most))
 			break
 		}
-		names = append(names, say("%s (%s)", c.Label(), word(r.Sources[i])))
+		names = append(names, say("%s (%s)", c.Label(), word(r.Claims.Sources[i])))
 	}
 	return say("cards: %s", names)
 }
 
 // signersOwn is how many cards came with the pack, unsigned.
 func (r *Report) signersOwn() (n int) {
-	for _, s := range r.Sources {
+	for _, s := range r.Claims.Sources {
 		if s == pack.SourceSigner {
 			n++
 		}
@@ -244,39 +244,39 @@ func (r *Report) signersOwn() (n int) {
 // AnchorText says in one line what a log vouches for, and when.
 func AnchorText(r *pack.Result) Text {
 	switch {
-	case r.Anchor == pack.Skipped && r.NoProof:
+	case r.Anchor.Verdict == pack.Skipped && r.Anchor.NoProof:
 		return say("there is no proof in the pack that a log holds it")
-	case r.Anchor == pack.Skipped:
+	case r.Anchor.Verdict == pack.Skipped:
 		return say("not checked against any log")
-	case r.Anchor != pack.Pass && logged(r):
+	case r.Anchor.Verdict != pack.Pass && logged(r):
 		return say("logged, but not at a time that holds")
-	case r.Anchor != pack.Pass:
+	case r.Anchor.Verdict != pack.Pass:
 		return say("no proof that holds under the policy")
-	case r.Time != nil:
-		return say("%s; timestamped %s", logText(r), stampText(r.Time))
-	case r.Logged.Entry.TimestampToken == nil:
+	case r.Anchor.Time != nil:
+		return say("%s; timestamped %s", logText(r), stampText(r.Anchor.Time))
+	case r.Anchor.Entry.Entry.TimestampToken == nil:
 		return say("%s; it has no timestamp", logText(r))
 	}
 	return say("%s; its time was not checked (--tsa-roots)", logText(r))
 }
 
 // logged reports that the proof holds, whatever became of the time.
-func logged(r *pack.Result) bool { return r.Anchor == pack.Pass || r.Timed == pack.Fail }
+func logged(r *pack.Result) bool { return r.Anchor.Verdict == pack.Pass || r.Anchor.Timed == pack.Fail }
 
 func logText(r *pack.Result) Text {
 	var witnesses []Text
-	for _, c := range r.Log.Cosignatures {
+	for _, c := range r.Anchor.Checkpoint.Cosignatures {
 		witnesses = append(witnesses, say("%s", c.Witness))
 	}
 	if len(witnesses) == 0 {
 		witnesses = []Text{say("nobody (the policy asks for nobody)")}
 	}
-	return say("entry %d of %s, tree size %d, cosigned by %s", r.Logged.Index, r.Log.Origin, r.Log.Size, witnesses)
+	return say("entry %d of %s, tree size %d, cosigned by %s", r.Anchor.Entry.Index, r.Anchor.Checkpoint.Origin, r.Anchor.Checkpoint.Size, witnesses)
 }
 
 // anchorParts tells a log that holds the pack from a time that does not hold.
 func (r *Report) anchorParts() []Part {
-	if r.Timed != pack.Fail {
+	if r.Anchor.Timed != pack.Fail {
 		return nil
 	}
 	why := say("no timestamp that holds")
@@ -296,7 +296,7 @@ func stampText(t *timestamp.Token) Text {
 }
 
 func (r *Report) lockText() Text {
-	switch r.Result.Lock {
+	switch r.Result.Lock.Verdict {
 	case pack.Pass:
 		return say("the pack is what the lock says")
 	case pack.Skipped:
@@ -312,9 +312,9 @@ func (r *Report) signer() Channel {
 	switch {
 	case !r.intact():
 		return Channel{"signer", "UNVERIFIED", wordInsufficient, say("says it is %s: unverified", m.SignerID), false, nil}
-	case r.Untrusted:
+	case r.Signer.Untrusted:
 		return Channel{"signer", "UNTRUSTED", wordUnmet, say("%s: none of the keys that may sign", who), true, nil}
-	case r.Pinned:
+	case r.Signer.Pinned:
 		return Channel{"signer", "PINNED", wordPass, say("%s: one of the keys that may sign", who), false, nil}
 	}
 	return Channel{"signer", "UNPINNED", wordInsufficient, say("%s: nobody here says whose key that is", who), r.Status() == pack.StatusSigner, nil}
@@ -328,27 +328,27 @@ func (r *Report) gaps() (list []string) {
 		}
 	}
 	failed := 0
-	for _, c := range r.ClaimResults {
+	for _, c := range r.Claims.Results {
 		if !c.Passed {
 			failed++
 		}
 	}
-	add(r.Claims == pack.Fail, Count(failed, "claim")+" failed and not required to pass (--require-claim-pass)")
-	add(r.Claims == pack.Pass && failed > 0, Count(failed, "failed warning"))
+	add(r.Claims.Verdict == pack.Fail, Count(failed, "claim")+" failed and not required to pass (--require-claim-pass)")
+	add(r.Claims.Verdict == pack.Pass && failed > 0, Count(failed, "failed warning"))
 	expiry := r.Expectation("expiry")
 	add(expiry.Code != "", "expired")
 	add(expiry.Expected != "" && expiry.Verdict == pack.Skipped, "its signer set no expiry date") // null passes (VFY-67)
 	add(r.Expectation("superseded").Code != "", "superseded")
-	add(!r.Pinned, "signer unpinned")
-	unchecked := r.Anchor == pack.Skipped && !r.NoProof && slices.ContainsFunc(r.Warnings, func(f manifest.Finding) bool { return f.Code == manifest.WarnAnchor })
-	add(r.Anchor == pack.Skipped && !r.NoProof && !unchecked, "not anchored")
+	add(!r.Signer.Pinned, "signer unpinned")
+	unchecked := r.Anchor.Verdict == pack.Skipped && !r.Anchor.NoProof && slices.ContainsFunc(r.Warnings, func(f manifest.Finding) bool { return f.Code == manifest.WarnAnchor })
+	add(r.Anchor.Verdict == pack.Skipped && !r.Anchor.NoProof && !unchecked, "not anchored")
 	add(unchecked, "its proof not checked (--policy)")
-	add(r.Anchor == pack.Skipped && r.NoProof, "not anchored: there is no proof in it to check (--require-anchor)")
-	add(r.Anchor == pack.Pass && r.Time == nil, "anchored without a time that was checked")
-	add(r.TimeContradicts, "its timestamp contradicts its own times")
-	add(r.Claims == pack.Skipped, "no checks declared")
+	add(r.Anchor.Verdict == pack.Skipped && r.Anchor.NoProof, "not anchored: there is no proof in it to check (--require-anchor)")
+	add(r.Anchor.Verdict == pack.Pass && r.Anchor.Time == nil, "anchored without a time that was checked")
+	add(r.Anchor.TimeContradicts, "its timestamp contradicts its own times")
+	add(r.Claims.Verdict == pack.Skipped, "no checks declared")
 	add(r.ClaimsHere() == pack.NotEvaluated, "claims not executed here")
-	add(r.Claims == pack.Pass && r.cannotFail(), "no check that can fail")
+	add(r.Claims.Verdict == pack.Pass && r.cannotFail(), "no check that can fail")
 	add(r.Coverage != nil && len(r.Coverage.Covered)+len(r.Coverage.Uncovered) == 0, "a coverage contract without call sites")
 	add(r.signersOwn() > 0, Count(r.signersOwn(), "card")+" of the signer's own")
 	add(r.Evidence() == 0, Count(r.Evidence(), "receipt"))
@@ -362,7 +362,7 @@ func (r *Report) Sentence() string {
 	switch r.Status() {
 	case pack.StatusOK:
 		sentence := "intact"
-		if r.Pinned && r.Anchor == pack.Pass && r.Time != nil && r.Claims == pack.Pass && r.ClaimsReexecuted && r.Evidence() > 0 {
+		if r.Signer.Pinned && r.Anchor.Verdict == pack.Pass && r.Anchor.Time != nil && r.Claims.Verdict == pack.Pass && r.Claims.Reexecuted && r.Evidence() > 0 {
 			sentence += ", signer pinned, anchored with a time, claims hold, " + Count(r.Evidence(), "receipt")
 		}
 		if gaps := r.gaps(); len(gaps) > 0 {
@@ -370,11 +370,11 @@ func (r *Report) Sentence() string {
 		}
 		return sentence
 	case pack.StatusClaims:
-		switch r.Claims {
+		switch r.Claims.Verdict {
 		case pack.Skipped:
 			return "honest failure: claims are required, and the pack declares none"
 		case pack.Pass:
-			if r.ClaimsReexecuted {
+			if r.Claims.Reexecuted {
 				return "honest failure: not one of the declared checks holds, failed warnings among them"
 			}
 			return "honest failure: the required claims cannot be executed again here; --run-card names their definitions"
@@ -391,18 +391,18 @@ func (r *Report) Sentence() string {
 	case pack.StatusLock:
 		return "governance drift: the pack is not what the lock says"
 	case pack.StatusSigner:
-		if r.Untrusted {
+		if r.Signer.Untrusted {
 			return "not signed by a key that may sign: do not rely on this pack"
 		}
 		return "the signer must be pinned: name the key with --trusted-signer, or in a lock"
 	case pack.StatusWitness:
-		if logged(r.Result) && r.Timed == pack.Fail {
+		if logged(r.Result) && r.Anchor.Timed == pack.Fail {
 			return "the pack is intact and logged, but the time that was asked for does not hold"
 		}
-		if r.Anchor == pack.Fail {
+		if r.Anchor.Verdict == pack.Fail {
 			return "the pack is intact, but its proof of being logged does not hold"
 		}
-		if r.TimeContradicts {
+		if r.Anchor.TimeContradicts {
 			return "the pack is intact and logged, but its timestamp contradicts its own times"
 		}
 		return "the pack is intact, but not proven to be logged, as required"
@@ -429,7 +429,7 @@ func (r *Report) unmet() string {
 	words := map[string]string{"age": "too old", "ci_system": "bound to no CI run", "repository": "of another repository", "ref": "of another ref",
 		"workflow": "of another workflow", "commit": "of another commit", "run": "of another run"}
 	var list []string
-	for _, e := range r.ExpectationResults {
+	for _, e := range r.Expectations.Results {
 		text, ok := words[e.Name]
 		switch {
 		case e.Verdict != pack.Fail || !ok:

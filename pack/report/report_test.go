@@ -37,14 +37,19 @@ func reportOf(text string, integrity pack.Verdict) *Report {
 		TimestampStart: text, TimestampEnd: text, ValidUntil: text, SupersededBy: text, ClaimCheck: "FAIL",
 		CIBinding: &manifest.CIBinding{Provider: text, CommitSHA: text, Repo: text, Ref: text, RunID: text, RunAttempt: text, WorkflowRef: text, Actor: text}}
 	finding := manifest.Finding{Code: "E_MANIFEST_TAMPER", Field: text, Receipt: 3, Message: text}
-	r := &pack.Result{Integrity: integrity, Claims: pack.Fail, ClaimsReexecuted: true, Anchor: pack.Pass, Manifest: m, Receipts: 2,
-		ClaimResults: []claim.Result{{ClaimID: text, Expected: text, Actual: text, Severity: claim.Severity(text), Evidence: []string{text}}},
-		Findings:     []manifest.Finding{finding}, LockFindings: []manifest.Finding{finding}, Warnings: []manifest.Finding{finding},
-		Lock: pack.Fail, Expectations: pack.Fail, ExpectationResults: []pack.Expectation{{Name: "expiry", Verdict: pack.Fail, Expected: "x", Actual: text, Code: "E_PACK_EXPIRED", Message: text},
-			{Name: "superseded", Verdict: pack.Skipped, Actual: text, Code: "E_PACK_SUPERSEDED", Message: text}, {Name: "repository", Verdict: pack.Fail, Expected: text, Actual: text, Code: "E_CI_BINDING_MISMATCH", Message: text}}, Coverage: &pack.CoverageResult{Verdict: pack.Fail, Coverage: claim.Coverage{Covered: []string{text}, Uncovered: []string{text}, Extra: []string{text}}},
-		Facts:  pack.Facts{Types: []pack.Tally{{Name: text + "t", N: 1}}, Models: []pack.Tally{{Name: text + "m", N: 2}}, Providers: []pack.Tally{{Name: text + "p", N: 2}}},
-		Log:    &trust.Checkpoint{Origin: text, Size: 3, Cosignatures: []trust.Cosignature{{Witness: text}}},
-		Logged: &entry.Logged{Index: 2}}
+	r := &pack.Result{Integrity: integrity, Manifest: m, Receipts: 2,
+		Claims: pack.ClaimsResult{Verdict: pack.Fail, Reexecuted: true,
+			Results: []claim.Result{{ClaimID: text, Expected: text, Actual: text, Severity: claim.Severity(text), Evidence: []string{text}}}},
+		Anchor: pack.AnchorResult{Verdict: pack.Pass,
+			Checkpoint: &trust.Checkpoint{Origin: text, Size: 3, Cosignatures: []trust.Cosignature{{Witness: text}}}, Entry: &entry.Logged{Index: 2}},
+		Lock: pack.LockResult{Verdict: pack.Fail, Findings: []manifest.Finding{finding}},
+		Expectations: pack.ExpectationsResult{Verdict: pack.Fail, Results: []pack.Expectation{
+			{Name: "expiry", Verdict: pack.Fail, Expected: "x", Actual: text, Code: "E_PACK_EXPIRED", Message: text},
+			{Name: "superseded", Verdict: pack.Skipped, Actual: text, Code: "E_PACK_SUPERSEDED", Message: text},
+			{Name: "repository", Verdict: pack.Fail, Expected: text, Actual: text, Code: "E_CI_BINDING_MISMATCH", Message: text}}},
+		Coverage: &pack.CoverageResult{Verdict: pack.Fail, Coverage: claim.Coverage{Covered: []string{text}, Uncovered: []string{text}, Extra: []string{text}}},
+		Findings: []manifest.Finding{finding}, Warnings: []manifest.Finding{finding},
+		Facts: pack.Facts{Types: []pack.Tally{{Name: text + "t", N: 1}}, Models: []pack.Tally{{Name: text + "m", N: 2}}, Providers: []pack.Tally{{Name: text + "p", N: 2}}}}
 	return &Report{Result: r, Path: text, At: time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC), Version: "0.1.0"}
 }
 
@@ -174,7 +179,7 @@ func TestTheBadgeIsXMLWithBothChannels(t *testing.T) {
 		{pack.Pass, pack.Fail, "integrity PASS | claims HONEST FAIL"},
 		{pack.Fail, pack.Skipped, "integrity TAMPERED | claims NOT JUDGED"},
 	} {
-		r := &Report{Result: &pack.Result{Integrity: test.integrity, Claims: test.claims, ClaimsReexecuted: true, Anchor: pack.Skipped, Lock: pack.Skipped, Expectations: pack.Skipped}}
+		r := &Report{Result: &pack.Result{Integrity: test.integrity, Claims: pack.ClaimsResult{Verdict: test.claims, Reexecuted: true}, Anchor: pack.AnchorResult{Verdict: pack.Skipped}, Lock: pack.LockResult{Verdict: pack.Skipped}, Expectations: pack.ExpectationsResult{Verdict: pack.Skipped}}}
 		badge := r.Badge()
 		if !strings.Contains(string(badge), "<title>"+test.want+"</title>") {
 			t.Errorf("%s: %s", test.want, badge)
@@ -223,8 +228,8 @@ func TestAPackThatIsNotIntactIsNotToldAsFact(t *testing.T) {
 	const secret = "TOLDASFACT"
 	r := reportOf(secret, pack.Fail)
 	r.Path = "dir"
-	r.Findings, r.LockFindings, r.Warnings = nil, nil, nil
-	r.ClaimResults, r.Anchor, r.Log, r.Logged, r.Coverage, r.Expectations, r.ExpectationResults = nil, pack.Skipped, nil, nil, nil, pack.Skipped, nil
+	r.Findings, r.Result.Lock.Findings, r.Warnings = nil, nil, nil
+	r.Claims.Results, r.Anchor.Verdict, r.Anchor.Checkpoint, r.Anchor.Entry, r.Coverage, r.Expectations.Verdict, r.Expectations.Results = nil, pack.Skipped, nil, nil, nil, pack.Skipped, nil
 	r.Result.Facts = pack.Facts{}
 	page, err := r.HTML()
 	if err != nil {
@@ -253,7 +258,7 @@ func TestAPackThatIsNotIntactIsNotToldAsFact(t *testing.T) {
 func TestALimitIsNarrowedOnlyByEvidenceThatWasVerified(t *testing.T) {
 	bare := func() *Report {
 		r := reportOf("x", pack.Pass)
-		r.Coverage, r.Anchor, r.LockFindings = nil, pack.Skipped, nil
+		r.Coverage, r.Anchor.Verdict, r.Result.Lock.Findings = nil, pack.Skipped, nil
 		return r
 	}
 	narrowed := func(r *Report) (names []string) {
@@ -274,10 +279,10 @@ func TestALimitIsNarrowedOnlyByEvidenceThatWasVerified(t *testing.T) {
 		want   []string
 	}{
 		{"nothing", func(*Report) {}, nil},
-		{"a log and cosignatures that were not accepted", func(r *Report) { r.Anchor = pack.Fail }, nil},
-		{"a cosigned log", func(r *Report) { r.Anchor = pack.Pass }, []string{"time", "witness"}},
-		{"a log without witnesses", func(r *Report) { r.Anchor, r.Log.Cosignatures = pack.Pass, nil }, []string{"witness"}},
-		{"a pinned signer", func(r *Report) { r.Pinned = true }, []string{"source"}},
+		{"a log and cosignatures that were not accepted", func(r *Report) { r.Anchor.Verdict = pack.Fail }, nil},
+		{"a cosigned log", func(r *Report) { r.Anchor.Verdict = pack.Pass }, []string{"time", "witness"}},
+		{"a log without witnesses", func(r *Report) { r.Anchor.Verdict, r.Anchor.Checkpoint.Cosignatures = pack.Pass, nil }, []string{"witness"}},
+		{"a pinned signer", func(r *Report) { r.Signer.Pinned = true }, []string{"source"}},
 		{"coverage below what was asked", func(r *Report) { r.Coverage = &pack.CoverageResult{Verdict: pack.Fail} }, nil},
 		{"coverage", func(r *Report) { r.Coverage = &pack.CoverageResult{Verdict: pack.Pass} }, []string{"completeness"}},
 	} {

@@ -45,7 +45,7 @@ func (r *Report) channelLines() string {
 		if c.Name != "claims" {
 			continue
 		}
-		for _, c := range r.ClaimResults {
+		for _, c := range r.Claims.Results {
 			if !c.Passed {
 				fmt.Fprintf(w, "           %s (%s): expected %s; %s\n", terminal.Safe(c.ClaimID), terminal.Safe(string(c.Severity)), terminal.Safe(c.Expected), terminal.Safe(c.Actual))
 			}

@@ -21,9 +21,9 @@ import (
 // quiet is a judgement of a pack with nothing to find.
 func quiet() *Report {
 	r := reportOf("x", pack.Pass)
-	r.Claims, r.ClaimResults = pack.Skipped, nil
-	r.Anchor, r.Result.Lock, r.Expectations, r.ExpectationResults, r.Coverage = pack.Skipped, pack.Skipped, pack.Skipped, nil, nil
-	r.Findings, r.LockFindings, r.Warnings = nil, nil, nil
+	r.Claims.Verdict, r.Claims.Results = pack.Skipped, nil
+	r.Anchor.Verdict, r.Result.Lock.Verdict, r.Expectations.Verdict, r.Expectations.Results, r.Coverage = pack.Skipped, pack.Skipped, pack.Skipped, nil, nil
+	r.Findings, r.Result.Lock.Findings, r.Warnings = nil, nil, nil
 	return r
 }
 
@@ -49,7 +49,7 @@ func TestASignerThatMayNotSignIsCalledUntrustedAndNotUnpinned(t *testing.T) {
 	if c := r.signer(); c.Word != "UNPINNED" || !strings.Contains(textOf(t, r.warnings()), "whose key that is, nobody here says") {
 		t.Errorf("nobody named keys: %+v, %s", c, textOf(t, r.warnings()))
 	}
-	r.LockFindings, r.Untrusted = manifest.Findings{{Code: manifest.CodeSignerUntrusted, Channel: manifest.ChannelLock, Receipt: -1}}, true
+	r.Result.Lock.Findings, r.Signer.Untrusted = manifest.Findings{{Code: manifest.CodeSignerUntrusted, Channel: manifest.ChannelLock, Receipt: -1}}, true
 	if c := r.signer(); c.Word != "UNTRUSTED" || c.Verdict != wordUnmet || !c.asked || r.words().trust != "UNTRUSTED" {
 		t.Errorf("another key: %+v, %+v", c, r.words())
 	}
@@ -60,7 +60,7 @@ func TestASignerThatMayNotSignIsCalledUntrustedAndNotUnpinned(t *testing.T) {
 
 func TestALogWithoutWitnessesIsSaidToHaveNone(t *testing.T) {
 	r := quiet()
-	r.Anchor, r.Log = pack.Pass, &trust.Checkpoint{Origin: "log.example", Size: 3}
+	r.Anchor.Verdict, r.Anchor.Checkpoint = pack.Pass, &trust.Checkpoint{Origin: "log.example", Size: 3}
 	if got := AnchorText(r.Result).String(); !strings.Contains(got, "cosigned by nobody") {
 		t.Error(got)
 	}
@@ -70,7 +70,7 @@ func TestTheTimeOfALogIsThatOfItsLastWitness(t *testing.T) {
 	early, late := time.Unix(1_000_000, 0), time.Unix(2_000_000, 0)
 	for _, order := range [][]time.Time{{early, late}, {late, early}} {
 		r := quiet()
-		r.Anchor, r.Log = pack.Pass, &trust.Checkpoint{Cosignatures: []trust.Cosignature{{Witness: "a", Time: order[0]}, {Witness: "b", Time: order[1]}}}
+		r.Anchor.Verdict, r.Anchor.Checkpoint = pack.Pass, &trust.Checkpoint{Cosignatures: []trust.Cosignature{{Witness: "a", Time: order[0]}, {Witness: "b", Time: order[1]}}}
 		if got := r.lastCosigned(); !got.Equal(late) {
 			t.Errorf("%v of %v", got, order)
 		}
@@ -81,7 +81,7 @@ func TestALockProvesSomethingOnlyIfThePackAgreesWithIt(t *testing.T) {
 	const sentence = "that the lock demands"
 	r := quiet()
 	for _, verdict := range []pack.Verdict{pack.Pass, pack.Fail, pack.Skipped} {
-		r.Lock, r.Result.Lock = new(lock.Lock), verdict
+		r.Lock, r.Result.Lock.Verdict = new(lock.Lock), verdict
 		if got := lines(r.Proves()); strings.Contains(got, sentence) != (verdict == pack.Pass) {
 			t.Errorf("lock %s: %s", verdict, got)
 		}
@@ -117,8 +117,8 @@ func TestARefusalThatIsNoTamperingIsNotCalledTampering(t *testing.T) {
 		{"superseded", "E_PACK_SUPERSEDED", "a pack that replaces it", "HONEST_FAIL", "HONEST_FAIL", "HONEST FAIL", 1},
 	} {
 		r := quiet()
-		r.Expectations = pack.Fail
-		r.ExpectationResults = []pack.Expectation{{Name: test.name, Verdict: pack.Fail, Expected: "x", Code: test.code, Message: "m"}}
+		r.Expectations.Verdict = pack.Fail
+		r.Expectations.Results = []pack.Expectation{{Name: test.name, Verdict: pack.Fail, Expected: "x", Code: test.code, Message: "m"}}
 		v := r.JSON("verify-pack")
 		got := func(name string) string { m, _ := v.Get(name); return m.Text }
 		if !strings.Contains(r.Sentence(), test.sentence) || r.ExitCode() != test.exit || got("integrity_verdict") != "PASS" || got("verdict") != test.verdict || got("overall_verdict") != test.overall {
@@ -141,9 +141,9 @@ func TestARefusalThatIsNoTamperingIsNotCalledTampering(t *testing.T) {
 func TestAVerdictOfZeroNamesItsGaps(t *testing.T) {
 	whole := func() *Report {
 		r := quiet()
-		r.Pinned, r.Anchor, r.Timed = true, pack.Pass, pack.Pass
-		r.Claims, r.ClaimsReexecuted, r.ClaimResults = pack.Pass, true, []claim.Result{{ClaimID: "c", Passed: true}}
-		r.Time = &timestamp.Token{}
+		r.Signer.Pinned, r.Anchor.Verdict, r.Anchor.Timed = true, pack.Pass, pack.Pass
+		r.Claims.Verdict, r.Claims.Reexecuted, r.Claims.Results = pack.Pass, true, []claim.Result{{ClaimID: "c", Passed: true}}
+		r.Anchor.Time = &timestamp.Token{}
 		return r
 	}
 	if got := whole().Verdict(); got != "exit 0: intact, signer pinned, anchored with a time, claims hold, 2 receipts" {
@@ -154,32 +154,32 @@ func TestAVerdictOfZeroNamesItsGaps(t *testing.T) {
 	for gap, open := range map[string]func(r *Report){
 		"the program was killed": func(r *Report) { r.Result.Facts.Killed, r.Result.Facts.EndedBadly = 1, 1 },
 		"not anchored: there is no proof in it to check (--require-anchor)": func(r *Report) {
-			r.Anchor, r.Timed, r.Time, r.NoProof = pack.Skipped, pack.Skipped, nil, true
+			r.Anchor.Verdict, r.Anchor.Timed, r.Anchor.Time, r.Anchor.NoProof = pack.Skipped, pack.Skipped, nil, true
 		},
-		"signer unpinned": func(r *Report) { r.Pinned = false },
-		"not anchored":    func(r *Report) { r.Anchor, r.Timed, r.Time = pack.Skipped, pack.Skipped, nil },
+		"signer unpinned": func(r *Report) { r.Signer.Pinned = false },
+		"not anchored":    func(r *Report) { r.Anchor.Verdict, r.Anchor.Timed, r.Anchor.Time = pack.Skipped, pack.Skipped, nil },
 		"its proof not checked (--policy)": func(r *Report) {
-			r.Anchor, r.Timed, r.Time = pack.Skipped, pack.Skipped, nil
+			r.Anchor.Verdict, r.Anchor.Timed, r.Anchor.Time = pack.Skipped, pack.Skipped, nil
 			r.Warnings = append(r.Warnings, manifest.Finding{Code: manifest.WarnAnchor, Channel: manifest.ChannelAnchor})
 		},
-		"anchored without a time that was checked": func(r *Report) { r.Timed, r.Time = pack.Skipped, nil },
-		"no checks declared":                       func(r *Report) { r.Claims, r.ClaimResults = pack.Skipped, nil },
-		"claims not executed here":                 func(r *Report) { r.ClaimsReexecuted = false },
+		"anchored without a time that was checked": func(r *Report) { r.Anchor.Timed, r.Anchor.Time = pack.Skipped, nil },
+		"no checks declared":                       func(r *Report) { r.Claims.Verdict, r.Claims.Results = pack.Skipped, nil },
+		"claims not executed here":                 func(r *Report) { r.Claims.Reexecuted = false },
 		"0 receipts":                               func(r *Report) { r.Receipts = 0 },
 		"0 receipts ":                              func(r *Report) { r.AboutRun = r.Receipts },
-		"1 failed warning":                         func(r *Report) { r.ClaimResults = append(r.ClaimResults, claim.Result{Severity: "warning"}) },
+		"1 failed warning":                         func(r *Report) { r.Claims.Results = append(r.Claims.Results, claim.Result{Severity: "warning"}) },
 		"1 claim failed and not required to pass (--require-claim-pass)": func(r *Report) {
-			r.Claims, r.ClaimResults[0].Passed = pack.Fail, false
+			r.Claims.Verdict, r.Claims.Results[0].Passed = pack.Fail, false
 		},
-		"its timestamp contradicts its own times": func(r *Report) { r.TimeContradicts = true },
+		"its timestamp contradicts its own times": func(r *Report) { r.Anchor.TimeContradicts = true },
 		"expired": func(r *Report) {
-			r.ExpectationResults = []pack.Expectation{{Name: "expiry", Verdict: pack.Skipped, Code: "E_PACK_EXPIRED"}}
+			r.Expectations.Results = []pack.Expectation{{Name: "expiry", Verdict: pack.Skipped, Code: "E_PACK_EXPIRED"}}
 		},
 		"its signer set no expiry date": func(r *Report) {
-			r.ExpectationResults = []pack.Expectation{{Name: "expiry", Verdict: pack.Skipped, Expected: "not expired"}}
+			r.Expectations.Results = []pack.Expectation{{Name: "expiry", Verdict: pack.Skipped, Expected: "not expired"}}
 		},
 		"superseded": func(r *Report) {
-			r.ExpectationResults = []pack.Expectation{{Name: "superseded", Verdict: pack.Skipped, Code: "E_PACK_SUPERSEDED"}}
+			r.Expectations.Results = []pack.Expectation{{Name: "superseded", Verdict: pack.Skipped, Code: "E_PACK_SUPERSEDED"}}
 		},
 	} {
 		r := whole()
@@ -244,14 +244,14 @@ func TestAProgramThatWasKilledOrFailedIsNamedInEveryFormat(t *testing.T) {
 
 func TestThatAPackIsNotSupersededDoesNotReadAsIfItWere(t *testing.T) {
 	r := quiet()
-	r.Expectations, r.ExpectationResults = pack.Pass, []pack.Expectation{
+	r.Expectations.Verdict, r.Expectations.Results = pack.Pass, []pack.Expectation{
 		{Name: "expiry", Verdict: pack.Skipped, Expected: "not expired", Message: "no expiry date in the pack"},
 		{Name: "superseded", Verdict: pack.Pass, Expected: "not superseded"}}
 	if c, _ := r.expectations(); c.Text.String() != "as expected: not superseded; no expiry date in the pack" || c.Label() != "expected" {
 		t.Errorf("%s: %s", c.Label(), c.Text)
 	}
-	for i := range r.ExpectationResults {
-		r.ExpectationResults[i].Verdict = pack.Fail
+	for i := range r.Expectations.Results {
+		r.Expectations.Results[i].Verdict = pack.Fail
 	}
 	if c, _ := r.expectations(); c.Text.String() != "not as expected: expired, superseded" {
 		t.Error(c.Text)
@@ -288,9 +288,9 @@ func TestThePageSaysTheWordsOfTheText(t *testing.T) {
 	}{
 		{func(*Report) {}, "✓", 0},
 		{func(r *Report) {
-			r.Expectations, r.ExpectationResults = pack.Fail, []pack.Expectation{{Name: "superseded", Verdict: pack.Fail, Expected: "not superseded", Code: "E_PACK_SUPERSEDED"}}
+			r.Expectations.Verdict, r.Expectations.Results = pack.Fail, []pack.Expectation{{Name: "superseded", Verdict: pack.Fail, Expected: "not superseded", Code: "E_PACK_SUPERSEDED"}}
 		}, "!", 1},
-		{func(r *Report) { r.Integrity, r.Claims = pack.Fail, pack.Skipped }, "✗", 2},
+		{func(r *Report) { r.Integrity, r.Claims.Verdict = pack.Fail, pack.Skipped }, "✗", 2},
 	} {
 		r := quiet()
 		test.change(r)
@@ -329,8 +329,8 @@ func TestMachinesAreToldThatNothingWasExpected(t *testing.T) {
 // VFY-86
 func TestANewChannelEntersNoWordListOfTheReport(t *testing.T) {
 	r := quiet()
-	r.Expectations = pack.Fail
-	r.ExpectationResults = []pack.Expectation{{Name: "run", Verdict: pack.Fail, Expected: "7", Code: "E_CI_BINDING_MISSING", Message: "m"}}
+	r.Expectations.Verdict = pack.Fail
+	r.Expectations.Results = []pack.Expectation{{Name: "run", Verdict: pack.Fail, Expected: "7", Code: "E_CI_BINDING_MISSING", Message: "m"}}
 	v := r.Public()
 	for _, name := range []string{"required_channels", "optional_channels", "unevaluated_channels", "scope", "evaluation_profile"} {
 		if m, ok := v.Get(name); !ok || strings.Contains(textOf(t, m), "expectation") {
@@ -352,7 +352,7 @@ func TestANewChannelEntersNoWordListOfTheReport(t *testing.T) {
 func TestAnExpiredOrSupersededPackShowsUnasked(t *testing.T) {
 	r := quiet()
 	r.Manifest.Attestation.SupersededBy = "pack_next"
-	r.ExpectationResults = []pack.Expectation{{Name: "expiry", Verdict: pack.Skipped, Actual: "2026-01-01T00:00:00Z", Code: "E_PACK_EXPIRED", Message: "was valid until 2026"},
+	r.Expectations.Results = []pack.Expectation{{Name: "expiry", Verdict: pack.Skipped, Actual: "2026-01-01T00:00:00Z", Code: "E_PACK_EXPIRED", Message: "was valid until 2026"},
 		{Name: "superseded", Verdict: pack.Skipped, Actual: "pack_next", Code: "E_PACK_SUPERSEDED", Message: "superseded by pack_next"}}
 	c, there := r.expectations()
 	if want := "was valid until 2026, and nobody asked; superseded by pack_next, and nobody asked"; !there || c.Word != "SKIPPED" || c.Text.String() != want || r.ExitCode() != 0 {
@@ -403,7 +403,7 @@ func TestTheAgeThatWasAskedForIsInTheJSON(t *testing.T) {
 func TestARowShowsTheFirstFinding(t *testing.T) {
 	r := quiet()
 	r.Findings = []manifest.Finding{{Code: "E_FIRST", Receipt: -1, Message: "one"}, {Code: "E_SECOND", Receipt: -1}}
-	r.LockFindings = []manifest.Finding{{Code: "E_LOCK", Receipt: -1, Message: "drift"}}
+	r.Result.Lock.Findings = []manifest.Finding{{Code: "E_LOCK", Receipt: -1, Message: "drift"}}
 	first := func() string {
 		rows, err := csv.NewReader(strings.NewReader(string(CSV([]Row{{Path: "p", Report: r}})))).ReadAll()
 		if err != nil {
@@ -435,7 +435,7 @@ func TestAClaimThatWasNotExecutedIsNotShownAsPassed(t *testing.T) {
 		passed, again bool
 		word          string
 	}{{true, true, "PASS"}, {true, false, "NOT EVALUATED"}, {false, true, "FAIL"}, {false, false, "FAIL"}} {
-		r.ClaimsReexecuted = test.again
+		r.Claims.Reexecuted = test.again
 		if got := r.shownClaim(claim.Result{Passed: test.passed}); got.Word != test.word {
 			t.Errorf("%+v: %s", test, got.Word)
 		}
@@ -446,7 +446,7 @@ func TestAClaimThatWasNotExecutedIsNotShownAsPassed(t *testing.T) {
 // VFY-51
 func TestNoOutputSaysPassOfClaimsThatWereNotExecuted(t *testing.T) {
 	r := quiet()
-	r.Claims, r.ClaimsReexecuted, r.ClaimResults = pack.Pass, false, []claim.Result{{ClaimID: "c0", Passed: true, Severity: "critical", Expected: "x", Actual: "0 mismatches"}}
+	r.Claims.Verdict, r.Claims.Reexecuted, r.Claims.Results = pack.Pass, false, []claim.Result{{ClaimID: "c0", Passed: true, Severity: "critical", Expected: "x", Actual: "0 mismatches"}}
 	r.Manifest.Attestation.ClaimCheck = "PASS"
 	table, err := csv.NewReader(bytes.NewReader(CSV([]Row{{Path: "p", Report: r}}))).ReadAll()
 	if err != nil {
@@ -482,8 +482,8 @@ func TestNoOutputSaysPassOfClaimsThatWereNotExecuted(t *testing.T) {
 			t.Errorf("%s says %d times PASS: %s", what, n, show(r))
 		}
 	}
-	r.Claims, r.ClaimResults[0].Passed = pack.Fail, false // an admitted failure is believed
-	if c := r.Channels()[1]; c.Word != "FAIL" || r.claimLine(r.ClaimResults[0]).String()[:4] != "FAIL" {
+	r.Claims.Verdict, r.Claims.Results[0].Passed = pack.Fail, false // an admitted failure is believed
+	if c := r.Channels()[1]; c.Word != "FAIL" || r.claimLine(r.Claims.Results[0]).String()[:4] != "FAIL" {
 		t.Errorf("%+v", c)
 	}
 }
@@ -504,8 +504,8 @@ func TestACoverageContractWithoutCallSitesIsTold(t *testing.T) {
 
 func TestATableSaysWhoseTheCardsAre(t *testing.T) {
 	r := quiet()
-	r.Claims, r.ClaimsReexecuted = pack.Pass, true
-	r.Cards, r.Sources = []claim.Card{{ID: "own", Claims: []claim.Claim{{Severity: "critical"}}}}, []pack.CardSource{pack.SourceSigner}
+	r.Claims.Verdict, r.Claims.Reexecuted = pack.Pass, true
+	r.Claims.Cards, r.Claims.Sources = []claim.Card{{ID: "own", Claims: []claim.Claim{{Severity: "critical"}}}}, []pack.CardSource{pack.SourceSigner}
 	table := string(CSV([]Row{{Path: "p", Report: r}}))
 	if !strings.Contains(table, "cards: own (the signer's own)") || !strings.Contains(table, "1 card of the signer's own") {
 		t.Error(table)

@@ -146,7 +146,7 @@ func (d *demo) act(name, shown, dir string, want promise) error {
 	if err != nil {
 		return err
 	}
-	got := promise{r.Integrity, r.Claims, r.ExitCode()}
+	got := promise{r.Integrity, r.Claims.Verdict, r.ExitCode()}
 	if got != want {
 		d.failed = append(d.failed, fmt.Sprintf("%s shows %v, expected %v", name, got, want))
 	}

@@ -125,13 +125,13 @@ func (t *cardTest) pack(dir string, r *pack.Result) {
 	if r.Integrity == pack.Pass {
 		claims = pack.Pass
 	}
-	for _, c := range r.Asked {
+	for _, c := range r.Claims.Asked {
 		if !c.Passed && c.Severity == claim.Critical {
 			claims, code = pack.Fail, cli.Graver(code, cli.ExitHonestFail)
 		}
 	}
 	fmt.Fprintf(&t.text, "pack       %s: integrity %s, claims %s\n", terminal.Safe(dir), r.Integrity, claims)
-	for _, c := range r.Asked {
+	for _, c := range r.Claims.Asked {
 		t.claim(c)
 	}
 	findings := slices.Concat(r.Findings, r.ExpectationFindings())
@@ -139,5 +139,5 @@ func (t *cardTest) pack(dir string, r *pack.Result) {
 		fmt.Fprintf(&t.text, "  finding  %s\n", terminal.Safe(f.String()))
 	}
 	t.add(&t.packs, code, jcs.M("path", jcs.Loose(dir)), jcs.M("integrity", jcs.Str(string(r.Integrity))), jcs.M("claims", jcs.Str(string(claims))),
-		jcs.M("claim_results", report.ClaimResults(r.Asked)), jcs.M("findings", report.Findings("error", findings)))
+		jcs.M("claim_results", report.ClaimResults(r.Claims.Asked)), jcs.M("findings", report.Findings("error", findings)))
 }

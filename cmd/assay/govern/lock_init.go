@@ -93,16 +93,16 @@ func specFromPack(s cli.Streams, spec *lock.Spec, dir string, pin bool) error {
 	switch {
 	case r.Integrity != pack.Pass:
 		return &cli.Error{Code: cli.ExitTampered, Err: fmt.Errorf("%s is not intact: %s", dir, r.Findings[0]), Hint: "run 'assay verify-pack " + dir + "'"}
-	case r.Expectations == pack.Fail:
+	case r.Expectations.Verdict == pack.Fail:
 		return &cli.Error{Code: cli.ExitTampered, Err: fmt.Errorf("%s: %s", dir, r.ExpectationFindings()[0])}
-	case r.Claims == pack.Skipped:
+	case r.Claims.Verdict == pack.Skipped:
 		return cli.BadInput("name the cards of packs to come with --cards", "%s declares no claims", dir)
-	case r.Cards == nil:
+	case r.Claims.Cards == nil:
 		return cli.BadInput("name the card files that it used with --cards", "nobody here knows the claims that %s declares", dir)
-	case r.Claims == pack.Fail:
+	case r.Claims.Verdict == pack.Fail:
 		fmt.Fprintf(s.Err, "note: the claims of this pack do not hold; the lock demands them of packs to come\n")
 	}
-	spec.Cards = r.Cards
+	spec.Cards = r.Claims.Cards
 	key := r.Manifest.SignerFingerprint()
 	if pin {
 		spec.Signers = spec.Signers.With(key)

@@ -167,7 +167,7 @@ func bundlePages(r *report.Report) (map[string][]byte, error) {
 
 func signerInfo(r *report.Report) jcs.Value {
 	note := "nobody here says whose key this is: compare the fingerprint with one that you have from the signer"
-	if r.Pinned {
+	if r.Signer.Pinned {
 		note = "the lock or the --trusted-signer that the pack was held to names this key"
 	}
 	return jcs.Obj(
@@ -175,7 +175,7 @@ func signerInfo(r *report.Report) jcs.Value {
 		jcs.M("algorithm", jcs.Str("ed25519")),
 		jcs.M("public_key", jcs.Str(base64.StdEncoding.EncodeToString(r.Manifest.SignerKey))),
 		jcs.M("fingerprint_sha256", jcs.Str(fmt.Sprintf("%x", r.Manifest.SignerFingerprint()))),
-		jcs.M("pinned", jcs.Boolean(r.Pinned)),
+		jcs.M("pinned", jcs.Boolean(r.Signer.Pinned)),
 		jcs.M("note", jcs.Str(note)),
 	)
 }

@@ -20,10 +20,11 @@ func TestNoTextOfAPackForgesALineOfText(t *testing.T) {
 		m.Attestation = manifest.Attestation{PackID: text, RunID: text, Mode: manifest.Mode(text), ValidUntil: text, TimestampStart: text, TimestampEnd: text, ClaimCheck: "FAIL"}
 		f := manifest.Finding{Code: "E_MANIFEST_TAMPER", Field: text, Receipt: -1, Message: text}
 		r := &report.Report{Path: text, At: time.Unix(0, 0), Version: "0.1.0", Result: &pack.Result{
-			Integrity: pack.Pass, Claims: pack.Fail, Anchor: pack.Skipped, Lock: pack.Skipped, Expectations: pack.Fail, Manifest: m,
-			Findings: []manifest.Finding{f}, LockFindings: []manifest.Finding{f}, Warnings: []manifest.Finding{f},
-			ClaimResults: []claim.Result{{ClaimID: text, Expected: text, Actual: text, Severity: claim.Severity(text)}},
-			Facts:        pack.Facts{Types: []pack.Tally{{Name: "t" + text, N: 1}}}}}
+			Integrity: pack.Pass, Claims: pack.ClaimsResult{Verdict: pack.Fail, Results: []claim.Result{{ClaimID: text, Expected: text, Actual: text, Severity: claim.Severity(text)}}},
+			Anchor: pack.AnchorResult{Verdict: pack.Skipped}, Lock: pack.LockResult{Verdict: pack.Skipped, Findings: []manifest.Finding{f}},
+			Expectations: pack.ExpectationsResult{Verdict: pack.Fail}, Manifest: m,
+			Findings: []manifest.Finding{f}, Warnings: []manifest.Finding{f},
+			Facts: pack.Facts{Types: []pack.Tally{{Name: "t" + text, N: 1}}}}}
 		explained, err := explanation(r, "text")
 		if err != nil {
 			t.Fatal(err)

@@ -151,14 +151,14 @@ func (j *job) report(child int, trace *capture.Trace, r *pack.Result) error {
 
 // object is the result for machines: what happened here, and the pack as verify-pack shows it.
 func (j *job) object(code int, source string, child int, trace *capture.Trace, r *pack.Result) jcs.Value {
-	torn, bad, status, claims := 0, 0, "ok", string(r.Claims)
+	torn, bad, status, claims := 0, 0, "ok", string(r.Claims.Verdict)
 	if trace != nil {
 		torn, bad = trace.Torn, trace.NumBad
 	}
 	if code != cli.ExitPass {
 		status = "failed"
 	}
-	if r.Claims == pack.Skipped {
+	if r.Claims.Verdict == pack.Skipped {
 		claims = "N/A" // as packs spell it
 	}
 	return cli.Answer(j.command.Name(), status, code,
