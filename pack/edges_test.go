@@ -273,8 +273,8 @@ func TestEvidenceIsThatOfTheReadingWhichIsAttested(t *testing.T) {
 		if told(r.Findings) != c.want || !warns(r, manifest.WarnBreakglass) {
 			t.Errorf("%s, evidence %v: %s", c.card.ID, c.evidence, told(r.Findings))
 		}
-		if c.want == "" && r.ClaimResults[0].Actual != c.shown {
-			t.Errorf("%s: %s is shown", c.card.ID, r.ClaimResults[0].Actual)
+		if c.want == "" && r.Claims.Results[0].Actual != c.shown {
+			t.Errorf("%s: %s is shown", c.card.ID, r.Claims.Results[0].Actual)
 		}
 	}
 }
@@ -307,7 +307,7 @@ func TestCardsThatTravelHaveTheRulesOfACardAndNotOfAFile(t *testing.T) {
 		`{"card_id":"x","name":"x","claims":[]}`,
 	} {
 		files[manifest.CardsName] = []byte(string(good) + "," + bad + "]")
-		if r := mustVerify(t, files, Options{Now: builtAt}); r.ClaimsReexecuted || !warns(r, manifest.WarnSidecar) {
+		if r := mustVerify(t, files, Options{Now: builtAt}); r.Claims.Reexecuted || !warns(r, manifest.WarnSidecar) {
 			t.Errorf("%s: %s", bad, told(r.Warnings))
 		}
 	}
