@@ -69,17 +69,18 @@ function ofText(text, otherwise) {
   return YES.has(word) ? 'fine' : otherwise;
 }
 
-// readNumber reads a number as Go's strconv.ParseFloat does; NaN also stands for one that is too large, null for none.
+const DIGITS = '[0-9](?:_?[0-9])*', HEX = '[0-9a-f](?:_?[0-9a-f])*';
+const DECIMAL = new RegExp(`^[+-]?(?:${DIGITS}\\.?(?:${DIGITS})?|\\.${DIGITS})(?:e[+-]?${DIGITS})?$`);
+const HEXADECIMAL = new RegExp(`^([+-]?)0x_?(${HEX})?(?:\\.(${HEX})?)?p([+-]?${DIGITS})$`);
+
+// readNumber gives the value of a numeral, null of another text.
 function readNumber(text) {
-  const word = lower(text);
+  const word = lower(text), plain = word.replaceAll('_', '');
   if (/^[+-]?inf(inity)?$/.test(word)) return word[0] === '-' ? -Infinity : Infinity;
   if (word === 'nan') return NaN;
-  let n = null;
-  if (/^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?$/.test(word)) n = Number(word);
-  const hexadecimal = /^([+-]?)0x([0-9a-f]*)\.?([0-9a-f]*)p([+-]?[0-9]+)$/.exec(word);
-  if (hexadecimal && hexadecimal[2] + hexadecimal[3] !== '') {
-    const [, sign, whole, part, exponent] = hexadecimal;
-    n = Number(`0x${whole}${part}`) * 2 ** (Number(exponent) - 4 * part.length) * (sign === '-' ? -1 : 1);
-  }
-  return n !== null && !Number.isFinite(n) ? NaN : n;
+  if (DECIMAL.test(word)) return Number(plain);
+  if (!HEXADECIMAL.test(word)) return null;
+  const [, sign, whole = '', part = '', exponent] = HEXADECIMAL.exec(plain);
+  if (whole + part === '') return null;
+  return Number(BigInt(`0x${whole}${part}`)) * 2 ** (Number(exponent) - 4 * part.length) * (sign === '-' ? -1 : 1);
 }

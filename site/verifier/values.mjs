@@ -31,7 +31,8 @@ export function equals(v, w) {
   return v === w;
 }
 
-// printable characters: docs/spec/claims.md §2.
+// printable characters: docs/spec/claims.md §2. The tables are those of the engine: where they are younger than Unicode
+// 15.0.0, a text with a character that came later is spelled otherwise here, and such a pack is not called good.
 const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
 export const printable = (text) => Array.from(text).every((c) => PRINTABLE.test(c) && c !== '\ufffd');
 
