@@ -171,3 +171,46 @@ func TestAnIdleLogKnowsThatTheIndexHoldsEveryEntry(t *testing.T) {
 		return l.integrated == 5 && l.indexed == 5 && len(l.pending) == 0
 	})
 }
+
+// panickyIndex panics where it should append.
+type panickyIndex struct{ Index }
+
+func (panickyIndex) Append(context.Context, int64, []entry.Logged) error { panic("a test") }
+
+// A panic while the index follows leaves nobody to find entries by: nothing more is taken.
+func TestAnIndexThatPanicsFreezesTheLog(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	w.wrapIndex = func(x Index) Index { return panickyIndex{x} }
+	l := w.open()
+	w.add(0)
+	eventually(t, "the log is frozen", func() bool { return l.frozen() != nil })
+	if err := l.frozen(); !strings.Contains(err.Error(), "indexing panicked: a test") {
+		t.Error(err)
+	}
+}
+
+// The lock of the guard keeps two processes from one log, so the next one may start when the first has closed.
+func TestAClosedLogHasGivenItsGuardBack(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	l := w.open()
+	w.add(0)
+	w.close()
+	if l.guard.lock.Locked() {
+		t.Error("the guard is still locked")
+	}
+}
+
+func TestEntriesThatAreNotInOneBundleOfTheTreeAreNoList(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	l := w.open()
+	w.addAll(0, 2)
+	r := newReader(l.store, l.publisher.current.Load())
+	for _, span := range [][2]int64{{-1, 1}, {1, 1}, {2, 2}, {1, 0}, {0, 3}, {0, 257}} {
+		if list, err := r.entries(span[0], span[1]); err == nil {
+			t.Errorf("entries %v of a log of two: %v", span, list)
+		}
+	}
+	if list, err := r.entries(0, 2); err != nil || len(list) != 2 {
+		t.Errorf("%v, %v", list, err)
+	}
+}

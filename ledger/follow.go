@@ -93,6 +93,8 @@ func (f *follower) why() error {
 	return nil
 }
 
+var errPanicked = errors.New("indexing panicked")
+
 // notify says that the tree may have grown. It never blocks.
 func (f *follower) notify() {
 	select {
@@ -104,11 +106,6 @@ func (f *follower) notify() {
 // run follows the tree until ctx ends, told by notify or, since damage makes the index shrink by itself, by the clock.
 func (f *follower) run(ctx context.Context) {
 	defer close(f.done)
-	defer func() {
-		if r := recover(); r != nil {
-			f.freeze(fmt.Errorf("indexing panicked: %v\n%s", r, debug.Stack()))
-		}
-	}()
 	timer := time.NewTimer(followEvery)
 	defer timer.Stop()
 	for {
@@ -123,7 +120,7 @@ func (f *follower) run(ctx context.Context) {
 			f.trouble.Store(nil)
 		case ctx.Err() != nil:
 			return
-		case errors.Is(err, errDamaged):
+		case errors.Is(err, errDamaged), errors.Is(err, errPanicked):
 			f.freeze(err)
 			return
 		default:
@@ -136,8 +133,14 @@ func (f *follower) run(ctx context.Context) {
 }
 
 // catchUp brings the index to the size that the tree has when it is called, or beyond: the follower may be at it too. An
-// entry of the log that is no entry is errDamaged: nothing but this package writes them.
-func (f *follower) catchUp(ctx context.Context) error {
+// entry of the log that is no entry is errDamaged: nothing but this package writes them. A panic of the index is
+// errPanicked, whoever called: the process serves on.
+func (f *follower) catchUp(ctx context.Context) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v\n%s", errPanicked, r, debug.Stack())
+		}
+	}()
 	now, err := f.store.treeState()
 	if err != nil {
 		return err
