@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,9 +21,6 @@ import (
 // TestASecondVerifierAgreesOnTheCorpus: exit codes, verdicts and finding codes of every case, but for those of differs.
 // A case there that agrees fails too, so that the list says neither too much nor too little.
 func TestASecondVerifierAgreesOnTheCorpus(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a program for each of the cases")
-	}
 	node := findNode(t)
 	program, err := filepath.Abs("../../site/verifier/cli.mjs")
 	if err != nil {
@@ -31,6 +29,19 @@ func TestASecondVerifierAgreesOnTheCorpus(t *testing.T) {
 	corpus, err := conformance.Open("../corpus")
 	if err != nil {
 		t.Fatal(err)
+	}
+	for id := range differs {
+		if !slices.ContainsFunc(corpus.Cases, func(c conformance.Case) bool { return c.ID == id }) {
+			t.Errorf("%s is in the list and not in the corpus", id)
+		}
+	}
+	least := 250
+	if os.Getenv("ASSAY_LONG") == "" { // make soak asks all of them
+		var some []conformance.Case
+		for i := 0; i < len(corpus.Cases); i += 6 {
+			some = append(some, corpus.Cases[i])
+		}
+		corpus.Cases, least = some, 40
 	}
 	outcomes, err := corpus.Run(t.Context(), conformance.Options{Judge: ask(node, program), Extensions: true})
 	if err != nil {
@@ -48,13 +59,9 @@ func TestASecondVerifierAgreesOnTheCorpus(t *testing.T) {
 		if o.State == conformance.Agrees || o.State == conformance.Disagrees {
 			ran++
 		}
-		delete(differs, o.Case.ID)
-	}
-	for id := range differs {
-		t.Errorf("%s is in the list and not in the corpus", id)
 	}
 	t.Logf("%d cases were asked", ran)
-	if ran < 250 {
+	if ran < least {
 		t.Errorf("only %d cases were asked", ran)
 	}
 }
