@@ -141,15 +141,26 @@ func (n *network) start(ctx context.Context, name string) error {
 	}
 }
 
-// args are those of the ledger program that serve what it made for name.
-func (n *network) args(name string) []string {
+// serveCommand is the command of the ledger program that serves what it made for name.
+func serveCommand(name string) string {
 	switch name {
 	case "ledger":
-		return []string{"serve", n.path(name)}
+		return "serve"
 	case "tsa":
-		return []string{"tsa", "serve", n.path(name)}
+		return "tsa serve"
 	}
-	return []string{"witness", "serve", n.path(name)}
+	return "witness serve"
+}
+
+// args are those of the ledger program that serve what it made for name.
+func (n *network) args(name string) []string {
+	return append(strings.Fields(serveCommand(name)), n.path(name), "--listen")
+}
+
+// serves: a command line is that of a server of name, in whatever directory its network was when it started.
+func serves(command, name string) bool {
+	before, _, ok := strings.Cut(command, string(filepath.Separator)+name+" --listen ")
+	return ok && strings.Contains(before, " "+serveCommand(name)+" "+string(filepath.Separator))
 }
 
 // startOnce is one try of start; syscall.EADDRINUSE if the port is taken.
@@ -158,12 +169,14 @@ func (n *network) startOnce(ctx context.Context, name string) error {
 	if old := n.servers[name]; old != nil {
 		address = old.address // the same port again: the policy names it
 	}
-	log, err := os.OpenFile(n.path(name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
+	log, err := durable.OpenItself(n.path(name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if none, ok := errors.AsType[*durable.NotRegular](err); ok {
+		return cli.BadInput("", "%v", none)
+	} else if err != nil {
 		return err
 	}
 	defer log.Close()
-	c := n.command(ctx, append(n.args(name), "--listen", address)...)
+	c := n.command(ctx, append(n.args(name), address)...)
 	c.Stderr = log
 	stdout, err := c.StdoutPipe() // nobody reads on after that one line, and a server says no other there
 	if err != nil {

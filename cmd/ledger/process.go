@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,15 +16,21 @@ import (
 	"github.com/Haserjian/assay-ledger/internal/durable"
 )
 
-// A pid file holds the number of a process and what tells it from any other that ever has that number:
+// A pid file holds the number of a process, the directory that the file is in, and what tells the process from any
+// other that ever has that number:
 //
-//	4711 b9a3f2de-5c0f-4a56-9f37-6d2b1f3f6f4e/190284
+//	4711 2049:131 b9a3f2de-5c0f-4a56-9f37-6d2b1f3f6f4e/190284
 //
-// A number alone would be somebody else's process after a crash and a while.
+// A number alone would be somebody else's process after a crash and a while. The directory, as device and inode, stays
+// the same when it is moved; a copy of it is another one, whose servers these are not.
 
 // notePID writes the pid file of a process that has just begun. If we are killed before it is on disk,
-// nobody knows of the process; its port and its files are taken, which the next start says.
+// nobody knows of the process, and nothing ends it but its user.
 func notePID(path string, pid int) error {
+	directory, err := fileIdentity(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
 	identity, err := processIdentity(pid)
 	if err != nil {
 		return fmt.Errorf("process %d cannot be told from others: %w", pid, err)
@@ -30,26 +38,48 @@ func notePID(path string, pid int) error {
 	if identity == "" { // it has ended already, as one does whose port is taken
 		return nil
 	}
-	return durable.WriteFile(path, fmt.Appendf(nil, "%d %s\n", pid, identity), 0o600)
+	return durable.WriteFile(path, fmt.Appendf(nil, "%d %s %s\n", pid, directory, identity), 0o600)
 }
 
-// notedProcess is the process of a pid file, nil if that has ended or there is no file.
+// fileIdentity is the device and the inode of what stands at path.
+func fileIdentity(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	stat := info.Sys().(*syscall.Stat_t)
+	return fmt.Sprintf("%d:%d", stat.Dev, stat.Ino), nil
+}
+
+// notedProcess is the process of a pid file, nil if that has ended, or there is no file, or one of another directory.
+// Anybody can have written a pid file: what its process runs is asked by who would signal it.
 type notedProcess struct {
 	process  *os.Process
 	identity string
 }
 
 func readPID(path string) (*notedProcess, error) {
-	text, err := cli.ReadFile(path, 4<<10)
+	f, err := durable.OpenItself(path, os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
+	} else if none, ok := errors.AsType[*durable.NotRegular](err); ok {
+		return nil, cli.BadInput("", "%v", none)
 	} else if err != nil {
 		return nil, err
 	}
-	number, identity, ok := strings.Cut(strings.TrimSuffix(string(text), "\n"), " ")
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, 4<<10))
+	if err != nil {
+		return nil, err
+	}
+	number, rest, _ := strings.Cut(strings.TrimSuffix(string(text), "\n"), " ")
+	noted, identity, _ := strings.Cut(rest, " ")
 	pid, err := strconv.Atoi(number)
-	if !ok || err != nil || pid < 2 || identity == "" {
-		return nil, cli.BadInput("take it away after you have looked for the process", "%s is no pid file: want PID and IDENTITY", path)
+	if err != nil || pid < 2 || identity == "" {
+		return nil, cli.BadInput("take it away after you have looked for the process", "%s is no pid file: want PID, DIRECTORY and IDENTITY", path)
+	}
+	if directory, err := fileIdentity(filepath.Dir(path)); err != nil || directory != noted {
+		return nil, err
 	}
 	// The handle first: whose identity is looked up after it is the process that a signal reaches.
 	process, err := os.FindProcess(pid)

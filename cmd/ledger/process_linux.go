@@ -33,3 +33,27 @@ func processIdentity(pid int) (string, error) {
 	}
 	return strings.TrimSpace(string(boot)) + "/" + fields[19], nil
 }
+
+// processCommand is the effective user of a process and its command line, with a space between any two arguments; "" if
+// it has ended. The owner of its files in /proc would be root: a server that holds a key is not dumpable.
+func processCommand(pid int) (uid int, command string, err error) {
+	proc := "/proc/" + strconv.Itoa(pid)
+	status, err := os.ReadFile(proc + "/status")
+	if err == nil {
+		var line []byte
+		line, err = os.ReadFile(proc + "/cmdline")
+		command = strings.ReplaceAll(strings.TrimSuffix(string(line), "\x00"), "\x00", " ")
+	}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+		return 0, "", nil
+	} else if err != nil {
+		return 0, "", err
+	}
+	_, ids, _ := strings.Cut(string(status), "\nUid:") // real, effective, saved, of the file system
+	fields := strings.Fields(ids)
+	if len(fields) < 4 {
+		return 0, "", fmt.Errorf("%s/status names no user", proc)
+	}
+	uid, err = strconv.Atoi(fields[1])
+	return uid, command, err
+}

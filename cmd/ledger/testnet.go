@@ -179,13 +179,17 @@ func openTestnet(path string) (*network, error) {
 	return &network{dir: dir, background: true, servers: map[string]*server{}}, err
 }
 
-// mayBeTestnet refuses to work in a directory of somebody else's things, or one that others can read.
+// mayBeTestnet refuses to work in a directory of another user or of somebody else's things, or one that others can
+// read: what stands in a testnet is believed, and its servers are started.
 func mayBeTestnet(path string) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {
 		return err
+	}
+	if owner := info.Sys().(*syscall.Stat_t).Uid; int(owner) != os.Geteuid() {
+		return cli.BadInput("choose a directory of your own", "%s belongs to another user (uid %d)", path, owner)
 	}
 	mark, err := cli.ReadFile(filepath.Join(path, "testnet"), 4<<10)
 	switch {
@@ -293,7 +297,7 @@ func (n *network) makeSample(ctx context.Context) error {
 // startAll starts what does not run. A server whose port is another's by now gets a new one.
 func (n *network) startAll(ctx context.Context) error {
 	for _, name := range serverNames {
-		p, err := readPID(n.path(name + ".pid"))
+		p, err := n.running(name)
 		if err != nil {
 			return err
 		}
@@ -422,27 +426,39 @@ func (n *network) ready(ctx context.Context) error {
 	return nil
 }
 
-// down ends every server that is ours, and says which.
+// down ends every server that is ours, and says which. One that it cannot end does not save the others.
 func (n *network) down() (ended []string, err error) {
+	var failed []error
 	for _, name := range slices.Backward(serverNames) {
-		p, err := readPID(n.path(name + ".pid"))
+		p, err := n.running(name)
+		if err == nil {
+			err = n.end(name)
+		}
 		if err != nil {
-			return ended, err
-		}
-		if err := n.end(name); err != nil {
-			return ended, err
-		}
-		if p != nil {
+			failed = append(failed, err)
+		} else if p != nil {
 			ended = append(ended, name)
 		}
 	}
-	return ended, nil
+	return ended, errors.Join(failed...)
+}
+
+// running is the process of the pid file of a server, nil unless it is that server and runs as this user.
+func (n *network) running(name string) (*notedProcess, error) {
+	p, err := readPID(n.path(name + ".pid"))
+	if err != nil || p == nil {
+		return nil, err
+	}
+	uid, command, err := processCommand(p.process.Pid)
+	if err != nil || uid != os.Geteuid() || !serves(command, name) {
+		return nil, err
+	}
+	return p, nil
 }
 
 // end ends the process of a pid file, if it is that, and takes the file away.
 func (n *network) end(name string) error {
-	path := n.path(name + ".pid")
-	p, err := readPID(path)
+	p, err := n.running(name)
 	if err != nil {
 		return err
 	}
@@ -451,7 +467,7 @@ func (n *network) end(name string) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(n.path(name + ".pid")); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
@@ -462,7 +478,7 @@ const endPatience = 10 * time.Second
 
 // state says in words how a server is, and whether that is well.
 func (n *network) state(ctx context.Context, name string) (string, bool) {
-	p, err := readPID(n.path(name + ".pid"))
+	p, err := n.running(name)
 	switch {
 	case err != nil:
 		return err.Error(), false

@@ -162,6 +162,147 @@ func TestATestnetGoesOnWhereItWasEnded(t *testing.T) {
 	})
 }
 
+// process runs until the test ends, with the arguments after those of a shell.
+func process(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	c := exec.Command("sh", append([]string{"-c", "read never"}, args...)...)
+	in, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = in.Close(); _ = c.Process.Kill(); _ = c.Wait() })
+	return c
+}
+
+func alive(t *testing.T, c *exec.Cmd) bool {
+	t.Helper()
+	identity, err := processIdentity(c.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return identity != ""
+}
+
+// Whoever writes a pid file knows when a process began as well as we do.
+func TestDownEndsNothingButTheServerOfThePidFile(t *testing.T) {
+	path := t.TempDir()
+	for _, tt := range []struct {
+		args []string // of the process that w1.pid names
+		ours bool
+	}{
+		{[]string{"ledger", "witness", "serve", filepath.Join(path, "w1"), "--listen", "127.0.0.1:0"}, true},
+		{[]string{"ledger", "witness", "serve", "/before/it was moved/w1", "--listen", "127.0.0.1:0"}, true},
+		{[]string{"ledger", "witness", "serve", filepath.Join(path, "w2"), "--listen", "127.0.0.1:0"}, false},
+		{[]string{"ledger", "tsa", "serve", filepath.Join(path, "w1"), "--listen", "127.0.0.1:0"}, false},
+		{[]string{"editor", filepath.Join(path, "w1")}, false},
+		{nil, false},
+	} {
+		c := process(t, tt.args...)
+		n := &network{dir: path}
+		if err := notePID(n.path("w1.pid"), c.Process.Pid); err != nil {
+			t.Fatal(err)
+		}
+		ended, err := n.down()
+		if err != nil || alive(t, c) == tt.ours || (len(ended) == 1) != tt.ours {
+			t.Errorf("%q: ended %q, %v; it lives: %v", tt.args, ended, err, alive(t, c))
+		}
+		if _, err := os.Lstat(n.path("w1.pid")); err == nil {
+			t.Errorf("%q: the file is still there", tt.args)
+		}
+	}
+}
+
+// A copy has the pid files of the original. One that was moved is the same directory still.
+func TestDownOfACopyLeavesTheServersOfTheOriginal(t *testing.T) {
+	root := t.TempDir()
+	original, copied, moved := &network{dir: filepath.Join(root, "net")}, &network{dir: filepath.Join(root, "copy")}, &network{dir: filepath.Join(root, "moved")}
+	for _, n := range []*network{original, copied} {
+		if err := os.Mkdir(n.dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := process(t, append([]string{"ledger"}, append(original.args("tsa"), "127.0.0.1:0")...)...)
+	if err := notePID(original.path("tsa.pid"), c.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(original.path("tsa.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(copied.path("tsa.pid"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if ended, err := copied.down(); err != nil || len(ended) > 0 || !alive(t, c) {
+		t.Errorf("of the copy: ended %q, %v", ended, err)
+	}
+	if err := os.Rename(original.dir, moved.dir); err != nil {
+		t.Fatal(err)
+	}
+	if ended, err := moved.down(); err != nil || len(ended) != 1 || alive(t, c) {
+		t.Errorf("of the original, moved: ended %q, %v", ended, err)
+	}
+}
+
+func TestDownGoesOnAfterAPidFileThatIsNone(t *testing.T) {
+	n := &network{dir: t.TempDir()}
+	if err := os.WriteFile(n.path("ledger.pid"), []byte("all\n"), 0o600); err != nil { // the first that it reads
+		t.Fatal(err)
+	}
+	if err := os.Symlink("ledger.pid", n.path("w2.pid")); err != nil {
+		t.Fatal(err)
+	}
+	c := process(t, append([]string{"ledger"}, append(n.args("tsa"), "127.0.0.1:0")...)...)
+	if err := notePID(n.path("tsa.pid"), c.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	ended, err := n.down()
+	if len(ended) != 1 || alive(t, c) || err == nil || !strings.Contains(err.Error(), "ledger.pid is no pid file") || !strings.Contains(err.Error(), "w2.pid") {
+		t.Errorf("ended %q, %v", ended, err)
+	}
+}
+
+// Its files say which processes to end and what to believe.
+func TestATestnetOfAnotherUserIsRefused(t *testing.T) {
+	path := "/" // of root
+	if os.Geteuid() == 0 {
+		path = t.TempDir()
+		if err := os.WriteFile(filepath.Join(path, "testnet"), []byte(testnetMark), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(path, 65534, -1); err != nil {
+			t.Skip(err) // root of a user namespace
+		}
+	}
+	for _, args := range [][]string{{"up", path, "--assay", fakeAssay(t, "exit 0")}, {"status", path}, {"down", path}} {
+		if code, _, stderr := here(t, append([]string{"testnet"}, args...)...); code != cli.ExitBadInput || !strings.Contains(stderr, "belongs to another user") {
+			t.Errorf("%s: exit %d: %s", args[0], code, stderr)
+		}
+	}
+}
+
+func TestALogOfAServerIsNotWrittenThroughALink(t *testing.T) {
+	n := &network{dir: t.TempDir(), self: fakeAssay(t, "echo written >&2"), servers: map[string]*server{}}
+	other := filepath.Join(t.TempDir(), "other")
+	if err := os.WriteFile(other, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(other, n.path("tsa.log")); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.startOnce(t.Context(), "tsa"); err == nil || !strings.Contains(err.Error(), "tsa.log") {
+		t.Errorf("started: %v", err)
+	}
+	if text, err := os.ReadFile(other); err != nil || len(text) > 0 {
+		t.Errorf("the other file has %q, %v", text, err)
+	}
+}
+
 // A pid file outlives its process, and the number is given to somebody else.
 func TestDownEndsNoStranger(t *testing.T) {
 	path := t.TempDir()
@@ -174,6 +315,10 @@ func TestDownEndsNoStranger(t *testing.T) {
 	}
 	defer func() { _ = stranger.Process.Kill(); _ = stranger.Wait() }()
 	n := &network{dir: path}
+	directory, err := fileIdentity(path)
+	if err != nil {
+		t.Fatal(err)
+	}
 	pid := n.path("w1.pid")
 	if err := notePID(pid, stranger.Process.Pid); err != nil {
 		t.Fatal(err)
@@ -182,8 +327,8 @@ func TestDownEndsNoStranger(t *testing.T) {
 		t.Fatalf("its own identity is not known: %v", err)
 	}
 	for name, text := range map[string]string{
-		"another beginning": fmt.Sprintf("%d b9a3f2de-5c0f-4a56-9f37-6d2b1f3f6f4e/190284\n", stranger.Process.Pid),
-		"no process":        "4194304999 x\n",
+		"another beginning": fmt.Sprintf("%d %s b9a3f2de-5c0f-4a56-9f37-6d2b1f3f6f4e/190284\n", stranger.Process.Pid, directory),
+		"no process":        "4194304999 " + directory + " x\n",
 	} {
 		if err := os.WriteFile(pid, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -195,7 +340,7 @@ func TestDownEndsNoStranger(t *testing.T) {
 			t.Errorf("%s: the file is still there", name)
 		}
 	}
-	for _, text := range []string{"", "1 x\n", "0 x\n", "-1 x\n", fmt.Sprintf("%d\n", stranger.Process.Pid), "all\n"} {
+	for _, text := range []string{"", "1 0:1 x\n", "0 0:1 x\n", "-1 0:1 x\n", "4711 0:1\n", fmt.Sprintf("%d\n", stranger.Process.Pid), "all\n"} {
 		if err := os.WriteFile(pid, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
