@@ -49,6 +49,25 @@ func SafeJSON(text []byte) []byte {
 // width, separating and private characters are not; nor is what Unicode has not assigned yet.
 func hidden(r rune) bool { return !unicode.IsPrint(r) }
 
+// Printable refuses a text of lines that holds what Safe would not show as it stands: two such texts can look alike
+// where they are compared by eye. The error names the line.
+func Printable(text []byte) error {
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		n++
+		line = strings.TrimSuffix(line, "\n")
+		if !utf8.ValidString(line) {
+			return fmt.Errorf("line %d is not UTF-8", n)
+		}
+		for _, r := range line {
+			if hidden(r) {
+				return fmt.Errorf("line %d holds %U, which is not printable", n, r)
+			}
+		}
+	}
+	return nil
+}
+
 // secretText is what a secret key looks like where it should not be: in a policy, a flag, a file of another kind.
 // Parsers quote what they do not understand, and what they are given by mistake may be a key. It ends before a
 // quote, escaped or not, so that JSON stays JSON. The prefix alone is none: an error names it as what was expected.

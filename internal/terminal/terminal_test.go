@@ -24,6 +24,27 @@ func TestUntrustedTextIsHarmlessOnATerminal(t *testing.T) {
 	}
 }
 
+func TestTextThatWouldNotBeShownAsItStandsIsNotPrintable(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                       "",
+		"log a\nquorum none\n":   "",
+		"witness naïve 日本\n":     "",
+		"one\ntwo\u202e\n":       "line 2 holds U+202E, which is not printable",
+		"zero\u200bwidth":        "line 1 holds U+200B, which is not printable",
+		"no\u00a0break":          "line 1 holds U+00A0, which is not printable",
+		"a\tb":                   "line 1 holds U+0009, which is not printable",
+		"one\n\ufffd\ntwo\xff\n": "line 3 is not UTF-8",
+	} {
+		got := ""
+		if err := Printable([]byte(text)); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("Printable(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
 func FuzzSafe(f *testing.F) {
 	f.Add("a\x1b[2J\u202e\xff")
 	f.Fuzz(func(t *testing.T, text string) {
