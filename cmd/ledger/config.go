@@ -99,8 +99,11 @@ func (c ledgerConfig) marshal() ([]byte, error) {
 	return append(text, '\n'), err
 }
 
+// maxConfig bytes of ledger.json are read.
+const maxConfig = 64 << 10
+
 func readConfig(d ledgerHome) (ledgerConfig, error) {
-	text, err := cli.ReadFile(d.config(), 64<<10)
+	text, err := cli.ReadFile(d.config(), maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
 		return ledgerConfig{}, noLedger(d)
 	} else if err != nil {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -30,15 +31,34 @@ import (
 // maxWitnessLine is enough for the longest vkey, which is of ML-DSA-44.
 const maxWitnessLine = 16 << 10
 
-// witnessLine is the line of a policy for one key of a witness, as the parser of policies takes it.
+// parsePolicy is trust.ParsePolicy for what this program writes into a policy, or has from somebody else. C2SP allows
+// names and URLs that nobody can compare by eye; we make none.
+func parsePolicy(text []byte) (*trust.Policy, error) {
+	policy, err := trust.ParsePolicy(text)
+	if err != nil {
+		return nil, err
+	}
+	if err := terminal.Printable(policy.Text()); err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	return policy, nil
+}
+
+// witnessLine is the line of a policy for one key of a witness, as parseWitnessLine takes it.
 func witnessLine(name, vkey, url string) (string, error) {
-	line := trust.FormatPolicy(nil, []trust.PolicyWitness{{Name: name, VKey: vkey, URL: url}}, 0)
-	_, err := trust.ParsePolicy(line)
-	return string(bytes.TrimSuffix(line, []byte("quorum none\n"))), err
+	text := trust.FormatPolicy(nil, []trust.PolicyWitness{{Name: name, VKey: vkey, URL: url}}, 0)
+	if _, err := parsePolicy(text); err != nil {
+		return "", err
+	}
+	line := bytes.TrimSuffix(text, []byte("quorum none\n"))
+	if len(line) > maxWitnessLine {
+		return "", fmt.Errorf("the line of the witness would have %d bytes, at most %d are read", len(line), maxWitnessLine)
+	}
+	return string(line), nil
 }
 
 func parseWitnessLine(text []byte) (w trust.PolicyWitness, err error) {
-	policy, err := trust.ParsePolicy(slices.Concat(text, []byte("quorum none\n")))
+	policy, err := parsePolicy(slices.Concat(text, []byte("quorum none\n")))
 	if err != nil {
 		return w, err
 	}
@@ -145,6 +165,9 @@ func addLog(dir string, log trust.PolicyLog) (added bool, err error) {
 		text = []byte(strings.TrimPrefix(before+"\n"+line+"quorum "+quorum, "\n"))
 	} else {
 		text = append(text, line...)
+	}
+	if err := terminal.Printable([]byte(line)); err != nil {
+		return false, cli.BadInput("a log has a name that can be compared by eye", "the log's key: %w", err)
 	}
 	if _, err := trust.ParsePolicy(text); err != nil { // before it is written: a witness with a broken policy does not start
 		return false, cli.BadInput("", "%s would not be a policy any more: %w", path, err)

@@ -118,10 +118,18 @@ func (o *initFlags) plan(d ledgerHome) (*newLedger, error) {
 		return nil, cli.BadInput("an origin is a name like ledger.example/2026: no spaces, no '+'", "origin: %v", err)
 	}
 	n.policyText = trust.FormatPolicy([]trust.PolicyLog{{Origin: o.origin, VKey: n.vkey, URL: o.url}}, witnesses, quorum)
-	if n.policy, err = trust.ParsePolicy(n.policyText); err != nil {
-		return nil, cli.BadInput(`check --url and --witness "NAME VKEY URL"`, "%v", err)
+	if n.policy, err = parsePolicy(n.policyText); err != nil {
+		return nil, cli.BadInput(`check --origin, --url and --witness "NAME VKEY URL"`, "%v", err)
+	}
+	for _, w := range n.policy.Witnesses() {
+		if w.KeyName == o.origin { // it would not follow this log, so there would never be a quorum
+			return nil, cli.BadInput("choose another --origin", "a log cannot have the name of its witness, %q", o.origin)
+		}
 	}
 	n.confText, err = n.conf.marshal()
+	if err == nil && len(n.confText) > maxConfig {
+		return nil, cli.BadInput("", "ledger.json would have %d bytes, at most %d are read", len(n.confText), maxConfig)
+	}
 	return n, err
 }
 

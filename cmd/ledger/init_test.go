@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/trust/trusttest"
 )
 
 func filesBelow(t *testing.T, dir string) map[string]string {
@@ -98,5 +99,29 @@ func TestOfManyInitsOfOneDirectoryExactlyOneWins(t *testing.T) {
 				t.Errorf("%q", slices.Sorted(maps.Keys(files)))
 			}
 		})
+	}
+}
+
+func TestAWitnessFollowsNoLogWhoseNameIsNotAllSeen(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "w1")
+	o := witnessFlags{name: "w1.example", algorithm: "ed25519"}
+	made, err := o.plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := made.write(dir, []byte("quorum none\n")); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"ledger.example": true, "ledger\u202e.example": false, "ledger\u200b.example": false} {
+		log, err := logToFollow(trusttest.Policy(trusttest.NewLog(name), nil, 0).Logs()[0].VKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if added, err := addLog(dir, log); added != want || (err == nil) != want {
+			t.Errorf("%q: %v, %v", name, added, err)
+		}
+	}
+	if policy, err := readPolicy(filepath.Join(dir, "policy")); err != nil || len(policy.Logs()) != 1 {
+		t.Errorf("it follows %v, %v", policy.Logs(), err)
 	}
 }

@@ -72,7 +72,7 @@ makes the witness cosign that log.`,
 				logs[i] = trust.PolicyLog{VKey: vkey}
 			}
 			text := trust.FormatPolicy(logs, nil, 0)
-			policy, err := trust.ParsePolicy(text)
+			policy, err := parsePolicy(text)
 			if err != nil {
 				return cli.BadInput("--log takes the vkey that 'ledger init' printed", "%v", err)
 			}
@@ -119,15 +119,16 @@ func (o *witnessFlags) plan() (*newWitness, error) {
 		}
 		made.secrets[k.file] = secret
 		made.vkeys += fmt.Sprintf("%s vkey: %s\n", k.flag, vkey)
-		if o.url == "" {
-			continue
-		}
 		name := o.name
 		if o.algorithm == "both" && k.algorithm != trust.Ed25519Cosigner {
 			name += "." + k.flag // a policy that has both lines wants two names
 		}
-		if made.lines[k.flag+".witness"], err = witnessLine(name, vkey, o.url); err != nil {
-			return nil, cli.BadInput("such as https://w1.example", "--url: %v", err)
+		line, err := witnessLine(name, vkey, o.url) // without a URL too: the operator of a log will write it
+		if err != nil {
+			return nil, cli.BadInput("such as --name w1.example --url https://w1.example", "--name and --url: %v", err)
+		}
+		if o.url != "" {
+			made.lines[k.flag+".witness"] = line
 		}
 	}
 	if len(made.secrets) == 0 {
