@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -97,6 +98,63 @@ func TestAFetchedPolicyReplacesNothingUnlessItIsForced(t *testing.T) {
 	}
 }
 
+func TestAFetchedPolicyAndItsRootsAreWrittenBothOrNeither(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"one name":                     {[]string{"-o", "new", "--roots-output", "new"}, "name one file"},
+		"one name, spelt twice":        {[]string{"-o", "new", "--roots-output", "./new"}, "name one file"},
+		"one name, through a link":     {[]string{"-o", "d/new", "--roots-output", "link/new"}, "name one file"},
+		"one name, and a clean one":    {[]string{"-o", "d/../new", "--roots-output", "new"}, "name one file"},
+		"one file that is there":       {[]string{"-o", "hard", "--roots-output", "file"}, "name one file"},
+		"no directory for the roots":   {[]string{"--roots-output", "nowhere/roots.pem"}, "nowhere"},
+		"no directory for the policy":  {[]string{"-o", "nowhere/policy"}, "nowhere"},
+		"a file as directory":          {[]string{"--roots-output", "file/roots.pem"}, "file"},
+		"a directory as roots":         {[]string{"--roots-output", "d"}, "d: is a directory"},
+		"a directory as policy":        {[]string{"-o", "d"}, "d: is a directory"},
+		"a link to another file":       {[]string{"--roots-output", "filelink"}, "filelink: is a symbolic link"},
+		"a name that is too long":      {[]string{"--roots-output", strings.Repeat("x", 300)}, "name too long"},
+		"a link to nothing":            {[]string{"-o", "dangling"}, "dangling: is a symbolic link"},
+		"a link to nothing, the roots": {[]string{"--roots-output", "dangling"}, "dangling: is a symbolic link"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			url, _, _ := introduced(t)
+			if err := errors.Join(os.Mkdir("d", 0o755), os.Symlink("d", "link"), os.Symlink("nothing", "dangling"),
+				os.WriteFile("file", []byte("mine\n"), 0o644), os.Symlink("file", "filelink"), os.Link("file", "hard")); err != nil {
+				t.Fatal(err)
+			}
+			for _, force := range [][]string{nil, {"--force"}} {
+				out, errs := fetchPolicy(t, cli.ExitBadInput, append(append([]string{url}, c.args...), force...)...)
+				if out != "" || !strings.Contains(errs, c.want) || !strings.Contains(errs, "nothing was written") || strings.Contains(errs, "--force") {
+					t.Errorf("%q: %s%s", force, out, errs)
+				}
+			}
+			for dir, want := range map[string]int{".": 6, "d": 0} {
+				if files, err := os.ReadDir(dir); err != nil || len(files) != want {
+					t.Errorf("in %s there are %v, %v", dir, files, err)
+				}
+			}
+			if text, err := os.ReadFile("file"); err != nil || string(text) != "mine\n" {
+				t.Errorf("file became %q, %v", text, err)
+			}
+		})
+	}
+}
+
+func TestALinkToTheSamePolicyStays(t *testing.T) {
+	t.Chdir(t.TempDir())
+	url, _, _ := introduced(t)
+	fetchPolicy(t, cli.ExitPass, url)
+	if err := os.Symlink("policy", "link"); err != nil {
+		t.Fatal(err)
+	}
+	if out, _ := fetchPolicy(t, cli.ExitPass, url, "-o", "link", "--force"); !strings.Contains(out, "link (it held the same)") {
+		t.Error(out)
+	}
+}
+
 func TestAnInconsistentLedgerGivesNoPolicy(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for name, c := range map[string]struct {
@@ -110,6 +168,9 @@ func TestAnInconsistentLedgerGivesNoPolicy(t *testing.T) {
 			cli.ExitBadInput, "under the ledger's own policy"},
 		"too few cosignatures": {func(said map[string]any, note *[]byte) { *note = []byte(said["uncosigned"].(string)) },
 			cli.ExitUnavailable, "under the ledger's own policy"},
+		"a policy that is not all shown": {func(said map[string]any, _ *[]byte) {
+			said["policy"] = strings.NewReplacer("witness w1 ", "witness w1\u202e ", " w1\n", " w1\u202e\n").Replace(said["policy"].(string))
+		}, cli.ExitBadInput, "holds U+202E, which is not printable"},
 		"a portal": {func(_ map[string]any, note *[]byte) { *note = []byte("<html>") }, cli.ExitUnavailable, "portal"},
 	} {
 		url, said, note := introduced(t)

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -100,6 +101,9 @@ func ask(ctx context.Context, url string) (*introduction, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := terminal.Printable(about.Policy.Text()); err != nil { // what cannot be seen cannot be compared
+		return nil, fmt.Errorf("the ledger's policy: %w", err)
+	}
 	said := &introduction{About: about}
 	if len(about.TSARoots) > 0 {
 		if said.roots, err = timestamp.ParseRoots(about.TSARoots); err != nil {
@@ -122,42 +126,84 @@ func noPolicy(err error) error {
 	return cli.BadInput("nothing was written; is this the URL of a ledger?", "%w", err)
 }
 
+// fetched is a file that is to hold text.
+type fetched struct {
+	path string
+	text []byte
+	same bool // it is there and holds it
+}
+
 // write makes the files, after it has looked at both. It says of each what it did.
 func (o *policyFetch) write(said *introduction) (wrote []string, err error) {
-	files := []struct {
-		path string
-		text []byte
-	}{{o.policy, said.Policy.Text()}}
+	files := []*fetched{{path: o.policy, text: said.Policy.Text()}}
 	if said.roots != nil {
-		files = append(files, struct {
-			path string
-			text []byte
-		}{o.roots, said.roots.PEM()})
-		if cli.SameFile(o.policy, o.roots) || o.policy == o.roots {
-			return nil, cli.BadInput("", "--output and --roots-output name one file")
-		}
+		files = append(files, &fetched{path: o.roots, text: said.roots.PEM()})
 	}
-	same := map[string]bool{}
+	named := map[string]bool{}
 	for _, file := range files {
-		was, err := cli.ReadFile(file.path, int64(len(file.text))+1) // more is something else
-		if same[file.path] = err == nil && bytes.Equal(was, file.text); same[file.path] || errors.Is(err, fs.ErrNotExist) || o.force {
-			continue
+		folder, err := cli.FolderOf(file.path)
+		if err != nil {
+			return nil, noPlace(err)
 		}
-		return nil, cli.BadInput("compare the two; --force replaces it, --output and --roots-output name others", "%s is there and holds something else: nothing was written", file.path)
+		named[filepath.Join(folder, filepath.Base(file.path))] = true
+	}
+	if len(named) < len(files) || len(files) > 1 && cli.SameFile(o.policy, o.roots) {
+		return nil, cli.BadInput("", "--output and --roots-output name one file: nothing was written")
 	}
 	for _, file := range files {
-		if same[file.path] {
-			wrote = append(wrote, file.path+" (it held the same)")
-			continue
-		}
-		put := durable.CreateFile // whoever was faster has his file still
-		if o.force {
-			put = durable.WriteFile
-		}
-		if err := put(file.path, file.text, 0o644); err != nil {
+		if err := file.look(o.force); err != nil {
 			return nil, err
 		}
-		wrote = append(wrote, file.path)
+	}
+	put := durable.CreateFile // whoever was faster has his file still
+	if o.force {
+		put = durable.WriteFile
+	}
+	return publish(files, put)
+}
+
+// look refuses a place where the file cannot be made, and what is there and may not be replaced. A link to a file that
+// holds the same stays.
+func (f *fetched) look(force bool) error {
+	info, err := os.Lstat(f.path)
+	if err == nil {
+		was, readErr := cli.ReadFile(f.path, int64(len(f.text))+1) // more is something else
+		f.same = readErr == nil && bytes.Equal(was, f.text)
+		switch {
+		case f.same:
+			return nil
+		case !info.Mode().IsRegular(): // not even with --force
+			return noPlace(&durable.NotRegular{Path: f.path, Mode: info.Mode()})
+		case !force:
+			return cli.BadInput("compare the two; --force replaces it, --output and --roots-output name others", "%s is there and holds something else: nothing was written", f.path)
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return noPlace(err)
+	}
+	if err := cli.Writable(filepath.Dir(f.path)); err != nil {
+		return noPlace(err)
+	}
+	return nil
+}
+
+func noPlace(err error) error {
+	return cli.BadInput("--output and --roots-output name files in directories that are there", "nothing was written: %w", err)
+}
+
+// publish writes the files one after the other: the disk can be full for the second, and then the error names the first.
+func publish(files []*fetched, put func(path string, text []byte, perm fs.FileMode) error) (wrote []string, err error) {
+	for _, f := range files {
+		if f.same {
+			wrote = append(wrote, f.path+" (it held the same)")
+			continue
+		}
+		if err := put(f.path, f.text, 0o644); err != nil {
+			if len(wrote) > 0 {
+				err = fmt.Errorf("%w; there is already %s", err, strings.Join(wrote, " and "))
+			}
+			return nil, err
+		}
+		wrote = append(wrote, f.path)
 	}
 	return wrote, nil
 }
