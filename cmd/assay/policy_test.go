@@ -111,6 +111,7 @@ func TestAFetchedPolicyAndItsRootsAreWrittenBothOrNeither(t *testing.T) {
 		"no directory for the roots":   {[]string{"--roots-output", "nowhere/roots.pem"}, "nowhere"},
 		"no directory for the policy":  {[]string{"-o", "nowhere/policy"}, "nowhere"},
 		"a file as directory":          {[]string{"--roots-output", "file/roots.pem"}, "file"},
+		"where nobody makes files":     {[]string{"--roots-output", "/proc/roots.pem"}, "/proc"},
 		"a directory as roots":         {[]string{"--roots-output", "d"}, "d: is a directory"},
 		"a directory as policy":        {[]string{"-o", "d"}, "d: is a directory"},
 		"a link to another file":       {[]string{"--roots-output", "filelink"}, "filelink: is a symbolic link"},
