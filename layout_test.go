@@ -40,7 +40,7 @@ var layout = map[string][]string{
 	"pack": {"internal/durable", "pack/claim", "pack/entry", "pack/internal/form", "pack/internal/python",
 		"pack/jcs", "pack/lock", "pack/manifest", "pack/receipt", "trust", "trust/timestamp"},
 	"pack/report": {"internal/terminal", "pack", "pack/claim", "pack/jcs", "pack/lock", "pack/manifest", "pack/receipt",
-		"trust/timestamp"},
+		"trust", "trust/timestamp"},
 
 	// The evidence tool.
 	"pack/keystore": {"internal/durable", "pack/jcs", "trust"},
@@ -59,9 +59,9 @@ var layout = map[string][]string{
 	"cmd/assay/publish": {"cmd/assay/expect", "internal/cli", "internal/durable", "internal/terminal", "ledger/client", "pack", "pack/entry",
 		"pack/report", "trust", "trust/timestamp"},
 	"cmd/assay/govern": {"cmd/assay/expect", "cmd/assay/home", "internal/cli", "internal/durable", "internal/terminal", "pack", "pack/claim",
-		"pack/jcs", "pack/lock", "pack/report"},
+		"pack/jcs", "pack/lock", "pack/report", "trust"},
 	"cmd/assay/sign": {"cmd/assay/expect", "cmd/assay/home", "internal/cli", "internal/durable", "internal/terminal", "pack/jcs",
-		"pack/keystore", "pack/lock"},
+		"pack/keystore", "pack/lock", "trust"},
 	"cmd/assay/check": {"cmd/assay/home", "conformance", "internal/cli", "internal/durable", "internal/terminal", "pack/jcs", "pack/report",
 		"pack/schema"},
 	"cmd/assay/demo": {"capture", "cmd/assay/expect", "internal/cli", "internal/durable", "internal/terminal", "pack", "pack/claim",
@@ -71,7 +71,7 @@ var layout = map[string][]string{
 
 	// The log and its servers.
 	"ledger":       {"internal/durable", "pack/entry", "pack/manifest", "trust", "trust/tiles", "trust/timestamp"},
-	"ledger/index": {"internal/durable", "pack/entry"},
+	"ledger/index": {"internal/durable", "pack/entry", "trust"},
 	"ledger/tsa":   {"internal/serve", "trust/timestamp"},
 	"ledger/api": {"internal/serve", "ledger", "ledger/index", "pack/entry", "pack/manifest", "trust", "trust/tiles",
 		"trust/timestamp"},

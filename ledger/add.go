@@ -119,7 +119,7 @@ func (l *Log) run(a *admission, m *manifest.Manifest, src entry.Source) {
 
 // endAdmission ends a: its waiters go on, and it leaves pending unless it has put
 // an entry into the tree; then the follower takes it out.
-func (l *Log) endAdmission(digest [32]byte, a *admission) {
+func (l *Log) endAdmission(digest trust.Digest, a *admission) {
 	l.mu.Lock()
 	if (a.err != nil || !a.fresh) && l.pending[digest] == a {
 		delete(l.pending, digest)
@@ -175,7 +175,7 @@ func checkEntry(m *manifest.Manifest, src entry.Source, now time.Time) error {
 
 // find (STO-20) looks the manifest up in the index and reads the entry back from the log: the
 // index is a cache, and a hit that is not there must not become a proof.
-func (l *Log) find(digest [32]byte) (entry.Logged, bool, error) {
+func (l *Log) find(digest trust.Digest) (entry.Logged, bool, error) {
 	index, ok, err := l.cfg.Index.Find(l.ctx, digest)
 	if err != nil {
 		return entry.Logged{}, false, fmt.Errorf("%w: %w", ErrIndexing, err)
@@ -188,7 +188,7 @@ func (l *Log) find(digest [32]byte) (entry.Logged, bool, error) {
 		return entry.Logged{}, false, fmt.Errorf("%w: %w", ErrStorage, err)
 	}
 	if index < 0 || index >= now.Size {
-		err := l.follower.reset(fmt.Errorf("it has manifest %x at %d, the log ends at %d", digest, index, now.Size))
+		err := l.follower.reset(fmt.Errorf("it has manifest %s at %d, the log ends at %d", digest, index, now.Size))
 		return entry.Logged{}, false, fmt.Errorf("%w: %w", ErrIndexing, err)
 	}
 	e, err := readEntry(l.store, now.Size, index)
@@ -196,7 +196,7 @@ func (l *Log) find(digest [32]byte) (entry.Logged, bool, error) {
 		return entry.Logged{}, false, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	if e.Entry.ManifestSHA256 != digest {
-		err := l.follower.reset(fmt.Errorf("it has manifest %x at %d, the log has another there", digest, index))
+		err := l.follower.reset(fmt.Errorf("it has manifest %s at %d, the log has another there", digest, index))
 		return entry.Logged{}, false, fmt.Errorf("%w: %w", ErrIndexing, err)
 	}
 	return e, true, nil

@@ -235,7 +235,7 @@ func TestAKilledAppenderIsStartedAgainAndLogsNothingTwice(t *testing.T) {
 	found := w.indexesOf()
 	for digest, at := range found {
 		if len(at) != 1 {
-			t.Errorf("manifest %x is at %v", digest, at)
+			t.Errorf("manifest %s is at %v", digest, at)
 		}
 	}
 	if len(found) != 1+kills*each {

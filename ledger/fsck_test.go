@@ -13,6 +13,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/internal/racetest"
 	"github.com/Haserjian/assay-ledger/ledger/index"
+	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
 
@@ -153,13 +154,13 @@ func TestFsckRunsBesideAnOpenLog(t *testing.T) {
 type toldIndex struct {
 	Index
 	size int64
-	find func(digest [32]byte) (int64, bool, error)
+	find func(digest trust.Digest) (int64, bool, error)
 }
 
 func (x toldIndex) Size(context.Context) (int64, error)                      { return x.size, nil }
 func (x toldIndex) Lost() error                                              { return nil }
 func (x toldIndex) Check(context.Context, func(context.Context) error) error { return nil }
-func (x toldIndex) Find(_ context.Context, digest [32]byte) (int64, bool, error) {
+func (x toldIndex) Find(_ context.Context, digest trust.Digest) (int64, bool, error) {
 	return x.find(digest)
 }
 
@@ -168,7 +169,7 @@ func TestFsckComparesEveryEntryWithWhatTheIndexSaysOfIt(t *testing.T) {
 	w.open()
 	w.addAll(0, 3)
 	w.close()
-	places := map[[32]byte]int64{}
+	places := map[trust.Digest]int64{}
 	s, err := openStore(w.cfg.Dir)
 	must(t, err)
 	defer s.close()
@@ -192,7 +193,7 @@ func TestFsckComparesEveryEntryWithWhatTheIndexSaysOfIt(t *testing.T) {
 		{"is ahead", 5, func(at int64) (int64, bool, error) { return at, true, nil }, "3-5: has no such entries"},
 	} {
 		var found []Damage
-		x := toldIndex{size: test.size, find: func(digest [32]byte) (int64, bool, error) { return test.says(places[digest]) }}
+		x := toldIndex{size: test.size, find: func(digest trust.Digest) (int64, bool, error) { return test.says(places[digest]) }}
 		_, _, err := Fsck(t.Context(), w.cfg.Dir, w.cfg.GuardDir, x, func(d Damage) { found = append(found, d) })
 		must(t, err)
 		if test.found == "" {
@@ -212,7 +213,7 @@ func TestFsckNamesALeafThatIsNoEntryAndEndsWhenItIsGivenUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var found []Damage
-	c := &fsckRun{index: toldIndex{find: func([32]byte) (int64, bool, error) { cancel(); return 0, false, ctx.Err() }}, report: func(d Damage) { found = append(found, d) }}
+	c := &fsckRun{index: toldIndex{find: func(trust.Digest) (int64, bool, error) { cancel(); return 0, false, ctx.Err() }}, report: func(d Damage) { found = append(found, d) }}
 	if err := c.entry(ctx, "tile/entries/000", 7, []byte("no entry")); err != nil || len(found) != 1 ||
 		found[0].Path != "tile/entries/000" || found[0].Start != 7 || found[0].End != 8 || found[0].Err == nil {
 		t.Errorf("%v, %v", found, err)

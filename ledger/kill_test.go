@@ -107,7 +107,7 @@ func TestKilledAtAnyMomentTheLogKeepsWhatItPromised(t *testing.T) {
 		}
 		for digest, at := range w.indexesOf() {
 			if len(at) != 1 {
-				t.Fatalf("kill %d: manifest %x is at %v", kill, digest, at)
+				t.Fatalf("kill %d: manifest %s is at %v", kill, digest, at)
 			}
 		}
 		if kill == 0 { // while this process has it open, the child is refused

@@ -47,9 +47,9 @@ import (
 // Index remembers which manifests the log holds. It is a cache, which the log fills, and it
 // verifies what it reads: damage makes it shrink, and then it is filled again.
 type Index interface {
-	Size(ctx context.Context) (int64, error)                                       // entries indexed: [0, Size)
-	Append(ctx context.Context, start int64, entries []entry.Logged) error         // start must equal Size; all or nothing
-	Find(ctx context.Context, manifest [32]byte) (index int64, ok bool, err error) // first index; an error unless a miss is certain
+	Size(ctx context.Context) (int64, error)                                           // entries indexed: [0, Size)
+	Append(ctx context.Context, start int64, entries []entry.Logged) error             // start must equal Size; all or nothing
+	Find(ctx context.Context, manifest trust.Digest) (index int64, ok bool, err error) // first index; an error unless a miss is certain
 
 	Expect(size int64)                                                 // so many entries the log has: before that a miss is not certain
 	Complete() error                                                   // nil when it holds what was expected and what it held once
@@ -152,12 +152,12 @@ type Log struct {
 
 	mu         sync.Mutex
 	closing    bool
-	pending    map[[32]byte]*admission // by manifest; see admission
-	writing    int64                   // entries given to Tessera or about to be
-	integrated int64                   // entries known to be in the tree
-	indexed    int64                   // entries the index holds
-	failures   int                     // writes that Tessera reported as failed …
-	resolved   int                     // … and how many of them the index has seen the outcome of
+	pending    map[trust.Digest]*admission // by manifest; see admission
+	writing    int64                       // entries given to Tessera or about to be
+	integrated int64                       // entries known to be in the tree
+	indexed    int64                       // entries the index holds
+	failures   int                         // writes that Tessera reported as failed …
+	resolved   int                         // … and how many of them the index has seen the outcome of
 }
 
 // withDefaults returns cfg with its zero fields filled in, or what is wrong with it.
@@ -291,7 +291,7 @@ func Open(ctx context.Context, cfg Config) (_ *Log, err error) {
 		probe:   &probe{dirs: []string{cfg.Dir, cfg.GuardDir}, spare: spareBytes, log: cfg.Log},
 		calls:   make(chan struct{}, cfg.MaxPending),
 		closed:  make(chan struct{}),
-		pending: map[[32]byte]*admission{},
+		pending: map[trust.Digest]*admission{},
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	defer func() {

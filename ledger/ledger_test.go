@@ -114,7 +114,7 @@ func TestOneManifestIsOneLeafForEver(t *testing.T) {
 	again("after the index was deleted")
 	for digest, at := range w.indexesOf() {
 		if len(at) != 1 {
-			t.Errorf("manifest %x is at %v", digest, at)
+			t.Errorf("manifest %s is at %v", digest, at)
 		}
 	}
 }

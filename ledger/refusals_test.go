@@ -117,7 +117,7 @@ type lyingIndex struct {
 	reset atomic.Int64
 }
 
-func (x *lyingIndex) Find(ctx context.Context, digest [32]byte) (int64, bool, error) {
+func (x *lyingIndex) Find(ctx context.Context, digest trust.Digest) (int64, bool, error) {
 	if f := x.find.Load(); f != nil {
 		return (*f)()
 	}
@@ -326,12 +326,12 @@ func TestAClosedLogHoldsItsDirectoryNoMore(t *testing.T) {
 func TestAFileThatTheSpoolDoesNotKnowIsLeftAlone(t *testing.T) {
 	var logged bytes.Buffer
 	s := newSpool(t.TempDir(), slog.New(slog.NewTextHandler(&logged, nil)))
-	digest := [32]byte{1}
+	digest := trust.Digest{1}
 	must(t, os.WriteFile(s.path(digest), []byte("somebody's"), 0o600))
 	s.remove(digest)
 	must(t, s.setAside(digest, errors.New("a reason")))
-	s.remove([32]byte{2})
-	must(t, s.setAside([32]byte{2}, errors.New("a reason")))
+	s.remove(trust.Digest{2})
+	must(t, s.setAside(trust.Digest{2}, errors.New("a reason")))
 	if text, err := os.ReadFile(s.path(digest)); err != nil || string(text) != "somebody's" || logged.Len() != 0 {
 		t.Errorf("the file is %q, %v; logged %s", text, err, &logged)
 	}
@@ -392,7 +392,7 @@ type resetIndex struct {
 	before, after func()
 }
 
-func (x *resetIndex) Find(ctx context.Context, digest [32]byte) (int64, bool, error) {
+func (x *resetIndex) Find(ctx context.Context, digest trust.Digest) (int64, bool, error) {
 	if x.lies.CompareAndSwap(true, false) {
 		return 0, true, nil
 	}

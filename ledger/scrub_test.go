@@ -142,7 +142,7 @@ func TestADamagedIndexIsDerivedAgainAndNothingIsLoggedTwice(t *testing.T) {
 	w.open()
 	for digest, at := range w.indexesOf() {
 		if len(at) != 1 {
-			t.Errorf("manifest %x is at %v", digest, at)
+			t.Errorf("manifest %s is at %v", digest, at)
 		}
 	}
 }

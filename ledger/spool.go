@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,6 +18,7 @@ import (
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
+	"github.com/Haserjian/assay-ledger/trust"
 )
 
 // spool holds the manifests that were accepted and are not in the log yet. Each is a file whose
@@ -44,9 +44,9 @@ type spool struct {
 	admitting chan struct{} // one for each manifest of the spool that is being logged
 
 	mu    sync.Mutex
-	files map[[32]byte]*spooled // guarded by mu
-	bytes int64                 // guarded by mu; of all files
-	said  string                // guarded by mu; why the last one tried is not logged yet
+	files map[trust.Digest]*spooled // guarded by mu
+	bytes int64                     // guarded by mu; of all files
+	said  string                    // guarded by mu; why the last one tried is not logged yet
 }
 
 // spooled is a file that is in the spool, or about to be.
@@ -76,11 +76,11 @@ var errSpoiled = errors.New("not a file that this program wrote")
 
 func newSpool(dir string, log *slog.Logger) *spool {
 	return &spool{dir: dir, maxFiles: spoolFiles, maxBytes: spoolBytes, log: log,
-		admitting: make(chan struct{}, spoolAtOnce), files: map[[32]byte]*spooled{}}
+		admitting: make(chan struct{}, spoolAtOnce), files: map[trust.Digest]*spooled{}}
 }
 
-func (s *spool) path(digest [32]byte) string {
-	return filepath.Join(s.dir, hex.EncodeToString(digest[:]))
+func (s *spool) path(digest trust.Digest) string {
+	return filepath.Join(s.dir, digest.String())
 }
 
 // load finds what an earlier process accepted.
@@ -95,11 +95,11 @@ func (s *spool) load() error {
 	defer s.mu.Unlock()
 	for _, f := range list {
 		name := f.Name()
-		digest, err := hex.DecodeString(name)
+		digest, err := trust.ParseDigest(name)
 		switch {
 		case strings.HasPrefix(name, ".assay_tmp_"): // of a write that a crash cut off: it was not accepted
 			_ = os.Remove(filepath.Join(s.dir, name))
-		case err != nil || len(digest) != sha256.Size || hex.EncodeToString(digest) != name || !f.Type().IsRegular():
+		case err != nil || !f.Type().IsRegular():
 			s.log.Error("a file of the spool is not logged; look at it and remove it", "file", filepath.Join(s.dir, name))
 		default:
 			info, err := f.Info()
@@ -108,7 +108,7 @@ func (s *spool) load() error {
 			}
 			done := make(chan struct{})
 			close(done)
-			s.files[[32]byte(digest)] = &spooled{size: info.Size(), written: done}
+			s.files[digest] = &spooled{size: info.Size(), written: done}
 			s.bytes += info.Size()
 		}
 	}
@@ -119,24 +119,24 @@ func (s *spool) load() error {
 }
 
 // digests are those of all files.
-func (s *spool) digests() [][32]byte {
+func (s *spool) digests() []trust.Digest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := make([][32]byte, 0, len(s.files))
+	list := make([]trust.Digest, 0, len(s.files))
 	for d := range s.files {
 		list = append(list, d)
 	}
 	return list
 }
 
-func (s *spool) has(digest [32]byte) bool {
+func (s *spool) has(digest trust.Digest) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.files[digest] != nil
 }
 
 // put keeps a manifest; it is durable when put returns. fresh is false if it was there already.
-func (s *spool) put(digest [32]byte, manifest []byte, src entry.Source) (fresh bool, err error) {
+func (s *spool) put(digest trust.Digest, manifest []byte, src entry.Source) (fresh bool, err error) {
 	text := marshalSpooled(manifest, src)
 	s.mu.Lock()
 	if f := s.files[digest]; f != nil {
@@ -176,7 +176,7 @@ func (s *spool) put(digest [32]byte, manifest []byte, src entry.Source) (fresh b
 
 // stillThere is nil when an accepted manifest has its file, or is logged by now. It cannot be promised
 // again while its file is away.
-func (s *spool) stillThere(digest [32]byte) error {
+func (s *spool) stillThere(digest trust.Digest) error {
 	if _, err := os.Lstat(s.path(digest)); err != nil && s.has(digest) {
 		return fmt.Errorf("%w: the file of an accepted manifest: %w", ErrStorage, err)
 	}
@@ -184,14 +184,14 @@ func (s *spool) stillThere(digest [32]byte) error {
 }
 
 // forget takes a file out of the books.
-func (s *spool) forget(digest [32]byte) {
+func (s *spool) forget(digest trust.Digest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.drop(digest)
 }
 
 // drop: the caller holds mu.
-func (s *spool) drop(digest [32]byte) {
+func (s *spool) drop(digest trust.Digest) {
 	if f := s.files[digest]; f != nil {
 		delete(s.files, digest)
 		s.bytes -= f.size
@@ -201,7 +201,7 @@ func (s *spool) drop(digest [32]byte) {
 // remove removes the file of a manifest that the index holds, if there is one. One that is still being
 // written is removed by put, so that the follower waits for no disk. A file that comes back after a power
 // cut is one more that is admitted again.
-func (s *spool) remove(digest [32]byte) {
+func (s *spool) remove(digest trust.Digest) {
 	s.mu.Lock()
 	defer s.mu.Unlock() // until the file is gone, or it could be one that put has written anew
 	f := s.files[digest]
@@ -222,7 +222,7 @@ func (s *spool) remove(digest [32]byte) {
 
 // setAside keeps a file that cannot be logged, under a name that is not tried again. If it cannot be
 // renamed it stays in the books, and is tried again.
-func (s *spool) setAside(digest [32]byte, why error) error {
+func (s *spool) setAside(digest trust.Digest, why error) error {
 	if !s.has(digest) {
 		return nil
 	}
@@ -247,7 +247,7 @@ func (s *spool) report(err error) {
 
 // read returns what was accepted. errSpoiled does not pass; a file that is missing may come back, with
 // its directory or the file system that it is on.
-func (s *spool) read(digest [32]byte) (manifest []byte, src entry.Source, err error) {
+func (s *spool) read(digest trust.Digest) (manifest []byte, src entry.Source, err error) {
 	text, err := readSmall(s.dir, filepath.Base(s.path(digest)))
 	if errors.Is(err, errDamaged) {
 		return nil, src, fmt.Errorf("%w: %w", errSpoiled, err)
@@ -286,7 +286,7 @@ func parseSpooled(text []byte) (manifest []byte, src entry.Source, err error) {
 // ErrFrozen, ErrClosed.
 //
 // Like Add it waits at a start until the witnesses have answered once, as long as ctx lasts.
-func (l *Log) Accept(ctx context.Context, text []byte, src entry.Source) (digest [32]byte, err error) {
+func (l *Log) Accept(ctx context.Context, text []byte, src entry.Source) (digest trust.Digest, err error) {
 	m, findings := manifest.Verify(text)
 	if m == nil || len(findings) > 0 {
 		return digest, &Rejected{Findings: findings}
@@ -323,7 +323,7 @@ func (l *Log) Accept(ctx context.Context, text []byte, src entry.Source) (digest
 }
 
 // Accepted tells whether a manifest was accepted that the index may not hold yet.
-func (l *Log) Accepted(digest [32]byte) bool { return l.spool.has(digest) }
+func (l *Log) Accepted(digest trust.Digest) bool { return l.spool.has(digest) }
 
 // startSpool goes on with what an earlier process accepted.
 func (l *Log) startSpool() {
@@ -333,7 +333,7 @@ func (l *Log) startSpool() {
 }
 
 // logSpooled logs an accepted manifest, however often it takes, until the log closes.
-func (l *Log) logSpooled(digest [32]byte) {
+func (l *Log) logSpooled(digest trust.Digest) {
 	for pause := spoolRetry; ; pause = min(2*pause, spoolLastRetry) {
 		select {
 		case l.spool.admitting <- struct{}{}:
@@ -356,7 +356,7 @@ func (l *Log) logSpooled(digest [32]byte) {
 
 // tryToLog returns nil when nothing is left to do for an accepted manifest: it is in the tree, and
 // the follower takes it out of the spool, or it was logged before, or it was set aside.
-func (l *Log) tryToLog(digest [32]byte) (err error) {
+func (l *Log) tryToLog(digest trust.Digest) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("logging it panicked: %v\n%s", r, debug.Stack())
@@ -375,7 +375,7 @@ func (l *Log) tryToLog(digest [32]byte) (err error) {
 		return err
 	}
 	if m, findings := manifest.Verify(text); m != nil && len(findings) == 0 && m.Digest() != digest {
-		return l.spool.setAside(digest, fmt.Errorf("%w: it holds the manifest %x", errSpoiled, m.Digest()))
+		return l.spool.setAside(digest, fmt.Errorf("%w: it holds the manifest %s", errSpoiled, m.Digest()))
 	}
 	a, _, err := l.arrive(context.WithoutCancel(l.ctx), text, src)
 	var rejected *Rejected

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/Haserjian/assay-ledger/pack/entry"
+	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
@@ -37,12 +37,12 @@ func spoolWorld(t *testing.T) (w *world, logs *logText, on *atomic.Bool) {
 	return w, logs, on
 }
 
-func (w *world) accept(i int) [32]byte {
+func (w *world) accept(i int) trust.Digest {
 	w.t.Helper()
 	digest, err := w.log.Accept(w.t.Context(), manifestOf(w.t, i), spoolSource)
 	must(w.t, err)
 	if digest != digestOf(w.t, i) {
-		w.t.Fatalf("manifest %d: digest %x", i, digest)
+		w.t.Fatalf("manifest %d: digest %s", i, digest)
 	}
 	return digest
 }
@@ -60,7 +60,7 @@ func (w *world) spooled() (names []string) {
 	return names
 }
 
-func (w *world) logged(digest [32]byte) (int64, bool) {
+func (w *world) logged(digest trust.Digest) (int64, bool) {
 	w.t.Helper()
 	at, ok, err := w.index.Find(w.t.Context(), digest)
 	must(w.t, err)
@@ -164,7 +164,7 @@ func TestADamagedFileOfTheSpoolIsSetAsideAndSaidAloud(t *testing.T) {
 	must(t, err)
 	w.accept(1)
 	w.close()
-	must(t, os.Remove(w.cfg.Dir+".spool/"+fmt.Sprintf("%x", digestOf(t, 1))))
+	must(t, os.Remove(w.cfg.Dir+".spool/"+digestOf(t, 1).String()))
 	on.Store(true)
 	flipped := func(at int) []byte { b := bytes.Clone(good); b[at] ^= 1; return b }
 	other := marshalSpooled(manifestOf(t, 2), spoolSource)
@@ -324,7 +324,7 @@ func TestAFileThatCannotBeSetAsideStaysInTheBooks(t *testing.T) {
 func TestAFileIsNotLeftWhenItsManifestIsLoggedWhileItIsWritten(t *testing.T) {
 	s := newSpool(t.TempDir(), slog.New(slog.DiscardHandler))
 	for i := range 30 {
-		digest := [32]byte{byte(i)}
+		digest := trust.Digest{byte(i)}
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			if _, err := s.put(digest, manifestOf(t, 0), spoolSource); err != nil {

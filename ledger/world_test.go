@@ -349,7 +349,7 @@ func (w *world) check(a *entry.Anchored, i int) {
 	}
 }
 
-func digestOf(t testing.TB, i int) [32]byte {
+func digestOf(t testing.TB, i int) trust.Digest {
 	t.Helper()
 	m, findings := manifest.Verify(manifestOf(t, i))
 	if m == nil || len(findings) > 0 {
@@ -378,11 +378,11 @@ func (w *world) addAll(from, to int) {
 }
 
 // indexesOf reads the whole log: manifest digest to the indexes it has.
-func (w *world) indexesOf() map[[32]byte][]int64 {
+func (w *world) indexesOf() map[trust.Digest][]int64 {
 	w.t.Helper()
 	cp, err := w.log.Checkpoint(w.t.Context())
 	must(w.t, err)
-	found := map[[32]byte][]int64{}
+	found := map[trust.Digest][]int64{}
 	var next int64
 	for e, err := range w.log.Entries(w.t.Context(), cp, 0) {
 		must(w.t, err)

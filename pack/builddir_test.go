@@ -471,7 +471,7 @@ func TestTheSummaryTellsWhatWhenWhoAndHowToVerify(t *testing.T) {
 	for _, want := range []string{
 		"not covered by the signature",
 		"| Pack | `pack_1` |\n| Run | `run-small` |\n| Receipts | `7` |\n| From | `2026-01-15T10:00:00.000000+00:00` |\n| To | `2026-01-15T11:00:00Z` |\n",
-		"| Built | `2026-01-15T12:00:00.000000+00:00` |\n| Signer | `test-signer` |\n| Key (SHA-256) | `" + fmt.Sprintf("%x", fingerprint) + "` |\n",
+		"| Built | `2026-01-15T12:00:00.000000+00:00` |\n| Signer | `test-signer` |\n| Key (SHA-256) | `" + fingerprint.String() + "` |\n",
 		"| Valid until | `2027-01-01T00:00:00Z` |\n| Superseded by | next &#124; &lt;b&gt; |\n",
 		"| Receipts (SHA-256) | `" + form.HexSum(p.file(manifest.ReceiptsName)) + "` |\n",
 		"| CI | `github_actions` |\n| Commit | `" + strings.Repeat("c", 40) + "` |\n| Repository | `acme/app` |\n| CI run | `77` |\n",

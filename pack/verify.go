@@ -3,7 +3,6 @@ package pack
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io/fs"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
+	"github.com/Haserjian/assay-ledger/trust"
 )
 
 // Verify judges a pack. A bad pack is a Result; an error means nothing could be judged: no such directory,
@@ -191,7 +191,7 @@ func (v *verifier) contents() (signature []byte) {
 	v.noteFault(manifest.ReceiptsName, scanErr)
 	v.census = scan.census
 	if scanErr == nil {
-		v.r.Facts.ReceiptsFileSHA256 = hex.EncodeToString(scan.digest[:])
+		v.r.Facts.ReceiptsFileSHA256 = scan.digest.String()
 		v.content(manifest.ReceiptsName, scan.digest, scan.size, scan.converted)
 	} else {
 		v.unreadable(manifest.StageFiles, manifest.ReceiptsName, scanErr)
@@ -235,7 +235,7 @@ func (v *verifier) contents() (signature []byte) {
 
 // content compares one file with its entry in the manifest (PCK-18). converted reports whether the
 // file would have a hash if its line ends had not been converted.
-func (v *verifier) content(name string, sum [32]byte, size int64, converted func(want [32]byte) bool) {
+func (v *verifier) content(name string, sum trust.Digest, size int64, converted func(want trust.Digest) bool) {
 	at := v.found.At(manifest.StageFiles)
 	for _, f := range v.m.Files {
 		switch {
@@ -244,7 +244,7 @@ func (v *verifier) content(name string, sum [32]byte, size int64, converted func
 			at.Add(manifest.CodeManifestTamper, name, "%s is not the file that was signed: %s", name, lineEnds)
 			return
 		case f.SHA256 != sum:
-			at.Add(manifest.CodeManifestTamper, name, "%s is not the file that was signed: its SHA-256 is %s", name, hex.EncodeToString(sum[:]))
+			at.Add(manifest.CodeManifestTamper, name, "%s is not the file that was signed: its SHA-256 is %s", name, sum)
 			return
 		case f.Bytes != size:
 			at.Add(manifest.CodeManifestTamper, name, "%s has %d bytes, the manifest says %d", name, size, f.Bytes)
@@ -270,8 +270,8 @@ func (v *verifier) checkSignatureFile(detached []byte) {
 const lineEnds = "it looks like line ends were converted; '-text' in .gitattributes keeps them"
 
 // endsOf reports whether data has the hash with its line ends as they are on another system.
-func endsOf(data []byte) func(want [32]byte) bool {
-	return func(want [32]byte) bool {
+func endsOf(data []byte) func(want trust.Digest) bool {
+	return func(want trust.Digest) bool {
 		lf := withoutCR(data)
 		return sha256.Sum256(lf) == want || sha256.Sum256(bytes.ReplaceAll(lf, []byte("\n"), []byte("\r\n"))) == want
 	}

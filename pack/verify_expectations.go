@@ -1,7 +1,6 @@
 package pack
 
 import (
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -208,7 +207,7 @@ func (v *verifier) drift() {
 	trusted := v.o.TrustedSigners
 	if !trusted.Admits(signer) {
 		r.Signer.Untrusted = true
-		at.Add(manifest.CodeSignerUntrusted, "signer_pubkey_sha256", "the key %s that signed is none of the trusted ones", hex.EncodeToString(signer[:]))
+		at.Add(manifest.CodeSignerUntrusted, "signer_pubkey_sha256", "the key %s that signed is none of the trusted ones", signer)
 	}
 	r.Lock.Findings = found
 	// Other drift does not make the signer somebody else.
@@ -231,7 +230,7 @@ func (v *verifier) compareLock(at manifest.Place) {
 	signer := v.m.SignerFingerprint()
 	if !l.Signers().Admits(signer) {
 		v.r.Signer.Untrusted = true
-		at.Add(manifest.CodeSignerUntrusted, "signer_pubkey_sha256", "the key %s that signed is not in the lock's allowlist", hex.EncodeToString(signer[:]))
+		at.Add(manifest.CodeSignerUntrusted, "signer_pubkey_sha256", "the key %s that signed is not in the lock's allowlist", signer)
 	}
 	switch want := l.ContractHash(); {
 	case want == "":

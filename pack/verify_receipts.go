@@ -14,6 +14,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
+	"github.com/Haserjian/assay-ledger/trust"
 )
 
 // receiptScan reads receipt_pack.jsonl once, line by line. Of the receipts it keeps a
@@ -25,8 +26,8 @@ type receiptScan struct {
 	asked  *claim.Run // as claims, for those that the relying party adds
 	found  manifest.Findings
 
-	digest   [32]byte  // of the file
-	lf       hash.Hash // of its lines without the CR that the first one ends in; nil if that ends in none
+	digest   trust.Digest // of the file
+	lf       hash.Hash    // of its lines without the CR that the first one ends in; nil if that ends in none
 	size     int64
 	count    int  // receipts read
 	aboutRun int  // of them, those that AboutRun names
@@ -109,8 +110,8 @@ func (s *receiptScan) unconverted(line []byte) {
 }
 
 // converted reports whether the file has the hash if no line ends in a CR. That is told once, not for each line.
-func (s *receiptScan) converted(want [32]byte) bool {
-	if s.lf == nil || !s.complete || [32]byte(s.lf.Sum(nil)) != want {
+func (s *receiptScan) converted(want trust.Digest) bool {
+	if s.lf == nil || !s.complete || trust.Digest(s.lf.Sum(nil)) != want {
 		return false
 	}
 	s.found = slices.DeleteFunc(s.found, func(f manifest.Finding) bool { return f.Field == canonicalLine })

@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -100,7 +99,7 @@ func TestInstructionsWithoutThisToolTellGoodFromTampered(t *testing.T) {
 			text, err := c.CombinedOutput()
 			return string(text), err == nil
 		}
-		if text, ok := check("good"); !ok || !strings.Contains(text, "Signature Verified Successfully\n") || !strings.Contains(text, fmt.Sprintf("%x", r.Manifest.SignerFingerprint())) {
+		if text, ok := check("good"); !ok || !strings.Contains(text, "Signature Verified Successfully\n") || !strings.Contains(text, r.Manifest.SignerFingerprint().String()) {
 			t.Errorf("%s refuses the good pack:\n%s", page, text)
 		}
 		if text, ok := check("tampered"); ok || !strings.Contains(text, "receipt_pack.jsonl: FAILED") {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -182,8 +181,7 @@ func newSigner(name string) signer {
 }
 
 func (s signer) fingerprint() string {
-	sum := sha256.Sum256(s.Public())
-	return hex.EncodeToString(sum[:])
+	return trust.Digest(sha256.Sum256(s.Public())).String()
 }
 
 func (s signer) ID() string                          { return s.id }
@@ -193,7 +191,7 @@ func (s signer) Sign(message []byte) ([]byte, error) { return ed25519.Sign(s.key
 // sameManifest: mall_manifest_reformat and mall_extra_file are pass_minimal in other clothes.
 func sameManifest(t *testing.T, vectors, a, b string) bool {
 	t.Helper()
-	digest := func(name string) [32]byte {
+	digest := func(name string) trust.Digest {
 		m, findings := manifest.Verify(must(os.ReadFile(filepath.Join(vectors, "packs", name, "pack_manifest.json")))(t))
 		if len(findings) > 0 {
 			t.Fatal(findings)
@@ -213,7 +211,7 @@ func TestTwoPacksWithOnePackRootAreTwoEntriesFoundTogetherAndFlagged(t *testing.
 		if len(findings) > 0 {
 			t.Fatal(findings)
 		}
-		root = hex.EncodeToString(m.PackRoot[:])
+		root = m.PackRoot.String()
 		if status, body := w.post(t, text); status != http.StatusCreated {
 			t.Fatalf("%s: status %d: %s", name, status, body)
 		}
@@ -262,8 +260,7 @@ func opensslVerify(t *testing.T, w *world, r *pack.Result) {
 			t.Fatal(err)
 		}
 	}
-	digest := r.Manifest.Digest()
-	out, err := exec.Command("openssl", "ts", "-verify", "-digest", hex.EncodeToString(digest[:]),
+	out, err := exec.Command("openssl", "ts", "-verify", "-digest", r.Manifest.Digest().String(),
 		"-in", token, "-token_in", "-CAfile", root).CombinedOutput()
 	if err != nil || !slices.Contains(strings.Fields(string(out)), "OK") {
 		t.Errorf("openssl ts refuses the token: %v: %s", err, out)

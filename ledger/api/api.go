@@ -43,15 +43,15 @@ type Log interface {
 
 	// Accept is Add for those who do not wait: durable when it returns. Accepted tells whether a
 	// manifest is on its way.
-	Accept(ctx context.Context, manifest []byte, src entry.Source) (digest [32]byte, err error)
-	Accepted(digest [32]byte) bool
+	Accept(ctx context.Context, manifest []byte, src entry.Source) (digest trust.Digest, err error)
+	Accepted(digest trust.Digest) bool
 }
 
 // Index finds entries; *index.Index is one. It is believed only as to where to
 // look: what it points at is read back from the Log and compared.
 type Index interface {
-	Find(ctx context.Context, manifest [32]byte) (index int64, ok bool, err error)
-	FindPackRoot(ctx context.Context, root [32]byte) ([]int64, error)
+	Find(ctx context.Context, manifest trust.Digest) (index int64, ok bool, err error)
+	FindPackRoot(ctx context.Context, root trust.Digest) ([]int64, error)
 	Search(ctx context.Context, q index.Query) ([]int64, error)
 }
 

@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,11 +35,11 @@ type entryJSON struct {
 }
 
 func entryOf(l entry.Logged) entryJSON {
-	digest := hexDigest(l.Entry.ManifestSHA256)
+	digest := l.Entry.ManifestSHA256.String()
 	return entryJSON{
 		Index:          l.Index,
 		ManifestSHA256: digest,
-		PackRootSHA256: hexDigest(l.Entry.PackRootSHA256),
+		PackRootSHA256: l.Entry.PackRootSHA256.String(),
 		Entry:          l.Leaf,
 		Leaf:           l.Leaf,
 		ProofURL:       "/v1/entries/" + digest + "/proof",
@@ -50,15 +49,15 @@ func entryOf(l entry.Logged) entryJSON {
 // entryName names entries: by index, or by a digest that a manifest or a pack root has.
 type entryName struct {
 	text   string
-	digest [32]byte
+	digest trust.Digest
 	index  int64
 	hashed bool
 }
 
 func parseEntryName(text string) (entryName, bool) {
 	if len(text) == 64 {
-		digest, ok := parseDigest(text)
-		return entryName{text: text, digest: digest, hashed: true}, ok
+		digest, err := trust.ParseDigest(text)
+		return entryName{text: text, digest: digest, hashed: true}, err == nil
 	}
 	n, err := trust.ParseDecimal(text)
 	return entryName{text: text, index: n}, err == nil
@@ -199,7 +198,7 @@ func (h *Handler) ambiguous(ctx context.Context, k entryName, at []int64) error 
 	}
 	p := several
 	for _, l := range found {
-		p.digests = append(p.digests, hexDigest(l.Entry.ManifestSHA256))
+		p.digests = append(p.digests, l.Entry.ManifestSHA256.String())
 	}
 	return &refusal{problem: p}
 }
@@ -248,7 +247,8 @@ func parseSearch(v url.Values) (index.Query, error) {
 		ok := true
 		switch name {
 		case "signer":
-			_, ok = parseDigest(s)
+			_, err := trust.ParseDigest(s)
+			ok = err == nil
 			q.SignerKeySHA256 = s
 		case "source_repo":
 			src, err := entry.ParseSource(s, "", "")
@@ -375,17 +375,4 @@ func wantsJSON(header http.Header) bool {
 		}
 	}
 	return false
-}
-
-func hexDigest(d [32]byte) string { return hex.EncodeToString(d[:]) }
-
-// parseDigest accepts exactly what hexDigest writes.
-func parseDigest(s string) (d [32]byte, ok bool) {
-	if len(s) != 64 {
-		return d, false
-	}
-	if _, err := hex.Decode(d[:], []byte(s)); err != nil {
-		return d, false
-	}
-	return d, hexDigest(d) == s
 }

@@ -2,7 +2,7 @@ package api
 
 import (
 	"context"
-	"encoding/hex"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/url"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/pack/entry"
+	"github.com/Haserjian/assay-ledger/trust"
 )
 
 type pageJSON struct {
@@ -26,15 +27,15 @@ type pageJSON struct {
 func filledLog(n int) *fakeLog {
 	f := &fakeLog{}
 	for i := range n {
-		f.append([32]byte{1, byte(i), byte(i >> 8)}, [32]byte{2, byte(i), byte(i >> 8)}, entry.Source{Repo: "acme/app" + strconv.Itoa(i%2)})
+		f.append(trust.Digest{1, byte(i), byte(i >> 8)}, trust.Digest{2, byte(i), byte(i >> 8)}, entry.Source{Repo: "acme/app" + strconv.Itoa(i%2)})
 	}
 	return f
 }
 
 func hexOf(b ...byte) string {
-	var d [32]byte
+	var d trust.Digest
 	copy(d[:], b)
-	return hex.EncodeToString(d[:])
+	return d.String()
 }
 
 // API-14
@@ -59,7 +60,7 @@ func TestEntryIsFoundByManifestPackRootAndIndex(t *testing.T) {
 // API-17, API-18
 func TestManifestsThatShareAPackRootAreFlagged(t *testing.T) {
 	log := filledLog(3)
-	log.append([32]byte{1, 99}, [32]byte{2, 1}, entry.Source{})
+	log.append(trust.Digest{1, 99}, trust.Digest{2, 1}, entry.Source{})
 	h := newHandler(t, log, nil)
 	got := decode[pageJSON](t, ask(h, "GET", "/v1/entries/"+hexOf(2, 1), ""))
 	if len(got.Entries) != 2 || !*got.Equivocation || got.Manifests != 2 {
@@ -82,7 +83,7 @@ func TestManifestsThatShareAPackRootAreFlagged(t *testing.T) {
 // API-14
 func TestManifestDigestIsPreferredToPackRoot(t *testing.T) {
 	log := filledLog(1)
-	log.append([32]byte{7}, [32]byte{1, 0}, entry.Source{}) // its pack root is the manifest digest of entry 0
+	log.append(trust.Digest{7}, trust.Digest{1, 0}, entry.Source{}) // its pack root is the manifest digest of entry 0
 	got := decode[pageJSON](t, ask(newHandler(t, log, nil), "GET", "/v1/entries/"+hexOf(1, 0), ""))
 	if len(got.Entries) != 1 || got.Entries[0].Index != 0 {
 		t.Errorf("got %+v", got)
@@ -99,6 +100,11 @@ func TestKeysThatNameNothingAre404(t *testing.T) {
 	} {
 		wantProblem(t, ask(h, "GET", "/v1/entries/"+strings.ReplaceAll(id, " ", "%20"), ""), notFound)
 		wantProblem(t, ask(h, "GET", "/v1/entries/"+strings.ReplaceAll(id, " ", "%20")+"/proof", ""), notFound)
+	}
+	// Who asks with the digest that sha256sum prints of the file hears which one is meant.
+	file := trust.Digest(sha256.Sum256([]byte("{ }\n"))).String()
+	if p := wantProblem(t, ask(h, "GET", "/v1/entries/"+file, ""), notFound); !strings.Contains(p.Detail, "of the canonical manifest, not that of its file") {
+		t.Errorf("a digest that is not found is answered with %q", p.Detail)
 	}
 }
 
@@ -145,7 +151,7 @@ func TestAPageWithoutAPublishedEntryIsNotTheLastOne(t *testing.T) {
 // lyingIndex points everything at entry 0.
 type lyingIndex struct{ *fakeLog }
 
-func (lyingIndex) Find(context.Context, [32]byte) (int64, bool, error) { return 0, true, nil }
+func (lyingIndex) Find(context.Context, trust.Digest) (int64, bool, error) { return 0, true, nil }
 
 // API-16
 func TestWrongIndexIsNoticed(t *testing.T) {

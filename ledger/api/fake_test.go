@@ -39,8 +39,8 @@ type fakeLog struct {
 	// add replaces Add when it is set.
 	add func(ctx context.Context, manifest []byte, src entry.Source) (*entry.Anchored, error)
 	// accept replaces Accept when it is set; accepted is what Accepted answers yes to.
-	accept   func(manifest []byte, src entry.Source) ([32]byte, error)
-	accepted map[[32]byte]bool
+	accept   func(manifest []byte, src entry.Source) (trust.Digest, error)
+	accepted map[trust.Digest]bool
 
 	// hidden entries are in the index but not in the published tree.
 	hidden int64
@@ -53,7 +53,7 @@ func (f *fakeLog) Add(ctx context.Context, manifest []byte, src entry.Source) (*
 	return f.append(sha256.Sum256(manifest), sha256.Sum256(append([]byte("root "), manifest...)), src), nil
 }
 
-func (f *fakeLog) append(manifest, root [32]byte, src entry.Source) *entry.Anchored {
+func (f *fakeLog) append(manifest, root trust.Digest, src entry.Source) *entry.Anchored {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, l := range f.logged {
@@ -62,7 +62,7 @@ func (f *fakeLog) append(manifest, root [32]byte, src entry.Source) *entry.Ancho
 		}
 	}
 	l := entry.Logged{Index: int64(len(f.logged)), Entry: entry.Entry{ManifestSHA256: manifest, PackRootSHA256: root, Source: src}}
-	l.Leaf = fmt.Appendf(nil, `{"manifest_sha256":"%x","pack_id":"<&> %d"}`, manifest, l.Index)
+	l.Leaf = fmt.Appendf(nil, `{"manifest_sha256":"%s","pack_id":"<&> %d"}`, manifest, l.Index)
 	f.logged = append(f.logged, l)
 	return f.anchored(l, true)
 }
@@ -105,13 +105,13 @@ func (f *fakeLog) Tile(_ context.Context, path string) ([]byte, error) {
 func (f *fakeLog) Health(context.Context) error { return f.health }
 func (f *fakeLog) Notes() []ledger.Reason       { return f.notes }
 
-func (f *fakeLog) Accept(_ context.Context, manifest []byte, src entry.Source) ([32]byte, error) {
+func (f *fakeLog) Accept(_ context.Context, manifest []byte, src entry.Source) (trust.Digest, error) {
 	return f.accept(manifest, src)
 }
 
-func (f *fakeLog) Accepted(digest [32]byte) bool { return f.accepted[digest] }
+func (f *fakeLog) Accepted(digest trust.Digest) bool { return f.accepted[digest] }
 
-func (f *fakeLog) Find(_ context.Context, manifest [32]byte) (int64, bool, error) {
+func (f *fakeLog) Find(_ context.Context, manifest trust.Digest) (int64, bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, l := range f.logged {
@@ -122,7 +122,7 @@ func (f *fakeLog) Find(_ context.Context, manifest [32]byte) (int64, bool, error
 	return 0, false, nil
 }
 
-func (f *fakeLog) FindPackRoot(_ context.Context, root [32]byte) (found []int64, err error) {
+func (f *fakeLog) FindPackRoot(_ context.Context, root trust.Digest) (found []int64, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, l := range f.logged {
@@ -153,14 +153,14 @@ func (b broken) Add(context.Context, []byte, entry.Source) (*entry.Anchored, err
 func (b broken) Checkpoint(context.Context) (*trust.Checkpoint, error) { return nil, b.err }
 func (b broken) Prove(context.Context, int64) (*entry.Anchored, error) { return nil, b.err }
 func (b broken) Tile(context.Context, string) ([]byte, error)          { return nil, b.err }
-func (b broken) Accept(context.Context, []byte, entry.Source) (d [32]byte, err error) {
+func (b broken) Accept(context.Context, []byte, entry.Source) (d trust.Digest, err error) {
 	return d, b.err
 }
-func (b broken) Accepted([32]byte) bool                                        { return false }
+func (b broken) Accepted(trust.Digest) bool                                    { return false }
 func (b broken) Health(context.Context) error                                  { return b.err }
 func (b broken) Notes() []ledger.Reason                                        { return nil }
-func (b broken) Find(context.Context, [32]byte) (int64, bool, error)           { return 0, false, b.err }
-func (b broken) FindPackRoot(context.Context, [32]byte) ([]int64, error)       { return nil, b.err }
+func (b broken) Find(context.Context, trust.Digest) (int64, bool, error)       { return 0, false, b.err }
+func (b broken) FindPackRoot(context.Context, trust.Digest) ([]int64, error)   { return nil, b.err }
 func (b broken) Search(context.Context, index.Query) (found []int64, er error) { return nil, b.err }
 
 func testPolicy(t testing.TB) *trust.Policy {

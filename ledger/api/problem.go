@@ -34,7 +34,7 @@ type problem struct {
 var (
 	malformed    = problem{name: "malformed-request", status: 400, title: "The request is malformed", detail: "Correct the request; it will not work as it is."}
 	badSource    = problem{name: "malformed-source", status: 400, title: "The source is malformed", detail: "Give source_repo as owner/name, source_workflow and source_commit as they are in the repository, or leave them out."}
-	notFound     = problem{name: "not-found", status: 404, title: "Nothing is here", detail: "Check the address: an entry is named by its manifest_sha256 or pack_root_sha256 (64 lower-case hex digits) or its index."}
+	notFound     = problem{name: "not-found", status: 404, title: "Nothing is here", detail: "Check the address: an entry is named by its manifest_sha256 or pack_root_sha256 (64 lower-case hex digits) or its index. manifest_sha256 is the digest of the canonical manifest, not that of its file."}
 	notYet       = problem{name: "not-found", status: 404, title: "Not logged yet", detail: "The manifest was accepted and is being logged: ask again.", retryAfter: 1}
 	badMethod    = problem{name: "method-not-allowed", status: 405, title: "The method is not allowed here", detail: "Use a method that the Allow header names."}
 	several      = problem{name: "several-entries", status: 409, title: "Several manifests share this pack root", detail: "Ask for the proof of one manifest_sha256 of the list."}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -121,7 +120,7 @@ func manifestOf(t testing.TB, n int) []byte {
 	return nil
 }
 
-func digestOf(t testing.TB, text []byte) [32]byte {
+func digestOf(t testing.TB, text []byte) trust.Digest {
 	t.Helper()
 	m, findings := manifest.Verify(text)
 	if len(findings) > 0 {
@@ -278,7 +277,7 @@ func TestAsynchronousSubmissionIsFoundAtItsLocation(t *testing.T) {
 	must(t, err)
 	res.Body.Close()
 	digest := digestOf(t, manifestOf(t, 1))
-	location := "/v1/entries/" + hex.EncodeToString(digest[:])
+	location := "/v1/entries/" + digest.String()
 	if res.StatusCode != 202 || res.Header.Get("Location") != location || string(body) != location+"\n" || res.Header.Get("Preference-Applied") != "respond-async" {
 		t.Fatalf("%d %v %s", res.StatusCode, res.Header, body)
 	}

@@ -53,7 +53,7 @@ func (h *Handler) submit(c echo.Context) error {
 	if a.New {
 		status = http.StatusCreated
 	}
-	digest := hexDigest(a.Entry.Entry.ManifestSHA256)
+	digest := a.Entry.Entry.ManifestSHA256.String()
 	c.Response().Header().Set("Location", "/v1/entries/"+digest)
 	return writeAnchored(c, status, noStore, a)
 }
@@ -67,7 +67,7 @@ func (h *Handler) submitLater(c echo.Context, manifest []byte, src entry.Source)
 	if err != nil {
 		return err
 	}
-	location := "/v1/entries/" + hexDigest(digest)
+	location := "/v1/entries/" + digest.String()
 	header := c.Response().Header()
 	header.Set("Location", location)
 	header.Set("Preference-Applied", "respond-async")

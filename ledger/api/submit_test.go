@@ -13,6 +13,7 @@ import (
 	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
+	"github.com/Haserjian/assay-ledger/trust"
 )
 
 const entriesURL = "/v1/entries?source_repo=acme/app&source_workflow=ci.yml&source_commit=0123456789abcdef0123456789abcdef01234567"
@@ -40,7 +41,7 @@ func TestSubmissionIsAnsweredWithItsProof(t *testing.T) {
 	if got := first.Body.String(); !strings.HasPrefix(got, "c2sp.org/tlog-proof@v1\n") {
 		t.Errorf("body is no tlog-proof: %q", got)
 	}
-	location := "/v1/entries/" + hexDigest(log.logged[0].Entry.ManifestSHA256)
+	location := "/v1/entries/" + log.logged[0].Entry.ManifestSHA256.String()
 	if got := first.Header().Get("Location"); got != location {
 		t.Errorf("Location is %q, want %q", got, location)
 	}
@@ -59,8 +60,8 @@ func TestSubmissionIsAnsweredAsJSONWhenAsked(t *testing.T) {
 	ask(h, "POST", entriesURL, "manifest zero")
 	w := ask(h, "POST", entriesURL, "manifest one", "Accept: application/json")
 	got := decode[anchoredJSON](t, w)
-	digest, ok := parseDigest(got.ManifestSHA256)
-	if !ok || w.Code != 201 || !got.New || got.Index != 1 || got.TreeSize != 2 || got.ProofURL != "/v1/entries/"+hexDigest(digest)+"/proof" ||
+	digest, err := trust.ParseDigest(got.ManifestSHA256)
+	if err != nil || w.Code != 201 || !got.New || got.Index != 1 || got.TreeSize != 2 || got.ProofURL != "/v1/entries/"+digest.String()+"/proof" ||
 		!strings.Contains(got.Proof, "\nindex 1\n") || !strings.Contains(string(got.Leaf), `"<&> 1"`) || got.Entry == nil {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
@@ -237,8 +238,8 @@ func TestSubmissionWaitsNoLongerThanItMay(t *testing.T) {
 
 // API-12
 func TestAcceptedSubmissionsAreHandedToTheLogWithTheirSource(t *testing.T) {
-	digest := [32]byte{0xab}
-	log := &fakeLog{accept: func(manifest []byte, src entry.Source) ([32]byte, error) {
+	digest := trust.Digest{0xab}
+	log := &fakeLog{accept: func(manifest []byte, src entry.Source) (trust.Digest, error) {
 		if string(manifest) != "m" || src.Repo != "a/b" || src.Workflow != "ci.yml" {
 			t.Errorf("accepted %q from %+v", manifest, src)
 		}
@@ -250,13 +251,13 @@ func TestAcceptedSubmissionsAreHandedToTheLogWithTheirSource(t *testing.T) {
 	if w.Code != 202 || w.Header().Get("Location") != location || w.Header().Get("Preference-Applied") != "respond-async" || w.Body.String() != location+"\n" {
 		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
 	}
-	log.accepted = map[[32]byte]bool{digest: true}
+	log.accepted = map[trust.Digest]bool{digest: true}
 	w = ask(h, "GET", location, "")
 	wantProblem(t, w, notYet)
 	if w.Header().Get("Retry-After") == "" {
 		t.Errorf("an entry on its way: %v", w.Header())
 	}
-	log.append(digest, [32]byte{1}, entry.Source{}) // the index has it now, and the spool may have it still
+	log.append(digest, trust.Digest{1}, entry.Source{}) // the index has it now, and the spool may have it still
 	if w := ask(h, "GET", location, ""); w.Code != 200 {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}

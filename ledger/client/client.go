@@ -105,8 +105,8 @@ func notAdmitted(findings []manifest.Finding) *Problem {
 }
 
 // Prove returns a fresh proof of the entry of a manifest.
-func (c *Client) Prove(ctx context.Context, manifest [32]byte) (*entry.Anchored, error) {
-	a, err := c.do(ctx, request{method: http.MethodGet, path: "v1/entries/" + hex.EncodeToString(manifest[:]) + "/proof",
+func (c *Client) Prove(ctx context.Context, manifest trust.Digest) (*entry.Anchored, error) {
+	a, err := c.do(ctx, request{method: http.MethodGet, path: "v1/entries/" + manifest.String() + "/proof",
 		accept: "text/plain", limit: maxProof})
 	if err != nil {
 		return nil, fmt.Errorf("asking for a proof: %w", err)
@@ -172,7 +172,7 @@ func (c *Client) Ready(ctx context.Context) error {
 }
 
 // check believes a tlog-proof only if all of it verifies and it is about this manifest.
-func (c *Client) check(text []byte, manifest [32]byte) (*entry.Anchored, error) {
+func (c *Client) check(text []byte, manifest trust.Digest) (*entry.Anchored, error) {
 	if !isProof(text) && !isNote(text) {
 		return nil, notOfALedger(text, "tlog-proof")
 	}
@@ -185,7 +185,7 @@ func (c *Client) check(text []byte, manifest [32]byte) (*entry.Anchored, error) 
 		return nil, &BadProof{"proof: extra", text, err}
 	}
 	if e.ManifestSHA256 != manifest {
-		return nil, &BadProof{"proof", text, fmt.Errorf("it is of manifest %x, not of %x", e.ManifestSHA256, manifest)}
+		return nil, &BadProof{"proof", text, fmt.Errorf("it is of manifest %s, not of %s", e.ManifestSHA256, manifest)}
 	}
 	if _, err := c.Policy.CheckProof(proof, proof.Extra); err != nil {
 		return nil, &BadProof{"proof", text, err}

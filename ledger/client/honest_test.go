@@ -34,14 +34,14 @@ type honest struct {
 	mu     sync.Mutex
 	hashes []tlog.Hash
 	leaves [][]byte
-	at     map[[32]byte]int64
+	at     map[trust.Digest]int64
 
 	noPartials bool                 // answer 404 to partial tiles, as when the full ones came
 	edit       func(e *entry.Entry) // lie in the entry before it is logged
 }
 
 func newHonest() *honest {
-	return &honest{log: trusttest.NewLog(testOrigin), witness: trusttest.NewWitness("w1", trust.Ed25519Cosigner), at: map[[32]byte]int64{}}
+	return &honest{log: trusttest.NewLog(testOrigin), witness: trusttest.NewWitness("w1", trust.Ed25519Cosigner), at: map[trust.Digest]int64{}}
 }
 
 func (h *honest) policy() *trust.Policy {
@@ -93,7 +93,7 @@ func (h *honest) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(path, "tile/"):
 		h.tile(w, strings.TrimPrefix(path, "tile/"))
 	case strings.HasPrefix(path, "v1/entries/") && strings.HasSuffix(path, "/proof"):
-		var digest [32]byte
+		var digest trust.Digest
 		_, _ = hex.Decode(digest[:], []byte(strings.TrimSuffix(strings.TrimPrefix(path, "v1/entries/"), "/proof")))
 		if n, ok := h.at[digest]; ok {
 			_, _ = w.Write(h.prove(n))
@@ -210,7 +210,7 @@ func testManifest(t testing.TB, run string) []byte {
 	return nil
 }
 
-func digestOf(t testing.TB, text []byte) [32]byte {
+func digestOf(t testing.TB, text []byte) trust.Digest {
 	t.Helper()
 	m, findings := manifest.Verify(text)
 	if len(findings) > 0 {

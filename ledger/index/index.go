@@ -18,8 +18,6 @@ package index
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,6 +31,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack/entry"
+	"github.com/Haserjian/assay-ledger/trust"
 )
 
 const (
@@ -431,13 +430,13 @@ func (x *Index) sweep() error {
 }
 
 // Find returns the index of the entry of a manifest, the first if the log has several.
-func (x *Index) Find(ctx context.Context, manifest [sha256.Size]byte) (index int64, ok bool, err error) {
+func (x *Index) Find(ctx context.Context, manifest trust.Digest) (index int64, ok bool, err error) {
 	if err := ctx.Err(); err != nil {
-		return 0, false, fmt.Errorf("index: looking for manifest %x: %w", manifest, err)
+		return 0, false, fmt.Errorf("index: looking for manifest %s: %w", manifest, err)
 	}
 	found, err := x.findInColumn(byManifest, manifest[:], 1)
 	if err != nil {
-		return 0, false, fmt.Errorf("looking for manifest %x: %w", manifest, x.drop(err))
+		return 0, false, fmt.Errorf("looking for manifest %s: %w", manifest, x.drop(err))
 	}
 	if len(found) == 0 {
 		return 0, false, nil
@@ -451,13 +450,13 @@ const maxMatches = 1000
 // FindPackRoot returns the indexes of the entries with a pack root, oldest first,
 // at most the first thousand. More than one is the signer's equivocation: the pack
 // root covers only the attestation.
-func (x *Index) FindPackRoot(ctx context.Context, root [sha256.Size]byte) ([]int64, error) {
+func (x *Index) FindPackRoot(ctx context.Context, root trust.Digest) ([]int64, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("index: looking for pack root %x: %w", root, err)
+		return nil, fmt.Errorf("index: looking for pack root %s: %w", root, err)
 	}
 	found, err := x.findInColumn(byPackRoot, root[:], maxMatches)
 	if err != nil {
-		return nil, fmt.Errorf("looking for pack root %x: %w", root, x.drop(err))
+		return nil, fmt.Errorf("looking for pack root %s: %w", root, x.drop(err))
 	}
 	return found, nil
 }
@@ -521,11 +520,11 @@ func (x *Index) Search(ctx context.Context, q Query) ([]int64, error) {
 	}
 	var values [columns][]byte
 	if q.SignerKeySHA256 != "" {
-		value, err := hex.DecodeString(q.SignerKeySHA256)
-		if err != nil || len(value) != sha256.Size || hex.EncodeToString(value) != q.SignerKeySHA256 {
+		signer, err := trust.ParseDigest(q.SignerKeySHA256)
+		if err != nil {
 			return nil, errors.New("index: signer key is not 64 lower-case hex digits")
 		}
-		values[bySigner] = value
+		values[bySigner] = signer[:]
 	}
 	values[byRepo], values[byClaim] = []byte(q.SourceRepo), []byte(q.ClaimCheck)
 	s := &searching{ctx: ctx, since: math.MinInt64, limit: q.Limit}

@@ -6,7 +6,6 @@ package entry
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"regexp"
@@ -29,14 +28,14 @@ type Source struct{ Repo, Workflow, Commit, Attestation string }
 //
 // canonical JSON (RFC 8785) of at most 32 KiB. What is empty is absent.
 type Entry struct {
-	ManifestSHA256, PackRootSHA256                [32]byte
+	ManifestSHA256, PackRootSHA256                trust.Digest
 	PackID, ReceiptIntegrity, AssuranceLevel      string
 	ClaimCheck                                    manifest.ClaimCheck
 	Mode                                          manifest.Mode
 	NReceipts                                     int64
 	TimestampStart, TimestampEnd, VerifierVersion string
 	SignerID                                      string
-	SignerKeySHA256                               [32]byte
+	SignerKeySHA256                               trust.Digest
 	Source                                        Source
 	WitnessStatus                                 string
 	SubmittedAt                                   time.Time // milliseconds
@@ -214,15 +213,15 @@ func (e Entry) marshal() []byte {
 	}
 	text("assurance_level", e.AssuranceLevel)
 	text("claim_check", string(e.ClaimCheck))
-	text("manifest_sha256", hex.EncodeToString(e.ManifestSHA256[:]))
+	text("manifest_sha256", e.ManifestSHA256.String())
 	text("mode", string(e.Mode))
 	members = append(members, jcs.M("n_receipts", jcs.Int(e.NReceipts)))
 	text("pack_id", e.PackID)
-	text("pack_root_sha256", hex.EncodeToString(e.PackRootSHA256[:]))
+	text("pack_root_sha256", e.PackRootSHA256.String())
 	text("receipt_integrity", e.ReceiptIntegrity)
 	members = append(members, jcs.M("schema_version", jcs.Int(entryVersion)))
 	text("signer_id", e.SignerID)
-	text("signer_pubkey_sha256", hex.EncodeToString(e.SignerKeySHA256[:]))
+	text("signer_pubkey_sha256", e.SignerKeySHA256.String())
 	optional("source_attestation", e.Source.Attestation)
 	optional("source_commit", e.Source.Commit)
 	optional("source_repo", e.Source.Repo)

@@ -3,7 +3,6 @@ package entry
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,10 +65,10 @@ func TestAnEntryIsCanonicalJSONWithTheMembersOfTheLedger(t *testing.T) {
 	}
 	digest := m.Digest()
 	want := map[string]any{
-		"schema_version": 2.0, "manifest_sha256": fmt.Sprintf("%x", digest), "pack_root_sha256": fmt.Sprintf("%x", m.PackRoot),
+		"schema_version": 2.0, "manifest_sha256": digest.String(), "pack_root_sha256": m.PackRoot.String(),
 		"pack_id": m.PackID, "receipt_integrity": "PASS", "claim_check": "PASS", "n_receipts": 2.0, "mode": "shadow",
 		"assurance_level": "L0", "timestamp_start": "2026-01-15T10:00:00.000000+00:00", "timestamp_end": "2026-01-15T10:00:01.000000+00:00",
-		"verifier_version": "0.1.0", "signer_id": "test-signer", "signer_pubkey_sha256": fmt.Sprintf("%x", m.SignerFingerprint()),
+		"verifier_version": "0.1.0", "signer_id": "test-signer", "signer_pubkey_sha256": m.SignerFingerprint().String(),
 		"source_repo": "acme/app", "source_workflow": "ci.yml", "source_commit": strings.Repeat("a", 40), "source_attestation": "self",
 		"witness_status": "signature_verified", "submitted_at": "2026-01-15T12:00:01.234Z", "timestamp_token": "AQID",
 	}

@@ -26,7 +26,6 @@ import (
 	cryptorand "crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -136,8 +135,7 @@ func (k Key) Format(f fmt.State, _ rune) {
 
 // Fingerprint is the hex SHA-256 of a public key.
 func Fingerprint(public ed25519.PublicKey) string {
-	sum := sha256.Sum256(public)
-	return hex.EncodeToString(sum[:])
+	return trust.Digest(sha256.Sum256(public)).String()
 }
 
 // ParseSeed reads a seed as this package writes it: the 32 bytes of ID.key, or the base64 of ID.key.b64 with

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -174,8 +173,8 @@ func memberText(v jcs.Value, name string) string {
 }
 
 func isFingerprint(text string) bool {
-	sum, err := hex.DecodeString(text)
-	return err == nil && len(sum) == 32 && strings.ToLower(text) == text
+	_, err := trust.ParseDigest(text)
+	return err == nil
 }
 
 // CheckRevoked is ErrRevoked, with the date, if the key was revoked on this machine. A record that cannot

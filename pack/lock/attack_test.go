@@ -13,6 +13,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
+	"github.com/Haserjian/assay-ledger/trust"
 )
 
 func refuseLock(t *testing.T, what, text, want string) {
@@ -121,8 +122,8 @@ func TestAtk_K08_KeysOfSmallOrderAreNotAllowlisted(t *testing.T) {
 			key[31] ^= 0x80
 		}
 	}
-	if f, err := KeyFingerprint(testSigner.Public()); err != nil || hex.EncodeToString(f[:]) != form.HexSum(testSigner.Public()) {
-		t.Errorf("an honest key: %x, %v", f, err)
+	if f, err := KeyFingerprint(testSigner.Public()); err != nil || f.String() != form.HexSum(testSigner.Public()) {
+		t.Errorf("an honest key: %s, %v", f, err)
 	}
 	needShared(t)
 	text, err := os.ReadFile(filepath.Join(sharedPacks, "../third-party/ed25519-cctv/ed25519vectors.json"))
@@ -164,8 +165,8 @@ func TestAtk_K05_AWeakerLockIsToldFromItsBase(t *testing.T) {
 	for what, s := range map[string]Spec{
 		"a card less":         {Cards: append(claim.BuiltinCards(), claim.BuiltinCards()[0])[2:], Signers: signers},
 		"any signer":          {Cards: base.Cards()},
-		"one signer more":     {Cards: append(claim.BuiltinCards(), base.Cards()...), Signers: signers.With([32]byte{1})},
-		"another signer":      {Cards: base.Cards(), Signers: Only([32]byte{1})},
+		"one signer more":     {Cards: append(claim.BuiltinCards(), base.Cards()...), Signers: signers.With(trust.Digest{1})},
+		"another signer":      {Cards: base.Cards(), Signers: Only(trust.Digest{1})},
 		"no contract":         {Cards: base.Cards(), Signers: signers},
 		"another contract":    {Cards: base.Cards(), Signers: signers, Contract: mustContract(t, "x")},
 		"nobody, but no card": {Cards: base.Cards()[:1], Signers: Only()},

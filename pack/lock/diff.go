@@ -2,7 +2,6 @@ package lock
 
 import (
 	"cmp"
-	"encoding/hex"
 	"fmt"
 	"slices"
 
@@ -64,12 +63,12 @@ func (d *differ) signers(old, new *Lock) {
 	}
 	for _, key := range after.keys {
 		if !before.Admits(key) {
-			d.say(Weaker, "one more key may sign: %s", hex.EncodeToString(key[:]))
+			d.say(Weaker, "one more key may sign: %s", key)
 		}
 	}
 	for _, key := range before.keys {
 		if !after.Admits(key) {
-			d.say(Stronger, "the key %s may not sign any more", hex.EncodeToString(key[:]))
+			d.say(Stronger, "the key %s may not sign any more", key)
 		}
 	}
 }

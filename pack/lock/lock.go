@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"regexp"
@@ -248,7 +247,7 @@ func (l *Lock) checkSigners(broken *Error) {
 func (l *Lock) Marshal() []byte { return bytes.Clone(l.text) }
 
 // Digest is SHA-256 of the file: the verifier_config_sha256 of a report.
-func (l *Lock) Digest() [32]byte { return sha256.Sum256(l.text) }
+func (l *Lock) Digest() trust.Digest { return sha256.Sum256(l.text) }
 
 // Cards are the run cards in the order in which packs must declare them.
 func (l *Lock) Cards() []claim.Card { return slices.Clone(l.cards) }
@@ -342,7 +341,7 @@ func policyValue(signers Signers) jcs.Value {
 		mode = "any"
 	}
 	for _, f := range signers.keys {
-		list.Items = append(list.Items, jcs.Str(hex.EncodeToString(f[:])))
+		list.Items = append(list.Items, jcs.Str(f.String()))
 	}
 	return jcs.Obj(jcs.M("mode", jcs.Str(mode)), jcs.M("allowed_fingerprints", list))
 }
@@ -361,9 +360,9 @@ func finish(v jcs.Value, at time.Time) (*Lock, error) {
 
 // KeyFingerprint is SHA-256 of a public key that an allowlist may name. It refuses keys for which one
 // signature fits every pack.
-func KeyFingerprint(pub ed25519.PublicKey) ([32]byte, error) { // threats.md K08
+func KeyFingerprint(pub ed25519.PublicKey) (trust.Digest, error) { // threats.md K08
 	if err := trust.CheckEd25519Key(pub); err != nil {
-		return [32]byte{}, err
+		return trust.Digest{}, err
 	}
 	return sha256.Sum256(pub), nil
 }
@@ -381,7 +380,7 @@ var smallOrder = []string{
 
 // smallOrderFingerprint reports whether f is the fingerprint of a key of small order. Verification
 // refuses such keys anyway; a lock that names one is refused as well, because somebody meant harm.
-func smallOrderFingerprint(f [32]byte) bool {
+func smallOrderFingerprint(f trust.Digest) bool {
 	for _, y := range smallOrder {
 		key := form.Digest(y)
 		for range 2 {

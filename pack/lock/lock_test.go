@@ -14,12 +14,13 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
+	"github.com/Haserjian/assay-ledger/trust"
 )
 
 func ExampleDiff() {
 	at := time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
 	cards := claim.BuiltinCards()
-	old, _ := New(Spec{Cards: cards[:2], Signers: Only([32]byte{1}), At: at})
+	old, _ := New(Spec{Cards: cards[:2], Signers: Only(trust.Digest{1}), At: at})
 	now, _ := New(Spec{Cards: cards[1:3], At: at})
 	for _, change := range Diff(old, now) {
 		fmt.Println(change.Effect+":", change.Message)
@@ -116,7 +117,7 @@ func TestALockThatHoldsPacksToNothingIsNotWritten(t *testing.T) {
 		"what looks like a built-in":  {Cards: []claim.Card{strange}, At: builtAt},
 		"a built-in but for its case": {Cards: []claim.Card{long}, At: builtAt},
 		"one id for two cards":        {Cards: []claim.Card{callsCard(t), twice}, At: builtAt},
-		"a key twice":                 {Cards: []claim.Card{builtin}, Signers: Only([32]byte{}, [32]byte{}), At: builtAt},
+		"a key twice":                 {Cards: []claim.Card{builtin}, Signers: Only(trust.Digest{}, trust.Digest{}), At: builtAt},
 	} {
 		if l, err := New(s); err == nil {
 			t.Errorf("%s: %s", name, l.Marshal())
@@ -189,7 +190,7 @@ func TestWithSignersChangesTheAllowlistAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, l := range []*Lock{python, wholeLock(t)} {
-		for _, keys := range [][][32]byte{{{1}, {2}}, {}, nil} {
+		for _, keys := range [][]trust.Digest{{{1}, {2}}, {}, nil} {
 			next, err := l.WithSigners(Only(keys...), builtAt.Add(1))
 			if err != nil {
 				t.Fatal(err)
@@ -268,9 +269,9 @@ func TestDiffSaysWhatALockDemandsMoreAndLess(t *testing.T) {
 	}
 	named := own
 	named.Name = "Other"
-	base := Spec{Cards: []claim.Card{rc, own}, Signers: Only([32]byte{1})}
+	base := Spec{Cards: []claim.Card{rc, own}, Signers: Only(trust.Digest{1})}
 	with := func(cards ...claim.Card) Spec { s := base; s.Cards = cards; return s }
-	keys := func(keys ...[32]byte) Spec { // without any: every key
+	keys := func(keys ...trust.Digest) Spec { // without any: every key
 		s := base
 		s.Signers = Signers{}
 		for _, key := range keys {
@@ -289,8 +290,8 @@ func TestDiffSaysWhatALockDemandsMoreAndLess(t *testing.T) {
 	}{
 		{base, base, "", ""},
 		{base, keys(), "weaker", "stronger"},
-		{base, keys([32]byte{1}, [32]byte{2}), "weaker", "stronger"},
-		{base, keys([32]byte{2}), "weaker stronger", "weaker stronger"},
+		{base, keys(trust.Digest{1}, trust.Digest{2}), "weaker", "stronger"},
+		{base, keys(trust.Digest{2}), "weaker stronger", "weaker stronger"},
 		{base, with(rc), "weaker", "stronger"},
 		{base, with(rc, ge, own), "stronger", "weaker"},
 		{base, with(ge, own), "weaker stronger", "weaker stronger"},

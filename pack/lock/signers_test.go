@@ -1,10 +1,14 @@
 package lock
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/Haserjian/assay-ledger/trust"
+)
 
 // VFY-73: a list that became empty admits nobody, and never everybody.
 func TestNobodyIsNotAnybody(t *testing.T) {
-	a, b := [32]byte{1}, [32]byte{2}
+	a, b := trust.Digest{1}, trust.Digest{2}
 	for name, test := range map[string]struct {
 		s         Signers
 		any, a, b bool
@@ -12,7 +16,7 @@ func TestNobodyIsNotAnybody(t *testing.T) {
 	}{
 		"nobody named any": {Signers{}, true, true, true, 0},
 		"none":             {Only(), false, false, false, 0},
-		"none of a list":   {Only([][32]byte{}...), false, false, false, 0},
+		"none of a list":   {Only([]trust.Digest{}...), false, false, false, 0},
 		"one":              {Only(a), false, true, false, 1},
 		"one of any":       {Signers{}.With(a), false, true, false, 1},
 		"one of none":      {Only().With(a), false, true, false, 1},

@@ -8,7 +8,6 @@ package manifest
 import (
 	"crypto/ed25519"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"path"
@@ -25,17 +24,17 @@ type Manifest struct {
 	PackID, RunID, SignerID string
 	SignerKey               ed25519.PublicKey // nil if signer_pubkey is not a usable key
 	Attestation             Attestation
-	PackRoot                [32]byte
+	PackRoot                trust.Digest
 	Files                   []File
 	Receipts                int64
 	value                   jcs.Value
-	digest                  [32]byte
+	digest                  trust.Digest
 }
 
 // File is one member of the manifest's files.
 type File struct {
 	Path   string
-	SHA256 [32]byte
+	SHA256 trust.Digest
 	Bytes  int64
 }
 
@@ -74,13 +73,13 @@ type CIBinding struct{ Provider, CommitSHA, Repo, Ref, RunID, RunAttempt, Workfl
 
 // Digest is SHA-256 of the canonical whole manifest, signature and pack root included:
 // the pack's identity. How the file is spelled (spaces, escapes, order) does not change it.
-func (m *Manifest) Digest() [32]byte { return m.digest }
+func (m *Manifest) Digest() trust.Digest { return m.digest }
 
 // Value is the whole document, as it was read.
 func (m *Manifest) Value() jcs.Value { return m.value }
 
 // SignerFingerprint is SHA-256 of the signer's public key, zero without a usable key.
-func (m *Manifest) SignerFingerprint() (sum [32]byte) {
+func (m *Manifest) SignerFingerprint() (sum trust.Digest) {
 	if m.SignerKey != nil {
 		sum = sha256.Sum256(m.SignerKey)
 	}
@@ -397,7 +396,7 @@ func (ci *CIBinding) Value() jcs.Value {
 func (m *Manifest) FileSum(name string) string {
 	for _, f := range m.Files {
 		if f.Path == name {
-			return hex.EncodeToString(f.SHA256[:])
+			return f.SHA256.String()
 		}
 	}
 	return ""

@@ -55,8 +55,8 @@ func (row Row) cells() []string {
 	set("expectations", string(r.Expectations.Verdict))
 	if m := r.Manifest; m != nil {
 		set("signer", r.signer().Word)
-		set("signer_fingerprint", fmt.Sprintf("%x", m.SignerFingerprint()))
-		set("manifest_sha256", fmt.Sprintf("%x", m.Digest()))
+		set("signer_fingerprint", m.SignerFingerprint().String())
+		set("manifest_sha256", m.Digest().String())
 		if a := m.Attestation; r.intact() {
 			set("pack_id", a.PackID)
 			set("receipts", fmt.Sprint(r.Receipts))

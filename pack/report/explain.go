@@ -83,7 +83,7 @@ func (r *Report) Proves() []Text {
 		return []Text{say("nothing: these bytes are not what somebody signed, and nothing of them is told as fact")}
 	}
 	m := r.Manifest
-	list := []Text{say("whoever holds the key %x signed exactly what is in this pack, and none of it was altered since", m.SignerFingerprint())}
+	list := []Text{say("whoever holds the key %s signed exactly what is in this pack, and none of it was altered since", m.SignerFingerprint())}
 	if r.Signer.Pinned {
 		list = append(list, say("that key is one that you named"))
 	}
@@ -163,7 +163,7 @@ test $(jq -cjS .attestation pack_manifest.json | sha256sum | cut -c1-64) = $(jq 
 tail -c 32 "$t"/key | sha256sum
 `, dir)
 	if m := r.Manifest; r.intact() {
-		fmt.Fprintf(w, "test $(tail -c 32 \"$t\"/key | sha256sum | cut -c1-64) = %x\n", m.SignerFingerprint())
+		fmt.Fprintf(w, "test $(tail -c 32 \"$t\"/key | sha256sum | cut -c1-64) = %s\n", m.SignerFingerprint())
 	}
 	w.WriteString(`# the receipts, by type; any claim can be counted out of them in the same way
 jq -r .type receipt_pack.jsonl | sort | uniq -c
@@ -171,7 +171,7 @@ jq -r .type receipt_pack.jsonl | sort | uniq -c
 	if logged(r.Result) && r.Anchor.Entry != nil {
 		d := r.Manifest.Digest()
 		fmt.Fprintf(w, `# what the log entry names is this manifest
-test $(jq -cjS . pack_manifest.json | sha256sum | cut -c1-64) = %x
+test $(jq -cjS . pack_manifest.json | sha256sum | cut -c1-64) = %s
 `, d)
 		if r.Anchor.Time != nil {
 			at := r.Anchor.Time.Time.UTC()
@@ -179,7 +179,7 @@ test $(jq -cjS . pack_manifest.json | sha256sum | cut -c1-64) = %x
 # time that the token names, since it outlives them, and each one in ROOTS is trusted, a root or not
 sed -n 's/^extra //p' _unsigned/anchor.tlog-proof | base64 -d | jq -r .timestamp_token | base64 -d >"$t"/token
 openssl ts -reply -in "$t"/token -token_in -text | grep -q 'Time stamp: %s.* %d GMT'
-[ ! "${ROOTS:-}" ] || openssl ts -verify -digest %x -in "$t"/token -token_in -CAfile "$ROOTS" -partial_chain -attime %d
+[ ! "${ROOTS:-}" ] || openssl ts -verify -digest %s -in "$t"/token -token_in -CAfile "$ROOTS" -partial_chain -attime %d
 `, at.Format("Jan _2 15:04:05"), at.Year(), d, at.Unix())
 		}
 	}

@@ -2,7 +2,6 @@ package report
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
+	"github.com/Haserjian/assay-ledger/trust"
 )
 
 const (
@@ -154,7 +154,7 @@ func (r *Report) judgement() []jcs.Member {
 	expected := jcs.Obj(jcs.M("policy_id", jcs.Str(policy)))
 	provenance := jcs.Obj()
 	if m := r.Manifest; m != nil {
-		packID, runID, root = jcs.Str(m.PackID), jcs.Str(m.RunID), jcs.Str(hex.EncodeToString(m.PackRoot[:]))
+		packID, runID, root = jcs.Str(m.PackID), jcs.Str(m.RunID), jcs.Str(m.PackRoot.String())
 		receipts = jcs.Int(int64(r.Receipts))
 		if a := m.Attestation; r.intact() {
 			expected = object("policy_id", policy, "policy_sha256", a.PolicyHash, "claim_set_id", a.ClaimSetID, "claim_set_hash", a.ClaimSetHash)
@@ -230,8 +230,7 @@ func (r *Report) lockDigest() jcs.Value {
 	if r.Lock == nil {
 		return jcs.Value{}
 	}
-	sum := r.Lock.Digest()
-	return jcs.Str(hex.EncodeToString(sum[:]))
+	return jcs.Str(r.Lock.Digest().String())
 }
 
 // failed are the stages with a finding.
@@ -420,8 +419,7 @@ func ClaimResults(results []claim.Result) jcs.Value {
 func (r *Report) ours() []jcs.Member {
 	members := []jcs.Member{jcs.M("claims_reexecuted", jcs.Boolean(r.Claims.Reexecuted)), jcs.M("signer", r.signerObject()), jcs.M("anchor", r.anchorObject())}
 	if m := r.Manifest; m != nil {
-		sum := m.Digest()
-		members = append(members, jcs.M("manifest_sha256", jcs.Str(hex.EncodeToString(sum[:]))))
+		members = append(members, jcs.M("manifest_sha256", jcs.Str(m.Digest().String())))
 	}
 	if r.Claims.Reexecuted {
 		members = append(members, jcs.M("cards", r.cardObjects()), jcs.M("claims_can_fail", jcs.Boolean(!r.cannotFail())))
@@ -495,7 +493,7 @@ func (r *Report) signerObject() jcs.Value {
 	c, key := r.signer(), r.Manifest.SignerFingerprint()
 	return jcs.Obj(
 		jcs.M("id", jcs.Str(r.Manifest.SignerID)),
-		jcs.M("fingerprint", jcs.Str(hex.EncodeToString(key[:]))),
+		jcs.M("fingerprint", jcs.Str(key.String())),
 		jcs.M("pinned", jcs.Boolean(c.Word == "PINNED")),
 		jcs.M("trust", jcs.Str(strings.ToLower(c.Word))))
 }
@@ -597,6 +595,5 @@ func orNull(s string) jcs.Value {
 
 func digest(v jcs.Value) string {
 	canonical, _ := jcs.AppendPack(nil, v) // of strings that are UTF-8, and null, there is always one
-	sum := sha256.Sum256(canonical)
-	return hex.EncodeToString(sum[:])
+	return trust.Digest(sha256.Sum256(canonical)).String()
 }

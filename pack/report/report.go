@@ -9,7 +9,6 @@
 package report
 
 import (
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -308,7 +307,7 @@ func (r *Report) lockText() Text {
 // signer is threats.md P17: "signer_id never shown without fingerprint", and never as if it were known.
 func (r *Report) signer() Channel {
 	m := r.Manifest
-	who := say("%s, key %x", m.SignerID, m.SignerFingerprint())
+	who := say("%s, key %s", m.SignerID, m.SignerFingerprint())
 	switch {
 	case !r.intact():
 		return Channel{"signer", "UNVERIFIED", wordInsufficient, say("says it is %s: unverified", m.SignerID), false, nil}
@@ -493,8 +492,7 @@ func (r *Report) Facts() []Fact {
 	if a.SupersededBy != "" {
 		facts = append(facts, Fact{"superseded by", a.SupersededBy})
 	}
-	digest := r.Manifest.Digest()
-	facts = append(facts, Fact{manifestFact, hex.EncodeToString(digest[:])}, Fact{"pack root", hex.EncodeToString(r.Manifest.PackRoot[:])})
+	facts = append(facts, Fact{manifestFact, r.Manifest.Digest().String()}, Fact{"pack root", r.Manifest.PackRoot.String()})
 	return slices.DeleteFunc(facts, func(f Fact) bool { return f.Value == "" })
 }
 

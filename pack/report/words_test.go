@@ -96,7 +96,7 @@ func TestTheScriptNamesNoKeyOfAPackThatIsNotIntact(t *testing.T) {
 	for integrity, named := range map[pack.Verdict]bool{pack.Pass: true, pack.Fail: false} {
 		r := quiet()
 		r.Integrity = integrity
-		if key := fmt.Sprintf("%x", r.Manifest.SignerFingerprint()); strings.Contains(r.Script(), key) != named {
+		if key := r.Manifest.SignerFingerprint().String(); strings.Contains(r.Script(), key) != named {
 			t.Errorf("integrity %s: %s", integrity, r.Script())
 		}
 	}

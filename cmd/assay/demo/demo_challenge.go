@@ -188,7 +188,7 @@ func challengePage(good *report.Report) []byte {
 `+"`good/` and `tampered/`"+` hold the evidence of one run of an agent: what it called, and what its guardian
 said. Both are signed with one key, whose SHA-256 is
 
-    %x
+    %s
 
 In one of them a single character was changed afterwards. The names tell which; the point is that
 you need not believe them.

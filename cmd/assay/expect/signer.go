@@ -3,18 +3,18 @@ package expect
 import (
 	"crypto/ed25519"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"io/fs"
 	"strings"
 
 	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/pack/lock"
+	"github.com/Haserjian/assay-ledger/trust"
 )
 
 // trustedSigner is the fingerprint that name is, or of the public key file that it names. Unlike a lock's
 // author, who verifies has no keys: nothing is looked up in a home directory.
-func trustedSigner(name string) (key [32]byte, err error) {
+func trustedSigner(name string) (key trust.Digest, err error) {
 	if key, is, err := ParseFingerprint(name); is {
 		return key, err
 	}
@@ -26,21 +26,19 @@ func trustedSigner(name string) (key [32]byte, err error) {
 }
 
 // ParseFingerprint reads the 64 hex digits of a fingerprint; is says that name is one, in whatever case.
-func ParseFingerprint(name string) (key [32]byte, is bool, err error) {
-	if len(name) != hex.EncodedLen(len(key)) {
+func ParseFingerprint(name string) (key trust.Digest, is bool, err error) {
+	lower := strings.ToLower(name)
+	if key, err = trust.ParseDigest(lower); err != nil {
 		return key, false, nil
 	}
-	if _, err := hex.Decode(key[:], []byte(name)); err != nil {
-		return key, false, nil
-	}
-	if lower := strings.ToLower(name); name != lower {
+	if name != lower {
 		return key, true, cli.BadInput("write it as "+lower, "fingerprint %s is not in lowercase", name)
 	}
 	return key, true, nil
 }
 
 // ReadFingerprint is the fingerprint of the public key in a file, as the key store writes or exports it.
-func ReadFingerprint(path string) (key [32]byte, err error) {
+func ReadFingerprint(path string) (key trust.Digest, err error) {
 	text, err := cli.ReadFile(path, 4<<10)
 	if err != nil {
 		return key, err

@@ -1,7 +1,6 @@
 package govern
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +18,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/lock"
 	"github.com/Haserjian/assay-ledger/pack/report"
+	"github.com/Haserjian/assay-ledger/trust"
 )
 
 func lockCmd(s cli.Streams) *cobra.Command {
@@ -75,7 +75,7 @@ func (f *lockFlags) spec(s cli.Streams, spec lock.Spec) (lock.Spec, error) {
 
 // findSigner is the fingerprint that name stands for: itself, of a public key file, or of a key of this
 // user, in this order.
-func findSigner(s cli.Streams, name string) (key [32]byte, err error) {
+func findSigner(s cli.Streams, name string) (key trust.Digest, err error) {
 	if key, is, err := expect.ParseFingerprint(name); is {
 		return key, err
 	}
@@ -101,8 +101,7 @@ func findSigner(s cli.Streams, name string) (key [32]byte, err error) {
 		if k.Err != nil {
 			return key, cli.BadInput("", "key %s: %w", name, k.Err)
 		}
-		_, err := hex.Decode(key[:], []byte(k.Fingerprint))
-		return key, err
+		return trust.ParseDigest(k.Fingerprint)
 	}
 	return key, cli.BadInput("a signer is a key id of 'assay key list', a fingerprint of 64 hex digits or a public key file", "no signer %q", name)
 }
@@ -144,7 +143,7 @@ func lockMembers(l *lock.Lock) []jcs.Member {
 	}
 	signers := l.Signers()
 	for _, key := range signers.Fingerprints() {
-		keys.Items = append(keys.Items, jcs.Str(hex.EncodeToString(key[:])))
+		keys.Items = append(keys.Items, jcs.Str(key.String()))
 	}
 	mode := "allowlist"
 	if signers.Any() {
@@ -158,7 +157,7 @@ func lockMembers(l *lock.Lock) []jcs.Member {
 		jcs.M("signer_mode", jcs.Str(mode)),
 		jcs.M("allowed_fingerprints", keys),
 		jcs.M("claims_can_fail", jcs.Boolean(claim.CanFail(l.Cards()))),
-		jcs.M("lock_sha256", jcs.Str(fmt.Sprintf("%x", l.Digest()))),
+		jcs.M("lock_sha256", jcs.Str(l.Digest().String())),
 	}
 }
 
@@ -176,7 +175,7 @@ func lockText(l *lock.Lock) string {
 		fmt.Fprintf(w, "signer  NONE: no pack can pass\n")
 	}
 	for _, key := range signers.Fingerprints() {
-		fmt.Fprintf(w, "signer  %x\n", key)
+		fmt.Fprintf(w, "signer  %s\n", key)
 	}
 	if hash := l.ContractHash(); hash != "" {
 		fmt.Fprintf(w, "covers  contract %s\n", hash)

@@ -107,7 +107,7 @@ func specFromPack(s cli.Streams, spec *lock.Spec, dir string, pin bool) error {
 	if pin {
 		spec.Signers = spec.Signers.With(key)
 	} else if spec.Signers.Any() {
-		fmt.Fprintf(s.Err, "note: %s signed this pack with key %x; --pin-signer admits no other\n", terminal.Safe(r.Manifest.SignerID), key)
+		fmt.Fprintf(s.Err, "note: %s signed this pack with key %s; --pin-signer admits no other\n", terminal.Safe(r.Manifest.SignerID), key)
 	}
 	return nil
 }

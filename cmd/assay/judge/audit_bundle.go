@@ -174,7 +174,7 @@ func signerInfo(r *report.Report) jcs.Value {
 		jcs.M("signer_id", jcs.Str(r.Manifest.SignerID)),
 		jcs.M("algorithm", jcs.Str("ed25519")),
 		jcs.M("public_key", jcs.Str(base64.StdEncoding.EncodeToString(r.Manifest.SignerKey))),
-		jcs.M("fingerprint_sha256", jcs.Str(fmt.Sprintf("%x", r.Manifest.SignerFingerprint()))),
+		jcs.M("fingerprint_sha256", jcs.Str(r.Manifest.SignerFingerprint().String())),
 		jcs.M("pinned", jcs.Boolean(r.Signer.Pinned)),
 		jcs.M("note", jcs.Str(note)),
 	)
@@ -190,7 +190,7 @@ only the pack is signed.
 
 The pack was signed with the key whose SHA-256 is
 
-    %x
+    %s
 
 Ask the signer for theirs by a way that does not lead through this bundle. Without that, all checks
 below show only that *somebody's* key signed these files.

@@ -2,7 +2,6 @@ package sign
 
 import (
 	"crypto/ed25519"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/lock"
+	"github.com/Haserjian/assay-ledger/trust"
 )
 
 // editAllowlist reads the lock again, now that no other rotation runs, and writes it with another list.
@@ -63,7 +63,7 @@ func dismiss(path string, fingerprints []string) (removed bool, err error) {
 			return signers, fmt.Errorf("%s admits every signer", path)
 		}
 		list := signers.Fingerprints()
-		rest := slices.DeleteFunc(slices.Clone(list), func(f [32]byte) bool { return slices.Contains(fingerprints, hex.EncodeToString(f[:])) })
+		rest := slices.DeleteFunc(slices.Clone(list), func(f trust.Digest) bool { return slices.Contains(fingerprints, f.String()) })
 		removed = len(rest) < len(list)
 		return lock.Only(rest...), nil
 	})
