@@ -107,8 +107,8 @@ func (s *Store) auditFiles(a *Audited) error {
 	for _, entry := range entries {
 		name := entry.Name()
 		record := slices.ContainsFunc([]string{revokedSuffix, rotationSuffix}, func(suffix string) bool {
-			fingerprint, ok := strings.CutSuffix(name, suffix)
-			return ok && isFingerprint(fingerprint)
+			_, ok := recordName(name, suffix)
+			return ok
 		})
 		key := slices.ContainsFunc(keySuffixes, func(suffix string) bool {
 			id, ok := strings.CutSuffix(name, "."+suffix)

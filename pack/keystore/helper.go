@@ -61,8 +61,8 @@ func (k *HelperKey) ID() string { return k.id }
 // Public is the public key, of 32 bytes.
 func (k *HelperKey) Public() ed25519.PublicKey { return slices.Clone(k.public) }
 
-// Fingerprint is the hex SHA-256 of the public key.
-func (k *HelperKey) Fingerprint() string { return Fingerprint(k.public) }
+// Fingerprint is SHA-256 of the public key.
+func (k *HelperKey) Fingerprint() trust.Digest { return Fingerprint(k.public) }
 
 // Key asks the helper which key it keeps.
 func (h *Helper) Key() (*HelperKey, error) {

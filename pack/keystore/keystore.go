@@ -90,7 +90,15 @@ type Info struct {
 	Revoked *Revocation // nil: it was not
 	Err     error       // why Load refuses the key, or nobody should trust it
 
-	Fingerprint string // empty if Err leaves no doubt-free public key
+	Fingerprint trust.Digest // of Public; zero if Err leaves no doubt-free public key
+}
+
+// FingerprintText is the fingerprint in hex digits, "" if there is none.
+func (i Info) FingerprintText() string {
+	if i.Public == nil {
+		return ""
+	}
+	return i.Fingerprint.String()
 }
 
 // Key is a signing key; it implements pack.Signer. It prints as its id and fingerprint.
@@ -122,8 +130,8 @@ func (k *Key) Public() ed25519.PublicKey { return slices.Clone(k.public) }
 // Sign makes an Ed25519 signature of 64 bytes; the error is always nil.
 func (k *Key) Sign(message []byte) ([]byte, error) { return ed25519.Sign(k.private(), message), nil }
 
-// Fingerprint is the hex SHA-256 of the public key.
-func (k *Key) Fingerprint() string { return Fingerprint(k.public) }
+// Fingerprint is SHA-256 of the public key.
+func (k *Key) Fingerprint() trust.Digest { return Fingerprint(k.public) }
 
 // Seed is the secret, of 32 bytes. The caller clears it.
 func (k *Key) Seed() []byte { return k.private().Seed() }
@@ -133,9 +141,9 @@ func (k Key) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "key %s (fingerprint %s)", k.id, k.Fingerprint())
 }
 
-// Fingerprint is the hex SHA-256 of a public key.
-func Fingerprint(public ed25519.PublicKey) string {
-	return trust.Digest(sha256.Sum256(public)).String()
+// Fingerprint is SHA-256 of a public key.
+func Fingerprint(public ed25519.PublicKey) trust.Digest {
+	return sha256.Sum256(public)
 }
 
 // ParseSeed reads a seed as this package writes it: the 32 bytes of ID.key, or the base64 of ID.key.b64 with

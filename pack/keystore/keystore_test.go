@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/Haserjian/assay-ledger/trust"
 )
 
 func TestALockThatIsAFIFOIsRefusedAndNotWaitedFor(t *testing.T) {
@@ -125,7 +127,7 @@ func TestAFingerprintIsThatOfTheContractVectors(t *testing.T) {
 	if got := hex.EncodeToString(key.Public()); got != "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29" {
 		t.Errorf("public key of the zero seed: %s", got)
 	}
-	if got := key.Fingerprint(); got != "139e3940e64b5491722088d9a0d741628fc826e09475d341a780acde3c4b8070" {
+	if got := key.Fingerprint().String(); got != "139e3940e64b5491722088d9a0d741628fc826e09475d341a780acde3c4b8070" {
 		t.Errorf("fingerprint: %s", got)
 	}
 }
@@ -190,7 +192,7 @@ func TestOneOf64GeneratorsWinsAndTheOthersLoadItsKey(t *testing.T) {
 	for i := range outputs {
 		for line := range strings.Lines(outputs[i].String()) {
 			word, fingerprint, _ := strings.Cut(strings.TrimSpace(line), " ")
-			if fingerprint != key.Fingerprint() {
+			if fingerprint != key.Fingerprint().String() {
 				t.Errorf("a generator says: %s", line)
 			}
 			switch word {
@@ -290,7 +292,7 @@ func TestKeysThatOthersCouldHaveTouchedAreRefused(t *testing.T) {
 				if _, err := s.Generate(nil, "two"); err == nil {
 					t.Error("a key was put into a refused directory")
 				}
-			} else if infos, err := s.List(); err != nil || len(infos) != 1 || infos[0].Err == nil || infos[0].Fingerprint != "" {
+			} else if infos, err := s.List(); err != nil || len(infos) != 1 || infos[0].Err == nil || infos[0].Fingerprint != (trust.Digest{}) || infos[0].FingerprintText() != "" {
 				t.Errorf("listed as %+v, %v", infos, err)
 			}
 		})

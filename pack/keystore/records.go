@@ -43,7 +43,7 @@ const (
 // a revocation from the lockfile or their --trusted-signer. Neither tells packs from before it from
 // packs from after, which the key's thief may have dated back: only a ledger's time does.
 type Revocation struct {
-	Fingerprint string // 64 lower-case hex digits
+	Fingerprint trust.Digest
 	SignerID    string // what the key was called here; empty: it was not here
 	Reason      string // at most 1000 bytes; may be empty
 	At          time.Time
@@ -51,7 +51,7 @@ type Revocation struct {
 
 func (r Revocation) value() jcs.Value {
 	return jcs.Obj(
-		jcs.M("fingerprint", jcs.Str(r.Fingerprint)),
+		jcs.M("fingerprint", jcs.Str(r.Fingerprint.String())),
 		jcs.M("reason", jcs.Str(r.Reason)),
 		jcs.M("revoked_at", jcs.Str(r.At.UTC().Format(stampForm))),
 		jcs.M("signer_id", jcs.Str(r.SignerID)),
@@ -68,11 +68,12 @@ func ParseRevocation(text []byte) (Revocation, error) {
 	if err != nil {
 		return r, fmt.Errorf("revocation: %w", err)
 	}
-	r = Revocation{Fingerprint: memberText(v, "fingerprint"), SignerID: memberText(v, "signer_id"), Reason: memberText(v, "reason")}
+	fingerprint, badFingerprint := trust.ParseDigest(memberText(v, "fingerprint"))
+	r = Revocation{Fingerprint: fingerprint, SignerID: memberText(v, "signer_id"), Reason: memberText(v, "reason")}
 	if r.At, err = time.Parse(stampForm, memberText(v, "revoked_at")); err != nil {
 		return r, errors.New("revocation: revoked_at: expected a time such as 2026-01-15T10:00:00Z")
 	}
-	if !isFingerprint(r.Fingerprint) || len(r.Reason) > maxReason || r.SignerID != "" && checkID(r.SignerID) != nil {
+	if badFingerprint != nil || len(r.Reason) > maxReason || r.SignerID != "" && checkID(r.SignerID) != nil {
 		return r, errors.New("revocation: expected a fingerprint, a signer id or none, and a reason of at most 1000 bytes")
 	}
 	if again, err := r.Marshal(); err != nil || !bytes.Equal(again, text) {
@@ -98,10 +99,10 @@ type Rotation struct {
 func (r Rotation) value() jcs.Value {
 	return jcs.Obj(
 		jcs.M("at", jcs.Str(r.At.UTC().Format(stampForm))),
-		jcs.M("new_fingerprint", jcs.Str(Fingerprint(r.New))),
+		jcs.M("new_fingerprint", jcs.Str(Fingerprint(r.New).String())),
 		jcs.M("new_public_key", jcs.Str(base64.StdEncoding.EncodeToString(r.New))),
 		jcs.M("new_signer_id", jcs.Str(r.NewID)),
-		jcs.M("old_fingerprint", jcs.Str(Fingerprint(r.Old))),
+		jcs.M("old_fingerprint", jcs.Str(Fingerprint(r.Old).String())),
 		jcs.M("old_public_key", jcs.Str(base64.StdEncoding.EncodeToString(r.Old))),
 		jcs.M("old_signer_id", jcs.Str(r.OldID)),
 		jcs.M("signature", jcs.Str(base64.StdEncoding.EncodeToString(r.Signature))),
@@ -172,11 +173,6 @@ func memberText(v jcs.Value, name string) string {
 	return ""
 }
 
-func isFingerprint(text string) bool {
-	_, err := trust.ParseDigest(text)
-	return err == nil
-}
-
 // CheckRevoked is ErrRevoked, with the date, if the key was revoked on this machine. A record that cannot
 // be read is one.
 func (s *Store) CheckRevoked(public ed25519.PublicKey) error {
@@ -185,8 +181,8 @@ func (s *Store) CheckRevoked(public ed25519.PublicKey) error {
 }
 
 // revoked is the record and ErrRevoked, or neither.
-func (s *Store) revoked(fingerprint string) (*Revocation, error) {
-	text, err := readUpTo(filepath.Join(s.Dir, fingerprint+revokedSuffix), maxRecord, 0)
+func (s *Store) revoked(fingerprint trust.Digest) (*Revocation, error) {
+	text, err := readUpTo(filepath.Join(s.Dir, fingerprint.String()+revokedSuffix), maxRecord, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -207,7 +203,7 @@ func (s *Store) revoked(fingerprint string) (*Revocation, error) {
 // after another key.
 func (s *Store) Revocations() ([]Revocation, error) {
 	var all []Revocation
-	err := s.eachRecord(revokedSuffix, func(name string, text []byte) error {
+	err := s.eachRecord(revokedSuffix, func(name trust.Digest, text []byte) error {
 		r, err := ParseRevocation(text)
 		if err == nil && r.Fingerprint != name {
 			err = errors.New("it is about another key")
@@ -222,7 +218,7 @@ func (s *Store) Revocations() ([]Revocation, error) {
 // Rotations lists the statements, oldest first. Their signatures verify.
 func (s *Store) Rotations() ([]Rotation, error) {
 	var all []Rotation
-	err := s.eachRecord(rotationSuffix, func(name string, text []byte) error {
+	err := s.eachRecord(rotationSuffix, func(name trust.Digest, text []byte) error {
 		r, err := ParseRotation(text)
 		if err == nil && Fingerprint(r.New) != name {
 			err = errors.New("it is about another key")
@@ -234,7 +230,14 @@ func (s *Store) Rotations() ([]Rotation, error) {
 	return all, err
 }
 
-func (s *Store) eachRecord(suffix string, read func(name string, text []byte) error) error {
+// recordName is the fingerprint that a file with this suffix is called after, if it is.
+func recordName(file, suffix string) (fingerprint trust.Digest, ok bool) {
+	text, ok := strings.CutSuffix(file, suffix)
+	fingerprint, err := trust.ParseDigest(text)
+	return fingerprint, ok && err == nil
+}
+
+func (s *Store) eachRecord(suffix string, read func(name trust.Digest, text []byte) error) error {
 	entries, err := os.ReadDir(s.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -242,8 +245,8 @@ func (s *Store) eachRecord(suffix string, read func(name string, text []byte) er
 		return err
 	}
 	for _, entry := range entries {
-		name, ok := strings.CutSuffix(entry.Name(), suffix)
-		if !ok || !isFingerprint(name) {
+		name, ok := recordName(entry.Name(), suffix)
+		if !ok {
 			continue
 		}
 		text, err := readUpTo(filepath.Join(s.Dir, entry.Name()), maxRecord, 0)
@@ -382,7 +385,7 @@ func (s *Store) state(old, new *Key, at time.Time) (*Rotation, error) {
 	if _, err := ParseRotation(text); err != nil {
 		return nil, err
 	}
-	return &r, durable.CreateFile(filepath.Join(s.Dir, Fingerprint(r.New)+rotationSuffix), text, 0o644)
+	return &r, durable.CreateFile(filepath.Join(s.Dir, Fingerprint(r.New).String()+rotationSuffix), text, 0o644)
 }
 
 // RevokeSpec is what is revoked, and why.
@@ -392,7 +395,7 @@ type RevokeSpec struct {
 	At     time.Time
 	Delete bool // the files of the key are deleted; the record stays
 	// Publish is told of the fingerprints after the record is on disk. nil: nobody is told.
-	Publish func(fingerprints []string) error
+	Publish func(fingerprints []trust.Digest) error
 }
 
 // Revoke records that a key is not used any more; from then on Load refuses it, under whatever id. It works
@@ -412,9 +415,10 @@ func (s *Store) Revoke(spec RevokeSpec) (records []Revocation, err error) {
 func (s *Store) revoke(spec RevokeSpec) ([]Revocation, error) {
 	id := spec.ID
 	fingerprints, err := s.fingerprints(id)
+	named, notOne := trust.ParseDigest(id)
 	switch {
-	case errors.Is(err, ErrNotFound) && isFingerprint(id):
-		fingerprints, id = []string{id}, ""
+	case errors.Is(err, ErrNotFound) && notOne == nil:
+		fingerprints, id = []trust.Digest{named}, ""
 	case err != nil:
 		return nil, err
 	}
@@ -447,7 +451,7 @@ func (s *Store) record(r Revocation) (Revocation, error) {
 	if err != nil {
 		return r, err
 	}
-	err = durable.CreateFile(filepath.Join(s.Dir, r.Fingerprint+revokedSuffix), text, 0o644)
+	err = durable.CreateFile(filepath.Join(s.Dir, r.Fingerprint.String()+revokedSuffix), text, 0o644)
 	if errors.Is(err, fs.ErrExist) {
 		if before, _ := s.revoked(r.Fingerprint); before != nil {
 			return *before, nil
@@ -458,14 +462,14 @@ func (s *Store) record(r Revocation) (Revocation, error) {
 
 // fingerprints are those of the key, whatever state it is in: of the public key file, and of the seed if it
 // can be read and is another's.
-func (s *Store) fingerprints(id string) ([]string, error) {
+func (s *Store) fingerprints(id string) ([]trust.Digest, error) {
 	if err := checkID(id); err != nil {
 		return nil, err
 	}
 	if !s.has(id) {
 		return nil, fmt.Errorf("key %s: %w", id, ErrNotFound)
 	}
-	var found []string
+	var found []trust.Digest
 	if public, err := readFile(s.path(id, "pub"), ed25519.PublicKeySize, 0); err == nil {
 		found = append(found, Fingerprint(public))
 	}

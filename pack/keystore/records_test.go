@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/Haserjian/assay-ledger/trust"
 )
 
 var day = time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
@@ -182,7 +184,7 @@ func TestSixteenProcessesRotateOneStore(t *testing.T) {
 		t.Errorf("%d keys, %d rotations", len(a.Keys), len(a.Rotations))
 	}
 	// One after the other: each key was followed once, and the last one is active.
-	followed := map[string]int{}
+	followed := map[trust.Digest]int{}
 	for _, r := range a.Rotations {
 		followed[Fingerprint(r.Old)]++
 	}
@@ -276,7 +278,7 @@ func TestWhatCannotBeUsedCanBeRevoked(t *testing.T) {
 		t.Errorf("halves of two keys: %+v", records)
 	}
 	away, _ := NewKey("away", bytes.Repeat([]byte{9}, 32))
-	if revoke(t, s, RevokeSpec{ID: away.Fingerprint(), Delete: true}); s.CheckRevoked(away.Public()) == nil {
+	if revoke(t, s, RevokeSpec{ID: away.Fingerprint().String(), Delete: true}); s.CheckRevoked(away.Public()) == nil {
 		t.Error("a key that is elsewhere was not revoked")
 	}
 	for _, spec := range []RevokeSpec{{ID: "nobody"}, {ID: "../x"}, {ID: "other", Reason: strings.Repeat("x", 1001)}, {ID: "other", Reason: "\xff"}} {
@@ -292,10 +294,10 @@ func TestADamagedRecordStillRevokes(t *testing.T) {
 		s := newStore(t)
 		key := generate(t, s, 1, "ci")
 		if name == "of another" {
-			record, _ := Revocation{Fingerprint: strings.Repeat("a", 64), At: day}.Marshal()
+			record, _ := Revocation{Fingerprint: trust.Digest(bytes.Repeat([]byte{0xaa}, 32)), At: day}.Marshal()
 			text = string(record)
 		}
-		if err := os.WriteFile(filepath.Join(s.Dir, key.Fingerprint()+revokedSuffix), []byte(text), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(s.Dir, key.Fingerprint().String()+revokedSuffix), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.Load("ci"); !errors.Is(err, ErrRevoked) {
@@ -420,7 +422,7 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 }
 
 func FuzzRevocation(f *testing.F) {
-	seed, _ := Revocation{Fingerprint: strings.Repeat("0a", 32), SignerID: "ci", Reason: "\u2028 é \x1b", At: day}.Marshal()
+	seed, _ := Revocation{Fingerprint: trust.Digest(bytes.Repeat([]byte{0x0a}, 32)), SignerID: "ci", Reason: "\u2028 é \x1b", At: day}.Marshal()
 	f.Add(seed)
 	f.Add([]byte(`{"fingerprint":"","reason":"","revoked_at":"","signer_id":"","version":""}` + "\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {

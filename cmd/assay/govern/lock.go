@@ -101,7 +101,7 @@ func findSigner(s cli.Streams, name string) (key trust.Digest, err error) {
 		if k.Err != nil {
 			return key, cli.BadInput("", "key %s: %w", name, k.Err)
 		}
-		return trust.ParseDigest(k.Fingerprint)
+		return k.Fingerprint, nil
 	}
 	return key, cli.BadInput("a signer is a key id of 'assay key list', a fingerprint of 64 hex digits or a public key file", "no signer %q", name)
 }

@@ -57,13 +57,13 @@ func admitKey(s cli.Streams, path string, keys ...ed25519.PublicKey) error {
 }
 
 // dismiss takes keys off the list. What is left may be nobody: that admits none, never every one.
-func dismiss(path string, fingerprints []string) (removed bool, err error) {
+func dismiss(path string, fingerprints []trust.Digest) (removed bool, err error) {
 	err = editAllowlist(path, func(signers lock.Signers) (lock.Signers, error) {
 		if signers.Any() {
 			return signers, fmt.Errorf("%s admits every signer", path)
 		}
 		list := signers.Fingerprints()
-		rest := slices.DeleteFunc(slices.Clone(list), func(f trust.Digest) bool { return slices.Contains(fingerprints, f.String()) })
+		rest := slices.DeleteFunc(slices.Clone(list), func(f trust.Digest) bool { return slices.Contains(fingerprints, f) })
 		removed = len(rest) < len(list)
 		return lock.Only(rest...), nil
 	})

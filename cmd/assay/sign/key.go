@@ -105,14 +105,14 @@ func keyLine(k keystore.Info) string {
 		mark = "*"
 	}
 	switch {
-	case k.Fingerprint == "":
+	case k.Public == nil:
 		return fmt.Sprintf("%s %s  refused: %s\n", mark, terminal.Safe(k.ID), terminal.Safe(k.Err.Error()))
 	case k.Revoked != nil:
 		rest = "  revoked " + revokedOn(*k.Revoked)
 	case k.Kind != keystore.Plain:
 		rest = "  " + string(k.Kind)
 	}
-	return fmt.Sprintf("%s %s  %s%s\n", mark, terminal.Safe(k.ID), k.Fingerprint, rest)
+	return fmt.Sprintf("%s %s  %s%s\n", mark, terminal.Safe(k.ID), k.FingerprintText(), rest)
 }
 
 func revokedOn(r keystore.Revocation) string {
@@ -141,7 +141,7 @@ func keyMembers(store *keystore.Store, k keystore.Info) []jcs.Member {
 	m := []jcs.Member{
 		jcs.M("signer_id", jcs.Str(k.ID)),
 		jcs.M("active", jcs.Boolean(k.Active)),
-		jcs.M("fingerprint", text(k.Fingerprint)),
+		jcs.M("fingerprint", text(k.FingerprintText())),
 		jcs.M("key_path", text(path[".key"])),
 		jcs.M("pub_path", text(path[".pub"])),
 		jcs.M("kind", jcs.Str(strings.ReplaceAll(string(k.Kind), " ", "_"))),

@@ -99,13 +99,13 @@ func auditObject(store *keystore.Store, a *keystore.Audited, code int) jcs.Value
 	for _, r := range a.Rotations {
 		rotations.Items = append(rotations.Items, jcs.Obj(
 			jcs.M("at", jcs.Str(r.At.Format(time.RFC3339))),
-			jcs.M("old_signer", jcs.Str(r.OldID)), jcs.M("old_fingerprint", jcs.Str(keystore.Fingerprint(r.Old))),
-			jcs.M("new_signer", jcs.Str(r.NewID)), jcs.M("new_fingerprint", jcs.Str(keystore.Fingerprint(r.New))),
+			jcs.M("old_signer", jcs.Str(r.OldID)), jcs.M("old_fingerprint", jcs.Str(keystore.Fingerprint(r.Old).String())),
+			jcs.M("new_signer", jcs.Str(r.NewID)), jcs.M("new_fingerprint", jcs.Str(keystore.Fingerprint(r.New).String())),
 			jcs.M("signature", jcs.Str(base64.StdEncoding.EncodeToString(r.Signature)))))
 	}
 	for _, r := range a.Revocations {
 		revocations.Items = append(revocations.Items, jcs.Obj(append([]jcs.Member{
-			jcs.M("fingerprint", jcs.Str(r.Fingerprint)), jcs.M("signer_id", jcs.Str(r.SignerID))}, revocationMembers(r)...)...))
+			jcs.M("fingerprint", jcs.Str(r.Fingerprint.String())), jcs.M("signer_id", jcs.Str(r.SignerID))}, revocationMembers(r)...)...))
 	}
 	for _, f := range a.Findings {
 		findings.Items = append(findings.Items, jcs.Obj(jcs.M("code", jcs.Str(f.Code)), jcs.M("name", jcs.Loose(f.Name)),

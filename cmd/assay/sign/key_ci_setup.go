@@ -69,13 +69,13 @@ func (o *keyCISetup) run(_ *cobra.Command, args []string) error {
 	if err != nil {
 		return keyError(store, id, err)
 	}
-	commands, job := ciSteps(o.provider, id, k.Fingerprint, cli.ShellWord(terminal.Safe(o.lock)))
+	commands, job := ciSteps(o.provider, id, k.FingerprintText(), cli.ShellWord(terminal.Safe(o.lock)))
 	list := jcs.Arr()
 	for _, command := range commands {
 		list.Items = append(list.Items, jcs.Str(command))
 	}
-	text := fmt.Sprintf("%s  %s\n\n# bring it to CI, then delete the export\n%s\n\n# in the job\n%s", id, k.Fingerprint, strings.Join(commands, "\n"), job)
-	return keyAnswer(o.s, o.json, "ci-setup", text, jcs.M("signer_id", jcs.Str(id)), jcs.M("fingerprint", jcs.Str(k.Fingerprint)),
+	text := fmt.Sprintf("%s  %s\n\n# bring it to CI, then delete the export\n%s\n\n# in the job\n%s", id, k.FingerprintText(), strings.Join(commands, "\n"), job)
+	return keyAnswer(o.s, o.json, "ci-setup", text, jcs.M("signer_id", jcs.Str(id)), jcs.M("fingerprint", jcs.Str(k.FingerprintText())),
 		jcs.M("generated", jcs.Boolean(made)), jcs.M("provider", jcs.Str(o.provider)), jcs.M("secret_name", jcs.Str(home.EnvKey)),
 		jcs.M("commands", list), jcs.M("job", jcs.Str(job)))
 }

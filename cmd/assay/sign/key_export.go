@@ -81,7 +81,7 @@ func (o *keyExport) run(_ *cobra.Command, args []string) error {
 	if o.private {
 		fmt.Fprintf(o.s.Err, "%s is the secret key, readable: put it where it belongs, then delete the directory\n", terminal.Safe(names[2]))
 	}
-	return keyAnswer(o.s, o.json, "export", text, jcs.M("signer_id", jcs.Str(id)), jcs.M("fingerprint", jcs.Str(k.Fingerprint)),
+	return keyAnswer(o.s, o.json, "export", text, jcs.M("signer_id", jcs.Str(id)), jcs.M("fingerprint", jcs.Str(k.FingerprintText())),
 		jcs.M("files", list), jcs.M("includes_private", jcs.Boolean(o.private)))
 }
 
@@ -94,7 +94,7 @@ func exported(store *keystore.Store, id string, private bool) (keystore.Info, []
 	if err != nil {
 		return k, nil, err
 	}
-	files := [][]byte{keystore.Base64(k.Public), []byte(k.Fingerprint + "\n")}
+	files := [][]byte{keystore.Base64(k.Public), []byte(k.FingerprintText() + "\n")}
 	if private {
 		key, err := home.LoadKey(store, id)
 		if err != nil {

@@ -65,6 +65,6 @@ func (o *keyGenerate) run(_ *cobra.Command, args []string) error {
 	}
 	fmt.Fprintf(o.s.Err, "the secret key is in %s; nobody else should ever read it\n", terminal.Safe(store.Dir))
 	return keyAnswer(o.s, o.json, "generate", fmt.Sprintf("%s  %s\n", id, key.Fingerprint()),
-		jcs.M("signer_id", jcs.Str(id)), jcs.M("fingerprint", jcs.Str(key.Fingerprint())),
+		jcs.M("signer_id", jcs.Str(id)), jcs.M("fingerprint", jcs.Str(key.Fingerprint().String())),
 		jcs.M("active_signer", jcs.Str(active)), jcs.M("encrypted", jcs.Boolean(o.encrypt)))
 }

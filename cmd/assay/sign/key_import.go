@@ -84,6 +84,6 @@ func (o *keyImport) run(_ *cobra.Command, args []string) error {
 		return err
 	}
 	k.Active = k.ID == active && k.Kind != keystore.PublicOnly
-	return keyAnswer(o.s, o.json, "import", keyLine(k), jcs.M("signer_id", jcs.Str(o.id)), jcs.M("fingerprint", jcs.Str(k.Fingerprint)),
+	return keyAnswer(o.s, o.json, "import", keyLine(k), jcs.M("signer_id", jcs.Str(o.id)), jcs.M("fingerprint", jcs.Str(k.FingerprintText())),
 		jcs.M("has_private", jcs.Boolean(o.private != "")), jcs.M("active_signer", jcs.Str(active)))
 }

@@ -65,7 +65,7 @@ func (o *keyInfo) run(_ *cobra.Command, args []string) error {
 	}
 	var text strings.Builder
 	fmt.Fprintf(&text, "id          %s\nalgorithm   ed25519\npublic key  %x\nfingerprint %s\nkept        %s\nactive      %v\n",
-		k.ID, []byte(k.Public), k.Fingerprint, k.Kind, k.Active)
+		k.ID, []byte(k.Public), k.FingerprintText(), k.Kind, k.Active)
 	if k.Revoked != nil {
 		fmt.Fprintf(&text, "revoked     %s %s\n", revokedOn(*k.Revoked), terminal.Safe(k.Revoked.Reason))
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/keystore"
+	"github.com/Haserjian/assay-ledger/trust"
 )
 
 // keyRevoke is one run of 'key revoke', with its flags.
@@ -62,7 +63,7 @@ func (o *keyRevoke) run(_ *cobra.Command, args []string) error {
 		} else if l.Signers().Any() {
 			return cli.BadInput("name those that it admits with 'assay lock write --signer-allowlist'; or revoke without --lock", "%s admits every signer: there is no list to take this key off", o.lock)
 		}
-		o.spec.Publish = func(fingerprints []string) (err error) {
+		o.spec.Publish = func(fingerprints []trust.Digest) (err error) {
 			removed, err = dismiss(o.lock, fingerprints)
 			return err
 		}
@@ -81,7 +82,7 @@ func reportRevocation(s cli.Streams, asJSON bool, store *keystore.Store, spec ke
 	list := jcs.Arr()
 	for _, r := range records {
 		fmt.Fprintf(&text, "revoked %s  %s  %s\n", spec.ID, r.Fingerprint, revokedOn(r))
-		list.Items = append(list.Items, jcs.Obj(append([]jcs.Member{jcs.M("fingerprint", jcs.Str(r.Fingerprint))}, revocationMembers(r)...)...))
+		list.Items = append(list.Items, jcs.Obj(append([]jcs.Member{jcs.M("fingerprint", jcs.Str(r.Fingerprint.String()))}, revocationMembers(r)...)...))
 	}
 	if lock != "" && !removed {
 		fmt.Fprintf(s.Err, "note: %s did not admit this key\n", terminal.Safe(lock))
@@ -92,7 +93,7 @@ func reportRevocation(s cli.Streams, asJSON bool, store *keystore.Store, spec ke
 		fmt.Fprintf(s.Err, "the active key is %s\n", id)
 	}
 	return keyAnswer(s, asJSON, "revoke", text.String(),
-		jcs.M("signer_id", jcs.Str(spec.ID)), jcs.M("fingerprint", jcs.Str(records[0].Fingerprint)), jcs.M("revocations", list),
+		jcs.M("signer_id", jcs.Str(spec.ID)), jcs.M("fingerprint", jcs.Str(records[0].Fingerprint.String())), jcs.M("revocations", list),
 		jcs.M("lock_updated", jcs.Boolean(removed)), jcs.M("removed_from_allowlist", jcs.Boolean(removed)),
 		jcs.M("key_deleted", jcs.Boolean(deleted)))
 }

@@ -97,7 +97,7 @@ func reportRotation(s cli.Streams, asJSON bool, done *keystore.Rotated, active, 
 	oldID, oldFingerprint, lockPath := null, null, null
 	var text strings.Builder
 	if done.Old != nil {
-		oldID, oldFingerprint = jcs.Str(done.Old.ID()), jcs.Str(done.Old.Fingerprint())
+		oldID, oldFingerprint = jcs.Str(done.Old.ID()), jcs.Str(done.Old.Fingerprint().String())
 		fmt.Fprintf(&text, "old    %s  %s\n", done.Old.ID(), done.Old.Fingerprint())
 		if done.Statement == nil {
 			fmt.Fprintf(s.Err, "note: the old key was revoked: it signed no statement over the new one\n")
@@ -112,7 +112,7 @@ func reportRotation(s cli.Streams, asJSON bool, done *keystore.Rotated, active, 
 	}
 	return keyAnswer(s, asJSON, "rotate", text.String(),
 		jcs.M("old_signer", oldID), jcs.M("new_signer", jcs.Str(done.New.ID())), jcs.M("active_signer", jcs.Str(active)),
-		jcs.M("old_fingerprint", oldFingerprint), jcs.M("new_fingerprint", jcs.Str(done.New.Fingerprint())),
+		jcs.M("old_fingerprint", oldFingerprint), jcs.M("new_fingerprint", jcs.Str(done.New.Fingerprint().String())),
 		jcs.M("statement", jcs.Boolean(done.Statement != nil)),
 		jcs.M("lock_updated", jcs.Boolean(lock != "")), jcs.M("lock_path", lockPath))
 }

@@ -79,7 +79,7 @@ func runbook(keys []keystore.Info, active, ci, lock string, now time.Time) strin
 	p("Rotate every quarter, and whenever somebody who could read a key leaves. Each step can be repeated.\n")
 	p("| Key | Fingerprint | State |\n|---|---|---|")
 	for _, k := range keys {
-		p("| `%s` | `%s` | %s |", k.ID, k.Fingerprint, keyState(k))
+		p("| `%s` | `%s` | %s |", k.ID, k.FingerprintText(), keyState(k))
 	}
 	p("\n## 1. Look\n\n```sh\nassay key audit\nassay lock check %s\n```\n", lock)
 	p("## 2. Rotate the key of this machine\n")

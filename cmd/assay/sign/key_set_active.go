@@ -44,6 +44,6 @@ func (o *keySetActive) run(_ *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	return keyAnswer(o.s, o.json, "set-active", fmt.Sprintf("%s  %s\n", k.ID, k.Fingerprint),
-		jcs.M("active_signer", jcs.Str(k.ID)), jcs.M("fingerprint", jcs.Str(k.Fingerprint)))
+	return keyAnswer(o.s, o.json, "set-active", fmt.Sprintf("%s  %s\n", k.ID, k.FingerprintText()),
+		jcs.M("active_signer", jcs.Str(k.ID)), jcs.M("fingerprint", jcs.Str(k.FingerprintText())))
 }
