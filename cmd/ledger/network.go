@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -217,11 +218,13 @@ func (n *network) startOnce(ctx context.Context, name string) error {
 func (n *network) command(ctx context.Context, args ...string) *exec.Cmd {
 	if n.background {
 		c := exec.Command(n.self, args...)
+		c.Env = environ()
 		c.Dir = n.dir                                      // not the one that its caller may want to remove
 		c.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no ^C, and no hang-up, of the terminal
 		return c
 	}
 	c := exec.CommandContext(ctx, n.self, args...)
+	c.Env = environ()
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
 	c.WaitDelay = 10 * time.Second
 	cli.EndWithParent(c)
@@ -273,15 +276,30 @@ func (n *network) stopAll() {
 	}
 }
 
-// program runs one of the two programs and insists on its exit code; it returns stdout.
+// environ is our environment without what is meant for the user's own assay: a key that signs, a home, a mode.
+func environ() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ASSAY_") })
+}
+
+// program runs one of the two programs and insists on its exit code; it returns stdout. When ctx ends, so does all that
+// the program has started.
 func (n *network) program(ctx context.Context, exit int, path string, args ...string) (string, error) {
 	c := exec.CommandContext(ctx, path, args...)
 	c.Dir = n.dir
-	c.Env = append(os.Environ(), "ASSAY_HOME="+n.path("home"), "ASSAY="+n.assay, "NO_COLOR=1")
+	c.Env = append(environ(), "ASSAY_HOME="+n.path("home"), "ASSAY="+n.assay, "NO_COLOR=1")
 	var stdout, stderr bytes.Buffer
 	c.Stdout, c.Stderr = &stdout, &stderr
 	cli.EndWithParent(c)
+	if c.SysProcAttr == nil {
+		c.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	c.SysProcAttr.Setpgid = true
+	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGTERM) }
+	c.WaitDelay = 10 * time.Second // also of one that has left the group and holds stdout
 	err := c.Run()
+	if ctx.Err() != nil && c.Process != nil {
+		_ = cli.EndGroup(c.Process) // who would not end; an orphan keeps its group's number
+	}
 	var exited *exec.ExitError
 	if err != nil && !errors.As(err, &exited) {
 		return "", err
