@@ -184,14 +184,15 @@ func TestADamagedFileOfTheSpoolIsSetAsideAndSaidAloud(t *testing.T) {
 		if got, err := os.ReadFile(path + spoolAside); err != nil || !bytes.Equal(got, text) {
 			t.Errorf("%s: not kept as it was: %v", what, err)
 		}
-		if !strings.Contains(logs.String(), "level=ERROR") || !strings.Contains(logs.String(), name+spoolAside) {
-			t.Errorf("%s: not said: %s", what, logs)
+		said := func() bool {
+			return strings.Contains(logs.String(), "level=ERROR") && strings.Contains(logs.String(), name+spoolAside)
 		}
+		eventually(t, what+" is said", said)
 		w.close()
 		logs.Reset()
 		w.open() // and again at each start
 		w.close()
-		if !strings.Contains(logs.String(), "level=ERROR") || !strings.Contains(logs.String(), name+spoolAside) {
+		if !said() {
 			t.Errorf("%s: not said at the next start: %s", what, logs)
 		}
 		logs.Reset()

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/internal/racetest"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -158,6 +159,7 @@ func TestIdsDoNotGrowWithRotations(t *testing.T) {
 }
 
 func TestSixteenProcessesRotateOneStore(t *testing.T) {
+	racetest.OneGoroutine(t)
 	s := newStore(t)
 	generate(t, s, 1, "ci")
 	const processes = 16

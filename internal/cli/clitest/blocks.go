@@ -174,8 +174,9 @@ const mark = "\x1e--\x1e"
 func runSteps(t *testing.T, bin, end string, steps []Step) (printed []string, failed bool) {
 	t.Helper()
 	var script strings.Builder
-	// The group is what was left in the background; its files are removed when it has ended.
-	fmt.Fprintf(&script, "end() { %s; trap '' TERM; kill 0; wait; } >/dev/null 2>&1\ntrap end EXIT\ntrap exit TERM\n", end)
+	// The group is what was left in the background; its files are removed when it has ended. It is told twice: a
+	// program that the shell is just starting can miss the first signal.
+	fmt.Fprintf(&script, "end() { %s; trap '' TERM; kill 0; sleep 0.1; kill 0; wait; } >/dev/null 2>&1\ntrap end EXIT\ntrap exit TERM\n", end)
 	for _, s := range steps {
 		fmt.Fprintf(&script, "%s\n__code=$?; [ $__code = 0 ] || { echo '%sfailed'$__code; exit; }; echo '%s'\n", s.Command, mark, mark)
 	}
