@@ -188,9 +188,12 @@ func lockDir(ctx context.Context, dir string) (unlock func(), err error) {
 		return nil, cli.BadInput("", "%s is no directory", dir)
 	}
 	lock := flock.New(dir, flock.SetFlag(os.O_RDONLY))
-	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+	patient, cancel := context.WithTimeout(ctx, lockPatience)
 	defer cancel()
-	if _, err := lock.TryLockContext(ctx, 10*time.Millisecond); err != nil {
+	if _, err := lock.TryLockContext(patient, 10*time.Millisecond); ctx.Err() != nil {
+		_ = lock.Unlock()
+		return nil, cli.Unavailable("", "interrupted")
+	} else if err != nil {
 		return nil, cli.Unavailable("", "another command works in %s: %w", dir, err)
 	}
 	return func() { _ = lock.Unlock() }, nil

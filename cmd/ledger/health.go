@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,22 +55,33 @@ nothing but these programs can have a HEALTHCHECK.`,
 	return c
 }
 
-// awaitReady asks for at most wait, and once in any case. The error is that of the last answer.
+// awaitReady asks until wait is over, each time for at most timeout; if wait is 0, once. The error is that of the last
+// answer, not of one for which too little of wait was left.
 func awaitReady(ctx context.Context, address string, timeout, wait time.Duration) (string, error) {
-	until, cancel := context.WithTimeout(ctx, wait)
+	until, cancel := context.WithTimeout(ctx, cmp.Or(wait, timeout))
 	defer cancel()
+	var last error
 	for {
-		asking, cancel := context.WithTimeout(ctx, timeout)
+		asking, cancel := context.WithTimeout(until, timeout)
 		text, err := askReady(asking, address)
 		cancel()
 		if err == nil {
 			return text, nil
 		}
-		select {
-		case <-until.Done():
-			return "", err
-		case <-time.After(20 * time.Millisecond):
+		if last == nil || until.Err() == nil {
+			last = err
 		}
+		if wait > 0 {
+			select {
+			case <-until.Done():
+			case <-time.After(20 * time.Millisecond):
+				continue
+			}
+		}
+		if ctx.Err() != nil {
+			return "", errors.New("interrupted")
+		}
+		return "", last
 	}
 }
 

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 func TestHealthIsZeroForAReadyLedgerAndFourWithTheReasonOtherwise(t *testing.T) {
@@ -84,5 +87,39 @@ func TestHealthWaitsForALedgerThatIsStarting(t *testing.T) {
 	}
 	if code, _, _ := here(t, "health", s.URL, "--wait", "-1s"); code != 3 {
 		t.Errorf("a negative wait: exit %d", code)
+	}
+}
+
+func TestHealthWaitsNoLongerThanItIsTold(t *testing.T) {
+	var asked atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) == 1 && r.URL.Path == "/busy/readyz" {
+			http.Error(w, "{}", 503)
+			return
+		}
+		<-r.Context().Done()
+	}))
+	defer s.Close()
+	// An hour for each answer: with it, this test would not end.
+	if code, _, stderr := here(t, "health", s.URL, "--timeout", "1h", "--wait", "50ms"); code != 4 || !strings.Contains(stderr, "nobody answers: ") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	asked.Store(0)
+	if code, _, stderr := here(t, "health", s.URL+"/busy", "--timeout", "1h", "--wait", "500ms"); code != 4 || asked.Load() == 2 && !strings.Contains(stderr, "not ready: ") {
+		t.Errorf("exit %d after %d questions: %s", code, asked.Load(), stderr)
+	}
+}
+
+func TestHealthSaysThatItWasInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		cancel()
+		w.WriteHeader(503)
+	}))
+	defer s.Close()
+	for _, wait := range []time.Duration{0, time.Hour} {
+		if _, err := awaitReady(ctx, s.URL, time.Hour, wait); err == nil || err.Error() != "interrupted" {
+			t.Errorf("--wait %s: %v", wait, err)
+		}
 	}
 }

@@ -49,6 +49,9 @@ func newNetwork(dir, assay, domain string) (*network, error) {
 	if assay, err = findAssay(assay, filepath.Dir(self)); err != nil {
 		return nil, err
 	}
+	if _, err := exec.LookPath("sh"); err != nil {
+		return nil, cli.BadInput("put a POSIX shell on PATH", "the program that is recorded is a script of sh: %v", err)
+	}
 	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -71,7 +72,13 @@ nobody else has taken them meanwhile, the same ports. It prints where everything
 				return err
 			}
 			defer unlock()
-			if err := n.up(c.Context()); err != nil {
+			ctx := c.Context()
+			if !signal.Ignored(syscall.SIGHUP) { // a terminal that closes is as good as ^C; nohup is no less than it was
+				var stop func()
+				ctx, stop = signal.NotifyContext(ctx, syscall.SIGHUP)
+				defer stop()
+			}
+			if err := n.up(ctx); err != nil {
 				return err
 			}
 			return n.tell(s, args[0])
@@ -151,9 +158,14 @@ now. If one of them does not, it exits 4.`,
 	}
 }
 
+var errNoDirectory = cli.BadInput("", "a testnet is in a directory, and the one named is empty text")
+
 // newTestnet is the network of a directory, which may have to be made. Whether it may be a testnet is asked under
 // the lock.
 func newTestnet(path, assay string) (*network, error) {
+	if path == "" { // which would be the current directory
+		return nil, errNoDirectory
+	}
 	n, err := newNetwork(path, assay, "testnet.example")
 	if err != nil {
 		return nil, err
@@ -164,6 +176,9 @@ func newTestnet(path, assay string) (*network, error) {
 
 // openTestnet is the network of a directory that is a testnet.
 func openTestnet(path string) (*network, error) {
+	if path == "" {
+		return nil, errNoDirectory
+	}
 	if _, err := os.Lstat(path); err != nil {
 		return nil, err
 	}
@@ -290,8 +305,15 @@ func (n *network) makeSample(ctx context.Context) error {
 	if err := n.anchorPack(ctx, 0, p); err != nil {
 		return err
 	}
-	_, err = n.program(ctx, 0, n.assay, "lock", "init", "--from-pack", p, "--pin-signer", "-o", n.path("sample", "assay.lock"))
-	return err
+	if _, err := n.program(ctx, 0, n.assay, "lock", "init", "--from-pack", p, "--pin-signer", "-o", n.path("sample", "assay.lock")); err != nil {
+		return err
+	}
+	for _, made := range []string{filepath.Join(p, "pack_manifest.json"), filepath.Join(p, "_unsigned", "anchor.tlog-proof"), n.path("sample", "assay.lock")} {
+		if _, err := os.Stat(made); err != nil {
+			return cli.BadInput("name the assay program with --assay", "%s exits 0, and has not made %s", n.assay, made)
+		}
+	}
+	return nil
 }
 
 // startAll starts what does not run. A server whose port is another's by now gets a new one.

@@ -2,14 +2,17 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -264,6 +267,53 @@ func TestDownGoesOnAfterAPidFileThatIsNone(t *testing.T) {
 	}
 }
 
+func TestATestnetInEmptyTextIsRefused(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, args := range [][]string{{"up", "", "--assay", fakeAssay(t, "exit 0")}, {"status", ""}, {"down", ""}} {
+		if code, _, stderr := here(t, append([]string{"testnet"}, args...)...); code != cli.ExitBadInput || !strings.Contains(stderr, "empty text") {
+			t.Errorf("%s: exit %d: %s", args[0], code, stderr)
+		}
+	}
+	if made, err := os.ReadDir("."); err != nil || len(made) > 0 {
+		t.Errorf("it made %v, %v", made, err)
+	}
+}
+
+func TestWithoutAShellNothingIsMade(t *testing.T) {
+	assay := fakeAssay(t, "exit 0")
+	path := filepath.Join(t.TempDir(), "net")
+	t.Setenv("PATH", t.TempDir())
+	for _, args := range [][]string{{"testnet", "up", path, "--assay", assay}, {"demo", "--dir", path, "--assay", assay}} {
+		if code, _, stderr := here(t, args...); code != cli.ExitBadInput || !strings.Contains(stderr, "sh") {
+			t.Errorf("%s: exit %d: %s", args[0], code, stderr)
+		}
+	}
+	if _, err := os.Lstat(path); err == nil {
+		t.Error("the directory was made")
+	}
+}
+
+func TestAnAssayThatMakesNoSampleIsTold(t *testing.T) {
+	n := &network{dir: t.TempDir(), assay: fakeAssay(t, "exit 0"), servers: map[string]*server{"ledger": {}}}
+	if err := n.makeSample(t.Context()); err == nil || !strings.Contains(err.Error(), "has not made") {
+		t.Errorf("made: %v", err)
+	}
+}
+
+func TestOneThatWaitsForTheLockSaysThatItWasInterrupted(t *testing.T) {
+	path := t.TempDir()
+	unlock, err := lockDir(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := lockDir(ctx, path); err == nil || err.Error() != "interrupted" {
+		t.Errorf("locked: %v", err)
+	}
+}
+
 // Its files say which processes to end and what to believe.
 func TestATestnetOfAnotherUserIsRefused(t *testing.T) {
 	path := "/" // of root
@@ -403,8 +453,19 @@ func TestATestnetThatWasNotFinishedIsMadeAnew(t *testing.T) {
 	if _, errs := testnetRun(t, d, cli.ExitInternal, "up", path, "--assay", fakeAssay(t, "exit 9")); !strings.Contains(errs, "exited with 9") {
 		t.Errorf("with an assay that does nothing: %s", errs)
 	}
-	if left, err := filepath.Glob(filepath.Join(path, "*.pid")); err != nil || len(left) > 0 {
-		t.Errorf("%q are still there, %v", left, err)
+	noneLeft := func() {
+		t.Helper()
+		if left, err := filepath.Glob(filepath.Join(path, "*.pid")); err != nil || len(left) > 0 {
+			t.Errorf("%q are still there, %v", left, err)
+		}
+	}
+	noneLeft()
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+		_, errs := testnetRun(t, d, cli.ExitUnavailable, "up", path, "--assay", fakeAssay(t, "kill -HUP $PPID; sleep 600"))
+		if !strings.Contains(errs, "interrupted") {
+			t.Errorf("whose terminal was closed: %s", errs)
+		}
+		noneLeft()
 	}
 	testnetRun(t, d, cli.ExitBadInput, "status", path)
 	out, _ := testnetRun(t, d, 0, "up", path, "--assay", d.assay)
