@@ -2,7 +2,6 @@ package expect
 
 import (
 	"crypto/ed25519"
-	"encoding/base64"
 	"errors"
 	"io/fs"
 	"strings"
@@ -59,8 +58,6 @@ func parsePublic(text []byte) (key ed25519.PublicKey, ok bool) {
 	if len(text) == ed25519.PublicKeySize {
 		return text, true
 	}
-	line := strings.TrimSuffix(string(text), "\n")
-	key, err := base64.StdEncoding.Strict().DecodeString(line)
-	// The decoder reads over newlines; 44 characters that are 32 bytes hold none.
-	return key, err == nil && len(line) == 44 && len(key) == ed25519.PublicKeySize
+	key, err := trust.DecodeBase64(strings.TrimSuffix(string(text), "\n"))
+	return key, err == nil && len(key) == ed25519.PublicKeySize
 }
