@@ -33,7 +33,7 @@ import (
 
 // watched are the packages whose score counts, with those whose tests look at survivors as well.
 var watched = []subject{
-	{pkg: "trust", dependents: []string{"witness", "pack", "ledger"}},
+	{pkg: "trust", rooms: []string{"trust/tiles"}, dependents: []string{"witness", "pack", "ledger"}},
 	{pkg: "trust/timestamp", dependents: []string{"pack", "ledger", "conformance"}},
 	{pkg: "pack", rooms: []string{"pack/internal/form", "pack/internal/python", "pack/receipt", "pack/manifest", "pack/entry", "pack/claim", "pack/lock"}, dependents: []string{"conformance", "cmd/assay", "cmd/assay/expect", "cmd/assay/judge"}},
 	{pkg: "witness", dependents: []string{"ledger", "cmd/ledger"}},
