@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -269,7 +270,10 @@ func TestDownGoesOnAfterAPidFileThatIsNone(t *testing.T) {
 
 func TestATestnetInEmptyTextIsRefused(t *testing.T) {
 	t.Chdir(t.TempDir())
-	for _, args := range [][]string{{"up", "", "--assay", fakeAssay(t, "exit 0")}, {"status", ""}, {"down", ""}} {
+	if _, err := newTestnet("", fakeAssay(t, "exit 0")); err == nil || !strings.Contains(err.Error(), "empty text") {
+		t.Errorf("up: %v", err)
+	}
+	for _, args := range [][]string{{"status", ""}, {"down", ""}} {
 		if code, _, stderr := here(t, append([]string{"testnet"}, args...)...); code != cli.ExitBadInput || !strings.Contains(stderr, "empty text") {
 			t.Errorf("%s: exit %d: %s", args[0], code, stderr)
 		}
@@ -283,10 +287,9 @@ func TestWithoutAShellNothingIsMade(t *testing.T) {
 	assay := fakeAssay(t, "exit 0")
 	path := filepath.Join(t.TempDir(), "net")
 	t.Setenv("PATH", t.TempDir())
-	for _, args := range [][]string{{"testnet", "up", path, "--assay", assay}, {"demo", "--dir", path, "--assay", assay}} {
-		if code, _, stderr := here(t, args...); code != cli.ExitBadInput || !strings.Contains(stderr, "sh") {
-			t.Errorf("%s: exit %d: %s", args[0], code, stderr)
-		}
+	var told *cli.Error
+	if _, err := newNetwork(path, assay, "x.example"); !errors.As(err, &told) || told.Code != cli.ExitBadInput || !strings.Contains(err.Error(), `"sh"`) {
+		t.Errorf("a network: %v", err)
 	}
 	if _, err := os.Lstat(path); err == nil {
 		t.Error("the directory was made")
@@ -329,7 +332,11 @@ func TestATestnetOfAnotherUserIsRefused(t *testing.T) {
 			t.Skip(err) // root of a user namespace
 		}
 	}
-	for _, args := range [][]string{{"up", path, "--assay", fakeAssay(t, "exit 0")}, {"status", path}, {"down", path}} {
+	n := &network{dir: path, self: fakeAssay(t, "exit 1"), background: true}
+	if err := n.up(t.Context()); err == nil || !strings.Contains(err.Error(), "belongs to another user") {
+		t.Errorf("up: %v", err)
+	}
+	for _, args := range [][]string{{"status", path}, {"down", path}} {
 		if code, _, stderr := here(t, append([]string{"testnet"}, args...)...); code != cli.ExitBadInput || !strings.Contains(stderr, "belongs to another user") {
 			t.Errorf("%s: exit %d: %s", args[0], code, stderr)
 		}
