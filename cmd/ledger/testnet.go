@@ -137,9 +137,12 @@ now. If one of them does not, it exits 4.`,
 				return err
 			}
 			var away []string
+			var unreadable []error // pid files, with which 'up' could not go on either
 			for _, name := range slices.Backward(serverNames) {
 				state, good := n.state(c.Context(), name)
-				if !good {
+				if _, err := n.running(name); err != nil {
+					unreadable = append(unreadable, err)
+				} else if !good {
 					away = append(away, name)
 				}
 				address := "-"
@@ -149,6 +152,9 @@ now. If one of them does not, it exits 4.`,
 				if _, err := fmt.Fprintf(s.Out, "%-6s  %-24s  %s\n", name, address, terminal.Safe(state)); err != nil {
 					return err
 				}
+			}
+			if len(unreadable) > 0 {
+				return errors.Join(unreadable...)
 			}
 			if len(away) > 0 {
 				return cli.Unavailable("ledger testnet up "+args[0], "not as it should be: %s", strings.Join(away, ", "))

@@ -317,6 +317,26 @@ func TestOneThatWaitsForTheLockSaysThatItWasInterrupted(t *testing.T) {
 	}
 }
 
+func TestStatusSaysWhatToDoAboutAPidFileThatIsNone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "net")
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"testnet": testnetMark,
+		"servers": "tsa 127.0.0.1:1\nw1 127.0.0.1:2\nw2 127.0.0.1:3\nw3 127.0.0.1:4\nledger 127.0.0.1:5\n",
+		"w2.pid":  "4711\n",
+	} {
+		if err := os.WriteFile(filepath.Join(path, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	code, stdout, stderr := here(t, "testnet", "status", path)
+	if code != cli.ExitBadInput || strings.Count(stdout, "away") != 4 || !strings.Contains(stderr, "w2.pid is no pid file") || !strings.Contains(stderr, "looked for the process") || strings.Contains(stderr, "testnet up") {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+}
+
 // Its files say which processes to end and what to believe.
 func TestATestnetOfAnotherUserIsRefused(t *testing.T) {
 	path := "/" // of root
