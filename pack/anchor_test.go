@@ -163,10 +163,13 @@ func TestAProofThatWasDeletedIsToldUnderAPolicy(t *testing.T) {
 	if r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy}); !r.Anchor.NoProof || r.Anchor.Verdict != Skipped {
 		t.Errorf("anchor %s, no proof %v", r.Anchor.Verdict, r.Anchor.NoProof)
 	}
-	if r := mustVerify(t, w.files, Options{Now: builtAt}); r.Anchor.NoProof {
+	if r := mustVerify(t, w.files, Options{Now: builtAt}); r.Anchor.NoProof || r.Anchor.Unchecked {
 		t.Error("nobody asked for one")
 	}
 	w.files[manifest.ProofName] = w.logEntry(mustEntry(t, w.m, entry.Source{}, nil))
+	if r := mustVerify(t, w.files, Options{Now: builtAt}); !r.Anchor.Unchecked || r.Anchor.NoProof || r.Anchor.Verdict != Skipped {
+		t.Errorf("without a policy: anchor %s, unchecked %v", r.Anchor.Verdict, r.Anchor.Unchecked)
+	}
 	if r := mustVerify(t, w.files, Options{Now: builtAt, Policy: w.policy}); r.Anchor.NoProof || r.Anchor.Verdict != Pass {
 		t.Errorf("anchor %s, no proof %v", r.Anchor.Verdict, r.Anchor.NoProof)
 	}

@@ -24,6 +24,7 @@ func (v *verifier) anchor() {
 	switch {
 	case v.o.Policy == nil && missing:
 	case v.o.Policy == nil:
+		v.r.Anchor.Unchecked = true
 		v.warned.Of(manifest.ChannelAnchor).Add(manifest.WarnAnchor, manifest.ProofName, "the proof was not checked: no policy says which logs are trusted")
 	case missing:
 		v.r.Anchor.NoProof = true

@@ -95,6 +95,7 @@ type AnchorResult struct {
 	Timed           Verdict           // whether a token that TSARoots believe says when; SKIPPED if nobody asked, or nothing is logged
 	Time            *timestamp.Token  // when Timed is PASS
 	NoProof         bool              // Verdict is SKIPPED although there is a policy: there was no proof to check
+	Unchecked       bool              // Verdict is SKIPPED although there is a proof: there was no policy to hold it to
 	TimeContradicts bool              // Time is earlier than the pack's own end, by no more than a clock may be wrong
 }
 

@@ -160,7 +160,7 @@ func TestAVerdictOfZeroNamesItsGaps(t *testing.T) {
 		"not anchored":    func(r *Report) { r.Anchor.Verdict, r.Anchor.Timed, r.Anchor.Time = pack.Skipped, pack.Skipped, nil },
 		"its proof not checked (--policy)": func(r *Report) {
 			r.Anchor.Verdict, r.Anchor.Timed, r.Anchor.Time = pack.Skipped, pack.Skipped, nil
-			r.Warnings = append(r.Warnings, manifest.Finding{Code: manifest.WarnAnchor, Channel: manifest.ChannelAnchor})
+			r.Anchor.Unchecked = true
 		},
 		"anchored without a time that was checked": func(r *Report) { r.Anchor.Timed, r.Anchor.Time = pack.Skipped, nil },
 		"no checks declared":                       func(r *Report) { r.Claims.Verdict, r.Claims.Results = pack.Skipped, nil },
