@@ -15,6 +15,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/lock"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
@@ -260,12 +261,12 @@ func (w *world) shapes() {
 			jcs.M("field_name", jcs.Int(7)), jcs.M("expected_value", jcs.Value{}))}}}}
 	w.add("claimfail_04", "", "honest failure: a posture that is null, and claims that nobody means", honest(odd), honestFailure, gate)
 	quoted := run("claimfail_05", "", 2)
-	quoted.Receipts[0] = set(quoted.Receipts[0], "total_tokens", jcs.Str("9999999"))
+	quoted.Receipts[0] = jcstest.Set(quoted.Receipts[0], "total_tokens", jcs.Str("9999999"))
 	quoted.Cards = []claim.Card{{ID: "acme.budget", Name: "Token budget", Claims: []claim.Claim{{ID: "few", Check: "token_max", Severity: "critical",
 		Params: jcs.Obj(jcs.M("max_tokens", jcs.Int(1000)), jcs.M("allow_missing", jcs.Boolean(true)))}}}}
 	w.add("claimfail_05", "", "honest failure: a figure in quotes is not a missing one", honest(quoted), honestFailure, gate)
 	warn := run("claimwarn_01", "", 1)
-	warn.Receipts[0] = set(warn.Receipts[0], "schema_version", jcs.Str("2.0"))
+	warn.Receipts[0] = jcstest.Set(warn.Receipts[0], "schema_version", jcs.Str("2.0"))
 	w.add("claimwarn_01", "", "a failing warning is no failure", honest(spec{warn}.cards("schema_consistency").Spec), passes("PASS"), gate)
 
 	u := run("unicode_01", "allow", 1)
@@ -297,7 +298,7 @@ func (w *world) duplicates() {
 		withLines(w.plain, strings.Replace(string(w.plain[receipts]), `"model_id":"gpt-4"`, `"model_id":{"a":[{"b":1,"b":2}]}`, 1)), canon)
 	r := w.base.parsed(report)
 	w.bad("p01_report", "P01", "passed twice in the report, signed",
-		resigned(w.base.with(report, pretty(edit(r, "passed", func(ms []jcs.Member, i int) []jcs.Member {
+		resigned(w.base.with(report, pretty(jcstest.Edit(r, "passed", func(ms []jcs.Member, i int) []jcs.Member {
 			return slices.Insert(ms, i, jcs.M("passed", jcs.Boolean(false)))
 		}))), w.base.parsed(manifestFile), signer), canon)
 }
@@ -412,7 +413,7 @@ func (w *world) forms() {
 func (w *world) fileSystem() {
 	for name, path := range inOrder(map[string]string{"parent": "../receipt_pack.jsonl", "absolute": "/etc/passwd", "inner": "x/../receipt_pack.jsonl", "backslash": `..\receipt_pack.jsonl`}) {
 		entries := slices.Clone(get(w.base.parsed(manifestFile), "files").Items)
-		entries[0] = set(entries[0], "path", jcs.Str(path))
+		entries[0] = jcstest.Set(entries[0], "path", jcs.Str(path))
 		w.bad("p11_"+name, "P11", "files names "+path+", signed", forged(w.base, "files", jcs.Arr(entries...)))
 	}
 	target := "packs/base_01"
@@ -450,18 +451,18 @@ func (w *world) signatures() {
 		if name == "junk" || name == "space" {
 			attacks = "P15 U22"
 		}
-		m := set(w.base.parsed(manifestFile), "signature", jcs.Str(spelling))
+		m := jcstest.Set(w.base.parsed(manifestFile), "signature", jcs.Str(spelling))
 		w.bad("p15_"+name, attacks, "another spelling of the signature: "+strings.ReplaceAll(name, "_", " "), w.base.with(manifestFile, pretty(m)), badSig)
 	}
 	plus := plusOrder(w.base[signature])
 	w.bad("p15_plus_l", "P15", "S + L instead of S",
-		w.base.with(manifestFile, pretty(set(w.base.parsed(manifestFile), "signature", encoded(plus)))).with(signature, plus), badSig)
+		w.base.with(manifestFile, pretty(jcstest.Set(w.base.parsed(manifestFile), "signature", encoded(plus)))).with(signature, plus), badSig)
 	w.bad("p15_detached", "P15", "the detached signature is another one", w.base.with(signature, make([]byte, 64)), badSig)
 	identity := append([]byte{1}, make([]byte, 31)...)
 	one := append(bytes.Clone(identity), make([]byte, 32)...)
 	m := w.base.parsed(manifestFile)
 	for path, to := range inOrder(map[string]jcs.Value{"signer_pubkey": encoded(identity), "signer_pubkey_sha256": jcs.Str(hexSum(identity)), "signature": encoded(one)}) {
-		m = set(m, path, to)
+		m = jcstest.Set(m, path, to)
 	}
 	w.bad("p16_identity", "P16 T1", "the key is the identity: one signature fits every pack", w.base.with(manifestFile, pretty(m)).with(signature, one), badSig)
 	swapped := resigned(w.base, w.base.parsed(manifestFile), mallory, "signer_id")
@@ -562,13 +563,13 @@ func (w *world) reports() {
 	}
 	w.add("scope_01", "", "honest failure: a scope that says what was evaluated", with(scoped([]string{"pack_integrity", "claim_set_evaluated"}, never)), honestFailure, gate)
 	w.bad("p23_scope_proves", "P23", "claims fail, and the scope says that they are satisfied, signed", with(scoped([]string{"claim_set_satisfied"}, never)), tamper)
-	object := set(scoped(nil, never), "proves", jcs.Obj(jcs.M("claim_set_satisfied", jcs.Boolean(true)), jcs.M("output_safety", jcs.Boolean(true))))
+	object := jcstest.Set(scoped(nil, never), "proves", jcs.Obj(jcs.M("claim_set_satisfied", jcs.Boolean(true)), jcs.M("output_safety", jcs.Boolean(true))))
 	w.bad("p23_scope_object", "P23", "claims fail, and the scope says in an object that they are satisfied, signed", with(object), tamper)
 	w.bad("p23_scope_silent", "P23", "the scope leaves out what no pack proves, signed", with(scoped([]string{"claim_set_evaluated"}, never[:3])), tamper)
 	results := slices.Clone(get(w.lying.parsed(report), "claim_verification.results").Items)
 	for i := range results {
 		if len(get(results[i], "evidence_receipt_ids").Items) > 0 {
-			results[i] = set(results[i], "evidence_receipt_ids", jcs.Arr(jcs.Str("r_elsewhere")))
+			results[i] = jcstest.Set(results[i], "evidence_receipt_ids", jcs.Arr(jcs.Str("r_elsewhere")))
 		}
 	}
 	w.bad("p23_report_evidence", "P23", "the report names receipts as evidence that are not there, signed", reported(w.lying, "claim_verification.results", jcs.Arr(results...)), tamper)
@@ -579,19 +580,19 @@ func lie(f files) files {
 	r, m := f.parsed(report), f.parsed(manifestFile)
 	var results []jcs.Value
 	for _, item := range get(r, "claim_verification.results").Items {
-		results = append(results, set(item, "passed", jcs.Boolean(true)))
+		results = append(results, jcstest.Set(item, "passed", jcs.Boolean(true)))
 	}
 	sum := fingerprint(get(m, "attestation.policy_hash"), get(m, "attestation.suite_hash"), results)
 	n := jcs.Int(int64(len(results)))
-	r = set(r, "claim_verification.results", jcs.Arr(results...))
+	r = jcstest.Set(r, "claim_verification.results", jcs.Arr(results...))
 	for path, to := range inOrder(map[string]jcs.Value{"claim_verification.passed": jcs.Boolean(true), "claim_verification.n_passed": n,
 		"claim_verification.n_failed": jcs.Int(0), "claim_verification.discrepancy_fingerprint": sum, "claim_verdict": jcs.Str("PASS"), "overall_verdict": jcs.Str("PASS"),
 		"overall_reason": jcs.Str("required_channels_passed; optional_channels_not_evaluated=replay,trust"), "blocking_channel": {},
 		"checks": jcs.Arr(check("claim_check", "PASS"))}) {
-		r = set(r, path, to)
+		r = jcstest.Set(r, path, to)
 	}
 	r = identified(r)
-	m = set(set(m, "attestation.claim_check", jcs.Str("PASS")), "attestation.discrepancy_fingerprint", sum)
+	m = jcstest.Set(jcstest.Set(m, "attestation.claim_check", jcs.Str("PASS")), "attestation.discrepancy_fingerprint", sum)
 	return resigned(f.with(report, pretty(r)), m, signer)
 }
 
@@ -688,7 +689,7 @@ func (w *world) locks() {
 			panic(err)
 		}
 		v := parse(string(l.Marshal()))
-		text := append(pretty(set(v, "locked_by_assay_version", jcs.Str(producer))), '\n')
+		text := append(pretty(jcstest.Set(v, "locked_by_assay_version", jcs.Str(producer))), '\n')
 		w.files["locks/"+name] = text
 		return text
 	}
@@ -702,7 +703,7 @@ func (w *world) locks() {
 	locked("other_card.lock", lock.Spec{Cards: cards("receipt_completeness")})
 	locked("nobody.lock", lock.Spec{Cards: two, Signers: lock.Only()})
 	with := func(name string, text []byte, path string, to jcs.Value) {
-		w.files["locks/"+name] = append(pretty(set(parse(string(text)), path, to)), '\n')
+		w.files["locks/"+name] = append(pretty(jcstest.Set(parse(string(text)), path, to)), '\n')
 	}
 	refused := conformance.Expect{Exit: 2} // the lock is: no pack is judged
 	drift := func(code string) conformance.Expect {
@@ -741,12 +742,12 @@ func (w *world) locks() {
 	}
 	for name, id := range inOrder(map[string]string{"lookalike": "receipt-completeness", "drawn": "receipt_cornpleteness", "suffix": "receipt_completeness.v1",
 		"prefix": "assay.receipt_completeness", "words": "acme (built in), x"}) {
-		posing = set(set(posing, "id", jcs.Str(id)), "claim_set_hash", sum)
-		v := set(set(parse(string(anybody)), "run_cards", jcs.Arr(posing)), "claim_set_hash", sum)
+		posing = jcstest.Set(jcstest.Set(posing, "id", jcs.Str(id)), "claim_set_hash", sum)
+		v := jcstest.Set(jcstest.Set(parse(string(anybody)), "run_cards", jcs.Arr(posing)), "claim_set_hash", sum)
 		with("k04_"+name+".lock", pretty(v), "run_cards_composite_hash", jcs.Str(hexSum(composite)))
 		use("k04_"+name, "K04", "a card that cannot fail, under an id that reads like a built-in's", "k04_"+name+".lock", refused)
 	}
-	with("k04_hash.lock", anybody, "run_cards", jcs.Arr(set(entries[0], "claim_set_hash", jcs.Str(strings.Repeat("0", 64))), entries[1]))
+	with("k04_hash.lock", anybody, "run_cards", jcs.Arr(jcstest.Set(entries[0], "claim_set_hash", jcs.Str(strings.Repeat("0", 64))), entries[1]))
 	use("k04_hash", "K04", "a card of another hash under the same id", "k04_hash.lock", refused)
 	with("k07.lock", anybody, "run_cards", jcs.Arr(parse(`{"id":"acme.coverage","name":"Coverage","claim_set_hash":"`+strings.Repeat("0", 64)+`",`+
 		`"claims":[{"claim_id":"c","description":"","check":"coverage_contract","params":{"contract_path":"../../etc/passwd","min_coverage":0.8},"severity":"critical"}]}`)))
@@ -783,7 +784,7 @@ func (w *world) anchors() {
 	a := run("u2", "allow", 2)
 	b := run("u2", "allow", 2)
 	a.PackID, b.PackID = "pack_u2", "pack_u2"
-	b.Receipts[0] = set(b.Receipts[0], "model_id", jcs.Str("gpt-9"))
+	b.Receipts[0] = jcstest.Set(b.Receipts[0], "model_id", jcs.Str("gpt-9"))
 	w.add("u2_a", "U2", "one of two honest packs with one pack_root_sha256", honest(a), passes("SKIPPED"))
 	w.add("u2_b", "U2", "the other, with another receipt: its manifest digest differs", honest(b), passes("SKIPPED"))
 	bundle := `{"schema_version":"1.0.0","witness_type":"rfc3161","pack_root_sha256":"` + get(w.base.parsed(manifestFile), "pack_root_sha256").Text +

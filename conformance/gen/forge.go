@@ -15,6 +15,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 )
 
 // The names of a pack's files.
@@ -107,7 +108,7 @@ func honest(s pack.Spec) files {
 	}
 	m := f.parsed(manifestFile)
 	for _, name := range []string{"verifier_version", "canon_impl_version"} {
-		m = set(m, "attestation."+name, jcs.Str(producer))
+		m = jcstest.Set(m, "attestation."+name, jcs.Str(producer))
 	}
 	f[report] = pinnedReport(m, f.parsed(report))
 	f[transcript] = []byte("# Conformance corpus\n\nThis transcript is covered by the signature. Nothing parses it.\n")
@@ -153,7 +154,7 @@ func resigned(f files, m jcs.Value, by key, keep ...string) files {
 	f = maps.Clone(f)
 	put := func(name string, to jcs.Value) {
 		if _, ok := m.Get(name); ok && !slices.Contains(keep, name) {
-			m = set(m, name, to)
+			m = jcstest.Set(m, name, to)
 		}
 	}
 	attestation, err := jcs.AppendPack(nil, get(m, "attestation"))
@@ -166,7 +167,7 @@ func resigned(f files, m jcs.Value, by key, keep ...string) files {
 	// The report names the root too; the signer writes it like everything else.
 	if r, err := jcs.Parse(f[report], jcs.Limits{}); err == nil {
 		if old, ok := r.Get("pack_root_sha256"); ok && old.Text != root.Text {
-			f[report] = pretty(identified(set(r, "pack_root_sha256", root)))
+			f[report] = pretty(identified(jcstest.Set(r, "pack_root_sha256", root)))
 		}
 	}
 	put("files", jcs.Arr(fileValue(f, receipts), fileValue(f, report), fileValue(f, transcript)))
@@ -189,7 +190,7 @@ func forged(f files, changes ...any) files {
 	var keep []string
 	for i := 0; i < len(changes); i += 2 {
 		path := changes[i].(string)
-		m = set(m, path, changes[i+1].(jcs.Value))
+		m = jcstest.Set(m, path, changes[i+1].(jcs.Value))
 		keep = append(keep, path)
 	}
 	return resigned(f, m, signer, keep...)
@@ -199,7 +200,7 @@ func forged(f files, changes ...any) files {
 func reported(f files, changes ...any) files {
 	r := f.parsed(report)
 	for i := 0; i < len(changes); i += 2 {
-		r = set(r, changes[i].(string), changes[i+1].(jcs.Value))
+		r = jcstest.Set(r, changes[i].(string), changes[i+1].(jcs.Value))
 	}
 	return resigned(f.with(report, pretty(identified(r, changes...))), f.parsed(manifestFile), signer)
 }
@@ -218,7 +219,7 @@ func identified(r jcs.Value, changes ...any) jcs.Value {
 	if err != nil {
 		panic(err)
 	}
-	return set(r, "report_id", jcs.Str("vr_"+hexSum(text)[:20]))
+	return jcstest.Set(r, "report_id", jcs.Str("vr_"+hexSum(text)[:20]))
 }
 
 // withLines replaces the receipts, and makes everything agree with them that a signer can.
@@ -230,13 +231,13 @@ func withLines(f files, text string) files {
 		head = jcs.Str(hexSum(last))
 	}
 	f = f.with(receipts, []byte(text))
-	r := set(set(f.parsed(report), "receipt_count", n), "head_hash", head)
+	r := jcstest.Set(jcstest.Set(f.parsed(report), "receipt_count", n), "head_hash", head)
 	refs := get(r, "evidence_refs").Items
-	r = set(r, "evidence_refs", jcs.Arr(refs[0], set(refs[1], "sha256", jcs.Str(hexSum(f[receipts])))))
+	r = jcstest.Set(r, "evidence_refs", jcs.Arr(refs[0], jcstest.Set(refs[1], "sha256", jcs.Str(hexSum(f[receipts])))))
 	f = f.with(report, pretty(r))
 	m := f.parsed(manifestFile)
 	for path, to := range map[string]jcs.Value{"receipt_count_expected": n, "attestation.n_receipts": n, "attestation.head_hash": head} {
-		m = set(m, path, to)
+		m = jcstest.Set(m, path, to)
 	}
 	return resigned(f, m, signer)
 }
@@ -259,33 +260,10 @@ func get(v jcs.Value, path string) jcs.Value {
 	return v
 }
 
-// edit changes the members around the one at path (names joined by dots), which must be there.
-func edit(v jcs.Value, path string, change func(ms []jcs.Member, i int) []jcs.Member) jcs.Value {
-	name, rest, nested := strings.Cut(path, ".")
-	members := slices.Clone(v.Members)
-	for i, m := range members {
-		if m.Name != name {
-			continue
-		}
-		if nested {
-			members[i].Value = edit(m.Value, rest, change)
-		} else {
-			members = change(members, i)
-		}
-		v.Members = members
-		return v
-	}
-	panic("no member " + path)
-}
-
-func set(v jcs.Value, path string, to jcs.Value) jcs.Value {
-	return edit(v, path, func(ms []jcs.Member, i int) []jcs.Member { ms[i].Value = to; return ms })
-}
-
 // changed is the pack with the members around a path of the manifest changed, and signed again.
 func changed(f files, path string, change func(ms []jcs.Member, i int) []jcs.Member) files {
 	top, _, _ := strings.Cut(path, ".")
-	return resigned(f, edit(f.parsed(manifestFile), path, change), signer, top)
+	return resigned(f, jcstest.Edit(f.parsed(manifestFile), path, change), signer, top)
 }
 
 func renamed(f files, path, to string) files {
