@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/internal/racetest"
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
@@ -302,7 +303,7 @@ func TestAtk_P08_EndlessFilesTakeBoundedTimeAndMemory(t *testing.T) {
 		{"a transcript of a gibibyte", manifest.TranscriptName, "x", 1 << 30, 20 << 20},
 		{"a signature of a gibibyte", manifest.SignatureName, "x", 1 << 30, 20 << 20},
 	} {
-		if (testing.Short() || raceEnabled) && c.read > 0 {
+		if (testing.Short() || racetest.Enabled) && c.read > 0 {
 			c.size = min(c.size, 1<<22+c.size/64)
 		}
 		var read int64
@@ -704,7 +705,7 @@ func TestAtk_P25_NoPackCrashesTheVerifierOrExitsOneByAccident(t *testing.T) {
 	rng := rand.New(rand.NewPCG(25, 25))
 	bits := []string{"[", "]", "{", "}", `"`, ",", ":", "null", "true", "1e400", `\ud800`, "\n", "\r", "\x00", "\xff", "-", "0", `{"a":1}`, "[[[[", "\u2028"}
 	rounds := 5000
-	if testing.Short() || raceEnabled {
+	if testing.Short() || racetest.Enabled {
 		rounds = 1000
 	}
 	exits := map[int]int{}
@@ -1088,7 +1089,7 @@ func TestAtk_P13_AFileThatIsSwappedMeanwhileIsJudgedAsOneOfItsVersions(t *testin
 		}
 	}()
 	rounds, passed, failed := 3000, 0, 0
-	if testing.Short() || raceEnabled {
+	if testing.Short() || racetest.Enabled {
 		rounds = 300
 	}
 	for range rounds {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/internal/racetest"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
@@ -26,7 +27,7 @@ func TestAtk_P26_EveryFlippedBitIsTampering(t *testing.T) {
 	switch {
 	case os.Getenv("ASSAY_LONG") != "":
 		step = 1
-	case testing.Short() || raceEnabled:
+	case testing.Short() || racetest.Enabled:
 		step = 41
 	}
 	if n := flipBits(t, plain, step); step == 1 && n < 40000 {
@@ -81,7 +82,7 @@ func TestAtk_P26_EverySpliceIsTampering(t *testing.T) {
 	rng := rand.New(rand.NewPCG(26, 26))
 	names := slices.Sorted(maps.Keys(files))
 	rounds := 5000
-	if testing.Short() || raceEnabled {
+	if testing.Short() || racetest.Enabled {
 		rounds = 500
 	}
 	for range rounds {
@@ -123,7 +124,7 @@ func sameManifest(a, b []byte) bool {
 func TestAtk_P26_EveryTruncationAndExtensionIsTampering(t *testing.T) {
 	files := smallPack(t)
 	step := 1
-	if testing.Short() || raceEnabled {
+	if testing.Short() || racetest.Enabled {
 		step = 41
 	}
 	for name, data := range files {

@@ -2,4 +2,5 @@
 
 package racetest
 
-const enabled = false
+// Enabled says that the race detector looks on.
+const Enabled = false

@@ -8,7 +8,7 @@ import "testing"
 // meet in another test of its package.
 func OneGoroutine(t testing.TB) {
 	t.Helper()
-	if enabled {
+	if Enabled {
 		t.Skip("no two goroutines meet here: run without the race detector")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/internal/racetest"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/internal/python"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -373,7 +374,7 @@ func TestThePatternsOfAllClaimsAreBoundedTogether(t *testing.T) {
 }
 
 func TestAMillionReceiptsNeedLittleMemory(t *testing.T) {
-	if testing.Short() || raceEnabled {
+	if testing.Short() || racetest.Enabled {
 		t.Skip("slow")
 	}
 	run := NewRun([]Claim{
