@@ -139,8 +139,10 @@ now. If one of them does not, it exits 4.`,
 			var away []string
 			var unreadable []error // pid files, with which 'up' could not go on either
 			for _, name := range slices.Backward(serverNames) {
-				state, good := n.state(c.Context(), name)
-				if _, err := n.running(name); err != nil {
+				p, err := n.running(name)
+				state, good := n.state(c.Context(), name, p)
+				if err != nil {
+					state = err.Error()
 					unreadable = append(unreadable, err)
 				} else if !good {
 					away = append(away, name)
@@ -234,7 +236,8 @@ func (n *network) up(ctx context.Context) (err error) {
 		}
 		for name, s := range n.servers {
 			if s.cmd != nil {
-				err = errors.Join(err, n.end(name))
+				_, failed := n.end(name)
+				err = errors.Join(err, failed)
 			}
 		}
 		err = n.failed(ctx, err)
@@ -335,7 +338,7 @@ func (n *network) startAll(ctx context.Context) error {
 				return err
 			}
 			if p != nil && moved { // it reads their addresses when it starts
-				if err := n.end(name); err != nil {
+				if _, err := n.end(name); err != nil {
 					return err
 				}
 				p = nil
@@ -458,13 +461,10 @@ func (n *network) ready(ctx context.Context) error {
 func (n *network) down() (ended []string, err error) {
 	var failed []error
 	for _, name := range slices.Backward(serverNames) {
-		p, err := n.running(name)
-		if err == nil {
-			err = n.end(name)
-		}
+		ran, err := n.end(name)
 		if err != nil {
 			failed = append(failed, err)
-		} else if p != nil {
+		} else if ran {
 			ended = append(ended, name)
 		}
 	}
@@ -484,32 +484,29 @@ func (n *network) running(name string) (*notedProcess, error) {
 	return p, nil
 }
 
-// end ends the process of a pid file, if it is that, and takes the file away.
-func (n *network) end(name string) error {
+// end ends the process of a pid file, if it is that, and takes the file away. It says whether there was one.
+func (n *network) end(name string) (ran bool, err error) {
 	p, err := n.running(name)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if p != nil {
 		if err := p.end(endPatience); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return true, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	if err := os.Remove(n.path(name + ".pid")); !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return p != nil, err
 	}
-	return nil
+	return p != nil, nil
 }
 
 // endPatience is more than a server takes that ends well. One that is killed loses nothing either.
 const endPatience = 10 * time.Second
 
-// state says in words how a server is, and whether that is well.
-func (n *network) state(ctx context.Context, name string) (string, bool) {
-	p, err := n.running(name)
+// state says in words how a server is whose process is p, nil if it has none, and whether that is well.
+func (n *network) state(ctx context.Context, name string, p *notedProcess) (string, bool) {
 	switch {
-	case err != nil:
-		return err.Error(), false
 	case p == nil:
 		return "away", false
 	case n.servers[name] == nil:
