@@ -36,6 +36,7 @@ var layout = map[string][]string{
 	"pack/manifest":        {"pack/internal/form", "pack/jcs", "trust"},
 	"pack/entry":           {"pack/internal/form", "pack/jcs", "pack/manifest", "trust"},
 	"pack/claim":           {"pack/internal/form", "pack/internal/python", "pack/jcs", "pack/receipt"},
+	"pack/packtest":        {"pack/claim", "pack/internal/form", "pack/jcs", "pack/jcs/jcstest"},
 	"pack/lock":            {"pack/claim", "pack/internal/form", "pack/jcs", "pack/manifest", "pack/receipt", "trust"},
 	"pack": {"internal/durable", "pack/claim", "pack/entry", "pack/internal/form", "pack/internal/python",
 		"pack/jcs", "pack/lock", "pack/manifest", "pack/receipt", "trust", "trust/timestamp"},
@@ -111,7 +112,7 @@ var walls = map[string][]string{
 		"cmd/assay", "cmd/ledger"},
 
 	// Of our own: who executes claims (not the ledger, and nobody who records);
-	module + "/pack/claim": {"pack/lock", "pack", "pack/report", "cmd/assay/home", "cmd/assay/expect", "cmd/assay/record",
+	module + "/pack/claim": {"pack/packtest", "pack/lock", "pack", "pack/report", "cmd/assay/home", "cmd/assay/expect", "cmd/assay/record",
 		"cmd/assay/judge", "cmd/assay/publish", "cmd/assay/govern", "cmd/assay/sign", "cmd/assay/check", "cmd/assay/demo", "cmd/assay"},
 
 	// and who knows keys, and who speaks to a ledger.

@@ -10,6 +10,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
+	"github.com/Haserjian/assay-ledger/pack/packtest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
@@ -20,18 +21,9 @@ func brokenGlass(t testing.TB, cards ...claim.Card) Spec {
 	return s
 }
 
-func builtin(id string) claim.Card {
-	for _, card := range claim.BuiltinCards() {
-		if card.ID == id {
-			return card
-		}
-	}
-	panic("no card " + id)
-}
-
 // VFY-49
 func TestNoBreakglassFailsHonestly(t *testing.T) {
-	files := mustBuild(t, brokenGlass(t, builtin("no_breakglass"))).FS()
+	files := mustBuild(t, brokenGlass(t, packtest.Builtin("no_breakglass"))).FS()
 	for require, exit := range map[bool]int{false: 0, true: 1} {
 		r := mustVerify(t, files, Options{Now: builtAt, RequireClaims: require})
 		if r.ExitCode() != exit || r.Integrity != Pass || r.Claims.Verdict != Fail || !r.Claims.Reexecuted || len(r.Warnings) > 0 {
@@ -42,7 +34,7 @@ func TestNoBreakglassFailsHonestly(t *testing.T) {
 		}
 	}
 	s := smallSpec(t)
-	s.Cards = []claim.Card{builtin("no_breakglass")}
+	s.Cards = []claim.Card{packtest.Builtin("no_breakglass")}
 	if r := mustVerify(t, mustBuild(t, s).FS(), Options{Now: builtAt, RequireClaims: true}); r.ExitCode() != 0 || r.Claims.Verdict != Pass {
 		t.Errorf("a pack without one: %+v", r)
 	}
@@ -87,7 +79,7 @@ func TestWhatTheReferenceCallsNoBreakglassIsJudgedAnewAndIsNoTampering(t *testin
 	for _, c := range []struct {
 		card   claim.Card
 		passed bool // of the reference
-	}{{builtin("no_breakglass"), true}, {wanted, false}} {
+	}{{packtest.Builtin("no_breakglass"), true}, {wanted, false}} {
 		files := mustBuild(t, brokenGlass(t, c.card)).FS().(memoryFS)
 		files = attesting(t, files, func(v jcs.Value) jcs.Value {
 			return jcstest.Set(jcstest.Set(jcstest.Set(v, "passed", jcs.Boolean(c.passed)), "actual", jcs.Str("found 0")), "evidence_receipt_ids", jcs.Arr())
@@ -126,7 +118,7 @@ func TestAnUnknownCheckIsTheSignersWordAndNoTampering(t *testing.T) {
 
 func TestClaimsOfTheRelyingPartyAreJudgedBesides(t *testing.T) {
 	files := mustBuild(t, brokenGlass(t)).FS().(memoryFS)
-	r := mustVerify(t, files, Options{Now: builtAt, Ask: []claim.Card{builtin("no_breakglass"), builtin("receipt_completeness")}})
+	r := mustVerify(t, files, Options{Now: builtAt, Ask: []claim.Card{packtest.Builtin("no_breakglass"), packtest.Builtin("receipt_completeness")}})
 	if r.ExitCode() != 0 || r.Claims.Verdict != Skipped || len(r.Claims.Asked) != 3 || r.Claims.Asked[0].Passed || !r.Claims.Asked[1].Passed || !r.Claims.Asked[2].Passed {
 		t.Errorf("%+v", r)
 	}

@@ -21,14 +21,15 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
+	"github.com/Haserjian/assay-ledger/pack/packtest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
 var builtAt = time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
 
 var (
-	testSigner  = keyFrom("test-signer", "pack test signer")
-	otherSigner = keyFrom("other-signer", "another pack test signer")
+	testSigner  = packtest.KeyFrom("test-signer", "pack test signer")
+	otherSigner = packtest.KeyFrom("other-signer", "another pack test signer")
 )
 
 func receiptOf(i int) string {
@@ -107,7 +108,7 @@ func rebuildSpec(t *testing.T, dir string) Spec {
 		t.Fatalf("%s: %v", dir, r.Findings)
 	}
 	a := r.Manifest.Attestation
-	s := Spec{RunID: a.RunID, Now: builtAt, Signer: testKey{"alice", ed25519.NewKeyFromSeed(seed)}, Mode: a.Mode,
+	s := Spec{RunID: a.RunID, Now: builtAt, Signer: packtest.Key{Name: "alice", Private: ed25519.NewKeyFromSeed(seed)}, Mode: a.Mode,
 		SuiteID: a.SuiteID, PolicyHash: a.PolicyHash, ClaimSetID: a.ClaimSetID, ValidUntil: a.ValidUntil, CIBinding: a.CIBinding}
 	if a.ClaimCheck != "N/A" {
 		if s.Cards = claim.FindCards(a.ClaimSetHash, nil, nil, nil, r.Claims.Results); s.Cards == nil {
@@ -425,7 +426,7 @@ func (smallOrderSigner) Sign([]byte) ([]byte, error) {
 	return append([]byte{1}, make([]byte, 63)...), nil
 }
 
-type lyingSigner struct{ testKey }
+type lyingSigner struct{ packtest.Key }
 
 func (lyingSigner) Public() ed25519.PublicKey { return otherSigner.Public() }
 

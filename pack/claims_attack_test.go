@@ -11,20 +11,15 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
+	"github.com/Haserjian/assay-ledger/pack/packtest"
 )
-
-// oneCard is a card of one claim.
-func oneCard(t testing.TB, check, params string) claim.Card {
-	t.Helper()
-	return claim.Card{ID: "acme.card", Name: "Acme", Claims: []claim.Claim{{ID: "c", Check: check, Severity: "critical", Params: jcstest.Parse(t, params)}}}
-}
 
 // CLM-2: a claim_set_hash does not tell 1 from 1.0, so their results have one text.
 func TestOneClaimSetHashHasOneResult(t *testing.T) {
 	var of []manifest.Attestation
 	for _, params := range []string{`{"min_count":1}`, `{"min_count":1.0}`, `{"min_count":10e-1}`} {
 		s := smallSpec(t)
-		s.Cards = []claim.Card{oneCard(t, "receipt_count_ge", params)}
+		s.Cards = []claim.Card{packtest.OneCard(t, "receipt_count_ge", params)}
 		of = append(of, mustBuild(t, s).Manifest.Attestation)
 	}
 	for _, a := range of[1:] {
@@ -49,8 +44,8 @@ func withFile(p *Pack, name, text string) *Pack {
 func TestAnotherSpellingOfTheSidecarChangesNoVerdict(t *testing.T) {
 	s := smallSpec(t)
 	s.Cards = []claim.Card{
-		oneCard(t, "receipt_count_ge", `{"min_count":1.0}`),
-		oneCard(t, "field_value_matches", `{"receipt_type":"model_call","field_name":"x","expected_value":{"b":[1,-0,1e16],"a":null}}`),
+		packtest.OneCard(t, "receipt_count_ge", `{"min_count":1.0}`),
+		packtest.OneCard(t, "field_value_matches", `{"receipt_type":"model_call","field_name":"x","expected_value":{"b":[1,-0,1e16],"a":null}}`),
 	}
 	s.Receipts = []jcs.Value{jcstest.Parse(t, `{"receipt_id":"r","type":"model_call","timestamp":"2026-01-15T10:00:00+00:00","x":{"a":null,"b":[1,0,1e16]}}`)}
 	p := mustBuild(t, s)
@@ -94,7 +89,7 @@ func TestABuilderThatKeepsToTheSpellingOfItsCardsIsNoLiar(t *testing.T) {
 		{"field_value_matches", matches, `true`, `1`, true},
 		{"no_receipt_type", `{"receipt_type":%s}`, `1.0`, `1`, false},
 	} {
-		card := oneCard(t, test.check, fmt.Sprintf(test.params, test.attested))
+		card := packtest.OneCard(t, test.check, fmt.Sprintf(test.params, test.attested))
 		attested := claim.NewRun(card.Claims)
 		card.Claims[0].Params = jcstest.Parse(t, fmt.Sprintf(test.params, test.given))
 		d := newDefinition([]claim.Card{card})
@@ -146,7 +141,7 @@ func TestWhatTheReferenceAttestsOfOddClaimsIsNoTampering(t *testing.T) {
 		// It looks at a receipt before signatures and hashes are dropped from it.
 		{"field_value_matches", `{"receipt_type":"model_call","field_name":"receipt_hash","expected_value":"h"}`, calls, "all 'model_call' receipts: receipt_hash='h'", "0 mismatches out of 1", true},
 	} {
-		d := newDefinition([]claim.Card{oneCard(t, test.check, test.params)})
+		d := newDefinition([]claim.Card{packtest.OneCard(t, test.check, test.params)})
 		d.run.Add(jcstest.Parse(t, test.receipt))
 		attested := claim.Result{ClaimID: "c", Severity: "critical", Expected: test.expected, Actual: test.actual, Passed: test.passed}
 		if found := contradictionOf(d, []claim.Result{attested}); len(found) > 0 {

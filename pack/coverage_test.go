@@ -8,42 +8,12 @@ import (
 	"testing"
 
 	"github.com/Haserjian/assay-ledger/pack/claim"
-	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/lock"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
+	"github.com/Haserjian/assay-ledger/pack/packtest"
 )
-
-// contractText is as the reference tool's scan writes it.
-const contractText = `{
-  "contract_version": "1.0",
-  "generated_at": "2026-11-21T11:40:20.559838+00:00",
-  "generated_by": "assay-scan",
-  "project_root": "/src/app",
-  "call_sites": [
-    {"callsite_id": "bab787e3d70d", "path": "app.py", "line": 3, "call": "c.chat.completions.create", "confidence": "high", "instrumented": false, "framework": "openai"},
-    {"callsite_id": "bab787e3d70d", "path": "app.py", "line": 3, "call": "c.chat.completions.create", "confidence": "high", "instrumented": false, "framework": "openai"},
-    {"callsite_id": "0c28b9b44d62", "path": "app.py", "line": 5, "call": "c.chat.completions.create", "confidence": "high", "instrumented": false, "framework": "openai"}
-  ],
-  "summary": {"total_sites": 3, "high": 3, "medium": 0, "low": 0},
-  "contract_hash": "f2886071f1ca4452c37c18e6457f7c3899cca8f7af9c69d67a9afd48095d3ef1"
-}`
-
-func mustContract(t testing.TB, sites ...string) *claim.Contract {
-	t.Helper()
-	list := jcs.Arr()
-	for i, id := range sites {
-		list.Items = append(list.Items, jcs.Obj(jcs.M("callsite_id", jcs.Str(id)), jcs.M("path", jcs.Str("a.py")), jcs.M("line", jcs.Int(int64(i))),
-			jcs.M("call", jcs.Str("f")), jcs.M("confidence", jcs.Str("high")), jcs.M("instrumented", jcs.Boolean(true))))
-	}
-	v := jcstest.Set(jcstest.Set(jcstest.Parse(t, contractText), "call_sites", list), "contract_hash", jcs.Str(form.CanonicalHash(list)))
-	c, err := claim.ParseContract(jcstest.Plain(jcstest.Set(v, "summary.total_sites", jcs.Int(int64(len(sites))))))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
 
 // covering is a pack whose receipts name call sites; "" names none.
 func covering(t testing.TB, cards []claim.Card, sites ...string) memoryFS {
@@ -75,7 +45,7 @@ func TestReceiptsAreComparedWithTheContract(t *testing.T) {
 		{[]string{"a"}, []string{"a"}, math.NaN(), CoverageResult{Fail, claim.Coverage{Share: 1, Covered: []string{"a"}}}, 1},
 		{[]string{"a"}, []string{"a", strings.Repeat("x", 300)}, 1, CoverageResult{Pass, claim.Coverage{Share: 1, Covered: []string{"a"}, MoreExtra: true}}, 0},
 	} {
-		r := mustVerify(t, covering(t, nil, c.receipts...), Options{Now: builtAt, Contract: mustContract(t, c.contract...), MinCoverage: c.least})
+		r := mustVerify(t, covering(t, nil, c.receipts...), Options{Now: builtAt, Contract: packtest.Contract(t, c.contract...), MinCoverage: c.least})
 		if got := fmt.Sprint(*r.Coverage); got != fmt.Sprint(c.want) || r.ExitCode() != c.exit || (r.Status() == StatusUncovered) != (c.exit == 1) {
 			t.Errorf("%v of %v: %s, want %v; exit %d", c.receipts, c.contract, got, c.want, r.ExitCode())
 		}
@@ -85,21 +55,21 @@ func TestReceiptsAreComparedWithTheContract(t *testing.T) {
 		many = append(many, fmt.Sprint("x", i))
 	}
 	for n, more := range map[int]bool{1000: false, 1000 + 1: true} {
-		r := mustVerify(t, covering(t, nil, many[:n]...), Options{Now: builtAt, Contract: mustContract(t)})
+		r := mustVerify(t, covering(t, nil, many[:n]...), Options{Now: builtAt, Contract: packtest.Contract(t)})
 		if len(r.Coverage.Extra) != 1000 || r.Coverage.MoreExtra != more {
 			t.Errorf("%d strange sites: %d listed, more: %v", n, len(r.Coverage.Extra), r.Coverage.MoreExtra)
 		}
 	}
 	broken := covering(t, nil, "a")
 	broken[manifest.TranscriptName] = []byte("x")
-	if r := mustVerify(t, broken, Options{Now: builtAt, Contract: mustContract(t, "a")}); r.Coverage != nil || r.ExitCode() != 2 {
+	if r := mustVerify(t, broken, Options{Now: builtAt, Contract: packtest.Contract(t, "a")}); r.Coverage != nil || r.ExitCode() != 2 {
 		t.Errorf("of a pack that is not intact: %+v", r.Coverage)
 	}
 }
 
 // attestingCoverage is a pack whose signer says what a coverage claim came to.
 func attestingCoverage(t *testing.T, actual string, passed bool) memoryFS {
-	files := covering(t, []claim.Card{builtin("coverage_contract")}, "a", "b", "")
+	files := covering(t, []claim.Card{packtest.Builtin("coverage_contract")}, "a", "b", "")
 	return attesting(t, files, func(v jcs.Value) jcs.Value {
 		v = jcstest.Set(jcstest.Set(v, "expected", jcs.Str(">= 80% call site coverage")), "actual", jcs.Str(actual))
 		return jcstest.Set(v, "passed", jcs.Boolean(passed))
@@ -107,7 +77,7 @@ func attestingCoverage(t *testing.T, actual string, passed bool) memoryFS {
 }
 
 func TestACoverageClaimIsExecutedAgainOnlyUnderAContractThatGivesTheSameResult(t *testing.T) {
-	full, half := mustContract(t, "a", "b"), mustContract(t, "a", "c")
+	full, half := packtest.Contract(t, "a", "b"), packtest.Contract(t, "a", "c")
 	for i, c := range []struct {
 		files    memoryFS
 		contract *claim.Contract
@@ -129,8 +99,8 @@ func TestACoverageClaimIsExecutedAgainOnlyUnderAContractThatGivesTheSameResult(t
 }
 
 func TestTheContractThatALockPinsIsTheOneToGive(t *testing.T) {
-	files, cards := attestingCoverage(t, "100% (2/2)", true), []claim.Card{builtin("coverage_contract")}
-	full, half := mustContract(t, "a", "b"), mustContract(t, "a", "c")
+	files, cards := attestingCoverage(t, "100% (2/2)", true), []claim.Card{packtest.Builtin("coverage_contract")}
+	full, half := packtest.Contract(t, "a", "b"), packtest.Contract(t, "a", "c")
 	for i, c := range []struct {
 		pinned, given *claim.Contract
 		exit          int

@@ -13,6 +13,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
+	"github.com/Haserjian/assay-ledger/pack/packtest"
 )
 
 // This file holds what a second implementer can get wrong at the edges of a rule: which findings there are, all of them,
@@ -260,8 +261,8 @@ func TestEvidenceIsThatOfTheReadingWhichIsAttested(t *testing.T) {
 		shown    string
 		want     string
 	}{
-		{builtin("no_breakglass"), true, jcs.Arr(), "found 1", ""},
-		{builtin("no_breakglass"), true, words("r_9"), "", "E_MANIFEST_TAMPER verify_report.claim_verification.results"},
+		{packtest.Builtin("no_breakglass"), true, jcs.Arr(), "found 1", ""},
+		{packtest.Builtin("no_breakglass"), true, words("r_9"), "", "E_MANIFEST_TAMPER verify_report.claim_verification.results"},
 		{wanted, false, jcs.Arr(), "found 0", ""},
 		{wanted, false, words("r_9"), "", "E_MANIFEST_TAMPER verify_report.claim_verification.results"},
 	} {
@@ -282,8 +283,8 @@ func TestEvidenceIsThatOfTheReadingWhichIsAttested(t *testing.T) {
 // VFY-42: the cards in it have the rules of a card, and of a card file neither its length nor its depth. One that is
 // refused takes the others with it.
 func TestCardsThatTravelHaveTheRulesOfACardAndNotOfAFile(t *testing.T) {
-	deep := oneCard(t, "field_value_matches", `{"receipt_type":"model_call","field_name":"x","expected_value":`+strings.Repeat("[", 40)+strings.Repeat("]", 40)+`}`)
-	long := oneCard(t, "receipt_type_present", `{"receipt_type":"`+strings.Repeat("x", 300<<10)+`"}`)
+	deep := packtest.OneCard(t, "field_value_matches", `{"receipt_type":"model_call","field_name":"x","expected_value":`+strings.Repeat("[", 40)+strings.Repeat("]", 40)+`}`)
+	long := packtest.OneCard(t, "receipt_type_present", `{"receipt_type":"`+strings.Repeat("x", 300<<10)+`"}`)
 	for what, card := range map[string]claim.Card{"deep": deep, "long": long} {
 		files, hash := mustBuild(t, smallSpec(t)).FS().(memoryFS), jcs.Str(claim.SetHash([]claim.Card{card}))
 		m := jcstest.Set(jcstest.Parse(t, string(files[manifest.Name])), "attestation.claim_set_hash", hash)
@@ -295,7 +296,7 @@ func TestCardsThatTravelHaveTheRulesOfACardAndNotOfAFile(t *testing.T) {
 	}
 
 	s := smallSpec(t)
-	s.Cards = []claim.Card{oneCard(t, "receipt_count_ge", `{"min_count":1}`)}
+	s.Cards = []claim.Card{packtest.OneCard(t, "receipt_count_ge", `{"min_count":1}`)}
 	files := mustBuild(t, s).FS().(memoryFS)
 	good := bytes.TrimSuffix(bytes.TrimSpace(files[manifest.CardsName]), []byte("]"))
 	for _, bad := range []string{
@@ -315,7 +316,7 @@ func TestCardsThatTravelHaveTheRulesOfACardAndNotOfAFile(t *testing.T) {
 
 // VFY-48: of the cards that were executed, wherever they come from.
 func TestOnlyCardsThatWereExecutedAreSaidToLookLikeOthers(t *testing.T) {
-	twin := oneCard(t, "receipt_count_ge", `{"min_count":1}`)
+	twin := packtest.OneCard(t, "receipt_count_ge", `{"min_count":1}`)
 	twin.ID = "n0_breakglass"
 	s := smallSpec(t)
 	s.Cards = []claim.Card{twin}

@@ -16,6 +16,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/lock"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
+	"github.com/Haserjian/assay-ledger/pack/packtest"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/trusttest"
 )
@@ -261,9 +262,9 @@ func TestAtk_P17_AnotherKeyUnderTheSameSignerIDIsNotTheLocksSigner(t *testing.T)
 	s := smallSpec(t)
 	lock := mustLock(t, lock.Spec{Cards: s.Cards, Signers: lock.Only(sha256.Sum256(testSigner.Public()))})
 	files := smallPack(t)
-	forged := resign(t, files, jcstest.Parse(t, string(files[manifest.Name])), testKey{testSigner.id, otherSigner.priv})
+	forged := resign(t, files, jcstest.Parse(t, string(files[manifest.Name])), packtest.Key{Name: testSigner.Name, Private: otherSigner.Private})
 	r := mustVerify(t, forged, Options{Now: builtAt, Lock: lock})
-	if r.Integrity != Pass || r.ExitCode() != 2 || r.Signer.Pinned || r.Manifest.SignerID != testSigner.id {
+	if r.Integrity != Pass || r.ExitCode() != 2 || r.Signer.Pinned || r.Manifest.SignerID != testSigner.Name {
 		t.Errorf("exit %d, integrity %s, pinned %v", r.ExitCode(), r.Integrity, r.Signer.Pinned)
 	}
 	if r := mustVerify(t, forged, Options{Now: builtAt}); r.ExitCode() != 0 || r.Signer.Pinned {
@@ -274,7 +275,7 @@ func TestAtk_P17_AnotherKeyUnderTheSameSignerIDIsNotTheLocksSigner(t *testing.T)
 // VFY-74
 func TestTheCardsOfALockAreExecutedAgain(t *testing.T) {
 	s := smallSpec(t)
-	s.Cards = []claim.Card{callsCard(t), builtin("receipt_completeness")}
+	s.Cards = []claim.Card{packtest.CallsCard(t), packtest.Builtin("receipt_completeness")}
 	files := mustBuild(t, s).FS().(memoryFS)
 	delete(files, manifest.CardsName) // nothing but the lock holds the definitions
 	o := Options{Now: builtAt, RequireClaims: true}
@@ -298,8 +299,8 @@ func TestTheCardsOfALockAreExecutedAgain(t *testing.T) {
 
 func TestDriftFromALockNamesTheCards(t *testing.T) {
 	s := smallSpec(t)
-	calls, whole, guardian := callsCard(t), builtin("receipt_completeness"), builtin("guardian_enforcement")
-	changed := callsCard(t)
+	calls, whole, guardian := packtest.CallsCard(t), packtest.Builtin("receipt_completeness"), packtest.Builtin("guardian_enforcement")
+	changed := packtest.CallsCard(t)
 	changed.Claims = slices.Clone(changed.Claims)
 	changed.Claims[0].ID = "another"
 	for _, c := range []struct {
@@ -415,7 +416,7 @@ func TestStrictLeavesNoGapOpen(t *testing.T) {
 	w.policy = trusttest.Policy(w.log, []*trusttest.Witness{w.witness}, 1)
 	authority, roots := newAuthority(t, loggedAt)
 	me := [32]byte(sha256.Sum256(testSigner.Public()))
-	warning := callsCard(t)
+	warning := packtest.CallsCard(t)
 	warning.Claims = slices.Clone(warning.Claims)
 	for i := range warning.Claims {
 		warning.Claims[i].Severity, warning.Claims[i].Check, warning.Claims[i].Params = "warning", "receipt_count_ge", jcstest.Parse(t, `{"min_count":99}`)
@@ -438,14 +439,16 @@ func TestStrictLeavesNoGapOpen(t *testing.T) {
 		{"the token, and that were allowed", nil, func(o *Options) { o.TimeOptional = true }, true, StatusWitness, 2},
 		{"the checks", func(s *Spec) { s.Cards = nil }, nil, false, StatusClaims, 1},
 		{"their success", func(s *Spec) {
-			s.Cards = []claim.Card{builtin("no_breakglass"), callsCard(t)}
+			s.Cards = []claim.Card{packtest.Builtin("no_breakglass"), packtest.CallsCard(t)}
 			s.Receipts = s.Receipts[:1]
 		}, nil, false, StatusClaims, 1},
 		{"all but warnings that fail", func(s *Spec) { s.Cards = []claim.Card{warning} }, nil, false, StatusClaims, 1},
 		{"its validity", func(s *Spec) { s.ValidUntil = builtAt.Add(time.Second).Format(time.RFC3339) }, nil, false, StatusExpired, 1},
 		{"its being the latest", func(s *Spec) { s.SupersededBy = "pack_next" }, nil, false, StatusReplaced, 1},
-		{"the receipts", func(s *Spec) { s.Cards, s.Receipts = []claim.Card{builtin("no_breakglass")}, nil }, nil, false, StatusEmpty, 1},
-		{"the receipts but that of the run itself", func(s *Spec) { s.Cards, s.Receipts = []claim.Card{builtin("no_breakglass")}, []jcs.Value{session} }, nil, false, StatusEmpty, 1},
+		{"the receipts", func(s *Spec) { s.Cards, s.Receipts = []claim.Card{packtest.Builtin("no_breakglass")}, nil }, nil, false, StatusEmpty, 1},
+		{"the receipts but that of the run itself", func(s *Spec) {
+			s.Cards, s.Receipts = []claim.Card{packtest.Builtin("no_breakglass")}, []jcs.Value{session}
+		}, nil, false, StatusEmpty, 1},
 	} {
 		spec := s
 		if c.spec != nil {

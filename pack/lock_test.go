@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/lock"
 )
 
@@ -76,18 +75,6 @@ func TestReferencePacksUnderReferenceLocks(t *testing.T) {
 	if passed == 0 {
 		t.Error("no pack passed under any lock")
 	}
-}
-
-// callsCard is a card that nobody builds in.
-func callsCard(t testing.TB) claim.Card {
-	t.Helper()
-	card, err := claim.ParseCard([]byte(`{"card_id": "acme.calls", "name": "Calls", "claims": [
-		{"claim_id": "two", "check": "receipt_count_ge", "params": {"min_count": 2}},
-		{"claim_id": "calls", "description": "model calls", "check": "receipt_type_present", "params": {"receipt_type": "model_call"}, "severity": "warning"}]}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return card
 }
 
 func mustLock(t testing.TB, s lock.Spec) *lock.Lock {

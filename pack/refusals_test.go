@@ -11,6 +11,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
+	"github.com/Haserjian/assay-ledger/pack/packtest"
 )
 
 // oddSigner is a signer with another name, key or answer than a good one.
@@ -81,7 +82,7 @@ func TestWhatIsTooLargeForAVerifierIsNotBuilt(t *testing.T) {
 		s := smallSpec(t)
 		s.Cards = nil
 		for i := range n {
-			s.Cards = append(s.Cards, oneCard(t, "receipt_count_ge", `{"min_count": 1}`))
+			s.Cards = append(s.Cards, packtest.OneCard(t, "receipt_count_ge", `{"min_count": 1}`))
 			card := &s.Cards[i]
 			card.ID = fmt.Sprintf("card_%d", i)
 			card.Claims[0].ID = fmt.Sprintf("claim_%d", i)

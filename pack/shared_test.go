@@ -1,8 +1,6 @@
 package pack
 
 import (
-	"crypto/ed25519"
-	"crypto/sha256"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -98,18 +96,3 @@ func TestAReformattedManifestIsTheSamePack(t *testing.T) {
 		t.Error("two packs with one pack root must have two digests")
 	}
 }
-
-// testKey is a pack signer from a seed string.
-type testKey struct {
-	id   string
-	priv ed25519.PrivateKey
-}
-
-func keyFrom(id, seed string) testKey {
-	sum := sha256.Sum256([]byte(seed))
-	return testKey{id, ed25519.NewKeyFromSeed(sum[:])}
-}
-
-func (k testKey) ID() string                          { return k.id }
-func (k testKey) Public() ed25519.PublicKey           { return k.priv.Public().(ed25519.PublicKey) }
-func (k testKey) Sign(message []byte) ([]byte, error) { return ed25519.Sign(k.priv, message), nil }

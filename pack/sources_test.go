@@ -8,21 +8,14 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/lock"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
+	"github.com/Haserjian/assay-ledger/pack/packtest"
 )
-
-// always is a card that no run can fail, under an id.
-func always(t testing.TB, id string, severity claim.Severity) claim.Card {
-	t.Helper()
-	card := oneCard(t, "receipt_count_ge", `{"min_count":0}`)
-	card.ID, card.Claims[0].Severity = id, severity
-	return card
-}
 
 // An id must not speak in the words of the outputs that it stands in.
 // LCK-6
 func TestAnIDThatIsMoreThanAnIDIsQuotedWarnedAboutAndRefusedInLocks(t *testing.T) {
 	for _, id := range []string{"acme (built in), x", "acme, own", "a b", "caf\u00e9", "acme)", "x:y"} {
-		card := always(t, id, "critical")
+		card := packtest.Always(t, id, "critical")
 		if label := card.Label(); label == id || label[0] != '"' {
 			t.Errorf("%q is shown as %s", id, label)
 		}
@@ -45,15 +38,15 @@ func TestAnIDThatIsMoreThanAnIDIsQuotedWarnedAboutAndRefusedInLocks(t *testing.T
 // VFY-47
 func TestAResultSaysWhoseItsChecksAre(t *testing.T) {
 	s := smallSpec(t)
-	own := always(t, "guardian-enforcement", "critical")
-	s.Cards = []claim.Card{builtin("receipt_completeness"), own}
+	own := packtest.Always(t, "guardian-enforcement", "critical")
+	s.Cards = []claim.Card{packtest.Builtin("receipt_completeness"), own}
 	files := mustBuild(t, s).FS()
-	lock, err := lock.New(lock.Spec{Cards: []claim.Card{always(t, "acme.always", "critical")}, At: builtAt})
+	lock, err := lock.New(lock.Spec{Cards: []claim.Card{packtest.Always(t, "acme.always", "critical")}, At: builtAt})
 	if err != nil {
 		t.Fatal(err)
 	}
 	pinned := smallSpec(t)
-	pinned.Cards = []claim.Card{always(t, "acme.always", "critical")}
+	pinned.Cards = []claim.Card{packtest.Always(t, "acme.always", "critical")}
 	pinnedFiles := mustBuild(t, pinned).FS()
 	for name, c := range map[string]struct {
 		files memoryFS
@@ -66,7 +59,7 @@ func TestAResultSaysWhoseItsChecksAre(t *testing.T) {
 		"pinned":            {pinnedFiles.(memoryFS), Options{Lock: lock}, []CardSource{SourceLock}, false},
 		"unpinned":          {pinnedFiles.(memoryFS), Options{}, []CardSource{SourceSigner}, false},
 		"pinned and given":  {pinnedFiles.(memoryFS), Options{Lock: lock, Cards: pinned.Cards}, []CardSource{SourceLock}, false},
-		"another of the id": {files.(memoryFS), Options{Cards: []claim.Card{always(t, "guardian-enforcement", "warning")}}, []CardSource{SourceBuiltIn, SourceSigner}, true},
+		"another of the id": {files.(memoryFS), Options{Cards: []claim.Card{packtest.Always(t, "guardian-enforcement", "warning")}}, []CardSource{SourceBuiltIn, SourceSigner}, true},
 	} {
 		c.o.Now = builtAt
 		r := mustVerify(t, c.files, c.o)

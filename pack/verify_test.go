@@ -23,6 +23,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
+	"github.com/Haserjian/assay-ledger/pack/packtest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 )
 
@@ -36,7 +37,7 @@ func smallPack(t testing.TB) memoryFS {
 
 // resign gives the files a manifest, signed by the key as an attacker who holds one would:
 // hashes, root and signature consistent, whatever the rest says.
-func resign(t testing.TB, files memoryFS, text jcs.Value, key testKey, keep ...string) memoryFS {
+func resign(t testing.TB, files memoryFS, text jcs.Value, key packtest.Key, keep ...string) memoryFS {
 	t.Helper()
 	files = maps.Clone(files)
 	replace := func(name string, to jcs.Value) {
@@ -471,7 +472,7 @@ func (f faultyFile) Read([]byte) (int, error) { return 0, f.fs.fail("read", f.fs
 // VFY-6
 func TestAFileThatCannotBeReadHereIsNoVerdict(t *testing.T) {
 	s := smallSpec(t)
-	s.Cards = []claim.Card{oneCard(t, "receipt_count_ge", `{"min_count":1}`)}
+	s.Cards = []claim.Card{packtest.OneCard(t, "receipt_count_ge", `{"min_count":1}`)}
 	files := mustBuild(t, s).FS().(memoryFS)
 	files[manifest.ProofName] = []byte("x")
 	names := append(manifest.FileNames(), manifest.CardsName, manifest.ProofName)

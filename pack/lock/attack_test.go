@@ -13,6 +13,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
+	"github.com/Haserjian/assay-ledger/pack/packtest"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -62,8 +63,8 @@ func TestAtk_K02_ALockWithoutCardsIsRefusedWhateverItsHashes(t *testing.T) {
 
 // CLM-8, LCK-4, LCK-5, LCK-7
 func TestAtk_K04_ABuiltInCardCannotBeShadowed(t *testing.T) {
-	l := mustLock(t, Spec{Cards: []claim.Card{callsCard(t)}})
-	other := callsCard(t).Claims[0].Value()
+	l := mustLock(t, Spec{Cards: []claim.Card{packtest.CallsCard(t)}})
+	other := packtest.CallsCard(t).Claims[0].Value()
 	forge := func(id, name string, members ...jcs.Member) string {
 		entry := jcs.Obj(append([]jcs.Member{jcs.M("id", jcs.Str(id)), jcs.M("name", jcs.Str(name)),
 			jcs.M("claim_set_hash", jcs.Str(form.CanonicalHash(jcs.Arr(other))))}, members...)...)
@@ -168,7 +169,7 @@ func TestAtk_K05_AWeakerLockIsToldFromItsBase(t *testing.T) {
 		"one signer more":     {Cards: append(claim.BuiltinCards(), base.Cards()...), Signers: signers.With(trust.Digest{1})},
 		"another signer":      {Cards: base.Cards(), Signers: Only(trust.Digest{1})},
 		"no contract":         {Cards: base.Cards(), Signers: signers},
-		"another contract":    {Cards: base.Cards(), Signers: signers, Contract: mustContract(t, "x")},
+		"another contract":    {Cards: base.Cards(), Signers: signers, Contract: packtest.Contract(t, "x")},
 		"nobody, but no card": {Cards: base.Cards()[:1], Signers: Only()},
 	} {
 		changes := Diff(base, mustLock(t, s))

@@ -14,6 +14,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
+	"github.com/Haserjian/assay-ledger/pack/packtest"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -55,12 +56,12 @@ func TestReferenceLocksAreAcceptedOrRefusedByName(t *testing.T) {
 
 // wholeLock has every member that a lock can have.
 func wholeLock(t testing.TB) *Lock {
-	contract, err := claim.ParseContract([]byte(contractText))
+	contract, err := claim.ParseContract([]byte(packtest.ContractText))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return mustLock(t, Spec{
-		Cards:    []claim.Card{claim.BuiltinCards()[1], callsCard(t)},
+		Cards:    []claim.Card{claim.BuiltinCards()[1], packtest.CallsCard(t)},
 		Signers:  Only(sha256.Sum256(testSigner.Public())),
 		Contract: contract,
 	})
@@ -104,10 +105,10 @@ func TestALockThatHoldsPacksToNothingIsNotWritten(t *testing.T) {
 	builtin := claim.BuiltinCards()[1]
 	changed := builtin
 	changed.Claims = builtin.Claims[:1]
-	strange, long := callsCard(t), callsCard(t)
+	strange, long := packtest.CallsCard(t), packtest.CallsCard(t)
 	strange.ID = "r\u0435ceipt_completeness" // a Cyrillic e
 	long.ID = "Receipt_Completeness"
-	twice := callsCard(t)
+	twice := packtest.CallsCard(t)
 	twice.Claims = twice.Claims[:1]
 	for name, s := range map[string]Spec{
 		"no cards":                    {At: builtAt},
@@ -116,7 +117,7 @@ func TestALockThatHoldsPacksToNothingIsNotWritten(t *testing.T) {
 		"a built-in's id":             {Cards: []claim.Card{changed}, At: builtAt},
 		"what looks like a built-in":  {Cards: []claim.Card{strange}, At: builtAt},
 		"a built-in but for its case": {Cards: []claim.Card{long}, At: builtAt},
-		"one id for two cards":        {Cards: []claim.Card{callsCard(t), twice}, At: builtAt},
+		"one id for two cards":        {Cards: []claim.Card{packtest.CallsCard(t), twice}, At: builtAt},
 		"a key twice":                 {Cards: []claim.Card{builtin}, Signers: Only(trust.Digest{}, trust.Digest{}), At: builtAt},
 	} {
 		if l, err := New(s); err == nil {
@@ -251,7 +252,7 @@ func TestALockIsOnlyForVerifiersInItsWindow(t *testing.T) {
 
 // LCK-18
 func TestDiffSaysWhatALockDemandsMoreAndLess(t *testing.T) {
-	rc, ge, own := builtin("receipt_completeness"), builtin("guardian_enforcement"), callsCard(t)
+	rc, ge, own := packtest.Builtin("receipt_completeness"), packtest.Builtin("guardian_enforcement"), packtest.CallsCard(t)
 	claims := func(change func([]claim.Claim) []claim.Claim) claim.Card {
 		c := own
 		c.Claims = change(slices.Clone(own.Claims))
@@ -280,9 +281,9 @@ func TestDiffSaysWhatALockDemandsMoreAndLess(t *testing.T) {
 		return s
 	}
 	pinned := base
-	pinned.Contract = mustContract(t, "a")
+	pinned.Contract = packtest.Contract(t, "a")
 	other := base
-	other.Contract = mustContract(t, "b")
+	other.Contract = packtest.Contract(t, "b")
 	for i, c := range []struct {
 		old, new  Spec
 		want      string // effects
@@ -399,12 +400,12 @@ func TestAContractThatComesOrGoesIsSaidInADiff(t *testing.T) {
 // LCK-6
 func TestALockRefusesCardsThatReadLikeABuiltIn(t *testing.T) {
 	for _, id := range []string{"guardian-enforcement", "guardian_enforcement ", "Guardian_Enforcement", "receipt_completenes"} {
-		_, err := New(Spec{Cards: []claim.Card{always(t, id, "critical")}, At: builtAt})
+		_, err := New(Spec{Cards: []claim.Card{packtest.Always(t, id, "critical")}, At: builtAt})
 		if err == nil || !strings.Contains(err.Error(), "looks like the built-in ") {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
-	if _, err := New(Spec{Cards: []claim.Card{always(t, "acme.guardian_enforcement", "critical")}, At: builtAt}); err != nil {
+	if _, err := New(Spec{Cards: []claim.Card{packtest.Always(t, "acme.guardian_enforcement", "critical")}, At: builtAt}); err != nil {
 		t.Error(err)
 	}
 }
