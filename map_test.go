@@ -141,13 +141,13 @@ func placeRooms(table map[string][]string) (rows [][]string) {
 			at[name] = float64(i) - float64(len(row))/2
 		}
 	}
-	mean := func(names []string, else_ float64) float64 {
+	mean := func(names []string, otherwise float64) float64 {
 		sum := 0.0
 		for _, n := range names {
 			sum += at[n]
 		}
 		if len(names) == 0 {
-			return else_
+			return otherwise
 		}
 		return sum / float64(len(names))
 	}
