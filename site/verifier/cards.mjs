@@ -3,7 +3,7 @@
 import { JSONError, bytesOf, canonical } from './json.mjs';
 import { HC } from './hash.mjs';
 import { BUILTIN } from './builtin.mjs';
-import { OURS, usable } from './ours.mjs';
+import { OURS, usable } from './own_checks.mjs';
 import { isObject, printable } from './values.mjs';
 
 // A card is { id, name, source, claims }: its claims as claim specifications, all five members written out.

@@ -4,7 +4,7 @@ import { H, same } from './hash.mjs';
 import { BUILTIN } from './builtin.mjs';
 import { hashOf, looksBuiltIn, readCard } from './cards.mjs';
 import { REFERENCE } from './checks.mjs';
-import { OURS, Unknown, runOurs } from './ours.mjs';
+import { OURS, Unknown, runOurs } from './own_checks.mjs';
 import { DROPPED } from './receipts.mjs';
 import { fingerprintOf, verdictOf } from './results.mjs';
 import { evidence } from './scalars.mjs';
