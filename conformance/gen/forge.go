@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -16,6 +15,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/claim"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
+	"github.com/Haserjian/assay-ledger/pack/packtest"
 )
 
 // The names of a pack's files.
@@ -30,28 +30,13 @@ const (
 // Everything below is fixed: the corpus is the same bytes wherever and whenever it is made.
 var (
 	builtAt = time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
-	signer  = keyOf("corpus-signer", "assay-corpus-v1-signer-key-seed")
-	mallory = keyOf("corpus-mallory", "assay-corpus-v1-mallory-key-seed")
+	signer  = packtest.KeyFrom("corpus-signer", "assay-corpus-v1-signer-key-seed")
+	mallory = packtest.KeyFrom("corpus-mallory", "assay-corpus-v1-mallory-key-seed")
 )
 
 // producer is what the packs say of the program that built them. It is not the version of this one: a
 // release must not change the corpus that verifiers are measured by.
 const producer = "1.0.0-corpus"
-
-// key signs packs; it is pack.Signer. Its seed is the SHA-256 of a text that stands here in the open.
-type key struct {
-	id   string
-	priv ed25519.PrivateKey
-}
-
-func keyOf(id, text string) key {
-	seed := sha256.Sum256([]byte(text))
-	return key{id, ed25519.NewKeyFromSeed(seed[:])}
-}
-
-func (k key) ID() string                          { return k.id }
-func (k key) Public() ed25519.PublicKey           { return k.priv.Public().(ed25519.PublicKey) }
-func (k key) Sign(message []byte) ([]byte, error) { return ed25519.Sign(k.priv, message), nil }
 
 // files is a pack in memory: names and bytes.
 type files map[string][]byte
@@ -112,7 +97,7 @@ func honest(s pack.Spec) files {
 	}
 	f[report] = pinnedReport(m, f.parsed(report))
 	f[transcript] = []byte("# Conformance corpus\n\nThis transcript is covered by the signature. Nothing parses it.\n")
-	return resigned(f, m, s.Signer.(key))
+	return resigned(f, m, s.Signer.(packtest.Key))
 }
 
 func builtIn(id string) bool {
@@ -150,7 +135,7 @@ func pinnedReport(m, built jcs.Value) []byte {
 
 // resigned gives the files a manifest signed by the key, as whoever holds one can: hashes, root and
 // signature are consistent, except for the members named in keep, which stay as they are.
-func resigned(f files, m jcs.Value, by key, keep ...string) files {
+func resigned(f files, m jcs.Value, by packtest.Key, keep ...string) files {
 	f = maps.Clone(f)
 	put := func(name string, to jcs.Value) {
 		if _, ok := m.Get(name); ok && !slices.Contains(keep, name) {
@@ -171,7 +156,7 @@ func resigned(f files, m jcs.Value, by key, keep ...string) files {
 		}
 	}
 	put("files", jcs.Arr(fileValue(f, receipts), fileValue(f, report), fileValue(f, transcript)))
-	put("signer_id", jcs.Str(by.id))
+	put("signer_id", jcs.Str(by.Name))
 	put("signer_pubkey", encoded(by.Public()))
 	put("signer_pubkey_sha256", jcs.Str(hexSum(by.Public())))
 	message, err := jcs.AppendPack(nil, m.Without("signature", "pack_root_sha256"))
