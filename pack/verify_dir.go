@@ -10,6 +10,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
@@ -122,22 +123,13 @@ func (d *dirFS) open(name string) (*os.File, error) {
 	return d.openSame(name, before)
 }
 
-// openSame opens the very file that was looked at. It may have been swapped since: do not wait if it is
-// a FIFO now, and do not read another.
+// openSame opens the very file that was looked at; what stands there by now is none of the pack's.
 func (d *dirFS) openSame(name string, before fs.FileInfo) (*os.File, error) {
-	f, err := d.root.OpenFile(name, os.O_RDONLY|nonblock, 0)
-	if err != nil {
-		return nil, err
+	f, err := durable.OpenSame(d.root, name, before)
+	if _, other := errors.AsType[*durable.NotRegular](err); other {
+		return nil, errNotRegular
 	}
-	after, err := f.Stat()
-	if err == nil && (!after.Mode().IsRegular() || !os.SameFile(before, after)) {
-		err = errNotRegular
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	return f, err
 }
 
 // lstat looks at name and refuses a path that leads through anything but directories.

@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 )
 
-// NotRegular is the error of Open, OpenItself and OpenIn for a directory, a symbolic link, a FIFO or a device in
-// the place of a file.
+// NotRegular is the error of Open, OpenItself, OpenIn and OpenSame for a directory, a symbolic link, a FIFO or a device
+// in the place of a file, and for another file in the place of the one that was looked at.
 type NotRegular struct {
 	Path string
 	Mode fs.FileMode
@@ -19,6 +19,8 @@ func (e *NotRegular) Error() string {
 		return e.Path + ": is a directory, not a regular file"
 	case e.Mode&fs.ModeSymlink != 0:
 		return e.Path + ": is a symbolic link, not a regular file"
+	case e.Mode.IsRegular():
+		return e.Path + ": was replaced while it was opened"
 	}
 	return e.Path + ": is not a regular file"
 }
@@ -39,17 +41,34 @@ func OpenItself(path string, flag int, perm fs.FileMode) (*os.File, error) {
 
 // OpenIn opens a regular file inside root for reading: name itself is no link, and what leads there stays inside.
 func OpenIn(root *os.Root, name string) (*os.File, error) {
-	path := filepath.Join(root.Name(), name)
 	// os.Root follows a link that stays inside.
 	before, err := root.Lstat(name)
 	if err != nil {
 		return nil, err
 	}
 	if !before.Mode().IsRegular() {
-		return nil, &NotRegular{path, before.Mode()}
+		return nil, &NotRegular{filepath.Join(root.Name(), name), before.Mode()}
 	}
+	return OpenSame(root, name, before)
+}
+
+// OpenSame opens, inside root for reading, the very file that was looked at. It may have been swapped since: a FIFO is
+// not waited for, and another file is not read.
+func OpenSame(root *os.Root, name string, before fs.FileInfo) (*os.File, error) {
+	path := filepath.Join(root.Name(), name)
 	f, err := root.OpenFile(name, os.O_RDONLY|nonblock, 0)
-	return regular(path, f, err)
+	if f, err = regular(path, f, err); err != nil {
+		return nil, err
+	}
+	after, err := f.Stat()
+	if err == nil && !os.SameFile(before, after) {
+		err = &NotRegular{path, after.Mode()}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // regular closes what is no regular file.

@@ -67,6 +67,35 @@ func TestOnlyRegularFilesAreOpened(t *testing.T) {
 	}
 }
 
+func TestAFileThatWasSwappedSinceItWasLookedAtIsNotOpened(t *testing.T) {
+	root, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	for _, name := range []string{"file", "other"} {
+		if err := root.WriteFile(name, []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before, err := root.Lstat("file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := OpenSame(root, "file", before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	if err := root.Rename("other", "file"); err != nil {
+		t.Fatal(err)
+	}
+	f, err = OpenSame(root, "file", before)
+	if _, refused := errors.AsType[*NotRegular](err); !refused || f != nil || !strings.HasSuffix(err.Error(), "was replaced while it was opened") {
+		t.Errorf("%v, %v", f, err)
+	}
+}
+
 func TestOpenItselfMakesAFileButNotThroughALink(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Symlink("victim", filepath.Join(dir, "link")); err != nil {

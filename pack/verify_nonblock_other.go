@@ -1,5 +1,0 @@
-//go:build !unix
-
-package pack
-
-const nonblock = 0
