@@ -27,6 +27,7 @@ func (b *builder) writeReport() error {
 	claimWord := claimWords[b.attested.ClaimCheck]
 	evaluated := len(b.results) > 0
 	null := jcs.Value{}
+	// Verifiers compare every member that they can compute, in this order of writing: verify.md §9.
 	members := []jcs.Member{
 		jcs.M("schema_version", jcs.Str(reportSchema)),
 		jcs.M("report_id", jcs.Str(reportID(b.root, b.now(), claimWord, manifest.Version))),
@@ -43,6 +44,7 @@ func (b *builder) writeReport() error {
 		jcs.M("verifier_config_sha256", null),
 		jcs.M("provenance", jcs.Obj()),
 		jcs.M("evidence_refs", jcs.Arr(
+			// The manifest holds the digest of this report, so the report cannot hold that of the manifest.
 			jcs.Obj(jcs.M("kind", jcs.Str("pack_manifest")), jcs.M("path", jcs.Str(manifest.Name)), jcs.M("sha256", null)),
 			form.Strs("kind", "receipt_pack", "path", manifest.ReceiptsName, "sha256", b.lines.sum))),
 		jcs.M("checks", jcs.Arr(
@@ -74,6 +76,7 @@ var claimSentences = map[manifest.ClaimCheck]string{
 	manifest.ClaimsNone: "No claim set was evaluated.",
 }
 
+// reportedHead is null for a pack without receipts: the head of nothing is a constant, and no receipt's.
 func (b *builder) reportedHead() jcs.Value {
 	if b.lines.count == 0 {
 		return jcs.Value{}
@@ -81,18 +84,21 @@ func (b *builder) reportedHead() jcs.Value {
 	return jcs.Str(b.lines.head)
 }
 
+// scope says what was looked at and what it shows, in the closed words that verify.md §9 computes again.
 func (b *builder) scope(j judgement) jcs.Value {
 	return jcs.Obj(
 		jcs.M("schema", jcs.Str("assay.verify.scope.v1")),
 		jcs.M("channels", j.ran),
 		jcs.M("extensions", jcs.Obj()),
-		// Hashes and signature are made after this report: it does not vouch for them.
+		// PCK-33: a builder's list "MUST NOT hold pack_integrity or signature_validity", the first two: hashes and
+		// signature are made after this report, so it does not vouch for them.
 		jcs.M("proves", form.Texts(j.proves[2:])),
 		jcs.M("does_not_prove", form.Texts(doesNotProve)),
 		jcs.M("note", jcs.Str("Written by the builder before signing. Integrity of the pack and validity of the signature are for the reader to verify.")))
 }
 
-// claimValue is claim_verification of pack.md §7.
+// claimValue is claim_verification of pack.md §7: what discrepancy_fingerprint can be computed from again without the
+// definitions of the claims. Falsifiers are not evaluated, so none is ever required.
 func (b *builder) claimValue() jcs.Value {
 	passed := 0
 	items := make([]jcs.Value, len(b.results))
@@ -180,6 +186,7 @@ const verifyByHand = `    import base64, hashlib, json
     print("signed by", m["signer_id"], m["signer_pubkey_sha256"])
 `
 
+// facts are the rows that transcript and summary share. Texts that others chose go through Markdown.
 func (b *builder) facts(w *strings.Builder) {
 	w.WriteString("| Field | Value |\n|---|---|\n")
 	for _, row := range [][2]string{
