@@ -39,7 +39,8 @@ func OpenItself(path string, flag int, perm fs.FileMode) (*os.File, error) {
 	return regular(path, f, err)
 }
 
-// OpenIn opens a regular file inside root for reading: name itself is no link, and what leads there stays inside.
+// OpenIn opens a regular file inside root for reading: name itself is no link, and what leads there stays inside. Its
+// writer may put a new file in its place at any moment, as WriteFile does: then one of the two is read.
 func OpenIn(root *os.Root, name string) (*os.File, error) {
 	// os.Root follows a link that stays inside.
 	before, err := root.Lstat(name)
@@ -49,26 +50,30 @@ func OpenIn(root *os.Root, name string) (*os.File, error) {
 	if !before.Mode().IsRegular() {
 		return nil, &NotRegular{filepath.Join(root.Name(), name), before.Mode()}
 	}
-	return OpenSame(root, name, before)
+	return openRegular(root, name)
 }
 
-// OpenSame opens, inside root for reading, the very file that was looked at. It may have been swapped since: a FIFO is
-// not waited for, and another file is not read.
+// OpenSame opens, inside root for reading, the very file that was looked at: one that nobody may replace. It may have
+// been swapped since: a FIFO is not waited for, and another file is not read.
 func OpenSame(root *os.Root, name string, before fs.FileInfo) (*os.File, error) {
-	path := filepath.Join(root.Name(), name)
-	f, err := root.OpenFile(name, os.O_RDONLY|nonblock, 0)
-	if f, err = regular(path, f, err); err != nil {
+	f, err := openRegular(root, name)
+	if err != nil {
 		return nil, err
 	}
 	after, err := f.Stat()
 	if err == nil && !os.SameFile(before, after) {
-		err = &NotRegular{path, after.Mode()}
+		err = &NotRegular{f.Name(), after.Mode()}
 	}
 	if err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
+}
+
+func openRegular(root *os.Root, name string) (*os.File, error) {
+	f, err := root.OpenFile(name, os.O_RDONLY|nonblock, 0)
+	return regular(filepath.Join(root.Name(), name), f, err)
 }
 
 // regular closes what is no regular file.

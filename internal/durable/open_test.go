@@ -90,9 +90,58 @@ func TestAFileThatWasSwappedSinceItWasLookedAtIsNotOpened(t *testing.T) {
 	if err := root.Rename("other", "file"); err != nil {
 		t.Fatal(err)
 	}
+	f, err = OpenIn(root, "file") // whoever may be replaced is read as what stands there
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
 	f, err = OpenSame(root, "file", before)
 	if _, refused := errors.AsType[*NotRegular](err); !refused || f != nil || !strings.HasSuffix(err.Error(), "was replaced while it was opened") {
 		t.Errorf("%v, %v", f, err)
+	}
+}
+
+func TestAFileThatIsReplacedAllTheTimeOpens(t *testing.T) {
+	root, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	replace := func() error {
+		if err := root.WriteFile("new", []byte("content"), 0o600); err != nil {
+			return err
+		}
+		return root.Rename("new", "file")
+	}
+	if err := replace(); err != nil {
+		t.Fatal(err)
+	}
+	stop, stopped := make(chan bool), make(chan error)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				stopped <- nil
+				return
+			default:
+			}
+			if err := replace(); err != nil {
+				stopped <- err
+				return
+			}
+		}
+	}()
+	for range 3000 {
+		f, err := OpenIn(root, "file")
+		if err != nil {
+			t.Error(err)
+			break
+		}
+		f.Close()
+	}
+	close(stop)
+	if err := <-stopped; err != nil {
+		t.Error(err)
 	}
 }
 
