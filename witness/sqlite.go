@@ -222,12 +222,13 @@ func (s *SQLite) Latest(ctx context.Context, origin string) (note []byte, err er
 	if !errors.Is(err, sql.ErrNoRows) {
 		return note, err
 	}
-	var missed int
-	err = s.read.QueryRowContext(ctx, `SELECT count(*) FROM checkpoint NOT INDEXED WHERE origin = ?1`, origin).Scan(&missed)
-	if err == nil && missed != 0 {
+	// Both looks are one statement, so they see one state of the file: between two, another request may store the first note.
+	var rows int
+	err = s.read.QueryRowContext(ctx, `SELECT (SELECT note FROM checkpoint WHERE origin = ?1), (SELECT count(*) FROM checkpoint NOT INDEXED WHERE origin = ?1)`, origin).Scan(&note, &rows)
+	if err == nil && note == nil && rows != 0 {
 		err = errors.New("the file is damaged: its index does not find a checkpoint that is there")
 	}
-	return nil, err
+	return note, err
 }
 
 // Swap replaces old, nil for none, by new, if old is byte for byte what is

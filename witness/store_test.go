@@ -81,6 +81,32 @@ func TestStoreContract(t *testing.T) {
 	}
 }
 
+// The first note may be stored between any two looks of a reader: it sees none or that one, and is never told of damage.
+// WIT-23
+func TestAFirstNoteThatArrivesWhileItIsLookedForIsNoDamage(t *testing.T) {
+	for name, open := range stores {
+		t.Run(name, func(t *testing.T) {
+			s := open(t)
+			for i := range 200 {
+				origin, note := fmt.Sprint("log ", i), []byte("note")
+				var stored sync.WaitGroup
+				stored.Go(func() {
+					if err := s.Swap(t.Context(), origin, nil, note); err != nil {
+						t.Error(err)
+					}
+				})
+				for got := []byte(nil); got == nil && !t.Failed(); {
+					var err error
+					if got, err = s.Latest(t.Context(), origin); err != nil || got != nil && !bytes.Equal(got, note) {
+						t.Errorf("latest of %q is %q, %v", origin, got, err)
+					}
+				}
+				stored.Wait()
+			}
+		})
+	}
+}
+
 func TestOfManySwapsFromOneStateOneSucceeds(t *testing.T) {
 	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
