@@ -81,6 +81,9 @@ var layout = map[string][]string{
 	"cmd/ledger": {"internal/cli", "internal/durable", "internal/serve", "internal/terminal", "ledger", "ledger/api", "ledger/index",
 		"ledger/tsa", "pack/jcs", "pack/manifest", "trust", "trust/timestamp", "witness"},
 
+	// The static site, and the verifier that runs in a browser.
+	"site/verifier": {},
+
 	// The packs that every verifier must judge alike, and what runs them.
 	"conformance": {"pack/jcs"},
 

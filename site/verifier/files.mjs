@@ -3,10 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { FILES } from './manifest.mjs';
-import { LIMITS } from './verify.mjs';
-
-// Unjudged is thrown where nothing can be judged: exit 3.
-export class Unjudged extends Error {}
+import { LIMITS, Unjudged } from './verify.mjs';
 
 // OURS is the longest file of receipts that this program holds in memory.
 const OURS = 2 ** 30;
@@ -49,8 +46,18 @@ function statOf(file) {
   }
 }
 
+// readFile gives the entry of a file that the user names: there a link is followed.
+export function readFile(name, limit) {
+  try {
+    return readEntry(fs.realpathSync(name), limit);
+  } catch (err) {
+    if (err.code === 'ENOENT' || err.code === 'ENOTDIR') return null;
+    throw err instanceof Unjudged ? err : new Unjudged(`cannot read ${path.basename(name)}: ${err.code}`);
+  }
+}
+
 // readEntry gives what is in a file of at most limit bytes, or what it is instead; null if there is none.
-export function readEntry(file, limit) {
+function readEntry(file, limit) {
   const stat = statOf(file);
   if (!stat) return null;
   if (stat.isSymbolicLink()) return { kind: 'link' };

@@ -1,12 +1,10 @@
 // The flags of the command line: docs/spec/verify.md §18. All are read, and every file that they name, before a pack is
-// touched (VFY-88).
-import fs from 'node:fs';
-import { Unjudged, readEntry } from './files.mjs';
+// touched (VFY-88). A page asks with the same flags, of files that it was given.
 import { readLock } from './lock.mjs';
 import { commit } from './manifest.mjs';
 import { Bad, readPolicy } from './notes.mjs';
 import { fromClock, instant } from './time.mjs';
-import { LIMITS } from './verify.mjs';
+import { LIMITS, Unjudged } from './verify.mjs';
 
 const SWITCHES = {
   '--require-claim-pass': 'requireClaims', '--require-anchor': 'requireAnchor', '--require-pinned': 'requirePinned',
@@ -15,8 +13,9 @@ const SWITCHES = {
 const VALUES = new Set(['--now', '--lock', '--trusted-signer', '--policy', '--proof', '--max-age-hours', '--run-card',
   '--expected-repo', '--expected-ref', '--expected-workflow', '--expected-commit-sha', '--expected-run']);
 
-// askedBy gives the directory and what is asked of the pack in it.
-export async function askedBy(args) {
+// askedBy gives the directory and what is asked of the pack in it. read(name, limit) gives the entry of a file that a
+// flag names, null if there is none.
+export async function askedBy(args, read) {
   const asked = { now: fromClock(Date.now()), trusted: [] };
   const dirs = [];
   for (let i = 0; i < args.length; i++) {
@@ -24,7 +23,7 @@ export async function askedBy(args) {
     const name = at < 0 ? arg : arg.slice(0, at);
     if (!arg.startsWith('-')) dirs.push(arg);
     else if (Object.hasOwn(SWITCHES, arg)) asked[SWITCHES[arg]] = true;
-    else if (VALUES.has(name)) await take(asked, name, at < 0 ? args[++i] : arg.slice(at + 1));
+    else if (VALUES.has(name)) await take(asked, name, at < 0 ? args[++i] : arg.slice(at + 1), read);
     else throw new Unjudged(`${name}: not a flag that is known here`);
   }
   if (dirs.length !== 1) throw new Unjudged('expected one pack');
@@ -35,7 +34,7 @@ export async function askedBy(args) {
 
 const TEXTS = { '--expected-repo': 'repo', '--expected-ref': 'ref', '--expected-workflow': 'workflow_ref', '--expected-run': 'run_id' };
 
-async function take(asked, name, value) {
+async function take(asked, name, value, read) {
   if (value === undefined || value === '') throw new Unjudged(`${name}: expected a value`);
   asked.ci ??= {};
   if (Object.hasOwn(TEXTS, name)) asked.ci[TEXTS[name]] = value;
@@ -43,9 +42,9 @@ async function take(asked, name, value) {
   else if (name === '--now') asked.now = valid(name, instant(value), instant(value) !== null);
   else if (name === '--max-age-hours') asked.maxAgeHours = valid(name, Number(value), /^[0-9.]+$/.test(value) && Number(value) > 0);
   else if (name === '--trusted-signer') asked.trusted.push(valid(name, value, /^[0-9a-f]{64}$/.test(value)));
-  else if (name === '--policy') asked.policy = await policyIn(value);
-  else if (name === '--proof') asked.proof = readEntry(value, LIMITS['anchor.tlog-proof']);
-  else if (name === '--lock') asked.lock = await lockIn(value);
+  else if (name === '--policy') asked.policy = await policyIn(value, read);
+  else if (name === '--proof') asked.proof = await read(value, LIMITS['anchor.tlog-proof']);
+  else if (name === '--lock') asked.lock = await lockIn(value, read);
   else throw new Unjudged(`${name}: not checked here`);
 }
 
@@ -54,32 +53,32 @@ function valid(name, value, holds) {
   return value;
 }
 
-// fileOf reads a file that the user names.
-function fileOf(name, limit) {
-  const { size } = fs.statSync(name);
-  if (size > limit) throw new Error(`longer than ${limit} bytes`);
-  return new Uint8Array(fs.readFileSync(name));
+// bytesIn gives the bytes of a file that the user names.
+async function bytesIn(name, limit, read) {
+  const entry = await read(name, limit);
+  if (entry?.kind !== 'file') throw new Bad(entry ? 'no regular file, or too long' : 'there is no such file');
+  return entry.bytes;
 }
 
 // lockIn gives the lock; one that is missing, or none, is exit 2 (VFY-89).
-async function lockIn(name) {
+async function lockIn(name, read) {
   const refuse = (why) => Object.assign(new Unjudged(`--lock: ${why}`), { exit: 2 });
   let bytes;
   try {
-    bytes = fileOf(name, 2 ** 20);
+    bytes = await bytesIn(name, 2 ** 20, read);
   } catch (err) {
-    throw refuse(err.code ?? err.message);
+    throw err instanceof Bad || err instanceof Unjudged ? refuse(err.message) : err;
   }
   const { lock, problem } = await readLock(bytes);
   if (problem) throw refuse(problem);
   return lock;
 }
 
-async function policyIn(name) {
+async function policyIn(name, read) {
   try {
-    return await readPolicy(fileOf(name, 2 ** 20));
+    return await readPolicy(await bytesIn(name, 2 ** 20, read));
   } catch (err) {
-    if (err instanceof Bad || err.code) throw new Unjudged(`--policy: ${err.code ?? err.message}`);
+    if (err instanceof Bad) throw new Unjudged(`--policy: ${err.message}`);
     throw err;
   }
 }

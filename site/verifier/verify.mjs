@@ -22,6 +22,9 @@ export const LIMITS = {
 // A pack is { files: Map of name → entry, unsigned: Map of name → entry or an entry that is no directory, extra: names }.
 // An entry is { kind: 'file', bytes } or { kind: 'link' | 'other' | 'long' }; what is not there has no entry.
 
+// Unjudged is thrown where nothing can be judged: exit 3, or the one that it carries.
+export class Unjudged extends Error {}
+
 // Findings is one list of findings and one of warnings, each ending after 100 (VFY-3).
 export class Findings {
   constructor() {

@@ -1,0 +1,23 @@
+// What is said of a verdict to a machine: docs/spec/verify.md §17.
+
+export const COMMAND = 'verify-pack';
+
+// told gives the members of verify.md §17 that this verifier can answer for.
+export function told(dir, v) {
+  const known = v.manifest !== null;
+  return {
+    command: COMMAND, status: v.status, exit_code: v.exit, path: dir, channels: v.channels,
+    integrity_verdict: v.intact ? 'PASS' : 'TAMPERED', claim_verdict: claimVerdict(v),
+    pack_id: known ? v.manifest.get('pack_id') : null, ids_verified: v.intact, claims_reexecuted: v.reexecuted,
+    signer: known ? { id: v.manifest.get('signer_id'), fingerprint: v.fingerprint } : null,
+    manifest_sha256: v.manifestDigest ?? undefined, not_checked_here: v.notChecked,
+    findings: [...v.out.errors, ...v.out.warnings],
+  };
+}
+
+// claimVerdict is the word of claims in a report, where a failure is called an honest one.
+const claimVerdict = (v) => ({ FAIL: 'HONEST_FAIL', PASS: 'PASS' })[v.channels.claims] ?? 'NOT_EVALUATED';
+
+// escaped writes everything but printable ASCII and line feeds as escapes, so that no text of a pack acts on a terminal.
+export const escaped = (json) => json.replace(/[^\x20-\x7e\n]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+export const safe = (text) => escaped(JSON.stringify(text).slice(1, -1));
