@@ -78,6 +78,10 @@ var layout = map[string][]string{
 		"trust/timestamp"},
 	"ledger/client": {"pack/entry", "pack/jcs", "pack/manifest", "trust", "trust/tiles"},
 	"witness":       {"internal/serve", "trust"},
+
+	// The log as a folder of plain files.
+	"site": {"trust"},
+
 	"cmd/ledger": {"internal/cli", "internal/durable", "internal/serve", "internal/terminal", "ledger", "ledger/api", "ledger/index",
 		"ledger/tsa", "pack/jcs", "pack/manifest", "trust", "trust/timestamp", "witness"},
 
