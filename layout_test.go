@@ -80,7 +80,8 @@ var layout = map[string][]string{
 	"witness":       {"internal/serve", "trust"},
 
 	// The log as a folder of plain files.
-	"site": {"trust"},
+	"site":       {"trust"},
+	"site/pages": {"pack/entry", "trust"},
 
 	"cmd/ledger": {"internal/cli", "internal/durable", "internal/serve", "internal/terminal", "ledger", "ledger/api", "ledger/index",
 		"ledger/tsa", "pack/jcs", "pack/manifest", "trust", "trust/timestamp", "witness"},

@@ -1,0 +1,319 @@
+package pages
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+
+	"github.com/Haserjian/assay-ledger/pack/entry"
+	"github.com/Haserjian/assay-ledger/pack/manifest"
+	"github.com/Haserjian/assay-ledger/trust"
+)
+
+var sampleDay = time.Date(2026, 11, 30, 20, 54, 30, 0, time.UTC)
+
+// texts are what the controllers of entries, policies and witnesses can choose.
+type texts struct {
+	id, signer, repo, workflow, witness, origin, problem string
+}
+
+var ordinary = texts{"pack_20261130T213031_d066838a", "release-bot", "acme/payments", ".github/workflows/ci.yml@refs/heads/main", "w1", "ledger.example/2026", "it is no object"}
+
+func sampleSite(x texts) Site {
+	return Site{
+		Origin: x.origin, VKey: x.origin + "+8605594a+Ac8Z4SMs9oRxUQRrinXzrPe3lqhCz33XzoQIfm5KaNBb",
+		Policy:      "log " + x.origin + "+8605594a+Ac8Z4SMs9oRxUQRrinXzrPe3lqhCz33XzoQIfm5KaNBb\nwitness " + x.witness + " …\nquorum none\n",
+		Checkpoint:  sampleCheckpoint(x, 1234567),
+		Checkpoints: 260, HasRoots: true, HasContact: true, PageSHA256: strings.Repeat("ab", 32),
+	}
+}
+
+func sampleCheckpoint(x texts, size int64) *trust.Checkpoint {
+	return &trust.Checkpoint{Origin: x.origin, Size: size, Root: trust.LeafHash([]byte(fmt.Sprint(size))), Cosignatures: []trust.Cosignature{
+		{Witness: x.witness, KeyName: x.witness, Time: sampleDay}, {Witness: "w2", KeyName: "w2.example", Time: sampleDay.Add(time.Second)},
+	}}
+}
+
+func sampleRow(x texts, index int64) Row {
+	e := &entry.Entry{
+		PackID: x.id, SignerID: x.signer, ReceiptIntegrity: "PASS", AssuranceLevel: "L1", Mode: "enforced", NReceipts: 12,
+		ClaimCheck:     []manifest.ClaimCheck{"PASS", "FAIL", "N/A"}[index%3],
+		TimestampStart: "2026-11-30T20:50:00.000000+00:00", TimestampEnd: "2026-11-30T20:54:29.000000+00:00", VerifierVersion: "1.23.0",
+		WitnessStatus: "signature_verified", SubmittedAt: sampleDay.Add(298 * time.Millisecond),
+	}
+	if index%5 != 0 {
+		e.Source = entry.Source{Repo: x.repo, Workflow: x.workflow, Commit: strings.Repeat("0a", 20), Attestation: []string{"self", "ci_binding", "oidc"}[index%3]}
+	}
+	e.ManifestSHA256 = trust.Digest(trust.LeafHash([]byte(x.id)))
+	r := Row{Index: index, Entry: e, Leaf: []byte(x.id)}
+	switch index % 4 {
+	case 0:
+		r.Time = &Time{At: sampleDay, Accuracy: time.Second, By: "CN=" + x.signer}
+	case 1:
+		r.Time = &Time{At: sampleDay, Problem: x.problem}
+		r.Twins = []int64{3, 4}
+	}
+	return r
+}
+
+// sampleViews is every page, with the texts in it.
+func sampleViews(x texts) map[string]Page {
+	s := sampleSite(x)
+	rows := []Row{{Index: 1234566, Leaf: []byte(x.id), Problem: x.problem}}
+	for i := int64(1234565); len(rows) < 50; i-- {
+		rows = append(rows, sampleRow(x, i))
+	}
+	var growth []Day
+	for i := range 400 {
+		growth = append(growth, Day{sampleDay.AddDate(0, 0, i-400), int64(i * i * 7)})
+	}
+	known := []Known{{Key: strings.Repeat("4e", 32), Names: []string{x.signer, "other"}, Count: 120, Last: 1234565}}
+	repos := []Known{{Key: x.repo, Count: 120, Last: 1234565}}
+	w := trust.PolicyWitness{Name: x.witness, KeyName: x.witness, VKey: x.witness + "+ad3a00df+BLBtnYYbDXEeoUqaedgRZ40NKn9qy3KLFpHXpfBcHtco", URL: "https://w1.example/" + x.witness, Algorithm: 4}
+	published := []Published{{Number: 259, Checkpoint: s.Checkpoint}, {Number: 258, Checkpoint: sampleCheckpoint(x, 1234000)}, {Number: 257, Problem: x.problem}}
+	return map[string]Page{
+		"index.html":              Home{s, growth, rows},
+		"entries/index.html":      Entries{s, 1, 4, rows},
+		"entries/2.html":          Entries{s, 2, 4, rows},
+		"entry/index.html":        Entry{s},
+		"signer/index.html":       Signers{s, known},
+		"source/index.html":       Sources{s, repos},
+		"witnesses/index.html":    Witnesses{s, []Witness{{w, sampleDay, 1234567, 100, 100}, {w, sampleDay, 1234000, 100, 93}, {PolicyWitness: w}}},
+		"checkpoints/index.html":  Checkpoints{s, published},
+		"equivocation/index.html": Equivocation{s, []Case{{trust.Digest{}, rows[:3]}}, true},
+		"verify/index.html":       Verify{s},
+		"limits/index.html":       Limits{s},
+	}
+}
+
+// emptyViews is every page of a log that published nothing.
+func emptyViews() map[string]Page {
+	s := Site{Origin: "ledger.example/2026"}
+	return map[string]Page{
+		"index.html": Home{Site: s}, "entries/index.html": Entries{Site: s, Page: 1, Pages: 1}, "entry/index.html": Entry{s},
+		"signer/index.html": Signers{Site: s}, "source/index.html": Sources{Site: s}, "witnesses/index.html": Witnesses{Site: s},
+		"checkpoints/index.html": Checkpoints{Site: s}, "equivocation/index.html": Equivocation{Site: s}, "verify/index.html": Verify{s},
+		"limits/index.html": Limits{s},
+	}
+}
+
+// element is an element of a page as far as a stranger's text could change it.
+type element struct {
+	name       string
+	attributes string // their names
+}
+
+// readPage gives the elements of a page in order, and calls check with each.
+func readPage(t *testing.T, page []byte, check func(html.Token)) (list []element) {
+	t.Helper()
+	z := html.NewTokenizer(bytes.NewReader(page))
+	for {
+		switch z.Next() {
+		case html.ErrorToken:
+			if z.Err() != io.EOF {
+				t.Fatal(z.Err())
+			}
+			return list
+		case html.StartTagToken, html.SelfClosingTagToken:
+			token := z.Token()
+			names := make([]string, 0, len(token.Attr))
+			for _, a := range token.Attr {
+				names = append(names, a.Key)
+			}
+			list = append(list, element{token.Data, strings.Join(names, " ")})
+			check(token)
+		}
+	}
+}
+
+func render(t *testing.T, p Page) []byte {
+	t.Helper()
+	page, err := Render(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return page
+}
+
+func attribute(token html.Token, name string) (string, bool) {
+	for _, a := range token.Attr {
+		if a.Key == name {
+			return a.Val, true
+		}
+	}
+	return "", false
+}
+
+// A page loads and links nothing but files of the site, holds no script and no style, and can be read aloud: one heading
+// of the first rank, a language, a label for each field, no ID twice.
+func TestEveryPageIsPlainAndLinksOnlyIntoTheSite(t *testing.T) {
+	for _, views := range []map[string]Page{sampleViews(ordinary), emptyViews()} {
+		for path, view := range views {
+			t.Run(path, func(t *testing.T) {
+				headings, ids, labels, fields := 0, map[string]bool{}, map[string]bool{}, []string{}
+				page := render(t, view)
+				readPage(t, page, func(token html.Token) {
+					checkToken(t, path, token)
+					if id, ok := attribute(token, "id"); ok {
+						if ids[id] {
+							t.Errorf("the id %q stands twice", id)
+						}
+						ids[id] = true
+					}
+					switch token.Data {
+					case "h1":
+						headings++
+					case "label":
+						id, _ := attribute(token, "for")
+						labels[id] = true
+					case "input", "select", "textarea":
+						id, _ := attribute(token, "id")
+						fields = append(fields, id)
+					case "html":
+						if lang, _ := attribute(token, "lang"); lang != "en" {
+							t.Error("no language")
+						}
+					}
+				})
+				if headings != 1 {
+					t.Errorf("%d headings of the first rank", headings)
+				}
+				for _, id := range fields {
+					if !labels[id] {
+						t.Errorf("the field %q has no label", id)
+					}
+				}
+				if !bytes.Contains(page, []byte(`href="#main"`)) || !ids["main"] {
+					t.Error("nothing to skip to")
+				}
+			})
+		}
+	}
+}
+
+func checkToken(t *testing.T, path string, token html.Token) {
+	t.Helper()
+	for _, a := range token.Attr {
+		switch {
+		case a.Key == "style" || strings.HasPrefix(a.Key, "on") || a.Key == "srcdoc":
+			t.Errorf("<%s %s>", token.Data, a.Key)
+		case a.Key == "href" || a.Key == "src" || a.Key == "action":
+			u, err := url.Parse(a.Val)
+			if err != nil || u.IsAbs() || u.Host != "" || strings.HasPrefix(a.Val, "/") {
+				t.Errorf("<%s %s=%q> leads out of the site", token.Data, a.Key, a.Val)
+			} else if depth := strings.Count(path, "/"); strings.Count(a.Val, "../") > depth {
+				t.Errorf("<%s %s=%q> leads above the site", token.Data, a.Key, a.Val)
+			}
+		case a.Key == "srcset" || a.Key == "formaction" || a.Key == "data" || a.Key == "poster" || a.Key == "ping":
+			t.Errorf("<%s %s>", token.Data, a.Key)
+		}
+	}
+	if slices.Contains([]string{"style", "iframe", "object", "embed", "base", "img"}, token.Data) {
+		t.Errorf("<%s>", token.Data)
+	}
+	if src, ok := attribute(token, "src"); token.Data == "script" && (!ok || !strings.HasSuffix(src, ".mjs")) {
+		t.Error("a script in the page")
+	}
+}
+
+// hostile are texts that break out of something somewhere.
+func hostile() (list []string) {
+	for _, payload := range []string{
+		`<script>alert(1)</script>`, `<img src=x onerror=alert(1)>`, `<svg onload=alert(1)>`, `<svg/onload=alert(1)>`, `<iframe src=javascript:alert(1)>`,
+		`<a href=javascript:alert(1)>x</a>`, `javascript:alert(1)`, `JaVaScRiPt:alert(1)`, `data:text/html,<script>alert(1)</script>`, `vbscript:msgbox(1)`,
+		`//evil.example/`, `https://evil.example/`, `\\evil.example\`, `../../../../etc/passwd`, `..%2f..%2f`, `%00`, `%3Cscript%3E`,
+		`{{.}}`, `{{template "frame"}}`, `${alert(1)}`, "`+alert(1)+`", `</title><script>alert(1)</script>`, `</style><script>alert(1)</script>`,
+		`</textarea><script>alert(1)</script>`, `</noscript><script>alert(1)</script>`, `<!--`, `-->`, `--!>`, `<![CDATA[`, `]]>`, `<!doctype html>`, `<base href=//evil.example/>`,
+		`<meta http-equiv=refresh content=0;url=//evil.example>`, `<link rel=stylesheet href=//evil.example>`, `<form action=//evil.example>`, `<details open ontoggle=alert(1)>`,
+		`onmouseover=alert(1)`, `autofocus onfocus=alert(1)`, `style=background:url(//evil.example)`, `x:expression(alert(1))`, `@import '//evil.example'`,
+		`&lt;script&gt;`, `&#60;script&#62;`, `&#x3c;script>`, `&quot; onclick=alert(1)`, `&`, `<`, `>`, `"`, `'`, "`", `\`, `/`, `=`, `;`, `#`, `?`, `&amp;k=`, `a&k=b`, `<math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>`,
+		`<noscript><p title="</noscript><img src=x onerror=alert(1)>">`, `<template shadowrootmode=open><script>`, `=cmd|' /C calc'!A0`, `@SUM(1)`, `+1`, `-1`,
+		`__proto__`, `constructor`, `toString`, `id=main`, `location`, `<plaintext>`, `<xmp>`, `<object data=//evil.example>`, `<embed src=//evil.example>`,
+	} {
+		list = append(list, payload, `">`+payload, `'>`+payload)
+	}
+	return list
+}
+
+func TestNoTextOfAStrangerBecomesMarkup(t *testing.T) {
+	strings200 := hostile()
+	if len(strings200) < 200 {
+		t.Fatalf("%d strings", len(strings200))
+	}
+	plain := map[string][]element{}
+	for path, view := range sampleViews(ordinary) {
+		plain[path] = readPage(t, render(t, view), func(html.Token) {})
+	}
+	for _, s := range strings200 {
+		for path, view := range sampleViews(texts{s, s, s, s, s, s, s}) {
+			page := render(t, view)
+			elements := readPage(t, page, func(token html.Token) { checkToken(t, path, token) })
+			if !slices.Equal(elements, plain[path]) {
+				t.Errorf("%s has other elements or attributes with %q", path, s)
+			}
+		}
+	}
+}
+
+// What the pages load is there, and nothing is there that no page loads.
+func TestTheSheetAndTheModulesAreThoseOfThePages(t *testing.T) {
+	wanted := map[string]bool{}
+	for _, view := range sampleViews(ordinary) {
+		for _, asset := range []string{"assets/"} {
+			for _, part := range strings.Split(string(render(t, view)), asset)[1:] {
+				name, _, _ := strings.Cut(part, `"`)
+				wanted[name] = true
+			}
+		}
+	}
+	if len(wanted) < 5 {
+		t.Fatalf("the pages load %v", wanted)
+	}
+	for name := range wanted {
+		if _, err := fs.Stat(Static(), name); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestWritePages leaves the sample pages where SITE_PAGES says, to be looked at.
+func TestWritePages(t *testing.T) {
+	out := os.Getenv("SITE_PAGES")
+	if out == "" {
+		t.Skip("SITE_PAGES names no directory")
+	}
+	for path, view := range sampleViews(ordinary) {
+		write(t, filepath.Join(out, path), render(t, view))
+	}
+	err := fs.WalkDir(Static(), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(Static(), path)
+		write(t, filepath.Join(out, "assets", path), text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func write(t *testing.T, path string, text []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,64 @@
+package pages
+
+import (
+	"encoding/hex"
+	"fmt"
+	"reflect"
+	"strconv"
+	"time"
+)
+
+// count writes a number with thin groups of three: 1,234,567.
+func count(n any) string {
+	digits := strconv.FormatInt(reflect.ValueOf(n).Int(), 10)
+	for at := len(digits) - 3; at > 0 && digits[at-1] != '-'; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	return digits
+}
+
+func date(t time.Time) string    { return t.UTC().Format("2006-01-02") }
+func instant(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+func stamp(t time.Time) string   { return t.UTC().Format("2006-01-02T15:04:05Z07:00") }
+
+// short is the beginning of a digest or key, for the eye only.
+func short(text string) string {
+	if len(text) > 20 {
+		return text[:16] + "…"
+	}
+	return text
+}
+
+// hexdump shows at most 1 KiB of a leaf that nobody can read.
+func hexdump(leaf []byte) string {
+	const most = 1 << 10
+	if len(leaf) > most {
+		return hex.Dump(leaf[:most]) + fmt.Sprintf("and %d bytes more\n", len(leaf)-most)
+	}
+	return hex.Dump(leaf)
+}
+
+func first(n int, rows []Row) []Row { return rows[:min(n, len(rows))] }
+
+// pageNumber is a link to a page of the newest entries.
+type pageNumber struct {
+	Number int
+	File   string
+	Here   bool
+}
+
+// Numbers lead to all pages of the newest entries.
+func (e Entries) Numbers() (list []pageNumber) {
+	for n := 1; n <= e.Pages; n++ {
+		list = append(list, pageNumber{n, entriesFile(n), n == e.Page})
+	}
+	return list
+}
+
+// entriesFile is the name of a page in entries/.
+func entriesFile(n int) string {
+	if n == 1 {
+		return "index.html"
+	}
+	return fmt.Sprintf("%d.html", n)
+}
