@@ -1,9 +1,10 @@
 // Step 10: a log that the user trusts holds the pack: docs/spec/ledger.md §2, §3, §8 and §10. Timestamp tokens are not
 // checked here.
 import { JSONError, canonical, parse } from './json.mjs';
-import { base64, join, same, sha256 } from './hash.mjs';
+import { base64 } from './hash.mjs';
 import { count, dateTime, hex64, identifier, tableProblems, version } from './manifest.mjs';
 import { Bad, NotHere, decimal, hash32, openCheckpoint } from './notes.mjs';
+import { included, leafHash } from './tiles.mjs';
 
 const PROOF = '_unsigned/anchor.tlog-proof';
 
@@ -57,14 +58,14 @@ export async function checkAnchor(pack, found, asked, notChecked) {
 async function checkProof(bytes, found, policy, notChecked) {
   const proof = readProof(bytes), entry = readEntry(proof.extra);
   checkEntry(entry, found);
-  const leaf = await sha256(join(Uint8Array.of(0), proof.extra));
+  const leaf = await leafHash(proof.extra);
   const { size, root } = await openCheckpoint(proof.note, policy);
   must(await included(leaf, proof.index, size, proof.hashes, root), 'the leaf is not in the tree');
   if (entry.has('timestamp_token')) notChecked.push('the timestamp token of the entry');
 }
 
 // readProof reads a tlog-proof (ENT-43).
-function readProof(bytes) {
+export function readProof(bytes) {
   let at = 0;
   const line = () => {
     const end = bytes.indexOf(0x0a, at);
@@ -89,7 +90,7 @@ function readProof(bytes) {
 }
 
 // readEntry reads an entry in its one spelling (ENT-3 to ENT-5, ENT-9).
-function readEntry(bytes) {
+export function readEntry(bytes) {
   try {
     const entry = parse(bytes, { limit: 32768 }), [problem] = tableProblems(entry, ENTRY, 'entry');
     must(!problem, problem);
@@ -117,22 +118,4 @@ function checkEntry(entry, { manifest, manifestDigest, fingerprint }) {
   if (entry.get('source_attestation') !== 'ci_binding') return;
   const bound = { source_repo: 'repo', source_workflow: 'workflow_ref', source_commit: 'commit_sha' };
   for (const [name, from] of Object.entries(bound)) must(entry.get(name) === binding.get(from), 'another source than the pack binds');
-}
-
-// included tells whether the hashes lead from a leaf to the root (ENT-12, RFC 6962).
-async function included(leaf, index, size, hashes, root) {
-  if (index >= size) return false;
-  const node = (left, right) => sha256(join(Uint8Array.of(1), left, right));
-  let at = index, last = size - 1n, hash = leaf;
-  for (const other of hashes) {
-    if (last === 0n) return false;
-    if (at & 1n || at === last) {
-      hash = await node(other, hash);
-      while (!(at & 1n) && at !== 0n) (at >>= 1n), (last >>= 1n);
-    } else {
-      hash = await node(hash, other);
-    }
-    (at >>= 1n), (last >>= 1n);
-  }
-  return last === 0n && same(hash, root);
 }

@@ -130,7 +130,8 @@ function readNote(bytes) {
   return { text: note.slice(0, at + 1), signatures };
 }
 
-// openCheckpoint gives { origin, size, root } of a note that a log of the policy signed, and with a quorum of witnesses.
+// openCheckpoint gives { origin, size, root, cosigned } of a note that a log of the policy signed, and with a quorum of
+// witnesses; cosigned lists { name, time } of the cosignatures that verify.
 export async function openCheckpoint(bytes, policy) {
   const { text, signatures } = readNote(bytes), origin = text.slice(0, text.indexOf('\n'));
   must(policy.logs.some((log) => log.name === origin), 'a log that the policy does not name');
@@ -145,7 +146,7 @@ export async function openCheckpoint(bytes, policy) {
   }
   must(signed, 'the log did not sign');
   const checkpoint = await readCheckpoint(text);
-  await checkQuorum(policy, text, signatures, selects);
+  checkpoint.cosigned = await checkQuorum(policy, text, signatures, selects);
   return checkpoint;
 }
 
@@ -160,21 +161,23 @@ async function readCheckpoint(text) {
 
 // checkQuorum counts the cosignatures that verify (ENT-28 to ENT-33, ENT-41).
 async function checkQuorum(policy, text, signatures, selects) {
-  const counted = new Set(), unchecked = new Set();
+  const counted = new Map(), unchecked = new Set();
   for (const s of signatures) {
     const witness = policy.witnesses.find((key) => selects(s, key));
     if (!witness || counted.has(witness)) continue;
+    const time = witness.type === 6 ? null : await cosigned(witness, text, s.signature);
     if (witness.type === 6) unchecked.add(witness);
-    else if (await cosigned(witness, text, s.signature)) counted.add(witness);
+    else if (time !== null) counted.set(witness, time);
   }
-  if (holds(policy, policy.quorum, counted)) return;
-  if (holds(policy, policy.quorum, new Set([...counted, ...unchecked]))) throw new NotHere('a witness signs with ML-DSA-44');
+  if (holds(policy, policy.quorum, counted)) return [...counted].map(([{ name }, time]) => ({ name, time }));
+  if (holds(policy, policy.quorum, new Set([...counted.keys(), ...unchecked]))) throw new NotHere('a witness signs with ML-DSA-44');
   throw new Bad('the quorum of the policy does not hold');
 }
 
+// cosigned gives the time of a cosignature that verifies, else null.
 async function cosigned(witness, text, signature) {
-  if (signature.length !== 72) return false;
+  if (signature.length !== 72) return null;
   const time = signature.subarray(0, 8).reduce((n, b) => (n << 8n) | BigInt(b), 0n);
-  if (time === 0n || time >= 2n ** 63n) return false;
-  return verify(witness.key, bytesOf(`cosignature/v1\ntime ${time}\n${text}`), signature.subarray(8));
+  if (time === 0n || time >= 2n ** 63n) return null;
+  return (await verify(witness.key, bytesOf(`cosignature/v1\ntime ${time}\n${text}`), signature.subarray(8))) ? time : null;
 }
