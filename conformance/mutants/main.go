@@ -140,7 +140,7 @@ func judgeAll(ctx context.Context, s settings, stdout io.Writer) (bool, error) {
 		if err := p.judge(ctx, w.pkg, all); err != nil {
 			return false, fmt.Errorf("%s: %w", w.pkg, err)
 		}
-		good = good && (p.score() >= s.min)
+		good = good && (s.list || p.score() >= s.min)
 	}
 	return good, nil
 }

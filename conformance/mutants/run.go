@@ -21,6 +21,10 @@ const (
 	doesNotBuild // says nothing
 )
 
+// A test that fails or hangs because the machine is busy has seen nothing. So what failed must fail again, once
+// in three times; and what hung is believed if the unchanged tests then need less than half of its time.
+const again = 3
+
 // runner runs tests of the tree under root, of which it changes nothing: the changed file reaches the
 // compiler as an overlay.
 type runner struct {
@@ -52,7 +56,7 @@ func (r *runner) judge(ctx context.Context, m *mutant, dependents []string, time
 		if i > 0 && pkg == m.pkg {
 			continue
 		}
-		result, by, err := r.test(ctx, pkg, file, timeout)
+		result, by, err := r.steady(ctx, pkg, file, timeout)
 		if err != nil || result != survived {
 			return result, by, err
 		}
@@ -60,14 +64,40 @@ func (r *runner) judge(ctx context.Context, m *mutant, dependents []string, time
 	return survived, "", nil
 }
 
+// steady runs the tests of one package on a mutant, and again what may have failed without it.
+func (r *runner) steady(ctx context.Context, pkg, overlay string, timeout time.Duration) (outcome, string, error) {
+	result, by, err := r.test(ctx, pkg, overlay, timeout)
+	if err != nil {
+		return 0, "", err
+	}
+	switch {
+	case result == killed && strings.HasPrefix(by, "Test"):
+		only, _, _ := strings.Cut(by, "/")
+		if twice, _, err := r.test(ctx, pkg, overlay, timeout, "-run", "^"+only+"$", fmt.Sprintf("-count=%d", again)); err != nil || twice == survived {
+			return survived, "", err
+		}
+	case result == timedOut:
+		began := time.Now()
+		unchanged, _, err := r.test(ctx, pkg, "", timeout)
+		if err != nil {
+			return 0, "", err
+		}
+		if unchanged != survived || time.Since(began) > timeout/2 {
+			return r.test(ctx, pkg, overlay, 4*timeout)
+		}
+	}
+	return result, by, nil
+}
+
 // test runs the short tests of one package until the first one fails, whose name it returns.
-func (r *runner) test(ctx context.Context, pkg, overlay string, timeout time.Duration) (outcome, string, error) {
+func (r *runner) test(ctx context.Context, pkg, overlay string, timeout time.Duration, more ...string) (outcome, string, error) {
 	temp := filepath.Join(r.scratch, "tmp") // tests that are killed leave theirs behind
 	if err := os.MkdirAll(temp, 0o700); err != nil {
 		return 0, "", err
 	}
 	defer os.RemoveAll(temp)
-	args := []string{"test", "-vet=off", "-short", "-failfast", "-count=1", fmt.Sprintf("-timeout=%s", timeout), "./" + pkg}
+	args := []string{"test", "-vet=off", "-short", "-failfast", "-count=1", fmt.Sprintf("-timeout=%s", timeout)}
+	args = append(append(args, more...), "./"+pkg)
 	flags := os.Getenv("GOFLAGS")
 	if overlay != "" { // in the environment, so that tests which build a program build this one
 		flags = strings.TrimSpace(flags + " -overlay=" + overlay)
