@@ -43,6 +43,12 @@ func TestWithoutAQuorumNothingIsPublishedAndNothingIsLost(t *testing.T) {
 	w.witnesses[2].behave(down)
 	at := w.unpublished(1)
 	eventually(t, "health says so", func() bool { return errors.Is(l.Health(t.Context()), trust.ErrQuorum) })
+	eventually(t, "health says who has cosigned what is not published", func() bool {
+		var why *NotReady
+		return errors.As(l.Health(t.Context()), &why) && slices.ContainsFunc(why.Reasons, func(r Reason) bool {
+			return r.About == "publication" && errors.Is(r.Err, trust.ErrQuorum) && strings.Contains(r.Err.Error(), "for size 2: cosigned by [w2]")
+		})
+	})
 	asked := w.witnesses[0].asked.Load()
 	eventually(t, "the witness is asked again", func() bool { return w.witnesses[0].asked.Load() > asked+3 })
 	if cp, err := l.Checkpoint(t.Context()); err != nil || cp.Size != before.Size {

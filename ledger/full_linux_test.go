@@ -1,0 +1,129 @@
+package ledger
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// alone reports whether this process is there for the one test t, and otherwise runs it in such a
+// process: the limit below holds for whatever a process writes.
+func alone(t *testing.T) bool {
+	t.Helper()
+	const variable = "LEDGER_TEST_ALONE"
+	if os.Getenv(variable) == t.Name() {
+		return true
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1")
+	cmd.Env = append(os.Environ(), variable+"="+t.Name())
+	if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("PASS")) {
+		t.Errorf("%v\n%s", err, out)
+	}
+	return false
+}
+
+// withFilesUpTo makes every write beyond size bytes of a file fail while do runs, as a full disk would.
+func withFilesUpTo(t *testing.T, size int, do func()) {
+	t.Helper()
+	signal.Ignore(syscall.SIGXFSZ)
+	var before syscall.Rlimit
+	must(t, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before))
+	must(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: uint64(size), Max: before.Max}))
+	defer func() { must(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before)) }()
+	do()
+}
+
+// However much of a log a disk has room for: what is there afterwards is a whole log, or none and no guard.
+func TestALogThatAFullDiskHasNoRoomForIsNotCreated(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	w := newWorld(t, 0, 0)
+	for room, says := range map[int]string{0: "storage refuses writes", 5: "storage refuses writes", 10: "creating the log: ", 1 << 20: ""} {
+		cfg, dir := w.cfg, tempDir(t)
+		cfg.Dir, cfg.GuardDir = filepath.Join(dir, "log"), filepath.Join(dir, "guard")
+		var err error
+		withFilesUpTo(t, room, func() { err = Create(t.Context(), cfg) })
+		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("room for %d bytes: %v", room, err)
+		}
+		if err != nil && errors.Is(err, ErrStorage) != (room < 6) { // the probe writes six
+			t.Errorf("room for %d bytes: %v", room, err)
+		}
+		if _, statErr := os.Lstat(cfg.GuardDir); errors.Is(statErr, fs.ErrNotExist) != (err != nil) {
+			t.Errorf("room for %d bytes: %v; the guard: %v", room, err, statErr)
+		}
+	}
+}
+
+// A guard that cannot be made whole is none: what was made of it is taken away, and nothing else.
+func TestAGuardThatAFullDiskHasNoRoomForLeavesNothing(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	w := newWorld(t, 0, 0)
+	signed, id := len(w.guardFiles()[signedFile]), len(w.guardFiles()[identityFile])
+	if signed >= id {
+		t.Fatalf("%d bytes, then %d: the second file has room where the first has", signed, id)
+	}
+	for _, room := range []int{0, signed - 1, signed, id - 1, id} {
+		for _, there := range []bool{false, true} { // the directory, before
+			dir := filepath.Join(t.TempDir(), "guard")
+			if there {
+				must(t, os.Mkdir(dir, 0o700))
+			}
+			var err error
+			withFilesUpTo(t, room, func() { err = createGuard(dir, w.cfg.Signer) })
+			if (err == nil) != (room == id) || err != nil && !strings.Contains(err.Error(), "creating the guard: ") {
+				t.Errorf("room for %d bytes: %v", room, err)
+			}
+			left, statErr := os.ReadDir(dir)
+			if err != nil && (len(left) > 0 || errors.Is(statErr, fs.ErrNotExist) == there) {
+				t.Errorf("room for %d bytes: the guard is %v, %v", room, left, statErr)
+			}
+			if err == nil && len(left) != 2 {
+				t.Errorf("the guard is %v", left)
+			}
+		}
+	}
+}
+
+// A guard that has no room on its disk signs nothing new, and goes on when it has.
+// STO-8
+func TestAGuardOnAFullDiskSignsNothingUntilItHasRoom(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	honest := hashesOf(t, 8, -1)
+	g, _ := newGuard(t)
+	at := tree{4, honest.root(t, 4)}
+	_, err := g.sign(at, honest.consistency)
+	must(t, err)
+	before, err := readSmall(g.dir, signedFile)
+	must(t, err)
+	next := tree{6, honest.root(t, 6)}
+	withFilesUpTo(t, len(before)-1, func() {
+		if note, err := g.sign(next, honest.consistency); err == nil || errors.Is(err, ErrGuard) || note != nil {
+			t.Errorf("signed %q, %v", note, err)
+		}
+		if err := g.adopt(next, honest.consistency); err == nil || errors.Is(err, ErrGuard) {
+			t.Errorf("adopted: %v", err)
+		}
+		if note, err := g.sign(at, honest.consistency); err != nil || note == nil { // which says what was said
+			t.Errorf("what was signed before: %v", err)
+		}
+	})
+	if now, err := readSmall(g.dir, signedFile); err != nil || !bytes.Equal(now, before) || g.highWater() != at {
+		t.Errorf("the guard holds %q, %v, and remembers %v", now, err, g.highWater())
+	}
+	if note, err := g.sign(next, honest.consistency); err != nil || note == nil || g.highWater() != next {
+		t.Errorf("with room: %v", err)
+	}
+}
