@@ -315,10 +315,7 @@ func newLeaf(m *manifest.Manifest, src entry.Source, now time.Time, token []byte
 	if err != nil {
 		return entry.Logged{}, fmt.Errorf("making the entry: %w", err)
 	}
-	leaf := e.Leaf()
-	if len(leaf) == 0 || len(leaf) > maxLeaf {
-		return entry.Logged{}, fmt.Errorf("the entry has %d bytes, not 1 to %d", len(leaf), maxLeaf)
-	}
+	leaf := e.Leaf() // of at most maxLeaf bytes, or it would not be read back
 	if e, err = entry.Parse(leaf); err != nil {
 		return entry.Logged{}, fmt.Errorf("making the entry: %w", err)
 	}

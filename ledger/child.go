@@ -65,11 +65,7 @@ func startChildren(command func() *exec.Cmd, cfg tesseraConfig, log *slog.Logger
 
 func (a *childAppender) add(leaf []byte) (int64, error) {
 	r := &request{leaf: leaf, done: make(chan answered, 1)}
-	select {
-	case a.requests <- r:
-	case <-a.ended:
-		return 0, fmt.Errorf("%w: the appender has ended", errUntouched)
-	}
+	a.requests <- r // run takes it, or refuses it; it ends when every add has returned
 	answer := <-r.done
 	return answer.index, answer.err
 }

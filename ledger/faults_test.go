@@ -1029,3 +1029,52 @@ func TestAPassOfTheScrubTakesAsLongAsItWasPromised(t *testing.T) {
 		})
 	}
 }
+
+// The checkpoint that covers an entry may be the last thing that a publisher does before it ends.
+func TestAnEntryThatIsPublishedLastOfAllIsProved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &Log{publisher: &publisher{done: make(chan struct{})}}
+		l.publisher.current.Store(&snapshot{changed: make(chan struct{})})
+		got := make(chan error, 1)
+		go func() {
+			seen, err := l.awaitPublished(t.Context(), 6)
+			if err == nil && seen.size() != 7 {
+				err = fmt.Errorf("against size %d", seen.size())
+			}
+			got <- err
+		}()
+		synctest.Wait() // it waits
+		l.publisher.current.Store(&snapshot{cp: &trust.Checkpoint{Size: 7}, changed: make(chan struct{})})
+		close(l.publisher.done)
+		must(t, <-got)
+	})
+}
+
+// A partial tile that was damaged is history when the tree has a wider one: that one is looked at instead.
+func TestDamageOfATileThatHasGrownIsNoDamageAnyMore(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	l := w.open()
+	w.addAll(0, 3)
+	const bundle, tile = "tile/entries/000.p/3", "tile/0/000.p/3"
+	for _, path := range []string{bundle, tile} {
+		whole := w.file(path)
+		w.flip(path, len(whole)/2)
+		if _, err := l.Tile(t.Context(), path); !errors.Is(err, ErrUnreadable) {
+			t.Errorf("%s: %v", path, err)
+		}
+		w.write(path, whole)
+	}
+	if said := w.reasonsOf("damage"); !strings.Contains(said, bundle) || !strings.Contains(said, tile) {
+		t.Errorf("it says %q", said)
+	}
+	w.addAll(3, 5)
+	l.store.damages.recheck(newReader(l.store, l.publisher.current.Load()))
+	if r := l.store.damages.reason(); r != nil {
+		t.Errorf("still: %v", r.Err)
+	}
+	w.flip("tile/entries/000.p/5", 9)
+	l.store.damages.recheck(newReader(l.store, l.publisher.current.Load()))
+	if r := l.store.damages.reason(); r != nil {
+		t.Errorf("what was never found damaged is not looked at here: %v", r.Err)
+	}
+}
