@@ -56,7 +56,7 @@ var layout = map[string][]string{
 	"cmd/assay/record": {"capture", "cmd/assay/expect", "cmd/assay/home", "internal/cli", "internal/durable", "internal/terminal", "pack",
 		"pack/claim", "pack/jcs", "pack/keystore", "pack/manifest", "pack/receipt", "pack/report"},
 	"cmd/assay/judge": {"cmd/assay/expect", "internal/cli", "internal/durable", "internal/terminal", "pack", "pack/jcs", "pack/manifest",
-		"pack/report"},
+		"pack/report", "site/single"},
 	"cmd/assay/publish": {"cmd/assay/expect", "internal/cli", "internal/durable", "internal/terminal", "ledger/client", "pack", "pack/entry",
 		"pack/report", "trust", "trust/timestamp"},
 	"cmd/assay/govern": {"cmd/assay/expect", "cmd/assay/home", "internal/cli", "internal/durable", "internal/terminal", "pack", "pack/claim",
@@ -88,6 +88,7 @@ var layout = map[string][]string{
 
 	// The static site, and the verifier that runs in a browser.
 	"site/verifier": {},
+	"site/single":   {"site/verifier"},
 
 	// The packs that every verifier must judge alike, and what runs them.
 	"conformance": {"pack/jcs"},

@@ -94,6 +94,7 @@ var kinds = map[string]func(r *reader, e example){
 	"entry": (*reader).entry, "policy": (*reader).policyText, "proof": (*reader).proof,
 	"checkpoint": (*reader).checkpoint, "checkpoint-text": (*reader).checkpointText, "tree-state": (*reader).treeState,
 	"request": (*reader).request, "response": (*reader).response, "corpus": (*reader).corpus,
+	"rows": (*reader).rows,
 }
 
 // TestTheExamplesOfTheSpecificationAreWhatTheProgramsReadAndWrite takes the examples out of docs/spec and gives
@@ -548,5 +549,18 @@ func (r *reader) response(e example) {
 		r.value(e, body)
 	case !bytes.HasPrefix([]byte(kind), []byte("text/plain")):
 		r.fail(e, "what is %q", kind)
+	}
+}
+
+// rows are made by the verifier in site/verifier alone so far: conformance/second compares them. Here they are JSON, with
+// a row for each receipt.
+func (r *reader) rows(e example) {
+	for line := range strings.Lines(e.text) {
+		v, err := jcs.Parse([]byte(line), jcs.Limits{})
+		receipts, _ := v.Get("receipts")
+		rows, _ := v.Get("rows")
+		if err != nil || len(receipts.Items) == 0 || len(receipts.Items) != len(rows.Items) {
+			r.t.Errorf("%s: %v: %s", e, err, line)
+		}
 	}
 }

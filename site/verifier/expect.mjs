@@ -4,11 +4,11 @@ import { HOURS_24, hours, instant } from './time.mjs';
 // EXPECTED gives for each member of ci_binding the name of its expectation.
 const EXPECTED = { repo: 'repository', ref: 'ref', workflow_ref: 'workflow', commit_sha: 'commit', run_id: 'run' };
 
-// checkExpectations gives the failing names in failed, and the word of the channel.
+// checkExpectations gives the names that fail and those that pass, and the word of the channel.
 export function checkExpectations({ manifest, intact, out }, asked) {
   const failed = [], passed = [];
   const word = () => (failed.length > 0 ? 'FAIL' : passed.length > 0 ? 'PASS' : 'SKIPPED');
-  if (!manifest || !intact) return { failed, word: 'SKIPPED' };
+  if (!manifest || !intact) return { failed, passed, word: 'SKIPPED' };
   const a = manifest.get('attestation');
   const judge = (name, holds, code, field) => {
     (holds ? passed : failed).push(name);
@@ -26,7 +26,7 @@ export function checkExpectations({ manifest, intact, out }, asked) {
     if (binding === null) judge(name, false, 'E_CI_BINDING_MISSING', 'ci_binding');
     else judge(name, binding.get(member) === value, 'E_CI_BINDING_MISMATCH', `ci_binding.${member}`);
   }
-  return { failed, word: word() };
+  return { failed, passed, word: word() };
 }
 
 // checkAge: docs/spec/verify.md §13.1. Tokens are not checked here, so the end is the signer's word.

@@ -60,7 +60,7 @@ function lacking({ missing, malformed }, allowMissing) {
   return { end, fits: malformed.size === 0 && (allowMissing || missing.size === 0) };
 }
 
-function tokensOf(r) {
+export function tokensOf(r) {
   const read = (name) => {
     const v = r.get(name) ?? null;
     return v === null ? undefined : isWhole(v) ? v.value : null;

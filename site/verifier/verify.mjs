@@ -175,7 +175,7 @@ async function verdict(pack, found, asked) {
     expectations: expected.word, ...(manifest && { signer }),
   };
   const [status, exit] = statusOf({ ...found, channels, failed: expected.failed, distrusted }, asked);
-  return { ...found, channels, status, exit, notChecked };
+  return { ...found, channels, expected, status, exit, notChecked };
 }
 
 // statusOf is the table of VFY-79: the first row that holds.

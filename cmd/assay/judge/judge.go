@@ -1,4 +1,4 @@
-// Package judge says what packs prove: the commands verify-pack, explain and audit bundle. It reads the packs and
+// Package judge says what packs prove: the commands verify-pack, explain, page and audit bundle. It reads the packs and
 // the files that it is given, nothing else: it knows no keys (it imports neither home nor pack/keystore) and opens no
 // connection (it links no net/http). layout_test.go holds it to both.
 package judge
@@ -14,6 +14,7 @@ func Commands(s cli.Streams) []*cobra.Command {
 	return []*cobra.Command{
 		cli.Judges(verifyPackCmd(s), cli.ExitHonestFail, cli.ExitTampered),
 		cli.Judges(explainCmd(s), cli.ExitHonestFail, cli.ExitTampered),
+		cli.Judges(pageCmd(s), cli.ExitHonestFail, cli.ExitTampered),
 		auditCmd(s),
 	}
 }

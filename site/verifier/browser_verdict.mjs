@@ -1,0 +1,43 @@
+// A verdict as a page shows it: the channels side by side, what was found, what was not checked, what the pack says.
+import { byId, element, fill, said } from './browser_dom.mjs';
+import { channelsOf, factsOf, sentenceOf } from './words.mjs';
+
+// MARKS are for who sees no colours.
+const MARKS = { 0: '✓', 1: '!', 2: '✗' };
+
+// showVerdict fills the page with a verdict.
+export function showVerdict(v) {
+  const open = v.exit === 0 && v.notChecked.length > 0;
+  outcome(open ? 'none' : `exit${v.exit}`, open ? '?' : MARKS[v.exit], `exit ${v.exit}`, open ? `${sentenceOf(v)}; not everything was checked here` : sentenceOf(v));
+  fill('channels', ...channelsOf(v).map(channel));
+  fill('findings', ...v.out.errors.map(finding));
+  fill('warnings', ...v.out.warnings.map(finding));
+  fill('unchecked', ...v.notChecked.map((text) => element('li', {}, said(text))));
+  fill('claims', ...v.results.map((r) => claim(r, v.reexecuted)));
+  fill('facts', ...factsOf(v).flatMap(([name, text]) => [element('dt', {}, name), element('dd', { class: 'mono' }, said(text))]));
+}
+
+// showNothing says that nothing was judged, and why. It is never green.
+export function showNothing(word, sentence) {
+  outcome('none', '?', word, sentence);
+  for (const id of ['channels', 'findings', 'warnings', 'unchecked', 'claims', 'facts']) fill(id);
+}
+
+function outcome(kind, mark, word, sentence) {
+  const box = byId('outcome');
+  box.className = `outcome ${kind}`;
+  box.replaceChildren(element('span', { class: 'mark', 'aria-hidden': 'true' }, mark), element('b', {}, `${word}: `), said(sentence));
+}
+
+const channel = (c) => element('li', { class: `channel ${c.kind} ${c.name}` },
+  element('div', { class: 'name' }, c.label), element('div', { class: 'word' }, c.word), element('p', {}, said(c.text)));
+
+const finding = (f) => element('li', { class: 'mono' }, element('b', {}, f.code), ' ',
+  said(`${f.receipt_index === undefined ? '' : `receipt ${f.receipt_index}, `}${f.field ? `${f.field}: ` : ''}${f.message}`));
+
+function claim(r, reexecuted) {
+  const [word, kind] = !r.passed ? ['FAIL', 'honest'] : reexecuted ? ['PASS', 'good'] : ['NOT EVALUATED', 'none'];
+  return element('tr', {}, element('td', { class: `result ${kind}` }, word),
+    element('td', { class: 'mono' }, said(r.claim_id), ' ', element('span', { class: 'tag' }, said(r.severity))),
+    element('td', { 'data-label': 'expected' }, said(r.expected)), element('td', { 'data-label': 'found' }, said(r.actual)));
+}
