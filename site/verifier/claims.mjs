@@ -59,22 +59,33 @@ function execute(cards, reading, told, options) {
   });
 }
 
+// seekClaims gives the cards of a pack before its receipts are read: those that travel with it, and the list that was
+// signed, null if nobody here knows it.
+export async function seekClaims(pack, manifest, told, lockCards) {
+  const hash = manifest.get('claim_set_hash'), packed = await readRunCards(pack.unsigned);
+  const none = manifest.get('attestation').get('claim_check') === 'N/A' && hash === H(manifest.get('claim_set_id'));
+  return { packed, none, found: none ? null : await findCards(hash, lockCards, packed.cards ?? [], told.results) };
+}
+
 // checkClaims is step 7. It gives the results, and whether all of them were executed again.
-export async function checkClaims(pack, { manifest, reading, told, report }, lockCards, out) {
-  const a = manifest.get('attestation'), none = { results: [], reexecuted: false };
-  const cards = await readRunCards(pack.unsigned, out);
-  if (a.get('claim_check') === 'N/A' && manifest.get('claim_set_hash') === (await H(manifest.get('claim_set_id')))) {
-    if (cards?.length) ignored(out, 'the pack declares no claims');
-    return none;
+export async function checkClaims({ manifest, reading, told, report }, { packed, none, found }, out) {
+  const a = manifest.get('attestation'), nothing = { results: [], reexecuted: false };
+  if (packed.problem) ignored(out, packed.problem);
+  if (none) {
+    if (packed.cards?.length) ignored(out, 'the pack declares no claims');
+    return nothing;
   }
-  const found = await findCards(manifest.get('claim_set_hash'), lockCards, cards ?? [], told.results);
   if (!found) {
-    if (cards?.length) ignored(out, 'not the cards that were signed');
+    if (packed.cards?.length) ignored(out, 'not the cards that were signed');
     if (a.get('claim_check') !== 'N/A') out.warn('W_CLAIMS_NOT_REEXECUTED', 'claim_check', 'nobody here knows these claims');
     return { results: told.results, reexecuted: false };
   }
-  if (!reading.whole) return none;
+  if (!reading.whole) return nothing;
   tellLookalikes(found, out);
+  if (reading.full) {
+    out.warn('W_CLAIMS_NOT_REEXECUTED', 'claim_check', 'too many receipts for this verifier to execute claims on');
+    return { results: told.results, reexecuted: false };
+  }
   const results = execute(found, reading, told.results, {});
   for (const r of results) if (r.word) out.warn('W_CLAIMS_NOT_REEXECUTED', r.claim_id, 'this claim is not executed here');
   if (results.some((r) => r.unknown && r.unknown !== 'unknown check')) {
@@ -119,11 +130,11 @@ function tellLookalikes(cards, out) {
   }
 }
 
-// readRunCards gives the cards that travel with the pack, null if there are none or they are ignored (VFY-42).
-async function readRunCards(unsigned, out) {
+// readRunCards gives the cards that travel with the pack, or the problem for which they are ignored (VFY-42).
+async function readRunCards(unsigned) {
   const entry = unsigned instanceof Map ? unsigned.get('run_cards.json') : undefined;
-  if (!entry) return null;
-  const refuse = (why) => (ignored(out, why), null);
+  if (!entry) return {};
+  const refuse = (problem) => ({ problem });
   if (entry.kind !== 'file') return refuse('no regular file, or too long');
   let list;
   try {
@@ -136,7 +147,7 @@ async function readRunCards(unsigned, out) {
   const cards = [];
   for (const v of list) cards.push(await readCard(v, 'signer'));
   if (cards.includes(null)) return refuse('a card that is none');
-  return cards.flatMap((c) => c.claims).length > 1000 ? refuse('more than 1,000 claims') : cards.map(known);
+  return cards.flatMap((c) => c.claims).length > 1000 ? refuse('more than 1,000 claims') : { cards: cards.map(known) };
 }
 
 // known calls a card built in if its id is: readCard saw that its claims are.

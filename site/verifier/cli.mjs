@@ -29,7 +29,7 @@ async function main([verb, ...args]) {
   try {
     if (verb !== 'verify' && verb !== 'verify-pack') throw new Unjudged('expected: verify PACK [flags]');
     const { dir, asked } = await askedBy(args, readFile);
-    const v = await verify(readPack(dir), asked);
+    const pack = readPack(dir), v = await verify(pack, asked).finally(pack.close);
     if (json) console.log(escaped(JSON.stringify(told(dir, v), null, 2)));
     else print(v, dir);
     return v.exit;

@@ -1,20 +1,24 @@
-// Digests by WebCrypto, and base64 and hex in their one spelling.
+// Digests, and base64 and hex in their one spelling. SHA-256 is our own; other hashes are those of WebCrypto.
 import { bytesOf, canonical } from './json.mjs';
+import { sha256 } from './sha256.mjs';
 
-// digest gives the bytes of a hash. Where there is no WebCrypto (an old browser, a page from plain http) nothing can be
-// checked, and nothing is.
+export { sha256 };
+
+// missing says what this browser or page lacks, null if nothing. Where there is no WebCrypto (an old browser, a page from
+// plain http) nothing is checked, not even what our own code could: whoever altered such a page on its way wrote its
+// verdict as well.
+export const missing = () => (globalThis.crypto?.subtle ? null : 'this browser or page has no WebCrypto: not checked here');
+
+// digest gives the bytes of a hash of WebCrypto.
 export async function digest(name, bytes) {
-  const subtle = globalThis.crypto?.subtle;
-  if (!subtle) throw new Error('this browser or page has no WebCrypto: not checked here');
-  return new Uint8Array(await subtle.digest(name, bytes));
+  if (missing()) throw new Error(missing());
+  return new Uint8Array(await globalThis.crypto.subtle.digest(name, bytes));
 }
-
-export const sha256 = (bytes) => digest('SHA-256', bytes);
 
 export const hex = (bytes) => Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
 
 // H is H(x) of the specification, of bytes or of a text.
-export const H = async (x) => hex(await sha256(typeof x === 'string' ? bytesOf(x) : x));
+export const H = (x) => hex(sha256(typeof x === 'string' ? bytesOf(x) : x));
 
 // HC is H(C(v)).
 export const HC = (v) => H(canonical(v));

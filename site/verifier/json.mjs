@@ -3,12 +3,17 @@
 // A value is null, true, false, a string, an Array, a Map (an object, its members in the order of the text) or a Num.
 
 // A number keeps the characters of its token. value is a BigInt for an integer token and a Number for a double;
-// JavaScript compares the two exactly.
+// JavaScript compares the two exactly. It is read when it is asked for: most are only written again.
 export class Num {
+  #value;
+
   constructor(token) {
     this.token = token;
     this.integer = !/[.eE]/.test(token);
-    this.value = this.integer ? BigInt(token) : Number(token);
+  }
+
+  get value() {
+    return (this.#value ??= this.integer ? BigInt(this.token) : Number(this.token));
   }
 }
 
@@ -29,31 +34,52 @@ export const bytesOf = (text) => utf8.encode(text);
 export function parse(bytes, { limit = 1 << 20, depth = 64 } = {}) {
   if (bytes.length > limit) throw new JSONError('size', `longer than ${limit} bytes`);
   if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) throw new JSONError('encoding', 'a byte order mark');
-  const reader = new Reader(bytes, depth);
-  const value = reader.value(0);
-  if (reader.space() !== undefined) throw reader.syntax('something behind the value');
+  const text = decode(bytes);
+  return parseText(text ?? byteText(bytes), { depth, raw: text === null });
+}
+
+// decode gives the text that bytes are the UTF-8 of, else null.
+export function decode(bytes) {
+  try {
+    return strict.decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+// byteText gives a text with one character for each byte.
+function byteText(bytes) {
+  let text = '';
+  for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  return text;
+}
+
+// parseText reads one value from a text. In a raw one each character is a byte, and its strings are decoded where they
+// stand: what is no UTF-8 is told in the order of the text (jcs.md §1.6).
+export function parseText(text, { depth = 64, raw = false } = {}) {
+  const reader = new Reader(text, depth, raw), value = reader.value(0);
+  if (!Number.isNaN(reader.space())) throw reader.syntax('something behind the value');
   return value;
 }
 
 const QUOTE = 0x22, BACKSLASH = 0x5c, COMMA = 0x2c, COLON = 0x3a;
 const ESCAPES = { '"': '"', '\\': '\\', '/': '/', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
 const NUMBER = /^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$/;
+const TOKEN = /[-+.0-9eE]*/y;
 
 class Reader {
-  constructor(bytes, depth) {
-    this.bytes = bytes;
-    this.depth = depth;
-    this.at = 0;
+  constructor(text, depth, raw) {
+    Object.assign(this, { text, depth, raw, at: 0 });
   }
 
   syntax(message) {
-    return new JSONError('syntax', `${message} at byte ${this.at}`);
+    return new JSONError('syntax', `${message} at character ${this.at}`);
   }
 
-  // space skips white space and gives the byte behind it, undefined at the end.
+  // space skips white space and gives the code behind it, NaN at the end.
   space() {
     for (;; this.at++) {
-      const c = this.bytes[this.at];
+      const c = this.text.charCodeAt(this.at);
       if (c !== 0x20 && c !== 0x09 && c !== 0x0a && c !== 0x0d) return c;
     }
   }
@@ -66,27 +92,24 @@ class Reader {
       case 0x6e: return this.word('null', null);
       case 0x74: return this.word('true', true);
       case 0x66: return this.word('false', false);
-      case undefined: throw this.syntax('the text ends');
       default: return this.number();
     }
   }
 
   word(text, value) {
-    for (let i = 0; i < text.length; i++) {
-      if (this.bytes[this.at + i] !== text.charCodeAt(i)) throw this.syntax(`expected ${text}`);
-    }
+    if (!this.text.startsWith(text, this.at)) throw this.syntax(`expected ${text}`);
     this.at += text.length;
     return value;
   }
 
   number() {
-    const start = this.at;
-    while (this.at < this.bytes.length && /[-+.0-9eE]/.test(String.fromCharCode(this.bytes[this.at]))) this.at++;
-    const token = String.fromCharCode(...this.bytes.subarray(start, Math.min(this.at, start + 60000)));
-    if (this.at - start > 60000) throw new JSONError('number', 'a number of too many characters for this reader');
-    if (!NUMBER.test(token)) throw this.syntax('no number');
-    if (!/[.eE]/.test(token) && token.replace('-', '').length > 4300) throw new JSONError('number', 'more than 4300 digits');
-    return new Num(token);
+    TOKEN.lastIndex = this.at;
+    const [token] = TOKEN.exec(this.text);
+    if (!NUMBER.test(token)) throw this.syntax('no value');
+    this.at += token.length;
+    const n = new Num(token);
+    if (n.integer && token.length > 4300 && token.replace('-', '').length > 4300) throw new JSONError('number', 'more than 4300 digits');
+    return n;
   }
 
   deeper(level) {
@@ -111,21 +134,21 @@ class Reader {
   object(level) {
     this.deeper(level);
     const members = new Map();
-    let twice = false;
+    let n = 0;
     if (this.space() === 0x7d) return this.at++, members;
     for (;;) {
       if (this.space() !== QUOTE) throw this.syntax('expected a name');
       const name = this.string();
       if (this.space() !== COLON) throw this.syntax('expected :');
       this.at++;
-      twice ||= members.has(name);
       members.set(name, this.value(level));
+      n++;
       const c = this.space();
       if (c !== COMMA && c !== 0x7d) throw this.syntax('expected , or }');
       this.at++;
       if (c === 0x7d) break;
     }
-    if (twice) throw new JSONError('duplicate', 'a name stands twice in an object');
+    if (members.size !== n) throw new JSONError('duplicate', 'a name stands twice in an object');
     return members;
   }
 
@@ -133,38 +156,34 @@ class Reader {
     this.at++;
     let text = '';
     for (let start = this.at; ; ) {
-      const c = this.bytes[this.at];
-      if (c === undefined) throw this.syntax('a string without an end');
-      if (c < 0x20) throw this.syntax('a control character in a string');
-      if (c !== QUOTE && c !== BACKSLASH) {
+      const c = this.text.charCodeAt(this.at);
+      if (c >= 0x20 && c !== QUOTE && c !== BACKSLASH) {
         this.at++;
         continue;
       }
       text += this.plain(start, this.at);
+      if (c === QUOTE) return this.at++, text;
+      if (c !== BACKSLASH) throw this.syntax('a string without an end, or a control character in it');
       this.at++;
-      if (c === QUOTE) return text;
       text += this.escape();
       start = this.at;
     }
   }
 
   plain(start, end) {
-    try {
-      return start === end ? '' : strict.decode(this.bytes.subarray(start, end));
-    } catch {
-      throw new JSONError('encoding', 'a string that is no UTF-8');
-    }
+    const text = this.text.slice(start, end);
+    const plain = this.raw ? decode(Uint8Array.from(text, (c) => c.charCodeAt(0))) : text;
+    if (plain === null) throw new JSONError('encoding', 'a string that is no UTF-8');
+    return plain;
   }
 
   escape() {
-    const c = String.fromCharCode(this.bytes[this.at++]);
+    const c = this.text.charAt(this.at++);
     if (Object.hasOwn(ESCAPES, c)) return ESCAPES[c];
     if (c !== 'u') throw this.syntax('an unknown escape');
     const high = this.hex4();
     if (high < 0xd800 || high > 0xdfff) return String.fromCharCode(high);
-    if (high > 0xdbff || this.bytes[this.at] !== BACKSLASH || this.bytes[this.at + 1] !== 0x75) {
-      throw new JSONError('encoding', 'half of a surrogate pair');
-    }
+    if (high > 0xdbff || !this.text.startsWith('\\u', this.at)) throw new JSONError('encoding', 'half of a surrogate pair');
     this.at += 2;
     const low = this.hex4();
     if (low < 0xdc00 || low > 0xdfff) throw new JSONError('encoding', 'half of a surrogate pair');
@@ -172,7 +191,7 @@ class Reader {
   }
 
   hex4() {
-    const digits = String.fromCharCode(...this.bytes.subarray(this.at, this.at + 4));
+    const digits = this.text.slice(this.at, this.at + 4);
     if (!/^[0-9a-fA-F]{4}$/.test(digits)) throw this.syntax('expected four hex digits');
     this.at += 4;
     return parseInt(digits, 16);
@@ -186,8 +205,19 @@ export function canonical(v, lines = false) {
   if (typeof v === 'number') return String(v); // counts that this program made
   if (v instanceof Num) return spell(v);
   if (Array.isArray(v)) return `[${v.map((item) => canonical(item, lines)).join(',')}]`;
-  const names = [...v.keys()].sort(byUnits);
-  return `{${names.map((name) => `${quote(name, lines)}:${canonical(v.get(name), lines)}`).join(',')}}`;
+  let out = '';
+  for (const [name, value] of inOrder(v)) out += `${out && ','}${quote(name, lines)}:${canonical(value, lines)}`;
+  return `{${out}}`;
+}
+
+// inOrder gives the members of an object in the order of their names, in which they mostly stand.
+function inOrder(v) {
+  let last = '';
+  for (const name of v.keys()) {
+    if (name < last) return [...v].sort(([a], [b]) => byUnits(a, b));
+    last = name;
+  }
+  return v;
 }
 
 // byUnits is the order of UTF-16 code units (JCS-14), which is that of JavaScript.
@@ -206,10 +236,11 @@ export function byPoints(a, b) {
 }
 
 const SHORT = { '"': '\\"', '\\': '\\\\', '\b': '\\b', '\t': '\\t', '\n': '\\n', '\f': '\\f', '\r': '\\r' };
+const SPECIAL = /["\\\u0000-\u001f]/;
 const u4 = (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
 function quote(text, lines) {
-  const out = text.replace(/["\\\u0000-\u001f]/g, (c) => SHORT[c] ?? u4(c));
+  const out = SPECIAL.test(text) ? text.replace(/["\\\u0000-\u001f]/g, (c) => SHORT[c] ?? u4(c)) : text;
   return `"${lines ? out.replace(/[\u0085\u2028\u2029]/g, u4) : out}"`;
 }
 

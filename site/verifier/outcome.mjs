@@ -22,8 +22,10 @@ function plainWord(text) {
   return bytesOf(word).length > 32 ? '' : word;
 }
 
-// outcomeOf gives 'failed', 'malformed' or 'fine' for a receipt: the gravest that a member says.
+// outcomeOf gives 'failed', 'malformed' or 'fine' for a receipt: the gravest that a member says. One of which parts were
+// kept has it with it.
 export function outcomeOf(receipt) {
+  if (receipt.outcome) return receipt.outcome;
   const said = [...receipt].map(([name, value]) => saidBy(name, value));
   return gravest(said);
 }

@@ -42,8 +42,13 @@ const digits = (chars, from, n) => {
   return text.length === n && /^[0-9]+$/.test(text) ? Number(text) : null;
 };
 
+const USUAL = /^(\d{4}-\d\d-\d\d)T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
+let day = ''; // the last day that was real: most receipts of a run are of one
+
 // readable tells whether a timestamp of a receipt can be read (RCP-7).
 export function readable(text) {
+  const usual = USUAL.exec(text);
+  if (usual) return usual[1] === day || (realDate(usual[1]) && ((day = usual[1]), true));
   if (bytesOf(text).length > 256 || text.includes('\0')) return false;
   const chars = Array.from(text.replaceAll('Z', '+00:00'));
   if (chars.length < 7) return false;

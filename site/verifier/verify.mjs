@@ -3,12 +3,13 @@
 //
 // verify(pack, asked) takes what was read and what is asked, and gives a verdict. It opens nothing and asks no clock.
 import { JSONError, parse } from './json.mjs';
-import { H, HC } from './hash.mjs';
+import { H, HC, missing } from './hash.mjs';
 import { PAYLOAD, checkAttestation, checkNames, checkRoot, checkSignature, fingerprintOf, formProblems } from './manifest.mjs';
 import { checkAnchor } from './anchor.mjs';
-import { checkClaims } from './claims.mjs';
+import { checkClaims, seekClaims } from './claims.mjs';
 import { checkExpectations, checkLockAndSigner } from './expect.mjs';
-import { checkReceipts, codeOf } from './receipts.mjs';
+import { keeper } from './kept.mjs';
+import { checkReceipts, codeOf, readReceipts } from './receipts.mjs';
 import { checkReport } from './report.mjs';
 import { readResults, verdictOf } from './results.mjs';
 import { isObject } from './values.mjs';
@@ -20,10 +21,13 @@ export const LIMITS = {
 };
 
 // A pack is { files: Map of name → entry, unsigned: Map of name → entry or an entry that is no directory, extra: names }.
-// An entry is { kind: 'file', bytes } or { kind: 'link' | 'other' | 'long' }; what is not there has no entry.
+// An entry is { kind: 'file', bytes } or { kind: 'link' | 'other' | 'long' }; what is not there has no entry. That of the
+// receipts may be { kind: 'file', size, chunks }: an iterable of pieces, each good until the next one is asked for.
 
 // Unjudged is thrown where nothing can be judged: exit 3, or the one that it carries.
 export class Unjudged extends Error {}
+
+const [RECEIPTS] = PAYLOAD;
 
 // Findings is one list of findings and one of warnings, each ending after 100 (VFY-3).
 export class Findings {
@@ -56,6 +60,7 @@ const ascii = (text) => text.replace(/[^\x20-\x7e]/g, (c) => `\\u${c.charCodeAt(
 
 // verify judges a pack (docs/spec/verify.md §3).
 export async function verify(pack, asked = {}) {
+  if (missing()) throw new Unjudged(missing());
   const out = new Findings();
   const manifest = readManifest(pack, out);
   const found = { manifest, out, results: [], reexecuted: false };
@@ -95,17 +100,19 @@ async function checkIntegrity(pack, found, asked, out) {
   const { manifest } = found;
   checkDirectory(pack, out);
   checkNames(manifest, out);
-  const converted = await checkFiles(pack, manifest, out);
-  const report = readReport(pack, out);
-  const told = report ? readResults(report) : { results: [], bad: false };
+  const entry = pack.files.get(RECEIPTS), { report, code, problem } = readReport(pack), told = report ? readResults(report) : { results: [], bad: false };
+  const sought = await seekClaims(pack, manifest, told, asked.lock?.cards ?? []);
+  const keep = keeper(sought.found ?? [], entry?.size ?? entry?.bytes?.length, asked.whole);
+  const reading = await readReceipts(entry, manifest.get('attestation').get('run_id'), LIMITS[RECEIPTS], keep, asked.each);
+  reading.full = keep.full;
+  const converted = await checkFiles(pack, manifest, reading, out);
+  if (problem) out.error(code, 'verify_report.json', problem);
   if (told.bad) out.error('E_MANIFEST_TAMPER', 'verify_report.json', 'a claim result that is none');
-  const receipts = pack.files.get('receipt_pack.jsonl');
-  const state = !receipts ? 'missing' : receipts.kind === 'file' ? 'read' : 'unread';
-  const reading = await checkReceipts(manifest, state, receipts?.bytes, converted, out);
+  checkReceipts(manifest, reading, converted, out);
   await checkAttestation(manifest, out);
   if (report) await checkReport(manifest, report, told, out);
   Object.assign(found, { report, told, reading });
-  Object.assign(found, await checkClaims(pack, found, asked.lock?.cards ?? [], out));
+  Object.assign(found, await checkClaims(found, sought, out));
   await checkSignature(manifest, pack.files.get('pack_signature.sig')?.bytes ?? null, out);
   checkRoot(manifest, out);
 }
@@ -119,16 +126,16 @@ function checkDirectory(pack, out) {
 }
 
 // checkFiles is step 3; it tells whether the receipts would be right with other line ends (VFY-17).
-async function checkFiles(pack, manifest, out) {
+async function checkFiles(pack, manifest, reading, out) {
   let converted = false;
   for (const name of PAYLOAD) {
     const entry = pack.files.get(name), signed = manifest.get('files').find((f) => f.get('path') === name);
-    if (!present(entry, name, out) || !signed) continue;
-    if ((await H(entry.bytes)) !== signed.get('sha256')) {
-      const unix = name === PAYLOAD[0] && (await H(withoutReturns(entry.bytes))) === signed.get('sha256');
-      converted ||= unix;
-      out.error('E_MANIFEST_TAMPER', name, unix ? 'its line ends were converted' : 'not the digest that was signed');
-    } else if (BigInt(entry.bytes.length) !== signed.get('bytes').value) {
+    if (!present(name === RECEIPTS && reading.long ? { kind: 'long' } : entry, name, out) || !signed) continue;
+    const { length, digests } = name === RECEIPTS ? reading : { length: entry.bytes.length, digests: { whole: H(entry.bytes) } };
+    if (digests.whole !== signed.get('sha256')) {
+      converted ||= digests.unix === signed.get('sha256');
+      out.error('E_MANIFEST_TAMPER', name, digests.unix === signed.get('sha256') ? 'its line ends were converted' : 'not the digest that was signed');
+    } else if (BigInt(length) !== signed.get('bytes').value) {
       out.error('E_MANIFEST_TAMPER', name, 'not the length that was signed');
     }
   }
@@ -136,21 +143,17 @@ async function checkFiles(pack, manifest, out) {
   return converted;
 }
 
-const withoutReturns = (bytes) => bytes.filter((b, i) => b !== 0x0d || bytes[i + 1] !== 0x0a);
-
-// readReport gives the report if it is an object.
-function readReport(pack, out) {
+// readReport gives the report if it is an object, else the code and the problem of a finding; nothing of one that is no file.
+function readReport(pack) {
   const name = 'verify_report.json', entry = pack.files.get(name);
-  if (entry?.kind !== 'file') return null;
+  if (entry?.kind !== 'file') return {};
   try {
     const report = parse(entry.bytes, { limit: LIMITS[name] });
-    if (isObject(report)) return report;
-    out.error('E_MANIFEST_TAMPER', name, 'no object');
+    return isObject(report) ? { report } : { code: 'E_MANIFEST_TAMPER', problem: 'no object' };
   } catch (err) {
     if (!(err instanceof JSONError)) throw err;
-    out.error(codeOf(err), name, err.message);
+    return { code: codeOf(err), problem: err.message };
   }
-  return null;
 }
 
 // claimsWord is the word of the channel (VFY-49, VFY-51).
