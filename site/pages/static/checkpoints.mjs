@@ -1,1 +1,63 @@
-// To come.
+// Two checkpoints of the history, and whether the later one continues the earlier one: proved here, from tiles.
+import { byId, code, count, element, entries, instant, plural, say } from './dom.mjs';
+import { kindOf, openLog, openOld, why } from './log.mjs';
+import { newest, showWarnings } from './seen.mjs';
+import { consistent } from '../verifier/tiles.mjs';
+import { hex, same } from '../verifier/hash.mjs';
+import { showBelief } from './belief.mjs';
+
+const form = byId('compare'), status = byId('status'), steps = byId('steps');
+let opened;
+
+async function compare(a, b) {
+  say(status, 'busy', 'Fetching both, and the hashes between them…');
+  steps.replaceChildren();
+  try {
+    const first = opened === undefined;
+    opened ??= openLog();
+    const log = await opened, length = BigInt(form.dataset.count);
+    if (first) showWarnings(form, log);
+    if (a >= length || b >= length) return say(status, 'unchecked', `The history on this page has ${plural(length, 'checkpoint')}, numbered from 0.`);
+    const [from, to] = await Promise.all((a < b ? [a, b] : [b, a]).map((n) => openOld(log, n, length)));
+    if (to.size > log.checkpoint.size) return say(status, 'unchecked', 'The later one is newer than the state of this site: load the page again.');
+    await tell(log, from, to);
+  } catch (err) {
+    opened = undefined;
+    say(status, kindOf(err), kindOf(err) === 'bad' ? `It does not hold: ${why(err)}.` : `Not checked here: ${why(err)}.`);
+  }
+}
+
+async function tell(log, from, to) {
+  const hashes = from.size <= to.size ? await log.tree.consistency(from.size, to.size) : [];
+  const holds = await consistent(from.size, from.root, to.size, to.root, hashes);
+  steps.replaceChildren(...[from, to].map(describe), element('li', {}, element('p', {},
+    hashes.length === 0 ? 'No hash is needed between them.' : `${plural(hashes.length, 'hash')} of the tree lead from the one to both:`.replace('hashs', 'hashes')), ...hashes.map((h) => code(hex(h)))));
+  if (holds) {
+    say(status, 'good', from.size === to.size ? 'The same book: one size, one root. Only the signatures differ.'
+      : `Yes. The later one has all ${entries(from.size)} of the earlier one, unchanged and in their order, and ${count(to.size - from.size)} more.`);
+  } else if (from.size === to.size && !same(from.root, to.root)) {
+    say(status, 'bad', 'Two books under one name: one size, two roots, both signed by the log. Keep both, and publish them.');
+  } else if (from.size > to.size) {
+    say(status, 'bad', 'The later one is smaller than the earlier one.');
+  } else {
+    say(status, 'bad', 'It was not shown. Either files of this site are wrong, or the log has two histories: check it from elsewhere.');
+  }
+}
+
+function describe({ size, root, cosigned }) {
+  const time = newest({ cosigned });
+  return element('li', {}, element('p', {}, `${entries(size)}${time === null ? '' : `, last cosigned ${instant(time)}`}, by ${
+    cosigned.map(({ name }) => name).join(', ') || 'nobody'}; root`), code(hex(root)));
+}
+
+if (form) {
+  form.hidden = false;
+  const last = Number(form.dataset.count) - 1;
+  byId('to').value = last;
+  byId('from').value = Math.max(0, last - 1);
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    compare(BigInt(byId('from').value), BigInt(byId('to').value));
+  });
+}
+showBelief();

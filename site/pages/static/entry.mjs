@@ -1,1 +1,182 @@
-// To come.
+// The page of one entry: it is found by its number, a digest or a name, proved in the reader's browser, and only then shown.
+import { asked, heads, isRepo, lookup, lookupName } from './search.mjs';
+import { ago, byId, code, count, download, element, entries, here, instant, plural, say } from './dom.mjs';
+import { drawing, fileOf, stepsOf } from './proof.mjs';
+import { kindOf, openLog, prove, why } from './log.mjs';
+import { newest, showWarnings, signedBy } from './seen.mjs';
+import { readProof } from '../verifier/anchor.mjs';
+import { row } from './row.mjs';
+import { showBelief } from './belief.mjs';
+import { hex, same } from '../verifier/hash.mjs';
+
+const status = byId('status');
+const MOST = 20; // entries of a list
+
+async function show() {
+  const wanted = asked(new URLSearchParams(location.search));
+  if (Object.keys(wanted).length === 0) return;
+  if (wanted.name) byId('q').value = wanted.name;
+  say(status, 'busy', 'Fetching the log’s signed state, the entry and its proof, and checking them here…');
+  let log;
+  try {
+    log = await openLog();
+  } catch (err) {
+    return say(status, kindOf(err), kindOf(err) === 'bad' ? `Do not rely on this site: ${why(err)}.` : `Not checked here: ${why(err)}.`);
+  }
+  showWarnings(status, log);
+  try {
+    await find(log, wanted);
+  } catch (err) {
+    say(status, kindOf(err), kindOf(err) === 'bad' ? `Do not rely on this: ${why(err)}.` : `Not checked here: ${why(err)}.`);
+  }
+}
+
+async function find(log, { index, digest, name }) {
+  const { size } = log.checkpoint;
+  if (index !== undefined) {
+    if (index < size) return showOne(log, await prove(log, index));
+    return say(status, 'unchecked', `There is no entry ${count(index)} yet: the signed state has ${entries(size)}, numbered from 0.`);
+  }
+  const found = await proved(log, digest ? await lookup('mr', digest, size) : await lookupName(name, size), digest ?? name);
+  if (found.length === 1) return showOne(log, found[0]);
+  if (found.length > 1) return showMany(log, found, digest);
+  if (digest && (await heads('s', digest, size))) return location.replace(`${here('signer/index.html')}?k=${digest}`);
+  if (name && isRepo(name) && (await heads('r', name, size))) return location.replace(`${here('source/index.html')}?r=${encodeURIComponent(name)}`);
+  say(status, 'unchecked', `No entry is listed here for “${digest ?? name}”. That does not say that it is not in the log: this site could leave it out of its lists, or not have it yet. `,
+    element('a', { href: here('verify/index.html') }, 'How to look without this site'), '.');
+}
+
+// proved gives what the hints lead to and is what was asked for, newest first. A manifest's own digest goes before a pack
+// root that is the same.
+async function proved(log, hints, wanted) {
+  const members = { m: 'manifest_sha256', r: 'pack_root_sha256', p: 'pack_id' };
+  const own = hints.filter(({ kind }) => kind === 'm'), list = own.length > 0 ? own : hints;
+  const all = await Promise.all(list.slice(-MOST).reverse().map(async ({ kind, index }) => ({ kind, ...(await prove(log, index)) })));
+  return all.filter(({ kind, entry }) => entry?.get(members[kind]) === wanted);
+}
+
+function showMany(log, found, digest) {
+  const roots = new Set(found.map(({ entry }) => entry.get('pack_root_sha256')));
+  if (digest && roots.size === 1) {
+    say(status, 'bad', `${found.length} manifests have this pack root. They are all proved to be in the log: their signer said different things under one name.`);
+  } else {
+    say(status, 'good', `${found.length} entries, each proved in this browser just now. A name is chosen by whoever makes a pack, so the same one may come again.`);
+  }
+  status.after(element('ol', { class: 'rows brief' }, ...found.map(row)));
+}
+
+async function showOne(log, found) {
+  const { index, entry, steps, leaf } = found;
+  document.title = `Entry ${count(index)} · ${log.checkpoint.origin}`;
+  byId('title').textContent = `Entry ${count(index)}`;
+  byId('ask').hidden = true;
+  say(status, 'good', element('strong', {}, 'In the log.'), ` Your browser has just proved it, from the entry’s own bytes to the signatures${log.own ? ' that your policy asks for' : ''}.`);
+  byId('checks').replaceChildren(...checks(log, found));
+  byId('found').hidden = false;
+  if (entry) showEntry(log, entry, index);
+  else showBytes(found);
+  byId('tree').replaceChildren(drawing(found, log.checkpoint.size));
+  byId('steps').replaceChildren(...stepsOf(found, log.checkpoint.size));
+  byId('steps-name').textContent = steps.length === 0 ? 'The hash of it' : `Every byte of the ${plural(steps.length, 'step')}`;
+  await offer(log, found, leaf);
+}
+
+// checks says one by one what was checked here, and what was not.
+function checks(log, { steps, entry }) {
+  const { seen, checkpoint } = log, time = newest(checkpoint);
+  const list = [
+    ['good', signedBy(log) + (time === null ? '' : ` The newest cosignature is of ${instant(time)}, ${ago(time)}.`)],
+    ['good', steps.length === 0 ? 'The entry’s hash is the root of that state: there is no other entry.'
+      : `${plural(steps.length, 'step')} of hashing lead from the entry’s bytes to the root of that state.`],
+    {
+      first: ['unchecked', 'You are here for the first time, so there was nothing to compare this state with. This browser remembers it for the next time.'],
+      same: ['good', 'It is the state that this browser verified before.'],
+      grown: ['good', `It continues the state of ${entries(seen.size ?? 0)} that this browser verified on ${seen.before?.at.slice(0, 10)}: nothing was changed or taken out.`],
+      older: ['bad', 'It is older than a state that this browser verified before.'],
+      forked: ['bad', 'It is another state than the one of this size that this browser verified before.'],
+      broken: ['bad', 'It was not shown to continue the state that this browser verified before.'],
+      unchecked: ['unchecked', 'It could not be compared with the state that this browser verified before.'],
+    }[seen.kind],
+  ];
+  if (!log.own) list.push(['unchecked', 'Whose signatures count was this site’s own word. See below: Whom this page believes.']);
+  if (entry?.has('timestamp_token')) list.push(['unchecked', 'The timestamp was not checked here. The commands below do.']);
+  return list.map(([kind, text]) => element('li', { 'data-kind': kind }, text));
+}
+
+function showEntry(log, entry, index) {
+  const get = (name) => entry.get(name), failed = get('claim_check') === 'FAIL' && get('receipt_integrity') === 'PASS';
+  answer('integrity', ...(get('receipt_integrity') === 'PASS' ? ['good', 'pass'] : ['bad', 'fail']));
+  answer('claims', ...{ PASS: ['good', 'pass'], FAIL: ['honest', 'honest failure'], 'N/A': ['none', 'none made'] }[get('claim_check')]);
+  answer('anchor', 'good', 'proved');
+  for (const text of document.querySelectorAll('[data-when]')) text.hidden = text.dataset.when !== get('claim_check');
+  byId('honest').hidden = !failed;
+  byId('members').replaceChildren(...members(entry).flatMap(([name, ...value]) => [element('dt', {}, name), element('dd', {}, ...value)]));
+  findTwins(log, get('pack_root_sha256'), index);
+}
+
+function answer(name, kind, word) {
+  const channel = byId(`c-${name}`);
+  channel.dataset.kind = kind;
+  channel.querySelector('.answer').textContent = word;
+}
+
+const word = (name) => document.querySelector(`#words [data-word="${name}"]`).textContent;
+const quiet = (text) => element('span', { class: 'quiet' }, text);
+
+// members gives what is on record, as [name, parts…], in the words of the other pages.
+function members(entry) {
+  const get = (name) => entry.get(name), key = get('signer_pubkey_sha256'), repo = get('source_repo');
+  return [
+    ['pack', code(get('pack_id')), quiet(' its maker’s name for it')],
+    ['manifest', code(get('manifest_sha256')), quiet(' SHA-256 of its canonical form')],
+    ['pack root', code(get('pack_root_sha256'))],
+    ['signer', element('a', { href: `${here('signer/index.html')}?k=${key}` }, get('signer_id')), quiet(' by its own word; the key is '), code(key)],
+    ['source', ...(repo ? [element('a', { href: `${here('source/index.html')}?r=${encodeURIComponent(repo)}` }, repo)] : []),
+      ...(get('source_commit') ? [' at ', code(get('source_commit'))] : []), ...(get('source_workflow') ? [', workflow ', code(get('source_workflow'))] : []),
+      quiet(` ${word(get('source_attestation') ?? 'none')}`)],
+    ['receipts', `${count(get('n_receipts').token)}, mode ${get('mode')}, assurance level ${get('assurance_level')}, checked by verifier ${get('verifier_version')}`],
+    ['run', `${get('timestamp_start')} to ${get('timestamp_end')}`, quiet(' by the signer’s clock')],
+    ['submitted', get('submitted_at'), quiet(' by the ledger’s clock')],
+    ['timestamp', entry.has('timestamp_token') ? 'a token of a timestamp authority is on record; not checked here' : word('no-time')],
+  ];
+}
+
+// showBytes shows a leaf that is in the log and is no entry.
+function showBytes({ leaf, problem }) {
+  answer('integrity', 'none', 'unread');
+  answer('claims', 'none', 'unread');
+  answer('anchor', 'good', 'proved');
+  const text = Array.from(leaf.subarray(0, 1024), (b) => (b >= 0x20 && b < 0x7f ? String.fromCharCode(b) : `\\x${b.toString(16).padStart(2, '0')}`)).join('');
+  byId('members').replaceChildren(
+    element('dt', {}, 'not an entry'), element('dd', {}, `These bytes are in the log, and are no entry of the form that this page knows: ${problem}.`),
+    element('dt', {}, 'the bytes'), element('dd', {}, code(text + (leaf.length > 1024 ? ` … and ${count(leaf.length - 1024)} more` : ''))));
+}
+
+// findTwins looks for other manifests with the same pack root. What is found is proved before anybody is accused of it.
+async function findTwins(log, root, index) {
+  try {
+    const others = (await lookup('r', root, log.checkpoint.size)).filter((hint) => hint.index !== index);
+    const twins = (await proved(log, others, root)).map((twin) => twin.index);
+    if (twins.length === 0) return;
+    byId('twins').replaceChildren(element('p', {}, element('strong', {}, 'Another manifest has this pack root. '),
+      'Its signer said different things under one name: see ', ...twins.flatMap((i, k) => [
+        k > 0 ? ', ' : '', element('a', { href: `?i=${i}` }, `entry ${count(i)}`)]), '.'));
+    byId('twins').hidden = false;
+  } catch {
+    // a hint that cannot be followed says nothing of this entry
+  }
+}
+
+// offer gives the files to take along. The proof is read again as any verifier would, before it is handed out.
+async function offer(log, found) {
+  const { index, leaf } = found, name = `entry-${index}.tlog-proof`, file = new Uint8Array(await fileOf(found, log.note).arrayBuffer());
+  const read = readProof(file);
+  if (read.index !== index || !same(read.extra, leaf)) throw new Error('the proof that was made cannot be read again');
+  download(byId('get-proof'), name, file, 'text/plain');
+  download(byId('get-entry'), `entry-${index}.json`, leaf, 'application/json');
+  byId('commands').textContent = `assay verify-pack PACK --policy policy --proof ${name} --require-anchor`;
+  byId('leaf-hash').textContent = hex(found.hash);
+}
+
+showBelief();
+show();

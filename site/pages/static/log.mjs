@@ -1,0 +1,125 @@
+// The log behind this site, opened in the reader's browser: files of the site are fetched, and believed only as far as
+// signatures and proofs carry.
+import { base64, hex, same } from '../verifier/hash.mjs';
+import { Bad, NotHere, openCheckpoint, readPolicy } from '../verifier/notes.mjs';
+import { readEntry } from '../verifier/anchor.mjs';
+import { Damaged, Missing, Tree, climb, consistent, leafHash, readItem } from '../verifier/tiles.mjs';
+import * as memory from './memory.mjs';
+
+const ROOT = new URL('../', import.meta.url);
+const MOST = 32 * 2 ** 20; // bytes of a file: a bundle has at most half of that
+
+// Unreachable is thrown where nothing came back, or not a file.
+export class Unreachable extends Error {}
+
+// kindOf tells what an error means: 'bad' if something that was shown is wrong, 'unchecked' if nothing could be told.
+export const kindOf = (err) => (err instanceof Bad || err instanceof Damaged ? 'bad' : 'unchecked');
+
+// why says an error as a part of a sentence.
+export function why(err) {
+  if (err instanceof Missing) return `the site does not have the file ${err.message}`;
+  return err.message;
+}
+
+const files = new Map();
+
+// get gives the bytes of a file of the site, null if it is not there. What never changes is fetched once.
+export function get(path) {
+  if (!files.has(path)) {
+    const file = fetchFile(path);
+    files.set(path, file);
+    file.catch(() => files.delete(path)); // so that it may be tried again
+  }
+  return files.get(path);
+}
+
+async function fetchFile(path) {
+  const cache = /^tile\//.test(path) ? 'default' : 'no-cache';
+  let answer;
+  try {
+    answer = await fetch(new URL(path, ROOT), { cache, credentials: 'omit', redirect: 'error', referrerPolicy: 'no-referrer' });
+  } catch {
+    throw new Unreachable(`${path} could not be fetched`);
+  }
+  if ([403, 404, 410].includes(answer.status)) return null; // some hosts say 403 of what is not there
+  if (!answer.ok) throw new Unreachable(`${path} could not be fetched: status ${answer.status}`);
+  return readAll(answer, path);
+}
+
+async function readAll(answer, path) {
+  const parts = [], reader = answer.body.getReader();
+  let size = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    size += value.length;
+    if (size > MOST) {
+      await reader.cancel();
+      throw new Damaged(`${path} is too long`);
+    }
+    parts.push(value);
+  }
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
+}
+
+// openLog opens the newest checkpoint under the policy: the reader's own, or else the site's. What it gives is
+// { checkpoint, note, policy, own, tree, seen }; seen is what memory says.
+export async function openLog() {
+  if (!globalThis.crypto?.subtle) throw new NotHere('this browser has no WebCrypto on this page; it wants https, or a page on this device');
+  const own = memory.policy();
+  const [text, note] = await Promise.all([own ?? get('policy'), get('checkpoint')]);
+  if (!note) throw new Missing('checkpoint');
+  if (!text) throw new Missing('policy');
+  const policy = await readPolicy(text), checkpoint = await openCheckpoint(note, policy);
+  const log = { checkpoint, note, policy, own: own !== null, tree: new Tree(checkpoint.size, get) };
+  log.seen = await compare(log);
+  return log;
+}
+
+// compare holds a log against the newest checkpoint that this browser has seen of it. kind is 'first', 'same', 'grown',
+// 'older' (fewer entries than were shown before), 'forked' (two roots of one size, both signed), 'broken' (the tiles do not
+// lead from one to the other: they are wrong, or the log forked), or 'unchecked'.
+async function compare(log) {
+  const { checkpoint, note, tree } = log, before = memory.checkpoint(checkpoint.origin);
+  if (before === null) {
+    memory.keep(checkpoint, note);
+    return { kind: 'first' };
+  }
+  const root = base64(before.root), size = BigInt(before.size), seen = { before, size };
+  if (size > checkpoint.size) return { ...seen, kind: 'older' };
+  if (size === checkpoint.size) return { ...seen, kind: same(root, checkpoint.root) ? 'same' : 'forked' };
+  try {
+    const hashes = await tree.consistency(size);
+    if (!(await consistent(size, root, checkpoint.size, checkpoint.root, hashes))) return { ...seen, kind: 'broken' };
+  } catch (err) {
+    return { ...seen, kind: 'unchecked', why: why(err) };
+  }
+  memory.keep(checkpoint, note);
+  return { ...seen, kind: 'grown' };
+}
+
+// prove fetches the entry at an index and proves it in the checkpoint: { index, leaf, hash, proof, steps, entry, problem }.
+// entry is null, and problem says why, for a leaf that is proved and is no entry.
+export async function prove(log, index) {
+  const { size, root } = log.checkpoint;
+  if (index >= size) throw new Missing(`of entry ${index}: the checkpoint has ${size}`);
+  const [leaf, proof] = await Promise.all([readItem(get, 'tile/entries', index, size), log.tree.inclusion(index)]);
+  const hash = await leafHash(leaf), way = await climb(hash, index, size, proof);
+  if (!way || !same(way.root, root)) {
+    throw new Bad(`the bytes that this site gives as entry ${index} are not in the log: they do not lead to the root that was signed`);
+  }
+  try {
+    return { index, leaf, hash, proof, steps: way.steps, entry: readEntry(leaf), problem: null };
+  } catch (err) {
+    if (!(err instanceof Bad)) throw err;
+    return { index, leaf, hash, proof, steps: way.steps, entry: null, problem: err.message };
+  }
+}
+
+// openOld opens a checkpoint of the history.
+export async function openOld(log, number, size) {
+  const note = await readItem(get, 'checkpoints', number, size);
+  return { note, ...(await openCheckpoint(note, log.policy)) };
+}
+
+export const short = (bytes) => `${hex(bytes).slice(0, 8)}…`;

@@ -1,0 +1,65 @@
+// The way of an entry up the tree: as a drawing, as steps to read, and as a file.
+import { hex } from '../verifier/hash.mjs';
+import { code, count, element, svg } from './dom.mjs';
+
+const b64 = (bytes) => btoa(Array.from(bytes, (b) => String.fromCharCode(b)).join(''));
+const short = (bytes) => hex(bytes).slice(0, 8);
+
+// spans gives for each step of a proof which entries the other hash stands for, as [first, last].
+export function spans(index, size) {
+  const list = [];
+  let start = 0n, end = size;
+  while (end - start > 1n) {
+    const middle = start + (1n << BigInt((end - start - 1n).toString(2).length - 1));
+    if (index < middle) list.unshift([middle, end - 1n]), (end = middle);
+    else list.unshift([start, middle - 1n]), (start = middle);
+  }
+  return list;
+}
+
+const named = ([first, last]) => (first === last ? `entry ${count(first)}` : `entries ${count(first)} to ${count(last)}`);
+
+const STEP = 58, TOP = 34, MIDDLE = 160, ASIDE = 104, LEAF = 40;
+
+// drawing is the path as a picture: the entry at the bottom, the root on top, beside each node the one it is hashed with.
+export function drawing({ index, hash, steps }, size) {
+  const height = TOP + steps.length * STEP + LEAF + 12, y = (k) => height - LEAF - 12 - k * STEP, around = spans(index, size);
+  const title = svg('title', { id: 'tree-title' }, `The way of entry ${count(index)} up the tree, ${steps.length} steps to the root of ${count(size)} entries`);
+  const picture = svg('svg', { viewBox: `0 0 320 ${height}`, role: 'img', 'aria-labelledby': 'tree-title', class: 'tree', focusable: 'false' }, title);
+  steps.forEach(({ left, other }, k) => {
+    const x = left ? MIDDLE - ASIDE : MIDDLE + ASIDE;
+    picture.append(svg('g', { class: 'tree-step' },
+      svg('path', { class: 'way', d: `M${MIDDLE} ${y(k)}V${y(k + 1)}` }),
+      svg('path', { class: 'beside', d: `M${x} ${y(k)}C${x} ${y(k) - 30} ${MIDDLE} ${y(k + 1) + 30} ${MIDDLE} ${y(k + 1)}` }),
+      svg('circle', { class: 'other', cx: x, cy: y(k), r: 5 }),
+      svg('text', { class: 'hash', x, y: y(k) + 19 }, short(other)),
+      svg('text', { class: 'span', x, y: y(k) + 32 }, brief(around[k]))));
+  });
+  [hash, ...steps.map((s) => s.hash)].forEach((h, k) => {
+    const root = k === steps.length;
+    picture.append(svg('g', { class: root ? 'tree-root' : k === 0 ? 'tree-leaf' : 'tree-node' },
+      svg('circle', { cx: MIDDLE, cy: y(k), r: root || k === 0 ? 9 : 5 }),
+      svg('text', { class: 'hash', x: MIDDLE, y: root ? y(k) - 16 : y(k) + (k === 0 ? 25 : 19) }, root ? `root ${short(h)}` : short(h)),
+      k === 0 ? svg('text', { class: 'span', x: MIDDLE, y: y(k) + 39 }, `entry ${count(index)}`) : ''));
+  });
+  return picture;
+}
+
+const brief = ([first, last]) => (first === last ? count(first) : `${count(first)}–${count(last)}`);
+
+// steps gives the same way in words, with every byte of it.
+export function stepsOf({ index, leaf, hash, steps }, size) {
+  const list = [element('li', {}, element('p', {}, `The entry has ${count(leaf.length)} bytes. A zero byte is put before them, and SHA-256 of it all is the hash of the leaf:`), code(hex(hash)))];
+  const around = spans(index, size);
+  steps.forEach(({ left, other, hash: up }, k) => list.push(element('li', {},
+    element('p', {}, `On its ${left ? 'left' : 'right'} stands the hash of ${named(around[k])}:`), code(hex(other)),
+    element('p', {}, `A byte 1, the left one and the right one, hashed together:`), code(hex(up)))));
+  list.push(element('li', { class: 'last' }, element('p', {}, 'That is the root in the checkpoint, which the log and its witnesses signed, byte for byte.')));
+  return list;
+}
+
+// fileOf gives the bytes of a tlog-proof: the entry, the way up, the checkpoint.
+export function fileOf({ index, leaf, proof }, note) {
+  const head = ['c2sp.org/tlog-proof@v1', `extra ${b64(leaf)}`, `index ${index}`, ...proof.map(b64), '', ''].join('\n');
+  return new Blob([head, note]);
+}

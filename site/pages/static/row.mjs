@@ -1,0 +1,13 @@
+// One entry in a list. What it says was proved before.
+import { count, element, here } from './dom.mjs';
+
+const CLAIMS = { PASS: ['pass', 'pass'], FAIL: ['honest', 'honest failure'], 'N/A': ['none', 'none made'] };
+
+export function row({ index, entry, problem }) {
+  const link = element('a', { href: `${here('entry/index.html')}?i=${index}` },
+    element('span', { class: 'no' }, count(index)), ' ', element('span', { class: 'id' }, entry ? entry.get('pack_id') : 'not an entry'));
+  if (!entry) return element('li', {}, link, element('span', { class: 'facts' }, element('span', { class: 'word bad' }, 'unread'), ` ${problem}`));
+  const [kind, word] = CLAIMS[entry.get('claim_check')];
+  return element('li', {}, link, element('span', { class: 'facts' },
+    'claims ', element('span', { class: `word ${kind}` }, word), ` ${entry.get('submitted_at').replace('T', ' ').replace(/\.\d+Z$/, ' UTC')}`));
+}

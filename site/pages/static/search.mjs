@@ -1,0 +1,71 @@
+// From what a reader types to entries, by files of hints: lookup/ and heads/ (docs/spec/site.md). A hint proves nothing, so
+// each entry is proved before it is shown; and what no hint names may be in the log all the same.
+import { hex, sha256 } from '../verifier/hash.mjs';
+import { get } from './log.mjs';
+
+const INDEX = /^(0|[1-9][0-9]{0,18})$/;
+const DIGEST = /^[0-9a-f]{64}$/;
+const REPO = /^[A-Za-z0-9][A-Za-z0-9-]{0,38}\/[A-Za-z0-9._-]{1,100}$/;
+
+// asked reads the query of an entry page: { index }, { digest }, { name } or {}.
+export function asked(query) {
+  const i = query.get('i') ?? '', h = (query.get('h') ?? '').toLowerCase(), q = (query.get('q') ?? '').trim();
+  if (INDEX.test(i)) return { index: BigInt(i) };
+  if (DIGEST.test(h)) return { digest: h };
+  if (INDEX.test(q.replaceAll(',', ''))) return { index: BigInt(q.replaceAll(',', '')) };
+  if (DIGEST.test(q.toLowerCase())) return { digest: q.toLowerCase() };
+  if (q !== '') return { name: q };
+  return i + h === '' ? {} : { name: i + h };
+}
+
+export const isRepo = (text) => REPO.test(text);
+
+// digitsFor is how many digits name a file of hints in a log of that size.
+export function digitsFor(size) {
+  let digits = 3;
+  for (let limit = 2n ** 20n; size > limit && digits < 8; limit *= 16n) digits++;
+  return digits;
+}
+
+const digestOf = async (text) => hex(await sha256(new TextEncoder().encode(text)));
+
+async function lines(folder, digest, size) {
+  const text = await get(`${folder}/${digest.slice(0, digitsFor(size))}`);
+  return text ? new TextDecoder().decode(text).split('\n') : [];
+}
+
+// lookup gives the indexes of entries whose manifest ('m'), pack root ('r') or name ('p') has a digest, oldest first.
+export async function lookup(kinds, digest, size) {
+  const found = [];
+  for (const line of await lines('lookup', digest, size)) {
+    const m = /^([mrp]) ([0-9a-f]{20}) (0|[1-9][0-9]{0,18})$/.exec(line);
+    if (m && kinds.includes(m[1]) && digest.startsWith(m[2]) && BigInt(m[3]) < size) found.push({ kind: m[1], index: BigInt(m[3]) });
+  }
+  return found;
+}
+
+export const lookupName = async (name, size) => lookup('p', await digestOf(name), size);
+
+// heads gives { count, newest } of a signer ('s', by its fingerprint) or a repository ('r', by its name), or null.
+export async function heads(kind, key, size) {
+  const digest = kind === 's' ? key : await digestOf(key);
+  for (const line of await lines('heads', digest, size)) {
+    const m = /^([sr]) ([0-9a-f]{20}) ([1-9][0-9]{0,18}) ([0-9,]+)$/.exec(line);
+    if (m && m[1] === kind && digest.startsWith(m[2])) {
+      return { count: BigInt(m[3]), newest: indexes(m[4], size) };
+    }
+  }
+  return null;
+}
+
+// indexes reads falling numbers, "40,39,31", and leaves out what a checkpoint of that size does not have yet.
+export function indexes(text, size) {
+  const list = [];
+  for (const word of text.split(',')) {
+    if (!INDEX.test(word)) break;
+    const n = BigInt(word);
+    if (list.length > 0 && n >= list[list.length - 1]) break;
+    list.push(n);
+  }
+  return list.filter((n) => n < size);
+}
