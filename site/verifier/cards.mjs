@@ -4,6 +4,7 @@ import { JSONError, bytesOf, canonical } from './json.mjs';
 import { HC } from './hash.mjs';
 import { BUILTIN } from './builtin.mjs';
 import { OURS, usable } from './own_checks.mjs';
+import { categoryOf } from './unicode.mjs';
 import { isObject, printable } from './values.mjs';
 
 // A card is { id, name, source, claims }: its claims as claim specifications, all five members written out.
@@ -72,7 +73,7 @@ function skeleton(id) {
     else if (n >= 0xff41 && n <= 0xff5a) c = String.fromCharCode(n - 0xff41 + 97);
     else if (/[A-Z]/.test(c)) c = c.toLowerCase();
     c = DRAWN.get(c) ?? c;
-    if (/^[0-9./\p{L}]$/u.test(c)) out += c;
+    if (/^[0-9./]$/.test(c) || categoryOf(c.codePointAt(0))[0] === 'L') out += c;
   }
   return out.replace(/rn|vv|cl/g, (two) => ({ rn: 'm', vv: 'w', cl: 'd' })[two]);
 }

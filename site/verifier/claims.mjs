@@ -10,29 +10,41 @@ import { fingerprintOf, verdictOf } from './results.mjs';
 import { evidence } from './scalars.mjs';
 import { saysSame } from './spelling.mjs';
 
-// evaluate gives the result of a claim on receipts; unknown is why it could not be told here.
-export function evaluate(spec, receipts, reading) {
+// evaluate gives the results of claims on receipts (claims.md §4); unknown is why one could not be told here.
+export function evaluate(specs, receipts, options = {}) {
+  const claims = specs.map(prepared).filter((c) => c.asked), state = { claims, at: 0 };
+  return specs.map((spec) => resultOf(prepared(spec), receipts, options, state));
+}
+
+// prepared gives a claim as it is asked: its severity in lowercase, its parameters as C spells them (CLM-2).
+function prepared(spec) {
   const [claim_id, , check, given, written] = [...spec.values()];
-  const severity = written.replace(/[A-Z]/g, (c) => c.toLowerCase());
+  const severity = written.replace(/[A-Z]/g, (c) => c.toLowerCase()), asked = severity === 'critical' || severity === 'warning';
+  return { claim_id, check, written, severity, asked, params: parse(bytesOf(canonical(given)), { limit: 2 ** 30, depth: 512 }) };
+}
+
+function resultOf({ claim_id, check, params, written, severity, asked }, receipts, { asReference = false }, state) {
   const result = (passed, expected, actual, names = []) => ({
     claim_id, passed, expected: String(expected), actual: String(actual), severity, evidence_receipt_ids: evidence(names),
     same: (r) => saysSame(expected, r.expected) && saysSame(actual, r.actual),
   });
-  if (severity !== 'critical' && severity !== 'warning') {
-    const failed = result(false, "severity in {'critical','warning'}", `invalid severity '${written}'`);
-    return { ...failed, severity: 'critical' };
+  if (!asked) {
+    return { ...result(false, "severity in {'critical','warning'}", `invalid severity '${written}'`), severity: 'critical' };
   }
-  const params = parse(bytesOf(canonical(given)), { limit: 2 ** 30, depth: 512 });
-  if (!Object.hasOwn(REFERENCE, check) && !Object.hasOwn(OURS, check)) {
+  const own = Object.hasOwn(OURS, check);
+  if (!own && !Object.hasOwn(REFERENCE, check)) {
+    state.at++;
     return { ...result(false, `check function '${check}' exists`, 'unknown check function'), unknown: 'unknown check' };
   }
   try {
-    const found = Object.hasOwn(OURS, check) ? runOurs(check, params, receipts, reading) : REFERENCE[check](params, receipts, reading);
+    const found = own ? runOurs(check, params, receipts, state) : REFERENCE[check](params, receipts, { asReference });
     if (found.problem) return result(false, `valid params for check '${check}'`, found.problem);
     return result(found.passed, found.expected, found.actual, found.names);
   } catch (err) {
     if (!(err instanceof Unknown)) throw err;
     return { ...result(false, '', ''), unknown: err.message };
+  } finally {
+    state.at++;
   }
 }
 
@@ -50,9 +62,9 @@ function signersWord(spec, ours, told) {
 // execute gives results. word marks one that is the signer's; the two texts of one that says the same as the report in
 // another spelling are those of the report (CLM-27).
 function execute(cards, reading, told, options) {
-  const specs = cards.flatMap((card) => card.claims), state = { ...options };
-  return specs.map((spec, i) => {
-    const ours = evaluate(spec, reading.receipts, state), theirs = told[i];
+  const specs = cards.flatMap((card) => card.claims);
+  return evaluate(specs, reading.receipts, options).map((ours, i) => {
+    const spec = specs[i], theirs = told[i];
     if (theirs?.claim_id !== ours.claim_id) return ours;
     if (!ours.unknown && ours.same(theirs)) return { ...ours, expected: theirs.expected, actual: theirs.actual };
     return signersWord(spec, ours, theirs) ? { ...theirs, word: true } : ours;

@@ -1,7 +1,7 @@
-// The checks that the reference tool does not know, as docs/spec/claims.md §6 says. field_matches is not known here:
-// its patterns are those of RE2, which no engine of a browser reads.
+// The checks that the reference tool does not know, as docs/spec/claims.md §6 says.
 import { Num, spell } from './json.mjs';
 import { ofType } from './checks.mjs';
+import { askPatterns, isPattern } from './field_matches.mjs';
 import { outcomeOf } from './outcome.mjs';
 import { TYPES, fractionOf, isWhole, linkOf, listText, sameScalar, what } from './scalars.mjs';
 import { instant } from './time.mjs';
@@ -218,6 +218,13 @@ function proxy(p, receipts, reading) {
   };
 }
 
+// matches asks the claims with patterns together, once (§6.4).
+function matches(p, receipts, reading) {
+  const typesOf = (r) => (r.get('type') === 'assay.breakglass/v1' ? ['breakglass', r.get('type')] : [r.get('type')]);
+  reading.patterns ??= askPatterns(reading.claims.filter((c) => c.check === 'field_matches'), receipts, typesOf);
+  return reading.patterns[reading.claims.slice(0, reading.at).filter((c) => c.check === 'field_matches').length];
+}
+
 const present = (v) => v !== undefined && v !== null;
 const T = (text) => Object.fromEntries(text.split(' ').map((item) => item.split(':')));
 
@@ -234,7 +241,7 @@ export const OURS = {
     T('receipt_type:word? allow_none:flag? max:number field_name:word')],
   model_allowlist: [each(inList, modelAllowed, 'model_id', 'model_call'),
     T('receipt_type:word? allow_none:flag? allowed:models field_name:word?')],
-  field_matches: [null, T('pattern:pattern field_name:word receipt_type:word? allow_none:flag?')],
+  field_matches: [matches, T('pattern:pattern field_name:word receipt_type:word? allow_none:flag?')],
   token_max: [tokenMax, T('receipt_type:word? max_tokens:whole allow_missing:flag? allow_none:flag? per:per?')],
   latency_p95_le: [latency, T('receipt_type:word? max_ms:number field_name:word? allow_missing:flag? allow_none:flag?')],
   error_rate_le: [errorRate, T('receipt_type:word? allow_none:flag? max_rate:rate')],
@@ -250,7 +257,8 @@ export const OURS = {
 export function usable(check, p) {
   const types = OURS[check][1];
   for (const [name, type] of Object.entries(types)) {
-    if (!p.has(name) ? !type.endsWith('?') : !TYPES[type.replace('?', '')](p.get(name))) return false;
+    const holds = type === 'pattern' ? isPattern : TYPES[type.replace('?', '')];
+    if (!p.has(name) ? !type.endsWith('?') : !holds(p.get(name))) return false;
   }
   if ([...p.keys()].some((name) => !Object.hasOwn(types, name))) return false;
   if (check === 'receipt_count_between') return p.get('min_count').value <= p.get('max_count').value;
@@ -266,8 +274,7 @@ export function usable(check, p) {
 
 // runOurs gives what a check of ours comes to (CLM-20).
 export function runOurs(check, p, receipts, reading) {
-  const run = OURS[check][0];
-  if (run === null) throw new Unknown(`${check} is not known here`);
-  const found = run(p, receipts, reading);
+  const found = OURS[check][0](p, receipts, reading);
+  if (found.problem) return found;
   return found.none ? { ...found, passed: p.get('allow_none') === true, actual: NONE, names: [] } : found;
 }

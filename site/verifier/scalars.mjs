@@ -14,7 +14,7 @@ const isScalar = (v) => typeof v === 'string' || typeof v === 'boolean' || v ins
 export const TYPES = {
   word: isWord, words: (v) => among(v, isWord), whole: isWhole, number: isNumber,
   fraction: (v) => isNumber(v) && v.value >= 0, scalar: isScalar, scalars: (v) => among(v, isScalar),
-  flag: (v) => typeof v === 'boolean', pattern: isWord, start: (v) => v === null || isWhole(v),
+  flag: (v) => typeof v === 'boolean', start: (v) => v === null || isWhole(v),
   models: (v) => among(v, isWord) && !v.includes('*'), rate: (v) => isNumber(v) && v.value >= 0 && v.value <= 1,
   per: (v) => v === 'pack' || v === 'receipt', order: (v) => v === 'any' || v === 'before' || v === 'after',
 };

@@ -1,5 +1,6 @@
 // What values are to Python, whose words enter hashes: docs/spec/claims.md §4.1.
 import { Num, byPoints } from './json.mjs';
+import { isPrintable } from './unicode.mjs';
 
 // text gives a member of an object that is a text, else undefined.
 export const textOf = (object, name) => (typeof object.get(name) === 'string' ? object.get(name) : undefined);
@@ -31,10 +32,8 @@ export function equals(v, w) {
   return v === w;
 }
 
-// printable characters: docs/spec/claims.md §2. The tables are those of the engine: where they are younger than Unicode
-// 15.0.0, a text with a character that came later is spelled otherwise here, and such a pack is not called good.
-const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
-export const printable = (text) => Array.from(text).every((c) => PRINTABLE.test(c) && c !== '\ufffd');
+// printable tells whether a text may stand in a card: docs/spec/claims.md §2.
+export const printable = (text) => Array.from(text).every((c) => isPrintable(c.codePointAt(0)) && c !== '\ufffd');
 
 // repr and str spell a value as Python does.
 export function repr(v) {
@@ -75,7 +74,7 @@ function reprText(text) {
     else if (c === '\n') out += '\\n';
     else if (c === '\r') out += '\\r';
     else if (c === '\t') out += '\\t';
-    else if (PRINTABLE.test(c)) out += c;
+    else if (isPrintable(n)) out += c;
     else if (n <= 0xff) out += `\\x${n.toString(16).padStart(2, '0')}`;
     else if (n <= 0xffff) out += `\\u${n.toString(16).padStart(4, '0')}`;
     else out += `\\U${n.toString(16).padStart(8, '0')}`;
