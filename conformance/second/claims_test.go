@@ -18,7 +18,7 @@ import (
 // receipts that nobody would emit (CLM-9 to CLM-24).
 func TestClaimsComeToTheSameInBothVerifiers(t *testing.T) {
 	s, rng, want := serve(t), rand.New(rand.NewPCG(9, 24)), 4_000
-	if long() {
+	if long {
 		want = 100_000
 	}
 	asked, refused, passed, differ := 0, 0, 0, 0

@@ -16,7 +16,7 @@ import (
 // nobody wrote, in both programs.
 func TestAPatternMatchesAsItDoesInGo(t *testing.T) {
 	s, rng, want := serve(t), rand.New(rand.NewPCG(22, 23)), 6_000
-	if long() {
+	if long {
 		want = 400_000
 	}
 	asked, refused, matched, differ := 0, 0, 0, 0

@@ -57,6 +57,3 @@ func askSecond[A, Q any](t *testing.T, s *second, op string, items []Q) []A {
 	}
 	return answers
 }
-
-// long reports whether make soak asks.
-func long() bool { return os.Getenv("ASSAY_LONG") != "" }
