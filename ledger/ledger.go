@@ -340,7 +340,6 @@ func (l *Log) start(now tree) (err error) {
 	l.scrubber = newScrubber(func() *reader { return newReader(l.store, l.publisher.current.Load()) }, &l.cfg)
 	l.integrated, l.indexed = now.Size, l.follower.size.Load()
 	l.follower.freeze, l.follower.indexed = l.freeze, l.forget
-	l.follower.notify()
 	l.probe.done = make(chan struct{})
 	go l.probe.run(l.ctx) // finish waits for the four
 	go l.follower.run(l.ctx)
