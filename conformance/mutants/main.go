@@ -252,7 +252,7 @@ func (p *pass) baseline(ctx context.Context, all []*mutant) (time.Duration, erro
 			continue // a package that was cut into rooms is one of their dependents
 		}
 		began := time.Now()
-		result, by, err := p.test(ctx, dir, "", 10*time.Minute)
+		result, by, err := p.test(ctx, dir, 10*time.Minute)
 		if err != nil {
 			return 0, err
 		}

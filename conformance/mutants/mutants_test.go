@@ -179,6 +179,15 @@ func TestSurvivorsAreTheMutantsThatNoTestSees(t *testing.T) {
 			t.Errorf("%q: outcome %d, %v; want %d", text, result, err, want)
 		}
 	}
+	write("f/f.go", "package f\n\nfunc F(n int) bool { return n < 5 }\n")
+	write("f/f_test.go", "package f\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestBusy(t *testing.T) {\n\tif _, err := os.Stat(\"../once\"); err != nil {\n\t\tt.Error(err)\n\t\tos.WriteFile(\"../once\", nil, 0o600)\n\t}\n}\n")
+	unsteady, err := mutantsOf(root, "f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result, by, err := p.runner.judge(context.Background(), unsteady[0], nil, time.Minute); err != nil || result != survived {
+		t.Errorf("a test that fails once and not again: outcome %d by %s, %v", result, by, err)
+	}
 	before, err := os.ReadFile(filepath.Join(root, "p/p.go"))
 	if err != nil || bytes.Contains(before, []byte("<=")) {
 		t.Errorf("the tree was changed: %s, %v", before, err)

@@ -66,73 +66,113 @@ func (r *runner) judge(ctx context.Context, m *mutant, dependents []string, time
 
 // steady runs the tests of one package on a mutant, and again what may have failed without it.
 func (r *runner) steady(ctx context.Context, pkg, overlay string, timeout time.Duration) (outcome, string, error) {
-	result, by, err := r.test(ctx, pkg, overlay, timeout)
+	program, text, err := r.build(ctx, pkg, overlay)
+	if err != nil || text != "" {
+		return doesNotBuild, text, err
+	}
+	result, by, err := r.run(ctx, program, pkg, overlay, timeout)
 	if err != nil {
 		return 0, "", err
 	}
 	switch {
 	case result == killed && strings.HasPrefix(by, "Test"):
 		only, _, _ := strings.Cut(by, "/")
-		if twice, _, err := r.test(ctx, pkg, overlay, timeout, "-run", "^"+only+"$", fmt.Sprintf("-count=%d", again)); err != nil || twice == survived {
+		if twice, _, err := r.run(ctx, program, pkg, overlay, timeout, "-test.run=^"+only+"$", fmt.Sprintf("-test.count=%d", again)); err != nil || twice == survived {
 			return survived, "", err
 		}
 	case result == timedOut:
 		began := time.Now()
-		unchanged, _, err := r.test(ctx, pkg, "", timeout)
+		unchanged, _, err := r.test(ctx, pkg, timeout)
 		if err != nil {
 			return 0, "", err
 		}
-		if unchanged != survived || time.Since(began) > timeout/2 {
-			return r.test(ctx, pkg, overlay, 4*timeout)
+		if unchanged == survived && time.Since(began) < timeout/2 {
+			break
 		}
+		if program, _, err = r.build(ctx, pkg, overlay); err != nil { // the unchanged one has taken its place
+			return 0, "", err
+		}
+		return r.run(ctx, program, pkg, overlay, 4*timeout)
 	}
 	return result, by, nil
 }
 
-// test runs the short tests of one package until the first one fails, whose name it returns.
-func (r *runner) test(ctx context.Context, pkg, overlay string, timeout time.Duration, more ...string) (outcome, string, error) {
-	temp := filepath.Join(r.scratch, "tmp") // tests that are killed leave theirs behind
-	if err := os.MkdirAll(temp, 0o700); err != nil {
+// test runs the short tests of one unchanged package.
+func (r *runner) test(ctx context.Context, pkg string, timeout time.Duration) (outcome, string, error) {
+	program, text, err := r.build(ctx, pkg, "")
+	if err != nil || text != "" {
+		return doesNotBuild, text, err
+	}
+	return r.run(ctx, program, pkg, "", timeout)
+}
+
+// build makes the test program of one package, "" for a package without tests, or says why there is none.
+func (r *runner) build(ctx context.Context, pkg, overlay string) (program, text string, err error) {
+	program = filepath.Join(r.scratch, "program.test")
+	if err := os.RemoveAll(program); err != nil {
+		return "", "", err
+	}
+	text, err = r.output(ctx, r.root, overlay, "go", "test", "-c", "-vet=off", "-o", program, "./"+pkg)
+	if _, failed := err.(*exec.ExitError); failed {
+		return "", "[build failed] " + text, nil
+	} else if err != nil {
+		return "", "", err
+	}
+	if _, err := os.Stat(program); err != nil {
+		return "", "", nil
+	}
+	return program, "", nil
+}
+
+// run runs the short tests of a program until the first one fails, whose name it returns.
+func (r *runner) run(ctx context.Context, program, pkg, overlay string, timeout time.Duration, more ...string) (outcome, string, error) {
+	if program == "" {
+		return survived, "", nil
+	}
+	args := append([]string{"-test.short", "-test.failfast", fmt.Sprintf("-test.timeout=%s", timeout)}, more...)
+	text, err := r.output(ctx, filepath.Join(r.root, pkg), overlay, program, args...)
+	switch {
+	case err == nil:
+		return survived, "", nil
+	case strings.Contains(text, "panic: test timed out"):
+		return timedOut, "", nil
+	}
+	if _, ok := err.(*exec.ExitError); !ok {
 		return 0, "", err
 	}
+	if _, failed, ok := strings.Cut(text, "--- FAIL: "); ok {
+		name, _, _ := strings.Cut(failed, " ")
+		return killed, name, nil
+	}
+	return killed, "a panic or an exit", nil
+}
+
+// output runs a command and returns what it says.
+func (r *runner) output(ctx context.Context, dir, overlay, name string, args ...string) (string, error) {
+	temp := filepath.Join(r.scratch, "tmp") // tests that are killed leave theirs behind
+	if err := os.MkdirAll(temp, 0o700); err != nil {
+		return "", err
+	}
 	defer os.RemoveAll(temp)
-	args := []string{"test", "-vet=off", "-short", "-failfast", "-count=1", fmt.Sprintf("-timeout=%s", timeout)}
-	args = append(append(args, more...), "./"+pkg)
 	flags := os.Getenv("GOFLAGS")
 	if overlay != "" { // in the environment, so that tests which build a program build this one
 		flags = strings.TrimSpace(flags + " -overlay=" + overlay)
 	}
 	out, err := os.Create(filepath.Join(r.scratch, "output")) // not a pipe, which a process left behind would hold
 	if err != nil {
-		return 0, "", err
+		return "", err
 	}
 	defer out.Close()
 	err = runAlone(ctx, func(cmd *exec.Cmd) {
-		cmd.Dir, cmd.Stdout, cmd.Stderr = r.root, out, out
+		cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
 		cmd.Env = append(os.Environ(), "GOFLAGS="+flags, "TMPDIR="+temp)
-	}, "go", args...)
+	}, name, args...)
 	if ctx.Err() != nil {
-		return 0, "", ctx.Err()
+		return "", ctx.Err()
 	}
 	b, readErr := os.ReadFile(out.Name())
 	if readErr != nil {
-		return 0, "", readErr
+		return "", readErr
 	}
-	text := string(b)
-	switch {
-	case err == nil:
-		return survived, "", nil
-	case strings.Contains(text, "[build failed]") || strings.Contains(text, "[setup failed]"):
-		return doesNotBuild, text, nil
-	case strings.Contains(text, "panic: test timed out"):
-		return timedOut, "", nil
-	}
-	if _, failed, ok := strings.Cut(text, "--- FAIL: "); ok {
-		name, _, _ := strings.Cut(failed, " ")
-		return killed, name, nil
-	}
-	if _, ok := err.(*exec.ExitError); !ok {
-		return 0, "", err
-	}
-	return killed, "a panic or an exit", nil
+	return string(b), err
 }
