@@ -128,7 +128,7 @@ func tablesOfUnicode() []byte {
 	slices.Sort(categories)
 	scripts := slices.Sorted(maps.Keys(unicode.Scripts))
 	short, long := map[string]string{}, map[string]string{}
-	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ!#$%"
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ!#&%"
 	for i, name := range append([]string{""}, categories...) {
 		short[name] = letters[i : i+1]
 	}

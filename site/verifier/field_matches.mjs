@@ -1,7 +1,8 @@
 // The check field_matches: docs/spec/claims.md §6.4. All its claims share what patterns and matches may cost, so they are
 // asked together, receipt by receipt.
 import { bytesOf } from './json.mjs';
-import { Pattern, PatternError } from './re2.mjs';
+import { Pattern } from './re2.mjs';
+import { PatternError } from './re2_parse.mjs';
 import { repr } from './values.mjs';
 import { isWord, what } from './scalars.mjs';
 

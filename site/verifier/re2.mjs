@@ -1,9 +1,7 @@
 // Matches patterns in time that grows with the pattern times the text, whatever the two: all ways through a pattern are
 // followed at once. What a pattern counts, docs/spec/claims.md §6.4 says in the words of Go's package regexp/syntax.
-import * as t from './re2_parse.mjs';
+import { FLAG, OP, parsePattern } from './re2_parse.mjs';
 import { holds, orbitOf } from './unicode.mjs';
-
-export { PatternError } from './re2_parse.mjs';
 
 // Instructions, each with where it leads: out, and for two ways other.
 const FAIL = 0, SPLIT = 1, SKIP = 2, EDGE = 3, RUNE = 4, MATCH = 5;
@@ -12,8 +10,8 @@ const FAIL = 0, SPLIT = 1, SKIP = 2, EDGE = 3, RUNE = 4, MATCH = 5;
 // the two ends of the text, which are nodes and instructions themselves.
 export class Pattern {
   constructor(text) {
-    this.tree = t.parsePattern(text);
-    this.elements = elementsOf(this.tree) + (this.tree.op === t.CONCAT ? 2 : 3);
+    this.tree = parsePattern(text);
+    this.elements = elementsOf(this.tree) + (this.tree.op === OP.CONCAT ? 2 : 3);
   }
 
   get program() {
@@ -32,25 +30,25 @@ export class Pattern {
 
 const elementsOf = (n) => {
   const inner = n.subs.reduce((sum, sub) => sum + elementsOf(sub), 1 + n.runes.length);
-  return n.op === t.REPEAT ? inner * Math.max(n.min, n.max, 1) : inner;
+  return n.op === OP.REPEAT ? inner * Math.max(n.min, n.max, 1) : inner;
 };
 
 // simplify writes counts out: x{2,4} is xx(x(x)?)?.
 function simplify(n) {
-  if (n.op === t.STAR || n.op === t.PLUS || n.op === t.QUEST) return unary(n.op, n.flags, simplify(n.subs[0]));
-  if (n.op !== t.REPEAT) return { ...n, subs: n.subs.map(simplify) };
+  if (n.op === OP.STAR || n.op === OP.PLUS || n.op === OP.QUEST) return unary(n.op, n.flags, simplify(n.subs[0]));
+  if (n.op !== OP.REPEAT) return { ...n, subs: n.subs.map(simplify) };
   const { min, max, flags } = n;
-  if (min === 0 && max === 0) return { ...n, op: t.EMPTY, subs: [] };
-  const sub = simplify(n.subs[0]), concat = (subs) => ({ ...n, op: t.CONCAT, subs });
+  if (min === 0 && max === 0) return { ...n, op: OP.EMPTY, subs: [] };
+  const sub = simplify(n.subs[0]), concat = (subs) => ({ ...n, op: OP.CONCAT, subs });
   if (max === -1) {
-    if (min < 2) return unary(min === 0 ? t.STAR : t.PLUS, flags, sub);
-    return concat([...Array(min - 1).fill(sub), unary(t.PLUS, flags, sub)]);
+    if (min < 2) return unary(min === 0 ? OP.STAR : OP.PLUS, flags, sub);
+    return concat([...Array(min - 1).fill(sub), unary(OP.PLUS, flags, sub)]);
   }
   if (min === 1 && max === 1) return sub;
   const parts = Array(min).fill(sub);
   if (max > min) {
-    let rest = unary(t.QUEST, flags, sub);
-    for (let i = min + 1; i < max; i++) rest = unary(t.QUEST, flags, concat([sub, rest]));
+    let rest = unary(OP.QUEST, flags, sub);
+    for (let i = min + 1; i < max; i++) rest = unary(OP.QUEST, flags, concat([sub, rest]));
     if (min === 0) return rest;
     parts.push(rest);
   }
@@ -58,12 +56,12 @@ function simplify(n) {
 }
 
 function unary(op, flags, sub) {
-  if (sub.op === t.EMPTY || (sub.op === op && (sub.flags & t.LAZY) === (flags & t.LAZY))) return sub;
+  if (sub.op === OP.EMPTY || (sub.op === op && (sub.flags & FLAG.LAZY) === (flags & FLAG.LAZY))) return sub;
   return { op, flags, runes: [], subs: [sub], min: 0, max: 0 };
 }
 
-const KINDS = new Map([[t.BEGIN_LINE, 'line begins'], [t.END_LINE, 'line ends'], [t.BEGIN, 'begins'], [t.END, 'ends'],
-  [t.WORD_EDGE, 'edge'], [t.NO_WORD_EDGE, 'no edge']]);
+const KINDS = new Map([[OP.BEGIN_LINE, 'line begins'], [OP.END_LINE, 'line ends'], [OP.BEGIN, 'begins'], [OP.END, 'ends'],
+  [OP.WORD_EDGE, 'edge'], [OP.NO_WORD_EDGE, 'no edge']]);
 
 // Program is the list of instructions of a tree. A fragment of it is { first, ends, nullable }, where ends are the
 // places that lead on; a first of 0 leads nowhere.
@@ -92,18 +90,18 @@ class Program {
 
   fragment(n) {
     switch (n.op) {
-      case t.NONE: return { first: 0, ends: [], nullable: false };
-      case t.EMPTY: return this.step(SKIP);
-      case t.LITERAL: return this.chain(n.runes.map((r) => () => this.step(RUNE, { holds: literal(r, n.flags) }, false)));
-      case t.CLASS: return this.step(RUNE, { holds: (c) => holds(n.runes, c) }, false);
-      case t.NOT_NL: return this.step(RUNE, { holds: (c) => c !== 10 }, false);
-      case t.ANY: return this.step(RUNE, { holds: () => true }, false);
-      case t.CAPTURE: return this.chain([() => this.step(SKIP), () => this.fragment(n.subs[0]), () => this.step(SKIP)]);
-      case t.STAR: return this.star(this.fragment(n.subs[0]));
-      case t.PLUS: return this.plus(this.fragment(n.subs[0]));
-      case t.QUEST: return this.quest(this.fragment(n.subs[0]));
-      case t.CONCAT: return this.chain(n.subs.map((sub) => () => this.fragment(sub)));
-      case t.ALTERNATE: return n.subs.reduce((all, sub) => this.either(all, this.fragment(sub)), { first: 0, ends: [] });
+      case OP.NONE: return { first: 0, ends: [], nullable: false };
+      case OP.EMPTY: return this.step(SKIP);
+      case OP.LITERAL: return this.chain(n.runes.map((r) => () => this.step(RUNE, { holds: literal(r, n.flags) }, false)));
+      case OP.CLASS: return this.step(RUNE, { holds: (c) => holds(n.runes, c) }, false);
+      case OP.NOT_NL: return this.step(RUNE, { holds: (c) => c !== 10 }, false);
+      case OP.ANY: return this.step(RUNE, { holds: () => true }, false);
+      case OP.CAPTURE: return this.chain([() => this.step(SKIP), () => this.fragment(n.subs[0]), () => this.step(SKIP)]);
+      case OP.STAR: return this.star(this.fragment(n.subs[0]));
+      case OP.PLUS: return this.plus(this.fragment(n.subs[0]));
+      case OP.QUEST: return this.quest(this.fragment(n.subs[0]));
+      case OP.CONCAT: return this.chain(n.subs.map((sub) => () => this.fragment(sub)));
+      case OP.ALTERNATE: return n.subs.reduce((all, sub) => this.either(all, this.fragment(sub)), { first: 0, ends: [] });
       default: return this.step(EDGE, { edge: KINDS.get(n.op) });
     }
   }
@@ -182,7 +180,7 @@ class Program {
 }
 
 function literal(rune, flags) {
-  if (!(flags & t.FOLD)) return (c) => c === rune;
+  if (!(flags & FLAG.FOLD)) return (c) => c === rune;
   const orbit = orbitOf(rune);
   return (c) => orbit.includes(c);
 }

@@ -2,14 +2,17 @@
 // its nodes and ranges are counted, and so is what is compiled of them.
 import { classNamed, clean, folded, holds, LAST, negate, orbitOf } from './unicode.mjs';
 
-// The kinds of nodes. Their order matters where classes are joined.
-export const NONE = 1, EMPTY = 2, LITERAL = 3, CLASS = 4, NOT_NL = 5, ANY = 6, BEGIN_LINE = 7, END_LINE = 8, BEGIN = 9, END = 10,
-  WORD_EDGE = 11, NO_WORD_EDGE = 12, CAPTURE = 13, STAR = 14, PLUS = 15, QUEST = 16, REPEAT = 17, CONCAT = 18, ALTERNATE = 19;
+// OP are the kinds of nodes. Their order matters where classes are joined.
+export const OP = {
+  NONE: 1, EMPTY: 2, LITERAL: 3, CLASS: 4, NOT_NL: 5, ANY: 6, BEGIN_LINE: 7, END_LINE: 8, BEGIN: 9, END: 10, WORD_EDGE: 11,
+  NO_WORD_EDGE: 12, CAPTURE: 13, STAR: 14, PLUS: 15, QUEST: 16, REPEAT: 17, CONCAT: 18, ALTERNATE: 19,
+};
+const { NONE, EMPTY, LITERAL, CLASS, NOT_NL, ANY, CAPTURE, STAR, PLUS, QUEST, REPEAT, CONCAT, ALTERNATE } = OP;
 const PAREN = 128, BAR = 129; // on the stack of the reader only
 
 // A node is { op, flags, runes, subs, min, max }: runes are those of a literal, or the ranges of a class.
-export const FOLD = 1, LAZY = 2;
-const LINES = 4, DOT_NL = 8;
+export const FLAG = { FOLD: 1, LAZY: 2 };
+const { FOLD, LAZY } = FLAG, LINES = 4, DOT_NL = 8;
 
 // PatternError says why a pattern was refused.
 export class PatternError extends Error {}
@@ -66,8 +69,8 @@ class Parser {
       case '(': return this.open(), false;
       case ')': return this.close(), false;
       case '|': return this.bar(), false;
-      case '^': return this.push(node(this.flags & LINES ? BEGIN_LINE : BEGIN, this.flags)), false;
-      case '$': return this.push(node(this.flags & LINES ? END_LINE : END, this.flags, { dollar: !(this.flags & LINES) })), false;
+      case '^': return this.push(node(this.flags & LINES ? OP.BEGIN_LINE : OP.BEGIN, this.flags)), false;
+      case '$': return this.push(node(this.flags & LINES ? OP.END_LINE : OP.END, this.flags, { dollar: !(this.flags & LINES) })), false;
       case '.': return this.push(node(this.flags & DOT_NL ? ANY : NOT_NL, this.flags)), false;
       case '[': return this.bracket(), false;
       case '*': return this.repeat(STAR, 0, 0, repeated);
@@ -213,7 +216,7 @@ class Parser {
 
   backslash() {
     const c = this.chars[this.at];
-    const edges = { A: BEGIN, z: END, b: WORD_EDGE, B: NO_WORD_EDGE };
+    const edges = { A: OP.BEGIN, z: OP.END, b: OP.WORD_EDGE, B: OP.NO_WORD_EDGE };
     if (c !== undefined && Object.hasOwn(edges, c)) return this.at++, this.push(node(edges[c], this.flags));
     if (c === 'Q') return this.at++, this.quoted();
     const ranges = this.classEscape();

@@ -17,7 +17,7 @@ function runsOf(text, pattern, index) {
   return { starts, codes };
 }
 
-const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ!#$%';
+const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ!#&%';
 const categoryNames = CATEGORY_NAMES.split(' '), scriptNames = SCRIPT_NAMES.split(' ');
 const categories = runsOf(CATEGORIES, /([0-9a-z]*)([^0-9a-z])/g, (c) => LETTERS.indexOf(c));
 const scripts = runsOf(SCRIPTS, /([0-9a-z]*)([A-Z][0-9a-z])/g, (c) => LETTERS.indexOf(c[0]) * 36 + number(c[1]));

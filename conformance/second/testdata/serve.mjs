@@ -5,7 +5,8 @@ import { webcrypto } from 'node:crypto';
 import { readCard } from '../../../site/verifier/cards.mjs';
 import { evaluate } from '../../../site/verifier/claims.mjs';
 import { JSONError, bytesOf, parse } from '../../../site/verifier/json.mjs';
-import { Pattern, PatternError } from '../../../site/verifier/re2.mjs';
+import { Pattern } from '../../../site/verifier/re2.mjs';
+import { PatternError } from '../../../site/verifier/re2_parse.mjs';
 import { classNamed, folded } from '../../../site/verifier/unicode.mjs';
 
 globalThis.crypto ??= webcrypto;
