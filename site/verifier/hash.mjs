@@ -1,8 +1,8 @@
 // Digests, and base64 and hex in their one spelling. SHA-256 is our own; other hashes are those of WebCrypto.
 import { bytesOf, canonical } from './json.mjs';
-import { sha256 } from './sha256.mjs';
+import { sha256 as ownSHA256 } from './sha256.mjs';
 
-export { sha256 };
+export const sha256 = ownSHA256;
 
 // missing says what this browser or page lacks, null if nothing. Where there is no WebCrypto (an old browser, a page from
 // plain http) nothing is checked, not even what our own code could: whoever altered such a page on its way wrote its
