@@ -12,27 +12,39 @@ import { Unjudged, verify } from './verify.mjs';
 const SCRIPT = document.currentScript?.textContent;
 
 const PAGE = 2 ** 27; // the longest page that is read as text
+const LONGEST = 2 ** 24; // the longest file that a pack is held to
 
 // What is judged, and what it is held to: flags as of the command line, each a text or an entry.
 const state = { pack: null, flags: new Map(), switches: [], turn: 0 };
 
-// judge shows the verdict. Of two that are asked for at once the later one is shown.
-async function judge() {
+// judged shows what a question comes to. Of two that are asked at once the later one is shown, and until then neither.
+async function judged(ask) {
   const turn = ++state.turn;
+  busy(true);
   showRows([]);
-  if (!state.pack) return showNothing('nothing was checked', 'there is no pack yet');
   showNothing('checking', 'this takes a moment');
   await new Promise((done) => setTimeout(done)); // the words are drawn first
+  let show;
   try {
-    const { asked } = await askedBy(['pack', ...argsOf()], (name) => state.flags.get(name) ?? null);
-    const v = await verify(packWithProof(), asked);
-    if (turn !== state.turn) return undefined;
-    showVerdict(v);
-    if (v.intact) showRows(v.reading.receipts);
+    await ask();
+    show = await verdict();
   } catch (err) {
-    if (turn === state.turn) showNothing('nothing was judged', `exit ${err instanceof Unjudged ? err.exit ?? 3 : 70}: ${err.message}`);
+    show = () => showNothing('nothing was judged', `exit ${err instanceof Unjudged ? err.exit ?? 3 : 70}: ${err.message}`);
   }
-  return undefined;
+  if (turn !== state.turn) return;
+  show();
+  tellAsked();
+  busy(false);
+}
+
+const busy = (is) => byId('outcome').setAttribute('aria-busy', String(is));
+
+// verdict gives what shows it.
+async function verdict() {
+  const { asked } = await askedBy(['pack', ...argsOf()], (name) => state.flags.get(name) ?? null);
+  if (!state.pack) return () => showNothing('nothing was checked', 'there is no pack yet');
+  const v = await verify(packWithProof(), asked);
+  return () => (showVerdict(v), showRows(v.intact ? v.reading.receipts : []));
 }
 
 // A proof that was given without a policy cannot be checked. It is told of as if it were in the pack.
@@ -52,30 +64,23 @@ function argsOf() {
   return [...state.switches, ...files, ...signers, ...switches];
 }
 
-// take adds what was dropped or chosen. A failure is told, and leaves nothing to judge.
-async function take(listed) {
-  try {
-    const { pack, flags, page } = await sorted(await listed);
-    if (page) takePage(await page.slice(0, PAGE + 1).text());
-    if (pack) state.pack = pack;
-    for (const [flag, file] of flags) state.flags.set(flag, await entryOf(file, file.name, 2 ** 24));
-    if (!pack && !page && flags.size === 0) throw new Unjudged('none of these files is one of a pack, or of what a pack is held to');
-    await judge();
-  } catch (err) {
-    state.pack = null;
-    state.turn++;
-    showRows([]);
-    showNothing('nothing was judged', err.message);
-  }
-  tellAsked();
-}
+// take adds what was dropped or chosen: a pack takes the place of the one before and of its proof. If something cannot
+// be read, nothing is left to judge.
+const take = (listing) => judged(async () => {
+  const before = state.pack;
+  state.pack = null;
+  const { pack, flags, page } = await sorted(await listing);
+  const held = page ? heldInText(await textOf(page)) : null;
+  if (!pack && !held && flags.size === 0) throw new Unjudged('none of these files is one of a pack, or of what a pack is held to');
+  if (pack || held) state.flags.delete('--proof');
+  if (held?.files.has('--proof')) state.flags.set('--proof', held.files.get('--proof')); // but nothing that says whom to trust
+  for (const [flag, file] of flags) state.flags.set(flag, await entryOf(file, file.name, LONGEST));
+  state.pack = pack ?? held?.pack ?? before;
+});
 
-// takePage takes the pack and the proof out of a page of "assay page". Whom to trust is not asked of it.
-function takePage(text) {
-  if (text.length > PAGE) throw new Unjudged('a page that is too large');
-  const held = heldInText(text);
-  state.pack = held.pack;
-  if (held.files.has('--proof')) state.flags.set('--proof', held.files.get('--proof'));
+async function textOf(page) {
+  if (page.size > PAGE) throw new Unjudged('a page that is too large');
+  return page.text();
 }
 
 // tellAsked lists what the pack is held to.
@@ -90,16 +95,13 @@ function listen() {
   addEventListener('drop', (event) => (event.preventDefault(), drop.classList.remove('over'), take(foundIn(event.dataTransfer))));
   for (const id of ['folder', 'files']) byId(id).addEventListener('change', (event) => take(chosenIn(event.target)));
   for (const input of document.querySelectorAll('input[type=file][name]')) {
-    input.addEventListener('change', async () => {
+    input.addEventListener('change', () => judged(async () => {
       state.flags.delete(input.name);
-      for (const file of input.files) state.flags.set(input.name, await entryOf(file, file.name, 2 ** 24));
-      again();
-    });
+      for (const file of input.files) state.flags.set(input.name, await entryOf(file, file.name, LONGEST));
+    }));
   }
-  for (const box of document.querySelectorAll('input[type=checkbox][name], #signer')) box.addEventListener('change', again);
+  for (const box of document.querySelectorAll('input[type=checkbox][name], #signer')) box.addEventListener('change', () => judged(() => {}));
 }
-
-const again = () => (tellAsked(), judge());
 
 async function start() {
   listen();
@@ -111,8 +113,7 @@ async function start() {
     state.switches = held.args;
     byId('holds').hidden = false;
   }
-  tellAsked();
-  await judge();
+  await judged(() => {});
   if (SCRIPT) byId('script').textContent = hex(await sha256(new TextEncoder().encode(SCRIPT)));
 }
 

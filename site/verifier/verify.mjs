@@ -178,7 +178,7 @@ async function verdict(pack, found, asked) {
     expectations: expected.word, ...(manifest && { signer }),
   };
   const [status, exit] = statusOf({ ...found, channels, failed: expected.failed, distrusted }, asked);
-  return { ...found, channels, expected, status, exit, notChecked };
+  return { ...found, asked, channels, expected, status, exit, notChecked };
 }
 
 // statusOf is the table of VFY-79: the first row that holds.

@@ -1,5 +1,7 @@
 // A verdict in words, for people: those of the command line, which a test compares.
-import { isObject, textOf } from './values.mjs';
+import { Num } from './json.mjs';
+import { instant } from './time.mjs';
+import { isObject, numberOf, textOf } from './values.mjs';
 
 // counted says how many there are of a thing.
 const counted = (n, word) => `${n} ${n === 1 ? word : `${word}${word.endsWith('s') ? 'es' : 's'}`}`;
@@ -16,7 +18,7 @@ const KINDS = {
 
 // channelsOf gives { name, label, word, kind, text } for each channel of a verdict, side by side.
 export function channelsOf(v) {
-  return Object.entries(v.channels).filter(([name, word]) => name !== 'expectations' || word !== 'SKIPPED').map(([name, word]) => ({
+  return Object.entries(v.channels).filter(([name]) => name !== 'expectations' || expectedText(v) !== '').map(([name, word]) => ({
     name, word, label: name === 'expectations' ? 'expected' : name, kind: (KINDS[name] ?? { PASS: 'good', FAIL: 'unmet' })[word] ?? 'none',
     text: SAYS[name]?.(v, word) ?? '',
   }));
@@ -46,7 +48,20 @@ function claimText(v, word) {
   if (word === 'NOT_EVALUATED') return 'that they hold is the signer’s word; not executed again here';
   if (!v.reexecuted) return 'says the signer; not executed again here';
   const cards = (v.cards ?? []).map((card) => `${card.id} (${SOURCES[card.source] ?? card.source})`);
-  return `${v.results.filter((r) => r.passed).length} of ${v.results.length} checks hold, executed again; cards: ${cards.join(', ')}`;
+  return `${v.results.filter((r) => r.passed).length} of ${v.results.length} checks hold, executed again; cards: ${cards.join(', ')}${cannotFail(v) ? '; none of them can fail the claims' : ''}`;
+}
+
+// cannotFail tells whether the claims would pass whatever the receipts say (CLM-17).
+function cannotFail({ cards, reexecuted }) {
+  if (!reexecuted || !cards?.length) return false;
+  return !cards.flatMap((card) => card.claims).some((claim) => claim.get('severity').toLowerCase() !== 'warning' && !passesAlways(claim));
+}
+
+function passesAlways(claim) {
+  const check = claim.get('check'), p = claim.get('params'), number = (name, absent) => numberOf(p.get(name) ?? new Num(absent));
+  if (check === 'receipt_count_ge') return number('min_count', '1') <= 0;
+  if (check === 'coverage_contract') return number('min_coverage', '1') <= 0;
+  return ['receipt_count_le', 'receipt_count_between'].includes(check) && number('min_count', '0') <= 0 && number('max_count', '0') >= 4_194_304;
 }
 
 const SOURCES = { builtin: 'built in', lock: 'pinned by the lock', given: 'given by the caller', signer: 'the signer\'s own' };
@@ -59,12 +74,32 @@ function anchorText(v, word) {
     ? 'there is no proof in the pack that a log holds it' : 'not checked against any log';
 }
 
-function expectedText({ expected }) {
-  const list = (names, no) => names.map((n) => ({ expiry: `${no}expired`, superseded: `${no}superseded` })[n] ?? n).join(', ');
-  const parts = [];
-  if (expected.failed.length > 0) parts.push(`not as expected: ${list(expected.failed, '')}`);
-  if (expected.passed.length > 0) parts.push(`as expected: ${list(expected.passed, 'not ')}`);
+function expectedText(v) {
+  const { expected } = v, list = (names, no) => names.map((n) => ({ expiry: `${no}expired`, superseded: `${no}superseded` })[n] ?? n).join(', ');
+  const parts = unasked(v).map(([, text]) => text);
+  if (expected.passed.length > 0) parts.unshift(`as expected: ${list(expected.passed, 'not ')}`);
+  if (expected.failed.length > 0) parts.unshift(`not as expected: ${list(expected.failed, '')}`);
   return parts.join('; ');
+}
+
+// unasked are what an intact pack tells of its end though nobody asked, each with the gap that it leaves.
+function unasked({ intact, manifest, asked }) {
+  if (!intact) return [];
+  const a = manifest.get('attestation'), until = a.get('valid_until') ?? null, by = a.get('superseded_by') ?? null, list = [];
+  if (until === null && asked.checkExpiry) list.push(['its signer set no expiry date', 'no expiry date in the pack']);
+  if (until !== null && !asked.checkExpiry && instant(until) < asked.now) list.push(['expired', `was valid until ${JSON.stringify(until)}, and nobody asked`]);
+  if (by !== null && !asked.refuseSuperseded) list.push(['superseded', `superseded by ${JSON.stringify(by)}, says its signer, and nobody asked`]);
+  return list;
+}
+
+// UNMET says what a pack is that is not the one that was expected.
+const UNMET = { age: 'too old', ci_system: 'bound to no CI run', repository: 'of another repository', ref: 'of another ref', workflow: 'of another workflow',
+  commit: 'of another commit', run: 'of another run' };
+const BY_CODE = { E_TIMESTAMP_INVALID: 'from the future', E_CI_BINDING_MISSING: UNMET.ci_system };
+
+function unmet({ expected, out }) {
+  const found = out.errors.filter((f) => f.channel === 'expectations');
+  return [...new Set(expected.failed.map((name, i) => BY_CODE[found[i]?.code] ?? UNMET[name]).filter(Boolean))].join(', ');
 }
 
 function signerText(v, word) {
@@ -81,6 +116,7 @@ export function sentenceOf(v) {
   if (v.status === 'claim_gate_failed' && !v.reexecuted) return 'honest failure: the required claims cannot be executed again here';
   if (v.status === 'witness_failed' && v.channels.anchor !== 'FAIL') return 'the pack is intact, but not proven to be logged, as required';
   if (v.status === 'signer_untrusted' && v.channels.signer !== 'UNTRUSTED') return 'the signer must be pinned: name the key that may sign';
+  if (v.status === 'expectation_failed') return `not the pack that was expected: it is intact, and ${unmet(v)}`;
   return SENTENCES[v.status] ?? SENTENCES.failed;
 }
 
@@ -89,7 +125,6 @@ const SENTENCES = {
   lock_mismatch: 'governance drift: the pack is not what the lock says',
   signer_untrusted: 'not signed by a key that may sign: do not rely on this pack',
   witness_failed: 'the pack is intact, but its proof of being logged does not hold',
-  expectation_failed: 'not the pack that was expected: it is intact, and not of what was asked for',
   claim_gate_failed: 'honest failure: authentic evidence, and a required check does not hold',
   expired: 'honest failure: authentic evidence, and its time is over',
   superseded: 'honest failure: authentic evidence, and its signer names a pack that replaces it',
@@ -101,11 +136,13 @@ function gaps(v) {
   const list = [
     [v.channels.claims === 'FAIL', `${counted(failed, 'claim')} failed and not required to pass`],
     [v.channels.claims === 'PASS' && failed > 0, counted(failed, 'failed warning')],
+    ...unasked(v).map(([gap]) => [true, gap]),
     [v.channels.signer !== 'PINNED', 'signer unpinned'],
     [v.channels.anchor === 'SKIPPED', 'not anchored'],
     [v.channels.anchor === 'PASS' && !v.logged?.time, 'anchored without a time that was checked'],
     [v.channels.claims === 'SKIPPED', 'no checks declared'],
     [v.channels.claims === 'NOT_EVALUATED', 'claims not executed here'],
+    [v.channels.claims === 'PASS' && cannotFail(v), 'no check that can fail'],
     [own > 0, `${counted(own, 'card')} of the signer's own`],
     [evidence === 0, counted(evidence, 'receipt')],
   ].filter(([gap]) => gap).map(([, text]) => text);
