@@ -19,7 +19,8 @@ import (
 // The forms of import and export that the modules use. Any other one is an error, so nothing is read wrongly that a
 // browser would read: a statement begins its line, and names what it brings or gives.
 var (
-	importForm = regexp.MustCompile(`^import \{ ?([\w$, ]+?),? ?\} from '\./([a-z0-9_]+\.mjs)';$`)
+	importForm = regexp.MustCompile(`^import (?:\{ ?([\w$, ]+?),? ?\}|\* as ([A-Za-z_$][\w$]*)) from '\./([a-z0-9_]+\.mjs)';$`)
+	exportList = regexp.MustCompile(`^export \{ ([\w$, ]+) \}(?: from '\./([a-z0-9_]+\.mjs)')?;$`)
 	exportForm = regexp.MustCompile(`^export ((?:async )?function\*? ?|class |const )([A-Za-z_$][\w$]*)\b`)
 	nameForm   = regexp.MustCompile(`^([A-Za-z_$][\w$]*)(?: as ([A-Za-z_$][\w$]*))?$`)
 	leftOver   = regexp.MustCompile(`(?m)^\s*(?:import|export)\b.*|\bimport\s*[.(].*`)
@@ -36,6 +37,7 @@ type module struct {
 
 type imported struct {
 	from  string
+	all   string      // the name of all of it, "" for names
 	names [][2]string // there, and here
 }
 
@@ -114,7 +116,11 @@ func (m *module) write(out *bytes.Buffer) {
 				names = append(names, pair[0]+": "+pair[1])
 			}
 		}
-		fmt.Fprintf(out, "const { %s } = %s;\n", strings.Join(names, ", "), variable(i.from))
+		if i.all != "" {
+			fmt.Fprintf(out, "const %s = %s;\n", i.all, variable(i.from))
+		} else {
+			fmt.Fprintf(out, "const { %s } = %s;\n", strings.Join(names, ", "), variable(i.from))
+		}
 	}
 	fmt.Fprintf(out, "%s\nreturn { %s };\n})();\n", strings.Trim(m.body, "\n"), strings.Join(m.exports, ", "))
 }
@@ -142,6 +148,10 @@ func readModule(name, text string) (*module, error) {
 				return nil, fmt.Errorf("%s, line %d: %w", name, first, err)
 			}
 			m.imports = append(m.imports, i)
+		case strings.HasPrefix(line, "export {"):
+			if err := m.readList(line); err != nil {
+				return nil, fmt.Errorf("%s, line %d: %w", name, n+1, err)
+			}
 		case strings.HasPrefix(line, "export "):
 			found := exportForm.FindStringSubmatch(line)
 			if found == nil {
@@ -163,13 +173,36 @@ func readModule(name, text string) (*module, error) {
 	return m, nil
 }
 
-// readImport reads "import { a, b as c } from './name.mjs';".
+// readList reads "export { a, b };", and the same of another module.
+func (m *module) readList(line string) error {
+	found := exportList.FindStringSubmatch(line)
+	if found == nil {
+		return fmt.Errorf("expected export { names }, not %s", line)
+	}
+	i := imported{from: found[2]}
+	for _, part := range strings.Split(found[1], ",") {
+		name := nameForm.FindStringSubmatch(strings.TrimSpace(part))
+		if name == nil || name[2] != "" {
+			return fmt.Errorf("expected a name, not %q", part)
+		}
+		m.exports = append(m.exports, name[1])
+		i.names = append(i.names, [2]string{name[1], name[1]})
+	}
+	if i.from != "" {
+		m.imports = append(m.imports, i)
+	}
+	return nil
+}
+
+// readImport reads "import { a, b as c } from './name.mjs';" and "import * as a from './name.mjs';".
 func readImport(line string) (i imported, err error) {
 	found := importForm.FindStringSubmatch(line)
 	if found == nil {
 		return i, fmt.Errorf("expected import { names } from './module.mjs', not %s", line)
 	}
-	i.from = found[2]
+	if i.all, i.from = found[2], found[3]; i.all != "" {
+		return i, nil
+	}
 	for _, part := range strings.Split(found[1], ",") {
 		name := nameForm.FindStringSubmatch(strings.TrimSpace(part))
 		if name == nil {

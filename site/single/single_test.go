@@ -22,8 +22,8 @@ func modules(files map[string]string) fstest.MapFS {
 
 func TestTheScriptIsTheModulesInTheOrderOfTheirImports(t *testing.T) {
 	script, err := Bundle(modules(map[string]string{
-		"top.mjs":  "// The top.\nimport { one, two as deux } from './low.mjs';\nimport {\n  three,\n} from './mid.mjs';\none(deux, three);\n",
-		"mid.mjs":  "import { two } from './low.mjs';\nexport const three = two + 1;\n",
+		"top.mjs":  "// The top.\nimport { one, two as deux } from './low.mjs';\nimport {\n  three,\n} from './mid.mjs';\nimport * as mid from './mid.mjs';\none(deux, three, mid.Six);\n",
+		"mid.mjs":  "import { two } from './low.mjs';\nexport { Six } from './low.mjs';\nexport const three = two + 1;\nexport { two };\n",
 		"low.mjs":  "export function one() {}\nexport const two = 2, four = 4;\nexport async function* five() {}\nexport class Six {}\n",
 		"else.mjs": "export { nothing }",
 	}), "top.mjs")
@@ -41,16 +41,18 @@ return { one, two, five, Six };
 // mid.mjs
 const $mid = (() => {
 const { two } = $low;
+const { Six } = $low;
 const three = two + 1;
-return { three };
+return { Six, three, two };
 })();
 
 // top.mjs
 const $top = (() => {
 const { one, two: deux } = $low;
 const { three } = $mid;
+const mid = $mid;
 // The top.
-one(deux, three);
+one(deux, three, mid.Six);
 return {  };
 })();
 `
@@ -62,34 +64,35 @@ return {  };
 func TestAFormOfImportOrExportThatIsNotKnownIsRefused(t *testing.T) {
 	const other = "export const a = 1;\n"
 	for name, text := range map[string]string{
-		"all of it":          "import * as a from './other.mjs';\n",
-		"a default":          "import a from './other.mjs';\n",
-		"for its effect":     "import './other.mjs';\n",
-		"from Node":          "import fs from 'node:fs';\n",
-		"names from Node":    "import { readFile } from 'node:fs';\n",
-		"from elsewhere":     "import { a } from 'https://example.com/other.mjs';\n",
-		"from another place": "import { a } from '../other.mjs';\n",
-		"double quotes":      "import { a } from \"./other.mjs\";\n",
-		"two on a line":      "import { a } from './other.mjs'; import { b } from './other.mjs';\n",
-		"an odd name":        "import { a as b as c } from './other.mjs';\n",
-		"what is not there":  "import { b } from './other.mjs';\n",
-		"no such module":     "import { a } from './none.mjs';\n",
-		"later":              "const a = await import('./other.mjs');\n",
-		"inside":             "if (true) {\n  import { a } from './other.mjs';\n}\n",
-		"about itself":       "const a = import.meta.url;\n",
-		"an export default":  "export default 1;\n",
-		"an export list":     "const a = 1;\nexport { a };\n",
-		"an export of all":   "export * from './other.mjs';\n",
-		"a variable":         "export let a = 1;\n",
-		"two in a pattern":   "export const { a, b } = {};\n",
-		"an inner export":    "  export const a = 1;\n",
-		"a circle":           "import { a } from './circle.mjs';\n",
-		"itself":             "import { a } from './top.mjs';\nexport const a = 1;\n",
-		"a program":          "#!/usr/bin/env node\n",
-		"other line ends":    "const a = 1;\r\n",
-		"a module's name":    "const $other = 1;\n",
-		"an end of scripts":  "const a = '</SCRIPT>';\n",
-		"a comment of HTML":  "const a = '<!--';\n",
+		"all and some":         "import * as a, { b } from './other.mjs';\n",
+		"a renamed export":     "const a = 1;\nexport { a as b };\n",
+		"passed on, not there": "export { b } from './other.mjs';\n",
+		"a default":            "import a from './other.mjs';\n",
+		"for its effect":       "import './other.mjs';\n",
+		"from Node":            "import fs from 'node:fs';\n",
+		"names from Node":      "import { readFile } from 'node:fs';\n",
+		"from elsewhere":       "import { a } from 'https://example.com/other.mjs';\n",
+		"from another place":   "import { a } from '../other.mjs';\n",
+		"double quotes":        "import { a } from \"./other.mjs\";\n",
+		"two on a line":        "import { a } from './other.mjs'; import { b } from './other.mjs';\n",
+		"an odd name":          "import { a as b as c } from './other.mjs';\n",
+		"what is not there":    "import { b } from './other.mjs';\n",
+		"no such module":       "import { a } from './none.mjs';\n",
+		"later":                "const a = await import('./other.mjs');\n",
+		"inside":               "if (true) {\n  import { a } from './other.mjs';\n}\n",
+		"about itself":         "const a = import.meta.url;\n",
+		"an export default":    "export default 1;\n",
+		"an export of all":     "export * from './other.mjs';\n",
+		"a variable":           "export let a = 1;\n",
+		"two in a pattern":     "export const { a, b } = {};\n",
+		"an inner export":      "  export const a = 1;\n",
+		"a circle":             "import { a } from './circle.mjs';\n",
+		"itself":               "import { a } from './top.mjs';\nexport const a = 1;\n",
+		"a program":            "#!/usr/bin/env node\n",
+		"other line ends":      "const a = 1;\r\n",
+		"a module's name":      "const $other = 1;\n",
+		"an end of scripts":    "const a = '</SCRIPT>';\n",
+		"a comment of HTML":    "const a = '<!--';\n",
 	} {
 		_, err := Bundle(modules(map[string]string{"top.mjs": text, "other.mjs": other, "circle.mjs": "import { b } from './top.mjs';\nexport const a = 1;\n"}), "top.mjs")
 		if err == nil {

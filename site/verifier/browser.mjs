@@ -6,6 +6,7 @@ import { listenToRows, showRows } from './browser_rows.mjs';
 import { showNothing, showVerdict } from './browser_verdict.mjs';
 import { askedBy } from './flags.mjs';
 import { hex, sha256 } from './hash.mjs';
+import { Rows } from './rows.mjs';
 import { Unjudged, verify } from './verify.mjs';
 
 // SCRIPT is what runs here, as its text stands in the page.
@@ -21,7 +22,7 @@ const state = { pack: null, flags: new Map(), switches: [], turn: 0 };
 async function judged(ask) {
   const turn = ++state.turn;
   busy(true);
-  showRows([]);
+  showRows();
   showNothing('checking', 'this takes a moment');
   await new Promise((done) => setTimeout(done)); // the words are drawn first
   let show;
@@ -43,8 +44,8 @@ const busy = (is) => byId('outcome').setAttribute('aria-busy', String(is));
 async function verdict() {
   const { asked } = await askedBy(['pack', ...argsOf()], (name) => state.flags.get(name) ?? null);
   if (!state.pack) return () => showNothing('nothing was checked', 'there is no pack yet');
-  const v = await verify(packWithProof(), asked);
-  return () => (showVerdict(v), showRows(v.intact ? v.reading.receipts : []));
+  const rows = new Rows(), v = await verify(packWithProof(), { ...asked, each: (receipt) => rows.add(receipt) });
+  return () => (showVerdict(v), showRows(v.intact ? rows : undefined)); // ROW-1
 }
 
 // A proof that was given without a policy cannot be checked. It is told of as if it were in the pack.

@@ -1,10 +1,11 @@
 // Files that somebody drops or chooses. The pack is the folder that holds files of a pack, or the loose files that are
 // named as those are; what it is held to is believed only if it was given by itself, never out of the pack's folder.
-import { FILES } from './manifest.mjs';
+import { FILES, PAYLOAD } from './manifest.mjs';
 import { LIMITS, Unjudged } from './verify.mjs';
 
-// MOST is the longest file that a page takes, and how many files of a folder it looks at.
-const MOST = { bytes: 2 ** 30, files: 2000, depth: 4 };
+// MOST is how many files of a folder are looked at, and how deep.
+const MOST = { files: 2000, depth: 4 };
+const PIECE = 2 ** 20; // bytes of the receipts that are read at a time
 
 // A found file is { path, file }: its path in what was dropped, with slashes, and a File.
 
@@ -76,12 +77,20 @@ async function packOf(folder, found) {
   return pack;
 }
 
-// entryOf reads a file.
+// entryOf reads a file. Receipts are read in pieces when they are judged, and again when they are judged again.
 export async function entryOf(file, name, limit) {
   if (file === null || file.size > limit) return { kind: file === null ? 'other' : 'long' };
-  if (file.size > MOST.bytes) throw new Unjudged(`${name} is too large for a browser: not checked here`);
+  if (name === PAYLOAD[0]) return { kind: 'file', size: file.size, chunks: { [Symbol.asyncIterator]: () => piecesOf(file, name) } };
+  return { kind: 'file', bytes: await bytesOf(file, name) };
+}
+
+async function* piecesOf(file, name) {
+  for (let at = 0; at < file.size; at += PIECE) yield bytesOf(file.slice(at, at + PIECE), name);
+}
+
+async function bytesOf(file, name) {
   try {
-    return { kind: 'file', bytes: new Uint8Array(await file.arrayBuffer()) };
+    return new Uint8Array(await file.arrayBuffer());
   } catch {
     throw new Unjudged(`cannot read ${name}: open it again`);
   }

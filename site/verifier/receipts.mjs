@@ -61,11 +61,11 @@ class Sum {
   }
 }
 
-// Reading is what was found in the lines: the receipts that were kept, how many there were, whether all were read, and
-// whether one breaks the integrity.
+// Reading is what was found in the lines: the receipts that were kept, how many there were, how many are about the run
+// itself, whether all were read, and whether one breaks the integrity.
 class Reading {
   constructor(runID, keep, each) {
-    Object.assign(this, { runID, keep, each, receipts: [], count: 0, whole: true, broken: false, last: null, raw: false });
+    Object.assign(this, { runID, keep, each, receipts: [], count: 0, about: 0, whole: true, broken: false, last: null, raw: false });
     Object.assign(this, { ids: new Set(), rest: EMPTY, held: [], weights: { canonical_line: 0, other: 0 }, times: null });
   }
 
@@ -152,6 +152,7 @@ class Reading {
     if (kept) this.receipts.push(kept);
     this.each?.(receipt, this.count);
     this.count++;
+    if (aboutRun(receipt)) this.about++;
   }
 
   // time keeps the first, the last, the least and the greatest timestamp.
@@ -179,6 +180,9 @@ class Reading {
     if (!ASCII.test(short) && !asciiNames(receipt)) this.breaks('E_CANON_MISMATCH', 'member_name', 'a name that is not ASCII');
   }
 }
+
+// aboutRun tells whether a receipt is about the run itself (RCP-15).
+const aboutRun = (r) => r.get('recorded_by') === 'assay run' && ['session_metadata', 'assay.breakglass/v1'].includes(r.get('type'));
 
 const filled = (v) => typeof v === 'string' && v !== '';
 

@@ -6,10 +6,6 @@ import { isObject, numberOf, textOf } from './values.mjs';
 // counted says how many there are of a thing.
 const counted = (n, word) => `${n} ${n === 1 ? word : `${word}${word.endsWith('s') ? 'es' : 's'}`}`;
 
-// aboutRun tells whether a receipt is about the run itself (RCP-15).
-const aboutRun = (r) =>
-  r.get('recorded_by') === 'assay run' && ['session_metadata', 'assay.breakglass/v1'].includes(r.get('type'));
-
 // The kinds of a word, by which it is coloured: good, an honest failure, bad, unmet, or nothing that was shown.
 const KINDS = {
   integrity: { PASS: 'good', FAIL: 'bad' }, claims: { PASS: 'good', FAIL: 'honest' }, signer: { PINNED: 'good', UNTRUSTED: 'unmet' },
@@ -37,9 +33,9 @@ const UNJUDGED = 'not judged: the evidence is not intact';
 
 function integrityText(v) {
   if (!v.intact) return counted(v.out.errors.filter((f) => f.channel === 'integrity').length, 'finding');
-  const { receipts } = v.reading, n = receipts.filter(aboutRun).length;
-  const about = n === 0 ? '' : n === receipts.length ? ', about the run itself' : `, ${n} of them about the run itself`;
-  return `${counted(receipts.length, 'receipt')}${about}, hashes and signature hold`;
+  const { count, about } = v.reading;
+  const part = about === 0 ? '' : about === count ? ', about the run itself' : `, ${about} of them about the run itself`;
+  return `${counted(count, 'receipt')}${part}, hashes and signature hold`;
 }
 
 function claimText(v, word) {
@@ -131,7 +127,7 @@ const SENTENCES = {
 };
 
 function gaps(v) {
-  const failed = v.results.filter((r) => !r.passed).length, evidence = v.reading.receipts.filter((r) => !aboutRun(r)).length;
+  const failed = v.results.filter((r) => !r.passed).length, evidence = v.reading.count - v.reading.about;
   const own = (v.reexecuted ? v.cards ?? [] : []).filter((card) => card.source === 'signer').length;
   const list = [
     [v.channels.claims === 'FAIL', `${counted(failed, 'claim')} failed and not required to pass`],
@@ -154,7 +150,7 @@ export function factsOf(v) {
   if (!v.intact) return [];
   const a = v.manifest.get('attestation'), binding = a.get('ci_binding');
   const facts = [
-    ['pack', a.get('pack_id')], ['run', a.get('run_id')], ['mode', a.get('mode')], ['receipts', String(v.reading.receipts.length)],
+    ['pack', a.get('pack_id')], ['run', a.get('run_id')], ['mode', a.get('mode')], ['receipts', String(v.reading.count)],
     ['first', a.get('timestamp_start')], ['last', a.get('timestamp_end')], ['valid until', a.get('valid_until')],
     ['superseded by', a.get('superseded_by')], ['signer', v.manifest.get('signer_id')], ['key', v.fingerprint],
     ['manifest SHA-256 (canonical form, as logged)', v.manifestDigest],

@@ -2,7 +2,7 @@
 // at the end how many examples there were.
 import fs from 'node:fs';
 import { bytesOf, parse } from '../../../site/verifier/json.mjs';
-import { rowsOf, visible } from '../../../site/verifier/rows.mjs';
+import { Rows, visible } from '../../../site/verifier/rows.mjs';
 
 let examples = 0;
 
@@ -13,16 +13,17 @@ function expect(what, got, want) {
 
 const number = (n) => (n === null ? null : Number(n));
 
-// shown gives a row with the names of the page. JSON.stringify keeps the order of members, which is that of the page.
-const shown = (r) => ({
+// shown gives rows with the names of the page. JSON.stringify keeps the order of members, which is that of the page.
+const shown = (rows) => rows.list.map((r) => ({
   number: r.number, time: r.time, type: r.type, name: r.name, says: r.says, outcome: r.outcome, tokens_in: number(r.tokensIn),
-  tokens_out: number(r.tokensOut), tokens: number(r.tokens), parents: r.parents,
-});
+  tokens_out: number(r.tokensOut), tokens: number(r.tokens), parents: rows.parents(r),
+}));
 
 const text = fs.readFileSync(process.argv[2], 'utf8');
 for (const line of /^```jsonl rows\n([\s\S]*?)^```/m.exec(text)[1].trim().split('\n')) {
-  const receipts = parse(bytesOf(line)).get('receipts');
-  expect(line, JSON.stringify(rowsOf(receipts).map(shown)), JSON.stringify(JSON.parse(line).rows));
+  const rows = new Rows();
+  for (const receipt of parse(bytesOf(line)).get('receipts')) rows.add(receipt);
+  expect(line, JSON.stringify(shown(rows)), JSON.stringify(JSON.parse(line).rows));
 }
 
 expect('a line feed and a mark', visible('a\n\u202eb\u00a0c\u0007'), 'a\\u{a}\\u{202e}b\\u{a0}c\\u{7}');
