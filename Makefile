@@ -8,7 +8,7 @@ RACED     := ./internal/... ./capture/... ./pack/keystore/... ./ledger/... ./wit
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.3.0
 
-.PHONY: all build demo test fmt vet unit soak race interop bench fuzz fuzz-short mutants figures lint vuln licences dist image-check clean
+.PHONY: all build demo test fmt vet unit soak race interop browser bench fuzz fuzz-short mutants figures lint vuln licences dist image-check clean
 all: build
 
 # The first build downloads and compiles some hundreds of packages, so it says how far it is. go build -v names each;
@@ -28,10 +28,10 @@ demo: build
 	./bin/ledger demo
 
 # Every part runs, whatever the ones before it found; the last lines name what failed and which peers ran.
-# The race detector and the peers run beside the tests, since all three wait as often as they compute;
+# The race detector, the peers and the browser run beside the tests, since all of them wait as often as they compute;
 # what they print comes after them, whole.
 ALONE  := fmt vet
-BESIDE := race interop
+BESIDE := race interop browser
 test: build
 	@dir=$$(mktemp -d) && export ASSAY_PEERS=$$dir/peers; trap 'rm -rf '$$dir EXIT; \
 	part() { $(MAKE) --no-print-directory $$1 || echo $$1 >>$$dir/failed; }; \
@@ -39,9 +39,19 @@ test: build
 	for p in $(BESIDE); do part $$p >$$dir/$$p 2>&1 & done; \
 	part unit; wait; \
 	for p in $(BESIDE); do cat $$dir/$$p; done; \
-	[ -s $$dir/peers ] || echo "peers: none was asked" >$$dir/peers; \
 	[ ! -e $$dir/failed ] || echo "failed:" $$(cat $$dir/failed); \
-	cat $$dir/peers; [ ! -e $$dir/failed ]
+	touch $$dir/peers; LC_ALL=C sort -u -k2 $$dir/peers | awk "$$PEERS"; [ ! -e $$dir/failed ]
+
+# The tests add a line for each peer that they met, "ran NAME" or "skipped NAME"; this says them in one.
+define PEERS
+{ word = $$1; sub(/^[a-z]+ /, ""); list[word] = list[word] (n[word]++ ? ", " : "") $$0 }
+END {
+	if (NR == 0) { print "peers: none was asked"; exit }
+	rest = n["skipped"] ? "; not here: " list["skipped"] : ""
+	printf "peers: %d run, %d skipped (%s%s)\n", n["ran"], n["skipped"], list["ran"], rest
+}
+endef
+export PEERS
 
 fmt:
 	@test -z "$$(gofmt -l .)" || { echo "gofmt wants:"; gofmt -l .; exit 1; }
@@ -55,6 +65,7 @@ unit:
 # What takes long, whole: every flipped bit, kills by the dozen.
 soak:
 	ASSAY_LONG=1 $(GO) test -timeout 60m ./...
+	cd conformance/browser && ASSAY_LONG=1 $(GO) test -timeout 30m
 
 race:
 	@if command -v $${CC:-cc} >/dev/null 2>&1; then \
@@ -66,6 +77,10 @@ race:
 # named: go test hides what packages of a list say, and this one says what it skips.
 interop: build
 	cd conformance/interop && $(GO) test -timeout 30m
+
+# The verifier and its pages in Chromium: a module of its own, as above.
+browser:
+	cd conformance/browser && $(GO) test -timeout 15m
 
 bench:
 	@$(GO) run ./conformance/bench

@@ -54,7 +54,9 @@ func run(m *testing.M) int {
 		return m.Run()
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("headless", "new"), chromedp.Flag("allow-file-access-from-files", false))
+		chromedp.Flag("headless", "new"), chromedp.WSURLReadTimeout(2*time.Minute),
+		// A name that is not localhost, for a page from plain http: nothing that it asks for leaves this machine.
+		chromedp.Flag("host-resolver-rules", "MAP plain.example 127.0.0.1"))
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	defer stop()
 	ctx, cancel := chromedp.NewContext(allocator)
