@@ -364,6 +364,9 @@ func TestTheLastWordsOfAChildAreKeptAndItsLogLinesPassedOn(t *testing.T) {
 	if got, want := log.String(), "{\"msg\":\"one\"}\n{\"msg\":\"two\"}\n"; got != want {
 		t.Errorf("passed on %q, want %q", got, want)
 	}
+	if n, err := (&lastWords{}).Write([]byte("{}\n")); n != 3 || err != nil { // to nowhere
+		t.Errorf("%d, %v", n, err)
+	}
 	for range 3 {
 		_, _ = w.Write(bytes.Repeat([]byte("x"), 1<<20))
 		_, _ = w.Write([]byte("\n"))

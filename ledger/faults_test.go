@@ -962,6 +962,11 @@ func TestTheStoreReadsNothingBeyondTheTreeAndTellsWhatItCannotRead(t *testing.T)
 	}
 	restore()
 	must(t, s.checkEdge(tree{100, first}, now))
+	must(t, os.Rename(w.path("tile/0/000"), w.path("tile/0/away"))) // which the root needs not, but a proof does
+	if err := s.checkEdge(tree{100, first}, now); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, errDamaged) {
+		t.Errorf("a proof of what is missing: %v", err)
+	}
+	must(t, os.Rename(w.path("tile/0/away"), w.path("tile/0/000")))
 }
 
 // A check of the log that cannot go on ends with an error, and accuses nobody.

@@ -270,6 +270,9 @@ func TestFsckOfWhatCannotBeReadIsAnError(t *testing.T) {
 		if err == nil {
 			t.Errorf("%s: no error", name)
 		}
+		if none := name == "no guard" || name == "no signed tree"; err != nil && none != strings.Contains(err.Error(), "there is no guard in") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -21,10 +21,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
 	"k8s.io/klog/v2"
 
 	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/tiles"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
@@ -491,9 +493,15 @@ func TestVerifiedTilesAreReadOnce(t *testing.T) {
 	}
 	l.store.tiles.mu.Unlock()
 	seen.tiles.mu.Lock()
-	defer seen.tiles.mu.Unlock()
 	if len(seen.tiles.tiles) != 2 {
 		t.Errorf("%d tiles of the edge are kept", len(seen.tiles.tiles))
+	}
+	seen.tiles.mu.Unlock()
+	for _, path := range []string{"tile/0/000", "tile/0/001.p/44", "tile/1/000.p/1"} {
+		w.write(path, nil)
+	}
+	if _, err := newReader(l.store, seen).ReadHashes([]int64{0, tlog.StoredHashIndex(0, 299)}); err != nil {
+		t.Errorf("read again: %v", err)
 	}
 }
 
@@ -577,5 +585,226 @@ func TestAManifestThatWaitsAlreadyIsAcceptedAgain(t *testing.T) {
 	w.accept(0)
 	if n := len(w.spooled()); n != 1 {
 		t.Errorf("%d files", n)
+	}
+}
+
+// Said once, however often it happens, and once when it is over.
+func TestEntriesWithoutATimestampAreSaidOnceAndCounted(t *testing.T) {
+	said := &lines{}
+	var on atomic.Bool
+	w := newWorld(t, 0, 0, func(c *Config) {
+		c.Timestamps, c.Log = TimestampsPreferred, slog.New(slog.NewTextHandler(said, nil))
+		c.TSA = tsaFunc(func(context.Context, [32]byte) (*timestamp.Token, error) {
+			if on.Load() {
+				return &timestamp.Token{DER: []byte("token")}, nil
+			}
+			return nil, errors.New("no authority")
+		})
+	})
+	w.open()
+	for i, step := range []struct {
+		on          bool
+		gone, again int
+	}{{true, 0, 0}, {false, 1, 0}, {false, 1, 0}, {false, 1, 0}, {true, 1, 1}, {true, 1, 1}, {false, 2, 1}} {
+		on.Store(step.on)
+		w.add(i)
+		if said.count("entries are logged without a timestamp") != step.gone || said.count("entries get timestamps again") != step.again {
+			t.Errorf("entry %d: %s", i, said.text.String())
+		}
+	}
+	if said.count("logged_without=3") != 1 {
+		t.Errorf("it counts otherwise: %s", said.text.String())
+	}
+}
+
+// The first reason why a log is frozen is the one that its operator needs.
+func TestALogIsFrozenOnceAndForItsFirstReason(t *testing.T) {
+	said := &lines{}
+	w := newWorld(t, 0, 0, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(said, nil)) })
+	l := w.open()
+	first := errors.New("the first")
+	l.freeze(first)
+	l.freeze(errors.New("what follows from it"))
+	if err := l.frozen(); !errors.Is(err, ErrFrozen) || !errors.Is(err, first) || said.count("the log is frozen") != 1 || said.count("what follows") != 0 {
+		t.Errorf("%v: %s", l.frozen(), said.text.String())
+	}
+}
+
+// An index that cannot be written is said once, and once more when the log closes without it.
+func TestAnIndexThatDoesNotFollowIsSaidOnceAndAtTheEnd(t *testing.T) {
+	said := &lines{}
+	w := newWorld(t, 0, 0, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(said, nil)) })
+	x := &brokenIndex{}
+	w.wrapIndex = func(real Index) Index { x.Index = real; return x }
+	l := w.open()
+	w.add(0)
+	eventually(t, "ready", func() bool { return l.Health(t.Context()) == nil })
+	x.broken.Store(true)
+	w.add(1)
+	for i := range 3 {
+		eventually(t, "it is said", func() bool { return said.count("the index does not follow the log") == 1 })
+		if i < 2 {
+			w.add(2 + i)
+		}
+	}
+	w.close()
+	if said.count("the index does not follow the log") != 1 || said.count("the index is behind the log") != 1 {
+		t.Errorf("it says: %s", said.text.String())
+	}
+	x.broken.Store(false)
+	w.open()
+	w.close()
+	if said.count("the index is behind the log") != 1 {
+		t.Errorf("it says: %s", said.text.String())
+	}
+}
+
+// An operator is told of another policy, with its witnesses, and of the same one not at all.
+func TestAnotherPolicyIsSaidAtTheStartAndTheSameOneIsNot(t *testing.T) {
+	said := &lines{}
+	w := newWorld(t, 2, 1, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(said, nil)) })
+	const other = "the policy is not the one of the last start"
+	for range 2 {
+		w.open()
+		w.close()
+	}
+	if said.count(other) != 0 {
+		t.Errorf("the same policy is said: %s", said.text.String())
+	}
+	whole := w.cfg.Policy
+	var err error
+	ws := whole.Witnesses()
+	w.cfg.Policy, err = trust.ParsePolicy(trust.FormatPolicy(whole.Logs(), []trust.PolicyWitness{{Name: ws[0].Name, VKey: ws[0].VKey, URL: ws[0].URL}}, 1))
+	must(t, err)
+	for range 2 {
+		w.open()
+		w.close()
+	}
+	if said.count(other) != 1 || said.count(`removed="[w2 `+ws[1].VKey+`]" added=[]`) != 1 {
+		t.Errorf("a policy without w2: %s", said.text.String())
+	}
+	w.cfg.Policy = whole
+	must(t, os.WriteFile(filepath.Join(w.cfg.GuardDir, policyFile), []byte("damaged"), 0o600))
+	w.open()
+	if said.count(other) != 2 || said.count("added=\"[w1 "+ws[0].VKey+" w2 "+ws[1].VKey+"]\"") != 1 {
+		t.Errorf("a policy that cannot be read: %s", said.text.String())
+	}
+}
+
+// What a witness shows at a start is looked at; that it shows nothing is worth a line.
+func TestAWitnessThatShowsNothingAtTheStartIsSaid(t *testing.T) {
+	said := &lines{}
+	w := newWorld(t, 1, 1, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(said, nil)) })
+	w.open()
+	w.add(0)
+	w.close()
+	if n := said.count("a witness shows no checkpoint of this log"); n != 1 { // at the very first start
+		t.Errorf("said %d times", n)
+	}
+	w.open()
+	w.close()
+	if n := said.count("a witness shows no checkpoint of this log"); n != 1 {
+		t.Errorf("said %d times, of a witness that shows one", n)
+	}
+}
+
+// Storage that takes no writes at a start is said, and so is what an earlier process has left to log.
+func TestAStartSaysWhatItFinds(t *testing.T) {
+	w, logs, _ := spoolWorld(t)
+	w.open()
+	w.accept(0)
+	w.accept(1)
+	w.close()
+	const left, reading = "manifests that were accepted before the start are logged now", "the log is open for reading only"
+	if said := logs.String(); strings.Contains(said, left) || strings.Contains(said, reading) {
+		t.Errorf("an empty log: %s", said)
+	}
+	must(t, os.RemoveAll(w.path(".probe")))
+	must(t, os.Mkdir(w.path(".probe"), 0o700))
+	w.open()
+	if said := logs.String(); !strings.Contains(said, left+`" origin=`+testOrigin+` count=2`) || strings.Count(said, reading) != 1 {
+		t.Errorf("it says: %s", said)
+	}
+	must(t, os.Remove(w.path(".probe")))
+}
+
+// Damage is kept in memory up to a bound, and nobody needs to keep it.
+func TestDamagesAreBoundedAndNobodyNeedsToKeepThem(t *testing.T) {
+	var none *damages
+	at := tlog.Tile{H: tiles.Height, L: -1, W: tiles.Width}
+	none.found(at, Damage{})
+	none.mended(at)
+	said := &lines{}
+	d := newDamages(slog.New(slog.NewTextHandler(said, nil)))
+	for n := range int64(maxDamages + 5) {
+		at.N = n
+		for range 2 {
+			d.found(at, Damage{Path: "f", Start: n, End: n + 1, Err: errDamaged})
+		}
+	}
+	if len(d.list) != maxDamages || said.count("the log is damaged") != maxDamages {
+		t.Errorf("%d are kept, %d said", len(d.list), said.count("the log is damaged"))
+	}
+	at.N = 7
+	for range 2 {
+		d.mended(at)
+	}
+	if len(d.list) != maxDamages-1 || said.count("is whole again") != 1 {
+		t.Errorf("%d are kept, %d said to be whole again", len(d.list), said.count("is whole again"))
+	}
+}
+
+// The index is checked in every pass; what it finds is said, and the entries are read all the same.
+func TestAPassOfTheScrubGoesOnAfterADamagedIndex(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	l := w.open()
+	w.addAll(0, 3)
+	w.flip("tile/entries/000.p/3", 20)
+	said := &lines{}
+	s := newScrubber(func() *reader { return newReader(l.store, l.publisher.current.Load()) },
+		&Config{Index: spoiled{}, Scrub: time.Millisecond, Log: slog.New(slog.NewTextHandler(said, nil))})
+	must(t, s.pass(t.Context()))
+	if said.count("a part of the index is damaged") != 1 || !strings.Contains(w.reasonsOf("damage"), "tile/entries/000.p/3") {
+		t.Errorf("it says %s; damage %q", said.text.String(), w.reasonsOf("damage"))
+	}
+}
+
+// spoiled is an index whose check finds damage.
+type spoiled struct{ wholeIndex }
+
+func (spoiled) Check(context.Context, func(context.Context) error) error {
+	return errors.New("a block without its checksum")
+}
+
+// Whoever loses a race for a guard takes nothing from the one who wins it.
+func TestOfSeveralThatMakeOneGuardOneWins(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	made := 0
+	for range 20 {
+		dir := filepath.Join(t.TempDir(), "guard")
+		var won atomic.Int64
+		var wg sync.WaitGroup
+		for range 6 {
+			wg.Go(func() {
+				if err := createGuard(dir, w.cfg.Signer); err == nil {
+					won.Add(1)
+				} else if !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if won.Load() > 1 {
+			t.Fatalf("%d have won", won.Load())
+		}
+		if won.Load() == 1 {
+			g, err := openGuard(dir, w.cfg.Signer, w.cfg.Policy)
+			must(t, err)
+			must(t, g.close())
+			made++
+		}
+	}
+	if made == 0 {
+		t.Error("nobody ever wins")
 	}
 }
