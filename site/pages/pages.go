@@ -99,14 +99,16 @@ func parsed(name string) (*template.Template, error) {
 
 // words are the functions of the templates.
 var words = template.FuncMap{
-	"count":   count,
-	"date":    date,
-	"instant": instant,
-	"stamp":   stamp,
-	"short":   short,
-	"chart":   newChart,
-	"hexdump": hexdump,
-	"first":   first,
+	"count":       count,
+	"date":        date,
+	"instant":     instant,
+	"stamp":       stamp,
+	"clock":       clock,
+	"short":       short,
+	"chart":       newChart,
+	"hexdump":     hexdump,
+	"fingerprint": fingerprint,
+	"first":       first,
 
 	// Whoever may vouch for a source: the entry page holds the words for each.
 	"vouchers": func() []entry.Source {

@@ -1,11 +1,15 @@
 package pages
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"reflect"
+	"regexp"
 	"strconv"
 	"time"
+
+	"github.com/Haserjian/assay-ledger/trust"
 )
 
 // count writes a number with thin groups of three: 1,234,567.
@@ -21,6 +25,11 @@ func date(t time.Time) string    { return t.UTC().Format("2006-01-02") }
 func instant(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 func stamp(t time.Time) string   { return t.UTC().Format("2006-01-02T15:04:05Z07:00") }
 
+var utcTime = regexp.MustCompile(`^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)$`)
+
+// clock writes a time of an entry as instant does, if it is UTC; another one stays as it is spelled.
+func clock(text string) string { return utcTime.ReplaceAllString(text, "$1 $2 UTC") }
+
 // short is the beginning of a digest or key, for the eye only.
 func short(text string) string {
 	if len(text) > 20 {
@@ -28,6 +37,9 @@ func short(text string) string {
 	}
 	return text
 }
+
+// fingerprint is what people compare of a vkey.
+func fingerprint(vkey string) string { return trust.Digest(sha256.Sum256([]byte(vkey))).String() }
 
 // hexdump shows at most 1 KiB of a leaf that nobody can read.
 func hexdump(leaf []byte) string {

@@ -4,7 +4,7 @@ import { kindOf, openLog, openOld, why } from './log.mjs';
 import { newest, showWarnings } from './seen.mjs';
 import { consistent } from '../verifier/tiles.mjs';
 import { hex, same } from '../verifier/hash.mjs';
-import { showBelief } from './belief.mjs';
+import { showBelief, tellKey } from './belief.mjs';
 
 const form = byId('compare'), status = byId('status'), steps = byId('steps');
 let opened;
@@ -16,7 +16,10 @@ async function compare(a, b) {
     const first = opened === undefined;
     opened ??= openLog();
     const log = await opened, length = BigInt(form.dataset.count);
-    if (first) showWarnings(form, log);
+    if (first) {
+      showWarnings(form, log);
+      await tellKey(log);
+    }
     if (a >= length || b >= length) return say(status, 'unchecked', `The history on this page has ${plural(length, 'checkpoint')}, numbered from 0.`);
     const [from, to] = await Promise.all((a < b ? [a, b] : [b, a]).map((n) => openOld(log, n, length)));
     if (to.size > log.checkpoint.size) return say(status, 'unchecked', 'The later one is newer than the state of this site: load the page again.');

@@ -39,6 +39,9 @@ export function instant(seconds) {
   return Number.isNaN(date.getTime()) ? `${seconds} seconds after 1970` : date.toISOString().replace('T', ' ').replace(/\.\d+Z$/, ' UTC');
 }
 
+// clock writes a time of an entry as instant does, if it is UTC; another one stays as it is spelled.
+export const clock = (text) => text.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?(Z|\+00:00)$/, '$1 $2 UTC');
+
 // ago says how long ago a time was, by the clock of this device.
 export function ago(seconds, now = Date.now() / 1000) {
   const s = now - Number(seconds);

@@ -1,12 +1,12 @@
 // The page of one entry: it is found by its number, a digest or a name, proved in the reader's browser, and only then shown.
 import { asked, heads, isRepo, lookup, lookupName } from './search.mjs';
-import { ago, byId, code, count, download, element, entries, here, instant, plural, say } from './dom.mjs';
+import { ago, byId, clock, code, count, download, element, entries, here, instant, plural, say } from './dom.mjs';
 import { drawing, fileOf, stepsOf } from './proof.mjs';
 import { kindOf, openLog, prove, why } from './log.mjs';
 import { newest, showWarnings, signedBy } from './seen.mjs';
 import { readProof } from '../verifier/anchor.mjs';
 import { row } from './row.mjs';
-import { showBelief } from './belief.mjs';
+import { showBelief, tellKey } from './belief.mjs';
 import { hex, same } from '../verifier/hash.mjs';
 
 const status = byId('status');
@@ -24,6 +24,7 @@ async function show() {
     return say(status, kindOf(err), kindOf(err) === 'bad' ? `Do not rely on this site: ${why(err)}.` : `Not checked here: ${why(err)}.`);
   }
   showWarnings(status, log);
+  await tellKey(log);
   try {
     await find(log, wanted);
   } catch (err) {
@@ -77,6 +78,7 @@ async function showOne(log, found) {
   else showBytes(found);
   byId('tree').replaceChildren(drawing(found, log.checkpoint.size));
   byId('steps').replaceChildren(...stepsOf(found, log.checkpoint.size));
+  byId('steps').parentElement.open = matchMedia('(min-width: 44rem)').matches;
   byId('steps-name').textContent = steps.length === 0 ? 'The hash of it' : `Every byte of the ${plural(steps.length, 'step')}`;
   await offer(log, found, leaf);
 }
@@ -105,8 +107,8 @@ function checks(log, { steps, entry }) {
 
 function showEntry(log, entry, index) {
   const get = (name) => entry.get(name), failed = get('claim_check') === 'FAIL' && get('receipt_integrity') === 'PASS';
-  answer('integrity', ...(get('receipt_integrity') === 'PASS' ? ['good', 'pass'] : ['bad', 'fail']));
-  answer('claims', ...{ PASS: ['good', 'pass'], FAIL: ['honest', 'honest failure'], 'N/A': ['none', 'none made'] }[get('claim_check')]);
+  answer('integrity', ...(get('receipt_integrity') === 'PASS' ? ['said', 'pass'] : ['bad', 'fail']));
+  answer('claims', ...{ PASS: ['said', 'pass'], FAIL: ['honest', 'honest failure'], 'N/A': ['none', 'none made'] }[get('claim_check')]);
   answer('anchor', 'good', 'proved');
   for (const text of document.querySelectorAll('[data-when]')) text.hidden = text.dataset.when !== get('claim_check');
   byId('honest').hidden = !failed;
@@ -135,8 +137,8 @@ function members(entry) {
       ...(get('source_commit') ? [' at ', code(get('source_commit'))] : []), ...(get('source_workflow') ? [', workflow ', code(get('source_workflow'))] : []),
       quiet(` ${word(get('source_attestation') ?? 'none')}`)],
     ['receipts', `${count(get('n_receipts').token)}, mode ${get('mode')}, assurance level ${get('assurance_level')}, checked by verifier ${get('verifier_version')}`],
-    ['run', `${get('timestamp_start')} to ${get('timestamp_end')}`, quiet(' by the signer’s clock')],
-    ['submitted', get('submitted_at'), quiet(' by the ledger’s clock')],
+    ['run', `${clock(get('timestamp_start'))} to ${clock(get('timestamp_end'))}`, quiet(' by the signer’s clock')],
+    ['submitted', clock(get('submitted_at')), quiet(' by the ledger’s clock')],
     ['timestamp', entry.has('timestamp_token') ? 'a token of a timestamp authority is on record; not checked here' : word('no-time')],
   ];
 }

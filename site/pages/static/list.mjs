@@ -5,7 +5,7 @@ import { get, kindOf, openLog, prove, why } from './log.mjs';
 import { heads, indexes, isRepo } from './search.mjs';
 import { pathOf } from '../verifier/tiles.mjs';
 import { row } from './row.mjs';
-import { showBelief } from './belief.mjs';
+import { showBelief, tellKey } from './belief.mjs';
 import { showWarnings } from './seen.mjs';
 
 const status = byId('status'), query = new URLSearchParams(location.search);
@@ -27,6 +27,7 @@ async function show() {
   try {
     const log = await openLog();
     showWarnings(status, log);
+    await tellKey(log);
     const head = await heads(kind, wanted, log.checkpoint.size);
     if (!head || head.newest.length === 0) {
       return say(status, 'unchecked', 'None are listed here. That does not say that the log has none: this site could leave them out, or not have them yet.');

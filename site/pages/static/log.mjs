@@ -1,6 +1,6 @@
 // The log behind this site, opened in the reader's browser: files of the site are fetched, and believed only as far as
 // signatures and proofs carry.
-import { base64, hex, same } from '../verifier/hash.mjs';
+import { base64, hex, missing, same } from '../verifier/hash.mjs';
 import { Bad, NotHere, openCheckpoint, readPolicy } from '../verifier/notes.mjs';
 import { readEntry } from '../verifier/anchor.mjs';
 import { Damaged, Missing, Tree, climb, consistent, leafHash, readItem } from '../verifier/tiles.mjs';
@@ -65,7 +65,7 @@ async function readAll(answer, path) {
 // openLog opens the newest checkpoint under the policy: the reader's own, or else the site's. What it gives is
 // { checkpoint, note, policy, own, tree, seen }; seen is what memory says.
 export async function openLog() {
-  if (!globalThis.crypto?.subtle) throw new NotHere('this browser has no WebCrypto on this page; it wants https, or a page on this device');
+  if (missing()) throw new NotHere('there is no WebCrypto in this browser, or not on a page that came without https');
   const own = memory.policy();
   const [text, note] = await Promise.all([own ?? get('policy'), get('checkpoint')]);
   if (!note) throw new Missing('checkpoint');

@@ -26,24 +26,32 @@ export function drawing({ index, hash, steps }, size) {
   const height = TOP + steps.length * STEP + LEAF + 12, y = (k) => height - LEAF - 12 - k * STEP, around = spans(index, size);
   const title = svg('title', { id: 'tree-title' }, `The way of entry ${count(index)} up the tree, ${steps.length} steps to the root of ${count(size)} entries`);
   const picture = svg('svg', { viewBox: `0 0 320 ${height}`, role: 'img', 'aria-labelledby': 'tree-title', class: 'tree', focusable: 'false' }, title);
-  steps.forEach(({ left, other }, k) => {
-    const x = left ? MIDDLE - ASIDE : MIDDLE + ASIDE;
-    picture.append(svg('g', { class: 'tree-step' },
-      svg('path', { class: 'way', d: `M${MIDDLE} ${y(k)}V${y(k + 1)}` }),
-      svg('path', { class: 'beside', d: `M${x} ${y(k)}C${x} ${y(k) - 30} ${MIDDLE} ${y(k + 1) + 30} ${MIDDLE} ${y(k + 1)}` }),
-      svg('circle', { class: 'other', cx: x, cy: y(k), r: 5 }),
-      svg('text', { class: 'hash', x, y: y(k) + 19 }, short(other)),
-      svg('text', { class: 'span', x, y: y(k) + 32 }, brief(around[k]))));
-  });
-  [hash, ...steps.map((s) => s.hash)].forEach((h, k) => {
-    const root = k === steps.length;
-    picture.append(svg('g', { class: root ? 'tree-root' : k === 0 ? 'tree-leaf' : 'tree-node' },
-      svg('circle', { cx: MIDDLE, cy: y(k), r: root || k === 0 ? 9 : 5 }),
-      svg('text', { class: 'hash', x: MIDDLE, y: root ? y(k) - 16 : y(k) + (k === 0 ? 25 : 19) }, root ? `root ${short(h)}` : short(h)),
-      k === 0 ? svg('text', { class: 'span', x: MIDDLE, y: y(k) + 39 }, `entry ${count(index)}`) : ''));
-  });
+  steps.forEach((step, k) => picture.append(beside(step, y(k), y(k + 1), around[k])));
+  [hash, ...steps.map((s) => s.hash)].forEach((h, k) => picture.append(
+    k === 0 ? leafNode(h, y(k), index) : k === steps.length ? rootNode(h, y(k)) : node(h, y(k), steps[k].left)));
   return picture;
 }
+
+// beside is one step: the line up, and the other hash with the entries that it stands for.
+function beside({ left, other }, y, up, around) {
+  const x = left ? MIDDLE - ASIDE : MIDDLE + ASIDE, third = (y - up) / 2;
+  return svg('g', {},
+    svg('path', { class: 'way', d: `M${MIDDLE} ${y}V${up}` }),
+    svg('path', { d: `M${x} ${y}C${x} ${y - third} ${MIDDLE} ${up + third} ${MIDDLE} ${up}` }),
+    svg('circle', { class: 'other', cx: x, cy: y, r: 5 }),
+    svg('text', { class: 'hash', x, y: y + 19 }, short(other)),
+    svg('text', { class: 'span', x, y: y + 32 }, brief(around)));
+}
+
+const leafNode = (hash, y, index) => svg('g', { class: 'tree-leaf' }, svg('circle', { cx: MIDDLE, cy: y, r: 9 }),
+  svg('text', { class: 'hash', x: MIDDLE, y: y + 25 }, short(hash)), svg('text', { class: 'span', x: MIDDLE, y: y + 39 }, `entry ${count(index)}`));
+
+const rootNode = (hash, y) => svg('g', { class: 'tree-root' }, svg('circle', { cx: MIDDLE, cy: y, r: 9 }),
+  svg('text', { class: 'hash', x: MIDDLE, y: y - 16 }, `root ${short(hash)}`));
+
+// node is a hash on the way, named on the side where nothing stands.
+const node = (hash, y, left) => svg('g', {}, svg('circle', { cx: MIDDLE, cy: y, r: 5 }),
+  svg('text', { class: `hash ${left ? 'to-right' : 'to-left'}`, x: left ? MIDDLE + 13 : MIDDLE - 13, y: y + 4 }, short(hash)));
 
 const brief = ([first, last]) => (first === last ? count(first) : `${count(first)}–${count(last)}`);
 

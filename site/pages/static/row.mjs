@@ -1,5 +1,5 @@
 // One entry in a list. What it says was proved before.
-import { count, element, here } from './dom.mjs';
+import { clock, count, element, here } from './dom.mjs';
 
 const CLAIMS = { PASS: ['pass', 'pass'], FAIL: ['honest', 'honest failure'], 'N/A': ['none', 'none made'] };
 
@@ -9,5 +9,5 @@ export function row({ index, entry, problem }) {
   if (!entry) return element('li', {}, link, element('span', { class: 'facts' }, element('span', { class: 'word bad' }, 'unread'), ` ${problem}`));
   const [kind, word] = CLAIMS[entry.get('claim_check')];
   return element('li', {}, link, element('span', { class: 'facts' },
-    'claims ', element('span', { class: `word ${kind}` }, word), ` ${entry.get('submitted_at').replace('T', ' ').replace(/\.\d+Z$/, ' UTC')}`));
+    'claims ', element('span', { class: `word ${kind}` }, word), ` ${clock(entry.get('submitted_at'))}`));
 }
