@@ -2,12 +2,15 @@ package pages
 
 import (
 	"bytes"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -316,4 +319,110 @@ func write(t *testing.T, path string, text []byte) {
 	if err := os.WriteFile(path, text, 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Whoever reads the pages needs a contrast of 4.5 to 1 (WCAG 2.2, 1.4.3), and of 3 to 1 for what a field or a drawing is seen by.
+func TestColoursCanBeReadInBothThemes(t *testing.T) {
+	sheet, err := fs.ReadFile(Static(), "style.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	themes := regexp.MustCompile(`(?s):root \{(.*?)\}`).FindAllStringSubmatch(string(sheet), -1)
+	if len(themes) != 3 {
+		t.Fatalf("%d themes, expected light, dark and print", len(themes))
+	}
+	colours := map[string]string{}
+	for i, theme := range themes {
+		for _, m := range regexp.MustCompile(`(--[a-z-]+): (#[0-9a-f]{3,6});`).FindAllStringSubmatch(theme[1], -1) {
+			colours[m[1]] = m[2]
+		}
+		if i == 2 { // print takes the rest from light
+			for _, m := range regexp.MustCompile(`(--[a-z-]+): (#[0-9a-f]{3,6});`).FindAllStringSubmatch(themes[0][1], -1) {
+				if !strings.Contains(theme[1], m[1]+":") {
+					colours[m[1]] = m[2]
+				}
+			}
+		}
+		pairs := [][2]string{}
+		for _, text := range []string{"--ink", "--quiet", "--accent", "--good", "--honest", "--bad", "--none", "--said"} {
+			for _, ground := range []string{"--paper", "--card"} {
+				pairs = append(pairs, [2]string{text, ground})
+			}
+		}
+		for _, text := range []string{"--ink", "--quiet"} {
+			pairs = append(pairs, [2]string{text, "--well"}, [2]string{text, "--honest-well"})
+		}
+		for _, kind := range []string{"--good", "--honest", "--bad", "--none", "--said"} {
+			pairs = append(pairs, [2]string{kind, kind + "-well"})
+		}
+		pairs = append(pairs, [2]string{"--on-accent", "--accent"}, [2]string{"--accent", "--well"}, [2]string{"--accent", "--bad-well"})
+		for _, p := range pairs {
+			if got := contrast(t, colours[p[0]], colours[p[1]]); got < 4.5 {
+				t.Errorf("theme %d: %s on %s has a contrast of %.2f", i, p[0], p[1], got)
+			}
+		}
+	}
+}
+
+// contrast is that of WCAG 2.2.
+func contrast(t *testing.T, a, b string) float64 {
+	t.Helper()
+	x, y := luminance(t, a), luminance(t, b)
+	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
+}
+
+func luminance(t *testing.T, colour string) float64 {
+	t.Helper()
+	hexes := strings.TrimPrefix(colour, "#")
+	if len(hexes) == 3 {
+		hexes = string([]byte{hexes[0], hexes[0], hexes[1], hexes[1], hexes[2], hexes[2]})
+	}
+	rgb, err := hex.DecodeString(hexes)
+	if err != nil || len(rgb) != 3 {
+		t.Fatalf("%q is no colour", colour)
+	}
+	sum := 0.0
+	for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
+		c := float64(rgb[i]) / 255
+		if c <= 0.04045 {
+			c /= 12.92
+		} else {
+			c = math.Pow((c+0.055)/1.055, 2.4)
+		}
+		sum += weight * c
+	}
+	return sum
+}
+
+// The home page is small enough for a phone on a train, and whole without a script: what checks it comes on demand.
+func TestTheHomePageIsSmallAndNeedsNoScript(t *testing.T) {
+	page := render(t, sampleViews(ordinary)["index.html"])
+	size := len(page)
+	for _, asset := range []string{"style.css", "mark.svg", "home.mjs", "dom.mjs", "memory.mjs"} {
+		text, err := fs.ReadFile(Static(), asset)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size += len(text)
+	}
+	t.Logf("%d bytes, uncompressed", size)
+	if size >= 60_000 {
+		t.Errorf("%d bytes, at most 60,000", size)
+	}
+	for _, name := range []string{"home.mjs", "memory.mjs", "dom.mjs"} {
+		text, err := fs.ReadFile(Static(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^import .* from '(.*)';`).FindAllStringSubmatch(string(text), -1) {
+			if !slices.Contains([]string{"./dom.mjs", "./memory.mjs"}, m[1]) {
+				t.Errorf("%s loads %s with the home page", name, m[1])
+			}
+		}
+	}
+	readPage(t, page, func(token html.Token) {
+		if kind, _ := attribute(token, "type"); token.Data == "script" && kind != "module" {
+			t.Error("a script that holds the page up")
+		}
+	})
 }

@@ -2,9 +2,10 @@
 import { asked, heads, isRepo, lookup, lookupName } from './search.mjs';
 import { ago, byId, clock, code, count, download, element, entries, here, instant, plural, say } from './dom.mjs';
 import { drawing, fileOf, stepsOf } from './proof.mjs';
-import { kindOf, openLog, prove, why } from './log.mjs';
+import { kindOf, openLog, why } from './log.mjs';
 import { newest, showWarnings, signedBy } from './seen.mjs';
 import { readProof } from '../verifier/anchor.mjs';
+import { prove } from './prove.mjs';
 import { row } from './row.mjs';
 import { showBelief, tellKey } from './belief.mjs';
 import { hex, same } from '../verifier/hash.mjs';

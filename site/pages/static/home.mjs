@@ -1,21 +1,27 @@
-// The home page stands as it is. Once it does, its checkpoint is checked in the reader's browser.
+// The home page stands as it is, and is small. What checks it in the reader's browser is fetched when somebody asks for it,
+// and by itself for whoever has asked before: then an older state, or another one, shows.
 import { byId, say } from './dom.mjs';
-
-const belief = import('./belief.mjs');
+import { remembers } from './memory.mjs';
 
 async function check() {
   const place = byId('live');
-  if (!place) return;
-  const [{ kindOf, openLog, why }, { showWarnings, signedBy }, { tellKey }] = await Promise.all([import('./log.mjs'), import('./seen.mjs'), belief]);
+  byId('live-ask').hidden = true;
+  say(place, 'busy', 'Fetching the log’s signed state and checking it here…');
   try {
+    const [{ openLog }, { showWarnings, signedBy }, { tellKey }] = await Promise.all([import('./log.mjs'), import('./seen.mjs'), import('./belief.mjs')]);
     const log = await openLog();
     showWarnings(place, log);
     await tellKey(log);
     say(place, 'good', `Checked in your browser just now. ${signedBy(log)}`);
   } catch (err) {
+    const { kindOf, why } = await import('./log.mjs');
     say(place, kindOf(err), `${kindOf(err) === 'bad' ? 'Do not rely on this site' : 'Not checked here'}: ${why(err)}.`);
   }
 }
 
-belief.then(({ showBelief }) => showBelief());
-check();
+if (byId('live')) {
+  byId('live-go').addEventListener('click', check);
+  if (remembers()) check();
+  else byId('live-ask').hidden = false;
+}
+byId('belief').addEventListener('toggle', () => import('./belief.mjs').then(({ showBelief }) => showBelief()), { once: true });

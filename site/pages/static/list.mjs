@@ -1,9 +1,10 @@
 // The entries of one signer or one repository, newest first: from a head of the lists of this site, back through prev/. Each
 // is proved, and is what was asked for, before it is shown.
-import { byId, element, entries, plural, say } from './dom.mjs';
-import { get, kindOf, openLog, prove, why } from './log.mjs';
+import { byId, count, element, entries, plural, say } from './dom.mjs';
+import { get, kindOf, openLog, why } from './log.mjs';
 import { heads, indexes, isRepo } from './search.mjs';
 import { pathOf } from '../verifier/tiles.mjs';
+import { prove } from './prove.mjs';
 import { row } from './row.mjs';
 import { showBelief, tellKey } from './belief.mjs';
 import { showWarnings } from './seen.mjs';
@@ -75,8 +76,10 @@ class Walk {
   }
 
   say() {
-    const { shown, head, kind, next } = this, of = next.length > 0 ? ` of ${entries(head.count)} that this site lists` : '';
-    say(status, shown > 0 ? 'good' : 'unchecked', shown > 0 ? `${entries(shown)}${of}, each proved in this browser just now. What a site lists may lack some: a list proves what is on it, and nothing about what is not.`
+    const { shown, head, kind, next } = this;
+    const counted = next.length > 0 ? `${count(shown)} of the ${entries(head.count)} that this site lists` : entries(shown);
+    say(status, shown > 0 ? 'good' : 'unchecked', shown > 0
+      ? `${counted}, each proved in this browser just now. A list proves what is on it, and nothing about what is not: a site can leave some out.`
       : 'What this site lists for it leads to entries of others.');
     if (kind === 's' && shown > 0) {
       byId('lead').textContent = `The holder of this key goes by ${[...this.names].slice(0, 5).map((name) => `“${name}”`).join(', ')}${

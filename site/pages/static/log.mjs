@@ -1,9 +1,8 @@
 // The log behind this site, opened in the reader's browser: files of the site are fetched, and believed only as far as
 // signatures and proofs carry.
-import { base64, hex, missing, same } from '../verifier/hash.mjs';
+import { base64, missing, same } from '../verifier/hash.mjs';
 import { Bad, NotHere, openCheckpoint, readPolicy } from '../verifier/notes.mjs';
-import { readEntry } from '../verifier/anchor.mjs';
-import { Damaged, Missing, Tree, climb, consistent, leafHash, readItem } from '../verifier/tiles.mjs';
+import { Damaged, Missing, Tree, consistent, readItem } from '../verifier/tiles.mjs';
 import * as memory from './memory.mjs';
 
 const ROOT = new URL('../', import.meta.url);
@@ -98,28 +97,8 @@ async function compare(log) {
   return { ...seen, kind: 'grown' };
 }
 
-// prove fetches the entry at an index and proves it in the checkpoint: { index, leaf, hash, proof, steps, entry, problem }.
-// entry is null, and problem says why, for a leaf that is proved and is no entry.
-export async function prove(log, index) {
-  const { size, root } = log.checkpoint;
-  if (index >= size) throw new Missing(`of entry ${index}: the checkpoint has ${size}`);
-  const [leaf, proof] = await Promise.all([readItem(get, 'tile/entries', index, size), log.tree.inclusion(index)]);
-  const hash = await leafHash(leaf), way = await climb(hash, index, size, proof);
-  if (!way || !same(way.root, root)) {
-    throw new Bad(`the bytes that this site gives as entry ${index} are not in the log: they do not lead to the root that was signed`);
-  }
-  try {
-    return { index, leaf, hash, proof, steps: way.steps, entry: readEntry(leaf), problem: null };
-  } catch (err) {
-    if (!(err instanceof Bad)) throw err;
-    return { index, leaf, hash, proof, steps: way.steps, entry: null, problem: err.message };
-  }
-}
-
 // openOld opens a checkpoint of the history.
 export async function openOld(log, number, size) {
   const note = await readItem(get, 'checkpoints', number, size);
   return { note, ...(await openCheckpoint(note, log.policy)) };
 }
-
-export const short = (bytes) => `${hex(bytes).slice(0, 8)}…`;

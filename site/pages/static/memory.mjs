@@ -48,6 +48,15 @@ export function policy() {
 
 export const keepPolicy = (text) => write('policy', text);
 
+// remembers tells whether anything of this site is kept.
+export function remembers() {
+  try {
+    return Object.keys(localStorage).some((name) => name.startsWith(PREFIX));
+  } catch {
+    return false;
+  }
+}
+
 // forget drops all that is remembered of this site.
 export function forget() {
   try {

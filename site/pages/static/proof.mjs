@@ -62,7 +62,8 @@ export function stepsOf({ index, leaf, hash, steps }, size) {
   steps.forEach(({ left, other, hash: up }, k) => list.push(element('li', {},
     element('p', {}, `On its ${left ? 'left' : 'right'} stands the hash of ${named(around[k])}:`), code(hex(other)),
     element('p', {}, `A byte 1, the left one and the right one, hashed together:`), code(hex(up)))));
-  list.push(element('li', { class: 'last' }, element('p', {}, 'That is the root in the checkpoint, which the log and its witnesses signed, byte for byte.')));
+  const root = steps.length > 0 ? steps[steps.length - 1].hash : hash;
+  list.push(element('li', { class: 'last' }, element('p', {}, 'Byte for byte, that is the root in the checkpoint that the log and its witnesses signed. The checkpoint writes it so:'), code(b64(root))));
   return list;
 }
 
