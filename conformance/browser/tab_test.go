@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -247,4 +249,12 @@ func build(t *testing.T) string {
 		t.Fatal(building.err)
 	}
 	return building.program
+}
+
+// serve serves a folder until the test ends.
+func serve(t *testing.T, dir string) string {
+	t.Helper()
+	server := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	t.Cleanup(server.Close)
+	return server.URL
 }

@@ -45,7 +45,7 @@ type Held struct {
 }
 
 // Verifier makes verify.html; version is that of the program.
-func Verifier(version string) ([]byte, error) { return page(version, "") }
+func Verifier(version string) ([]byte, error) { return page("Check a proof pack", version, "") }
 
 // Pack makes the page of a pack. It judges itself where it is opened; here nothing is judged.
 func Pack(version string, h Held) ([]byte, error) {
@@ -65,7 +65,7 @@ func Pack(version string, h Held) ([]byte, error) {
 		}
 		fmt.Fprintf(held, "<script type=\"text/plain\" data-name=\"%s\" data-kind=\"%s\">%s</script>\n", f.Name, f.Kind, base64.StdEncoding.EncodeToString(f.Bytes))
 	}
-	return page(version, held.String())
+	return page("A proof pack that checks itself", version, held.String())
 }
 
 // TooLarge is what Pack says of files that no page should hold.
@@ -82,13 +82,13 @@ func ScriptSHA256() (string, error) {
 	return hex.EncodeToString(sum[:]), err
 }
 
-func page(version, held string) ([]byte, error) {
+func page(title, version, held string) ([]byte, error) {
 	script, err := Bundle(verifier.Files, entry)
 	if err != nil {
 		return nil, err
 	}
 	// In one pass, so that nothing of what is put in is replaced in turn.
-	put := strings.NewReplacer("{{policy}}", policy(string(script)), "{{style}}", pageStyle, "{{version}}", version,
+	put := strings.NewReplacer("{{policy}}", policy(string(script)), "{{style}}", pageStyle, "{{title}}", title, "{{version}}", version,
 		"{{held}}", held, "{{script}}", string(script))
 	return []byte(put.Replace(pageText)), nil
 }
