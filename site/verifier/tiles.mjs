@@ -66,9 +66,9 @@ export class Tree {
     return Promise.all(ranges.map(([a, b]) => this.hash(a, b)));
   }
 
-  // consistency gives the hashes that prove that the tree of a size continues the one of an older size.
+  // consistency gives the hashes that prove that the tree of a size continues the one of an older size; none if it cannot.
   consistency(old, size = this.size) {
-    if (old === 0n || old === size) return Promise.resolve([]);
+    if (old === 0n || old >= size) return Promise.resolve([]);
     const ranges = [];
     let start = 0n, end = size, whole = true; // whole: the old tree's root is a node on the way so far
     while (end !== old) {

@@ -1,15 +1,15 @@
 // The log behind this site, opened in the reader's browser: files of the site are fetched, and believed only as far as
 // signatures and proofs carry.
 import { base64, missing, same } from '../verifier/hash.mjs';
-import { Bad, NotHere, openCheckpoint, readPolicy } from '../verifier/notes.mjs';
+import { Bad, openCheckpoint, readPolicy } from '../verifier/notes.mjs';
 import { Damaged, Missing, Tree, consistent, readItem } from '../verifier/tiles.mjs';
 import * as memory from './memory.mjs';
 
 const ROOT = new URL('../', import.meta.url);
 const MOST = 32 * 2 ** 20; // bytes of a file: a bundle has at most half of that
 
-// Unreachable is thrown where nothing came back, or not a file.
-export class Unreachable extends Error {}
+// Unchecked is thrown where nothing can be told: nothing came back, or this browser cannot check it.
+class Unchecked extends Error {}
 
 // kindOf tells what an error means: 'bad' if something that was shown is wrong, 'unchecked' if nothing could be told.
 export const kindOf = (err) => (err instanceof Bad || err instanceof Damaged ? 'bad' : 'unchecked');
@@ -38,10 +38,10 @@ async function fetchFile(path) {
   try {
     answer = await fetch(new URL(path, ROOT), { cache, credentials: 'omit', redirect: 'error', referrerPolicy: 'no-referrer' });
   } catch {
-    throw new Unreachable(`${path} could not be fetched`);
+    throw new Unchecked(`${path} could not be fetched`);
   }
   if ([403, 404, 410].includes(answer.status)) return null; // some hosts say 403 of what is not there
-  if (!answer.ok) throw new Unreachable(`${path} could not be fetched: status ${answer.status}`);
+  if (!answer.ok) throw new Unchecked(`${path} could not be fetched: status ${answer.status}`);
   return readAll(answer, path);
 }
 
@@ -64,7 +64,7 @@ async function readAll(answer, path) {
 // openLog opens the newest checkpoint under the policy: the reader's own, or else the site's. What it gives is
 // { checkpoint, note, policy, own, tree, seen }; seen is what memory says.
 export async function openLog() {
-  if (missing()) throw new NotHere('there is no WebCrypto in this browser, or not on a page that came without https');
+  if (missing()) throw new Unchecked('there is no WebCrypto in this browser, or not on a page that came without https');
   const own = memory.policy();
   const [text, note] = await Promise.all([own ?? get('policy'), get('checkpoint')]);
   if (!note) throw new Missing('checkpoint');
