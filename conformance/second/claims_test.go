@@ -1,6 +1,7 @@
 package second
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -248,4 +249,14 @@ func TestAPatternIsTooLargeForBothOrForNone(t *testing.T) {
 	if refused < 50 || refused > 250 {
 		t.Errorf("%d of 300 are refused", refused)
 	}
+}
+
+// hashOf gives H(C(v)) of a JSON text.
+func hashOf(t *testing.T, text string) string {
+	t.Helper()
+	canonical, err := jcs.Pack(nil, []byte(text), jcs.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(canonical))
 }

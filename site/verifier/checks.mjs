@@ -1,5 +1,6 @@
 // The checks of the reference tool, as docs/spec/claims.md §5 says. A check gets the parameters as C spells them, the
 // receipts, and how a type is read; it gives { passed, expected, actual, names } or { problem }.
+import { percent } from './contract.mjs';
 import { Num, byPoints, spell } from './json.mjs';
 import { asRepr, asStr, say } from './spelling.mjs';
 import { equals, isObject, numberOf } from './values.mjs';
@@ -69,14 +70,17 @@ function fieldMatches(params, receipts, reading) {
   };
 }
 
-// coverage has no contract here: it is the signer's word wherever it stands (verify.md §10.2).
-function coverage(params) {
+// coverage asks the contract that the user gave, whatever the path is called.
+function coverage(params, receipts, { coverage: found }) {
   const path = params.has('contract_path') ? params.get('contract_path') : 'assay.coverage.json';
+  const least = params.has('min_coverage') ? numberOf(params.get('min_coverage')) : 0.8;
   if (typeof path !== 'string') return { problem: "param 'contract_path' is not a string" };
-  if (params.has('min_coverage') && numberOf(params.get('min_coverage')) === undefined) {
-    return { problem: "param 'min_coverage' is not a number" };
-  }
-  return { passed: false, expected: `valid coverage contract at ${path}`, actual: `file not found: ${path}`, names: [] };
+  if (least === undefined) return { problem: "param 'min_coverage' is not a number" };
+  if (!found) return { passed: false, expected: `valid coverage contract at ${path}`, actual: `file not found: ${path}`, names: [] };
+  return {
+    passed: found.share >= Number(least), expected: `>= ${percent(Number(least))} call site coverage`,
+    actual: `${percent(found.share)} (${found.covered.length}/${found.all})`, names: found.covered,
+  };
 }
 
 const RANKS = new Map([['CLEAN', 3], ['DEBT_OUTSTANDING', 2], ['DEBT_OVERDUE', 1], ['UNKNOWN', 0], ['UNAVAILABLE', 0]]);

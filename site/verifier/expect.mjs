@@ -16,8 +16,8 @@ export function checkExpectations({ manifest, intact, out }, asked) {
   };
   checkAge(a, asked, judge);
   const until = a.get('valid_until') ?? null;
-  if (asked.checkExpiry && until !== null) judge('expiry', instant(until) >= asked.now, 'E_PACK_EXPIRED', 'valid_until');
-  if (asked.refuseSuperseded) judge('superseded', (a.get('superseded_by') ?? null) === null, 'E_PACK_SUPERSEDED', 'superseded_by');
+  if ((asked.checkExpiry || asked.strict) && until !== null) judge('expiry', instant(until) >= asked.now, 'E_PACK_EXPIRED', 'valid_until');
+  if (asked.refuseSuperseded || asked.strict) judge('superseded', (a.get('superseded_by') ?? null) === null, 'E_PACK_SUPERSEDED', 'superseded_by');
   const binding = a.get('ci_binding') ?? null;
   if (asked.requireCI) judge('ci_system', binding !== null, 'E_CI_BINDING_MISSING', 'ci_binding');
   for (const [member, name] of Object.entries(EXPECTED)) {
@@ -54,7 +54,8 @@ export function checkLockAndSigner({ manifest, intact, fingerprint, out }, asked
     for (const [holds, field] of rows) mismatch = row(holds, 'E_LOCK_MISMATCH', field, 'not what the lock says') || mismatch;
     const admitted = !lock.allowlist || lock.allowlist.includes(fingerprint);
     distrusted = row(admitted, 'E_SIGNER_UNTRUSTED', 'signer_pubkey_sha256', 'the lock does not admit the key');
-    mismatch = row(!lock.coverageContract, 'E_LOCK_MISMATCH', 'coverage_contract_hash', 'no contract was given') || mismatch || distrusted;
+    const covered = !lock.coverageContract || lock.coverageContract === asked.contract?.hash;
+    mismatch = row(covered, 'E_LOCK_MISMATCH', 'coverage_contract_hash', 'no contract was given, or another one') || mismatch || distrusted;
   }
   const named = trusted.length === 0 || trusted.includes(fingerprint);
   distrusted = row(named, 'E_SIGNER_UNTRUSTED', 'signer_pubkey_sha256', 'none of the trusted signers') || distrusted;

@@ -121,7 +121,7 @@ export function checkRoot(manifest, out) {
   }
 }
 
-// checkSignature is step 8; file is the bytes of pack_signature.sig, or null.
+// checkSignature is step 8; file is the bytes of pack_signature.sig, null if there are none, undefined if it is not asked.
 export async function checkSignature(manifest, file, out) {
   const bad = (field, message) => out.error('E_PACK_SIG_INVALID', field, message);
   const signature = sized(manifest.get('signature'), 64), key = sized(manifest.get('signer_pubkey'), 32);
@@ -131,7 +131,7 @@ export async function checkSignature(manifest, file, out) {
   if (key && signature && !(await verifyEd25519(key, signedBytes(manifest), signature))) {
     bad('signer_pubkey', 'the key or the signature is refused');
   }
-  if (signature && !(file && same(file, signature))) bad('pack_signature.sig', 'missing, or other bytes than signature');
+  if (signature && file !== undefined && !(file && same(file, signature))) bad('pack_signature.sig', 'missing, or other bytes than signature');
 }
 
 function sized(text, n) {

@@ -63,7 +63,7 @@ function ofText(text, otherwise) {
   if (BAD.has(word) || BAD.has(first) || ends) return 'failed';
   const inner = text.replace(AROUND, '');
   if (inner === '') return otherwise;
-  const n = bytesOf(text).length <= 64 ? readNumber(inner) : null;
+  const n = bytesOf(text).length <= 64 ? readNumeral(inner) : null;
   if (n !== null) return Number.isNaN(n) ? 'failed' : ofNumber(n, otherwise);
   const head = lower(String.fromCharCode(...bytesOf(text).subarray(0, 64)));
   const digits = /^[ \t\r\n+(["']*(?:http\/1\.1|http)?[/:_\- ]*([0-9]{3,})/.exec(head);
@@ -75,8 +75,8 @@ const DIGITS = '[0-9](?:_?[0-9])*', HEX = '[0-9a-f](?:_?[0-9a-f])*';
 const DECIMAL = new RegExp(`^[+-]?(?:${DIGITS}\\.?(?:${DIGITS})?|\\.${DIGITS})(?:e[+-]?${DIGITS})?$`);
 const HEXADECIMAL = new RegExp(`^([+-]?)0x_?(${HEX})?(?:\\.(${HEX})?)?p([+-]?${DIGITS})$`);
 
-// readNumber gives the value of a numeral, null of another text.
-function readNumber(text) {
+// readNumeral gives the value of a numeral, null of another text.
+export function readNumeral(text) {
   const word = lower(text), plain = word.replaceAll('_', '');
   if (/^[+-]?inf(inity)?$/.test(word)) return word[0] === '-' ? -Infinity : Infinity;
   if (word === 'nan') return NaN;

@@ -11,9 +11,15 @@ export function told(dir, v) {
     pack_id: known ? v.manifest.get('pack_id') : null, ids_verified: v.intact, claims_reexecuted: v.reexecuted,
     signer: known ? { id: v.manifest.get('signer_id'), fingerprint: v.fingerprint } : null,
     manifest_sha256: v.manifestDigest ?? undefined, not_checked_here: v.notChecked,
+    ...(v.channels.coverage && { coverage: covered(v.coverage, v.asked.minCoverage) }),
     findings: [...v.out.errors, ...v.out.warnings],
   };
 }
+
+const covered = ({ share, covered: ids, uncovered, extra, complete, all }, least) => ({
+  covered_ids: ids, uncovered_ids: uncovered, extra_ids: extra, extra_ids_complete: complete, coverage_pct: share, min_coverage: least,
+  covered_count: ids.length, total_count: all,
+});
 
 // claimVerdict is the word of claims in a report, where a failure is called an honest one.
 const claimVerdict = (v) => ({ FAIL: 'HONEST_FAIL', PASS: 'PASS' })[v.channels.claims] ?? 'NOT_EVALUATED';

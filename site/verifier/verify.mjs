@@ -7,6 +7,7 @@ import { H, HC, missing } from './hash.mjs';
 import { PAYLOAD, checkAttestation, checkNames, checkRoot, checkSignature, fingerprintOf, formProblems } from './manifest.mjs';
 import { checkAnchor } from './anchor.mjs';
 import { checkClaims, seekClaims } from './claims.mjs';
+import { Sites } from './contract.mjs';
 import { checkExpectations, checkLockAndSigner } from './expect.mjs';
 import { keeper } from './kept.mjs';
 import { checkReceipts, codeOf, readReceipts } from './receipts.mjs';
@@ -71,6 +72,17 @@ export async function verify(pack, asked = {}) {
   return verdict(pack, found, asked);
 }
 
+// judgeManifest gives the manifest of a pack if it verifies by itself, else null (VFY-23).
+export async function judgeManifest(pack) {
+  const out = new Findings(), manifest = readManifest(pack, out);
+  if (manifest === null) return null;
+  checkNames(manifest, out);
+  await checkAttestation(manifest, out);
+  await checkSignature(manifest, undefined, out);
+  checkRoot(manifest, out);
+  return out.errors.length === 0 ? manifest : null;
+}
+
 // readManifest is step 1; null ends the judgement of integrity (VFY-11).
 function readManifest(pack, out) {
   const name = 'pack_manifest.json', entry = pack.files.get(name);
@@ -101,9 +113,10 @@ async function checkIntegrity(pack, found, asked, out) {
   checkDirectory(pack, out);
   checkNames(manifest, out);
   const entry = pack.files.get(RECEIPTS), { report, code, problem } = readReport(pack), told = report ? readResults(report) : { results: [], bad: false };
-  const sought = await seekClaims(pack, manifest, told, asked.lock?.cards ?? []);
+  const sought = await seekClaims(pack, manifest, told, { locked: asked.lock?.cards ?? [], given: asked.cards ?? [] });
+  const sites = asked.contract ? new Sites(asked.contract) : null, each = (receipt, i) => (sites?.see(receipt), asked.each?.(receipt, i));
   const keep = keeper(sought.found ?? [], entry?.size ?? entry?.bytes?.length, asked.whole);
-  const reading = await readReceipts(entry, manifest.get('attestation').get('run_id'), LIMITS[RECEIPTS], keep, asked.each);
+  const reading = await readReceipts(entry, manifest.get('attestation').get('run_id'), LIMITS[RECEIPTS], keep, each);
   reading.full = keep.full;
   const converted = await checkFiles(pack, manifest, reading, out);
   if (problem) out.error(code, 'verify_report.json', problem);
@@ -111,7 +124,7 @@ async function checkIntegrity(pack, found, asked, out) {
   checkReceipts(manifest, reading, converted, out);
   await checkAttestation(manifest, out);
   if (report) await checkReport(manifest, report, told, out);
-  Object.assign(found, { report, told, reading });
+  Object.assign(found, { report, told, reading, coverage: sites?.result() ?? null });
   Object.assign(found, await checkClaims(found, sought, out));
   await checkSignature(manifest, pack.files.get('pack_signature.sig')?.bytes ?? null, out);
   checkRoot(manifest, out);
@@ -175,23 +188,32 @@ async function verdict(pack, found, asked) {
   const { lock, signer, distrusted } = checkLockAndSigner(found, asked);
   const channels = {
     integrity: intact ? 'PASS' : 'FAIL', claims: claimsWord(found), anchor, ...(lock && { lock }),
-    expectations: expected.word, ...(manifest && { signer }),
+    expectations: expected.word, ...(intact && asked.contract && { coverage: found.coverage.share >= (asked.minCoverage ?? 0.8) ? 'PASS' : 'FAIL' }),
+    ...(manifest && { signer }),
   };
-  const [status, exit] = statusOf({ ...found, channels, failed: expected.failed, distrusted }, asked);
+  const [status, exit] = statusOf({ ...found, channels, failed: expected.failed, distrusted }, asked.strict ? { ...asked, ...STRICT } : asked);
   return { ...found, asked, channels, expected, status, exit, notChecked };
 }
 
+// STRICT is what is asked for at once (VFY-80), beside what the rows of strict ask.
+const STRICT = { requirePinned: true, requireAnchor: true, requireClaims: true };
+
 // statusOf is the table of VFY-79: the first row that holds.
-function statusOf({ intact, channels, failed, distrusted, reexecuted }, asked) {
+function statusOf({ intact, channels, failed, distrusted, reexecuted, reading, results, logged, out }, asked) {
   const late = (name) => name === 'expiry' || name === 'superseded';
   if (!intact) return ['failed', 2];
   if (channels.lock && channels.lock !== 'PASS') return ['lock_mismatch', 2];
   if (distrusted || (asked.requirePinned && channels.signer !== 'PINNED')) return ['signer_untrusted', 2];
   if (channels.anchor === 'FAIL' || (asked.requireAnchor && channels.anchor !== 'PASS')) return ['witness_failed', 2];
+  const timed = logged?.time && !out.warnings.some((w) => w.code === 'W_TIME_CONTRADICTION');
+  if (asked.strict && !timed) return ['witness_failed', 2];
   if (failed.some((name) => !late(name))) return ['expectation_failed', 2];
   if (asked.requireClaims && !(channels.claims === 'PASS' && reexecuted)) return ['claim_gate_failed', 1];
+  if (asked.strict && !results.some((r) => r.passed)) return ['claim_gate_failed', 1];
+  if (asked.strict && reading.count === reading.about) return ['no_evidence', 1];
   if (failed.includes('expiry')) return ['expired', 1];
   if (failed.includes('superseded')) return ['superseded', 1];
+  if (channels.coverage === 'FAIL') return ['coverage_below_threshold', 1];
   return ['ok', 0];
 }
 

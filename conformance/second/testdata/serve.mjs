@@ -4,6 +4,7 @@ import readline from 'node:readline';
 import { webcrypto } from 'node:crypto';
 import { readCard } from '../../../site/verifier/cards.mjs';
 import { evaluate } from '../../../site/verifier/claims.mjs';
+import { run } from '../../../site/verifier/command.mjs';
 import { JSONError, bytesOf, parse } from '../../../site/verifier/json.mjs';
 import { Pattern } from '../../../site/verifier/re2.mjs';
 import { PatternError } from '../../../site/verifier/re2_parse.mjs';
@@ -32,6 +33,15 @@ const OPS = {
     return evaluate(read.claims, receipts.map((r) => parse(bytesOf(r)))).map((r) => [
       r.claim_id, String(r.passed), r.expected, r.actual, r.severity, ...r.evidence_receipt_ids,
     ]);
+  },
+
+  // command gives the exit code and the output of a command line that is run in a directory.
+  command: async ({ dir, args }) => {
+    const out = [], here = process.cwd();
+    process.chdir(dir);
+    const exit = await run(args, (line) => out.push(line), () => {});
+    process.chdir(here);
+    return { exit, out: out.join('\n') };
   },
 
   // pattern gives what a pattern counts and which texts it matches, null if it is refused.
