@@ -1,0 +1,559 @@
+package site
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/pack/entry"
+	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/tiles"
+)
+
+// Config says what to build, and where.
+type Config struct {
+	Log      Source        // required
+	Out      string        // required: a folder that does not exist, is empty, or is a site of this log
+	Policy   *trust.Policy // whom to believe; nil: whom the log says, which is its own word
+	BasePath string        // where on its host the site stands, for what cannot be relative; empty: "/"
+	Contact  []string      // URIs of security.txt; none: no such file
+	Program  string        // what makes the site: it stands in its description
+
+	step func(string) error // nil, or called before each step that changes Out
+}
+
+// Built is what a build has done.
+type Built struct {
+	Before, Size int64     // entries of the site before and now
+	Root         tlog.Hash // of the tree now
+	Checkpoints  int64     // in the history now
+	Unparsed     int64     // of the new entries: how many are no entries of a ledger. They are in the site as they are
+	Files        int       // written
+	Removed      int
+	Bytes        int64 // written
+}
+
+// Build makes the folder the site of the log as it is now. It reads what is new since the last build, verifies it, and
+// only then touches what is there: all new files lie beside the old ones before the first of them is put in place, and
+// the checkpoint comes last. Whatever goes wrong, the folder is the old site or, when the next build has ended, the new
+// one.
+func Build(ctx context.Context, c Config) (*Built, error) {
+	if c.BasePath == "" {
+		c.BasePath = "/"
+	}
+	if err := CheckBasePath(c.BasePath); err != nil {
+		return nil, err
+	}
+	if err := CheckContacts(c.Contact); err != nil {
+		return nil, err
+	}
+	if err := claim(c.Out); err != nil {
+		return nil, err
+	}
+	d, err := openDraft(c.Out, c.step)
+	if err != nil {
+		return nil, err
+	}
+	b := &build{Config: c, draft: d}
+	err = b.run(ctx)
+	return &b.built, errors.Join(err, d.close())
+}
+
+// claim makes the folder, or makes sure that it is one of ours. A build that was interrupted before there was a
+// description has left nothing but its own directory.
+func claim(dir string) error {
+	list, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return durable.Mkdir(dir, 0o755)
+	case err != nil:
+		return err
+	case len(list) == 0:
+		return nil
+	}
+	if _, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(commitFile))); err == nil {
+		return nil
+	}
+	if len(list) == 1 && list[0].Name() == workDir {
+		return nil
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	text, err := readIn(root, descriptionFile, 64<<10)
+	if err != nil {
+		return fmt.Errorf("%s: %w: it has no %s", dir, ErrNotOurs, descriptionFile)
+	}
+	if _, err := ParseDescription(text); err != nil {
+		return fmt.Errorf("%s: %w: %w", dir, ErrNotOurs, err)
+	}
+	return nil
+}
+
+// past is what the folder holds before the build.
+type past struct {
+	there  bool // a site
+	desc   Description
+	size   int64
+	root   tlog.Hash
+	shown  bool            // it has a checkpoint
+	narrow map[string]bool // its partial tiles, of all widths
+}
+
+type build struct {
+	Config
+	draft  *draft
+	old    past
+	from   int64             // the first entry to read
+	cp     *trust.Checkpoint // nil: nothing is published
+	log    trust.PolicyLog
+	policy *trust.Policy // that verifies
+	told   *trust.Policy // that is published
+	roots  []byte
+
+	tree    *growing
+	history *history
+	hints   *hints
+	last    []byte // the bundle that is not full
+	prev    []byte // lines of prev for it
+	twins   []twin
+
+	read  bundleCache
+	built Built
+}
+
+func (b *build) run(ctx context.Context) error {
+	if err := b.ask(ctx); err != nil {
+		return err
+	}
+	if err := b.look(); err != nil {
+		return err
+	}
+	if err := b.compare(); err != nil {
+		return err
+	}
+	if b.cp != nil {
+		if err := b.grow(ctx); err != nil {
+			return err
+		}
+	}
+	if err := b.show(); err != nil {
+		return err
+	}
+	b.built.Files, b.built.Removed, b.built.Bytes = len(b.draft.staged), len(b.draft.remove), b.draft.bytes
+	if err := ctx.Err(); err != nil { // from here on nobody waits long
+		return err
+	}
+	return b.draft.commit()
+}
+
+// ask reads what the log says of itself.
+func (b *build) ask(ctx context.Context) (err error) {
+	if b.told, err = b.Log.Policy(ctx); err != nil {
+		return fmt.Errorf("reading the log's policy: %w", err)
+	}
+	if b.roots, err = b.Log.Roots(ctx); err != nil {
+		return fmt.Errorf("reading the log's roots: %w", err)
+	}
+	if b.policy = b.Policy; b.policy == nil {
+		b.policy = b.told
+	}
+	logs := b.told.Logs()
+	if len(logs) == 0 {
+		return errors.New("the log's policy names no log")
+	}
+	b.log = logs[0]
+	note, err := b.Log.Checkpoint(ctx)
+	if isMissing(err) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("reading the checkpoint: %w", err)
+	}
+	if b.cp, err = b.policy.OpenCheckpoint(note); err != nil {
+		return fmt.Errorf("the checkpoint of the log: %w", err)
+	}
+	at := slices.IndexFunc(logs, func(l trust.PolicyLog) bool { return l.Origin == b.cp.Origin })
+	if at < 0 {
+		return fmt.Errorf("%w: its checkpoint is of %q, which its own policy does not name", ErrDamaged, b.cp.Origin)
+	}
+	b.log = logs[at]
+	return nil
+}
+
+// look reads what the folder holds.
+func (b *build) look() error {
+	text, err := b.draft.read(descriptionFile)
+	if isMissing(err) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	b.old.there = true
+	if b.old.desc, err = ParseDescription(text); err != nil {
+		return siteDamaged(err)
+	}
+	note, err := b.draft.read("checkpoint")
+	if isMissing(err) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	cp, err := textOf(note)
+	if err != nil {
+		return siteDamaged(err)
+	}
+	b.old.shown, b.old.size, b.old.root = true, cp.Size, cp.Root
+	sizes, err := b.widthsOf(b.draft.read, b.old.desc.Checkpoints, cp.Size)
+	if err != nil {
+		return siteDamaged(err)
+	}
+	b.old.narrow = map[string]bool{}
+	partials(cp.Size, sizes, func(t tlog.Tile) { b.old.narrow[pathOf(t)] = true })
+	return nil
+}
+
+// compare finds out what is to be done.
+func (b *build) compare() error {
+	b.built.Before = b.old.size
+	if b.old.there && (b.old.desc.Origin != b.log.Origin || b.old.desc.VKey != b.log.VKey) {
+		return fmt.Errorf("%s: %w: of %q with key %s, and the log is %q with key %s", b.Out, ErrOtherLog,
+			b.old.desc.Origin, b.old.desc.VKey, b.log.Origin, b.log.VKey)
+	}
+	switch {
+	case b.cp == nil && b.old.shown:
+		return fmt.Errorf("%w: it has published nothing, and the site has its checkpoint of size %d", ErrRolledBack, b.old.size)
+	case b.cp == nil:
+		return nil
+	case b.old.size > b.cp.Size:
+		return fmt.Errorf("%w: its checkpoint has size %d, and the site has one of size %d", ErrRolledBack, b.cp.Size, b.old.size)
+	case b.old.shown && b.old.size == b.cp.Size && b.old.root != b.cp.Root:
+		return fmt.Errorf("%w: its checkpoint of size %d has root %s, and that of the site %s", ErrRolledBack, b.cp.Size, b.cp.Root, b.old.root)
+	}
+	// Names of hint files change with the size, from one power of 16 to the next: then all is made anew.
+	b.draft.fresh = !b.old.shown || digits(b.old.size) != digits(b.cp.Size)
+	if !b.draft.fresh {
+		b.from = b.old.size
+	}
+	return nil
+}
+
+// grow reads and verifies what is new.
+func (b *build) grow(ctx context.Context) (err error) {
+	if b.tree, err = resume(b.from, func(t tlog.Tile) ([]byte, error) { return b.draft.read(tiles.Path(t)) }, b.fullTile); err != nil {
+		return siteDamaged(err)
+	}
+	if b.from > 0 && b.tree.root() != b.old.root {
+		return fmt.Errorf("%w: its tiles do not hash to the root of its checkpoint", ErrSiteDamaged)
+	}
+	have := int64(0)
+	if !b.draft.fresh {
+		have = b.old.desc.Checkpoints
+	}
+	if b.history, err = openHistory(ctx, b.draft, b.Log, b.policy, b.cp.Origin, have, b.cp.Size); err != nil {
+		return err
+	}
+	defer b.history.stop()
+	b.hints = &hints{draft: b.draft, digits: digits(b.cp.Size), first: b.from, twins: b.twin}
+	if err := b.resumePrev(); err != nil {
+		return err
+	}
+	if err := b.history.take(b.from, b.rootAt); err != nil {
+		return err
+	}
+	for n := b.from / tiles.Width; n*tiles.Width < b.cp.Size; n++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := b.bundle(ctx, tiles.Widest(-1, n, b.cp.Size)); err != nil {
+			return err
+		}
+	}
+	if b.tree.root() != b.cp.Root {
+		return fmt.Errorf("%w: its %d entries do not hash to the root of its checkpoint, %s", ErrDamaged, b.cp.Size, b.cp.Root)
+	}
+	if err := b.flush(); err != nil {
+		return err
+	}
+	if err := b.history.finish(); err != nil {
+		return err
+	}
+	return b.narrow()
+}
+
+// bundle reads one bundle of the log and adds what is new of it.
+func (b *build) bundle(ctx context.Context, t tlog.Tile) error {
+	data, err := readTile(ctx, b.Log, t)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", tiles.Path(t), err)
+	}
+	leaves, err := tiles.ParseBundle(data, t.W)
+	if err != nil {
+		return fmt.Errorf("%w: %s %w", ErrDamaged, tiles.Path(t), err)
+	}
+	first, _ := tiles.Span(t)
+	for i, leaf := range leaves {
+		index := first + int64(i)
+		hash := tlog.RecordHash(leaf)
+		if index < b.from {
+			if at := i * tlog.HashSize; hash != tlog.Hash(b.tree.edge[0][at:at+tlog.HashSize]) {
+				return fmt.Errorf("%w: its entry %d is not the one of the site", ErrRolledBack, index)
+			}
+			continue
+		}
+		if err := b.add(index, leaf, hash); err != nil {
+			return err
+		}
+	}
+	if t.W < tiles.Width {
+		b.last = data
+		return nil
+	}
+	if err := b.draft.write(tiles.Path(t), data); err != nil {
+		return err
+	}
+	if len(b.hints.keys) >= batch {
+		return b.flush()
+	}
+	return nil
+}
+
+// add adds a new entry.
+func (b *build) add(index int64, leaf []byte, hash tlog.Hash) error {
+	if err := b.tree.add(hash); err != nil {
+		return err
+	}
+	if b.tree.size == b.old.size && b.tree.root() != b.old.root {
+		return fmt.Errorf("%w: its first %d entries are not those of the site", ErrRolledBack, b.old.size)
+	}
+	// A leaf that is no entry has its place in the log all the same, and is found by its index alone.
+	k := keys{}
+	if e, err := entry.Parse(leaf); err == nil {
+		k = keysOf(&e)
+	} else {
+		b.built.Unparsed++
+	}
+	b.hints.keys = append(b.hints.keys, k)
+	return b.history.take(b.tree.size, b.rootAt)
+}
+
+// readTile reads a tile or bundle as wide as it is asked for.
+// SPEC tlog-tiles: a partial one may go away when the full one is there, of which it is the beginning.
+func readTile(ctx context.Context, src Source, t tlog.Tile) ([]byte, error) {
+	data, err := src.Tile(ctx, tiles.Path(t))
+	if t.W == tiles.Width || !isMissing(err) {
+		return data, err
+	}
+	full := t
+	full.W = tiles.Width
+	if data, err = src.Tile(ctx, tiles.Path(full)); err != nil {
+		return nil, err
+	}
+	return tiles.Prefix(data, full, t.W)
+}
+
+func (b *build) fullTile(t tlog.Tile, data []byte) error { return b.draft.write(tiles.Path(t), data) }
+
+// rootAt is the root of the tree at a size that it has or had.
+func (b *build) rootAt(size int64) (tlog.Hash, error) {
+	if size == b.tree.size {
+		return b.tree.root(), nil
+	}
+	hash, err := tlog.TreeHash(size, tlog.HashReaderFunc(func(indexes []int64) (list []tlog.Hash, err error) {
+		for _, index := range indexes {
+			t := tlog.TileForIndex(tiles.Height, index)
+			t = tiles.Widest(t.L, t.N, b.from)
+			data, err := b.draft.read(tiles.Path(t))
+			if err != nil {
+				return nil, siteDamaged(err)
+			}
+			hash, err := tlog.HashFromTile(t, data, index)
+			if err != nil {
+				return nil, siteDamaged(err)
+			}
+			list = append(list, hash)
+		}
+		return list, nil
+	}))
+	if size == 0 {
+		return trust.EmptyRoot, nil
+	}
+	return hash, err
+}
+
+// resumePrev reads the lines of prev that the last bundle of the folder has.
+func (b *build) resumePrev() (err error) {
+	if w := int(b.from % tiles.Width); w > 0 {
+		t := tlog.Tile{H: tiles.Height, L: -1, N: b.from / tiles.Width, W: w}
+		if b.prev, err = b.draft.read(hintPath(t)); err != nil {
+			return siteDamaged(err)
+		}
+		if _, err := ParsePrev(b.prev, t.N*tiles.Width, w); err != nil {
+			return siteDamaged(err)
+		}
+	}
+	return nil
+}
+
+// flush writes the hints of what was gathered.
+func (b *build) flush() error {
+	lines, err := b.hints.write()
+	if err != nil {
+		return err
+	}
+	for i, line := range lines {
+		b.prev = append(b.prev, line...)
+		if index := b.hints.first + int64(i); index%tiles.Width == tiles.Width-1 {
+			if err := b.draft.write(hintPath(tlog.Tile{H: tiles.Height, L: -1, N: index / tiles.Width, W: tiles.Width}), b.prev); err != nil {
+				return err
+			}
+			b.prev = nil
+		}
+	}
+	b.hints.first += int64(len(lines))
+	b.hints.keys = b.hints.keys[:0]
+	return b.recordTwins()
+}
+
+// prevLevel stands for prev/ among the levels of tiles, where -1 stands for entry bundles.
+const prevLevel = -2
+
+func pathOf(t tlog.Tile) string {
+	if t.L == prevLevel {
+		return hintPath(t)
+	}
+	return tiles.Path(t)
+}
+
+// widthsOf are the sizes whose partial tiles a site has: that of its checkpoint, and those of the newest notes of the
+// history. A reader that holds an older checkpoint, as a cache does for some minutes, finds the tiles of it.
+func (b *build) widthsOf(read func(string) ([]byte, error), count, size int64) ([]int64, error) {
+	notes, err := readNotes(read, count, widths)
+	if err != nil {
+		return nil, err
+	}
+	sizes := []int64{size}
+	for _, note := range notes {
+		cp, err := textOf(note)
+		if err != nil {
+			return nil, err
+		}
+		sizes = append(sizes, cp.Size)
+	}
+	return sizes, nil
+}
+
+// partials gives the partial tiles, bundles and files of prev that trees of some sizes, and the last of them, have in
+// common. Where the tile is full by now there is only that.
+func partials(size int64, sizes []int64, give func(tlog.Tile)) {
+	given := map[tlog.Tile]bool{}
+	for _, s := range sizes {
+		for level := prevLevel; tiles.Count(level, size) > 0; level++ {
+			t := tiles.Widest(level, tiles.Count(level, size)/tiles.Width, s)
+			if t.W > 0 && t.W < tiles.Width && !given[t] {
+				given[t] = true
+				give(t)
+			}
+		}
+	}
+}
+
+// narrow writes the partial tiles that the site did not have, and drops those that nobody asks for any more.
+func (b *build) narrow() error {
+	sizes, err := b.widthsOf(b.draft.read, b.history.count, b.cp.Size)
+	if err != nil {
+		return err
+	}
+	now := map[string]bool{}
+	partials(b.cp.Size, sizes, func(t tlog.Tile) {
+		path := pathOf(t)
+		now[path] = true
+		if err != nil || b.old.narrow[path] {
+			return
+		}
+		var data []byte
+		switch t.L {
+		case prevLevel:
+			data = firstLines(b.prev, t.W)
+		case -1:
+			wide := tiles.Widest(-1, t.N, b.cp.Size)
+			if data, err = tiles.Prefix(b.last, wide, t.W); err != nil {
+				return
+			}
+		default:
+			data = b.tree.edge[t.L][:t.W*tlog.HashSize]
+		}
+		err = b.draft.write(path, data)
+	})
+	if err != nil {
+		return err
+	}
+	for path := range b.old.narrow {
+		if !now[path] {
+			b.draft.drop(path)
+		}
+	}
+	return b.dropHints()
+}
+
+// dropHints removes hint files of a smaller site, which had shorter names.
+func (b *build) dropHints() error {
+	if !b.old.shown || !b.draft.fresh {
+		return nil
+	}
+	for _, folder := range []string{"lookup", "heads"} {
+		list, err := fs.ReadDir(b.draft.root.FS(), folder)
+		if err != nil && !isMissing(err) {
+			return err
+		}
+		for _, f := range list {
+			if len(f.Name()) == digits(b.old.size) {
+				b.draft.drop(folder + "/" + f.Name())
+			}
+		}
+	}
+	return nil
+}
+
+func firstLines(text []byte, n int) []byte {
+	end := 0
+	for range n {
+		end += bytes.IndexByte(text[end:], '\n') + 1
+	}
+	return text[:end]
+}
+
+// bundleCache is the bundle that was read last.
+type bundleCache struct {
+	tile   tlog.Tile
+	leaves [][]byte
+}
+
+// leaf is an entry of the site as it will be.
+func (b *build) leaf(index int64) ([]byte, error) {
+	t := tiles.Widest(-1, index/tiles.Width, b.cp.Size)
+	if b.read.tile != t || b.read.leaves == nil {
+		data, err := b.last, error(nil) // it is written in the end
+		if t.W == tiles.Width {
+			data, err = b.draft.read(tiles.Path(t))
+		}
+		if err != nil {
+			return nil, siteDamaged(err)
+		}
+		leaves, err := tiles.ParseBundle(data, t.W)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s %w", ErrSiteDamaged, tiles.Path(t), err)
+		}
+		b.read = bundleCache{t, leaves}
+	}
+	return b.read.leaves[index%tiles.Width], nil
+}

@@ -1,0 +1,250 @@
+package site
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/tiles"
+)
+
+// The history is every note that the log has published, in bundles of 256 as entries are:
+//
+//	checkpoints/<N>[.p/<W>]
+const (
+	maxNote  = 1<<16 - 1 // bytes of a note that a bundle can hold
+	window   = 256       // of the newest notes, what pages tell of witnesses
+	widths   = 32        // of the newest notes, whose sizes have their partial tiles
+	growFile = "growth.csv"
+	growHead = "date,size\n"
+)
+
+func historyPath(n int64, width int) string {
+	return "checkpoints/" + strings.TrimPrefix(tiles.Path(tlog.Tile{H: tiles.Height, L: -1, N: n, W: width}), "tile/entries/")
+}
+
+// history adds notes to the history of a site while the tree grows past their sizes.
+type history struct {
+	draft   *draft
+	policy  *trust.Policy
+	origin  string
+	limit   int64 // the size of the checkpoint: what is beyond it is left for the next build
+	before  int64 // notes of the history that the folder has
+	count   int64
+	size    int64  // of the last note
+	bundle  []byte // that is not full
+	growth  []byte // growth.csv
+	lastDay string
+
+	next func() ([]byte, error, bool)
+	stop func()
+	held *trust.Checkpoint // the next note, opened
+	note []byte
+	done bool
+}
+
+// openHistory goes on after the notes that the folder has.
+func openHistory(ctx context.Context, d *draft, src Source, policy *trust.Policy, origin string, have, limit int64) (*history, error) {
+	h := &history{draft: d, policy: policy, origin: origin, limit: limit, before: have, count: have, growth: []byte(growHead)}
+	if have > 0 {
+		if err := h.resume(); err != nil {
+			return nil, err
+		}
+	}
+	next, stop := iter.Pull2(src.Checkpoints(ctx, have))
+	h.next, h.stop = next, stop
+	return h, nil
+}
+
+func (h *history) resume() (err error) {
+	n, w := h.count/tiles.Width, int(h.count%tiles.Width)
+	if w > 0 {
+		if h.bundle, err = h.draft.read(historyPath(n, w)); err != nil {
+			return siteDamaged(err)
+		}
+	}
+	last, err := readNotes(h.draft.read, h.count, 1)
+	if err != nil {
+		return siteDamaged(err)
+	}
+	cp, err := textOf(last[0])
+	if err != nil {
+		return siteDamaged(err)
+	}
+	h.size = cp.Size
+	if h.growth, err = h.draft.read(growFile); err != nil {
+		return siteDamaged(err)
+	}
+	days, err := parseGrowth(h.growth)
+	if err != nil {
+		return siteDamaged(err)
+	}
+	if len(days) > 0 {
+		h.lastDay = days[len(days)-1].Date.Format(time.DateOnly)
+	}
+	return nil
+}
+
+// peek opens the next note that belongs to this build; false after the last of them.
+func (h *history) peek() (*trust.Checkpoint, bool, error) {
+	if h.done || h.held != nil {
+		return h.held, !h.done, nil
+	}
+	note, err, ok := h.next()
+	if !ok {
+		h.done = true
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("reading checkpoint %d of the history: %w", h.count, err)
+	}
+	cp, err := h.policy.OpenLogSignature(note) // policies change: the quorum of today is not asked of old notes
+	switch {
+	case err != nil:
+		return nil, false, fmt.Errorf("%w: checkpoint %d of its history: %w", ErrDamaged, h.count, err)
+	case cp.Origin != h.origin:
+		return nil, false, fmt.Errorf("%w: checkpoint %d of its history is of %q", ErrDamaged, h.count, cp.Origin)
+	case cp.Size < h.size:
+		return nil, false, fmt.Errorf("%w: checkpoint %d of its history has size %d, after one of size %d", ErrDamaged, h.count, cp.Size, h.size)
+	case len(note) > maxNote:
+		return nil, false, fmt.Errorf("%w: checkpoint %d of its history has %d bytes", ErrDamaged, h.count, len(note))
+	case cp.Size > h.limit:
+		h.done = true
+		return nil, false, nil
+	}
+	h.held, h.note = cp, bytes.Clone(note)
+	return cp, true, nil
+}
+
+// take adds the notes whose size the tree has reached; root gives its root hash at a size.
+func (h *history) take(size int64, root func(size int64) (tlog.Hash, error)) error {
+	for {
+		cp, ok, err := h.peek()
+		if err != nil || !ok || cp.Size > size {
+			return err
+		}
+		want, err := root(cp.Size)
+		if err != nil {
+			return err
+		}
+		if cp.Root != want {
+			return fmt.Errorf("%w: checkpoint %d of its history has size %d and another root than its entries: %s", ErrDamaged, h.count, cp.Size, cp.Root)
+		}
+		if err := h.keep(cp); err != nil {
+			return err
+		}
+	}
+}
+
+func (h *history) keep(cp *trust.Checkpoint) error {
+	h.bundle = binary.BigEndian.AppendUint16(h.bundle, uint16(len(h.note)))
+	h.bundle = append(h.bundle, h.note...)
+	h.count, h.size = h.count+1, cp.Size
+	if at := timeOf(cp); !at.IsZero() {
+		h.grow(max(at.Format(time.DateOnly), h.lastDay), cp.Size) // a witness's clock may go back, days do not
+	}
+	h.held = nil
+	if h.count%tiles.Width != 0 {
+		return nil
+	}
+	data := h.bundle
+	h.bundle = nil
+	return h.draft.write(historyPath(h.count/tiles.Width-1, tiles.Width), data)
+}
+
+// grow gives the day its last size.
+func (h *history) grow(day string, size int64) {
+	if day == h.lastDay {
+		cut := bytes.LastIndexByte(h.growth[:len(h.growth)-1], '\n')
+		h.growth = h.growth[:cut+1]
+	}
+	h.lastDay = day
+	h.growth = fmt.Appendf(h.growth, "%s,%d\n", day, size)
+}
+
+// finish writes what is not full, and drops what a reader no longer finds a use for.
+func (h *history) finish() error {
+	if w := int(h.count % tiles.Width); w > 0 && h.count > h.before {
+		if err := h.draft.write(historyPath(h.count/tiles.Width, w), h.bundle); err != nil {
+			return err
+		}
+	}
+	if w := int(h.before % tiles.Width); w > 0 && h.count > h.before {
+		h.draft.drop(historyPath(h.before/tiles.Width, w))
+	}
+	return h.draft.write(growFile, h.growth)
+}
+
+// timeOf is the time of the last cosignature of a checkpoint, zero if it has none: the witnesses' word.
+func timeOf(cp *trust.Checkpoint) (last time.Time) {
+	for _, c := range cp.Cosignatures {
+		if c.Time.After(last) {
+			last = c.Time
+		}
+	}
+	return last
+}
+
+// textOf reads a note of our own, without its signatures.
+func textOf(note []byte) (*trust.Checkpoint, error) {
+	text, _, ok := bytes.Cut(note, []byte("\n\n"))
+	if !ok {
+		return nil, errors.New("a checkpoint without signatures")
+	}
+	return trust.ParseCheckpointText(append(bytes.Clone(text), '\n'))
+}
+
+// readNotes reads the last most notes of a history of count.
+func readNotes(read func(string) ([]byte, error), count int64, most int) ([][]byte, error) {
+	var notes [][]byte
+	for end := count; end > 0 && len(notes) < most; {
+		n := (end - 1) / tiles.Width
+		width := int(min(count-n*tiles.Width, tiles.Width))
+		data, err := read(historyPath(n, width))
+		if err != nil {
+			return nil, err
+		}
+		bundle, err := tiles.ParseBundle(data, width)
+		if err != nil {
+			return nil, fmt.Errorf("%s %w", historyPath(n, width), err)
+		}
+		notes = append(append([][]byte(nil), bundle...), notes...)
+		end = n * tiles.Width
+	}
+	return notes[max(0, len(notes)-most):], nil
+}
+
+// Day is a line of growth.csv: the size of the log in its last checkpoint of a UTC day.
+type Day struct {
+	Date time.Time
+	Size int64
+}
+
+// parseGrowth accepts exactly what history writes.
+func parseGrowth(text []byte) (days []Day, err error) {
+	body, ok := bytes.CutPrefix(text, []byte(growHead))
+	if !ok {
+		return nil, fmt.Errorf("%s does not begin with %q", growFile, growHead)
+	}
+	for line := range bytes.Lines(body) {
+		date, size, _ := strings.Cut(string(trimmed(line)), ",")
+		d := Day{}
+		if d.Date, err = time.Parse(time.DateOnly, date); err == nil {
+			d.Size, err = trust.ParseDecimal(size)
+		}
+		n := len(days)
+		if err != nil || line[len(line)-1] != '\n' || n > 0 && (!d.Date.After(days[n-1].Date) || d.Size < days[n-1].Size) {
+			return nil, fmt.Errorf("%s has the line %.60q", growFile, trimmed(line))
+		}
+		days = append(days, d)
+	}
+	return days, nil
+}

@@ -1,0 +1,357 @@
+package site
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/Haserjian/assay-ledger/pack/entry"
+	"github.com/Haserjian/assay-ledger/site/pages"
+	"github.com/Haserjian/assay-ledger/site/verifier"
+	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/timestamp"
+)
+
+// What of the log stands in pages as they are: the rest a reader's browser fetches and proves.
+const (
+	newestEntries = 200
+	entriesAPage  = 50
+	newestNotes   = 50
+	inFeed        = 50
+)
+
+// show writes what people and feed readers see, and what names the site. Nothing of an entry becomes a path.
+func (b *build) show() error {
+	v, err := b.view()
+	if err != nil {
+		return err
+	}
+	for _, write := range []func(*view) error{b.ownWords, b.assets, b.pages, b.feeds} {
+		if err := write(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// view is what pages and feeds are made of.
+type view struct {
+	pages.Site
+	at     time.Time   // the last time that the log tells of; zero: it tells of none
+	rows   []pages.Row // newest first
+	notes  []pages.Published
+	twins  []twin
+	growth []pages.Day
+	health []pages.Witness
+}
+
+func (b *build) view() (*view, error) {
+	v := &view{Site: pages.Site{Origin: b.log.Origin, VKey: b.log.VKey, Policy: string(b.told.Text()),
+		Checkpoint: b.cp, HasRoots: len(b.roots) > 0}}
+	if b.cp == nil {
+		return v, nil
+	}
+	var err error
+	v.Checkpoints, v.at = b.history.count, timeOf(b.cp)
+	if v.twins, v.Equivocated, err = b.readTwins(); err != nil {
+		return nil, err
+	}
+	if err := b.newestRows(v); err != nil {
+		return nil, err
+	}
+	days, err := parseGrowth(b.history.growth)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range days {
+		v.growth = append(v.growth, pages.Day(d))
+	}
+	return v, b.newestNotes(v)
+}
+
+// newestRows reads the newest entries. What is not an entry is a row all the same.
+func (b *build) newestRows(v *view) error {
+	var roots *x509.CertPool
+	if len(b.roots) > 0 {
+		parsed, err := timestamp.ParseRoots(b.roots)
+		if err != nil {
+			return fmt.Errorf("the log's roots of timestamps: %w", err)
+		}
+		roots = parsed.Pool()
+	}
+	for index := b.cp.Size - 1; index >= 0 && len(v.rows) < newestEntries; index-- {
+		row, err := b.row(index, v.twins, roots)
+		if err != nil {
+			return err
+		}
+		v.rows = append(v.rows, row)
+	}
+	if v.at.IsZero() && len(v.rows) > 0 && v.rows[0].Entry != nil {
+		v.at = v.rows[0].Entry.SubmittedAt // the ledger's word, where no witness gives his
+	}
+	return nil
+}
+
+func (b *build) row(index int64, twins []twin, roots *x509.CertPool) (pages.Row, error) {
+	leaf, err := b.leaf(index)
+	if err != nil {
+		return pages.Row{}, err
+	}
+	row := pages.Row{Index: index, Leaf: leaf}
+	e, err := entry.Parse(leaf)
+	if err != nil {
+		row.Problem = err.Error()
+		return row, nil
+	}
+	row.Entry = &e
+	if e.TimestampToken != nil {
+		row.Time = readTime(&e, roots)
+	}
+	for _, t := range twins {
+		if t.root != e.PackRootSHA256 {
+			continue
+		}
+		for _, other := range []int64{t.first, t.index} {
+			if other != index && !slices.Contains(row.Twins, other) {
+				row.Twins = append(row.Twins, other)
+			}
+		}
+	}
+	slices.Sort(row.Twins)
+	return row, nil
+}
+
+func readTime(e *entry.Entry, roots *x509.CertPool) *pages.Time {
+	if roots == nil {
+		return &pages.Time{Problem: "the site names no roots to check it with"}
+	}
+	token, err := timestamp.Verify(e.TimestampToken, e.ManifestSHA256, timestamp.Options{Roots: roots})
+	if err != nil {
+		return &pages.Time{Problem: err.Error()}
+	}
+	return &pages.Time{At: token.Time.UTC(), Accuracy: token.Accuracy, By: token.Signer}
+}
+
+// newestNotes reads the end of the history: what is published of it, and how the witnesses did.
+func (b *build) newestNotes(v *view) error {
+	v.health = nil
+	for _, w := range b.policy.Witnesses() {
+		v.health = append(v.health, pages.Witness{PolicyWitness: w})
+	}
+	seen := func(cp *trust.Checkpoint) {
+		for _, c := range cp.Cosignatures {
+			i := slices.IndexFunc(v.health, func(w pages.Witness) bool { return w.Name == c.Witness })
+			if w := &v.health[i]; c.Time.After(w.Last) {
+				w.Last, w.LastSize = c.Time, cp.Size
+			}
+		}
+	}
+	seen(b.cp)
+	notes, err := readNotes(b.draft.read, b.history.count, window)
+	if err != nil {
+		return siteDamaged(err)
+	}
+	for i, note := range notes {
+		cp, err := b.policy.OpenLogSignature(note)
+		if err != nil {
+			return fmt.Errorf("%w: checkpoint %d of its history: %w", ErrSiteDamaged, b.history.count-int64(len(notes)-i), err)
+		}
+		seen(cp)
+		for k := range v.health {
+			w := &v.health[k]
+			w.Of++
+			if slices.ContainsFunc(cp.Cosignatures, func(c trust.Cosignature) bool { return c.Witness == w.Name }) {
+				w.Given++
+			}
+		}
+		if len(notes)-i > newestNotes {
+			continue
+		}
+		p := pages.Published{Number: b.history.count - int64(len(notes)-i), Checkpoint: cp}
+		if _, err := b.policy.OpenCheckpoint(note); err != nil {
+			p.Problem = err.Error()
+		}
+		v.notes = append(v.notes, p)
+	}
+	slices.Reverse(v.notes)
+	return nil
+}
+
+// ownWords writes what the log and the site say of themselves.
+func (b *build) ownWords(v *view) error {
+	desc := Description{Origin: v.Origin, VKey: v.VKey, Program: b.Program, BasePath: b.BasePath, Contact: b.Contact,
+		Roots: v.HasRoots, Checkpoints: v.Checkpoints}
+	text, err := desc.Marshal()
+	if err != nil {
+		return err
+	}
+	if err := b.draft.write(descriptionFile, text); err != nil {
+		return err
+	}
+	if v.HasContact = len(b.Contact) > 0 && !v.at.IsZero(); v.HasContact {
+		err = b.draft.write(securityFile, security(b.Contact, v.at))
+	} else {
+		err = b.gone(securityFile)
+	}
+	if err != nil {
+		return err
+	}
+	if v.HasRoots {
+		err = b.draft.write("tsa-roots.pem", b.roots)
+	} else {
+		err = b.gone("tsa-roots.pem")
+	}
+	if err != nil {
+		return err
+	}
+	if err := b.draft.write("policy", b.told.Text()); err != nil {
+		return err
+	}
+	// Without it GitHub Pages leaves out what begins with a dot.
+	if err := b.draft.write(".nojekyll", nil); err != nil {
+		return err
+	}
+	if b.cp == nil {
+		return nil
+	}
+	return b.draft.write("checkpoint", b.cp.Signed)
+}
+
+// gone drops a file that an earlier build may have written.
+func (b *build) gone(name string) error {
+	if _, err := b.draft.root.Lstat(name); isMissing(err) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	b.draft.drop(name)
+	return nil
+}
+
+// assets writes style sheet and modules.
+func (b *build) assets(*view) error {
+	for folder, files := range map[string]fs.FS{"assets": pages.Static(), "verifier": verifier.Files} {
+		list, err := fs.ReadDir(files, ".")
+		if err != nil {
+			return err
+		}
+		for _, f := range list {
+			data, err := fs.ReadFile(files, f.Name())
+			if err != nil {
+				return err
+			}
+			if err := b.draft.write(folder+"/"+f.Name(), data); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (b *build) pages(v *view) error {
+	all := map[string]pages.Page{
+		"index.html":              pages.Home{Site: v.Site, Growth: v.growth, Newest: v.rows},
+		"entry/index.html":        pages.Entry{Site: v.Site},
+		"signer/index.html":       pages.Signers{Site: v.Site, Known: known(v.rows, signerOf)},
+		"source/index.html":       pages.Sources{Site: v.Site, Known: known(v.rows, sourceOf)},
+		"witnesses/index.html":    pages.Witnesses{Site: v.Site, Witnesses: v.health},
+		"checkpoints/index.html":  pages.Checkpoints{Site: v.Site, Newest: v.notes},
+		"verify/index.html":       pages.Verify{Site: v.Site},
+		"limits/index.html":       pages.Limits{Site: v.Site},
+		"equivocation/index.html": nil,
+	}
+	cases, err := b.cases(v)
+	if err != nil {
+		return err
+	}
+	all["equivocation/index.html"] = pages.Equivocation{Site: v.Site, Cases: cases, Whole: true}
+	for page := range max(1, (len(v.rows)+entriesAPage-1)/entriesAPage) {
+		name := "entries/index.html"
+		if page > 0 {
+			name = fmt.Sprintf("entries/%d.html", page+1)
+		}
+		all[name] = pages.Entries{Site: v.Site, Page: page + 1, Pages: max(1, (len(v.rows)+entriesAPage-1)/entriesAPage),
+			Rows: v.rows[page*entriesAPage : min(len(v.rows), (page+1)*entriesAPage)]}
+	}
+	for name, page := range all {
+		text, err := pages.Render(page)
+		if err != nil {
+			return fmt.Errorf("making %s: %w", name, err)
+		}
+		if err := b.draft.write(name, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func signerOf(e *entry.Entry) (key, name string) { return e.SignerKeySHA256.String(), e.SignerID }
+func sourceOf(e *entry.Entry) (key, name string) { return e.Source.Repo, "" }
+
+// known lists who stands in the newest entries, the last one first.
+func known(rows []pages.Row, of func(*entry.Entry) (key, name string)) (list []pages.Known) {
+	at := map[string]int{}
+	for _, row := range rows {
+		if row.Entry == nil {
+			continue
+		}
+		key, name := of(row.Entry)
+		if key == "" {
+			continue
+		}
+		i, there := at[key]
+		if !there {
+			i = len(list)
+			at[key] = i
+			list = append(list, pages.Known{Key: key, Last: row.Index})
+		}
+		list[i].Count++
+		if name != "" && !slices.Contains(list[i].Names, name) {
+			list[i].Names = append(list[i].Names, name)
+		}
+	}
+	return list
+}
+
+// mostCases is how many pack roots the page shows, and how many entries of each.
+const mostCases = 50
+
+// cases gathers the newest records by their pack root.
+func (b *build) cases(v *view) (list []pages.Case, err error) {
+	at := map[trust.Digest]int{}
+	for _, t := range slices.Backward(v.twins) {
+		i, there := at[t.root]
+		if !there {
+			if len(list) == mostCases {
+				continue
+			}
+			first, err := b.row(t.first, nil, nil)
+			if err != nil {
+				return nil, err
+			}
+			i = len(list)
+			at[t.root] = i
+			list = append(list, pages.Case{PackRoot: t.root, Rows: []pages.Row{first}})
+		}
+		if len(list[i].Rows) >= mostCases {
+			continue
+		}
+		row, err := b.row(t.index, nil, nil)
+		if err != nil {
+			return nil, err
+		}
+		list[i].Rows = append(list[i].Rows, row)
+	}
+	for i := range list {
+		slices.SortFunc(list[i].Rows, func(a, b pages.Row) int { return int(min(1, max(-1, a.Index-b.Index))) })
+	}
+	return list, nil
+}
+
+// sha256Line is what sha256sum prints.
+func sha256Line(name string, data []byte) []byte {
+	return fmt.Appendf(nil, "%x  %s\n", sha256.Sum256(data), name)
+}
