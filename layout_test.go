@@ -80,8 +80,10 @@ var layout = map[string][]string{
 	"witness":       {"internal/serve", "trust"},
 
 	// The log as a folder of plain files.
-	"site":       {"trust"},
-	"site/pages": {"pack/entry", "trust"},
+	"site": {"internal/durable", "pack/entry", "pack/jcs", "site/pages", "site/verifier", "trust", "trust/tiles",
+		"trust/timestamp"},
+	"site/sitetest": {"pack/entry", "pack/manifest", "trust", "trust/tiles"},
+	"site/pages":    {"pack/entry", "trust"},
 
 	"cmd/ledger": {"internal/cli", "internal/durable", "internal/serve", "internal/terminal", "ledger", "ledger/api", "ledger/index",
 		"ledger/tsa", "pack/jcs", "pack/manifest", "trust", "trust/timestamp", "witness"},

@@ -42,7 +42,7 @@ const (
 type draft struct {
 	root   *os.Root
 	lock   *os.File
-	step   func(string) error // nil, or called before each step that changes the folder: tests end the process here
+	step   func(string) error // nil, or called before each step that changes the folder, and nothing is synced: tests
 	fresh  bool               // a full build: what the folder holds is no part of it
 	staged map[string]bool    // paths under new/
 	same   map[string]bool    // paths that are in the folder already, byte for byte
@@ -86,6 +86,13 @@ func (d *draft) before(step string) error {
 		return nil
 	}
 	return d.step(step)
+}
+
+func (d *draft) sync(dir string) error {
+	if d.step != nil {
+		return nil
+	}
+	return syncAll(d.root, dir)
 }
 
 // read is a file as it will be.
@@ -175,7 +182,7 @@ func (d *draft) commit() error {
 	if err := d.before("sync"); err != nil {
 		return err
 	}
-	if err := syncAll(d.root, workDir); err != nil {
+	if err := d.sync(workDir); err != nil {
 		return err
 	}
 	if err := d.before("list"); err != nil {
@@ -184,10 +191,19 @@ func (d *draft) commit() error {
 	if err := d.root.MkdirAll(workDir, 0o755); err != nil {
 		return err
 	}
-	if err := durable.WriteFile(filepath.Join(d.root.Name(), filepath.FromSlash(commitFile)), text, 0o644); err != nil {
+	if err := d.publishList(text); err != nil {
 		return err
 	}
 	return d.apply(text)
+}
+
+// publishList gives the list its name: from here on the folder becomes the new site.
+func (d *draft) publishList(text []byte) error {
+	path := filepath.Join(d.root.Name(), filepath.FromSlash(commitFile))
+	if d.step != nil {
+		return os.WriteFile(path, text, 0o644)
+	}
+	return durable.WriteFile(path, text, 0o644)
 }
 
 // list is the commit list:
@@ -256,7 +272,7 @@ func (d *draft) apply(text []byte) error {
 	if err := d.before("done"); err != nil {
 		return err
 	}
-	if err := syncAll(d.root, "."); err != nil {
+	if err := d.sync("."); err != nil {
 		return err
 	}
 	if err := d.root.Remove(commitFile); err != nil {

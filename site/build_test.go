@@ -1,0 +1,305 @@
+package site_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Haserjian/assay-ledger/site"
+	"github.com/Haserjian/assay-ledger/site/sitetest"
+)
+
+// tree reads all files of a folder.
+func tree(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if d.IsDir() {
+			files[name+"/"] = ""
+			return err
+		}
+		text, err := os.ReadFile(path)
+		files[name] = string(text)
+		return err
+	})
+	must(t, err)
+	return files
+}
+
+func sameTree(t testing.TB, got, want map[string]string) {
+	t.Helper()
+	for name, text := range want {
+		if other, there := got[name]; !there {
+			t.Errorf("%s is missing", name)
+		} else if other != text {
+			t.Errorf("%s differs:\n%.300q\n%.300q", name, other, text)
+		}
+	}
+	for name := range got {
+		if _, there := want[name]; !there {
+			t.Errorf("%s is too many", name)
+		}
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newLog(t testing.TB) *sitetest.Log {
+	t.Helper()
+	l, err := sitetest.New(t.Name())
+	must(t, err)
+	return l
+}
+
+func publish(t testing.TB, l *sitetest.Log) {
+	t.Helper()
+	must(t, l.Publish(sitetest.Began.Add(time.Duration(len(l.Leaves))*time.Hour)))
+}
+
+func build(t testing.TB, c site.Config) *site.Built {
+	t.Helper()
+	site.BeforeStep(&c, func(string) error { return nil }) // no disk is waited for
+	b, err := site.Build(t.Context(), c)
+	must(t, err)
+	return b
+}
+
+func TestASiteThatGrewInStepsIsTheOneBuiltAtOnce(t *testing.T) {
+	random := rand.New(rand.NewPCG(9, 1))
+	l := newLog(t)
+	steps := filepath.Join(t.TempDir(), "steps")
+	config := site.Config{Log: l, Out: steps, Contact: []string{"mailto:security@ledger.example"}, Program: "test"}
+	build(t, config) // of a log that has published nothing
+	for len(l.Leaves) < 600 {
+		for range 1 + random.IntN(3) {
+			size := int64(len(l.Leaves)) + random.Int64N(120)
+			for i := int64(len(l.Leaves)); i < size; i++ {
+				must(t, l.Add(leafOf(i)))
+			}
+			publish(t, l)
+		}
+		build(t, config)
+		atOnce := filepath.Join(t.TempDir(), "at-once")
+		whole := config
+		whole.Out = atOnce
+		build(t, whole)
+		got, want := tree(t, steps), tree(t, atOnce)
+		sameTree(t, got, want)
+		if t.Failed() {
+			t.Fatalf("at size %d", len(l.Leaves))
+		}
+		must(t, os.RemoveAll(atOnce))
+	}
+	again := build(t, config)
+	if again.Files != 0 || again.Bytes != 0 || again.Removed != 0 {
+		t.Errorf("a build of nothing new writes %+v", again)
+	}
+}
+
+// leafOf has some leaves that are no entries, and some entries with the pack root of another.
+func leafOf(i int64) []byte {
+	switch e := sitetest.Entry(i); {
+	case i%97 == 13:
+		return fmt.Appendf(nil, "no entry %d <script>", i)
+	case i%61 == 7 && i > 7:
+		e.PackRootSHA256 = sitetest.Entry(i / 61 * 61 / 2).PackRootSHA256
+		return e.Leaf()
+	default:
+		return e.Leaf()
+	}
+}
+
+var errKilled = errors.New("killed")
+
+func TestABuildThatIsKilledAnywhereLeavesTheOldSiteOrIsFinishedByTheNext(t *testing.T) {
+	from, to, every := int64(40), int64(44), 3
+	if os.Getenv("ASSAY_LONG") != "" {
+		from, to, every = 250, 259, 1
+	}
+	l := newLog(t)
+	must(t, l.Grow(from))
+	publish(t, l)
+	before := filepath.Join(t.TempDir(), "before")
+	build(t, site.Config{Log: l, Out: before})
+	must(t, l.Grow(to))
+	publish(t, l)
+	after := filepath.Join(t.TempDir(), "after")
+	build(t, site.Config{Log: l, Out: after})
+	old, want := tree(t, before), tree(t, after)
+
+	for kill := 0; ; kill += every {
+		out := filepath.Join(t.TempDir(), "out")
+		must(t, os.CopyFS(out, os.DirFS(before)))
+		config := site.Config{Log: l, Out: out}
+		at, killed := 0, ""
+		site.BeforeStep(&config, func(step string) error {
+			if at++; at > kill {
+				killed = step
+				return errKilled
+			}
+			return nil
+		})
+		_, err := site.Build(t.Context(), config)
+		if killed == "" {
+			must(t, err)
+			if kill < 40 {
+				t.Errorf("%d steps", kill)
+			}
+			return
+		}
+		if !errors.Is(err, errKilled) {
+			t.Fatal(err)
+		}
+		left := tree(t, out)
+		if left["checkpoint"] == old["checkpoint"] {
+			for name, text := range old { // what the old checkpoint covers is there as it was
+				if isLog(name) && left[name] != text {
+					t.Errorf("killed before %q: %s of the old site is gone", killed, name)
+				}
+			}
+		} else if left["checkpoint"] == want["checkpoint"] {
+			for name, text := range want {
+				if left[name] != text {
+					t.Errorf("killed before %q: %s is not yet that of the new checkpoint", killed, name)
+				}
+			}
+		}
+		// Every second is also killed while it is finished.
+		if kill%2 == 0 {
+			again, steps := config, 0
+			site.BeforeStep(&again, func(string) error {
+				if steps++; steps > kill/2 {
+					return errKilled
+				}
+				return nil
+			})
+			_, _ = site.Build(t.Context(), again)
+		}
+		build(t, site.Config{Log: l, Out: out})
+		sameTree(t, tree(t, out), want)
+		if t.Failed() {
+			t.Fatalf("killed before %q", killed)
+		}
+		must(t, os.RemoveAll(out))
+	}
+}
+
+// isLog tells what a verifier of the log reads.
+func isLog(name string) bool {
+	return strings.HasPrefix(name, "tile/")
+}
+
+func TestAFolderThatIsNotOursIsLeftAlone(t *testing.T) {
+	l := newLog(t)
+	must(t, l.Grow(3))
+	publish(t, l)
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "index.html"), []byte("mine"), 0o644))
+	if _, err := site.Build(t.Context(), site.Config{Log: l, Out: dir}); !errors.Is(err, site.ErrNotOurs) {
+		t.Fatal(err)
+	}
+	if list, err := os.ReadDir(dir); err != nil || len(list) != 1 {
+		t.Errorf("%v, %v", list, err)
+	}
+
+	other, err := sitetest.New("another log")
+	must(t, err)
+	must(t, other.Grow(4))
+	publish(t, other)
+	out := filepath.Join(dir, "site")
+	build(t, site.Config{Log: l, Out: out})
+	was := tree(t, out)
+	if _, err := site.Build(t.Context(), site.Config{Log: other, Out: out}); !errors.Is(err, site.ErrOtherLog) {
+		t.Fatal(err)
+	}
+	sameTree(t, tree(t, out), was)
+}
+
+func TestALogThatIsDamagedOrRolledBackLeavesTheSiteAsItIs(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(t *testing.T, l *sitetest.Log)
+		want   error
+	}{
+		"an entry of the tree is another": {func(t *testing.T, l *sitetest.Log) { l.Leaves[350] = []byte("other") }, site.ErrDamaged},
+		"an entry that the site has is another": {func(t *testing.T, l *sitetest.Log) { l.Leaves[299] = []byte("other") },
+			site.ErrRolledBack},
+		"a smaller tree": {func(t *testing.T, l *sitetest.Log) {
+			note, err := l.Sign(299, sitetest.Began)
+			must(t, err)
+			l.Note = note
+		}, site.ErrRolledBack},
+		"another tree of the same size": {func(t *testing.T, l *sitetest.Log) {
+			note, err := l.SignTree(300, l.Stored[0], sitetest.Began)
+			must(t, err)
+			l.Note = note
+		}, site.ErrRolledBack},
+		"nothing published": {func(t *testing.T, l *sitetest.Log) { l.Note = nil }, site.ErrRolledBack},
+		"a root that its entries have not": {func(t *testing.T, l *sitetest.Log) {
+			note, err := l.SignTree(400, l.Stored[0], sitetest.Began)
+			must(t, err)
+			l.Note = note
+		}, site.ErrDamaged},
+		"a checkpoint of the history that the tree never was": {func(t *testing.T, l *sitetest.Log) {
+			note, err := l.SignTree(350, l.Stored[0], sitetest.Began)
+			must(t, err)
+			l.Notes = slices.Insert(l.Notes, len(l.Notes)-1, note)
+		}, site.ErrDamaged},
+		"an old one that the tree never was": {func(t *testing.T, l *sitetest.Log) {
+			note, err := l.SignTree(300, l.Stored[0], sitetest.Began)
+			must(t, err)
+			l.Notes = slices.Insert(l.Notes, len(l.Notes)-1, note)
+		}, site.ErrDamaged},
+		"a history that goes back": {func(t *testing.T, l *sitetest.Log) {
+			note, err := l.Sign(200, sitetest.Began)
+			must(t, err)
+			l.Notes = slices.Insert(l.Notes, len(l.Notes)-1, note)
+		}, site.ErrDamaged},
+		"a history signed by somebody else": {func(t *testing.T, l *sitetest.Log) {
+			other, err := sitetest.New("somebody else")
+			must(t, err)
+			other.Leaves, other.Stored = l.Leaves, l.Stored
+			note, err := other.Sign(400, sitetest.Began)
+			must(t, err)
+			l.Notes[len(l.Notes)-1] = note
+		}, site.ErrDamaged},
+		"a bundle that is gone": {func(t *testing.T, l *sitetest.Log) { l.Leaves = l.Leaves[:255] }, fs.ErrNotExist},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLog(t)
+			must(t, l.Grow(300))
+			publish(t, l)
+			out := filepath.Join(t.TempDir(), "out")
+			build(t, site.Config{Log: l, Out: out})
+			was := tree(t, out)
+			must(t, l.Grow(400))
+			publish(t, l)
+			test.change(t, l)
+			if _, err := site.Build(t.Context(), site.Config{Log: l, Out: out}); !errors.Is(err, test.want) {
+				t.Errorf("%v, expected %v", err, test.want)
+			}
+			got := tree(t, out)
+			for name := range got {
+				if strings.HasPrefix(name, ".assay-build/") {
+					delete(got, name)
+				}
+			}
+			sameTree(t, got, was)
+		})
+	}
+}
