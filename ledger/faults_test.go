@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -1081,5 +1082,32 @@ func TestDamageOfATileThatHasGrownIsNoDamageAnyMore(t *testing.T) {
 	l.store.damages.recheck(newReader(l.store, l.publisher.current.Load()))
 	if r := l.store.damages.reason(); r != nil {
 		t.Errorf("what was never found damaged is not looked at here: %v", r.Err)
+	}
+}
+
+// A child that is gone before it was told what to do is not one whose storage is open.
+func TestAChildThatCannotBeToldItsConfigurationHasNotStarted(t *testing.T) {
+	open := func(in io.Writer, size int, answer []byte) error {
+		c := &child{in: bufio.NewWriterSize(in, size), out: bufio.NewReader(bytes.NewReader(answer))}
+		return c.open(tesseraConfig{Dir: "/a/directory/with/a/long/name"})
+	}
+	var good bytes.Buffer
+	must(t, writeFrame(&good, answered{}.marshal()))
+	must(t, open(io.Discard, 1<<16, good.Bytes()))
+	for _, size := range []int{16, 1 << 16} { // it fails when it is written, or when it is flushed
+		if err := open(&failing{}, size, good.Bytes()); !errors.Is(err, errGone) {
+			t.Errorf("with a buffer of %d bytes: %v", size, err)
+		}
+	}
+	if err := open(io.Discard, 1<<16, nil); err != io.EOF {
+		t.Errorf("no answer: %v", err)
+	}
+	if err := open(io.Discard, 1<<16, []byte{0, 0, 0, 2, 7, 7}); err == nil {
+		t.Error("an answer that is none")
+	}
+	var bad bytes.Buffer
+	must(t, writeFrame(&bad, answered{err: errors.New("disk on fire")}.marshal()))
+	if err := open(io.Discard, 1<<16, bad.Bytes()); err == nil || err.Error() != "disk on fire" {
+		t.Errorf("it says %v", err)
 	}
 }

@@ -193,6 +193,7 @@ type pass struct {
 	dependents  []string
 	stdout      io.Writer
 
+	limits     map[string]time.Duration // of the tests of each package
 	count      map[outcome]int
 	equivalent int
 }
@@ -209,11 +210,10 @@ func (p *pass) judge(ctx context.Context, pkg string, all []*mutant) error {
 		}
 		return nil
 	}
-	timeout, err := p.baseline(ctx, all)
-	if err != nil {
+	if err := p.baseline(ctx, all); err != nil {
 		return err
 	}
-	if err := p.all(ctx, sample, timeout); err != nil {
+	if err := p.all(ctx, sample); err != nil {
 		return err
 	}
 	fmt.Fprintf(p.stdout, "%s: %d of %d mutants judged (seed %s, %d more did not build): %d killed, %d hung, %d survived, %d the same program; score %.3f\n",
@@ -222,14 +222,14 @@ func (p *pass) judge(ctx context.Context, pkg string, all []*mutant) error {
 }
 
 // all judges the first n of a sample that build.
-func (p *pass) all(ctx context.Context, sample []*mutant, timeout time.Duration) error {
+func (p *pass) all(ctx context.Context, sample []*mutant) error {
 	tried := 0
 	for _, m := range sample {
 		if tried-p.count[doesNotBuild] == p.n {
 			break
 		}
 		tried++
-		if err := p.one(ctx, m, timeout); err != nil {
+		if err := p.one(ctx, m); err != nil {
 			return err
 		}
 	}
@@ -240,13 +240,13 @@ func (p *pass) all(ctx context.Context, sample []*mutant, timeout time.Duration)
 }
 
 // baseline runs all tests on the unchanged program; a mutant may take much longer than they do.
-func (p *pass) baseline(ctx context.Context, all []*mutant) (time.Duration, error) {
+func (p *pass) baseline(ctx context.Context, all []*mutant) error {
+	p.limits = map[string]time.Duration{}
 	var dirs []string
 	for _, m := range all {
 		dirs = append(dirs, m.pkg)
 	}
 	dirs = append(slices.Compact(dirs), p.dependents...)
-	var slowest time.Duration
 	for i, dir := range dirs {
 		if slices.Contains(dirs[:i], dir) {
 			continue // a package that was cut into rooms is one of their dependents
@@ -254,17 +254,17 @@ func (p *pass) baseline(ctx context.Context, all []*mutant) (time.Duration, erro
 		began := time.Now()
 		result, by, err := p.test(ctx, dir, 10*time.Minute)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		if result != survived {
-			return 0, fmt.Errorf("the tests of %s fail without a mutant: %s", dir, by)
+			return fmt.Errorf("the tests of %s fail without a mutant: %s", dir, by)
 		}
-		slowest = max(slowest, time.Since(began))
+		p.limits[dir] = min(30*time.Second+4*time.Since(began), 10*time.Minute).Round(time.Second)
 	}
-	return min(30*time.Second+4*slowest, 10*time.Minute).Round(time.Second), nil
+	return nil
 }
 
-func (p *pass) one(ctx context.Context, m *mutant, timeout time.Duration) error {
+func (p *pass) one(ctx context.Context, m *mutant) error {
 	if reason, ok := p.equivalents[m.name()]; ok {
 		p.equivalent++
 		if p.verbose {
@@ -272,7 +272,7 @@ func (p *pass) one(ctx context.Context, m *mutant, timeout time.Duration) error 
 		}
 		return nil
 	}
-	result, by, err := p.runner.judge(ctx, m, p.dependents, timeout)
+	result, by, err := p.runner.judge(ctx, m, p.dependents, p.limits)
 	if err != nil {
 		return err
 	}

@@ -174,7 +174,7 @@ func TestSurvivorsAreTheMutantsThatNoTestSees(t *testing.T) {
 	for text, want := range map[string]outcome{"n <": doesNotBuild, "func() bool { for { } }() ||": timedOut} {
 		m := *all[slices.IndexFunc(all, func(m *mutant) bool { return m.function == "Seen" && m.after == "n <= 5" })]
 		m.from, m.to, m.text = m.from-2, m.from-2, text
-		result, _, err := p.runner.judge(context.Background(), &m, nil, 2*time.Second)
+		result, _, err := p.runner.judge(context.Background(), &m, nil, map[string]time.Duration{"p": 2 * time.Second})
 		if err != nil || result != want {
 			t.Errorf("%q: outcome %d, %v; want %d", text, result, err, want)
 		}
@@ -185,7 +185,7 @@ func TestSurvivorsAreTheMutantsThatNoTestSees(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if result, by, err := p.runner.judge(context.Background(), unsteady[0], nil, time.Minute); err != nil || result != survived {
+	if result, by, err := p.runner.judge(context.Background(), unsteady[0], nil, map[string]time.Duration{"f": time.Minute}); err != nil || result != survived {
 		t.Errorf("a test that fails once and not again: outcome %d by %s, %v", result, by, err)
 	}
 	before, err := os.ReadFile(filepath.Join(root, "p/p.go"))
@@ -210,7 +210,7 @@ func TestASampleWithoutMutantsIsBadInput(t *testing.T) {
 	}
 	equivalent := &mutant{pkg: "p", file: "p.go", function: "F", weight: 1}
 	p := &pass{runner: &runner{}, settings: settings{n: 1}, equivalents: map[string]string{equivalent.name(): "judged"}, count: map[outcome]int{}}
-	if err := p.all(t.Context(), []*mutant{equivalent}, time.Second); err == nil || !strings.Contains(err.Error(), "1 are the same program") {
+	if err := p.all(t.Context(), []*mutant{equivalent}); err == nil || !strings.Contains(err.Error(), "1 are the same program") {
 		t.Errorf("a sample of equivalents alone: %v", err)
 	}
 }

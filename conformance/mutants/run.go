@@ -33,7 +33,7 @@ type runner struct {
 }
 
 // judge runs the package's own tests on m, then those of its dependents.
-func (r *runner) judge(ctx context.Context, m *mutant, dependents []string, timeout time.Duration) (outcome, string, error) {
+func (r *runner) judge(ctx context.Context, m *mutant, dependents []string, limits map[string]time.Duration) (outcome, string, error) {
 	path := filepath.Join(r.root, m.pkg, m.file)
 	source, err := os.ReadFile(path)
 	if err != nil {
@@ -56,7 +56,7 @@ func (r *runner) judge(ctx context.Context, m *mutant, dependents []string, time
 		if i > 0 && pkg == m.pkg {
 			continue
 		}
-		result, by, err := r.steady(ctx, pkg, file, timeout)
+		result, by, err := r.steady(ctx, pkg, file, limits[pkg])
 		if err != nil || result != survived {
 			return result, by, err
 		}
