@@ -16,17 +16,30 @@ const AROUND = new RegExp(`^${SPACE}+|${SPACE}+$`, 'g');
 
 const lower = (text) => text.replace(/[A-Z]/g, (c) => c.toLowerCase());
 
-// plainWord: see the page. More than 32 bytes are no word.
+// plainWord: see the page. More than 32 bytes are no word; a unit of UTF-16 has at most three.
 function plainWord(text) {
   const word = lower(text.replace(/[_\-. \t-\r]/g, ''));
-  return bytesOf(word).length > 32 ? '' : word;
+  return word.length > 32 || (word.length > 10 && bytesOf(word).length > 32) ? '' : word;
+}
+
+// The names of members come again in each receipt, so their words are kept.
+const words = new Map();
+
+function wordOf(name) {
+  let word = words.get(name);
+  if (word === undefined) {
+    word = plainWord(name);
+    if (words.size < 1000) words.set(name, word);
+  }
+  return word;
 }
 
 // outcomeOf gives 'failed', 'malformed' or 'fine' for a receipt: the gravest that a member says. One of which parts were
 // kept has it with it.
 export function outcomeOf(receipt) {
   if (receipt.outcome) return receipt.outcome;
-  const said = [...receipt].map(([name, value]) => saidBy(name, value));
+  const said = [];
+  for (const [name, value] of receipt) said.push(saidBy(name, value));
   return gravest(said);
 }
 
@@ -34,12 +47,12 @@ const gravest = (list) => (list.includes('failed') ? 'failed' : list.includes('m
 
 function saidBy(name, v) {
   if (name === 'error' && truth(v)) return 'failed';
-  const word = plainWord(name), no = typeof v === 'string' && NO.has(plainWord(v));
-  if (FLAGS.has(word)) return name !== 'error' && truth(v) && !no ? 'failed' : 'fine';
+  const word = wordOf(name), no = () => typeof v === 'string' && NO.has(plainWord(v));
+  if (FLAGS.has(word)) return name !== 'error' && truth(v) && !no() ? 'failed' : 'fine';
   if (STATUS.has(word)) return statusOf(v, 'fine', 1);
   if (CODES.has(word)) return statusOf(v, 'malformed', 1);
   if (!GOOD.has(word) || v === null) return 'fine';
-  if (!truth(v) || no || (typeof v === 'string' && statusOf(v, 'fine', 1) === 'failed')) return 'failed';
+  if (!truth(v) || no() || (typeof v === 'string' && statusOf(v, 'fine', 1) === 'failed')) return 'failed';
   const yes = v === true || (v instanceof Num && v.value > 0) || (typeof v === 'string' && YES.has(plainWord(v)));
   return yes ? 'fine' : 'malformed';
 }
