@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -180,23 +179,5 @@ func TestAPageHoldsSoManyBytesAndNoMore(t *testing.T) {
 	_, err := Pack("1.0", Held{Files: []File{{"pack/a", "file", half}, {"pack/b", "file", half}, {"pack/c", "file", []byte("x")}}})
 	if tooLarge := (*TooLarge)(nil); !errors.As(err, &tooLarge) || tooLarge.Bytes != MaxHeld+1 {
 		t.Errorf("%v", err)
-	}
-}
-
-// Whoever comes from the site to one of these pages should see that it is of the same house.
-func TestThePagesHaveTheColoursOfTheSite(t *testing.T) {
-	site, err := os.ReadFile("../pages/static/style.css")
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := func(css string) string {
-		found := regexp.MustCompile(`(?s):root \{.*?\n@media \(prefers-color-scheme: dark\) \{.*?\n\}\n`).FindString(css)
-		if !strings.Contains(found, "--good-well") {
-			t.Errorf("no colours found in %.300q", css)
-		}
-		return found
-	}
-	if roots(string(site)) != roots(pageStyle) {
-		t.Error("page.css has other colours than site/pages/static/style.css: copy both blocks of :root from there")
 	}
 }
