@@ -107,6 +107,7 @@ type past struct {
 	size   int64
 	root   tlog.Hash
 	shown  bool            // it has a checkpoint
+	notes  int64           // of the history
 	narrow map[string]bool // its partial tiles, of all widths
 }
 
@@ -154,15 +155,23 @@ func (b *build) run(ctx context.Context) error {
 	if err := ctx.Err(); err != nil { // from here on nobody waits long
 		return err
 	}
+	b.built.Size, b.built.Root = b.old.size, b.old.root
+	if b.cp != nil {
+		b.built.Size, b.built.Root, b.built.Checkpoints = b.cp.Size, b.cp.Root, b.history.count
+	}
 	return b.draft.commit()
 }
 
 // ask reads what the log says of itself.
 func (b *build) ask(ctx context.Context) (err error) {
-	if b.told, err = b.Log.Policy(ctx); err != nil {
+	text, err := b.Log.Policy(ctx)
+	if err == nil {
+		b.told, err = trust.ParsePolicy(text)
+	}
+	if err != nil {
 		return fmt.Errorf("reading the log's policy: %w", err)
 	}
-	if b.roots, err = b.Log.Roots(ctx); err != nil {
+	if b.roots, err = b.Log.Roots(ctx); err != nil && !isMissing(err) {
 		return fmt.Errorf("reading the log's roots: %w", err)
 	}
 	if b.policy = b.Policy; b.policy == nil {
@@ -213,7 +222,10 @@ func (b *build) look() error {
 		return siteDamaged(err)
 	}
 	b.old.shown, b.old.size, b.old.root = true, cp.Size, cp.Root
-	sizes, err := b.widthsOf(b.draft.read, b.old.desc.Checkpoints, cp.Size)
+	if b.old.notes, err = readCount(b.draft.read); err != nil {
+		return siteDamaged(err)
+	}
+	sizes, err := b.widthsOf(b.draft.read, b.old.notes, cp.Size)
 	if err != nil {
 		return siteDamaged(err)
 	}
@@ -257,7 +269,7 @@ func (b *build) grow(ctx context.Context) (err error) {
 	}
 	have := int64(0)
 	if !b.draft.fresh {
-		have = b.old.desc.Checkpoints
+		have = b.old.notes
 	}
 	if b.history, err = openHistory(ctx, b.draft, b.Log, b.policy, b.cp.Origin, have, b.cp.Size); err != nil {
 		return err
