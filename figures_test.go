@@ -46,7 +46,7 @@ var upward = map[string]int{
 	"pack/keystore":    14,
 	"pack/receipt":     4,
 	"pack/report":      2,
-	"site":             4,
+	"site":             2,
 	"trust":            10,
 	"trust/timestamp":  2,
 	"witness":          1,

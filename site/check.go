@@ -236,6 +236,52 @@ func (k *checker) verifierHash(ctx context.Context) error {
 	return err
 }
 
+// links follows the links of every page inside the site.
+func (k *checker) links(ctx context.Context) error {
+	documents := map[string]document{}
+	open := func(name string) (document, error) {
+		d, known := documents[name]
+		if known {
+			return d, nil
+		}
+		text, err := k.Site.Read(ctx, name, maxFile)
+		if isMissing(err) {
+			return d, nil // said already
+		}
+		if err == nil {
+			d, err = readDocument(text)
+		}
+		documents[name] = d
+		return d, err
+	}
+	for name := range k.names {
+		if !strings.HasSuffix(name, ".html") || name == "verify.html" { // whose script is one text, and links nowhere
+			continue
+		}
+		d, err := open(name)
+		if err != nil {
+			return err
+		}
+		for _, link := range d.links {
+			target, fragment, inside := resolve(name, link)
+			if !inside {
+				continue
+			}
+			k.Links++
+			if strings.HasPrefix(target, "..") || !k.names[target] {
+				k.found(name, fmt.Sprintf("links to %.200q, which is not there", link))
+			} else if fragment != "" && strings.HasSuffix(target, ".html") {
+				if to, err := open(target); err != nil {
+					return err
+				} else if !to.ids[fragment] {
+					k.found(name, fmt.Sprintf("links to %.200q, which has no such place", link))
+				}
+			}
+		}
+	}
+	return nil
+}
+
 // unchanged makes sure that all was of one publication.
 func (k *checker) unchanged(ctx context.Context) error {
 	if k.Size == 0 {

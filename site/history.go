@@ -27,9 +27,6 @@ const (
 	growHead = "date,size\n"
 )
 
-// countFile is how many notes there are.
-const countFile = "checkpoints/count"
-
 func historyPath(n int64, width int) string {
 	return "checkpoints/" + strings.TrimPrefix(tiles.Path(tlog.Tile{H: tiles.Height, L: -1, N: n, W: width}), "tile/entries/")
 }

@@ -2,9 +2,7 @@ package site
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/url"
 	"path"
@@ -41,52 +39,6 @@ func readDocument(page []byte) (document, error) {
 			}
 		}
 	}
-}
-
-// links follows the links of every page inside the site.
-func (k *checker) links(ctx context.Context) error {
-	documents := map[string]document{}
-	open := func(name string) (document, error) {
-		d, known := documents[name]
-		if known {
-			return d, nil
-		}
-		text, err := k.Site.Read(ctx, name, maxFile)
-		if isMissing(err) {
-			return d, nil // said already
-		}
-		if err == nil {
-			d, err = readDocument(text)
-		}
-		documents[name] = d
-		return d, err
-	}
-	for name := range k.names {
-		if !strings.HasSuffix(name, ".html") || name == "verify.html" { // whose script is one text, and links nowhere
-			continue
-		}
-		d, err := open(name)
-		if err != nil {
-			return err
-		}
-		for _, link := range d.links {
-			target, fragment, inside := resolve(name, link)
-			if !inside {
-				continue
-			}
-			k.Links++
-			if strings.HasPrefix(target, "..") || !k.names[target] {
-				k.found(name, fmt.Sprintf("links to %.200q, which is not there", link))
-			} else if fragment != "" && strings.HasSuffix(target, ".html") {
-				if to, err := open(target); err != nil {
-					return err
-				} else if !to.ids[fragment] {
-					k.found(name, fmt.Sprintf("links to %.200q, which has no such place", link))
-				}
-			}
-		}
-	}
-	return nil
 }
 
 // resolve tells where in the site a link leads; false if it leaves it for another host.

@@ -15,22 +15,6 @@ import (
 	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
 
-// Source is a log to build a site from: the directories of a ledger (ledger.Files), a ledger or a site at a URL
-// (client.Files), or a site in a folder (Folder). Nothing it gives is believed before it is verified. What is missing is
-// fs.ErrNotExist.
-type Source interface {
-	Policy(ctx context.Context) ([]byte, error)     // the ledger's own word about whom to believe
-	Roots(ctx context.Context) ([]byte, error)      // of its timestamps, in PEM
-	Checkpoint(ctx context.Context) ([]byte, error) // the published note
-
-	// Tile is the bytes at a path of tlog-tiles, "tile/entries/000.p/3".
-	Tile(ctx context.Context, path string) ([]byte, error)
-
-	// Checkpoints yields the published notes in their order, from number start on. Sizes never fall. It is read after
-	// Checkpoint and may be ahead of it: what is, is left for the next build.
-	Checkpoints(ctx context.Context, start int64) iter.Seq2[[]byte, error]
-}
-
 // Folder is a site on this machine: a Source, and what Check checks. Links that lead out of it are not followed.
 type Folder struct{ root *os.Root }
 
