@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/Haserjian/assay-ledger/internal/durable"
@@ -62,24 +61,14 @@ const (
 	maxDamagedNoted = 1000
 )
 
-// segmentPath is the path of a segment in the archive's directory.
-func segmentPath(n int64) string {
-	return strings.TrimPrefix(tiles.CheckpointPath(n, tiles.Width), "checkpoints/")
-}
-
-// keyOnly is the policy that believes the log of a vkey without any witness.
-func keyOnly(origin, vkey string) (*trust.Policy, error) {
-	return trust.ParsePolicy(trust.FormatPolicy([]trust.PolicyLog{{Origin: origin, VKey: vkey}}, nil, 0))
-}
-
 // openArchive never fails for what it finds: what is published is served, whatever is wrong with the past. It writes
 // nothing.
-func openArchive(cfg *Config, published *trust.Checkpoint) (*archive, error) {
-	keys, err := keyOnly(cfg.Signer.Origin(), cfg.Signer.VKey())
+func openArchive(dir string, signer *trust.LogSigner, log *slog.Logger, published *trust.Checkpoint) (*archive, error) {
+	keys, err := keyOnly(signer.Origin(), signer.VKey())
 	if err != nil {
 		return nil, err
 	}
-	a := &archive{dir: cfg.CheckpointsDir, keys: keys, log: cfg.Log, published: published,
+	a := &archive{dir: dir, keys: keys, log: log, published: published,
 		verified: map[int64]verifiedNotes{}, damaged: map[int64]error{}}
 	if a.scan(); a.broken != nil {
 		a.log.Error("nothing new is published before the history of checkpoints is whole again", "err", a.broken)
@@ -176,45 +165,6 @@ func (a *archive) leaveUnshown(root *os.Root, notes [][]byte) error {
 	return nil
 }
 
-func treeOf(cp *trust.Checkpoint) tree { return tree{cp.Size, cp.Root} }
-
-// sizeOf is how many bytes the notes have in a segment.
-func sizeOf(notes [][]byte) (size int64) {
-	for _, note := range notes {
-		size += 2 + int64(len(note))
-	}
-	return size
-}
-
-// splitNotes splits what can be split of a segment, at most 256 notes.
-func splitNotes(data []byte) (notes [][]byte, rest []byte) {
-	for len(notes) < tiles.Width {
-		one, after, err := tiles.SplitBundle(data, 1)
-		if err != nil {
-			break
-		}
-		notes, data = append(notes, one[0]), after
-	}
-	return notes, data
-}
-
-// listSegments lists the numbers of all segments, ascending, and what else lies there.
-func listSegments(root *os.Root) (numbers []int64, strange []string, err error) {
-	err = fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		if n, width, ok := tiles.ParseCheckpointPath("checkpoints/" + path); ok && width == tiles.Width {
-			numbers = append(numbers, n)
-		} else if !strings.HasPrefix(d.Name(), ".assay_tmp_") { // of a write that a crash cut off
-			strange = append(strange, path)
-		}
-		return nil
-	})
-	slices.Sort(numbers)
-	return numbers, strange, err
-}
-
 // newest is the checkpoint of the latest tree that is kept, shown or not; nil if there is none.
 func (a *archive) newest() *trust.Checkpoint {
 	a.mu.Lock()
@@ -301,20 +251,26 @@ func (a *archive) write(number, end int64, note []byte) (int64, error) {
 	return int64(len(record)), durable.WriteFile(path, record, 0o644)
 }
 
-// size is how many checkpoints were published and kept.
+// size is how many checkpoints were published and kept. A nil archive has none.
 func (a *archive) size() int64 {
+	if a == nil {
+		return 0
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.count
 }
 
-// bundle returns the first notes of a segment, so many as width says. All that were published of it are verified (STO-40):
-// they are notes of this log, of trees that do not shrink.
+// has tells whether so many notes of a segment were published.
+func (a *archive) has(n int64, width int) bool {
+	count := a.size()
+	return n <= count/tiles.Width && n*tiles.Width+int64(width) <= count // the division keeps n*256 from overflowing
+}
+
+// bundle returns the first notes of a segment that has them, so many as width says. All that were published of it are
+// verified (STO-40): they are notes of this log, of trees that do not shrink. The error is a Damage.
 func (a *archive) bundle(n int64, width int) ([]byte, error) {
 	count := a.size()
-	if n > count/tiles.Width || n*tiles.Width+int64(width) > count {
-		return nil, ErrNotFound
-	}
 	wide := int(min(count-n*tiles.Width, tiles.Width))
 	data, err := a.read(n, wide)
 	if err == nil {
@@ -322,7 +278,7 @@ func (a *archive) bundle(n int64, width int) ([]byte, error) {
 	}
 	a.note(n, err)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnreadable, Damage{tiles.CheckpointPath(n, tiles.Width), n * tiles.Width, n*tiles.Width + int64(wide), missing(err)})
+		return nil, Damage{tiles.CheckpointPath(n, tiles.Width), n * tiles.Width, n*tiles.Width + int64(wide), missing(err)}
 	}
 	_, rest, err := tiles.SplitBundle(data, width)
 	return data[:len(data)-len(rest)], err
@@ -405,18 +361,21 @@ func (a *archive) note(n int64, err error) {
 	}
 }
 
-// reason is what is wrong with the archive, for Notes: submissions do not need it.
-func (a *archive) reason() *Reason {
+// damage is one of the segments that were found damaged, how many there are, and what is wrong with it.
+func (a *archive) damage() (path string, count int, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for n, err := range a.damaged {
-		return &Reason{"checkpoints", fmt.Sprintf("A part of the history of checkpoints is damaged and not served (%s, of %d).", tiles.CheckpointPath(n, tiles.Width), len(a.damaged)), err}
+		return tiles.CheckpointPath(n, tiles.Width), len(a.damaged), err
 	}
-	return nil
+	return "", 0, nil
 }
 
 // recheck looks again at every segment that was found damaged.
 func (a *archive) recheck() {
+	if a == nil {
+		return
+	}
 	a.mu.Lock()
 	var known []int64
 	for n := range a.damaged {

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -138,36 +137,10 @@ func (f *Files) checkpoints(ctx context.Context, start int64, yield func([]byte)
 	return endedBefore(start, at)
 }
 
-// noteText parses the checkpoint of a note. It does not look at the signatures.
-func noteText(note []byte) (*trust.Checkpoint, error) {
-	text, _, ok := bytes.Cut(note, []byte("\n\n"))
-	if !ok {
-		return nil, trust.ErrMalformed
-	}
-	return trust.ParseCheckpointText(note[:len(text)+1])
-}
-
 // endedBefore is the error of a history that has only size checkpoints.
 func endedBefore(start, size int64) error {
 	if start > size {
 		return fmt.Errorf("it has %d checkpoints, and those from %d on are wanted: %w", size, start, fs.ErrNotExist)
 	}
 	return nil
-}
-
-// readSegment returns the notes of a segment, which is full unless it is the last one, and what is wrong with it: behind them
-// if it is the last one.
-func readSegment(root *os.Root, n int64, last bool) ([][]byte, error) {
-	data, err := readRegular(root, segmentPath(n), tiles.MaxBundle)
-	if err != nil {
-		return nil, missing(err)
-	}
-	notes, rest := splitNotes(data)
-	switch {
-	case len(rest) > 0:
-		return notes, errors.New("it ends within a note")
-	case len(notes) < tiles.Width && !last:
-		return notes, fmt.Errorf("it has %d notes, and others follow", len(notes))
-	}
-	return notes, nil
 }

@@ -114,8 +114,8 @@ func (l *Log) Notes() (notes []Reason) {
 	if err := l.noTimestamps(); err != nil && l.cfg.Timestamps == TimestampsPreferred {
 		notes = append(notes, Reason{"timestamps", "No timestamp authority answers: entries are logged without a timestamp.", err})
 	}
-	if r := l.archive.reason(); r != nil {
-		notes = append(notes, *r)
+	if path, count, err := l.archive.damage(); err != nil {
+		notes = append(notes, Reason{"checkpoints", fmt.Sprintf("A part of the history of checkpoints is damaged and not served (%s, of %d).", path, count), err})
 	}
 	return notes
 }

@@ -310,7 +310,7 @@ func Open(ctx context.Context, cfg Config) (_ *Log, err error) {
 	if l.guard, err = openGuard(cfg.GuardDir, cfg.Signer, cfg.Policy); err != nil {
 		return nil, err
 	}
-	if l.archive, err = openArchive(&l.cfg, l.guard.published); err != nil {
+	if l.archive, err = openArchive(cfg.CheckpointsDir, cfg.Signer, cfg.Log, l.guard.published); err != nil {
 		return nil, fmt.Errorf("opening the log: %w", err)
 	}
 	if err := awaitNoAppender(ctx, cfg.Dir); err != nil {
@@ -349,7 +349,8 @@ func (l *Log) start(now tree) (err error) {
 	if l.publisher, err = newPublisher(history{l.store, l.guard}, l.archive, &l.cfg, l.freeze); err != nil {
 		return err
 	}
-	l.scrubber = newScrubber(func() *reader { return newReader(l.store, l.publisher.current.Load()) }, l.archive, &l.cfg)
+	l.scrubber = newScrubber(func() *reader { return newReader(l.store, l.publisher.current.Load()) }, &l.cfg)
+	l.scrubber.archive = l.archive
 	l.integrated, l.indexed = now.Size, l.follower.size.Load()
 	l.follower.freeze, l.follower.indexed = l.freeze, l.forget
 	l.probe.done = make(chan struct{})

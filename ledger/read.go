@@ -381,10 +381,14 @@ func (l *Log) History(ctx context.Context, path string) ([]byte, error) {
 		return nil, err
 	}
 	n, width, ok := tiles.ParseCheckpointPath(path)
-	if !ok {
+	if !ok || !l.archive.has(n, width) {
 		return nil, ErrNotFound
 	}
-	return l.archive.bundle(n, width)
+	data, err := l.archive.bundle(n, width)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	return data, nil
 }
 
 // HistorySize is how many checkpoints History has.

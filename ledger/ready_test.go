@@ -98,7 +98,7 @@ func archiveOf(t testing.TB, cfg *Config, g *guard) *archive {
 	t.Helper()
 	full, err := cfg.withDefaults()
 	must(t, err)
-	a, err := openArchive(&full, g.published)
+	a, err := openArchive(full.CheckpointsDir, full.Signer, full.Log, g.published)
 	must(t, err)
 	return a
 }

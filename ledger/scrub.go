@@ -104,7 +104,7 @@ func (d *damages) reason() *Reason {
 // so that damage is found before somebody needs what it hit. It keeps some tiles in memory.
 type scrubber struct {
 	reader  func() *reader // of the published tree as it is now
-	archive *archive
+	archive *archive // nil has none
 	index   Index
 	every   time.Duration
 	log     *slog.Logger
@@ -117,8 +117,8 @@ type scrubber struct {
 	steps, taken int64
 }
 
-func newScrubber(reader func() *reader, kept *archive, cfg *Config) *scrubber {
-	s := &scrubber{reader: reader, archive: kept, index: cfg.Index, every: cfg.Scrub, log: cfg.Log, done: make(chan struct{})}
+func newScrubber(reader func() *reader, cfg *Config) *scrubber {
+	s := &scrubber{reader: reader, index: cfg.Index, every: cfg.Scrub, log: cfg.Log, done: make(chan struct{})}
 	s.period.Store(int64(s.planned((reader().tree.Size + tiles.Width - 1) / tiles.Width)))
 	return s
 }
