@@ -104,7 +104,7 @@ func (d *damages) reason() *Reason {
 // so that damage is found before somebody needs what it hit. It keeps some tiles in memory.
 type scrubber struct {
 	reader  func() *reader // of the published tree as it is now
-	archive *archive // nil has none
+	archive *archive       // nil has none
 	index   Index
 	every   time.Duration
 	log     *slog.Logger
