@@ -223,7 +223,11 @@ func TestAnEntryIsProvedInTheBrowserAndItsFileVerifiesElsewhere(t *testing.T) {
 	if got.Log.Size != 702 || got.Log.Seen != "first" || !slices.Equal(got.Log.Cosigned, []string{"w1.example", "w2.example"}) {
 		t.Fatalf("%+v", got.Log)
 	}
-	policy, err := l.Policy(t.Context())
+	text, err := l.Policy(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, err := trust.ParsePolicy(text)
 	if err != nil {
 		t.Fatal(err)
 	}
