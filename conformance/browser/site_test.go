@@ -1,0 +1,384 @@
+package browser
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/chromedp"
+
+	"github.com/Haserjian/assay-ledger/pack"
+	"github.com/Haserjian/assay-ledger/pack/entry"
+	"github.com/Haserjian/assay-ledger/pack/packtest"
+	"github.com/Haserjian/assay-ledger/site"
+	"github.com/Haserjian/assay-ledger/site/sitetest"
+	"github.com/Haserjian/assay-ledger/trust"
+)
+
+// published is a site, and where a foreign server has it: under a path of its own.
+type published struct {
+	dir, url string
+}
+
+// publish builds the site of a log, and serves it as a plain file server does.
+func publish(t *testing.T, l *sitetest.Log) *published {
+	t.Helper()
+	p := &published{dir: filepath.Join(t.TempDir(), "site")}
+	p.build(t, l)
+	server := httptest.NewServer(http.StripPrefix("/some/path", http.FileServer(http.Dir(p.dir))))
+	t.Cleanup(server.Close)
+	p.url = server.URL + "/some/path/"
+	return p
+}
+
+func (p *published) build(t *testing.T, l *sitetest.Log) {
+	t.Helper()
+	if _, err := site.Build(t.Context(), site.Config{Log: l, Out: p.dir, BasePath: "/some/path/", Program: "assay 1.0"}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// logOf is a log with the entries, published.
+func logOf(t *testing.T, leaves ...[]byte) *sitetest.Log {
+	t.Helper()
+	l := must[*sitetest.Log](t)(sitetest.New("browser"))
+	for _, leaf := range leaves {
+		if err := l.Add(leaf); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Publish(sitetest.Began.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func leaves(n int64) (list [][]byte) {
+	for i := range n {
+		list = append(list, sitetest.Entry(i).Leaf())
+	}
+	return list
+}
+
+// said waits until a place of the page says something that is not "busy", and gives its kind and words.
+func (b *tab) said(id string) (kind, text string) {
+	b.Helper()
+	value[bool](b, `new Promise((ok) => { const look = () => { const e = document.getElementById('%s'); !e.hidden && e.dataset.kind && e.dataset.kind !== 'busy' ? ok(true) : setTimeout(look, 10); }; look(); })`, id)
+	return value[string](b, `document.getElementById('%s').dataset.kind`, id), value[string](b, `document.getElementById('%s').textContent`, id)
+}
+
+// click clicks, and waits for the page that this opens.
+func (b *tab) click(selector string) {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, limit)
+	defer cancel()
+	if _, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(selector))); err != nil {
+		b.Fatalf("%s: %v", selector, err)
+	}
+}
+
+// download clicks on a link that saves a file, and gives its path.
+func (b *tab) download(selector, name string) string {
+	b.Helper()
+	dir := b.TempDir()
+	_, err := chromedp.Run(b.ctx, func(ctx context.Context, t *chromedp.Target) (cdp.Empty, error) {
+		return cdp.Call(ctx, t, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: dir})
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := chromedp.Do(b.ctx, chromedp.Click(chromedp.CSS(selector))); err != nil {
+		b.Fatal(err)
+	}
+	path := filepath.Join(dir, name)
+	for end := time.Now().Add(limit); !exists(path); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			b.Fatalf("%s was not saved", name)
+		}
+	}
+	return path
+}
+
+// TestFromTheHomePageToAVerdictOnOnesOwnDisk is the way of somebody who got a link: home, an entry, its proof step by step,
+// the proof saved, and a pack with it on verify.html from the disk.
+func TestFromTheHomePageToAVerdictOnOnesOwnDisk(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "pack")
+	at := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
+	key := packtest.KeyFrom("founder", "browser")
+	if _, err := pack.BuildDir(dir, pack.Spec{RunID: "run", Now: at, Signer: key, Stream: calls(3)}); err != nil {
+		t.Fatal(err)
+	}
+	r := must[*pack.Result](t)(pack.VerifyDir(dir, pack.Options{Now: at}))
+	e := must[entry.Entry](t)(entry.New(r.Manifest, entry.Source{Repo: "acme/app", Attestation: "self"}, at, nil))
+	l := logOf(t, append(leaves(300), e.Leaf())...)
+	p := publish(t, l)
+
+	b := newTab(t)
+	b.open(p.url + "index.html")
+	if text := value[string](b, `document.body.textContent`); !strings.Contains(text, e.PackID) {
+		t.Error("the home page does not name the newest entry")
+	}
+	b.click(`a[href$="entry/index.html?i=300"]`)
+	kind, text := b.said("status")
+	if kind != "good" || !strings.Contains(text, "In the log.") {
+		t.Fatalf("%s: %s", kind, text)
+	}
+	if n := value[int](b, `document.querySelectorAll('#steps li').length`); n < 3 {
+		t.Errorf("%d steps are shown", n)
+	}
+	if n := value[int](b, `document.querySelectorAll('#tree svg path').length`); n < 3 {
+		t.Errorf("%d branches are drawn", n)
+	}
+	proof := b.download("#get-proof", "entry-300.tlog-proof")
+	for _, request := range first(b.asked()) {
+		if !strings.HasPrefix(request, p.url) && !strings.HasPrefix(request, "blob:") {
+			t.Errorf("a page asks for %s", request)
+		}
+	}
+
+	// The verifier of the site, saved; and the command line.
+	policy := write(t, "policy", string(must[*trust.Policy](t)(l.Policy(t.Context())).Text()))
+	if code, out := assay(t, "verify-pack", dir, "--policy", policy, "--proof", proof, "--require-anchor"); code != 0 {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	page := filepath.Join(t.TempDir(), "verify.html")
+	assay(t, "page", "-o", page)
+	b.open(fileURL(t, page))
+	b.settled(nil)
+	b.settled(func() { b.choose("#files", append(filesOf(t, dir), proof)...) })
+	if class, text := b.settled(func() { b.choose("#policy", policy) }); class != "outcome exit0" || b.word("anchor") != "PASS" {
+		t.Errorf("%s: %s", class, text)
+	}
+}
+
+func first[A, B any](a A, _ B) A { return a }
+
+// TestAMirrorThatLiesIsCaughtWhereAPageCanSeeIt: a page believes signatures and hashes, and no file for its name.
+func TestAMirrorThatLiesIsCaughtWhereAPageCanSeeIt(t *testing.T) {
+	all := leaves(300)
+	l := logOf(t, all...)
+	p := publish(t, l)
+	b := newTab(t)
+	entryPage := p.url + "entry/index.html?i="
+	// What the site was when it was honest.
+	b.open(entryPage + "290")
+	if kind, text := b.said("status"); kind != "good" {
+		t.Fatalf("%s: %s", kind, text)
+	}
+	honest := os.DirFS(p.dir)
+	change := func(t *testing.T, name string, edit func([]byte) []byte) {
+		t.Helper()
+		data := must[[]byte](t)(fs.ReadFile(honest, name))
+		path := filepath.Join(p.dir, filepath.FromSlash(name))
+		edited := edit(bytes.Clone(data))
+		if bytes.Equal(edited, data) {
+			t.Fatalf("%s was not changed", name)
+		}
+		if err := os.WriteFile(path, edited, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.WriteFile(path, data, 0o600) })
+	}
+	flip := func(data []byte) []byte { data[len(data)/2] ^= 1; return data }
+	for _, lie := range []struct {
+		name, file string
+		edit       func([]byte) []byte
+		index      string
+	}{
+		{"another entry's bytes", "tile/entries/001.p/44", func(d []byte) []byte { return bytes.Replace(d, []byte("pack_000299"), []byte("pack_000298"), 1) }, "299"},
+		{"two entries change places", "tile/entries/000", func(d []byte) []byte {
+			n := 2 + int(d[0])<<8 + int(d[1])
+			m := 2 + int(d[n])<<8 + int(d[n+1])
+			return append(append(append([]byte{}, d[n:n+m]...), d[:n]...), d[n+m:]...)
+		}, "0"},
+		{"a hash of a tile", "tile/0/000", flip, "7"},
+		{"a hash above", "tile/1/000.p/1", flip, "290"},
+		{"a root that nobody signed", "checkpoint", func(d []byte) []byte {
+			lines := bytes.SplitN(d, []byte("\n"), 4)
+			lines[2][3] ^= 1
+			return bytes.Join(lines, []byte("\n"))
+		}, "290"},
+		{"a cosignature less", "checkpoint", func(d []byte) []byte {
+			lines := bytes.SplitAfter(d, []byte("\n"))
+			return bytes.Join(lines[:len(lines)-2], nil)
+		}, "290"},
+	} {
+		t.Run(lie.name, func(t *testing.T) {
+			b := newTab(t)
+			change(t, lie.file, lie.edit)
+			b.open(entryPage + lie.index)
+			if kind, text := b.said("status"); kind != "bad" {
+				t.Errorf("%s: %s", kind, text)
+			}
+			if green := value[int](b, `[...document.querySelectorAll('[data-kind=good]')].filter((e) => e.checkVisibility()).length`); green != 0 {
+				t.Errorf("%d things are green", green)
+			}
+		})
+	}
+	t.Run("an old checkpoint", func(t *testing.T) {
+		old := publish(t, logOf(t, all[:200]...))
+		path := filepath.Join(p.dir, "checkpoint")
+		data := must[[]byte](t)(fs.ReadFile(honest, "checkpoint"))
+		t.Cleanup(func() { _ = os.WriteFile(path, data, 0o600) })
+		for _, name := range []string{"checkpoint", "tile/entries/000.p/200", "tile/0/000.p/200"} { // what an older site had
+			from := must[[]byte](t)(os.ReadFile(filepath.Join(old.dir, filepath.FromSlash(name))))
+			to := filepath.Join(p.dir, filepath.FromSlash(name))
+			if err := errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), os.WriteFile(to, from, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.open(entryPage + "7") // in the browser that saw the newer one
+		b.said("status")
+		if text := value[string](b, `document.querySelector('main').textContent`); !strings.Contains(text, "older than a state that this browser verified before") {
+			t.Error("a browser that saw the newer state was shown the older one, and did not say so")
+		}
+	})
+	t.Run("other pages", func(t *testing.T) {
+		// A page that was changed can say anything, and no page can see that. So the site says it, and names what can.
+		b.open(p.url + "limits/index.html")
+		text := value[string](b, `document.querySelector('main').textContent`)
+		if !strings.Contains(text, "verify.html") || !strings.Contains(text, "cannot be mended from here") {
+			t.Error("the page of limits does not say that the site can lie in its pages, or what helps")
+		}
+	})
+}
+
+// shape is a census of one page of the site after its scripts are done: addresses that name a thing of an entry are left out.
+const shape = `JSON.stringify([...document.querySelectorAll('*')].map((e) => e.tagName + ' ' + [...e.attributes].map((a) =>
+	/^(href|id|datetime|data-claims|data-source)$/.test(a.name) ? a.name + (a.value.startsWith('javascript') ? '=javascript' : '') : a.name + '=' + a.value).sort().join(' '))
+	.reduce((n, k) => (n[k] = (n[k] ?? 0) + 1, n), {}))`
+
+// TestTextsOfEntriesNeverBecomeElements compares the site of a hostile log with one of the same shape.
+func TestTextsOfEntriesNeverBecomeElements(t *testing.T) {
+	texts := ascii(hostile())
+	if len(texts) < 150 {
+		t.Fatalf("%d texts", len(texts))
+	}
+	make := func(name func(i int, what string) string) *published {
+		var list [][]byte
+		for i := range texts {
+			e := sitetest.Entry(int64(i))
+			e.PackID, e.SignerID = name(i, "pack"), name(i, "signer")
+			e.Source = entry.Source{Repo: "owner/name", Attestation: "self", Workflow: name(i, "workflow")}
+			list = append(list, e.Leaf())
+		}
+		list = append(list, []byte(name(0, "leaf"))) // no entry at all
+		return publish(t, logOf(t, list...))
+	}
+	bad := make(func(i int, what string) string { return texts[(i+len(what))%len(texts)] })
+	good := make(func(i int, what string) string { return fmt.Sprintf("x%d", (i+len(what))%len(texts)) })
+
+	b := newTab(t)
+	look := func(p *published, page string) (string, string) {
+		b.asked()
+		b.open(p.url + page)
+		if strings.Contains(page, "?") {
+			b.said("status")
+		}
+		counted, text := value[string](b, shape), value[string](b, `document.body.textContent`)
+		if value[bool](b, `'hacked' in globalThis`) {
+			t.Errorf("%s: a script of an entry ran", page)
+		}
+		requests, _ := b.asked()
+		for _, r := range requests {
+			if !strings.HasPrefix(r, p.url) && !strings.HasPrefix(r, "blob:") {
+				t.Errorf("%s asks for %s", page, r)
+			}
+		}
+		return counted, text
+	}
+	pages := []string{"index.html", "entries/index.html", "entries/2.html", "signer/index.html", "source/index.html", "entry/index.html?i=" + fmt.Sprint(len(texts)),
+		"signer/index.html?k=" + sitetest.Entry(3).SignerKeySHA256.String(), "source/index.html?r=owner%2Fname"}
+	for i := 0; i < len(texts); i += len(texts)/8 + 1 {
+		pages = append(pages, fmt.Sprintf("entry/index.html?i=%d", i))
+	}
+	for _, page := range pages {
+		got, text := look(bad, page)
+		if want, _ := look(good, page); got != want {
+			t.Errorf("%s has other elements:\n%s\nwant\n%s", page, got, want)
+		}
+		if !strings.Contains(text, "<") {
+			t.Logf("%s shows no text of markup", page)
+		}
+	}
+	// What a reader types is a text too.
+	for _, text := range texts[:8] {
+		b.open(bad.url + "entry/index.html?q=" + strings.NewReplacer("%", "%25", "&", "%26", "#", "%23", "+", "%2B", " ", "%20").Replace(text))
+		b.said("status")
+		if value[bool](b, `'hacked' in globalThis`) {
+			t.Errorf("a script in an address ran: %s", text)
+		}
+	}
+	for _, name := range []string{"entries/feed.xml", "checkpoints/feed.xml", "equivocation/feed.xml"} {
+		if got, want := elements(t, filepath.Join(bad.dir, name)), elements(t, filepath.Join(good.dir, name)); got != want {
+			t.Errorf("%s has other elements:\n%s\nwant\n%s", name, got, want)
+		}
+	}
+	rows := must[[][]string](t)(csv.NewReader(bytes.NewReader(must[[]byte](t)(os.ReadFile(filepath.Join(bad.dir, "entries/newest.csv"))))).ReadAll())
+	for _, row := range rows {
+		for _, cell := range row {
+			if cell != "" && strings.ContainsAny(cell[:1], "=+-@|\t\r") {
+				t.Errorf("a spreadsheet computes %q", cell)
+			}
+		}
+	}
+	if len(rows) < 100 {
+		t.Errorf("%d rows", len(rows))
+	}
+}
+
+// elements counts those of a feed, each with its attributes but for addresses.
+func elements(t *testing.T, path string) string {
+	t.Helper()
+	counted := map[string]int{}
+	for d := xml.NewDecoder(bytes.NewReader(must[[]byte](t)(os.ReadFile(path)))); ; {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return string(must[[]byte](t)(json.Marshal(counted)))
+		} else if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		if start, ok := token.(xml.StartElement); ok {
+			key := start.Name.Local
+			for _, a := range start.Attr {
+				key += " " + a.Name.Local
+			}
+			counted[key]++
+		}
+	}
+}
+
+// TestTheSiteIsForEverybody looks at each of its pages.
+func TestTheSiteIsForEverybody(t *testing.T) {
+	p := publish(t, logOf(t, leaves(120)...))
+	b := newTab(t)
+	for _, page := range []string{"index.html", "entries/index.html", "entry/index.html?i=5", "entry/index.html", "signer/index.html", "source/index.html?r=owner%2Fname-1",
+		"witnesses/index.html", "checkpoints/index.html", "equivocation/index.html", "verify/index.html", "limits/index.html"} {
+		b.emulate(1280, 800, "light")
+		b.open(p.url + page)
+		if strings.Contains(page, "?") {
+			if kind, text := b.said("status"); kind != "good" {
+				t.Errorf("%s: %s: %s", page, kind, text)
+			}
+		}
+		b.accessible(page)
+		if _, wrong := b.asked(); len(wrong) > 0 {
+			t.Errorf("%s: %q", page, wrong)
+		}
+	}
+}
