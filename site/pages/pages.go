@@ -12,6 +12,9 @@ import (
 	"fmt"
 	"html/template"
 	"io/fs"
+	"path"
+	"strings"
+	"sync"
 
 	"github.com/Haserjian/assay-ledger/pack/entry"
 )
@@ -82,20 +85,30 @@ func Render(p Page) ([]byte, error) {
 	if s.top {
 		f.Root = ""
 	}
-	t, err := parsed(s.template)
+	all, err := templates()
 	if err != nil {
 		return nil, err
 	}
 	var b bytes.Buffer
-	if err := t.ExecuteTemplate(&b, "frame", f); err != nil {
+	if err := all[s.template].ExecuteTemplate(&b, "frame", f); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil
 }
 
-func parsed(name string) (*template.Template, error) {
-	return template.New(name).Funcs(words).ParseFS(files, "templates/frame.html", "templates/parts.html", "templates/"+name+".html")
-}
+// templates gives one for each page, with the frame and the parts that pages share.
+var templates = sync.OnceValues(func() (map[string]*template.Template, error) {
+	all := map[string]*template.Template{}
+	names, err := fs.Glob(files, "templates/*.html")
+	for _, name := range names {
+		page := strings.TrimSuffix(path.Base(name), ".html")
+		t := template.New(page).Funcs(words)
+		if all[page], err = t.ParseFS(files, "templates/frame.html", "templates/parts.html", name); err != nil {
+			return nil, err
+		}
+	}
+	return all, err
+})
 
 // words are the functions of the templates.
 var words = template.FuncMap{
