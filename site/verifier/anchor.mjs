@@ -1,16 +1,13 @@
-// Step 10: a log that the user trusts holds the pack: docs/spec/ledger.md §2, §3, §8 and §10. Timestamp tokens are not
-// checked here.
+// Step 10: a log that the user trusts holds the pack, at a time that holds: docs/spec/ledger.md §2, §3, §8 and §10.
 import { JSONError, canonical, parse } from './json.mjs';
 import { base64 } from './hash.mjs';
 import { count, dateTime, hex64, identifier, tableProblems, version } from './manifest.mjs';
-import { Bad, NotHere, decimal, hash32, openCheckpoint } from './notes.mjs';
+import { Bad, NotHere, decimal, hash32, must, openCheckpoint } from './notes.mjs';
 import { included, leafHash } from './tiles.mjs';
+import { HOURS_24, SECOND, instant } from './time.mjs';
+import { readToken } from './timestamp.mjs';
 
-const PROOF = '_unsigned/anchor.tlog-proof';
-
-const must = (holds, message) => {
-  if (!holds) throw new Bad(message);
-};
+const PROOF = '_unsigned/anchor.tlog-proof', TOKEN = 'timestamp_token';
 const is = (...words) => (v) => words.includes(v);
 const text = (pattern) => (v) => typeof v === 'string' && pattern.test(v);
 
@@ -31,37 +28,61 @@ const ENTRY = {
 const isRepo = (v) => text(/^[A-Za-z0-9][A-Za-z0-9-]{0,38}\/[A-Za-z0-9._-]{1,100}$/)(v) && !/\/\.{1,2}$/.test(v);
 const COPIED = ['assurance_level', 'claim_check', 'mode', 'receipt_integrity', 'timestamp_end', 'timestamp_start', 'verifier_version'];
 
-// checkAnchor gives the word of the channel, and in notChecked what could not be told here.
+// checkAnchor gives what is known: the words of the channel, of the log and of the time; where the log holds the pack the
+// entry, its index, the tree and who cosigned; and the time, if one holds. What could not be told here goes to notChecked.
 export async function checkAnchor(pack, found, asked, notChecked) {
   const { out } = found, inside = pack.unsigned instanceof Map ? pack.unsigned.get('anchor.tlog-proof') : undefined;
-  const entry = asked.proof ?? inside;
+  const file = asked.proof ?? inside, anchor = { word: 'SKIPPED', log: 'SKIPPED', time: 'SKIPPED', errors: [] };
   out.channel = 'anchor';
-  if (!asked.policy || !entry) {
-    if (asked.policy || entry) out.warn('W_ANCHOR_NOT_CHECKED', PROOF, entry ? 'no policy was given' : 'there is no proof');
-    return 'SKIPPED';
+  if (!asked.policy || !file) {
+    if (asked.policy || file) out.warn('W_ANCHOR_NOT_CHECKED', PROOF, file ? 'no policy was given' : 'there is no proof');
+    return anchor;
   }
-  try {
-    must(entry.kind === 'file', 'no regular file, or too long');
+  const part = async (name, field, check) => {
+    try {
+      anchor[name] = anchor.word = await check();
+    } catch (err) {
+      if (!(err instanceof Bad || err instanceof NotHere)) throw err;
+      anchor[name] = anchor.word = err instanceof Bad ? 'FAIL' : 'SKIPPED';
+      anchor.errors.push(err.message);
+      if (err instanceof Bad) return out.error('E_ANCHOR_INVALID', field, err.message);
+      out.warn('W_ANCHOR_NOT_CHECKED', field, err.message);
+      notChecked.push(`the anchor: ${err.message}`);
+    }
+  };
+  await part('log', PROOF, async () => {
+    must(file.kind === 'file', 'no regular file, or too long');
     must(found.manifest, 'the manifest cannot be read');
-    await checkProof(entry.bytes, found, asked.policy, notChecked);
+    Object.assign(anchor, await checkProof(file.bytes, found, asked.policy));
     return 'PASS';
-  } catch (err) {
-    if (err instanceof Bad) return out.error('E_ANCHOR_INVALID', PROOF, err.message), 'FAIL';
-    if (!(err instanceof NotHere)) throw err;
-    out.warn('W_ANCHOR_NOT_CHECKED', PROOF, err.message);
-    notChecked.push(`the anchor: ${err.message}`);
-    return 'SKIPPED';
-  }
+  });
+  if (anchor.log !== 'PASS') return anchor;
+  if (!asked.roots && anchor.entry.has(TOKEN)) notChecked.push('the timestamp token of the entry: no roots were given');
+  if (asked.roots && !anchor.entry.has(TOKEN) && asked.timeOptional) out.warn('W_NO_TIMESTAMP', TOKEN, 'the entry has no token');
+  else if (asked.roots) await part('time', TOKEN, () => checkTime(anchor, asked, out));
+  return anchor;
 }
 
-// checkProof is docs/spec/ledger.md §10, in its order.
-async function checkProof(bytes, found, policy, notChecked) {
+// checkProof is docs/spec/ledger.md §10 up to the log, in its order.
+async function checkProof(bytes, found, policy) {
   const proof = readProof(bytes), entry = readEntry(proof.extra);
   checkEntry(entry, found);
-  const leaf = await leafHash(proof.extra);
-  const { size, root } = await openCheckpoint(proof.note, policy);
-  must(await included(leaf, proof.index, size, proof.hashes, root), 'the leaf is not in the tree');
-  if (entry.has('timestamp_token')) notChecked.push('the timestamp token of the entry');
+  const leaf = await leafHash(proof.extra), checkpoint = await openCheckpoint(proof.note, policy);
+  must(await included(leaf, proof.index, checkpoint.size, proof.hashes, checkpoint.root), 'the leaf is not in the tree');
+  return { entry, index: proof.index, checkpoint };
+}
+
+// checkTime is the rest of §10. It adds the token, until when the log had the pack, and whether the pack says otherwise.
+async function checkTime(anchor, { roots, now }, out) {
+  const { entry } = anchor;
+  must(entry.has(TOKEN), 'the entry has no token, and a time was asked for');
+  const manifest = Uint8Array.from(entry.get('manifest_sha256').match(/../g), (digits) => parseInt(digits, 16));
+  const token = await readToken(base64(entry.get(TOKEN)), manifest, roots, now);
+  const by = token.time + (token.accuracy > SECOND ? token.accuracy : SECOND), late = instant(entry.get('timestamp_end')) - by;
+  must(late <= HOURS_24, 'the pack ends more than 24 hours after the token was made');
+  if (late > 0n) out.warn('W_TIME_CONTRADICTION', TOKEN, 'the token is earlier than the end of the pack');
+  Object.assign(anchor, { token, by, contradicts: late > 0n });
+  return 'PASS';
 }
 
 // readProof reads a tlog-proof (ENT-43).

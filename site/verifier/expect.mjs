@@ -5,7 +5,7 @@ import { HOURS_24, hours, instant } from './time.mjs';
 const EXPECTED = { repo: 'repository', ref: 'ref', workflow_ref: 'workflow', commit_sha: 'commit', run_id: 'run' };
 
 // checkExpectations gives the names that fail and those that pass, and the word of the channel.
-export function checkExpectations({ manifest, intact, out }, asked) {
+export function checkExpectations({ manifest, intact, anchor, out }, asked) {
   const failed = [], passed = [];
   const word = () => (failed.length > 0 ? 'FAIL' : passed.length > 0 ? 'PASS' : 'SKIPPED');
   if (!manifest || !intact) return { failed, passed, word: 'SKIPPED' };
@@ -14,7 +14,7 @@ export function checkExpectations({ manifest, intact, out }, asked) {
     (holds ? passed : failed).push(name);
     if (!holds) out.error(code, field, `${name} is not as expected`);
   };
-  checkAge(a, asked, judge);
+  checkAge(a, anchor, asked, judge);
   const until = a.get('valid_until') ?? null;
   if ((asked.checkExpiry || asked.strict) && until !== null) judge('expiry', instant(until) >= asked.now, 'E_PACK_EXPIRED', 'valid_until');
   if (asked.refuseSuperseded || asked.strict) judge('superseded', (a.get('superseded_by') ?? null) === null, 'E_PACK_SUPERSEDED', 'superseded_by');
@@ -29,11 +29,11 @@ export function checkExpectations({ manifest, intact, out }, asked) {
   return { failed, passed, word: word() };
 }
 
-// checkAge: docs/spec/verify.md §13.1. Tokens are not checked here, so the end is the signer's word.
-function checkAge(a, { now, maxAgeHours }, judge) {
-  const end = instant(a.get('timestamp_end'));
-  if (end - now > HOURS_24) judge('age', false, 'E_TIMESTAMP_INVALID', 'timestamp_end');
-  else if (maxAgeHours !== undefined) judge('age', now - end <= hours(maxAgeHours), 'E_PACK_STALE', 'timestamp_end');
+// checkAge: docs/spec/verify.md §13.1. A time that holds ends the pack, if it is before what its signer says.
+function checkAge(a, { by }, { now, maxAgeHours }, judge) {
+  const told = instant(a.get('timestamp_end')), [end, field] = by < told ? [by, 'timestamp_token'] : [told, 'timestamp_end'];
+  if (told - now > HOURS_24) judge('age', false, 'E_TIMESTAMP_INVALID', 'timestamp_end');
+  else if (maxAgeHours !== undefined) judge('age', now - end <= hours(maxAgeHours), 'E_PACK_STALE', field);
 }
 
 // checkLockAndSigner gives the words of the channels lock (undefined without one) and signer.

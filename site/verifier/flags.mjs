@@ -13,6 +13,7 @@ import { Bad, readPolicy } from './notes.mjs';
 import { readNumeral } from './outcome.mjs';
 import { fromClock, instant } from './time.mjs';
 import { LIMITS, Unjudged } from './verify.mjs';
+import { readRoots } from './x509.mjs';
 
 const SWITCHES = {
   '--require-claim-pass': 'requireClaims', '--require-anchor': 'requireAnchor', '--require-pinned': 'requirePinned', '--strict': 'strict',
@@ -122,7 +123,8 @@ async function readTrust(given, asked, read) {
   if (given.has('--timestamp') && !optional && given.get('--timestamp') !== 'required') refuse('--timestamp', 'expected required or optional');
   if (asked.strict && !(policy && given.has('--tsa-roots') && !optional)) refuse('--strict', 'expected a policy and the roots of a time');
   if (policy) asked.policy = await using('--policy', async () => readPolicy(await bytesIn(given.get('--policy'), 2 ** 20, read)));
-  if (given.has('--tsa-roots')) refuse('--tsa-roots', 'not checked here');
+  if (given.has('--tsa-roots')) asked.roots = await using('--tsa-roots', async () => readRoots(await bytesIn(given.get('--tsa-roots'), 2 ** 20, read)));
+  asked.timeOptional = optional;
   if (!given.has('--proof')) return;
   const bytes = await using('--proof', () => bytesIn(given.get('--proof'), LIMITS['anchor.tlog-proof'], read));
   asked.proof = { kind: 'file', bytes };

@@ -3,7 +3,7 @@
 import { bytesOf } from './json.mjs';
 
 const DATETIME = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/;
-const SECOND = 1_000_000_000n;
+export const SECOND = 1_000_000_000n;
 
 // daysOf gives the days since 1970 of a day that is real, else null.
 function daysOf(year, month, day) {
@@ -27,6 +27,13 @@ export function instant(text, limit = 64) {
   }
   const seconds = days * 86_400 + hour * 3600 + minute * 60 + second - offset;
   return BigInt(seconds) * SECOND + BigInt((m[7] ?? '').padEnd(9, '0').slice(0, 9));
+}
+
+// spell writes an instant as a date-time, with as much of a fraction as it has.
+export function spell(instant) {
+  const text = new Date(Number((instant - (((instant % SECOND) + SECOND) % SECOND)) / 1_000_000n)).toISOString().slice(0, 19);
+  const fraction = String(((instant % SECOND) + SECOND) % SECOND).padStart(9, '0').replace(/0+$/, '');
+  return `${text}${fraction && `.${fraction}`}Z`;
 }
 
 // fromClock gives the instant of a moment of the machine's clock, in milliseconds.

@@ -1,4 +1,6 @@
 // What is said of a verdict to a machine: docs/spec/verify.md §17.
+import { SECOND, spell } from './time.mjs';
+import { nameText } from './x509.mjs';
 
 export const COMMAND = 'verify-pack';
 
@@ -10,7 +12,7 @@ export function told(dir, v) {
     integrity_verdict: v.intact ? 'PASS' : 'TAMPERED', claim_verdict: claimVerdict(v),
     pack_id: known ? v.manifest.get('pack_id') : null, ids_verified: v.intact, claims_reexecuted: v.reexecuted,
     signer: known ? { id: v.manifest.get('signer_id'), fingerprint: v.fingerprint } : null,
-    manifest_sha256: v.manifestDigest ?? undefined, not_checked_here: v.notChecked,
+    anchor: anchorOf(v.anchor), manifest_sha256: v.manifestDigest ?? undefined, not_checked_here: v.notChecked,
     ...(v.channels.coverage && { coverage: covered(v.coverage, v.asked.minCoverage) }),
     findings: [...v.out.errors, ...v.out.warnings],
   };
@@ -20,6 +22,22 @@ const covered = ({ share, covered: ids, uncovered, extra, complete, all }, least
   covered_ids: ids, uncovered_ids: uncovered, extra_ids: extra, extra_ids_complete: complete, coverage_pct: share, min_coverage: least,
   covered_count: ids.length, total_count: all,
 });
+
+// anchorOf is the member of that name.
+function anchorOf({ word, log, time, errors, entry, index, checkpoint, token }) {
+  const logged = log === 'PASS' && {
+    log: checkpoint.origin, index: Number(index), tree_size: Number(checkpoint.size), submitted_at: entry.get('submitted_at'),
+    cosignatures: checkpoint.cosigned.map((c) => ({ name: c.name, time: spell(c.time * SECOND) })),
+    timestamp: token ? { time: spell(token.time), accuracy: token.accuracy === null ? null : spellLength(token.accuracy), authority: nameText(token.signer) } : null,
+  };
+  return { verdict: word, log_verdict: log, time_verdict: time, ...(word === 'FAIL' && { errors }), ...logged };
+}
+
+// spellLength writes how long a time is, with its unit.
+export function spellLength(ns) {
+  const [unit, size] = ns >= SECOND ? ['s', 1e9] : ns >= 1_000_000n ? ['ms', 1e6] : ['\u00b5s', 1e3];
+  return `${Number(ns) / size}${unit}`;
+}
 
 // claimVerdict is the word of claims in a report, where a failure is called an honest one.
 const claimVerdict = (v) => ({ FAIL: 'HONEST_FAIL', PASS: 'PASS' })[v.channels.claims] ?? 'NOT_EVALUATED';

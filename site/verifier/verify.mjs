@@ -183,11 +183,12 @@ async function verdict(pack, found, asked) {
   const { out, intact, manifest } = found;
   const notChecked = unexecuted(found), anchor = await checkAnchor(pack, found, asked, notChecked);
   out.channel = 'expectations';
+  found.anchor = anchor;
   const expected = checkExpectations(found, asked);
   out.channel = 'lock';
   const { lock, signer, distrusted } = checkLockAndSigner(found, asked);
   const channels = {
-    integrity: intact ? 'PASS' : 'FAIL', claims: claimsWord(found), anchor, ...(lock && { lock }),
+    integrity: intact ? 'PASS' : 'FAIL', claims: claimsWord(found), anchor: anchor.word, ...(lock && { lock }),
     expectations: expected.word, ...(intact && asked.contract && { coverage: found.coverage.share >= (asked.minCoverage ?? 0.8) ? 'PASS' : 'FAIL' }),
     ...(manifest && { signer }),
   };
@@ -199,14 +200,13 @@ async function verdict(pack, found, asked) {
 const STRICT = { requirePinned: true, requireAnchor: true, requireClaims: true };
 
 // statusOf is the table of VFY-79: the first row that holds.
-function statusOf({ intact, channels, failed, distrusted, reexecuted, reading, results, logged, out }, asked) {
+function statusOf({ intact, channels, failed, distrusted, reexecuted, reading, results, anchor }, asked) {
   const late = (name) => name === 'expiry' || name === 'superseded';
   if (!intact) return ['failed', 2];
   if (channels.lock && channels.lock !== 'PASS') return ['lock_mismatch', 2];
   if (distrusted || (asked.requirePinned && channels.signer !== 'PINNED')) return ['signer_untrusted', 2];
   if (channels.anchor === 'FAIL' || (asked.requireAnchor && channels.anchor !== 'PASS')) return ['witness_failed', 2];
-  const timed = logged?.time && !out.warnings.some((w) => w.code === 'W_TIME_CONTRADICTION');
-  if (asked.strict && !timed) return ['witness_failed', 2];
+  if (asked.strict && (!anchor.token || anchor.contradicts)) return ['witness_failed', 2];
   if (failed.some((name) => !late(name))) return ['expectation_failed', 2];
   if (asked.requireClaims && !(channels.claims === 'PASS' && reexecuted)) return ['claim_gate_failed', 1];
   if (asked.strict && !results.some((r) => r.passed)) return ['claim_gate_failed', 1];

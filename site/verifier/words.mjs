@@ -1,6 +1,8 @@
 // A verdict in words, for people: those of the command line, which a test compares.
 import { Num } from './json.mjs';
-import { instant } from './time.mjs';
+import { instant, spell } from './time.mjs';
+import { spellLength } from './told.mjs';
+import { nameText } from './x509.mjs';
 import { isObject, numberOf, textOf } from './values.mjs';
 
 // counted says how many there are of a thing.
@@ -63,11 +65,20 @@ function passesAlways(claim) {
 const SOURCES = { builtin: 'built in', lock: 'pinned by the lock', given: 'given by the caller', signer: 'the signer\'s own' };
 
 function anchorText(v, word) {
-  const log = v.logged && `entry ${v.logged.index} of ${v.logged.origin}, tree size ${v.logged.size}, cosigned by ${v.logged.witnesses.join(', ') || 'nobody (the policy asks for nobody)'}`;
-  if (word === 'PASS') return log ?? 'a log that the policy trusts holds it';
-  if (word === 'FAIL') return log ? 'logged, but not at a time that holds' : 'no proof that holds under the policy';
+  const { log, errors, checkpoint, index } = v.anchor, names = (checkpoint?.cosigned ?? []).map((c) => c.name);
+  const where = log === 'PASS' &&
+    `entry ${index} of ${checkpoint.origin}, tree size ${checkpoint.size}, cosigned by ${names.join(', ') || 'nobody (the policy asks for nobody)'}`;
+  if (word === 'PASS') return `${where}; ${timeText(v)}`;
+  if (word === 'FAIL') return log === 'PASS' ? 'logged, but not at a time that holds' : 'no proof that holds under the policy';
+  if (errors.length > 0) return `not checked here: ${errors.at(-1)}`;
   return v.out.warnings.some((f) => f.code === 'W_ANCHOR_NOT_CHECKED' && f.message === 'there is no proof')
     ? 'there is no proof in the pack that a log holds it' : 'not checked against any log';
+}
+
+function timeText({ anchor: { token, entry } }) {
+  if (!token) return entry.has('timestamp_token') ? 'its time was not checked (--tsa-roots)' : 'it has no timestamp';
+  const within = token.accuracy === null ? '' : ` (within ${spellLength(token.accuracy)})`;
+  return `timestamped ${spell(token.time)}${within} by ${nameText(token.signer)}`;
 }
 
 function expectedText(v) {
@@ -110,6 +121,9 @@ export function sentenceOf(v) {
   if (v.status === 'ok') return ['intact', gaps(v).join(', ')].filter(Boolean).join('; ');
   if (v.status === 'claim_gate_failed' && v.channels.claims === 'SKIPPED') return 'honest failure: claims are required, and the pack declares none';
   if (v.status === 'claim_gate_failed' && !v.reexecuted) return 'honest failure: the required claims cannot be executed again here';
+  if (v.status === 'witness_failed' && v.anchor.log === 'PASS' && v.channels.anchor === 'FAIL') {
+    return 'the pack is intact and logged, but the time that was asked for does not hold';
+  }
   if (v.status === 'witness_failed' && v.channels.anchor !== 'FAIL') return 'the pack is intact, but not proven to be logged, as required';
   if (v.status === 'signer_untrusted' && v.channels.signer !== 'UNTRUSTED') return 'the signer must be pinned: name the key that may sign';
   if (v.status === 'expectation_failed') return `not the pack that was expected: it is intact, and ${unmet(v)}`;
@@ -135,7 +149,7 @@ function gaps(v) {
     ...unasked(v).map(([gap]) => [true, gap]),
     [v.channels.signer !== 'PINNED', 'signer unpinned'],
     [v.channels.anchor === 'SKIPPED', 'not anchored'],
-    [v.channels.anchor === 'PASS' && !v.logged?.time, 'anchored without a time that was checked'],
+    [v.channels.anchor === 'PASS' && !v.anchor.token, 'anchored without a time that was checked'],
     [v.channels.claims === 'SKIPPED', 'no checks declared'],
     [v.channels.claims === 'NOT_EVALUATED', 'claims not executed here'],
     [v.channels.claims === 'PASS' && cannotFail(v), 'no check that can fail'],

@@ -21,8 +21,15 @@ func authorities(t testing.TB, n int) []string {
 	return list
 }
 
-// ENT-56
-func TestRootsAreReadWholeOrNotAtAll(t *testing.T) {
+// rootText is a file of roots: how many certificates it holds, or what the error says.
+type rootText struct {
+	name, text string
+	want       int
+	err        string
+}
+
+func rootTexts(t testing.TB) []rootText {
+	t.Helper()
 	list := authorities(t, 3)
 	a, b, c := list[0], list[1], list[2]
 	a64 := strings.Split(a, "\n")[1]
@@ -32,11 +39,7 @@ func TestRootsAreReadWholeOrNotAtAll(t *testing.T) {
 	}
 	headed := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Headers: map[string]string{"Name": "root"}, Bytes: der.Bytes}))
 	const bom = "\ufeff"
-	for _, tt := range []struct {
-		name, text string
-		want       int    // certificates
-		err        string // in the error
-	}{
+	texts := []rootText{
 		{"one", a, 1, ""},
 		{"three", a + b + c, 3, ""},
 		{"text around", "Issuer: CN=root\n    Serial:\n        2b:a2\n\n" + a + "\n# the other one --\n===\n" + b + "the end", 2, ""},
@@ -90,8 +93,16 @@ func TestRootsAreReadWholeOrNotAtAll(t *testing.T) {
 		{"UTF-16", "\xff\xfe" + strings.Join(strings.Split(a, ""), "\x00"), 0, "no certificate in it"},
 		{"NUL", a + "\x00\n" + b, 0, "a NUL byte"},
 		{"twice", a + b + a, 0, "what ends here is certificate 1 again"},
-	} {
-		tt.err = strings.ReplaceAll(tt.err, "NEXT", strconv.Itoa(strings.Count(a, "\n")+1))
+	}
+	for i := range texts {
+		texts[i].err = strings.ReplaceAll(texts[i].err, "NEXT", strconv.Itoa(strings.Count(a, "\n")+1))
+	}
+	return texts
+}
+
+// ENT-56
+func TestRootsAreReadWholeOrNotAtAll(t *testing.T) {
+	for _, tt := range rootTexts(t) {
 		roots, err := ParseRoots([]byte(tt.text))
 		switch {
 		case tt.err == "" && err != nil:

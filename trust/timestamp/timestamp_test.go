@@ -275,10 +275,14 @@ func TestOnlyTheGoodTokenIsBelieved(t *testing.T) {
 	}
 }
 
-// Variations that honest TSAs use.
-// ENT-49, ENT-50, ENT-54
-func TestGoodTokensOfEveryKindAreBelieved(t *testing.T) {
-	w := newWorld(t)
+// kind is a variation that honest TSAs use.
+type kind struct {
+	name string
+	mint func(*mint)
+}
+
+func (w *tsaWorld) kinds(t testing.TB) []kind {
+	t.Helper()
 	tsa := asTSA(t)
 	rsa2048 := w.as(t, newRSA(t, 2048), tsa)
 	intermediate := certify(t, w.root, "intermediate", newP256(t), asCA)
@@ -298,10 +302,7 @@ func TestGoodTokensOfEveryKindAreBelieved(t *testing.T) {
 			m.hash, m.digestOID, m.algorithm.Algorithm = hash, digest, algorithm
 		}
 	}
-	for _, tt := range []struct {
-		name string
-		mint func(*mint)
-	}{
+	return []kind{
 		{"P-256", func(m *mint) {}},
 		{"P-384 with SHA-384", ecWith(elliptic.P384(), crypto.SHA384, oidSHA384, oidECDSASHA384)},
 		{"P-521 with SHA-512", ecWith(elliptic.P521(), crypto.SHA512, oidSHA512, oidECDSASHA512)},
@@ -343,7 +344,13 @@ func TestGoodTokensOfEveryKindAreBelieved(t *testing.T) {
 		{"a non-critical extension", func(m *mint) {
 			m.info.Extensions = inContext(1, mustMarshal(t, pkix.Extension{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 3}, Value: []byte{tagSequence, 0}}, ""))
 		}},
-	} {
+	}
+}
+
+// ENT-49, ENT-50, ENT-54
+func TestGoodTokensOfEveryKindAreBelieved(t *testing.T) {
+	w := newWorld(t)
+	for _, tt := range w.kinds(t) {
 		m := newMint(t, w.tsa)
 		tt.mint(m)
 		token, err := Verify(m.token(), testDigest, w.options())

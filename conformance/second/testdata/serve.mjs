@@ -2,17 +2,65 @@
 // with an answer for each item goes out. Bytes travel as base64.
 import readline from 'node:readline';
 import { webcrypto } from 'node:crypto';
+import { checkAnchor } from '../../../site/verifier/anchor.mjs';
 import { readCard } from '../../../site/verifier/cards.mjs';
 import { evaluate } from '../../../site/verifier/claims.mjs';
 import { run } from '../../../site/verifier/command.mjs';
+import { readPack } from '../../../site/verifier/files.mjs';
 import { JSONError, bytesOf, parse } from '../../../site/verifier/json.mjs';
+import { verify as verifyMLDSA } from '../../../site/verifier/mldsa.mjs';
+import { Bad, NotHere, readPolicy } from '../../../site/verifier/notes.mjs';
 import { Pattern } from '../../../site/verifier/re2.mjs';
 import { PatternError } from '../../../site/verifier/re2_parse.mjs';
+import { instant } from '../../../site/verifier/time.mjs';
+import { readToken } from '../../../site/verifier/timestamp.mjs';
 import { classNamed, folded } from '../../../site/verifier/unicode.mjs';
+import { Findings, verify } from '../../../site/verifier/verify.mjs';
+import { readRoots } from '../../../site/verifier/x509.mjs';
 
 globalThis.crypto ??= webcrypto;
+const bytes = (text) => new Uint8Array(Buffer.from(text ?? '', 'base64'));
+
+// orBad gives what a function gives, or why it refuses: nothing else is thrown.
+async function orBad(f) {
+  try {
+    return await f();
+  } catch (err) {
+    if (err instanceof NotHere) return { refused: `not here: ${err.message}` };
+    if (!(err instanceof Bad)) throw err;
+    return { refused: err.message };
+  }
+}
+
+const judged = new Map();
+
+function judge(dir) {
+  const pack = readPack(dir);
+  return verify(pack, { now: 0n }).finally(pack.close);
+}
 
 const OPS = {
+  // mldsa tells whether a signature is good.
+  mldsa: (v) => verifyMLDSA(bytes(v.key), bytes(v.message), bytes(v.signature), bytes(v.context)),
+
+  // token gives what a timestamp token says, or why it is refused; roots alone are only read.
+  token: (v) => orBad(async () => {
+    const roots = readRoots(bytes(v.roots));
+    if (v.token === undefined) return {};
+    const { time, accuracy } = await readToken(bytes(v.token), bytes(v.digest), roots, v.now && instant(v.now));
+    return { time: String(time), accuracy: String(accuracy ?? 0n) };
+  }),
+
+  // anchor gives the words and the codes of the anchor of a pack, whose integrity is judged once.
+  anchor: (v) => orBad(async () => {
+    const asked = { now: instant(v.now), policy: await readPolicy(bytes(v.policy)), proof: { kind: 'file', bytes: bytes(v.proof) }, timeOptional: v.optional };
+    if (v.roots) asked.roots = readRoots(bytes(v.roots));
+    if (!judged.has(v.pack)) judged.set(v.pack, await judge(v.pack));
+    const out = new Findings(), anchor = await checkAnchor({}, { ...judged.get(v.pack), out }, asked, []);
+    const list = [...out.errors, ...out.warnings].map((f) => `${f.code} ${f.field}`);
+    return { word: anchor.word, log: anchor.log, time: anchor.time, list, cosigned: (anchor.checkpoint?.cosigned ?? []).map((c) => c.name), why: anchor.errors };
+  }),
+
   // class gives the ranges of \p{name}, and of that in any case.
   class: (name) => {
     const ranges = classNamed(name);
