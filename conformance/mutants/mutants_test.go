@@ -214,3 +214,16 @@ func TestASampleWithoutMutantsIsBadInput(t *testing.T) {
 		t.Errorf("a sample of equivalents alone: %v", err)
 	}
 }
+
+func TestTheTestsThatNameAFunctionAreRunFirst(t *testing.T) {
+	dir := t.TempDir()
+	text := "package p\n\nfunc TestOpen(t *testing.T) {\n\topen(1)\n}\n\nfunc TestReopen(t *testing.T) {\n\treopen(1)\n}\n\nfunc helper() { open(2) }\n\nfunc FuzzOpen(f *testing.F) { open(3) }\n\nfunc TestDoor(t *testing.T) {\n\td.open(4)\n}\n"
+	if err := os.WriteFile(filepath.Join(dir, "p_test.go"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for function, want := range map[string]string{"open": "[TestOpen TestDoor]", "Door.open": "[TestOpen TestDoor]", "-": "[]", "close": "[]"} {
+		if got, err := near(dir, function); err != nil || fmt.Sprint(got) != want {
+			t.Errorf("%s: %v, %v", function, got, err)
+		}
+	}
+}

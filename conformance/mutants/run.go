@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -56,7 +57,13 @@ func (r *runner) judge(ctx context.Context, m *mutant, dependents []string, limi
 		if i > 0 && pkg == m.pkg {
 			continue
 		}
-		result, by, err := r.steady(ctx, pkg, file, limits[pkg])
+		var first []string
+		if i == 0 {
+			if first, err = near(filepath.Join(r.root, m.pkg), m.function); err != nil {
+				return 0, "", err
+			}
+		}
+		result, by, err := r.steady(ctx, pkg, file, limits[pkg], first)
 		if err != nil || result != survived {
 			return result, by, err
 		}
@@ -64,13 +71,41 @@ func (r *runner) judge(ctx context.Context, m *mutant, dependents []string, limi
 	return survived, "", nil
 }
 
-// steady runs the tests of one package on a mutant, and again what may have failed without it.
-func (r *runner) steady(ctx context.Context, pkg, overlay string, timeout time.Duration) (outcome, string, error) {
+// near lists the tests that name the changed function: they are the first to see it, most of the time.
+func near(dir, function string) (tests []string, err error) {
+	name := function[strings.LastIndex(function, ".")+1:]
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	if err != nil {
+		return nil, err
+	}
+	calls := regexp.MustCompile(`\b` + regexp.QuoteMeta(name) + `\(`)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		for _, body := range strings.Split("\n"+string(text), "\nfunc ")[1:] {
+			if test, _, ok := strings.Cut(body, "(t *testing.T)"); ok && strings.HasPrefix(test, "Test") && calls.MatchString(body) {
+				tests = append(tests, test)
+			}
+		}
+	}
+	return tests, nil
+}
+
+// steady runs the tests of one package on a mutant, and again what may have failed without it. Some are run first.
+func (r *runner) steady(ctx context.Context, pkg, overlay string, timeout time.Duration, first []string) (outcome, string, error) {
 	program, text, err := r.build(ctx, pkg, overlay)
 	if err != nil || text != "" {
 		return doesNotBuild, text, err
 	}
-	result, by, err := r.run(ctx, program, pkg, overlay, timeout)
+	result, by := survived, ""
+	if len(first) > 0 {
+		result, by, err = r.run(ctx, program, pkg, overlay, timeout, "-test.run=^("+strings.Join(first, "|")+")$")
+	}
+	if err == nil && result == survived {
+		result, by, err = r.run(ctx, program, pkg, overlay, timeout)
+	}
 	if err != nil {
 		return 0, "", err
 	}
