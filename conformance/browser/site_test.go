@@ -3,6 +3,7 @@ package browser
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/csv"
 	"encoding/json"
 	"encoding/xml"
@@ -27,7 +28,6 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/packtest"
 	"github.com/Haserjian/assay-ledger/site"
 	"github.com/Haserjian/assay-ledger/site/sitetest"
-	"github.com/Haserjian/assay-ledger/trust"
 )
 
 // published is a site, and where a foreign server has it: under a path of its own.
@@ -152,12 +152,16 @@ func TestFromTheHomePageToAVerdictOnOnesOwnDisk(t *testing.T) {
 	}
 
 	// The verifier of the site, saved; and the command line.
-	policy := write(t, "policy", string(must[*trust.Policy](t)(l.Policy(t.Context())).Text()))
+	policy := write(t, "policy", string(must[[]byte](t)(l.Policy(t.Context()))))
 	if code, out := assay(t, "verify-pack", dir, "--policy", policy, "--proof", proof, "--require-anchor"); code != 0 {
 		t.Errorf("exit %d: %s", code, out)
 	}
-	page := filepath.Join(t.TempDir(), "verify.html")
-	assay(t, "page", "-o", page)
+	b.open(p.url + "verify/index.html")
+	page := b.download(`a[download][href$="verify.html"]`, "verify.html")
+	sum := fmt.Sprintf("%x", sha256.Sum256(must[[]byte](t)(os.ReadFile(page))))
+	if text := value[string](b, `document.querySelector('main').textContent`); !strings.Contains(text, sum) {
+		t.Errorf("the site does not say that its verifier is %s", sum)
+	}
 	b.open(fileURL(t, page))
 	b.settled(nil)
 	b.settled(func() { b.choose("#files", append(filesOf(t, dir), proof)...) })
