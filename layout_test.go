@@ -80,8 +80,8 @@ var layout = map[string][]string{
 	"witness":       {"internal/serve", "trust"},
 
 	// The log as a folder of plain files.
-	"site": {"internal/durable", "pack/entry", "pack/jcs", "site/pages", "site/verifier", "trust", "trust/tiles",
-		"trust/timestamp"},
+	"site": {"internal/durable", "pack/entry", "pack/jcs", "site/pages", "site/single", "site/verifier", "trust",
+		"trust/tiles", "trust/timestamp"},
 	"site/sitetest": {"pack/entry", "pack/manifest", "trust", "trust/tiles"},
 	"site/pages":    {"pack/entry", "trust"},
 

@@ -448,7 +448,7 @@ func TestAPublisherThatPanicsFreezesTheLog(t *testing.T) {
 	must(t, err)
 	defer g.close()
 	var frozen error
-	p, err := newPublisher(history{s, g}, &w.cfg, func(err error) { frozen = err })
+	p, err := newPublisher(history{s, g}, archiveOf(t, &w.cfg, g), &w.cfg, func(err error) { frozen = err })
 	must(t, err)
 	p.answers <- answer{} // of nobody
 	p.run()

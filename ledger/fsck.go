@@ -14,25 +14,6 @@ import (
 	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
 
-// Damage is a range of entries for which two things that must agree do not. Which of
-// the two is right, the neighbours show: a damaged tile disagrees with what is below
-// it and with what is above it, a damaged bundle only with its tile. Path is the one that is wrong where
-// that can be told.
-type Damage struct {
-	Path       string // of the file, relative to Dir; "index" for the index
-	Start, End int64  // the entries it stands for: [Start, End)
-	Err        error
-}
-
-// A Damage is the error of a read that met it.
-func (d Damage) Error() string        { return d.String() }
-func (d Damage) Unwrap() error        { return d.Err }
-func (d Damage) Is(target error) bool { return target == errDamaged }
-
-func (d Damage) String() string {
-	return fmt.Sprintf("%s: entries %d to %d: %v", d.Path, d.Start, d.End-1, d.Err)
-}
-
 // Fsck reads every entry and every tile of the log in dir and compares each with its
 // neighbours: entries with leaf hashes, tiles with the tiles above, the topmost with
 // Tessera's state, that with the tree last signed in guardDir, and, unless x is nil,
@@ -254,11 +235,4 @@ func (c *fsckRun) readIndexSize(ctx context.Context) (err error) {
 		c.report(Damage{indexPath, now.Size, c.indexed, errors.New("the log has no such entries: delete the index")})
 	}
 	return nil
-}
-
-func missing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return errors.New("the file is missing")
-	}
-	return err
 }

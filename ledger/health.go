@@ -108,12 +108,16 @@ func (l *Log) noTimestamps() error {
 	return tsa.Health()
 }
 
-// Notes are what submissions go without now although they are logged: a timestamp that is only preferred.
-func (l *Log) Notes() []Reason {
+// Notes are what is not as it should be and keeps no submission out: a timestamp that is only preferred, a damaged part of the
+// history of checkpoints.
+func (l *Log) Notes() (notes []Reason) {
 	if err := l.noTimestamps(); err != nil && l.cfg.Timestamps == TimestampsPreferred {
-		return []Reason{{"timestamps", "No timestamp authority answers: entries are logged without a timestamp.", err}}
+		notes = append(notes, Reason{"timestamps", "No timestamp authority answers: entries are logged without a timestamp.", err})
 	}
-	return nil
+	if path, count, err := l.archive.damage(); err != nil {
+		notes = append(notes, Reason{"checkpoints", fmt.Sprintf("A part of the history of checkpoints is damaged and not served (%s, of %d).", path, count), err})
+	}
+	return notes
 }
 
 func (l *Log) indexReason() *Reason {

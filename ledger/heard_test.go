@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -252,7 +253,8 @@ func TestAnEntryThatWasNotPublishedWaitsUntilWitnessesAreHeard(t *testing.T) {
 	}
 }
 
-// The guard is older than the log, which happens when only the guard's disk was restored.
+// The guard is older than the log, which happens when only the guard's disk was restored; the history of checkpoints,
+// which would tell it too, is gone.
 // STO-16
 func TestAGuardFromABackupLearnsFromAWitnessWhatTheLogContinues(t *testing.T) {
 	for name, hidden := range map[string]bool{"at the start": false, "later": true} {
@@ -266,6 +268,7 @@ func TestAGuardFromABackupLearnsFromAWitnessWhatTheLogContinues(t *testing.T) {
 			w.addAll(3, 6)
 			w.close()
 			w.replaceDir("guard", old)
+			must(t, os.RemoveAll(w.cfg.Dir+".checkpoints"))
 			if hidden {
 				w.witnesses[0].behave(onlySubmissions(w.witnesses[0].real))
 			}

@@ -77,7 +77,7 @@ func quietConfig(t *testing.T, dir string) Config {
 		Timestamps: TimestampsOff, Interval: 5 * time.Millisecond, BatchAge: time.Millisecond}
 }
 
-// STO-36
+// STO-36, STO-38
 func TestKilledAtAnyMomentTheLogKeepsWhatItPromised(t *testing.T) {
 	kills := 12
 	if testing.Short() {
@@ -103,6 +103,20 @@ func TestKilledAtAnyMomentTheLogKeepsWhatItPromised(t *testing.T) {
 		for size, root := range checkpoints {
 			if got, err := l.store.rootOf(size, now.Size); err != nil || got.String() != root {
 				t.Fatalf("kill %d: size %d had root %s, has %v, %v", kill, size, root, got, err)
+			}
+		}
+		kept := map[int64]string{}
+		for _, note := range w.history(0) {
+			cp, err := w.cfg.Policy.OpenCheckpoint(note)
+			must(t, err)
+			if _, twice := kept[cp.Size]; twice {
+				t.Fatalf("kill %d: size %d is kept twice", kill, cp.Size)
+			}
+			kept[cp.Size] = cp.Root.String()
+		}
+		for size, root := range checkpoints {
+			if size > 0 && kept[size] != root {
+				t.Fatalf("kill %d: size %d was seen with root %s, the history has %q", kill, size, root, kept[size])
 			}
 		}
 		for digest, at := range w.indexesOf() {

@@ -76,9 +76,13 @@ const (
 // Config of a log. Dir, GuardDir, Signer, Policy and, to Open, Index are required,
 // and TSA unless Timestamps is off.
 type Config struct {
-	Dir        string // Tessera's storage; Open creates nothing here unless Create
-	GuardDir   string // on another path, best on another disk; not inside Dir
-	SpoolDir   string // of manifests accepted and not logged yet; zero: beside Dir, with .spool at its end
+	Dir      string // Tessera's storage; Open creates nothing here unless Create
+	GuardDir string // on another path, best on another disk; not inside Dir
+	SpoolDir string // of manifests accepted and not logged yet; zero: beside Dir, with .spool at its end
+
+	// CheckpointsDir has every published checkpoint with its cosignatures; zero: beside Dir, with .checkpoints at its end.
+	CheckpointsDir string
+
 	Signer     *trust.LogSigner
 	Policy     *trust.Policy // log line of our own, witnesses with URLs, quorum
 	Index      Index
@@ -130,6 +134,7 @@ var (
 type Log struct {
 	cfg       Config // with defaults
 	guard     *guard
+	archive   *archive
 	store     *store
 	spool     *spool
 	probe     *probe
@@ -181,6 +186,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.SpoolDir == "" {
 		cfg.SpoolDir = cfg.Dir + ".spool"
+	}
+	if cfg.CheckpointsDir == "" {
+		cfg.CheckpointsDir = cfg.Dir + ".checkpoints"
 	}
 	if err := checkApart(cfg.Dir, cfg.GuardDir); err != nil {
 		return cfg, fmt.Errorf("ledger: %w", err)
@@ -241,7 +249,7 @@ func checkPolicy(policy *trust.Policy, signer *trust.LogSigner) error {
 		return fmt.Errorf("ledger: the witnesses without a URL (%s) could form a quorum by themselves, and can never be asked what they have seen: give them a URL or take them out of the policy",
 			strings.Join(u.Witnesses, ", "))
 	}
-	return nil
+	return checkNoteLimit(policy, signer)
 }
 
 // Create makes an empty log in cfg.Dir and its guard; refuses if either exists. It
@@ -302,6 +310,9 @@ func Open(ctx context.Context, cfg Config) (_ *Log, err error) {
 	if l.guard, err = openGuard(cfg.GuardDir, cfg.Signer, cfg.Policy); err != nil {
 		return nil, err
 	}
+	if l.archive, err = openArchive(cfg.CheckpointsDir, cfg.Signer, cfg.Log, l.guard.published); err != nil {
+		return nil, fmt.Errorf("opening the log: %w", err)
+	}
 	if err := awaitNoAppender(ctx, cfg.Dir); err != nil {
 		return nil, fmt.Errorf("opening the log: %w", err)
 	}
@@ -309,6 +320,7 @@ func Open(ctx context.Context, cfg Config) (_ *Log, err error) {
 	if err != nil {
 		return nil, err
 	}
+	l.archive.keepPublished()
 	if l.follower, err = newFollower(ctx, l.store, cfg.Index, now, cfg.Log); err != nil {
 		return nil, fmt.Errorf("opening the log: %w", err)
 	}
@@ -334,10 +346,11 @@ func Open(ctx context.Context, cfg Config) (_ *Log, err error) {
 
 // start sets the four loops going. From here on Close ends everything.
 func (l *Log) start(now tree) (err error) {
-	if l.publisher, err = newPublisher(history{l.store, l.guard}, &l.cfg, l.freeze); err != nil {
+	if l.publisher, err = newPublisher(history{l.store, l.guard}, l.archive, &l.cfg, l.freeze); err != nil {
 		return err
 	}
 	l.scrubber = newScrubber(func() *reader { return newReader(l.store, l.publisher.current.Load()) }, &l.cfg)
+	l.scrubber.archive = l.archive
 	l.integrated, l.indexed = now.Size, l.follower.size.Load()
 	l.follower.freeze, l.follower.indexed = l.freeze, l.forget
 	l.probe.done = make(chan struct{})
@@ -385,6 +398,14 @@ func (l *Log) inspect(ctx context.Context) (tree, error) {
 	if p := l.guard.published; p != nil {
 		if err := l.contains(now, tree{p.Size, p.Root}); err != nil {
 			return tree{}, notSigned{fmt.Errorf("%w: the published checkpoint of size %d is not of this log: %w", ErrGuard, p.Size, err)}
+		}
+	}
+	if cp := l.archive.newest(); cp != nil { // STO-41: it may know of more than a guard that was lost, or is older
+		err := history{l.store, l.guard}.judgeOwnCheckpoint(cp)
+		if errors.Is(err, errForked) {
+			return tree{}, notSigned{fmt.Errorf("%w: the history of checkpoints holds %w; restore a copy of %s that is not older", ErrGuard, err, l.cfg.Dir)}
+		} else if err != nil {
+			return tree{}, fmt.Errorf("opening the log: the history of checkpoints: %w", err)
 		}
 	}
 	return now, l.askMonitors(ctx)

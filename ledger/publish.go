@@ -49,7 +49,7 @@ func (r *round) hasFailed() bool { return r.stuck || len(r.failed) > 0 }
 //	grown, an interval since the last one
 //	  → guard: verify the tree, make it durable, sign
 //	  → ask every witness that is free
-//	  → quorum → guard: make the note durable → snapshot
+//	  → quorum → archive, then guard: make the note durable → snapshot
 //	  → late cosignatures: the same again with one more line
 //
 // It begins with what was signed last, and signs nothing new before enough witnesses were heard from
@@ -66,6 +66,7 @@ func (r *round) hasFailed() bool { return r.stuck || len(r.failed) > 0 }
 // clock only: a wall clock that steps back must not stop publication.
 type publisher struct {
 	history
+	archive  *archive
 	policy   *trust.Policy
 	client   *http.Client
 	interval time.Duration
@@ -119,10 +120,10 @@ const (
 )
 
 // newPublisher continues from what the guard holds.
-func newPublisher(past history, cfg *Config, freeze func(error)) (*publisher, error) {
+func newPublisher(past history, kept *archive, cfg *Config, freeze func(error)) (*publisher, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &publisher{
-		history: past, policy: cfg.Policy, client: witnessClient(cfg.HTTP), interval: cfg.Interval, log: cfg.Log, freeze: freeze,
+		history: past, archive: kept, policy: cfg.Policy, client: witnessClient(cfg.HTTP), interval: cfg.Interval, log: cfg.Log, freeze: freeze,
 		asked: make(chan struct{}), grown: make(chan struct{}, 1), stopping: make(chan struct{}), done: make(chan struct{}), ctx: ctx, cancel: cancel,
 	}
 	published := p.guard.published
@@ -547,8 +548,8 @@ func (p *publisher) askFailedAgain(now time.Time) time.Duration {
 	return p.pause()
 }
 
-// tryPublish publishes r if it has a quorum: the guard has the note on disk before anybody sees it (STO-9), and who waits
-// for a larger tree goes on.
+// tryPublish publishes r if it has a quorum: the history (STO-38) and then the guard (STO-9) have the note on disk before
+// anybody sees it, and who waits for a larger tree goes on.
 //
 // STO-22: "Nothing MUST be published without a quorum. What is signed and not cosigned stays in the tree".
 func (p *publisher) tryPublish(r *round) bool {
@@ -561,7 +562,7 @@ func (p *publisher) tryPublish(r *round) bool {
 	}
 	cp, err := p.assemble(r)
 	if err == nil {
-		err = p.guard.publish(cp)
+		err = p.archive.keep(cp, func() error { return p.guard.publish(cp) })
 	}
 	if err != nil {
 		p.report(fmt.Errorf("publishing size %d: %w", r.cp.Size, err))
@@ -589,7 +590,7 @@ func (p *publisher) setCurrent(cp *trust.Checkpoint, tiles *tileCache, changed c
 }
 
 // publishLate (STO-23) publishes the latest published checkpoint again, with the cosignatures that
-// came after the quorum. If that fails the shorter note stays: it is a good one.
+// came after the quorum. If that fails the shorter note stays: it is a good one. The history keeps that one.
 func (p *publisher) publishLate(r *round) {
 	if len(r.cosignatures) <= len(p.current.Load().cp.Cosignatures) {
 		return

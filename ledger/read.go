@@ -373,3 +373,23 @@ func (l *Log) Tile(ctx context.Context, path string) ([]byte, error) {
 	}
 	return data, err
 }
+
+// History returns the bytes at the path of a bundle of published checkpoints ("checkpoints/000.p/3"), each a note of this log
+// with the cosignatures that it was published with; ErrNotFound for anything else. What is damaged is not returned.
+func (l *Log) History(ctx context.Context, path string) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	n, width, ok := tiles.ParseCheckpointPath(path)
+	if !ok || !l.archive.has(n, width) {
+		return nil, ErrNotFound
+	}
+	data, err := l.archive.bundle(n, width)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	return data, nil
+}
+
+// HistorySize is how many checkpoints History has.
+func (l *Log) HistorySize() int64 { return l.archive.size() }

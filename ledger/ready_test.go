@@ -85,12 +85,22 @@ func startPublisher(t *testing.T, n, quorum int, downAtFirst []string, run func(
 		g, err := openGuard(cfg.GuardDir, cfg.Signer, cfg.Policy)
 		must(t, err)
 		defer g.close()
-		p, err := newPublisher(history{s, g}, &cfg, func(err error) { t.Errorf("frozen: %v", err) })
+		p, err := newPublisher(history{s, g}, archiveOf(t, &cfg, g), &cfg, func(err error) { t.Errorf("frozen: %v", err) })
 		must(t, err)
 		go p.run()
 		defer p.stop()
 		run(p, net)
 	})
+}
+
+// archiveOf is the archive of a log that is not opened.
+func archiveOf(t testing.TB, cfg *Config, g *guard) *archive {
+	t.Helper()
+	full, err := cfg.withDefaults()
+	must(t, err)
+	a, err := openArchive(full.CheckpointsDir, full.Signer, full.Log, g.published)
+	must(t, err)
+	return a
 }
 
 // What a witness shows of another tree under the log's own key is the last thing that its publisher does anything about.
@@ -103,7 +113,7 @@ func TestAPublisherEndsWhenAWitnessHasShownAFork(t *testing.T) {
 	must(t, err)
 	defer g.close()
 	var frozen error
-	p, err := newPublisher(history{s, g}, &w.cfg, func(err error) { frozen = err })
+	p, err := newPublisher(history{s, g}, archiveOf(t, &w.cfg, g), &w.cfg, func(err error) { frozen = err })
 	must(t, err)
 	defer p.cancel()
 	p.loop.open = 1

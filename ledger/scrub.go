@@ -103,11 +103,12 @@ func (d *damages) reason() *Reason {
 // scrubber reads the whole log and its index again and again, evenly spread over a period,
 // so that damage is found before somebody needs what it hit. It keeps some tiles in memory.
 type scrubber struct {
-	reader func() *reader // of the published tree as it is now
-	index  Index
-	every  time.Duration
-	log    *slog.Logger
-	done   chan struct{}
+	reader  func() *reader // of the published tree as it is now
+	archive *archive       // nil has none
+	index   Index
+	every   time.Duration
+	log     *slog.Logger
+	done    chan struct{}
 
 	period atomic.Int64 // of the pass under way
 
@@ -124,7 +125,7 @@ func newScrubber(reader func() *reader, cfg *Config) *scrubber {
 
 const (
 	scrubEvery   = 10 * time.Minute
-	scrubFastest = 64 // steps in a second; one is a bundle with its tile, or 64 KiB of the index
+	scrubFastest = 64 // steps in a second; one is a bundle with its tile, a segment of checkpoints, or 64 KiB of the index
 	recheckEvery = 2 * time.Second
 )
 
@@ -147,7 +148,8 @@ func (s *scrubber) pass(ctx context.Context) (err error) {
 		}
 	}()
 	size := s.reader().tree.Size
-	s.begun, s.taken, s.steps = time.Now(), 0, (size+tiles.Width-1)/tiles.Width+s.index.Steps()+1
+	kept := s.archive.size()
+	s.begun, s.taken, s.steps = time.Now(), 0, (size+tiles.Width-1)/tiles.Width+(kept+tiles.Width-1)/tiles.Width+s.index.Steps()+1
 	s.period.Store(int64(s.planned(s.steps)))
 	if err := s.index.Check(ctx, s.pace); err != nil && ctx.Err() == nil {
 		s.log.Error("a part of the index is damaged and is derived again from the log", "err", err)
@@ -160,6 +162,12 @@ func (s *scrubber) pass(ctx context.Context) (err error) {
 		for _, t := range tilesEndingWith(n, r.tree.Size) {
 			readAndReport(r, t)
 		}
+	}
+	for n := int64(0); n*tiles.Width < kept; n++ {
+		if err := s.pace(ctx); err != nil {
+			return err
+		}
+		_, _ = s.archive.bundle(n, 1) // all of the segment is verified, and what is wrong with it noted
 	}
 	return s.pace(ctx)
 }
@@ -207,6 +215,7 @@ func (s *scrubber) pace(ctx context.Context) error {
 		sleep(ctx, min(wait, recheckEvery))
 		if r := s.reader(); r.store.damages != nil {
 			r.store.damages.recheck(r)
+			s.archive.recheck()
 		}
 	}
 	return ctx.Err()

@@ -406,7 +406,7 @@ func aPublisher(t *testing.T, w *world) *publisher {
 	t.Cleanup(func() { g.close() })
 	cfg, err := w.cfg.withDefaults()
 	must(t, err)
-	p, err := newPublisher(history{s, g}, &cfg, func(err error) { t.Errorf("frozen: %v", err) })
+	p, err := newPublisher(history{s, g}, archiveOf(t, &cfg, g), &cfg, func(err error) { t.Errorf("frozen: %v", err) })
 	must(t, err)
 	t.Cleanup(p.cancel)
 	return p

@@ -19,6 +19,25 @@ import (
 // errDamaged: what is on disk contradicts itself. No retry mends it; nothing may be signed over it.
 var errDamaged = errors.New("the log's files contradict each other")
 
+// Damage is a range of entries for which two things that must agree do not. Which of
+// the two is right, the neighbours show: a damaged tile disagrees with what is below
+// it and with what is above it, a damaged bundle only with its tile. Path is the one that is wrong where
+// that can be told.
+type Damage struct {
+	Path       string // of the file, relative to Dir; "index" for the index
+	Start, End int64  // the entries it stands for: [Start, End)
+	Err        error
+}
+
+// A Damage is the error of a read that met it.
+func (d Damage) Error() string        { return d.String() }
+func (d Damage) Unwrap() error        { return d.Err }
+func (d Damage) Is(target error) bool { return target == errDamaged }
+
+func (d Damage) String() string {
+	return fmt.Sprintf("%s: entries %d to %d: %v", d.Path, d.Start, d.End-1, d.Err)
+}
+
 // tree is a size of the log and its root hash.
 type tree struct {
 	Size int64
@@ -302,4 +321,12 @@ func (s *store) checkLeaves(from, size int64) error {
 		}
 	}
 	return nil
+}
+
+// missing says in words that a file is not there.
+func missing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.New("the file is missing")
+	}
+	return err
 }

@@ -107,6 +107,7 @@ type past struct {
 	size   int64
 	root   tlog.Hash
 	shown  bool            // it has a checkpoint
+	notes  int64           // of the history
 	narrow map[string]bool // its partial tiles, of all widths
 }
 
@@ -154,15 +155,23 @@ func (b *build) run(ctx context.Context) error {
 	if err := ctx.Err(); err != nil { // from here on nobody waits long
 		return err
 	}
+	b.built.Size, b.built.Root = b.old.size, b.old.root
+	if b.cp != nil {
+		b.built.Size, b.built.Root, b.built.Checkpoints = b.cp.Size, b.cp.Root, b.history.count
+	}
 	return b.draft.commit()
 }
 
 // ask reads what the log says of itself.
 func (b *build) ask(ctx context.Context) (err error) {
-	if b.told, err = b.Log.Policy(ctx); err != nil {
+	text, err := b.Log.Policy(ctx)
+	if err == nil {
+		b.told, err = trust.ParsePolicy(text)
+	}
+	if err != nil {
 		return fmt.Errorf("reading the log's policy: %w", err)
 	}
-	if b.roots, err = b.Log.Roots(ctx); err != nil {
+	if b.roots, err = b.Log.Roots(ctx); err != nil && !isMissing(err) {
 		return fmt.Errorf("reading the log's roots: %w", err)
 	}
 	if b.policy = b.Policy; b.policy == nil {
@@ -213,7 +222,10 @@ func (b *build) look() error {
 		return siteDamaged(err)
 	}
 	b.old.shown, b.old.size, b.old.root = true, cp.Size, cp.Root
-	sizes, err := b.widthsOf(b.draft.read, b.old.desc.Checkpoints, cp.Size)
+	if b.old.notes, err = readCount(b.draft.read); err != nil {
+		return siteDamaged(err)
+	}
+	sizes, err := b.widthsOf(b.draft.read, b.old.notes, cp.Size)
 	if err != nil {
 		return siteDamaged(err)
 	}
@@ -257,7 +269,7 @@ func (b *build) grow(ctx context.Context) (err error) {
 	}
 	have := int64(0)
 	if !b.draft.fresh {
-		have = b.old.desc.Checkpoints
+		have = b.old.notes
 	}
 	if b.history, err = openHistory(ctx, b.draft, b.Log, b.policy, b.cp.Origin, have, b.cp.Size); err != nil {
 		return err
@@ -556,4 +568,77 @@ func (b *build) leaf(index int64) ([]byte, error) {
 		b.read = bundleCache{t, leaves}
 	}
 	return b.read.leaves[index%tiles.Width], nil
+}
+
+// twin compares a new entry with earlier ones whose pack root begins like its own, oldest first.
+func (b *build) twin(earlier []int64, index int64) error {
+	leaf, err := b.leaf(index)
+	if err != nil {
+		return err
+	}
+	this, err := entry.Parse(leaf)
+	if err != nil {
+		return err
+	}
+	for _, i := range earlier {
+		leaf, err := b.leaf(i)
+		if err != nil {
+			return err
+		}
+		other, err := entry.Parse(leaf)
+		if err != nil {
+			return siteDamaged(err)
+		}
+		// The first manifest is what all others are compared with.
+		if other.PackRootSHA256 == this.PackRootSHA256 {
+			if other.ManifestSHA256 != this.ManifestSHA256 {
+				b.twins = append(b.twins, twin{this.PackRootSHA256, i, index})
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+// recordTwins appends what was found, in the order of the log.
+func (b *build) recordTwins() error {
+	if len(b.twins) == 0 {
+		return nil
+	}
+	slices.SortFunc(b.twins, func(a, c twin) int { return int(min(1, max(-1, a.index-c.index))) })
+	var more []byte
+	for _, t := range b.twins {
+		more = append(more, t.String()...)
+	}
+	b.twins = nil
+	before, err := b.draft.read(twinsFile)
+	if err != nil && !isMissing(err) {
+		return err
+	}
+	return b.draft.extend(twinsFile, before, more)
+}
+
+// newestTwins is how many records pages and feed are made of.
+const newestTwins = 200
+
+// readTwins gives the newest records, and how many pack roots there are in all.
+func (b *build) readTwins() (newest []twin, roots int, err error) {
+	text, err := b.draft.read(twinsFile)
+	if isMissing(err) {
+		return nil, 0, nil
+	} else if err != nil {
+		return nil, 0, err
+	}
+	firsts := map[int64]bool{}
+	for line := range bytes.Lines(text) {
+		t, err := parseTwin(line)
+		if err != nil {
+			return nil, 0, siteDamaged(err)
+		}
+		firsts[t.first] = true
+		if newest = append(newest, t); len(newest) >= 2*newestTwins {
+			newest = slices.Clone(newest[len(newest)-newestTwins:])
+		}
+	}
+	return newest[max(0, len(newest)-newestTwins):], len(firsts), nil
 }

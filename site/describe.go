@@ -17,15 +17,14 @@ const (
 	siteFormat      = "assay-ledger site v1"
 )
 
-// Description is .well-known/assay-ledger.json: what the site is, and how much of it there is that the checkpoint does not
-// tell.
+// Description is .well-known/assay-ledger.json: what the site is. How much of it there is, the files checkpoint and
+// checkpoints/count tell.
 type Description struct {
 	Origin, VKey string
 	Program      string   // that made it: another one makes other pages of the same log
 	BasePath     string   // "/" or "/name/": where on its host the site is meant to stand
 	Contact      []string // of security.txt
 	Roots        bool     // there is a file tsa-roots.pem
-	Checkpoints  int64    // in the history
 }
 
 // formats and paths are what a stranger needs to read the site.
@@ -41,6 +40,7 @@ var (
 		{"tile", "tile/<L>/<N>[.p/<W>]"},
 		{"entries", "tile/entries/<N>[.p/<W>]"},
 		{"checkpoints", "checkpoints/<N>[.p/<W>]"},
+		{"checkpoints_count", "checkpoints/count"},
 		{"policy", "policy"},
 		{"lookup", "lookup/<first digits of a digest>"},
 		{"heads", "heads/<first digits of a digest>"},
@@ -63,7 +63,6 @@ func (d Description) Marshal() ([]byte, error) {
 		jcs.M("base_path", jcs.Str(d.BasePath)),
 		jcs.M("contact", jcs.Arr(contact...)),
 		jcs.M("tsa_roots", jcs.Boolean(d.Roots)),
-		jcs.M("checkpoints", jcs.Int(d.Checkpoints)),
 		jcs.M("formats", texts(formats)),
 		jcs.M("paths", texts(paths)),
 	))
@@ -92,8 +91,6 @@ func ParseDescription(text []byte) (Description, error) {
 	}
 	roots, _ := v.Get("tsa_roots")
 	d.Roots = roots.Bool
-	count, _ := v.Get("checkpoints")
-	d.Checkpoints, _ = count.Int64()
 	if err := d.check(); err != nil {
 		return Description{}, err
 	}
@@ -104,9 +101,6 @@ func ParseDescription(text []byte) (Description, error) {
 }
 
 func (d Description) check() error {
-	if d.Checkpoints < 0 {
-		return fmt.Errorf("description of a site: %d checkpoints", d.Checkpoints)
-	}
 	if err := CheckBasePath(d.BasePath); err != nil {
 		return err
 	}

@@ -162,9 +162,9 @@ func rank(name string) int {
 	switch first, _, _ := strings.Cut(name, "/"); {
 	case name == "checkpoint":
 		return 4
-	case first == "tile" || first == "checkpoints" && !strings.HasSuffix(name, ".html") && !strings.HasSuffix(name, ".xml"):
+	case first == "tile" || name != countFile && first == "checkpoints" && !strings.HasSuffix(name, ".html") && !strings.HasSuffix(name, ".xml"):
 		return 0
-	case first == "lookup" || first == "heads" || first == "prev":
+	case name == countFile || first == "lookup" || first == "heads" || first == "prev":
 		return 1
 	case first == ".well-known":
 		return 3

@@ -103,6 +103,9 @@ func (h *history) peek() (*trust.Checkpoint, bool, error) {
 		h.done = true
 		return nil, false, nil
 	}
+	if isMissing(err) && h.count == h.before {
+		return nil, false, fmt.Errorf("%w: the site has %d checkpoints of its history: %w", ErrRolledBack, h.before, err)
+	}
 	if err != nil {
 		return nil, false, fmt.Errorf("reading checkpoint %d of the history: %w", h.count, err)
 	}
@@ -180,7 +183,40 @@ func (h *history) finish() error {
 	if w := int(h.before % tiles.Width); w > 0 && h.count > h.before {
 		h.draft.drop(historyPath(h.before/tiles.Width, w))
 	}
+	if err := h.draft.write(countFile, fmt.Appendf(nil, "%d\n", h.count)); err != nil {
+		return err
+	}
 	return h.draft.write(growFile, h.growth)
+}
+
+// readCount is 0 where there is no history.
+func readCount(read func(string) ([]byte, error)) (int64, error) {
+	text, err := read(countFile)
+	if isMissing(err) {
+		return 0, nil
+	} else if err != nil {
+		return 0, err
+	}
+	line, ok := strings.CutSuffix(string(text), "\n")
+	count, err := trust.ParseDecimal(line)
+	if err != nil || !ok {
+		return 0, fmt.Errorf("%s is not a decimal and a newline", countFile)
+	}
+	return count, nil
+}
+
+// readBundle reads bundle n of a history of count notes.
+func readBundle(read func(string) ([]byte, error), n, count int64) ([][]byte, error) {
+	width := int(min(count-n*tiles.Width, tiles.Width))
+	data, err := read(historyPath(n, width))
+	if err != nil {
+		return nil, err
+	}
+	notes, err := tiles.ParseBundle(data, width)
+	if err != nil {
+		return nil, fmt.Errorf("%s %w", historyPath(n, width), err)
+	}
+	return notes, nil
 }
 
 // timeOf is the time of the last cosignature of a checkpoint, zero if it has none: the witnesses' word.
@@ -207,14 +243,9 @@ func readNotes(read func(string) ([]byte, error), count int64, most int) ([][]by
 	var notes [][]byte
 	for end := count; end > 0 && len(notes) < most; {
 		n := (end - 1) / tiles.Width
-		width := int(min(count-n*tiles.Width, tiles.Width))
-		data, err := read(historyPath(n, width))
+		bundle, err := readBundle(read, n, count)
 		if err != nil {
 			return nil, err
-		}
-		bundle, err := tiles.ParseBundle(data, width)
-		if err != nil {
-			return nil, fmt.Errorf("%s %w", historyPath(n, width), err)
 		}
 		notes = append(append([][]byte(nil), bundle...), notes...)
 		end = n * tiles.Width

@@ -10,6 +10,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/site/pages"
+	"github.com/Haserjian/assay-ledger/site/single"
 	"github.com/Haserjian/assay-ledger/site/verifier"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
@@ -183,7 +184,7 @@ func (b *build) newestNotes(v *view) error {
 // ownWords writes what the log and the site say of themselves.
 func (b *build) ownWords(v *view) error {
 	desc := Description{Origin: v.Origin, VKey: v.VKey, Program: b.Program, BasePath: b.BasePath, Contact: b.Contact,
-		Roots: v.HasRoots, Checkpoints: v.Checkpoints}
+		Roots: v.HasRoots}
 	text, err := desc.Marshal()
 	if err != nil {
 		return err
@@ -231,8 +232,19 @@ func (b *build) gone(name string) error {
 	return nil
 }
 
-// assets writes style sheet and modules.
-func (b *build) assets(*view) error {
+// assets writes style sheet, modules, and the verifier that is one file.
+func (b *build) assets(v *view) error {
+	page, err := single.Verifier(b.Program)
+	if err != nil {
+		return err
+	}
+	v.PageSHA256 = trust.Digest(sha256.Sum256(page)).String()
+	if err := b.draft.write("verify.html", page); err != nil {
+		return err
+	}
+	if err := b.draft.write("verify.html.sha256", sha256Line("verify.html", page)); err != nil {
+		return err
+	}
 	for folder, files := range map[string]fs.FS{"assets": pages.Static(), "verifier": verifier.Files} {
 		list, err := fs.ReadDir(files, ".")
 		if err != nil {

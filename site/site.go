@@ -7,10 +7,28 @@
 package site
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 )
+
+// Source is a log to build a site from: the directories of a ledger (ledger.Files), a ledger or a site at a URL
+// (client.Files), or a site in a folder (Folder). Nothing it gives is believed before it is verified. What is missing is
+// fs.ErrNotExist.
+type Source interface {
+	Policy(ctx context.Context) ([]byte, error)     // the ledger's own word about whom to believe
+	Roots(ctx context.Context) ([]byte, error)      // of its timestamps, in PEM
+	Checkpoint(ctx context.Context) ([]byte, error) // the published note
+
+	// Tile is the bytes at a path of tlog-tiles, "tile/entries/000.p/3".
+	Tile(ctx context.Context, path string) ([]byte, error)
+
+	// Checkpoints yields the published notes in their order, from number start on. Sizes never fall. It is read after
+	// Checkpoint and may be ahead of it: what is, is left for the next build.
+	Checkpoints(ctx context.Context, start int64) iter.Seq2[[]byte, error]
+}
 
 // What can be wrong with a build, for errors.Is. Whatever it is, the last good site stays.
 var (
@@ -25,6 +43,9 @@ var (
 	// ErrOtherLog: the folder is the site of another log.
 	ErrOtherLog = errors.New("the folder is the site of another log")
 )
+
+// countFile is how many notes the history has.
+const countFile = "checkpoints/count"
 
 func siteDamaged(err error) error { return fmt.Errorf("%w: %w", ErrSiteDamaged, err) }
 

@@ -25,6 +25,7 @@ import (
 //	keys/log.key    the key that signs checkpoints (0600)
 //	tsa-roots.pem   the roots that timestamps must chain to
 //	log/            Tessera's storage: tiles and entry bundles
+//	checkpoints/    every published checkpoint with its cosignatures; made with the first
 //	spool/          what was accepted with 202 and is not in the log yet; made when first needed
 //	index/          derived from log/; may be deleted
 //
@@ -33,13 +34,14 @@ import (
 // that have it inside, in guard/.
 type ledgerHome string
 
-func (d ledgerHome) config() string { return filepath.Join(string(d), "ledger.json") }
-func (d ledgerHome) policy() string { return filepath.Join(string(d), "policy") }
-func (d ledgerHome) key() string    { return filepath.Join(string(d), "keys", "log.key") }
-func (d ledgerHome) roots() string  { return filepath.Join(string(d), "tsa-roots.pem") }
-func (d ledgerHome) log() string    { return filepath.Join(string(d), "log") }
-func (d ledgerHome) spool() string  { return filepath.Join(string(d), "spool") }
-func (d ledgerHome) index() string  { return filepath.Join(string(d), "index") }
+func (d ledgerHome) config() string      { return filepath.Join(string(d), "ledger.json") }
+func (d ledgerHome) policy() string      { return filepath.Join(string(d), "policy") }
+func (d ledgerHome) key() string         { return filepath.Join(string(d), "keys", "log.key") }
+func (d ledgerHome) roots() string       { return filepath.Join(string(d), "tsa-roots.pem") }
+func (d ledgerHome) log() string         { return filepath.Join(string(d), "log") }
+func (d ledgerHome) checkpoints() string { return filepath.Join(string(d), "checkpoints") }
+func (d ledgerHome) spool() string       { return filepath.Join(string(d), "spool") }
+func (d ledgerHome) index() string       { return filepath.Join(string(d), "index") }
 
 // beside is the name that ledger.json gets for a guard beside the directory: relative, so that both
 // can be moved together.

@@ -179,7 +179,7 @@ func openConfig(d ledgerHome, conf ledgerConfig, x *index.Index, log *slog.Logge
 		return ledger.Config{}, err
 	}
 	c := ledger.Config{
-		Dir: d.log(), GuardDir: d.guard(conf.Guard), SpoolDir: d.spool(), Signer: signer, Policy: policy,
+		Dir: d.log(), GuardDir: d.guard(conf.Guard), SpoolDir: d.spool(), CheckpointsDir: d.checkpoints(), Signer: signer, Policy: policy,
 		Timestamps: conf.Timestamps, Log: log,
 	}
 	if x != nil {

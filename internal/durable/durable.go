@@ -7,6 +7,8 @@
 // state stands and nothing else is left, with one exception: an error that says "not known to be on disk"
 // means that the new state is visible and only the last fsync failed.
 //
+// A file that only grows is written on with AppendFile, whose caller knows how much of it counts.
+//
 // A directory that is too large for memory is written file by file with Stage, and published in the same way.
 //
 // A crash leaves at most a file .assay_tmp_* or a directory .assay_pack_staging_* that nothing refers to.
@@ -94,6 +96,37 @@ func unnumbered(err error) error {
 		return &os.LinkError{Op: e.Op, Old: plain(e.Old), New: plain(e.New), Err: e.Err}
 	}
 	return err
+}
+
+// AppendFile writes data at the offset end of a file that exists, and fsyncs it. What lies beyond end is what an append left
+// that failed, and is cut off first; a file that is shorter is not the one that the caller knows, and is refused. After
+// an error, and after a crash, the file has all of it before end, and anything behind.
+func AppendFile(path string, end int64, data []byte) (err error) {
+	f, err := OpenItself(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closeErr := f.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() < end {
+		return fmt.Errorf("%s has %d bytes, expected at least %d", path, info.Size(), end)
+	}
+	if info.Size() > end {
+		if err := f.Truncate(end); err != nil {
+			return err
+		}
+	}
+	if _, err := f.WriteAt(data, end); err != nil {
+		return err
+	}
+	return f.Sync()
 }
 
 // syncName fsyncs the directory after a name in it appeared or changed.

@@ -76,6 +76,39 @@ func TestWriteFileReplacesContentAndMode(t *testing.T) {
 	expectListing(t, dir, "f -r-------- \"\"\n")
 }
 
+func TestAppendFileCutsOffWhatAFailedAppendLeftAndRefusesAShorterFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f")
+	if err := AppendFile(path, 0, []byte("x")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	write(t, path, "one")
+	for _, c := range []struct {
+		end        int64
+		data, want string
+	}{{3, "two", "onetwo"}, {3, "t", "onet"}, {4, "", "onet"}, {0, "z", "z"}} {
+		if err := AppendFile(path, c.end, []byte(c.data)); err != nil {
+			t.Fatal(err)
+		}
+		expectListing(t, dir, fmt.Sprintf("f -rw------- %q\n", c.want))
+	}
+	if err := AppendFile(path, 2, []byte("x")); err == nil || !strings.Contains(err.Error(), "has 1 bytes, expected at least 2") {
+		t.Errorf("a shorter file: %v", err)
+	}
+	for _, target := range []string{"f", "nowhere"} {
+		link := filepath.Join(dir, "link-"+target)
+		if err := os.Symlink(target, link); err != nil {
+			t.Fatal(err)
+		}
+		if _, none := errors.AsType[*NotRegular](AppendFile(link, 0, []byte("x"))); !none {
+			t.Errorf("a link to %s is followed", target)
+		}
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "z" {
+		t.Errorf("it holds %q, %v", text, err)
+	}
+}
+
 // Who logs a failure once, however often it is tried again, compares texts.
 func TestTheSameFailureHasTheSameTextEachTime(t *testing.T) {
 	top := t.TempDir()

@@ -6,6 +6,7 @@
 //	GET  /v1/entries/{manifest | pack root | index}[/proof]
 //	GET  /v1/log                                origin, key, policy, TSA roots, limits
 //	GET  /checkpoint  /tile/<L>/<N>[.p/<W>]  /tile/entries/<N>[.p/<W>]
+//	GET  /checkpoints/<N>[.p/<W>]  /checkpoints/count  /policy  /tsa-roots.pem
 //	GET  /healthz  /readyz  /problems/{name}
 //
 // Every error is an RFC 9457 problem; problem.go holds all of them.
@@ -38,6 +39,8 @@ type Log interface {
 	Checkpoint(ctx context.Context) (*trust.Checkpoint, error)
 	Prove(ctx context.Context, index int64) (*entry.Anchored, error)
 	Tile(ctx context.Context, path string) ([]byte, error)
+	History(ctx context.Context, path string) ([]byte, error)
+	HistorySize() int64
 	Health(ctx context.Context) error
 	Notes() []ledger.Reason // what submissions go without although Health is nil
 
@@ -64,8 +67,8 @@ var (
 type Config struct {
 	Log      Log              // required
 	Index    Index            // required
-	Policy   *trust.Policy    // required: published under /v1/log; has the log line of the log
-	TSARoots *timestamp.Roots // published under /v1/log; nil: none
+	Policy   *trust.Policy    // required: published under /v1/log and /policy; has the log line of the log
+	TSARoots *timestamp.Roots // published under /v1/log and /tsa-roots.pem; nil: none
 
 	Wait time.Duration // how long a submission waits for publication; zero: 30 s
 
@@ -151,6 +154,9 @@ func (h *Handler) routes() {
 	read("/v1/log", h.limited(h.about))
 	read("/checkpoint", h.checkpoint)
 	read("/tile/*", h.tile)
+	read("/checkpoints/*", h.checkpoints)
+	read("/policy", h.policy)
+	read("/tsa-roots.pem", h.tsaRoots)
 	read("/healthz", func(c echo.Context) error { return writeText(c, http.StatusOK, noStore, "ok\n") })
 	read("/readyz", h.ready)
 	read("/problems/:name", explain)

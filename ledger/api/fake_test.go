@@ -31,8 +31,9 @@ import (
 type fakeLog struct {
 	mu     sync.Mutex
 	logged []entry.Logged
-	tiles  map[string][]byte
-	asked  []string // tile paths that reached the log
+	tiles  map[string][]byte // and bundles of checkpoints
+	kept   int64             // checkpoints
+	asked  []string          // tile paths that reached the log
 	health error
 	notes  []ledger.Reason
 
@@ -102,6 +103,9 @@ func (f *fakeLog) Tile(_ context.Context, path string) ([]byte, error) {
 	return nil, fmt.Errorf("reading %s: %w", path, ledger.ErrNotFound)
 }
 
+func (f *fakeLog) History(ctx context.Context, path string) ([]byte, error) { return f.Tile(ctx, path) }
+func (f *fakeLog) HistorySize() int64                                       { return f.kept }
+
 func (f *fakeLog) Health(context.Context) error { return f.health }
 func (f *fakeLog) Notes() []ledger.Reason       { return f.notes }
 
@@ -153,6 +157,8 @@ func (b broken) Add(context.Context, []byte, entry.Source) (*entry.Anchored, err
 func (b broken) Checkpoint(context.Context) (*trust.Checkpoint, error) { return nil, b.err }
 func (b broken) Prove(context.Context, int64) (*entry.Anchored, error) { return nil, b.err }
 func (b broken) Tile(context.Context, string) ([]byte, error)          { return nil, b.err }
+func (b broken) History(context.Context, string) ([]byte, error)       { return nil, b.err }
+func (b broken) HistorySize() int64                                    { return 0 }
 func (b broken) Accept(context.Context, []byte, entry.Source) (d trust.Digest, err error) {
 	return d, b.err
 }

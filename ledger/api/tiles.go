@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -21,11 +22,7 @@ func (h *Handler) checkpoint(c echo.Context) error {
 	}
 	// SPEC tlog-tiles: the checkpoint's content type is text/plain; charset=utf-8,
 	// and it is cached for a few seconds at most.
-	header := c.Response().Header()
-	header.Set("Content-Type", typeText)
-	header.Set("Cache-Control", "max-age=1")
-	http.ServeContent(c.Response(), c.Request(), "", time.Time{}, bytes.NewReader(cp.Signed))
-	return nil
+	return serveText(c, typeText, cp.Signed)
 }
 
 // tile serves hash tiles and entry bundles. Nothing but a canonical tlog-tiles path
@@ -56,6 +53,61 @@ func (h *Handler) tile(c echo.Context) error {
 		}
 	}
 	http.ServeContent(c.Response(), r, "", time.Time{}, bytes.NewReader(data))
+	return nil
+}
+
+// checkpoints serves the history: bundles of published checkpoints, and how many there are.
+func (h *Handler) checkpoints(c echo.Context) error {
+	r := c.Request()
+	if r.URL.RawPath != "" || r.URL.RawQuery != "" || r.URL.ForceQuery { // as for tiles
+		return refuseRequest(notFound, "")
+	}
+	path := strings.TrimPrefix(r.URL.Path, "/")
+	if path == tiles.CheckpointCount {
+		return serveText(c, typeText, fmt.Appendf(nil, "%d\n", h.cfg.Log.HistorySize()))
+	}
+	_, width, ok := tiles.ParseCheckpointPath(path)
+	if !ok {
+		return refuseRequest(notFound, "This is no bundle of checkpoints: use /checkpoints/<N>[.p/<W>]; /checkpoints/count says how many there are.")
+	}
+	data, err := h.cfg.Log.History(r.Context(), path)
+	if err != nil {
+		return err
+	}
+	header := c.Response().Header()
+	header.Set("Content-Type", "application/octet-stream")
+	header.Set("Cache-Control", "public, max-age=31536000, immutable")
+	if width < tiles.Width { // the one that grows; a log whose history was lost in part gives its numbers again
+		header.Set("Cache-Control", "public, max-age=60")
+	}
+	header.Set("Vary", "Accept-Encoding")
+	if r.Header.Get("Range") == "" && acceptsGzip(r.Header) {
+		return writeGzip(c, data)
+	}
+	http.ServeContent(c.Response(), r, "", time.Time{}, bytes.NewReader(data))
+	return nil
+}
+
+// policy serves the ledger's own policy, as a file that other programs read.
+func (h *Handler) policy(c echo.Context) error {
+	return serveText(c, typeText, h.cfg.Policy.Text())
+}
+
+// tsaRoots serves the roots of the ledger's timestamps.
+func (h *Handler) tsaRoots(c echo.Context) error {
+	text := h.cfg.TSARoots.PEM()
+	if len(text) == 0 {
+		return refuseRequest(notFound, "This ledger has no timestamps, and no roots of theirs.")
+	}
+	return serveText(c, "application/x-pem-file", text)
+}
+
+// serveText serves what may be another text in a moment.
+func serveText(c echo.Context, contentType string, text []byte) error {
+	header := c.Response().Header()
+	header.Set("Content-Type", contentType)
+	header.Set("Cache-Control", "max-age=1")
+	http.ServeContent(c.Response(), c.Request(), "", time.Time{}, bytes.NewReader(text))
 	return nil
 }
 

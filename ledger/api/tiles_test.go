@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/Haserjian/assay-ledger/trust"
 )
 
 func tileLog() *fakeLog {
@@ -39,6 +41,84 @@ func TestTilesAreServedAsTheSpecSays(t *testing.T) {
 		if part.Code != 206 || !bytes.Equal(part.Body.Bytes(), data[1:3]) || part.Header().Get("Content-Encoding") != "" {
 			t.Errorf("range of %s: %d %v", path, part.Code, part.Header())
 		}
+	}
+}
+
+// API-48, API-49
+func TestTheHistoryIsServedAsBundlesOfEntriesAre(t *testing.T) {
+	log := &fakeLog{kept: 513, tiles: map[string][]byte{
+		"checkpoints/000":         bytes.Repeat([]byte("note "), 5000),
+		"checkpoints/002.p/1":     []byte("one"),
+		"checkpoints/x001/000":    []byte("many"),
+		"checkpoints/x001/000.p/": []byte("never"),
+	}}
+	h := newHandler(t, log, nil)
+	for path, cache := range map[string]string{
+		"checkpoints/000": "public, max-age=31536000, immutable", "checkpoints/002.p/1": "public, max-age=60", "checkpoints/x001/000": "public, max-age=31536000, immutable",
+	} {
+		w := ask(h, "GET", "/"+path, "")
+		header := w.Header()
+		if w.Code != 200 || !bytes.Equal(w.Body.Bytes(), log.tiles[path]) || header.Get("Content-Type") != "application/octet-stream" ||
+			header.Get("Cache-Control") != cache || header.Get("Access-Control-Allow-Origin") != "*" || header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%s: %d %v", path, w.Code, header)
+		}
+		if w := ask(h, "GET", "/"+path, "", "Accept-Encoding: gzip"); w.Header().Get("Content-Encoding") != "gzip" {
+			t.Errorf("%s: %v", path, w.Header())
+		}
+		if w := ask(h, "GET", "/"+path, "", "Accept-Encoding: gzip", "Range: bytes=1-2"); w.Code != 206 || !bytes.Equal(w.Body.Bytes(), log.tiles[path][1:3]) {
+			t.Errorf("range of %s: %d", path, w.Code)
+		}
+		if w := ask(h, "HEAD", "/"+path, ""); w.Code != 200 || w.Body.Len() != 0 || w.Header().Get("Content-Length") != header.Get("Content-Length") {
+			t.Errorf("HEAD %s: %d %v", path, w.Code, w.Header())
+		}
+	}
+	if w := ask(h, "GET", "/checkpoints/count", ""); w.Code != 200 || w.Body.String() != "513\n" || w.Header().Get("Cache-Control") != "max-age=1" ||
+		w.Header().Get("Content-Type") != "text/plain; charset=utf-8" {
+		t.Errorf("count: %d %v %q", w.Code, w.Header(), w.Body)
+	}
+	log.asked = nil
+	for _, path := range []string{"/checkpoints", "/checkpoints/", "/checkpoints/0", "/checkpoints/000.p/0", "/checkpoints/000.p/256", "/checkpoints/000?x=1", "/checkpoints/000?",
+		"/checkpoints/%30%30%30", "/checkpoints/../checkpoint", "/checkpoints/count/", "/checkpoints/count?x", "/checkpoints/x001/000.p/", "//checkpoints/000"} {
+		if w := ask(h, "GET", path, ""); w.Code != 404 || w.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s: %d %v", path, w.Code, w.Header())
+		}
+	}
+	if len(log.asked) > 0 {
+		t.Errorf("%q reached the log", log.asked)
+	}
+}
+
+// API-50
+func TestPolicyAndRootsAreServedAsFiles(t *testing.T) {
+	roots := testRoots(t)
+	h := newHandler(t, filledLog(1), func(c *Config) { c.TSARoots = roots })
+	w := ask(h, "GET", "/policy", "")
+	if _, err := trust.ParsePolicy(w.Body.Bytes()); w.Code != 200 || err != nil || w.Header().Get("Content-Type") != "text/plain; charset=utf-8" || w.Header().Get("Cache-Control") != "max-age=1" {
+		t.Errorf("policy: %d %v %v", w.Code, w.Header(), err)
+	}
+	if w := ask(h, "GET", "/tsa-roots.pem", ""); w.Code != 200 || !bytes.Equal(w.Body.Bytes(), roots.PEM()) || w.Header().Get("Content-Type") != "application/x-pem-file" {
+		t.Errorf("roots: %d %v", w.Code, w.Header())
+	}
+	h = newHandler(t, filledLog(1), func(c *Config) { c.TSARoots = nil })
+	if w := ask(h, "GET", "/tsa-roots.pem", ""); w.Code != 404 {
+		t.Errorf("no roots: %d", w.Code)
+	}
+}
+
+// A browser sends all of these without asking before: the headers are those that it, or a simple range, has by itself.
+// API-51
+func TestAPageOfAnotherOriginReadsEverythingWithoutAPreflight(t *testing.T) {
+	h := newHandler(t, tileLog(), nil)
+	for path, code := range map[string]int{"/tile/0/000": 200, "/tile/entries/000": 200, "/tile/0/009": 404, "/checkpoint": 200, "/policy": 200, "/checkpoints/count": 200,
+		"/v1/log": 200, "/v1/entries": 200, "/v1/entries?x=1": 400, "/readyz": 200, "/nothing": 404, "/tsa-roots.pem": 200} {
+		for _, headers := range [][]string{nil, {"Origin: https://other.example", "Accept: */*", "Accept-Language: de", "Sec-Fetch-Mode: cors", "Cache-Control: no-cache", "Pragma: no-cache"}} {
+			if w := ask(h, "GET", path, "", headers...); w.Code != code || w.Header().Get("Access-Control-Allow-Origin") != "*" || w.Header().Get("Access-Control-Allow-Credentials") != "" {
+				t.Errorf("%s %v: %d %v", path, headers, w.Code, w.Header())
+			}
+		}
+	}
+	if w := ask(h, "GET", "/tile/0/000", "", "Origin: https://other.example", "Range: bytes=0-31"); w.Code != 206 || w.Header().Get("Access-Control-Allow-Origin") != "*" || w.Body.Len() != 32 {
+		t.Errorf("a range: %d %v", w.Code, w.Header())
 	}
 }
 

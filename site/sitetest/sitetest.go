@@ -162,10 +162,15 @@ func (l *Log) SignTree(size int64, root tlog.Hash, at time.Time) ([]byte, error)
 }
 
 // Policy names the log and its witnesses.
-func (l *Log) Policy(context.Context) (*trust.Policy, error) { return l.policy, nil }
+func (l *Log) Policy(context.Context) ([]byte, error) { return l.policy.Text(), nil }
 
 // Roots are RootsPEM.
-func (l *Log) Roots(context.Context) ([]byte, error) { return l.RootsPEM, nil }
+func (l *Log) Roots(context.Context) ([]byte, error) {
+	if l.RootsPEM == nil {
+		return nil, fs.ErrNotExist
+	}
+	return l.RootsPEM, nil
+}
 
 // Checkpoint is Note.
 func (l *Log) Checkpoint(context.Context) ([]byte, error) {

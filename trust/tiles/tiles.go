@@ -4,6 +4,8 @@
 //
 //	tile/<L>/<N>[.p/<W>]        256 hashes of level L, or the first W of them
 //	tile/entries/<N>[.p/<W>]    256 entries, or the first W of them
+//	checkpoints/<N>[.p/<W>]     256 published checkpoints, or the first W of them; ours, after the pattern of the others
+//	checkpoints/count           how many there are
 //
 // A tlog.Tile has H 8 here, and L -1 for an entry bundle. Nothing is authenticated here: that is
 // for whoever knows a root.
@@ -61,6 +63,32 @@ func ParsePath(path string) (tlog.Tile, bool) {
 	return t, true
 }
 
+const (
+	bundlePrefix     = "tile/entries/"
+	checkpointPrefix = "checkpoints/"
+
+	// CheckpointCount is the path of a text that says how many published checkpoints there are, in decimal, and a newline.
+	// A tree has its size in its checkpoint; of the checkpoints nobody else says it.
+	CheckpointCount = "checkpoints/count"
+)
+
+// CheckpointPath is the path of a bundle of a log's published checkpoints, in the order of their publication, each a
+// signed note: "checkpoints/x001/234.p/8" are those of number 1234*256 to 1234*256+7. Such a bundle is encoded as one of
+// entries, and ParseBundle reads it.
+func CheckpointPath(n int64, width int) string {
+	return checkpointPrefix + strings.TrimPrefix(Path(tlog.Tile{H: Height, L: -1, N: n, W: width}), bundlePrefix)
+}
+
+// ParseCheckpointPath accepts exactly what CheckpointPath writes.
+func ParseCheckpointPath(path string) (n int64, width int, ok bool) {
+	rest, ok := strings.CutPrefix(path, checkpointPrefix)
+	if !ok {
+		return 0, 0, false
+	}
+	t, ok := ParsePath(bundlePrefix + rest)
+	return t.N, t.W, ok
+}
+
 // Count is how many whole hashes of a level the tree of the size has, and for level -1 how many
 // entries. A hash of level L stands for 256^L entries.
 func Count(level int, size int64) int64 {
@@ -85,6 +113,11 @@ func Span(t tlog.Tile) (start, end int64) {
 	under := int64(1) << (Height * uint(max(t.L, 0))) // entries under one hash
 	start = t.N * Width * under
 	return start, start + int64(t.W)*under
+}
+
+// AppendEntry appends an entry, of at most 65,535 bytes, to a bundle.
+func AppendEntry(bundle, entry []byte) []byte {
+	return append(binary.BigEndian.AppendUint16(bundle, uint16(len(entry))), entry...)
 }
 
 // ParseBundle splits a bundle that holds exactly count entries, which are parts of data.

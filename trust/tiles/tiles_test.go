@@ -86,9 +86,40 @@ func TestATileIsPublicWhenAllItsEntriesAre(t *testing.T) {
 
 func marshalBundle(entries [][]byte) (data []byte) {
 	for _, e := range entries {
-		data = append(append(data, byte(len(e)>>8), byte(len(e))), e...)
+		data = AppendEntry(data, e)
 	}
 	return data
+}
+
+func TestPathsOfCheckpointsRoundTripAndNothingElseParses(t *testing.T) {
+	for path, want := range map[string][2]int64{
+		"checkpoints/000":               {0, 256},
+		"checkpoints/000.p/1":           {0, 1},
+		"checkpoints/x001/234.p/8":      {1234, 8},
+		"checkpoints/x001/x234/067":     {1234067, 256},
+		"checkpoints/x001/000.p/255":    {1000, 255},
+		"checkpoints/x999/x999/999":     {999999999, 256},
+		"checkpoints/x001/x000/000":     {1000000, 256},
+		"checkpoints/x001/x000/999.p/2": {1000999, 2},
+	} {
+		n, width, ok := ParseCheckpointPath(path)
+		if !ok || n != want[0] || int64(width) != want[1] || CheckpointPath(n, width) != path {
+			t.Errorf("%s: %d, %d, %v; written again %s", path, n, width, ok, CheckpointPath(n, width))
+		}
+	}
+	for _, bad := range trusttest.BadTilePaths {
+		if rest, ok := strings.CutPrefix(bad, "tile/0/"); ok {
+			if n, width, ok := ParseCheckpointPath("checkpoints/" + rest); ok {
+				t.Errorf("checkpoints/%s parses as %d, %d", rest, n, width)
+			}
+		}
+	}
+	for _, bad := range []string{"", "checkpoints", "checkpoints/", "checkpoints/0", "checkpoints/000.p/0", "checkpoints/000.p/256", "checkpoints/000/",
+		"checkpoints/../000", "checkpoints/size", "tile/entries/000", "/checkpoints/000", "checkpoints/x000/001", "checkpoints/entries/000"} {
+		if n, width, ok := ParseCheckpointPath(bad); ok {
+			t.Errorf("%q parses as %d, %d", bad, n, width)
+		}
+	}
 }
 
 func FuzzBundle(f *testing.F) {

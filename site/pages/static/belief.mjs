@@ -6,6 +6,7 @@ import { readPolicy } from '../verifier/notes.mjs';
 
 // showBelief lets the reader choose. A policy that is kept is used from the next load on, which comes at once.
 export function showBelief() {
+  byId('unrun')?.remove();
   const text = byId('policy-text'), said = byId('policy-said'), own = memory.policy();
   byId('own-policy').hidden = false;
   if (own) {

@@ -1,10 +1,11 @@
 // The page of one entry: it is found by its number, a digest or a name, proved in the reader's browser, and only then shown.
 import { asked, heads, isRepo, lookup, lookupName } from './search.mjs';
-import { ago, byId, clock, code, count, download, element, entries, here, instant, plural, say } from './dom.mjs';
+import { ago, byId, clock, code, count, download, element, entries, here, instant, plural, say, svg } from './dom.mjs';
 import { drawing, fileOf, stepsOf } from './proof.mjs';
 import { kindOf, openLog, why } from './log.mjs';
 import { newest, showWarnings, signedBy } from './seen.mjs';
 import { readProof } from '../verifier/anchor.mjs';
+import { matrix, outline } from './qr.mjs';
 import { prove } from './prove.mjs';
 import { row } from './row.mjs';
 import { showBelief, tellKey } from './belief.mjs';
@@ -60,12 +61,18 @@ async function proved(log, hints, wanted) {
 function showMany(log, found, digest) {
   const roots = new Set(found.map(({ entry }) => entry.get('pack_root_sha256')));
   if (digest && roots.size === 1) {
-    say(status, 'bad', `${found.length} manifests have this pack root. They are all proved to be in the log: their signer said different things under one name.`);
+    say(status, oneKey(found) ? 'bad' : 'unchecked', `${found.length} manifests have this pack root, each proved to be in the log. ${twinsSay(oneKey(found))}`);
   } else {
     say(status, 'good', `${found.length} entries, each proved in this browser just now. A name is chosen by whoever makes a pack, so the same one may come again.`);
   }
   status.after(element('ol', { class: 'rows brief' }, ...found.map(row)));
 }
+
+const oneKey = (list) => new Set(list.map(({ entry }) => entry.get('signer_pubkey_sha256'))).size === 1;
+
+// twinsSay tells what it means that several manifests have one pack root, which does not cover all that a manifest says.
+const twinsSay = (one) => (one ? 'One key signed them all: it said different things under one name.'
+  : 'Different keys signed them, and who copied whom cannot be told from that: go by the digest of the manifest.');
 
 async function showOne(log, found) {
   const { index, entry, steps, leaf } = found;
@@ -74,8 +81,9 @@ async function showOne(log, found) {
   byId('ask').hidden = true;
   say(status, 'good', element('strong', {}, 'In the log.'), ` Your browser has just proved it, from the entry’s own bytes to the signatures${log.own ? ' that your policy asks for' : ''}.`);
   byId('checks').replaceChildren(...checks(log, found));
+  if (entry?.has('timestamp_token')) showTime(entry);
   byId('found').hidden = false;
-  if (entry) showEntry(log, entry, index);
+  if (entry) showEntry(log, found);
   else showBytes(found);
   byId('tree').replaceChildren(drawing(found, log.checkpoint.size));
   byId('steps').replaceChildren(...stepsOf(found, log.checkpoint.size));
@@ -102,11 +110,26 @@ function checks(log, { steps, entry }) {
     }[seen.kind],
   ];
   if (!log.own) list.push(['unchecked', 'Whose signatures count was this site’s own word. See below: Whom this page believes.']);
-  if (entry?.has('timestamp_token')) list.push(['unchecked', 'The timestamp was not checked here. The commands below do.']);
-  return list.map(([kind, text]) => element('li', { 'data-kind': kind }, text));
+  return list.map(checked);
 }
 
-function showEntry(log, entry, index) {
+const checked = ([kind, text]) => element('li', { 'data-kind': kind }, text);
+
+// showTime checks the timestamp, which takes a part of the verifier that most entries do without.
+async function showTime(entry) {
+  const place = checked(['busy', 'Checking the timestamp…']);
+  byId('checks').append(place);
+  try {
+    const { checkTime } = await import('./stamp.mjs'), { kind, text, short } = await checkTime(entry);
+    place.replaceWith(checked([kind, text]));
+    byId('time').textContent = short;
+  } catch (err) {
+    place.replaceWith(checked(['unchecked', `The timestamp was not checked here: ${why(err)}.`]));
+  }
+}
+
+function showEntry(log, found) {
+  const { entry } = found;
   const get = (name) => entry.get(name), failed = get('claim_check') === 'FAIL' && get('receipt_integrity') === 'PASS';
   answer('integrity', ...(get('receipt_integrity') === 'PASS' ? ['said', 'pass'] : ['bad', 'fail']));
   answer('claims', ...{ PASS: ['said', 'pass'], FAIL: ['honest', 'honest failure'], 'N/A': ['none', 'none made'] }[get('claim_check')]);
@@ -114,7 +137,7 @@ function showEntry(log, entry, index) {
   for (const text of document.querySelectorAll('[data-when]')) text.hidden = text.dataset.when !== get('claim_check');
   byId('honest').hidden = !failed;
   byId('members').replaceChildren(...members(entry).flatMap(([name, ...value]) => [element('dt', {}, name), element('dd', {}, ...value)]));
-  findTwins(log, get('pack_root_sha256'), index);
+  findTwins(log, found);
 }
 
 function answer(name, kind, word) {
@@ -140,7 +163,7 @@ function members(entry) {
     ['receipts', `${count(get('n_receipts').token)}, mode ${get('mode')}, assurance level ${get('assurance_level')}, checked by verifier ${get('verifier_version')}`],
     ['run', `${clock(get('timestamp_start'))} to ${clock(get('timestamp_end'))}`, quiet(' by the signer’s clock')],
     ['submitted', clock(get('submitted_at')), quiet(' by the ledger’s clock')],
-    ['timestamp', entry.has('timestamp_token') ? 'a token of a timestamp authority is on record; not checked here' : word('no-time')],
+    ['timestamp', element('span', { id: 'time' }, entry.has('timestamp_token') ? 'on record, and not checked here' : word('no-time'))],
   ];
 }
 
@@ -156,14 +179,14 @@ function showBytes({ leaf, problem }) {
 }
 
 // findTwins looks for other manifests with the same pack root. What is found is proved before anybody is accused of it.
-async function findTwins(log, root, index) {
+async function findTwins(log, found) {
+  const root = found.entry.get('pack_root_sha256');
   try {
-    const others = (await lookup('r', root, log.checkpoint.size)).filter((hint) => hint.index !== index);
-    const twins = (await proved(log, others, root)).map((twin) => twin.index);
+    const others = (await lookup('r', root, log.checkpoint.size)).filter((hint) => hint.index !== found.index);
+    const twins = await proved(log, others, root);
     if (twins.length === 0) return;
-    byId('twins').replaceChildren(element('p', {}, element('strong', {}, 'Another manifest has this pack root. '),
-      'Its signer said different things under one name: see ', ...twins.flatMap((i, k) => [
-        k > 0 ? ', ' : '', element('a', { href: `?i=${i}` }, `entry ${count(i)}`)]), '.'));
+    byId('twins').replaceChildren(element('p', {}, element('strong', {}, 'Another manifest has this pack root. '), twinsSay(oneKey([found, ...twins])), ' See ',
+      ...twins.flatMap(({ index }, k) => [k > 0 ? ', ' : '', element('a', { href: `?i=${index}` }, `entry ${count(index)}`)]), '.'));
     byId('twins').hidden = false;
   } catch {
     // a hint that cannot be followed says nothing of this entry
@@ -177,8 +200,22 @@ async function offer(log, found) {
   if (read.index !== index || !same(read.extra, leaf)) throw new Error('the proof that was made cannot be read again');
   download(byId('get-proof'), name, file, 'text/plain');
   download(byId('get-entry'), `entry-${index}.json`, leaf, 'application/json');
-  byId('commands').textContent = `assay verify-pack PACK --policy policy --proof ${name} --require-anchor`;
+  byId('commands').textContent = `assay verify-pack PACK --policy policy --proof ${name} --require-anchor${
+    found.entry?.has('timestamp_token') ? ' --tsa-roots tsa-roots.pem' : ''}`;
   byId('leaf-hash').textContent = hex(found.hash);
+  showAddress(`${here('entry/index.html')}?i=${index}`);
+}
+
+// showAddress gives the address for paper, and as a code for a telephone.
+function showAddress(address) {
+  const figure = byId('qr'), rows = matrix(address);
+  figure.querySelector('code').textContent = address;
+  if (rows) {
+    const size = rows.length + 8;
+    figure.firstElementChild.replaceChildren(svg('svg', { viewBox: `0 0 ${size} ${size}`, role: 'img', 'aria-label': 'QR code of the address of this page', focusable: 'false' },
+      svg('path', { d: outline(rows) })));
+  }
+  figure.hidden = false;
 }
 
 showBelief();

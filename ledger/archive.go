@@ -1,0 +1,409 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/tiles"
+)
+
+// archive keeps every published checkpoint with its cosignatures, in the order of their publication and under numbers that
+// never change: checkpoint k is the k%256-th note of segment k/256.
+//
+//	<N>    256 notes, each after its length as a big-endian uint16; N as in the path of tile N ("000", "x001/000")
+//
+// So a segment is the bundle that is served. A note is durable here before the guard has it, and the guard has it before
+// anybody sees it. A crash in between leaves one note too many at the end, or a part of one. Nobody has seen it, and the
+// next note takes its place: the guard knows which was published last.
+//
+// A damaged segment is not served, and stops nothing: the numbers of what follows are known. Only where it is not known
+// any more how many notes there are, nothing is published, until the segment is restored or its loss accepted.
+// Otherwise a number could come to stand for another checkpoint than the one that somebody has seen under it.
+//
+// The publisher alone writes; everybody reads.
+type archive struct {
+	dir  string
+	keys *trust.Policy // the log's key, and no witness: policies change, and old cosignatures stay
+	log  *slog.Logger
+
+	mu        sync.Mutex
+	published *trust.Checkpoint // the last one that the guard has published; nil before the first
+	count     int64             // notes that were published, as far as is known
+	end       int64             // bytes of the published notes of the last segment that has some
+	latest    *trust.Checkpoint // the last of them; nil if there is none, or it cannot be told
+	unshown   *trust.Checkpoint // kept behind them by a process that a crash ended before it was published; nil if none is
+	lacks     *trust.Checkpoint // published, and not kept; nil if it is
+	broken    error             // why it is not known how many notes there are; nil if it is
+	verified  map[int64]verifiedNotes
+	damaged   map[int64]error // segments that were found damaged and not seen whole since
+}
+
+// verifiedNotes says that the first notes of a segment are good as long as their bytes are these.
+type verifiedNotes struct {
+	notes int
+	bytes int
+	sum   [sha256.Size]byte
+	last  tree
+}
+
+const (
+	maxNote         = 1<<16 - 1 // bytes of a note that can be kept
+	maxVerified     = 4096      // segments whose sums are kept in memory, some 80 bytes each
+	maxDamagedNoted = 1000
+)
+
+// openArchive never fails for what it finds: what is published is served, whatever is wrong with the past. It writes
+// nothing.
+func openArchive(dir string, signer *trust.LogSigner, log *slog.Logger, published *trust.Checkpoint) (*archive, error) {
+	keys, err := keyOnly(signer.Origin(), signer.VKey())
+	if err != nil {
+		return nil, err
+	}
+	a := &archive{dir: dir, keys: keys, log: log, published: published,
+		verified: map[int64]verifiedNotes{}, damaged: map[int64]error{}}
+	if a.scan(); a.broken != nil {
+		a.log.Error("nothing new is published before the history of checkpoints is whole again", "err", a.broken)
+	}
+	return a, nil
+}
+
+// scan finds out how many notes there are. It looks at the last segment only.
+func (a *archive) scan() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.count, a.end, a.latest, a.unshown, a.lacks = 0, 0, nil, nil, nil
+	if a.broken = a.scanLast(); a.broken == nil && a.published != nil && (a.latest == nil || a.latest.Size < a.published.Size) {
+		a.lacks = a.published
+	}
+}
+
+func (a *archive) scanLast() error {
+	root, err := os.OpenRoot(a.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("reading the history of checkpoints: %w", err)
+	}
+	defer root.Close()
+	segments, _, err := listSegments(root)
+	if err != nil {
+		return fmt.Errorf("reading the history of checkpoints: %w", err)
+	}
+	if len(segments) == 0 {
+		return nil
+	}
+	n := segments[len(segments)-1]
+	a.count = n * tiles.Width
+	data, err := readRegular(root, segmentPath(n), tiles.MaxBundle)
+	if err != nil {
+		return a.unclear(n, err)
+	}
+	notes, rest := splitNotes(data)
+	at, cp := a.lastGood(notes)
+	if cp == nil {
+		return a.unclear(n, errors.New("none of its notes is one of this log"))
+	}
+	// STO-39: "what follows the note of the guard's published checkpoint and is no whole note of this log MUST be dropped:
+	// nobody has seen it".
+	a.count, a.latest, a.end = n*tiles.Width+int64(at)+1, cp, sizeOf(notes[:at+1])
+	if whole := at == len(notes)-1 && len(rest) == 0; !whole && (a.published == nil || cp.Size < a.published.Size) {
+		return a.unclear(n, fmt.Errorf("what follows its note %d is none of this log", at))
+	}
+	return a.leaveUnshown(root, notes[:at+1])
+}
+
+// unclear is the error of a segment whose number of notes is not known.
+func (a *archive) unclear(n int64, err error) error {
+	path := filepath.Join(a.dir, segmentPath(n))
+	return fmt.Errorf("the last segment of the history of checkpoints, %s, is damaged (%w): restore its newest copy (GET /%s of any copy of the log's site); if there is none, move the file away: its checkpoints are gone then, and their numbers are given again",
+		path, err, tiles.CheckpointPath(n, tiles.Width))
+}
+
+// lastGood is the last of the notes that the log has signed, and its place; nil if none is.
+func (a *archive) lastGood(notes [][]byte) (at int, cp *trust.Checkpoint) {
+	for i, note := range slices.Backward(notes) {
+		if cp, err := a.keys.OpenLogSignature(note); err == nil {
+			return i, cp
+		}
+	}
+	return -1, nil
+}
+
+// leaveUnshown leaves out the last note if it follows the one that the guard has published: a crash came between. If it
+// follows another the guard is older than the archive, and what is here was shown.
+func (a *archive) leaveUnshown(root *os.Root, notes [][]byte) error {
+	if a.published != nil && a.latest.Size <= a.published.Size {
+		return nil
+	}
+	var before *trust.Checkpoint
+	switch n := (a.count - 1) / tiles.Width; {
+	case len(notes) > 1:
+		_, before = a.lastGood(notes[len(notes)-2 : len(notes)-1])
+	case n > 0:
+		data, err := readRegular(root, segmentPath(n-1), tiles.MaxBundle)
+		if err != nil {
+			return nil // nobody can tell: it stays
+		}
+		previous, _ := splitNotes(data)
+		_, before = a.lastGood(previous)
+	}
+	first := a.count == 1 && a.published == nil
+	if !first && (before == nil || a.published == nil || treeOf(before) != treeOf(a.published)) {
+		return nil
+	}
+	a.unshown = a.latest
+	a.count, a.latest, a.end = a.count-1, before, sizeOf(notes[:len(notes)-1])
+	return nil
+}
+
+// newest is the checkpoint of the latest tree that is kept, shown or not; nil if there is none.
+func (a *archive) newest() *trust.Checkpoint {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.unshown != nil {
+		return a.unshown
+	}
+	return a.latest
+}
+
+// keepPublished keeps what an earlier release has published without keeping it, at a start. If it cannot be kept now,
+// the next publication begins with it.
+func (a *archive) keepPublished() {
+	a.mu.Lock()
+	lacks, count := a.lacks, a.count
+	a.mu.Unlock()
+	if lacks == nil {
+		return
+	}
+	if count > 0 {
+		a.log.Warn("the history of checkpoints does not hold the published one, and goes on with it: either an earlier release has published meanwhile, or the newest segments are lost, and their numbers are given again; if so, stop and restore them",
+			"dir", a.dir, "checkpoints", count, "size", lacks.Size)
+	}
+	if err := a.keep(lacks, func() error { return nil }); err != nil {
+		a.log.Warn("the published checkpoint is not in the history yet", "size", lacks.Size, "err", err)
+	}
+}
+
+// keep makes the note of cp durable, and then publishes it. A tree that is kept is not kept again: cosignatures that come
+// later are not part of the history.
+func (a *archive) keep(cp *trust.Checkpoint, publish func() error) error {
+	if a.isBroken() {
+		a.scan()
+	}
+	a.mu.Lock()
+	count, end, latest, lacks, broken := a.count, a.end, a.latest, a.lacks, a.broken
+	a.mu.Unlock()
+	if broken != nil {
+		return broken
+	}
+	if lacks != nil && treeOf(lacks) != treeOf(cp) {
+		if err := a.keep(lacks, func() error { return nil }); err != nil {
+			return err
+		}
+		return a.keep(cp, publish)
+	}
+	if latest == nil || treeOf(latest) != treeOf(cp) {
+		var err error
+		if end, err = a.write(count, end, cp.Signed); err != nil {
+			return fmt.Errorf("keeping the checkpoint: %w", err)
+		}
+		count, latest = count+1, cp
+	}
+	if err := publish(); err != nil {
+		return err // whatever was written is written over: it was not shown
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.count, a.end, a.latest, a.published = count, end, latest, cp
+	a.lacks, a.unshown = nil, nil
+	return nil
+}
+
+func (a *archive) isBroken() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.broken != nil
+}
+
+// write puts a note at its place, and returns where the next one begins.
+func (a *archive) write(number, end int64, note []byte) (int64, error) {
+	if len(note) > maxNote {
+		return 0, fmt.Errorf("its note has %d bytes, expected at most %d", len(note), maxNote)
+	}
+	record := tiles.AppendEntry(nil, note)
+	path := filepath.Join(a.dir, filepath.FromSlash(segmentPath(number/tiles.Width)))
+	if number%tiles.Width > 0 {
+		return end + int64(len(record)), durable.AppendFile(path, end, record)
+	}
+	// The first one comes with its file, whole: no segment ever begins with a part of a note.
+	if err := durable.Mkdir(filepath.Dir(path), 0o755); err != nil {
+		return 0, err
+	}
+	return int64(len(record)), durable.WriteFile(path, record, 0o644)
+}
+
+// size is how many checkpoints were published and kept. A nil archive has none.
+func (a *archive) size() int64 {
+	if a == nil {
+		return 0
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.count
+}
+
+// has tells whether so many notes of a segment were published.
+func (a *archive) has(n int64, width int) bool {
+	count := a.size()
+	return n <= count/tiles.Width && n*tiles.Width+int64(width) <= count // the division keeps n*256 from overflowing
+}
+
+// bundle returns the first notes of a segment that has them, so many as width says. All that were published of it are
+// verified (STO-40): they are notes of this log, of trees that do not shrink. The error is a Damage.
+func (a *archive) bundle(n int64, width int) ([]byte, error) {
+	count := a.size()
+	wide := int(min(count-n*tiles.Width, tiles.Width))
+	data, err := a.read(n, wide)
+	if err == nil {
+		err = a.verify(n, data, wide)
+	}
+	a.note(n, err)
+	if err != nil {
+		return nil, Damage{tiles.CheckpointPath(n, tiles.Width), n * tiles.Width, n*tiles.Width + int64(wide), missing(err)}
+	}
+	_, rest, err := tiles.SplitBundle(data, width)
+	return data[:len(data)-len(rest)], err
+}
+
+// read returns the first notes of a segment.
+func (a *archive) read(n int64, width int) ([]byte, error) {
+	root, err := os.OpenRoot(a.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	data, err := readRegular(root, segmentPath(n), tiles.MaxBundle)
+	if err != nil {
+		return nil, err
+	}
+	_, rest, err := tiles.SplitBundle(data, width)
+	if err != nil {
+		return nil, fmt.Errorf("%w: it %w", errDamaged, err)
+	}
+	return data[:len(data)-len(rest)], nil
+}
+
+// verify checks the notes of a segment. Those whose bytes have been checked before are compared with their sum.
+func (a *archive) verify(n int64, data []byte, width int) error {
+	a.mu.Lock()
+	known, ok := a.verified[n]
+	a.mu.Unlock()
+	if !ok || known.notes > width || known.bytes > len(data) || sha256.Sum256(data[:known.bytes]) != known.sum {
+		known = verifiedNotes{}
+	}
+	if known.notes == width && known.bytes == len(data) {
+		return nil
+	}
+	notes, err := tiles.ParseBundle(data[known.bytes:], width-known.notes)
+	if err != nil {
+		return fmt.Errorf("%w: it %w", errDamaged, err)
+	}
+	last := known.last
+	for i, note := range notes {
+		if last, err = a.follows(last, note); err != nil {
+			return fmt.Errorf("%w: its note %d: %w", errDamaged, known.notes+i, err)
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for old := range a.verified { // any: who reads it again verifies it again
+		if len(a.verified) < maxVerified {
+			break
+		}
+		delete(a.verified, old)
+	}
+	a.verified[n] = verifiedNotes{width, len(data), sha256.Sum256(data), last}
+	return nil
+}
+
+// follows returns the tree of a note of this log that may stand behind one of the tree last.
+func (a *archive) follows(last tree, note []byte) (tree, error) {
+	cp, err := a.keys.OpenLogSignature(note)
+	if err != nil {
+		return tree{}, err
+	}
+	if cp.Size < last.Size || cp.Size == last.Size && last.Size > 0 && cp.Root != last.Root {
+		return tree{}, fmt.Errorf("its tree of %v follows one of %v", treeOf(cp), last)
+	}
+	return treeOf(cp), nil
+}
+
+// note remembers, and logs once, whether a segment is damaged.
+func (a *archive) note(n int64, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch _, known := a.damaged[n]; {
+	case err == nil && known:
+		delete(a.damaged, n)
+		a.log.Info("a damaged segment of the history of checkpoints is whole again", "file", tiles.CheckpointPath(n, tiles.Width))
+	case err != nil && !known && len(a.damaged) < maxDamagedNoted:
+		a.damaged[n] = err
+		a.log.Error("a segment of the history of checkpoints is damaged and not served: restore the file from a copy", "file", tiles.CheckpointPath(n, tiles.Width), "err", err)
+	}
+}
+
+// damage is one of the segments that were found damaged, how many there are, and what is wrong with it.
+func (a *archive) damage() (path string, count int, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for n, err := range a.damaged {
+		return tiles.CheckpointPath(n, tiles.Width), len(a.damaged), err
+	}
+	return "", 0, nil
+}
+
+// recheck looks again at every segment that was found damaged.
+func (a *archive) recheck() {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	var known []int64
+	for n := range a.damaged {
+		known = append(known, n)
+	}
+	a.mu.Unlock()
+	for _, n := range known {
+		_, _ = a.bundle(n, 1) // it notes what it finds
+	}
+}
+
+// checkNoteLimit refuses a policy whose checkpoints could grow too long to be kept, before one is.
+func checkNoteLimit(policy *trust.Policy, signer *trust.LogSigner) error {
+	line := func(name string, signature int) int {
+		return len("— ") + len(name) + len(" ") + (4+signature+2)/3*4 + len("\n") // key ID and signature in base64
+	}
+	sample := trust.Checkpoint{Origin: signer.Origin(), Size: 1<<63 - 1}
+	longest := len(sample.Text()) + len("\n") + line(signer.Origin(), 64)
+	for _, w := range policy.Witnesses() {
+		switch w.Algorithm {
+		case trust.MLDSA44Cosigner:
+			longest += line(w.KeyName, 8+2420)
+		default:
+			longest += line(w.KeyName, 8+64)
+		}
+	}
+	if longest > maxNote {
+		return fmt.Errorf("ledger: with the cosignatures of all %d witnesses a checkpoint would have %d bytes, expected at most %d: take some out of the policy", len(policy.Witnesses()), longest, maxNote)
+	}
+	return nil
+}

@@ -1,0 +1,630 @@
+package ledger
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/tiles"
+)
+
+// notebook is an archive without a log: what it keeps are checkpoints of trees that nobody has.
+type notebook struct {
+	t         testing.TB
+	cfg       Config
+	log       *bytes.Buffer
+	published *trust.Checkpoint // what the guard would have
+}
+
+func newNotebook(t testing.TB) *notebook {
+	t.Helper()
+	skey, vkey, err := trust.GenerateKey(seed("log"), testOrigin, trust.Ed25519)
+	must(t, err)
+	signer, err := trust.NewLogSigner(skey)
+	must(t, err)
+	policy, err := keyOnly(testOrigin, vkey)
+	must(t, err)
+	b := &notebook{t: t, log: new(bytes.Buffer)}
+	b.cfg = Config{CheckpointsDir: filepath.Join(t.TempDir(), "checkpoints"), Signer: signer, Policy: policy, Log: slog.New(slog.NewTextHandler(b.log, nil))}
+	return b
+}
+
+func (b *notebook) open() *archive {
+	b.t.Helper()
+	a, err := openArchive(b.cfg.CheckpointsDir, b.cfg.Signer, b.cfg.Log, b.published)
+	must(b.t, err)
+	return a
+}
+
+// checkpoint is the one of size i+1.
+func (b *notebook) checkpoint(i int) *trust.Checkpoint {
+	b.t.Helper()
+	note, err := b.cfg.Signer.Sign(testOrigin, int64(i)+1, tlog.RecordHash(fmt.Append(nil, i)))
+	must(b.t, err)
+	cp, err := b.cfg.Policy.OpenLogSignature(note)
+	must(b.t, err)
+	return cp
+}
+
+// publish has the archive keep checkpoint i and then publishes it.
+func (b *notebook) publish(a *archive, i int) error {
+	cp := b.checkpoint(i)
+	return a.keep(cp, func() error { b.published = cp; return nil })
+}
+
+// holds checks that the archive has the first count checkpoints and gives out every one of them.
+func (b *notebook) holds(a *archive, count int) {
+	b.t.Helper()
+	if a.size() != int64(count) {
+		b.t.Fatalf("%d checkpoints, want %d", a.size(), count)
+	}
+	for n := 0; n*tiles.Width < count; n++ {
+		width := min(count-n*tiles.Width, tiles.Width)
+		data, err := a.bundle(int64(n), width)
+		must(b.t, err)
+		notes, err := tiles.ParseBundle(data, width)
+		must(b.t, err)
+		for i, note := range notes {
+			if !bytes.Equal(note, b.checkpoint(n*tiles.Width+i).Signed) {
+				b.t.Fatalf("checkpoint %d is %q", n*tiles.Width+i, note)
+			}
+		}
+	}
+}
+
+func (b *notebook) segment(n int64) string {
+	return filepath.Join(b.cfg.CheckpointsDir, filepath.FromSlash(segmentPath(n)))
+}
+
+func TestCheckpointsAreKeptInSegmentsThatAreTheBundlesServed(t *testing.T) {
+	b := newNotebook(t)
+	a := b.open()
+	const count = 2*tiles.Width + 3
+	for i := range count {
+		must(t, b.publish(a, i))
+		must(t, b.publish(a, i)) // the same tree again is not kept again
+	}
+	b.holds(a, count)
+	b.holds(b.open(), count)
+	var whole []byte
+	for n, width := range []int{256, 256, 3} {
+		data, err := os.ReadFile(b.segment(int64(n)))
+		must(t, err)
+		if served, err := a.bundle(int64(n), width); err != nil || !bytes.Equal(served, data) {
+			t.Errorf("segment %d is not what is served: %v", n, err)
+		}
+		whole = append(whole, data...)
+	}
+	for _, width := range []int{1, 2, 255, 256} { // every partial one is the beginning of the full one
+		data, err := a.bundle(0, width)
+		must(t, err)
+		if !bytes.HasPrefix(whole, data) {
+			t.Errorf("bundle of %d is no beginning", width)
+		}
+	}
+	for _, beyond := range [][2]int{{2, 4}, {2, 256}, {3, 1}, {1 << 40, 256}} {
+		if a.has(int64(beyond[0]), beyond[1]) {
+			t.Errorf("it has %v", beyond)
+		}
+	}
+}
+
+// A crash after the note is kept, and before the guard has it: nobody has seen it.
+// STO-38, STO-39
+func TestACheckpointThatWasKeptAndNotPublishedIsReplaced(t *testing.T) {
+	for _, before := range []int{0, 1, 2, 255, 256, 257, 512} {
+		b := newNotebook(t)
+		a := b.open()
+		for i := range before {
+			must(t, b.publish(a, i))
+		}
+		crash := errors.New("crash")
+		asked := false
+		err := a.keep(b.checkpoint(1000), func() error {
+			asked = true
+			last, _ := os.ReadFile(b.segment(int64(before / tiles.Width)))
+			if !bytes.HasSuffix(last, b.checkpoint(1000).Signed) {
+				t.Errorf("after %d: published before it is kept", before)
+			}
+			return crash
+		})
+		if !errors.Is(err, crash) || !asked {
+			t.Fatalf("after %d: %v", before, err)
+		}
+		b.holds(a, before)
+		a = b.open()
+		b.holds(a, before)
+		if cp := a.newest(); cp == nil || cp.Size != 1001 {
+			t.Errorf("after %d: the newest is %v", before, cp)
+		}
+		must(t, b.publish(a, before))
+		b.holds(a, before+1)
+		b.holds(b.open(), before+1)
+	}
+}
+
+// STO-39
+func TestATornNoteAtTheEndIsDroppedWhereverItIsTorn(t *testing.T) {
+	for _, before := range []int{3, 255, 257} {
+		b := newNotebook(t)
+		a := b.open()
+		for i := range before {
+			must(t, b.publish(a, i))
+		}
+		whole, err := os.ReadFile(b.segment(int64(before / tiles.Width)))
+		must(t, err)
+		next := tiles.AppendEntry(nil, b.checkpoint(before).Signed)
+		tails := [][]byte{make([]byte, 1), make([]byte, 2), make([]byte, 511), bytes.Repeat([]byte{0xff}, 70)}
+		step := 1
+		if before > 3 || testing.Short() {
+			step = 60
+		}
+		for cut := 0; cut < len(next); cut += step {
+			tails = append(tails, next[:cut])
+		}
+		for _, tail := range tails {
+			must(t, os.WriteFile(b.segment(int64(before/tiles.Width)), append(slices.Clip(whole), tail...), 0o644))
+			a := b.open()
+			if a.size() != int64(before) {
+				t.Fatalf("%d checkpoints of %d and %d bytes", a.size(), before, len(tail))
+			}
+			must(t, b.publish(a, before))
+			b.holds(b.open(), before+1)
+			b.published = b.checkpoint(before - 1)
+		}
+	}
+}
+
+// Whatever byte of the last segment is another one: what is served is right, and a number that was given is not given again.
+// STO-39, STO-40
+func TestADamagedHistoryIsNeitherServedNorWrittenOn(t *testing.T) {
+	b := newNotebook(t)
+	a := b.open()
+	const count = 5
+	for i := range count {
+		must(t, b.publish(a, i))
+	}
+	whole, err := os.ReadFile(b.segment(0))
+	must(t, err)
+	refused, went := 0, 0
+	step := 7
+	if !testing.Short() {
+		step = 1
+	}
+	damaged := [][]byte{nil, whole[:1], whole[:len(whole)-1]}
+	for at := 0; at < len(whole); at += step {
+		d := bytes.Clone(whole)
+		d[at] ^= 1 << (at % 8)
+		damaged = append(damaged, d)
+	}
+	for i, data := range damaged {
+		must(t, os.WriteFile(b.segment(0), data, 0o644))
+		b.published = b.checkpoint(count - 1)
+		a := b.open()
+		for width := 1; width <= count; width++ {
+			if got, err := a.bundle(0, width); err == nil && !bytes.HasPrefix(whole, got) {
+				t.Fatalf("damage %d: served as %q", i, got)
+			}
+		}
+		switch err := b.publish(a, count); {
+		case err != nil:
+			refused++
+			if got, _ := os.ReadFile(b.segment(0)); !bytes.Equal(got, data) {
+				t.Fatalf("damage %d: what was refused is written on", i)
+			}
+			if !strings.Contains(b.log.String(), "nothing new is published") {
+				t.Fatal("it is not said")
+			}
+			// Restored, it goes on without a restart.
+			must(t, os.WriteFile(b.segment(0), whole, 0o644))
+			must(t, b.publish(a, count))
+			b.holds(a, count+1)
+		default:
+			went++
+			got, err := os.ReadFile(b.segment(0))
+			must(t, err)
+			if !bytes.Equal(got[:len(data)], data) {
+				t.Fatalf("damage %d: what was damaged is written over", i)
+			}
+			if path, count, err := a.damage(); path != "checkpoints/000" || count != 1 || !errors.Is(err, errDamaged) {
+				t.Fatalf("damage %d: nobody is told: %s, %d, %v", i, path, count, err)
+			}
+			copy(got, whole)
+			must(t, os.WriteFile(b.segment(0), got, 0o644))
+			a.recheck()
+			if _, count, err := a.damage(); count != 0 || err != nil {
+				t.Fatalf("damage %d: restored, and still %v", i, err)
+			}
+			b.holds(a, count+1)
+		}
+	}
+	if refused == 0 || went == 0 {
+		t.Errorf("%d refused, %d went on", refused, went)
+	}
+}
+
+// STO-40
+func TestADamagedOlderSegmentStopsNothing(t *testing.T) {
+	b := newNotebook(t)
+	a := b.open()
+	const count = 2*tiles.Width + 1
+	for i := range count {
+		must(t, b.publish(a, i))
+	}
+	whole, err := os.ReadFile(b.segment(0))
+	must(t, err)
+	for name, damage := range map[string]func() error{
+		"missing":    func() error { return os.Remove(b.segment(0)) },
+		"short":      func() error { return os.Truncate(b.segment(0), int64(len(whole))-1) },
+		"a flip":     func() error { d := bytes.Clone(whole); d[1000] ^= 4; return os.WriteFile(b.segment(0), d, 0o644) },
+		"notes swap": func() error { return os.WriteFile(b.segment(0), swapNotes(t, whole, 3, 4), 0o644) },
+		"a pipe":     func() error { must(t, os.Remove(b.segment(0))); return syscall.Mkfifo(b.segment(0), 0o600) },
+	} {
+		must(t, damage())
+		for _, a := range []*archive{a, b.open()} { // one that has seen it whole, and one that has not
+			if data, err := a.bundle(0, 256); err == nil || data != nil {
+				t.Errorf("%s: %d bytes, %v", name, len(data), err)
+			}
+			if _, err := a.bundle(1, 256); err != nil {
+				t.Errorf("%s: the next segment: %v", name, err)
+			}
+			if _, err := a.bundle(2, 1); err != nil {
+				t.Errorf("%s: the last segment: %v", name, err)
+			}
+		}
+		must(t, os.RemoveAll(b.segment(0)))
+		must(t, os.WriteFile(b.segment(0), whole, 0o644))
+	}
+	must(t, b.publish(a, count))
+	b.holds(a, count+1)
+}
+
+func swapNotes(t *testing.T, segment []byte, i, j int) (data []byte) {
+	t.Helper()
+	notes, err := tiles.ParseBundle(segment, tiles.Width)
+	must(t, err)
+	notes[i], notes[j] = notes[j], notes[i]
+	for _, note := range notes {
+		data = tiles.AppendEntry(data, note)
+	}
+	return data
+}
+
+// What an earlier release has published is kept first, however that comes about.
+// STO-39
+func TestWhatAnEarlierReleasePublishedIsKeptAtTheStart(t *testing.T) {
+	for _, before := range []int{0, 2, 256} {
+		b := newNotebook(t)
+		a := b.open()
+		for i := range before {
+			must(t, b.publish(a, i))
+		}
+		b.published = b.checkpoint(before) // by a release that keeps no history
+		a = b.open()
+		b.holds(a, before)
+		a.keepPublished()
+		b.holds(a, before+1)
+		if warned := strings.Contains(b.log.String(), "does not hold the published one"); warned != (before > 0) {
+			t.Errorf("after %d: warned %v", before, warned)
+		}
+		a = b.open()
+		a.keepPublished()
+		b.holds(a, before+1)
+
+		// A disk that takes nothing at the start takes both later.
+		b.published = b.checkpoint(before + 1)
+		a = b.open()
+		away := b.cfg.CheckpointsDir + ".away"
+		must(t, os.Rename(b.cfg.CheckpointsDir, away))
+		must(t, os.WriteFile(b.cfg.CheckpointsDir, nil, 0o644))
+		a.keepPublished()
+		if err := b.publish(a, before+2); err == nil {
+			t.Error("published without a place to keep it")
+		}
+		must(t, os.Remove(b.cfg.CheckpointsDir))
+		must(t, os.Rename(away, b.cfg.CheckpointsDir))
+		must(t, b.publish(a, before+2))
+		b.holds(a, before+3)
+	}
+}
+
+// An older guard, or a new one, knows of fewer checkpoints than were shown; none is taken back.
+func TestAnOlderGuardTakesNoCheckpointBack(t *testing.T) {
+	b := newNotebook(t)
+	a := b.open()
+	for i := range 4 {
+		must(t, b.publish(a, i))
+	}
+	for _, published := range []*trust.Checkpoint{nil, b.checkpoint(0), b.checkpoint(1)} {
+		b.published = published
+		a := b.open()
+		b.holds(a, 4)
+		must(t, a.keep(b.checkpoint(3), func() error { return nil }))
+		b.holds(a, 4)
+	}
+}
+
+// STO-38
+func TestAPolicyWhoseCheckpointsCouldNotBeKeptIsRefused(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	for n, good := range map[int]bool{19: true, 20: false} {
+		var lines []trust.PolicyWitness
+		for i := range n {
+			name := fmt.Sprint("w", i)
+			_, vkey, err := trust.GenerateKey(seed(name), "witness.example/"+name, trust.MLDSA44Cosigner)
+			must(t, err)
+			lines = append(lines, trust.PolicyWitness{Name: name, VKey: vkey, URL: "https://" + name + ".example"})
+		}
+		policy, err := trust.ParsePolicy(trust.FormatPolicy(w.cfg.Policy.Logs(), lines, 1))
+		must(t, err)
+		if err := checkPolicy(policy, w.cfg.Signer); (err == nil) != good {
+			t.Errorf("%d witnesses: %v", n, err)
+		}
+	}
+}
+
+// files reads what the world's log has published from its directories.
+func (w *world) files() *Files {
+	return &Files{Dir: w.cfg.Dir, GuardDir: w.cfg.GuardDir, CheckpointsDir: w.cfg.Dir + ".checkpoints", LedgerPolicy: w.cfg.Policy}
+}
+
+func (w *world) history(start int64) (notes [][]byte) {
+	w.t.Helper()
+	for note, err := range w.files().Checkpoints(w.t.Context(), start) {
+		must(w.t, err)
+		notes = append(notes, bytes.Clone(note))
+	}
+	return notes
+}
+
+// STO-38
+func TestEveryCheckpointThatAnybodySawIsInTheHistory(t *testing.T) {
+	w := newWorld(t, 2, 1)
+	l := w.open()
+	var seen [][]byte
+	look := func() {
+		cp, err := l.Checkpoint(t.Context())
+		must(t, err)
+		seen = append(seen, cp.Text())
+	}
+	for i := range 5 {
+		w.add(i)
+		look()
+	}
+	w.close()
+	l = w.open()
+	w.heard()
+	look()
+	w.add(5)
+	look()
+	history := w.history(0)
+	if int64(len(history)) != l.HistorySize() {
+		t.Errorf("%d checkpoints, and HistorySize is %d", len(history), l.HistorySize())
+	}
+	for _, text := range seen {
+		if !slices.ContainsFunc(history, func(note []byte) bool { return bytes.HasPrefix(note, text) }) {
+			t.Errorf("it does not hold %q", text)
+		}
+	}
+	var last int64
+	for i, note := range history {
+		cp, err := w.cfg.Policy.OpenCheckpoint(note)
+		must(t, err)
+		if cp.Size < last || cp.Size == last && i > 0 {
+			t.Errorf("checkpoint %d has size %d, the one before %d", i, cp.Size, last)
+		}
+		last = cp.Size
+	}
+	for start := range int64(len(history)) + 1 {
+		if rest := w.history(start); !slices.EqualFunc(rest, history[start:], bytes.Equal) {
+			t.Errorf("from %d on there are %d of %d", start, len(rest), len(history))
+		}
+	}
+	for _, start := range []int64{int64(len(history)) + 1, 255, 256, 1 << 40} {
+		for _, err := range w.files().Checkpoints(t.Context(), start) {
+			if !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("from %d: %v", start, err)
+			}
+		}
+	}
+	data, err := l.History(t.Context(), tiles.CheckpointPath(0, len(history)))
+	must(t, err)
+	if notes, err := tiles.ParseBundle(data, len(history)); err != nil || !slices.EqualFunc(notes, history, bytes.Equal) {
+		t.Errorf("the bundle is another one: %v", err)
+	}
+	for _, path := range []string{"", "checkpoints/0", "tile/0/000", "checkpoints/001", tiles.CheckpointPath(0, len(history)+1)} {
+		if _, err := l.History(t.Context(), path); !errors.Is(err, ErrNotFound) {
+			t.Errorf("%q: %v", path, err)
+		}
+	}
+}
+
+// STO-41
+func TestAGuardFromABackupLearnsFromTheHistory(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	w.open()
+	w.addAll(0, 3)
+	w.close()
+	old := w.copyTo(t)
+	w.open()
+	w.addAll(3, 6)
+	history := w.history(0)
+	w.close()
+	w.replaceDir("guard", old)
+	w.witnesses[0].behave(down)
+	l := w.open()
+	if got := l.guard.highWater().Size; got != 6 {
+		t.Errorf("the guard remembers size %d", got)
+	}
+	w.witnesses[0].behave(nil)
+	w.heard()
+	w.add(6)
+	if now := w.history(0); len(now) != len(history)+1 || !slices.EqualFunc(now[:len(history)], history, bytes.Equal) {
+		t.Errorf("of %d checkpoints there are %d", len(history), len(now))
+	}
+}
+
+// Two copies of one log that went different ways: the history of the one shows what the other is.
+// STO-41
+func TestAHistoryThatTheLogDoesNotContinueRefusesTheStart(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	w.open()
+	w.add(0)
+	w.close()
+	other := w.copyTo(t)
+	w.open()
+	w.add(1)
+	w.close()
+	other.open()
+	other.add(2)
+	other.close()
+	must(t, os.RemoveAll(w.cfg.Dir+".checkpoints"))
+	must(t, os.CopyFS(w.cfg.Dir+".checkpoints", os.DirFS(other.cfg.Dir+".checkpoints")))
+	if _, err := w.tryOpen(); !errors.Is(err, ErrGuard) || !errors.Is(err, ErrHistory) {
+		t.Errorf("it starts: %v", err)
+	}
+}
+
+// A log whose history cannot be kept serves what it has and publishes nothing, and goes on by itself.
+// STO-38
+func TestWithoutAPlaceForTheHistoryNothingIsPublished(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	w.open()
+	w.add(0)
+	w.close()
+	dir := w.cfg.Dir + ".checkpoints"
+	must(t, os.Rename(dir, dir+".away"))
+	must(t, os.WriteFile(dir, nil, 0o644))
+	l := w.open()
+	w.heard()
+	before := w.guardFiles()[checkpointFile]
+	w.unpublished(1)
+	var why *NotReady
+	eventually(t, "it is said", func() bool {
+		return errors.As(l.Health(t.Context()), &why) && why.Reasons[0].About == "publication" && strings.Contains(why.Error(), "history of checkpoints")
+	})
+	if now := w.guardFiles()[checkpointFile]; now != before {
+		t.Errorf("published %q", now)
+	}
+	if _, err := l.Prove(t.Context(), 0); err != nil {
+		t.Errorf("what was published is not served: %v", err)
+	}
+	must(t, os.Remove(dir))
+	must(t, os.Rename(dir+".away", dir))
+	if a := w.add(1); a.New {
+		t.Error("logged twice")
+	}
+	if notes := w.history(0); len(notes) < 2 {
+		t.Errorf("%d checkpoints", len(notes))
+	}
+}
+
+func TestFilesAreReadWhetherTheLogIsOpenOrNot(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	f := w.files()
+	if _, err := f.Checkpoint(t.Context()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("before the first publication: %v", err)
+	}
+	for _, err := range f.Checkpoints(t.Context(), 0) {
+		if !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a history of nothing: %v", err)
+		}
+	}
+	if _, err := f.Roots(t.Context()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no roots: %v", err)
+	}
+	l := w.open()
+	w.addAll(0, 20)
+	open, err := f.Checkpoint(t.Context())
+	must(t, err)
+	cp, err := l.Checkpoint(t.Context())
+	must(t, err)
+	if !bytes.Equal(open, cp.Signed) {
+		t.Errorf("the checkpoint is %q", open)
+	}
+	for _, path := range []string{tiles.Path(tiles.Widest(0, 0, cp.Size)), tiles.Path(tiles.Widest(-1, 0, cp.Size))} {
+		want, err := l.Tile(t.Context(), path)
+		must(t, err)
+		w.close()
+		if got, err := f.Tile(t.Context(), path); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: %d bytes, %v", path, len(got), err)
+		}
+		w.open()
+		l = w.log
+	}
+	for _, path := range []string{"tile/0/001", "tile/9/000", "checkpoint", ".state/treeState", "../guard/signed", "tile/0/../0/000"} {
+		if got, err := f.Tile(t.Context(), path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %d bytes, %v", path, len(got), err)
+		}
+	}
+	must(t, os.WriteFile(filepath.Join(w.cfg.GuardDir, checkpointFile), bytes.Replace(open, []byte("\n20\n"), []byte("\n21\n"), 1), 0o600))
+	if _, err := f.Checkpoint(t.Context()); !errors.Is(err, trust.ErrSignature) {
+		t.Errorf("a checkpoint that nobody signed: %v", err)
+	}
+}
+
+// STO-39
+func TestADamagedHistoryIsNotReadAsAShorterOne(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	w.open()
+	for i := range 6 {
+		w.add(i)
+	}
+	w.close()
+	path := filepath.Join(w.cfg.Dir+".checkpoints", "000")
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	notes, _ := splitNotes(whole)
+	third := int(sizeOf(notes[:2]))
+	for name, data := range map[string][]byte{
+		"cut within the third note": whole[:third+40],
+		"a length flipped":          append(append(bytes.Clone(whole[:third]), whole[third]^0x40), whole[third+1:]...),
+		"a text flipped":            append(append(bytes.Clone(whole[:third+5]), 0), whole[third+6:]...),
+	} {
+		must(t, os.WriteFile(path, data, 0o644))
+		var last error
+		count := 0
+		for _, err := range w.files().Checkpoints(t.Context(), 0) {
+			if last = err; err == nil {
+				count++
+			}
+		}
+		if last == nil || errors.Is(last, fs.ErrNotExist) || count > 2 {
+			t.Errorf("%s: %d checkpoints, then %v", name, count, last)
+		}
+	}
+	must(t, os.WriteFile(path, append(whole, whole[:50]...), 0o644)) // a crash
+	if got := w.history(0); len(got) != len(notes) {
+		t.Errorf("%d of %d", len(got), len(notes))
+	}
+}
+
+func BenchmarkKeep(b *testing.B) {
+	book := newNotebook(b)
+	a := book.open()
+	cps := make([]*trust.Checkpoint, 0, 4096)
+	for i := range 4096 {
+		cps = append(cps, book.checkpoint(i))
+	}
+	b.ResetTimer()
+	for i := range b.N {
+		if i%len(cps) == 0 {
+			b.StopTimer()
+			must(b, os.RemoveAll(book.cfg.CheckpointsDir))
+			a.scan()
+			b.StartTimer()
+		}
+		must(b, a.keep(cps[i%len(cps)], func() error { return nil }))
+	}
+}

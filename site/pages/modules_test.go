@@ -1,0 +1,441 @@
+package pages_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/Haserjian/assay-ledger/site"
+	"github.com/Haserjian/assay-ledger/site/sitetest"
+	"github.com/Haserjian/assay-ledger/trust"
+)
+
+// browser runs the modules of a site as a page of it would: files come from its folder, and what a page remembers is in
+// memory.json beside the script. It gives what openLog says, and what proofs and lists of hints lead to.
+const browser = `
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+const [dir, memoryFile] = process.argv.slice(-2);
+const { proofs = [], lookups = [], heads = [], compare = [], noCrypto = false, served = dir, lies = {} } = JSON.parse(readFileSync(0));
+const kept = new Map(existsSync(memoryFile) ? JSON.parse(readFileSync(memoryFile)) : []), fetched = [];
+globalThis.localStorage = new Proxy({
+  getItem: (k) => kept.get(k) ?? null, setItem: (k, v) => kept.set(k, v), removeItem: (k) => kept.delete(k),
+}, { ownKeys: () => [...kept.keys()], getOwnPropertyDescriptor: () => ({ enumerable: true, configurable: true }) });
+if (noCrypto) Object.defineProperty(globalThis, 'crypto', { value: {} });
+globalThis.fetch = async (url) => {
+  const path = url.pathname.slice(dir.length + 1);
+  fetched.push(path);
+  if (lies[path] === null) return new Response('', { status: 404 });
+  if (lies[path] !== undefined) return new Response(Buffer.from(lies[path], 'base64'));
+  try { return new Response(readFileSync(served + '/' + path)); } catch { return new Response('', { status: 404 }); }
+};
+const from = (name) => import('file://' + dir + '/assets/' + name + '.mjs');
+const { kindOf, openLog, openOld, why } = await from('log'), { prove } = await from('prove'), search = await from('search'), { fileOf } = await from('proof');
+const { consistent } = await import('file://' + dir + '/verifier/tiles.mjs');
+const attempt = async (f) => { try { return await f(); } catch (err) { return { kind: kindOf(err), why: why(err) }; } };
+const out = { log: await attempt(async () => {
+  const log = await openLog();
+  globalThis.opened = log;
+  return { size: Number(log.checkpoint.size), seen: log.seen.kind, cosigned: log.checkpoint.cosigned.map((c) => c.name) };
+}), proofs: [], lookups: [], heads: [], compare: [] };
+const log = globalThis.opened;
+if (log) {
+  for (const i of proofs) out.proofs.push(await attempt(async () => {
+    const found = await prove(log, BigInt(i)), file = Buffer.from(await fileOf(found, log.note).arrayBuffer());
+    return { leaf: Buffer.from(found.leaf).toString('base64'), problem: found.problem, proof: file.toString('base64'), steps: found.steps.length };
+  }));
+  for (const [kinds, digest] of lookups) {
+    const before = fetched.length, found = kinds === 'name' ? await search.lookupName(digest, log.checkpoint.size) : await search.lookup(kinds, digest, log.checkpoint.size);
+    out.lookups.push({ found: found.map(({ kind, index }) => kind + index), gets: fetched.length - before });
+  }
+  for (const [kind, key] of heads) {
+    const head = await search.heads(kind, key, log.checkpoint.size);
+    out.heads.push(head && { count: Number(head.count), newest: head.newest.map(Number) });
+  }
+  for (const [a, b, n] of compare) out.compare.push(await attempt(async () => {
+    const from = await openOld(log, BigInt(a), BigInt(n)), to = await openOld(log, BigInt(b), BigInt(n));
+    return { holds: await consistent(from.size, from.root, to.size, to.root, await log.tree.consistency(from.size, to.size)) };
+  }));
+}
+out.fetched = fetched;
+writeFileSync(memoryFile, JSON.stringify([...kept]));
+console.log(JSON.stringify(out));
+`
+
+type asked struct {
+	Proofs   []int64     `json:"proofs,omitempty"`
+	Lookups  [][2]string `json:"lookups,omitempty"`
+	Heads    [][2]string `json:"heads,omitempty"`
+	Compare  [][3]int64  `json:"compare,omitempty"`
+	NoCrypto bool        `json:"noCrypto,omitempty"`
+
+	Served string            `json:"served,omitempty"` // the site that is served at the address of the visited one
+	Lies   map[string][]byte `json:"lies,omitempty"`   // instead of its files; nil: it is not there
+}
+
+type told struct {
+	Log struct {
+		Size            int64
+		Seen, Kind, Why string
+		Cosigned        []string
+	}
+	Proofs []struct {
+		Leaf, Proof, Kind, Why string
+		Problem                *string
+		Steps                  int
+	}
+	Lookups []struct {
+		Found []string
+		Gets  int
+	}
+	Heads []*struct {
+		Count  int64
+		Newest []int64
+	}
+	Compare []struct {
+		Holds     bool
+		Kind, Why string
+	}
+	Fetched []string
+}
+
+// reader is a browser that comes back.
+type reader struct {
+	t      *testing.T
+	node   string
+	memory string
+}
+
+func newReader(t *testing.T) reader {
+	t.Helper()
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Skip("SKIPPED: node is not here")
+	}
+	return reader{t, node, filepath.Join(t.TempDir(), "memory.json")}
+}
+
+func (r reader) visit(dir string, a asked) (out told) {
+	r.t.Helper()
+	text, err := json.Marshal(a)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
+	defer cancel()
+	c := exec.CommandContext(ctx, r.node, "--input-type=module", "-e", browser, dir, r.memory)
+	c.Stdin = bytes.NewReader(text)
+	c.Stderr, c.WaitDelay = os.Stderr, time.Second
+	said, err := c.Output()
+	if err != nil {
+		r.t.Fatalf("node: %v\n%s", err, said)
+	}
+	if err := json.Unmarshal(said, &out); err != nil {
+		r.t.Fatal(err)
+	}
+	return out
+}
+
+var published = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+
+// newLog is a log of so many entries, published at each of the sizes.
+func newLog(t *testing.T, sizes ...int64) *sitetest.Log {
+	t.Helper()
+	l, err := sitetest.New("pages")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, size := range sizes {
+		if err := l.Grow(size); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Publish(published.Add(time.Duration(i) * time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return l
+}
+
+func build(t *testing.T, l *sitetest.Log) string {
+	t.Helper()
+	return buildIn(t, l, filepath.Join(t.TempDir(), "site"))
+}
+
+func buildIn(t *testing.T, l *sitetest.Log, dir string) string {
+	t.Helper()
+	if _, err := site.Build(t.Context(), site.Config{Log: l, Out: dir, Program: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// rich is a log of 700 entries, something that is none, and a twin of entry 3; its site is built once.
+func rich(t *testing.T) (*sitetest.Log, string) {
+	t.Helper()
+	l := newLog(t, 1, 2, 255, 256, 257, 300, 700)
+	twin := sitetest.Entry(701)
+	twin.PackRootSHA256 = sitetest.Entry(3).PackRootSHA256
+	for _, leaf := range [][]byte{[]byte("no entry"), twin.Leaf()} {
+		if err := l.Add(leaf); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Publish(published.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	once.Do(func() { richSite = buildIn(t, l, filepath.Join(scratch, "site")) })
+	if richSite == "" {
+		t.Fatal("the site was not built")
+	}
+	return l, richSite
+}
+
+var (
+	once              sync.Once
+	scratch, richSite string
+)
+
+func TestMain(m *testing.M) {
+	var err error
+	if scratch, err = os.MkdirTemp("", "pages"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	if err := os.RemoveAll(scratch); err != nil {
+		panic(err)
+	}
+	os.Exit(code)
+}
+
+func TestAnEntryIsProvedInTheBrowserAndItsFileVerifiesElsewhere(t *testing.T) {
+	l, dir := rich(t)
+	indexes := []int64{0, 1, 254, 255, 256, 511, 512, 699, 700, 701, 702}
+	got := newReader(t).visit(dir, asked{Proofs: indexes})
+	if got.Log.Size != 702 || got.Log.Seen != "first" || !slices.Equal(got.Log.Cosigned, []string{"w1.example", "w2.example"}) {
+		t.Fatalf("%+v", got.Log)
+	}
+	text, err := l.Policy(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, err := trust.ParsePolicy(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range got.Proofs {
+		if indexes[i] == 702 {
+			if p.Kind != "unchecked" {
+				t.Errorf("an entry that is not there: %+v", p)
+			}
+			continue
+		}
+		leaf, _ := base64.StdEncoding.DecodeString(p.Leaf)
+		file, _ := base64.StdEncoding.DecodeString(p.Proof)
+		proof, err := trust.ParseProof(file)
+		if err != nil || !bytes.Equal(leaf, l.Leaves[indexes[i]]) || !bytes.Equal(proof.Extra, leaf) {
+			t.Fatalf("entry %d: %v %+v", indexes[i], err, p)
+		}
+		if _, err := policy.CheckProof(proof, leaf); err != nil {
+			t.Errorf("entry %d: %v", indexes[i], err)
+		}
+		if (p.Problem != nil) != (indexes[i] == 700) {
+			t.Errorf("entry %d: problem %v", indexes[i], p.Problem)
+		}
+	}
+}
+
+// A site that goes back, forks or stays is told from what this browser has verified before.
+func TestAReaderWhoComesBackSeesWhatChanged(t *testing.T) {
+	_, large := rich(t)
+	small := build(t, newLog(t, 300))
+	fork := newLog(t)
+	for i := range int64(702) {
+		e := sitetest.Entry(i)
+		e.PackID += "x"
+		if err := fork.Add(e.Leaf()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := fork.Publish(published); err != nil {
+		t.Fatal(err)
+	}
+	forked := build(t, fork)
+	for _, c := range []struct {
+		name  string
+		sites []string
+		seen  []string
+	}{
+		{"it grows", []string{small, small, large, large}, []string{"first", "same", "grown", "same"}},
+		{"it goes back", []string{large, small, large}, []string{"first", "older", "same"}},
+		{"another of the same size", []string{large, forked, large}, []string{"first", "forked", "same"}},
+		{"another that is larger", []string{small, forked, large}, []string{"first", "broken", "grown"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newReader(t)
+			var seen []string
+			for _, dir := range c.sites {
+				// The path of a site is a part of what is remembered, so all are visited at one address.
+				got := r.visit(small, asked{Served: dir})
+				seen = append(seen, got.Log.Seen+got.Log.Why)
+			}
+			if !slices.Equal(seen, c.seen) {
+				t.Errorf("saw %q, want %q", seen, c.seen)
+			}
+		})
+	}
+}
+
+// What a mirror changes does not lead to what was signed, or is said to be missing; nothing of it is shown as proved.
+func TestAMirrorThatLiesProvesNothing(t *testing.T) {
+	_, dir := rich(t)
+	file := func(path string) []byte {
+		text, err := os.ReadFile(filepath.Join(dir, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	bundle, tile, note := file("tile/entries/000"), file("tile/0/000"), file("checkpoint")
+	otherHash := bytes.Clone(tile)
+	otherHash[4*32]++
+	lines := strings.Split(string(note), "\n")
+	lines[2] = base64.StdEncoding.EncodeToString(make([]byte, 32))
+	for _, c := range []struct {
+		name, path string
+		lie        []byte
+		log, proof string // kinds
+	}{
+		{"one byte of an entry", "tile/entries/000", bytes.Replace(bundle, []byte("pack_000005"), []byte("pack_000006"), 1), "", "bad"},
+		{"bundles that are swapped", "tile/entries/000", file("tile/entries/001"), "", "bad"},
+		{"a bundle that is cut", "tile/entries/000", bundle[:len(bundle)-1], "", "bad"},
+		{"a bundle that is a page", "tile/entries/000", []byte("<!doctype html>"), "", "bad"},
+		{"a bundle that is missing", "tile/entries/000", nil, "", "unchecked"},
+		{"a hash of a tile", "tile/0/000", otherHash, "", "bad"},
+		{"a tile that is cut", "tile/0/000", tile[:len(tile)-1], "", "bad"},
+		{"a tile that is missing", "tile/0/000", nil, "", "unchecked"},
+		{"a root of the mirror's own", "checkpoint", []byte(strings.Join(lines, "\n")), "bad", ""},
+		{"a checkpoint without a cosignature", "checkpoint", note[:bytes.LastIndex(note[:len(note)-1], []byte("\n"))+1], "bad", ""},
+		{"no checkpoint", "checkpoint", nil, "unchecked", ""},
+		{"a policy that is none", "policy", []byte("quorum everybody\n"), "bad", ""},
+		{"nothing but the truth", "checkpoint", note, "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := newReader(t).visit(dir, asked{Proofs: []int64{5}, Lies: map[string][]byte{c.path: c.lie}})
+			if got.Log.Kind != c.log {
+				t.Fatalf("the log: %+v, want %q", got.Log, c.log)
+			}
+			if c.log == "" && got.Proofs[0].Kind != c.proof {
+				t.Errorf("the entry: %+v, want %q", got.Proofs[0], c.proof)
+			}
+		})
+	}
+}
+
+func TestWithoutWebCryptoNothingIsChecked(t *testing.T) {
+	_, dir := rich(t)
+	got := newReader(t).visit(dir, asked{NoCrypto: true, Proofs: []int64{5}})
+	if got.Log.Kind != "unchecked" || !strings.Contains(got.Log.Why, "WebCrypto") || len(got.Proofs) != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestEntriesAreFoundByHints(t *testing.T) {
+	_, dir := rich(t)
+	e := sitetest.Entry(3)
+	got := newReader(t).visit(dir, asked{
+		Lookups: [][2]string{
+			{"mr", e.ManifestSHA256.String()}, {"mr", e.PackRootSHA256.String()}, {"name", e.PackID}, {"name", "nobody"}, {"mr", strings.Repeat("0", 64)},
+		},
+		Heads: [][2]string{{"s", sitetest.Entry(1).SignerKeySHA256.String()}, {"r", "owner/name-3"}, {"r", "owner/nothing"}},
+	})
+	var found []string
+	for _, lookup := range got.Lookups {
+		found = append(found, strings.Join(lookup.Found, ","))
+		if lookup.Gets > 1 {
+			t.Errorf("a lookup takes %d files", lookup.Gets)
+		}
+	}
+	if want := []string{"m3", "r3,r701", "p3", "", ""}; !slices.Equal(found, want) {
+		t.Errorf("found %q, want %q", found, want)
+	}
+	if len(got.Heads) != 3 || got.Heads[0] == nil || got.Heads[1] == nil || got.Heads[2] != nil {
+		t.Fatalf("heads: %+v", got.Heads)
+	}
+	for i, member := range []func(int64) bool{
+		func(i int64) bool {
+			return i != 700 && sitetest.Entry(i).SignerKeySHA256 == sitetest.Entry(1).SignerKeySHA256
+		},
+		func(i int64) bool { return i != 700 && sitetest.Entry(i).Source.Repo == "owner/name-3" },
+	} {
+		var want []int64
+		count := int64(0)
+		for n := int64(701); n >= 0; n-- {
+			if member(n) {
+				if count++; len(want) < 8 {
+					want = append(want, n)
+				}
+			}
+		}
+		if h := got.Heads[i]; h.Count != count || !slices.Equal(h.Newest, want) {
+			t.Errorf("head %d: %+v, want %d %v", i, h, count, want)
+		}
+	}
+}
+
+func TestAnyTwoCheckpointsOfTheHistoryAreCompared(t *testing.T) {
+	_, dir := rich(t)
+	got := newReader(t).visit(dir, asked{Compare: [][3]int64{{0, 1, 8}, {0, 7, 8}, {2, 3, 8}, {3, 6, 8}, {5, 5, 8}, {4, 5, 8}, {6, 0, 8}}})
+	for i, c := range got.Compare {
+		if want := i != 6; c.Holds != want || c.Kind != "" {
+			t.Errorf("%d: %+v, want %v", i, c, want)
+		}
+	}
+	if len(got.Compare) != 7 {
+		t.Errorf("%d comparisons", len(got.Compare))
+	}
+}
+
+// Modules of the pages load modules that the site has, and nothing by another address.
+func TestModulesImportOnlyModulesOfTheSite(t *testing.T) {
+	_, dir := rich(t)
+	modules := 0
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".mjs") || !strings.Contains(path, "/assets/") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		modules++
+		for line := range strings.Lines(string(text)) {
+			for _, part := range strings.Split(line, "from '")[1:] {
+				name, _, _ := strings.Cut(part, "'")
+				if !strings.HasPrefix(name, ".") {
+					continue // a sentence
+				}
+				if _, err := os.Stat(filepath.Join(filepath.Dir(path), name)); err != nil {
+					t.Errorf("%s: %v", filepath.Base(path), err)
+				}
+			}
+		}
+		for _, word := range []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "DOMParser", ".style.", "setAttributeNS", "srcdoc"} {
+			if strings.Contains(string(text), word) {
+				t.Errorf("%s says %s", filepath.Base(path), word)
+			}
+		}
+		return nil
+	})
+	if err != nil || modules < 10 {
+		t.Errorf("%d modules: %v", modules, err)
+	}
+}
