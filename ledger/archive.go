@@ -64,7 +64,7 @@ const (
 // openArchive never fails for what it finds: what is published is served, whatever is wrong with the past. It writes
 // nothing.
 func openArchive(dir string, signer *trust.LogSigner, log *slog.Logger, published *trust.Checkpoint) (*archive, error) {
-	keys, err := keyOnly(signer.Origin(), signer.VKey())
+	keys, err := keyOnly(signer.VKey())
 	if err != nil {
 		return nil, err
 	}
@@ -319,7 +319,7 @@ func (a *archive) verify(n int64, data []byte, width int) error {
 	}
 	last := known.last
 	for i, note := range notes {
-		if last, err = a.follows(last, note); err != nil {
+		if last, err = follows(a.keys, last, note); err != nil {
 			return fmt.Errorf("%w: its note %d: %w", errDamaged, known.notes+i, err)
 		}
 	}
@@ -333,18 +333,6 @@ func (a *archive) verify(n int64, data []byte, width int) error {
 	}
 	a.verified[n] = verifiedNotes{width, len(data), sha256.Sum256(data), last}
 	return nil
-}
-
-// follows returns the tree of a note of this log that may stand behind one of the tree last.
-func (a *archive) follows(last tree, note []byte) (tree, error) {
-	cp, err := a.keys.OpenLogSignature(note)
-	if err != nil {
-		return tree{}, err
-	}
-	if cp.Size < last.Size || cp.Size == last.Size && last.Size > 0 && cp.Root != last.Root {
-		return tree{}, fmt.Errorf("its tree of %v follows one of %v", treeOf(cp), last)
-	}
-	return treeOf(cp), nil
 }
 
 // note remembers, and logs once, whether a segment is damaged.

@@ -33,7 +33,7 @@ func newNotebook(t testing.TB) *notebook {
 	must(t, err)
 	signer, err := trust.NewLogSigner(skey)
 	must(t, err)
-	policy, err := keyOnly(testOrigin, vkey)
+	policy, err := keyOnly(vkey)
 	must(t, err)
 	b := &notebook{t: t, log: new(bytes.Buffer)}
 	b.cfg = Config{CheckpointsDir: filepath.Join(t.TempDir(), "checkpoints"), Signer: signer, Policy: policy, Log: slog.New(slog.NewTextHandler(b.log, nil))}
@@ -607,6 +607,74 @@ func TestADamagedHistoryIsNotReadAsAShorterOne(t *testing.T) {
 	must(t, os.WriteFile(path, append(whole, whole[:50]...), 0o644)) // a crash
 	if got := w.history(0); len(got) != len(notes) {
 		t.Errorf("%d of %d", len(got), len(notes))
+	}
+}
+
+// STO-42
+func TestFsckReadsTheHistoryAndNamesWhatIsDamaged(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	check := func() (count int64, found []string) {
+		t.Helper()
+		count, err := FsckHistory(t.Context(), w.cfg.Dir, w.cfg.GuardDir, w.cfg.Dir+".checkpoints", func(d Damage) { found = append(found, d.String()) })
+		must(t, err)
+		return count, found
+	}
+	if count, found := check(); count != 0 || found != nil {
+		t.Errorf("a ledger that has published nothing: %d, %q", count, found)
+	}
+	w.open()
+	for i := range 6 {
+		w.add(i)
+	}
+	if count, found := check(); count < 6 || found != nil { // beside the open log
+		t.Errorf("beside the open log: %d, %q", count, found)
+	}
+	w.close()
+	kept, _ := check()
+	path := filepath.Join(w.cfg.Dir+".checkpoints", "000")
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	notes, _ := splitNotes(whole)
+	join := func(notes ...[]byte) (data []byte) {
+		for _, note := range notes {
+			data = tiles.AppendEntry(data, note)
+		}
+		return data
+	}
+	other := &notebook{t: t, cfg: Config{Signer: w.cfg.Signer, Policy: w.cfg.Policy}}
+	forked := other.checkpoint(2).Signed // of this log's key, and of no tree of its
+	flipped := bytes.Clone(whole)
+	flipped[sizeOf(notes[:2])+20] ^= 1
+	for name, c := range map[string]struct {
+		data []byte
+		want string // "": sound
+	}{
+		"as it is":            {whole, ""},
+		"torn behind the end": {append(bytes.Clone(whole), whole[:100]...), ""},
+		"rubbish at the end":  {append(bytes.Clone(whole), make([]byte, 40)...), ""},
+		"a flip":              {flipped, "checkpoints/000: checkpoints 2 to 2: note 2: "},
+		"cut short":           {whole[:len(whole)-1], "it ends within a note"},
+		"the last one gone":   {join(notes[:len(notes)-1]...), "is published"},
+		"another order":       {join(append([][]byte{notes[1], notes[0]}, notes[2:]...)...), "follows one of size"},
+		"a fork":              {join(append([][]byte{forked}, notes[4:]...)...), "the log does not continue its tree"},
+		"a tree not there":    {append(bytes.Clone(whole), join(other.checkpoint(70).Signed)...), ""}, // kept and not shown: the next start judges it
+	} {
+		must(t, os.WriteFile(path, c.data, 0o644))
+		switch _, found := check(); {
+		case c.want == "" && found != nil:
+			t.Errorf("%s: %q", name, found)
+		case c.want != "" && (len(found) == 0 || !strings.Contains(strings.Join(found, "\n"), c.want)):
+			t.Errorf("%s: %q, want %q", name, found, c.want)
+		}
+	}
+	must(t, os.WriteFile(path, whole, 0o644))
+	must(t, os.WriteFile(filepath.Join(w.cfg.Dir+".checkpoints", "001"), join(notes[len(notes)-1]), 0o644))
+	if _, found := check(); len(found) != 1 || !strings.Contains(found[0], "and others follow") {
+		t.Errorf("a segment that is not full before another: %q", found)
+	}
+	must(t, os.Remove(filepath.Join(w.cfg.Dir+".checkpoints", "001")))
+	if count, found := check(); count != kept || found != nil {
+		t.Errorf("%d of %d, %q", count, kept, found)
 	}
 }
 

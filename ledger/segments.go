@@ -17,7 +17,7 @@ import (
 
 // segmentPath is the path of a segment in the archive's directory.
 func segmentPath(n int64) string {
-	return strings.TrimPrefix(tiles.CheckpointPath(n, tiles.Width), "checkpoints/")
+	return strings.TrimPrefix(tiles.CheckpointPath(n, tiles.Width), checkpointsPath)
 }
 
 // sizeOf is how many bytes the notes have in a segment.
@@ -46,7 +46,7 @@ func listSegments(root *os.Root) (numbers []int64, strange []string, err error) 
 		if err != nil || d.IsDir() {
 			return err
 		}
-		if n, width, ok := tiles.ParseCheckpointPath("checkpoints/" + path); ok && width == tiles.Width {
+		if n, width, ok := tiles.ParseCheckpointPath(checkpointsPath + path); ok && width == tiles.Width {
 			numbers = append(numbers, n)
 		} else if !strings.HasPrefix(d.Name(), ".assay_tmp_") { // of a write that a crash cut off
 			strange = append(strange, path)
@@ -84,8 +84,20 @@ func readSegment(root *os.Root, n int64, last bool) ([][]byte, error) {
 }
 
 // keyOnly is the policy that believes the log of a vkey without any witness.
-func keyOnly(origin, vkey string) (*trust.Policy, error) {
-	return trust.ParsePolicy(trust.FormatPolicy([]trust.PolicyLog{{Origin: origin, VKey: vkey}}, nil, 0))
+func keyOnly(vkey string) (*trust.Policy, error) {
+	return trust.ParsePolicy(trust.FormatPolicy([]trust.PolicyLog{{VKey: vkey}}, nil, 0))
 }
 
 func treeOf(cp *trust.Checkpoint) tree { return tree{cp.Size, cp.Root} }
+
+// follows returns the tree of a note of this log that may stand behind one of the tree last.
+func follows(keys *trust.Policy, last tree, note []byte) (tree, error) {
+	cp, err := keys.OpenLogSignature(note)
+	if err != nil {
+		return tree{}, err
+	}
+	if cp.Size < last.Size || cp.Size == last.Size && last.Size > 0 && cp.Root != last.Root {
+		return tree{}, fmt.Errorf("its tree of %v follows one of %v", treeOf(cp), last)
+	}
+	return treeOf(cp), nil
+}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -24,10 +25,12 @@ var errDamaged = errors.New("the log's files contradict each other")
 // it and with what is above it, a damaged bundle only with its tile. Path is the one that is wrong where
 // that can be told.
 type Damage struct {
-	Path       string // of the file, relative to Dir; "index" for the index
-	Start, End int64  // the entries it stands for: [Start, End)
+	Path       string // of the file, relative to Dir; "index" for the index, "checkpoints/…" in the history
+	Start, End int64  // the entries it stands for, or the checkpoints: [Start, End)
 	Err        error
 }
+
+const checkpointsPath = "checkpoints/" // where the history is, in a Damage and in the paths that are served
 
 // A Damage is the error of a read that met it.
 func (d Damage) Error() string        { return d.String() }
@@ -35,7 +38,11 @@ func (d Damage) Unwrap() error        { return d.Err }
 func (d Damage) Is(target error) bool { return target == errDamaged }
 
 func (d Damage) String() string {
-	return fmt.Sprintf("%s: entries %d to %d: %v", d.Path, d.Start, d.End-1, d.Err)
+	what := "entries"
+	if strings.HasPrefix(d.Path, checkpointsPath) {
+		what = "checkpoints"
+	}
+	return fmt.Sprintf("%s: %s %d to %d: %v", d.Path, what, d.Start, d.End-1, d.Err)
 }
 
 // tree is a size of the log and its root hash.

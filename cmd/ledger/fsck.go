@@ -18,8 +18,8 @@ func fsckCmd(s cli.Streams) *cobra.Command {
 		Use:   "fsck DIR",
 		Short: "Read a whole ledger and report every damaged range",
 		Long: `fsck compares every entry with its leaf hash, every tile with the tiles around it, the top
-with what the guard signed last, and the index with the entries. It changes nothing, and may
-run beside 'ledger serve'. It exits 2 if anything is damaged, and 3 if the guard, the key, the policy
+with what the guard signed last, the index with the entries, and the log with every checkpoint that
+it ever published. It changes nothing, and may run beside 'ledger serve'. It exits 2 if anything is damaged, and 3 if the guard, the key, the policy
 or a part of the log that nothing can be compared without is missing.
 
 It does not look at partial tiles of earlier sizes (tile/…/….p/N below the latest one), which nothing
@@ -45,15 +45,20 @@ reads any more, nor at spool/.`,
 				out = cmp.Or(out, err)
 			}
 			damaged := 0
-			size, root, err := ledger.Fsck(c.Context(), d.log(), guard, x, func(damage ledger.Damage) {
+			report := func(damage ledger.Damage) {
 				damaged++
 				code = cli.ExitTampered
 				say("damaged  %s\n", terminal.Safe(damage.String()))
-			})
+			}
+			size, root, err := ledger.Fsck(c.Context(), d.log(), guard, x, report)
 			if err != nil { // what was found before stays found
 				return cli.Judged(code, err)
 			}
-			say("%d entries, root %s, %d damaged\n", size, root, damaged)
+			kept, err := ledger.FsckHistory(c.Context(), d.log(), guard, d.checkpoints(), report)
+			if err != nil {
+				return cli.Judged(code, err)
+			}
+			say("%d entries, root %s, %d checkpoints, %d damaged\n", size, root, kept, damaged)
 			return cli.Judged(code, cmp.Or(out, incomplete))
 		},
 	}
