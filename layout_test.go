@@ -85,8 +85,8 @@ var layout = map[string][]string{
 	"site/sitetest": {"pack/entry", "pack/manifest", "trust", "trust/tiles"},
 	"site/pages":    {"pack/entry", "trust"},
 
-	"cmd/ledger": {"internal/cli", "internal/durable", "internal/serve", "internal/terminal", "ledger", "ledger/api", "ledger/index",
-		"ledger/tsa", "pack/jcs", "pack/manifest", "trust", "trust/timestamp", "witness"},
+	"cmd/ledger": {"internal/cli", "internal/durable", "internal/serve", "internal/terminal", "ledger", "ledger/api", "ledger/client",
+		"ledger/index", "ledger/tsa", "pack/jcs", "pack/manifest", "site", "trust", "trust/timestamp", "witness"},
 
 	// The static site, and the verifier that runs in a browser.
 	"site/verifier": {},
@@ -129,7 +129,7 @@ var walls = map[string][]string{
 	// and who knows keys, and who speaks to a ledger.
 	module + "/pack/keystore": {"cmd/assay/home", "cmd/assay/record", "cmd/assay/govern", "cmd/assay/sign", "cmd/assay/check",
 		"cmd/assay/demo", "cmd/assay"},
-	module + "/ledger/client": {"cmd/assay/publish", "cmd/assay"},
+	module + "/ledger/client": {"cmd/assay/publish", "cmd/assay", "cmd/ledger"},
 }
 
 type listedPackage struct {

@@ -305,6 +305,9 @@ func (b *build) grow(ctx context.Context) (err error) {
 // bundle reads one bundle of the log and adds what is new of it.
 func (b *build) bundle(ctx context.Context, t tlog.Tile) error {
 	data, err := readTile(ctx, b.Log, t)
+	if isMissing(err) {
+		return fmt.Errorf("%w: of its %d entries: %w", ErrMissing, b.cp.Size, err)
+	}
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", tiles.Path(t), err)
 	}

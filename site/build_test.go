@@ -278,7 +278,7 @@ func TestALogThatIsDamagedOrRolledBackLeavesTheSiteAsItIs(t *testing.T) {
 			must(t, err)
 			l.Notes[len(l.Notes)-1] = note
 		}, site.ErrDamaged},
-		"a bundle that is gone": {func(t *testing.T, l *sitetest.Log) { l.Leaves = l.Leaves[:255] }, fs.ErrNotExist},
+		"a bundle that is gone": {func(t *testing.T, l *sitetest.Log) { l.Leaves = l.Leaves[:255] }, site.ErrMissing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLog(t)

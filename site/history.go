@@ -3,7 +3,6 @@ package site
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
@@ -26,10 +25,6 @@ const (
 	growFile = "growth.csv"
 	growHead = "date,size\n"
 )
-
-func historyPath(n int64, width int) string {
-	return "checkpoints/" + strings.TrimPrefix(tiles.Path(tlog.Tile{H: tiles.Height, L: -1, N: n, W: width}), "tile/entries/")
-}
 
 // history adds notes to the history of a site while the tree grows past their sizes.
 type history struct {
@@ -67,7 +62,7 @@ func openHistory(ctx context.Context, d *draft, src Source, policy *trust.Policy
 func (h *history) resume() (err error) {
 	n, w := h.count/tiles.Width, int(h.count%tiles.Width)
 	if w > 0 {
-		if h.bundle, err = h.draft.read(historyPath(n, w)); err != nil {
+		if h.bundle, err = h.draft.read(tiles.CheckpointPath(n, w)); err != nil {
 			return siteDamaged(err)
 		}
 	}
@@ -148,8 +143,7 @@ func (h *history) take(size int64, root func(size int64) (tlog.Hash, error)) err
 }
 
 func (h *history) keep(cp *trust.Checkpoint) error {
-	h.bundle = binary.BigEndian.AppendUint16(h.bundle, uint16(len(h.note)))
-	h.bundle = append(h.bundle, h.note...)
+	h.bundle = tiles.AppendEntry(h.bundle, h.note)
 	h.count, h.size = h.count+1, cp.Size
 	if at := timeOf(cp); !at.IsZero() {
 		h.grow(max(at.Format(time.DateOnly), h.lastDay), cp.Size) // a witness's clock may go back, days do not
@@ -160,7 +154,7 @@ func (h *history) keep(cp *trust.Checkpoint) error {
 	}
 	data := h.bundle
 	h.bundle = nil
-	return h.draft.write(historyPath(h.count/tiles.Width-1, tiles.Width), data)
+	return h.draft.write(tiles.CheckpointPath(h.count/tiles.Width-1, tiles.Width), data)
 }
 
 // grow gives the day its last size.
@@ -176,12 +170,12 @@ func (h *history) grow(day string, size int64) {
 // finish writes what is not full, and drops what a reader no longer finds a use for.
 func (h *history) finish() error {
 	if w := int(h.count % tiles.Width); w > 0 && h.count > h.before {
-		if err := h.draft.write(historyPath(h.count/tiles.Width, w), h.bundle); err != nil {
+		if err := h.draft.write(tiles.CheckpointPath(h.count/tiles.Width, w), h.bundle); err != nil {
 			return err
 		}
 	}
 	if w := int(h.before % tiles.Width); w > 0 && h.count > h.before {
-		h.draft.drop(historyPath(h.before/tiles.Width, w))
+		h.draft.drop(tiles.CheckpointPath(h.before/tiles.Width, w))
 	}
 	if err := h.draft.write(countFile, fmt.Appendf(nil, "%d\n", h.count)); err != nil {
 		return err
@@ -208,13 +202,13 @@ func readCount(read func(string) ([]byte, error)) (int64, error) {
 // readBundle reads bundle n of a history of count notes.
 func readBundle(read func(string) ([]byte, error), n, count int64) ([][]byte, error) {
 	width := int(min(count-n*tiles.Width, tiles.Width))
-	data, err := read(historyPath(n, width))
+	data, err := read(tiles.CheckpointPath(n, width))
 	if err != nil {
 		return nil, err
 	}
 	notes, err := tiles.ParseBundle(data, width)
 	if err != nil {
-		return nil, fmt.Errorf("%s %w", historyPath(n, width), err)
+		return nil, fmt.Errorf("%s %w", tiles.CheckpointPath(n, width), err)
 	}
 	return notes, nil
 }

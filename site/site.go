@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+
+	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
 
 // Source is a log to build a site from: the directories of a ledger (ledger.Files), a ledger or a site at a URL
@@ -34,6 +36,8 @@ type Source interface {
 var (
 	// ErrDamaged: what the log gave contradicts its checkpoint.
 	ErrDamaged = errors.New("the log is damaged")
+	// ErrMissing: what a checkpoint covers is not there.
+	ErrMissing = errors.New("a part of the log is missing")
 	// ErrRolledBack: the log is smaller than the site, or does not continue it.
 	ErrRolledBack = errors.New("the log was rolled back")
 	// ErrSiteDamaged: what the folder holds is not what a build has left there.
@@ -45,7 +49,7 @@ var (
 )
 
 // countFile is how many notes the history has.
-const countFile = "checkpoints/count"
+const countFile = tiles.CheckpointCount
 
 func siteDamaged(err error) error { return fmt.Errorf("%w: %w", ErrSiteDamaged, err) }
 

@@ -28,7 +28,8 @@ const (
 	maxCount  = 32
 )
 
-func (f Files) get(ctx context.Context, path string, limit int64) ([]byte, error) {
+// Read is the file at a path below the URL, of at most limit bytes.
+func (f Files) Read(ctx context.Context, path string, limit int64) ([]byte, error) {
 	stranger := *f.Client
 	stranger.Policy = new(trust.Policy) // which believes nobody
 	a, err := stranger.do(ctx, request{method: http.MethodGet, path: path, limit: limit})
@@ -48,16 +49,16 @@ func missing(err error) error {
 }
 
 // Policy is the text of the ledger's own policy: its own word about whom to believe.
-func (f Files) Policy(ctx context.Context) ([]byte, error) { return f.get(ctx, "policy", maxPolicy) }
+func (f Files) Policy(ctx context.Context) ([]byte, error) { return f.Read(ctx, "policy", maxPolicy) }
 
 // Roots are the roots of the ledger's timestamps in PEM, its own word too.
 func (f Files) Roots(ctx context.Context) ([]byte, error) {
-	return f.get(ctx, "tsa-roots.pem", maxRoots)
+	return f.Read(ctx, "tsa-roots.pem", maxRoots)
 }
 
 // Checkpoint is the note that is published now.
 func (f Files) Checkpoint(ctx context.Context) ([]byte, error) {
-	return f.get(ctx, "checkpoint", maxCheckpoint)
+	return f.Read(ctx, "checkpoint", maxCheckpoint)
 }
 
 // Tile returns the bytes at a tlog-tiles path, so many as the path says. If a partial one is gone they are the beginning of
@@ -68,10 +69,10 @@ func (f Files) Tile(ctx context.Context, path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: no path of a tile: %w", path, fs.ErrNotExist)
 	}
 	width := t.W
-	data, err := f.get(ctx, path, tiles.Limit(t))
+	data, err := f.Read(ctx, path, tiles.Limit(t))
 	if errors.Is(err, fs.ErrNotExist) && width < tiles.Width {
 		t.W = tiles.Width
-		data, err = f.get(ctx, tiles.Path(t), tiles.Limit(t))
+		data, err = f.Read(ctx, tiles.Path(t), tiles.Limit(t))
 	}
 	if err != nil {
 		return nil, err
@@ -110,7 +111,7 @@ func (f Files) Checkpoints(ctx context.Context, start int64) iter.Seq2[[]byte, e
 }
 
 func (f Files) checkpointCount(ctx context.Context) (int64, error) {
-	text, err := f.get(ctx, tiles.CheckpointCount, maxCount)
+	text, err := f.Read(ctx, tiles.CheckpointCount, maxCount)
 	if err != nil {
 		return 0, err
 	}
@@ -125,10 +126,10 @@ func (f Files) checkpointCount(ctx context.Context) (int64, error) {
 // checkpointBundle fetches the first notes of a bundle. Where it has been filled meanwhile the partial one may be gone.
 func (f Files) checkpointBundle(ctx context.Context, n int64, width int) ([][]byte, error) {
 	path := tiles.CheckpointPath(n, width)
-	data, err := f.get(ctx, path, tiles.MaxBundle)
+	data, err := f.Read(ctx, path, tiles.MaxBundle)
 	if errors.Is(err, fs.ErrNotExist) && width < tiles.Width {
 		path = tiles.CheckpointPath(n, tiles.Width)
-		data, err = f.get(ctx, path, tiles.MaxBundle)
+		data, err = f.Read(ctx, path, tiles.MaxBundle)
 	}
 	if err != nil {
 		return nil, err

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"io/fs"
 	"iter"
@@ -192,7 +191,7 @@ func (l *Log) Tile(_ context.Context, path string) ([]byte, error) {
 	var data []byte
 	start, end := tiles.Span(t)
 	for _, leaf := range l.Leaves[start:end] {
-		data = append(binary.BigEndian.AppendUint16(data, uint16(len(leaf))), leaf...)
+		data = tiles.AppendEntry(data, leaf)
 	}
 	return data, nil
 }
