@@ -291,6 +291,49 @@ func TestAnchorsAreJudgedAlike(t *testing.T) {
 	}
 }
 
+// fillAnchors writes packs that are logged, with tokens of several times, and who is believed of their log and their time.
+func fillAnchors(t *testing.T, dir string) {
+	t.Helper()
+	const pack = "../corpus/packs/good_01"
+	m, findings := manifest.Verify(must[[]byte](t)(os.ReadFile(filepath.Join(pack, manifest.Name))))
+	if len(findings) > 0 {
+		t.Fatal(findings)
+	}
+	at := time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
+	log, w1, w2 := trusttest.NewLog("ledger.example/lines"), trusttest.NewWitness("w1.example", trust.Ed25519Cosigner), trusttest.NewWitness("w2.example", trust.MLDSA44Cosigner)
+	roots, stranger := must[*timestamp.Authority](t)(timestamp.NewAuthority(nil, at.Add(-time.Hour))), must[*timestamp.Authority](t)(timestamp.NewAuthority(nil, at.AddDate(0, -1, 0)))
+	for name, made := range map[string]struct {
+		by *timestamp.Authority
+		at time.Time
+	}{"logged": {roots, at}, "bare": {}, "early": {roots, at.Add(-61 * time.Minute)}, "old": {stranger, at.AddDate(0, -1, 0)}} {
+		var token []byte
+		if made.by != nil {
+			token = must[[]byte](t)(timestamp.ParseResponse(made.by.Respond(must[[]byte](t)(timestamp.Request(m.Digest(), nil)), made.at)))
+		}
+		leaf := must[entry.Entry](t)(entry.New(m, entry.Source{}, at.Add(290*time.Millisecond), token)).Leaf()
+		proof := log.Prove(log.Append(leaf), w2, w1)
+		proof.Extra = leaf
+		if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(pack)); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, name, manifest.ProofName), proof.Marshal())
+	}
+	write(t, filepath.Join(dir, "believed"), fmt.Appendf(nil, "log %s\nwitness one %s\nwitness two %s\ngroup both all one two\nquorum both\n",
+		log.Signer.VKey(), w1.Cosigner.VKey(), w2.Cosigner.VKey()))
+	write(t, filepath.Join(dir, "roots"), roots.RootPEM())
+	write(t, filepath.Join(dir, "stranger"), stranger.RootPEM())
+}
+
+func write(t *testing.T, path string, data []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // changed gives a text in which one byte is another one, is gone or is new, or two lines have changed places.
 func changed(random *rand.Rand, text []byte) []byte {
 	b, at := bytes.Clone(text), random.IntN(len(text))

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -26,7 +27,7 @@ func TestTheCommandLinesAgree(t *testing.T) {
 	}
 	var lines []line
 	for i, args := range commandLines() {
-		if long || i%4 == 0 {
+		if long || i%4 == 0 || strings.Contains(strings.Join(args, " "), "--tsa-roots") {
 			lines = append(lines, line{dir, append([]string{"verify", "--json"}, args...)})
 		}
 	}
@@ -42,7 +43,33 @@ func TestTheCommandLinesAgree(t *testing.T) {
 			t.Errorf("%q: %s, and the other verifier %s", lines[i].Args, said, theirs.told(t))
 		}
 	}
-	t.Logf("%d command lines", len(lines))
+	var single []line
+	for _, l := range lines {
+		text := strings.Join(l.Args, " ")
+		if strings.Contains(text, "--policy") && !strings.Contains(text, " good ") && !strings.Contains(text, "--strict") { // a page has no such flag
+			single = append(single, line{dir, l.Args[2:]})
+		}
+	}
+	said := 0
+	for i, theirs := range askSecond[[]string](t, serve(t), "words", single) {
+		c := exec.CommandContext(t.Context(), assay, append([]string{"verify"}, single[i].Args...)...)
+		c.Dir = dir
+		out, _ := c.Output()
+		var ours []string
+		for l := range strings.Lines(string(out)) {
+			if strings.HasPrefix(l, "anchor ") || strings.HasPrefix(l, "verdict ") {
+				ours = append(ours, strings.TrimSuffix(l, "\n"))
+			}
+		}
+		if !slices.Equal(ours, theirs) {
+			t.Errorf("%q:\n%s\nand the other verifier\n%s", single[i].Args, strings.Join(ours, "\n"), strings.Join(theirs, "\n"))
+		}
+		said += len(theirs)
+	}
+	t.Logf("%d command lines, %d lines about anchors", len(lines), said)
+	if said < 30 {
+		t.Error("little was said about anchors")
+	}
 }
 
 type answer struct {
@@ -59,6 +86,17 @@ func (a answer) told(t *testing.T) string {
 		Path     string            `json:"path"`
 		Channels map[string]string `json:"channels"`
 		Coverage any               `json:"coverage"`
+		Anchor   struct {
+			Verdict string `json:"verdict"`
+			Log     string `json:"log_verdict"`
+			Time    string `json:"time_verdict"`
+			Origin  string `json:"log"`
+			Index   int    `json:"index"`
+			Size    int    `json:"tree_size"`
+			At      string `json:"submitted_at"`
+			Names   any    `json:"cosignatures"`
+			Stamp   any    `json:"timestamp"`
+		} `json:"anchor"`
 	}
 	var said struct {
 		one
@@ -107,6 +145,7 @@ func fillWorld(t *testing.T, dir string) {
 	write("policy", string(policy))
 	write("no_policy", "quorum nobody\n")
 	write("proof", "c2sp.org/tlog-proof@v1\n")
+	fillAnchors(t, dir)
 	locks, err := filepath.Glob("../corpus/locks/*")
 	if err != nil || len(locks) == 0 {
 		t.Fatal(err, locks)
@@ -271,6 +310,36 @@ good --timestamp required
 good --strict
 good --strict --policy policy
 good --strict --policy policy --tsa-roots nothere
+logged --policy believed
+logged --policy believed --tsa-roots roots
+logged --policy believed --tsa-roots roots --require-anchor --max-age-hours 1 --now 2026-01-15T12:59:59Z
+logged --policy believed --tsa-roots roots --max-age-hours 1 --now 2026-01-15T13:00:01Z
+logged --policy believed --tsa-roots roots --now 2026-01-15T11:54:59Z
+logged --policy believed --tsa-roots roots --now 2026-01-15T11:55:00Z
+logged --policy believed --tsa-roots stranger
+logged --policy believed --tsa-roots stranger --timestamp optional
+logged --policy believed --tsa-roots many
+logged --policy believed --tsa-roots no_policy
+logged --policy believed --tsa-roots roots --tsa-roots stranger
+logged --policy believed --timestamp optional
+logged --policy believed --tsa-roots roots --timestamp later
+logged --policy policy --tsa-roots roots
+logged --tsa-roots roots
+logged good --policy believed --tsa-roots roots
+bare --policy believed
+bare --policy believed --tsa-roots roots
+bare --policy believed --tsa-roots roots --timestamp required
+bare --policy believed --tsa-roots roots --timestamp optional --require-anchor
+early --policy believed --tsa-roots roots
+early --policy believed --tsa-roots roots --max-age-hours 1.01 --now 2026-01-15T12:00:00Z
+early --policy believed --tsa-roots roots --strict --trusted-signer FINGERPRINT
+old --policy believed --tsa-roots stranger
+old --policy believed --tsa-roots roots
+logged --policy believed --tsa-roots roots --strict --trusted-signer FINGERPRINT
+logged --policy believed --tsa-roots roots --strict --trusted-signer FINGERPRINT --run-card receipt_completeness
+logged --policy believed --tsa-roots roots --strict --timestamp optional --trusted-signer FINGERPRINT
+logged --policy believed --tsa-roots roots --strict
+bare --policy believed --tsa-roots roots --strict --trusted-signer FINGERPRINT
 nothere --lock locks/nothere
 nothere --run-card nope`, "FINGERPRINT", fingerprint), "\n") {
 		args := strings.Fields(line)

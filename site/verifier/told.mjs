@@ -1,5 +1,5 @@
 // What is said of a verdict to a machine: docs/spec/verify.md §17.
-import { SECOND, spell } from './time.mjs';
+import { SECOND, instant, spell } from './time.mjs';
 import { nameText } from './x509.mjs';
 
 export const COMMAND = 'verify-pack';
@@ -26,7 +26,7 @@ const covered = ({ share, covered: ids, uncovered, extra, complete, all }, least
 // anchorOf is the member of that name.
 function anchorOf({ word, log, time, errors, entry, index, checkpoint, token }) {
   const logged = log === 'PASS' && {
-    log: checkpoint.origin, index: Number(index), tree_size: Number(checkpoint.size), submitted_at: entry.get('submitted_at'),
+    log: checkpoint.origin, index: Number(index), tree_size: Number(checkpoint.size), submitted_at: spell(instant(entry.get('submitted_at'))),
     cosignatures: checkpoint.cosigned.map((c) => ({ name: c.name, time: spell(c.time * SECOND) })),
     timestamp: token ? { time: spell(token.time), accuracy: token.accuracy === null ? null : spellLength(token.accuracy), authority: nameText(token.signer) } : null,
   };

@@ -124,6 +124,7 @@ export function sentenceOf(v) {
   if (v.status === 'witness_failed' && v.anchor.log === 'PASS' && v.channels.anchor === 'FAIL') {
     return 'the pack is intact and logged, but the time that was asked for does not hold';
   }
+  if (v.status === 'witness_failed' && v.anchor.contradicts) return 'the pack is intact and logged, but its timestamp contradicts its own times';
   if (v.status === 'witness_failed' && v.channels.anchor !== 'FAIL') return 'the pack is intact, but not proven to be logged, as required';
   if (v.status === 'signer_untrusted' && v.channels.signer !== 'UNTRUSTED') return 'the signer must be pinned: name the key that may sign';
   if (v.status === 'expectation_failed') return `not the pack that was expected: it is intact, and ${unmet(v)}`;
@@ -150,6 +151,7 @@ function gaps(v) {
     [v.channels.signer !== 'PINNED', 'signer unpinned'],
     [v.channels.anchor === 'SKIPPED', 'not anchored'],
     [v.channels.anchor === 'PASS' && !v.anchor.token, 'anchored without a time that was checked'],
+    [v.anchor.contradicts, 'its timestamp contradicts its own times'],
     [v.channels.claims === 'SKIPPED', 'no checks declared'],
     [v.channels.claims === 'NOT_EVALUATED', 'claims not executed here'],
     [v.channels.claims === 'PASS' && cannotFail(v), 'no check that can fail'],

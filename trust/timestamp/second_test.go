@@ -40,8 +40,9 @@ type said struct{ Time, Accuracy, Refused string }
 
 // second collects cases for the verifier in site/verifier.
 type second struct {
-	cases []judged
-	good  int
+	cases    []judged
+	good     int
+	timeless bool // tokens are of any time
 }
 
 func (s *second) add(j judged) {
@@ -56,9 +57,11 @@ func (s *second) token(what string, der []byte, roots ...*x509.Certificate) (goo
 	for _, c := range roots {
 		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
 	}
-	now := testTime.Add(time.Hour)
-	j := judged{what: what, Roots: text, Token: der, Digest: testDigest[:], Now: now.Format(time.RFC3339)}
-	token, err := Verify(der, testDigest, Options{Roots: poolOf(roots...), NotAfter: now.Add(5 * time.Minute)})
+	j, o := judged{what: what, Roots: text, Token: der, Digest: testDigest[:]}, Options{Roots: poolOf(roots...)}
+	if now := testTime.Add(time.Hour); !s.timeless {
+		j.Now, o.NotAfter = now.Format(time.RFC3339), now.Add(5*time.Minute)
+	}
+	token, err := Verify(der, testDigest, o)
 	if err != nil {
 		j.said.Refused = err.Error()
 		// The page leaves free what becomes of embedded certificates that are not used and cannot be read.
@@ -138,6 +141,34 @@ func TestASecondVerifierJudgesTokensAlike(t *testing.T) {
 		s.token(kind.name, m.token(), w.root.cert)
 	}
 	s.ask(t)
+}
+
+// Tokens that the openssl program made, and those that were stored.
+func TestASecondVerifierJudgesTokensOfOthersAlike(t *testing.T) {
+	s := &second{timeless: true}
+	for _, name := range []string{foreignFile, storedTokens} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var roots []*x509.Certificate
+		for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+			switch block.Type {
+			case "CERTIFICATE":
+				root, err := x509.ParseCertificate(block.Bytes)
+				if err != nil {
+					t.Fatal(err)
+				}
+				roots = append(roots, root)
+			case "TIMESTAMP TOKEN":
+				s.token(block.Headers["Name"], block.Bytes, roots...)
+			}
+		}
+	}
+	s.ask(t)
+	if len(s.cases) < 60 || s.good < 20 {
+		t.Errorf("%d tokens, %d of them good: the files are not whole", len(s.cases), s.good)
+	}
 }
 
 // ENT-52, ENT-53, ENT-54

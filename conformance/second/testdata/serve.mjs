@@ -6,7 +6,8 @@ import { checkAnchor } from '../../../site/verifier/anchor.mjs';
 import { readCard } from '../../../site/verifier/cards.mjs';
 import { evaluate } from '../../../site/verifier/claims.mjs';
 import { run } from '../../../site/verifier/command.mjs';
-import { readPack } from '../../../site/verifier/files.mjs';
+import { readFile, readPack } from '../../../site/verifier/files.mjs';
+import { askedBy } from '../../../site/verifier/flags.mjs';
 import { JSONError, bytesOf, parse } from '../../../site/verifier/json.mjs';
 import { verify as verifyMLDSA } from '../../../site/verifier/mldsa.mjs';
 import { Bad, NotHere, readPolicy } from '../../../site/verifier/notes.mjs';
@@ -15,7 +16,8 @@ import { PatternError } from '../../../site/verifier/re2_parse.mjs';
 import { instant } from '../../../site/verifier/time.mjs';
 import { readToken } from '../../../site/verifier/timestamp.mjs';
 import { classNamed, folded } from '../../../site/verifier/unicode.mjs';
-import { Findings, verify } from '../../../site/verifier/verify.mjs';
+import { Findings, Unjudged, verify } from '../../../site/verifier/verify.mjs';
+import { channelsOf, sentenceOf } from '../../../site/verifier/words.mjs';
 import { readRoots } from '../../../site/verifier/x509.mjs';
 
 globalThis.crypto ??= webcrypto;
@@ -90,6 +92,25 @@ const OPS = {
     const exit = await run(args, (line) => out.push(line), () => {});
     process.chdir(here);
     return { exit, out: out.join('\n') };
+  },
+
+  // words gives the anchor and the verdict of a pack, as a page says them; nothing where there is no verdict.
+  words: async ({ dir, args }) => {
+    const here = process.cwd();
+    process.chdir(dir);
+    let pack;
+    try {
+      const { dirs, asked } = await askedBy(args, readFile);
+      pack = readPack(dirs[0]);
+      const v = await verify(pack, asked), [anchor] = channelsOf(v).filter((c) => c.name === 'anchor');
+      return [`anchor     ${anchor.word}  ${anchor.text}`, `verdict    exit ${v.exit}: ${sentenceOf(v)}`];
+    } catch (err) {
+      if (!(err instanceof Unjudged)) throw err;
+      return [];
+    } finally {
+      pack?.close();
+      process.chdir(here);
+    }
   },
 
   // pattern gives what a pattern counts and which texts it matches, null if it is refused.
