@@ -286,6 +286,9 @@ func (p *pass) one(ctx context.Context, m *mutant) error {
 	switch {
 	case result == survived:
 		fmt.Fprintf(p.stdout, "SURVIVED  line %d  %s\n", m.line, m.name())
+		if by != "" {
+			fmt.Fprintf(p.stdout, "          %s failed once and not again\n", by)
+		}
 	case p.verbose && result == killed:
 		fmt.Fprintf(p.stdout, "killed    line %d  %s\n          by %s\n", m.line, m.name(), by)
 	case p.verbose && result == timedOut:

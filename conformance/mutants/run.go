@@ -53,6 +53,7 @@ func (r *runner) judge(ctx context.Context, m *mutant, dependents []string, limi
 	if err := os.WriteFile(file, overlay, 0o600); err != nil {
 		return 0, "", err
 	}
+	var unsteady []string
 	for i, pkg := range append([]string{m.pkg}, dependents...) {
 		if i > 0 && pkg == m.pkg {
 			continue
@@ -67,8 +68,11 @@ func (r *runner) judge(ctx context.Context, m *mutant, dependents []string, limi
 		if err != nil || result != survived {
 			return result, by, err
 		}
+		if by != "" {
+			unsteady = append(unsteady, by)
+		}
 	}
-	return survived, "", nil
+	return survived, strings.Join(unsteady, " "), nil
 }
 
 // near lists the tests that name the changed function: they are the first to see it, most of the time.
@@ -90,46 +94,61 @@ func near(dir, function string) (tests []string, err error) {
 			}
 		}
 	}
+	if len(tests) > 12 { // everybody calls it
+		return nil, nil
+	}
 	return tests, nil
 }
 
-// steady runs the tests of one package on a mutant, and again what may have failed without it. Some are run first.
+// steady runs the tests of one package on a mutant, some of them first. What fails and does not fail again is left out
+// from then on; of a survivor it returns the names of those.
 func (r *runner) steady(ctx context.Context, pkg, overlay string, timeout time.Duration, first []string) (outcome, string, error) {
 	program, text, err := r.build(ctx, pkg, overlay)
 	if err != nil || text != "" {
 		return doesNotBuild, text, err
 	}
-	result, by := survived, ""
-	if len(first) > 0 {
-		result, by, err = r.run(ctx, program, pkg, overlay, timeout, "-test.run=^("+strings.Join(first, "|")+")$")
-	}
-	if err == nil && result == survived {
-		result, by, err = r.run(ctx, program, pkg, overlay, timeout)
-	}
-	if err != nil {
-		return 0, "", err
-	}
-	switch {
-	case result == killed && strings.HasPrefix(by, "Test"):
-		only, _, _ := strings.Cut(by, "/")
-		if twice, _, err := r.run(ctx, program, pkg, overlay, timeout, "-test.run=^"+only+"$", fmt.Sprintf("-test.count=%d", again)); err != nil || twice == survived {
-			return survived, "", err
+	var unsteady []string
+	for {
+		skip := "-test.skip=^(" + strings.Join(append(unsteady, "-"), "|") + ")$"
+		result, by := survived, ""
+		if len(first) > 0 {
+			result, by, err = r.run(ctx, program, pkg, overlay, timeout, skip, "-test.run=^("+strings.Join(first, "|")+")$")
 		}
-	case result == timedOut:
-		began := time.Now()
-		unchanged, _, err := r.test(ctx, pkg, timeout)
+		if err == nil && result == survived {
+			result, by, err = r.run(ctx, program, pkg, overlay, timeout, skip)
+		}
 		if err != nil {
 			return 0, "", err
 		}
-		if unchanged == survived && time.Since(began) < timeout/2 {
-			break
+		switch {
+		case result == timedOut:
+			return r.hung(ctx, pkg, overlay, timeout)
+		case result == survived:
+			return survived, strings.Join(unsteady, " "), nil
+		case !strings.HasPrefix(by, "Test"):
+			return result, by, nil
 		}
-		if program, _, err = r.build(ctx, pkg, overlay); err != nil { // the unchanged one has taken its place
-			return 0, "", err
+		only, _, _ := strings.Cut(by, "/")
+		twice, _, err := r.run(ctx, program, pkg, overlay, timeout, "-test.run=^"+only+"$", fmt.Sprintf("-test.count=%d", again))
+		if err != nil || twice != survived {
+			return twice, by, err
 		}
-		return r.run(ctx, program, pkg, overlay, 4*timeout)
+		unsteady = append(unsteady, only)
 	}
-	return result, by, nil
+}
+
+// hung judges a mutant whose tests did not end.
+func (r *runner) hung(ctx context.Context, pkg, overlay string, timeout time.Duration) (outcome, string, error) {
+	began := time.Now()
+	unchanged, _, err := r.test(ctx, pkg, timeout)
+	if err != nil || unchanged == survived && time.Since(began) < timeout/2 {
+		return timedOut, "", err
+	}
+	program, _, err := r.build(ctx, pkg, overlay)
+	if err != nil {
+		return 0, "", err
+	}
+	return r.run(ctx, program, pkg, overlay, 4*timeout)
 }
 
 // test runs the short tests of one unchanged package.
