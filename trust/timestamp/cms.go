@@ -75,7 +75,7 @@ func parseSignedData(der []byte) (*signedData, error) {
 	r := newReader(der)
 	info := r.enter(tagSequence, "content info")
 	r.end("token")
-	if oid := info.oid("content type"); *r.err == nil && !oid.Equal(oidSignedData) {
+	if oid := info.oid("content type"); !oid.Equal(oidSignedData) {
 		r.fail("content type is %v, want signedData", oid)
 	}
 	explicit := info.enter(tagContext0, "content")
@@ -108,7 +108,7 @@ func parseEncapsulated(r *reader) []byte {
 	encapsulated := r.enter(tagSequence, "encapsulated content")
 	// SPEC RFC 3161 §2.4.2: eContentType is id-ct-TSTInfo. Without this check anything the TSA's
 	// key ever signed as plain data would be a token.
-	if oid := encapsulated.oid("encapsulated content type"); *r.err == nil && !oid.Equal(oidTSTInfo) {
+	if oid := encapsulated.oid("encapsulated content type"); !oid.Equal(oidTSTInfo) {
 		r.fail("encapsulated content type is %v, want id-ct-TSTInfo", oid)
 	}
 	explicit := encapsulated.enter(tagContext0, "encapsulated content")
