@@ -115,7 +115,7 @@ func TestTextsOfAPackNeverBecomeElements(t *testing.T) {
 			return texts[(i+len(place))%len(texts)]
 		})
 		if got != want {
-			t.Errorf("the page of a hostile pack (%d) has other elements:\n%s\nwant\n%s", k, got, want)
+			t.Errorf("the page of a hostile pack (%d) has other elements: %s", k, others(t, got, want))
 		}
 	}
 	// What is not seen is shown.

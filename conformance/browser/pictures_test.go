@@ -3,6 +3,7 @@ package browser
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"flag"
 	"fmt"
 	"image"
@@ -14,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"github.com/Haserjian/assay-ledger/pack"
@@ -56,9 +59,11 @@ func TestPicturesOfTheSite(t *testing.T) {
 			failure = i
 		}
 	}
+	// The pictures are of the day on which the log was published last.
+	b.today(sitetest.Began.Add(39*24*time.Hour + 21*time.Hour))
 	take := func(name string, width, height int64, scheme string, top string) {
 		b.emulate(width, height, scheme)
-		value[bool](b, `(document.querySelector(%q).scrollIntoView(), document.fonts.ready.then(() => new Promise((ok) => requestAnimationFrame(() => requestAnimationFrame(() => ok(true))))))`, top)
+		value[bool](b, `(document.querySelector(%q).scrollIntoView(), scrollBy(0, -20), document.fonts.ready.then(() => new Promise((ok) => requestAnimationFrame(() => requestAnimationFrame(() => ok(true))))))`, top)
 		data := smaller(t, must[[]byte](t)(chromedp.Run(b.ctx, chromedp.CaptureScreenshot())))
 		if len(data) > 150_000 {
 			t.Errorf("%s has %d bytes", name, len(data))
@@ -75,13 +80,25 @@ func TestPicturesOfTheSite(t *testing.T) {
 	take("site-entry.png", 1100, 1000, "light", "body")
 	take("site-proof.png", 1100, 760, "dark", "#proof-h")
 	take("site-phone.png", 390, 844, "dark", "body")
-	page := filepath.Join(t.TempDir(), "pack.html")
-	assay(t, "page", picturePack(t), "--require-claim-pass", "-o", page)
+	file := filepath.Join(t.TempDir(), "pack.html")
+	assay(t, "page", picturePack(t), "--require-claim-pass", "-o", file)
 	b.emulate(1100, 900, "light")
-	b.open(fileURL(t, page))
+	b.open(fileURL(t, file))
 	b.settled(nil)
 	take("site-pack.png", 1100, 760, "light", "body")
 	take("site-rows.png", 1100, 620, "light", "#rows")
+}
+
+// today makes it some time in the pages that are opened from now on.
+func (b *tab) today(now time.Time) {
+	b.Helper()
+	source := fmt.Sprintf(`{ const Real = Date; globalThis.Date = class extends Real { constructor(...args) { super(...(args.length ? args : [%[1]d])); } static now() { return %[1]d; } }; }`, now.UnixMilli())
+	_, err := chromedp.Run(b.ctx, func(ctx context.Context, t *chromedp.Target) (page.AddScriptToEvaluateOnNewDocumentResult, error) {
+		return cdp.Call(ctx, t, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: source})
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
 }
 
 // picturePack is a run that failed a check, and says so.
