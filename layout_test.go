@@ -290,9 +290,13 @@ func TestOnlyMainExits(t *testing.T) {
 }
 
 func TestActionsArePinnedBySHA(t *testing.T) {
-	workflows, err := filepath.Glob(".github/workflows/*.yml")
-	if err != nil || len(workflows) == 0 {
-		t.Fatalf("no workflows found: %v", err)
+	var workflows []string
+	for _, pattern := range []string{".github/workflows/*.yml", "site/publish/github-*.yml"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("nothing is called %s: %v", pattern, err)
+		}
+		workflows = append(workflows, found...)
 	}
 	for _, path := range workflows {
 		text, err := os.ReadFile(path)
