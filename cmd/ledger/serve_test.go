@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"syscall"
@@ -96,6 +97,7 @@ func TestOperatingALedger(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+	t.Run("the jobs of site/publish publish its site", func(t *testing.T) { publishAsTheJobsDo(t, d) })
 	t.Run("a dead timestamp authority is told by readyz, and asked again until it answers", func(t *testing.T) {
 		if err := d.stop("tsa"); err != nil {
 			t.Fatal(err)
@@ -178,6 +180,43 @@ func TestOperatingALedger(t *testing.T) {
 			t.Errorf("it ended with %v: %s", err, out.String())
 		}
 	})
+}
+
+// publishAsTheJobsDo runs what the jobs do with the program; twice, as they find the site of the last run again.
+func publishAsTheJobsDo(t *testing.T, d *demo) {
+	step := regexp.MustCompile(`(?m)^ +- (?:run: )?(ledger .*)$`)
+	for job, folder := range map[string]string{"github-pages.yml": "ledger-site", "gitlab-pages.yml": "public"} {
+		text, err := os.ReadFile(filepath.Join("../../site/publish", job))
+		if err != nil {
+			t.Fatal(err)
+		}
+		steps := step.FindAllSubmatch(text, -1)
+		if len(steps) != 2 || !strings.Contains(string(text), "path: "+folder+"\n") && !strings.Contains(string(text), "- "+folder+"\n") {
+			t.Fatalf("%s has %d steps with the program, wants a build and a check of the folder %s", job, len(steps), folder)
+		}
+		policy, err := os.ReadFile(ledgerHome(d.path("ledger")).policy())
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "ledger.policy"), policy, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			for _, s := range steps {
+				c := exec.CommandContext(t.Context(), "sh", "-e", "-c", string(s[1]))
+				c.Dir, c.Env = dir, append(os.Environ(), "PATH="+built+string(os.PathListSeparator)+os.Getenv("PATH"), "LEDGER="+d.url("ledger"))
+				if out, err := c.CombinedOutput(); err != nil {
+					t.Fatalf("%s: %s: %v\n%s", job, s[1], err, out)
+				}
+			}
+		}
+		for _, name := range []string{"index.html", "checkpoint", "verify.html"} {
+			if info, err := os.Stat(filepath.Join(dir, folder, name)); err != nil || info.Size() == 0 {
+				t.Errorf("%s published no %s: %v", job, name, err)
+			}
+		}
+	}
 }
 
 func readyz(t *testing.T, d *demo) (status int, body string) {
