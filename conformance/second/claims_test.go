@@ -128,7 +128,7 @@ func someCard(rng *rand.Rand) cardCase {
 		if rng.IntN(20) == 0 {
 			members[0] = fmt.Sprintf(`"receipt_id":"%s%d"`, strings.Repeat("é", 120+rng.IntN(10)), i)
 		}
-		members = append(members, `"timestamp":`+pick(rng, texts)) // of a pack that is intact every receipt has one
+		members = append(members, `"timestamp":`+pick(rng, append(texts, odd...)))
 		for _, field := range fields {
 			if field != "receipt_id" && field != "type" && field != "timestamp" && rng.IntN(4) == 0 {
 				members = append(members, fmt.Sprintf("%q:%s", field, pick(rng, odd)))

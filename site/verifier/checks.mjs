@@ -3,7 +3,7 @@
 import { percent } from './contract.mjs';
 import { Num, byPoints, spell } from './json.mjs';
 import { asRepr, asStr, say } from './spelling.mjs';
-import { equals, isObject, numberOf } from './values.mjs';
+import { equals, isObject, numberOf, str, truth } from './values.mjs';
 
 // ofType gives the receipts of a type; breakglass has two names (CLM-10), but not for the reference.
 export function ofType(receipts, type, reading) {
@@ -38,10 +38,11 @@ function countAtLeast(params, receipts) {
   };
 }
 
-// monotonic passes over receipts whose timestamp is no text; a pack with one is not intact.
+// monotonic passes over timestamps that are not true, and names receipts by their places without those, as the reference
+// does; only a pack that is not intact has any.
 function monotonic(params, receipts) {
-  const timed = receipts.filter((r) => typeof r.get('timestamp') === 'string');
-  const back = timed.filter((r, i) => i > 0 && byPoints(r.get('timestamp'), timed[i - 1].get('timestamp')) < 0);
+  const times = receipts.map((r) => r.get('timestamp') ?? null).filter(truth).map(str);
+  const back = receipts.filter((_, i) => i > 0 && i < times.length && byPoints(times[i], times[i - 1]) < 0);
   return {
     passed: back.length === 0, expected: 'timestamps non-decreasing',
     actual: back.length === 0 ? 'monotonic' : `${back.length} violations`, names: back,

@@ -184,10 +184,10 @@ class Reader {
     const high = this.hex4();
     if (high < 0xd800 || high > 0xdfff) return String.fromCharCode(high);
     if (high > 0xdbff || !this.text.startsWith('\\u', this.at)) throw new JSONError('encoding', 'half of a surrogate pair');
-    this.at += 2;
-    const low = this.hex4();
-    if (low < 0xdc00 || low > 0xdfff) throw new JSONError('encoding', 'half of a surrogate pair');
-    return String.fromCharCode(high, low);
+    const low = this.text.slice(this.at + 2, this.at + 6);
+    if (!/^[dD][c-fC-F][0-9a-fA-F]{2}$/.test(low)) throw new JSONError('encoding', 'half of a surrogate pair');
+    this.at += 6;
+    return String.fromCharCode(high, parseInt(low, 16));
   }
 
   hex4() {

@@ -40,7 +40,7 @@ export function hash32(text) {
 }
 
 const SIZES = { 1: 32, 4: 32, 6: 1312 };
-const NAME = /^[^+\s\u0085\u0000-\u001f]+$/u;
+const NAME = /^[^+\u0000-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$/u;
 
 // readKey reads a vkey (ENT-14, ENT-15) of one of the types that may stand in its place.
 async function readKey(vkey, types) {
@@ -53,13 +53,25 @@ async function readKey(vkey, types) {
   return { name: m[1], id, type, key };
 }
 
+const HOST = /^(?:[A-Za-z0-9\-_.~!$&'()*+,;=<>"\]\x80-\xff]|%25|%[89A-Fa-f][0-9A-Fa-f])+$/;
+const PATH = /^(?:[^%]|%[0-9A-Fa-f]{2})*$/;
+
+// checkURL: ENT-39.
 function checkURL(text) {
-  must(URL.canParse(text) && /^https?:\/\/[^/]/.test(text) && !/[?#@]/.test(text), 'not a URL of a log or witness');
+  const m = /^https?:\/\/(\[[0-9A-Fa-f:.]+\]|[^/:[]+)(?::[0-9]*)?(\/.*)?$/i.exec(text);
+  const host = m && (m[1].startsWith('[') ? URL.canParse(`http://${m[1]}/`) : HOST.test(m[1]));
+  must(host && PATH.test(m[2] ?? '') && !/[?#]/.test(text), 'not a URL of a log or witness');
 }
+
+// binary gives bytes as a text of as many characters: a policy may hold any above 0x7f in comments, names and URLs.
+const binary = (bytes) => Array.from(bytes, (b) => String.fromCharCode(b)).join('');
+const bytesFrom = (text) => Uint8Array.from(text, (c) => c.charCodeAt(0));
 
 // readPolicy gives { logs, witnesses, groups, quorum } (docs/spec/ledger.md §7).
 export async function readPolicy(bytes) {
-  const text = textOf(bytes, /[\u0000-\u0008\u000b-\u001f\u007f]/);
+  must(bytes.length <= 2 ** 20, 'a policy that is too long');
+  const text = binary(bytes);
+  must(!/[\u0000-\u0008\u000b-\u001f\u007f]/.test(text), 'a control character');
   must(text === '' || text.endsWith('\n'), 'a line without its end');
   const policy = { logs: [], witnesses: [], names: new Map([['none', { none: true }]]), used: new Set(), quorum: null };
   for (const line of text.split('\n')) {
@@ -82,11 +94,11 @@ async function readLine(policy, [word, ...items]) {
   if (word === 'log') {
     must(items.length === 1 || items.length === 2, 'not a log line');
     if (items[1] !== undefined) checkURL(items[1]);
-    policy.logs.push(await readKey(items[0], [1, 6]));
+    policy.logs.push(await readKey(textOf(bytesFrom(items[0]), /\0/), [1, 6]));
   } else if (word === 'witness') {
     must(items.length === 2 || items.length === 3, 'not a witness line');
     if (items[2] !== undefined) checkURL(items[2]);
-    const key = await readKey(items[1], [4, 6]);
+    const key = await readKey(textOf(bytesFrom(items[1]), /\0/), [4, 6]);
     define(policy, items[0], { witness: key });
     key.called = items[0];
     policy.witnesses.push(key);
@@ -119,7 +131,7 @@ function holds(policy, name, keys) {
 }
 
 // readNote splits a note into its text and its signature lines (ENT-18, ENT-19).
-function readNote(bytes) {
+export function readNote(bytes) {
   const note = textOf(bytes, /[\u0000-\u0009\u000b-\u001f]/), at = note.lastIndexOf('\n\n');
   must(at >= 0 && note.endsWith('\n'), 'no note');
   const lines = note.slice(at + 2).split('\n').slice(0, -1);

@@ -120,6 +120,7 @@ class Reading {
     };
     if (this.count === LINES) return stop('E_MANIFEST_TAMPER', 'too many receipts');
     if (bytes.length > LINE) return stop('E_MANIFEST_TAMPER', 'a line that is too long');
+    if (!ended) return stop('E_MANIFEST_TAMPER', 'the file ends without a line feed');
     const text = decode(bytes);
     let receipt, short;
     try {
@@ -130,7 +131,6 @@ class Reading {
       return stop(codeOf(err), err.message);
     }
     if (!isObject(receipt)) return stop('E_MANIFEST_TAMPER', 'a line that is no object');
-    if (!ended) return stop('E_MANIFEST_TAMPER', 'the file ends without a line feed');
     this.receipt(receipt, text, short);
   }
 
@@ -225,7 +225,7 @@ export async function readReceipts(entry, runID, limit, keep, each) {
 // checkReceipts tells what was found, and judges what is attested of it.
 export function checkReceipts(manifest, reading, converted, out) {
   const a = manifest.get('attestation');
-  reading.tell(out, converted);
+  reading.tell(out, converted && reading.whole);
   reading.head = H(reading.last ?? 'empty');
   const n = BigInt(reading.count);
   if (reading.whole && n !== manifest.get('receipt_count_expected').value) {

@@ -1,18 +1,21 @@
 // Answers questions of a test about the verifier in site/verifier, one line of JSON each: {"op", "items"} comes in, a list
 // with an answer for each item goes out. Bytes travel as base64.
+import fs from 'node:fs';
 import readline from 'node:readline';
 import { webcrypto } from 'node:crypto';
-import { checkAnchor } from '../../../site/verifier/anchor.mjs';
+import { checkAnchor, readEntry, readProof } from '../../../site/verifier/anchor.mjs';
 import { readCard } from '../../../site/verifier/cards.mjs';
 import { evaluate } from '../../../site/verifier/claims.mjs';
 import { run } from '../../../site/verifier/command.mjs';
 import { readFile, readPack } from '../../../site/verifier/files.mjs';
 import { askedBy } from '../../../site/verifier/flags.mjs';
-import { JSONError, bytesOf, parse } from '../../../site/verifier/json.mjs';
+import { JSONError, bytesOf, canonical, parse } from '../../../site/verifier/json.mjs';
+import { FILES } from '../../../site/verifier/manifest.mjs';
 import { verify as verifyMLDSA } from '../../../site/verifier/mldsa.mjs';
-import { Bad, NotHere, readPolicy } from '../../../site/verifier/notes.mjs';
+import { Bad, NotHere, openCheckpoint, readNote, readPolicy } from '../../../site/verifier/notes.mjs';
 import { Pattern } from '../../../site/verifier/re2.mjs';
 import { PatternError } from '../../../site/verifier/re2_parse.mjs';
+import { consistent, included } from '../../../site/verifier/tiles.mjs';
 import { instant } from '../../../site/verifier/time.mjs';
 import { readToken } from '../../../site/verifier/timestamp.mjs';
 import { classNamed, folded } from '../../../site/verifier/unicode.mjs';
@@ -40,6 +43,21 @@ function judge(dir) {
   const pack = readPack(dir);
   return verify(pack, { now: 0n }).finally(pack.close);
 }
+
+const entries = (files) => new Map(Object.entries(files).map(([name, text]) => [name, { kind: 'file', bytes: bytes(text) }]));
+
+// taken tells whether a text is read, and not refused as bad.
+async function taken(read) {
+  try {
+    await read();
+    return true;
+  } catch (err) {
+    if (err instanceof Bad) return false;
+    throw err;
+  }
+}
+
+let policy; // of the page about ledgers
 
 const OPS = {
   // mldsa tells whether a signature is good.
@@ -111,6 +129,45 @@ const OPS = {
       pack?.close();
       process.chdir(here);
     }
+  },
+
+  // pack gives what a pack in memory is judged, on one line.
+  pack: async ({ files, args, given }) => {
+    const all = entries(files), named = entries(given), inside = (name) => name.replace('_unsigned/', '');
+    const unsigned = [...all].filter(([name]) => name.startsWith('_unsigned/')).map(([name, entry]) => [inside(name), entry]);
+    const pack = { files: new Map([...all].filter(([name]) => FILES.includes(name))), unsigned: new Map(unsigned) };
+    pack.extra = [...all.keys()].filter((name) => !FILES.includes(name) && !name.startsWith('_unsigned/')).sort();
+    if (pack.files.size === 0) return 'no pack';
+    const { asked } = await askedBy(['pack', ...args], (name) => named.get(name) ?? null), v = await verify(pack, asked);
+    const channels = Object.entries(v.channels).filter(([name]) => name !== 'signer').map(([name, word]) => `${name}:${word}`);
+    const findings = [...v.out.errors, ...v.out.warnings].map((f) => `${f.code} ${f.field ?? ''}${f.receipt_index === undefined ? '' : ` ${f.receipt_index}`}`);
+    return `${v.status} ${v.exit} ${channels.join(' ')} ${findings.sort().join('; ')}`;
+  },
+
+  // json gives the canonical forms of a text, or why it is refused.
+  json: (text) => {
+    try {
+      const v = parse(bytes(text), { limit: 300, depth: 6 });
+      return Buffer.from(`${canonical(v)}\n${canonical(v, true)}`).toString('base64');
+    } catch (err) {
+      if (err instanceof JSONError) return Buffer.from(`refused: ${err.cause}`).toString('base64');
+      throw err;
+    }
+  },
+
+  // tree tells whether a proof of inclusion or consistency holds.
+  tree: ({ leaf, old, n, size, root, hashes }) => {
+    const all = hashes.map(bytes);
+    return leaf ? included(bytes(leaf), BigInt(n), BigInt(size), all, bytes(root)) : consistent(BigInt(n), bytes(old), BigInt(size), bytes(root), all);
+  },
+
+  policy: (text) => taken(() => readPolicy(bytes(text))),
+  proof: (text) => taken(() => readNote(readProof(bytes(text)).note)),
+  entry: (text) => taken(() => readEntry(bytes(text))),
+  checkpoint: async (text) => {
+    const page = () => fs.readFileSync(new URL('../../../docs/spec/ledger.md', import.meta.url), 'utf8');
+    policy ??= await readPolicy(bytesOf(/```text policy\n([^`]*)```/.exec(page())[1]));
+    return taken(() => openCheckpoint(bytes(text), policy));
   },
 
   // pattern gives what a pattern counts and which texts it matches, null if it is refused.
