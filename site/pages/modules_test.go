@@ -3,9 +3,11 @@ package pages_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"io/fs"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +20,7 @@ import (
 	"github.com/Haserjian/assay-ledger/site"
 	"github.com/Haserjian/assay-ledger/site/sitetest"
 	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
 // browser runs the modules of a site as a page of it would: files come from its folder, and what a page remembers is in
@@ -25,7 +28,7 @@ import (
 const browser = `
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 const [dir, memoryFile] = process.argv.slice(-2);
-const { proofs = [], lookups = [], heads = [], compare = [], noCrypto = false, served = dir, lies = {} } = JSON.parse(readFileSync(0));
+const { proofs = [], lookups = [], heads = [], compare = [], times = [], noCrypto = false, served = dir, lies = {} } = JSON.parse(readFileSync(0));
 const kept = new Map(existsSync(memoryFile) ? JSON.parse(readFileSync(memoryFile)) : []), fetched = [];
 globalThis.localStorage = new Proxy({
   getItem: (k) => kept.get(k) ?? null, setItem: (k, v) => kept.set(k, v), removeItem: (k) => kept.delete(k),
@@ -46,7 +49,7 @@ const out = { log: await attempt(async () => {
   const log = await openLog();
   globalThis.opened = log;
   return { size: Number(log.checkpoint.size), seen: log.seen.kind, cosigned: log.checkpoint.cosigned.map((c) => c.name) };
-}), proofs: [], lookups: [], heads: [], compare: [] };
+}), proofs: [], lookups: [], heads: [], compare: [], times: [] };
 const log = globalThis.opened;
 if (log) {
   for (const i of proofs) out.proofs.push(await attempt(async () => {
@@ -66,6 +69,7 @@ if (log) {
     return { holds: await consistent(from.size, from.root, to.size, to.root, await log.tree.consistency(from.size, to.size)) };
   }));
 }
+for (const i of times) out.times.push(await (await from('stamp')).checkTime((await prove(log, BigInt(i))).entry));
 out.fetched = fetched;
 writeFileSync(memoryFile, JSON.stringify([...kept]));
 console.log(JSON.stringify(out));
@@ -76,6 +80,7 @@ type asked struct {
 	Lookups  [][2]string `json:"lookups,omitempty"`
 	Heads    [][2]string `json:"heads,omitempty"`
 	Compare  [][3]int64  `json:"compare,omitempty"`
+	Times    []int64     `json:"times,omitempty"`
 	NoCrypto bool        `json:"noCrypto,omitempty"`
 
 	Served string            `json:"served,omitempty"` // the site that is served at the address of the visited one
@@ -105,6 +110,7 @@ type told struct {
 		Holds     bool
 		Kind, Why string
 	}
+	Times   []struct{ Kind, Text, Short string }
 	Fetched []string
 }
 
@@ -220,7 +226,7 @@ func TestAnEntryIsProvedInTheBrowserAndItsFileVerifiesElsewhere(t *testing.T) {
 	l, dir := rich(t)
 	indexes := []int64{0, 1, 254, 255, 256, 511, 512, 699, 700, 701, 702}
 	got := newReader(t).visit(dir, asked{Proofs: indexes})
-	if got.Log.Size != 702 || got.Log.Seen != "first" || !slices.Equal(got.Log.Cosigned, []string{"w1.example", "w2.example"}) {
+	if got.Log.Size != 702 || got.Log.Seen != "first" || !slices.Equal(got.Log.Cosigned, []string{"w1", "w2"}) {
 		t.Fatalf("%+v", got.Log)
 	}
 	text, err := l.Policy(t.Context())
@@ -340,6 +346,52 @@ func TestAMirrorThatLiesProvesNothing(t *testing.T) {
 	}
 }
 
+func TestATimestampIsBelievedOnlyIfItIsOfTheEntryAndLeadsToTheRoots(t *testing.T) {
+	at := published.Add(500 * time.Millisecond)
+	authority, err := timestamp.NewAuthority(rand.Reader, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLog(t)
+	for i := range int64(2) {
+		e, of := sitetest.Entry(i), sitetest.Entry(0)
+		request, err := timestamp.Request(of.ManifestSHA256, big.NewInt(7))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.TimestampToken, err = timestamp.ParseResponse(authority.Respond(request, at)); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Add(e.Leaf()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Publish(published.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	l.RootsPEM = authority.RootPEM()
+	dir := build(t, l)
+	got := newReader(t).visit(dir, asked{Times: []int64{0, 1}})
+	if len(got.Times) != 2 || got.Times[0].Kind != "good" || !strings.Contains(got.Times[0].Text, "existed by 2026-11-30 12:00:00 UTC") {
+		t.Errorf("%+v", got.Times)
+	}
+	if len(got.Times) == 2 && got.Times[1].Kind != "bad" {
+		t.Errorf("a token of another entry: %+v", got.Times[1])
+	}
+	other, err := timestamp.NewAuthority(rand.Reader, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		roots []byte
+		want  string
+	}{{other.RootPEM(), "bad"}, {[]byte("no roots\n"), "bad"}, {nil, "unchecked"}} {
+		if got := newReader(t).visit(dir, asked{Times: []int64{0}, Lies: map[string][]byte{"tsa-roots.pem": c.roots}}); got.Times[0].Kind != c.want {
+			t.Errorf("with the roots %.20q: %+v, want %s", c.roots, got.Times[0], c.want)
+		}
+	}
+}
+
 func TestWithoutWebCryptoNothingIsChecked(t *testing.T) {
 	_, dir := rich(t)
 	got := newReader(t).visit(dir, asked{NoCrypto: true, Proofs: []int64{5}})
@@ -437,5 +489,30 @@ func TestModulesImportOnlyModulesOfTheSite(t *testing.T) {
 	})
 	if err != nil || modules < 10 {
 		t.Errorf("%d modules: %v", modules, err)
+	}
+}
+
+// The codes were read by another program (OpenCV's detector) when these sums were taken: one of each number of blocks, and
+// the longest that a code of ours can hold.
+func TestACodeOfAnAddressIsTheOneThatWasReadElsewhere(t *testing.T) {
+	const script = `
+import { createHash } from 'node:crypto';
+const { matrix, outline } = await import(process.argv.at(-1));
+const texts = ['A', 'https://acme.github.io/ledger/entry/index.html?i=1234567', 'x'.repeat(100), 'y'.repeat(150), 'z'.repeat(180), 'https://example.org/a/b/' + '0123456789abcdef'.repeat(11)];
+console.log(texts.map((t) => createHash('sha256').update(outline(matrix(t))).digest('hex').slice(0, 16)).join(' '), matrix('x'.repeat(213)).length, matrix('x'.repeat(214)));
+`
+	r := newReader(t)
+	module, err := filepath.Abs("static/qr.mjs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.CommandContext(t.Context(), r.node, "--input-type=module", "-e", script, "file://"+module)
+	c.Stderr, c.WaitDelay = os.Stderr, time.Second
+	out, err := c.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "c53b874888694e49 dc1c8b45ed7099c0 33fe8860a159f0d1 4e7b4b60379a0b4c 5c0bf84f1159e762 b4832e798dc3132f 57 null\n"; string(out) != want {
+		t.Errorf("%q, want %q", out, want)
 	}
 }
