@@ -37,7 +37,7 @@ const leadsOut = (path) => typeof path === 'string' &&
   (/[\\:\0]/.test(path) || path.split('/').some((part) => part === '' || part === '.' || part === '..'));
 
 // readCard gives a card, or null if a reader of cards refuses it. Fixtures are read over: no verdict depends on them.
-export async function readCard(v, source) {
+export function readCard(v, source) {
   const known = ['card_id', 'name', 'description', 'rationale', 'control', 'claims', 'fixtures', 'stochastic', 'trials'];
   if (!onlyMembers(v, ...known) || !short(v.get('card_id')) || !short(v.get('name'))) return null;
   for (const name of ['description', 'rationale']) if (v.has(name) && !text(v.get(name))) return null;
@@ -51,7 +51,7 @@ export async function readCard(v, source) {
   if (specs.includes(null)) return null;
   const card = { id: v.get('card_id'), name: v.get('name'), source, claims: specs };
   const builtin = BUILTIN.find((b) => b.id === card.id);
-  return builtin && (await hashOf([builtin])) !== (await hashOf([card])) ? null : card;
+  return builtin && hashOf([builtin]) !== hashOf([card]) ? null : card;
 }
 
 // hashOf gives the claim_set_hash of a list of cards (CLM-1).

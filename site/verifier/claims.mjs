@@ -74,16 +74,16 @@ function execute(cards, reading, told, options) {
 
 // seekClaims gives the cards of a pack before its receipts are read: those that travel with it, and the list that was
 // signed, null if nobody here knows it.
-export async function seekClaims(pack, manifest, told, known) {
+export function seekClaims(pack, manifest, told, known) {
   const a = manifest.get('attestation'), hash = a.get('claim_set_hash');
   const none = a.get('claim_check') === 'N/A' && hash === H(a.get('claim_set_id'));
   if (none) return { none, packed: {}, found: null };
-  const packed = await readRunCards(pack.unsigned);
-  return { none, packed, found: await findCards(hash, known, packed.cards ?? [], told.results) };
+  const packed = readRunCards(pack.unsigned);
+  return { none, packed, found: findCards(hash, known, packed.cards ?? [], told.results) };
 }
 
 // checkClaims is step 7. It gives the results, and whether all of them were executed again.
-export async function checkClaims({ manifest, reading, told, report, coverage }, { packed, none, found }, out) {
+export function checkClaims({ manifest, reading, told, report, coverage }, { packed, none, found }, out) {
   const a = manifest.get('attestation'), nothing = { results: [], reexecuted: false };
   if (packed.problem) ignored(out, packed.problem);
   if (none) return nothing;
@@ -104,7 +104,7 @@ export async function checkClaims({ manifest, reading, told, report, coverage },
     out.warn('W_CLAIMS_NOT_REEXECUTED', 'claim_check', 'a claim is not executed here, and the report does not tell it');
     return { results: told.results, reexecuted: false };
   }
-  const results = await compare(a, found, told, report, ways, out);
+  const results = compare(a, found, told, report, ways, out);
   return { results, reexecuted: !results.some((r) => r.word), cards: found };
 }
 
@@ -112,14 +112,14 @@ const ignored = (out, why) => out.warn('W_RUN_CARDS_IGNORED', '_unsigned/run_car
 
 // compare is docs/spec/verify.md §10.3, of the results in our reading and in that of the reference. It gives those that
 // are shown.
-async function compare(a, cards, told, report, [ours, theirs], out) {
+function compare(a, cards, told, report, [ours, theirs], out) {
   const attested = a.get('discrepancy_fingerprint') ?? null;
-  const right = async (list) => verdictOf(list) === a.get('claim_check') && (await fingerprintOf(a, list)) === attested;
-  if (await right(ours)) {
+  const right = (list) => verdictOf(list) === a.get('claim_check') && fingerprintOf(a, list) === attested;
+  if (right(ours)) {
     checkNamed(cards, told, report, ours, out);
     return ours;
   }
-  if (await right(theirs)) {
+  if (right(theirs)) {
     out.warn('W_BREAKGLASS', 'claim_check', 'the reference reads assay.breakglass/v1 as any type');
     checkNamed(cards, told, report, theirs, out);
     return verdictOf(ours) === 'FAIL' ? ours : theirs;
@@ -151,7 +151,7 @@ function tellLookalikes(cards, out) {
 }
 
 // readRunCards gives the cards that travel with the pack, or the problem for which they are ignored (VFY-42).
-async function readRunCards(unsigned) {
+function readRunCards(unsigned) {
   const entry = unsigned instanceof Map ? unsigned.get('run_cards.json') : undefined;
   if (!entry) return {};
   const refuse = (problem) => ({ problem });
@@ -165,7 +165,7 @@ async function readRunCards(unsigned) {
   }
   if (!Array.isArray(list)) return refuse('no list of cards');
   const cards = [];
-  for (const v of list) cards.push(await readCard(v, 'signer'));
+  for (const v of list) cards.push(readCard(v, 'signer'));
   if (cards.includes(null)) return refuse('a card that is none');
   return cards.flatMap((c) => c.claims).length > 1000 ? refuse('more than 1,000 claims') : { cards: cards.map(known) };
 }
@@ -176,7 +176,7 @@ const known = (card) => BUILTIN.find((b) => b.id === card.id) ?? card;
 const MOST = { lists: 4096, claims: 1000, hashed: 2 ** 28 };
 
 // findCards gives the first list of cards whose hash was signed (docs/spec/verify.md §10.1), null if there is none.
-async function findCards(hash, known, packed, told) {
+function findCards(hash, known, packed, told) {
   let lists = 0, hashed = 0;
   for (const list of candidates(known, packed, told)) {
     if (list.length === 0 || list.flatMap((c) => c.claims).length > MOST.claims) continue;

@@ -151,7 +151,7 @@ async function bytesIn(name, limit, read) {
 // lockIn gives the lock; one that is missing, or none, is exit 2 (VFY-89).
 function lockIn(name, read) {
   return using('--lock', async () => {
-    const { lock, problem } = await readLock(await bytesIn(name, 2 ** 20, read));
+    const { lock, problem } = readLock(await bytesIn(name, 2 ** 20, read));
     if (problem) throw new Bad(problem);
     return lock;
   }, 2);
@@ -163,7 +163,7 @@ function cardsIn(names, read) {
     const cards = [];
     for (const name of names) {
       const builtin = BUILTIN.find((card) => card.id === name);
-      const card = builtin ?? (await readCard(parse(await bytesIn(name, 2 ** 18, read), { limit: 2 ** 18, depth: 32 }), 'caller'));
+      const card = builtin ?? readCard(parse(await bytesIn(name, 2 ** 18, read), { limit: 2 ** 18, depth: 32 }), 'caller');
       if (card === null) throw new Bad(`${name} is no card`);
       cards.push(card);
     }

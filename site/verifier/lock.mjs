@@ -33,7 +33,7 @@ const SMALL_ORDER = ['00'.repeat(32), `01${'00'.repeat(31)}`, `ec${'ff'.repeat(3
   'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a'];
 
 // readLock gives { lock } with what a pack is held to, or { problem }.
-export async function readLock(bytes) {
+export function readLock(bytes) {
   let v;
   try {
     v = parse(bytes);
@@ -45,11 +45,11 @@ export async function readLock(bytes) {
   if (problem) return { problem };
   const cards = [];
   for (const entry of v.get('run_cards')) {
-    const card = await readEntry(entry);
+    const card = readEntry(entry);
     if (card.problem) return card;
     cards.push(card);
   }
-  const wrong = (await hashProblem(v, cards)) ?? windowProblem(v) ?? (await signerProblem(v.get('signer_policy')));
+  const wrong = hashProblem(v, cards) ?? windowProblem(v) ?? signerProblem(v.get('signer_policy'));
   if (wrong) return { problem: wrong };
   const policy = v.get('signer_policy');
   return {
@@ -62,7 +62,7 @@ export async function readLock(bytes) {
 }
 
 // readEntry gives a card of the lock, or its problem (LCK-4 to LCK-7).
-async function readEntry(entry) {
+function readEntry(entry) {
   const id = isObject(entry) ? entry.get('id') : null, builtin = BUILTIN.find((b) => b.id === id);
   const [problem] = tableProblems(entry, builtin ? CARD : OWN_CARD, 'run_cards');
   if (problem) return { problem };
@@ -74,19 +74,19 @@ async function readEntry(entry) {
     if (!whole || specification(claim) === null) return { problem: 'a claim that is no claim specification' };
   }
   const card = builtin ?? { id, name: entry.get('name'), source: 'lock', claims };
-  return (await hashOf([card])) === entry.get('claim_set_hash') ? card : { problem: 'a card of another hash' };
+  return hashOf([card]) === entry.get('claim_set_hash') ? card : { problem: 'a card of another hash' };
 }
 
 // hashProblem: LCK-4, LCK-8, LCK-9.
-async function hashProblem(v, cards) {
+function hashProblem(v, cards) {
   const hashes = v.get('run_cards').map((entry) => entry.get('claim_set_hash')), byID = new Map();
   for (const [i, card] of cards.entries()) {
     if ((byID.get(card.id) ?? hashes[i]) !== hashes[i]) return 'one id for two sets of claims';
     byID.set(card.id, hashes[i]);
   }
   if (cards.flatMap((c) => c.claims).length > 1000) return 'more than 1,000 claims';
-  if ((await HC(hashes)) !== v.get('run_cards_composite_hash')) return 'run_cards_composite_hash is wrong';
-  return (await hashOf(cards)) === v.get('claim_set_hash') ? undefined : 'claim_set_hash is wrong';
+  if (HC(hashes) !== v.get('run_cards_composite_hash')) return 'run_cards_composite_hash is wrong';
+  return hashOf(cards) === v.get('claim_set_hash') ? undefined : 'claim_set_hash is wrong';
 }
 
 // windowProblem: LCK-10. This verifier counts as 1.24.0 of the reference tool.
@@ -109,7 +109,7 @@ function releaseKey(release) {
 }
 
 // signerProblem: LCK-11 to LCK-13.
-async function signerProblem(policy) {
+function signerProblem(policy) {
   const list = policy.get('allowed_fingerprints');
   if (policy.get('mode') === 'any' && list.length > 0) return 'mode any with a list of fingerprints';
   if (new Set(list).size !== list.length) return 'a fingerprint stands twice';
@@ -117,7 +117,7 @@ async function signerProblem(policy) {
     const bytes = Uint8Array.from(key.match(/../g), (h) => parseInt(h, 16));
     for (const top of [0, 0x80]) {
       bytes[31] = (bytes[31] & 0x7f) | top;
-      if (list.includes(await H(bytes))) return 'the fingerprint of a key of small order';
+      if (list.includes(H(bytes))) return 'the fingerprint of a key of small order';
     }
   }
   return undefined;

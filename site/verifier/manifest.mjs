@@ -97,7 +97,7 @@ export function checkNames(manifest, out) {
 }
 
 // checkAttestation is step 5.
-export async function checkAttestation(manifest, out) {
+export function checkAttestation(manifest, out) {
   const a = manifest.get('attestation');
   const tamper = (field, message) => out.error('E_MANIFEST_TAMPER', field, message);
   for (const name of ['pack_id', 'suite_hash', 'claim_set_id', 'claim_set_hash']) {
@@ -111,7 +111,7 @@ export async function checkAttestation(manifest, out) {
   if ((a.get('claim_check') === 'N/A') !== (fingerprint === null)) {
     tamper('discrepancy_fingerprint', 'does not fit claim_check');
   }
-  if ((await HC(a)) !== manifest.get('attestation_sha256')) tamper('attestation_sha256', 'not the digest of the attestation');
+  if (HC(a) !== manifest.get('attestation_sha256')) tamper('attestation_sha256', 'not the digest of the attestation');
 }
 
 // checkRoot is step 9.
@@ -127,7 +127,7 @@ export async function checkSignature(manifest, file, out) {
   const signature = sized(manifest.get('signature'), 64), key = sized(manifest.get('signer_pubkey'), 32);
   if (!signature) bad('signature', 'not the base64 of 64 bytes');
   if (!key) bad('signer_pubkey', 'not the base64 of 32 bytes');
-  if (key && (await H(key)) !== manifest.get('signer_pubkey_sha256')) bad('signer_pubkey_sha256', 'not the digest of the key');
+  if (key && H(key) !== manifest.get('signer_pubkey_sha256')) bad('signer_pubkey_sha256', 'not the digest of the key');
   if (key && signature && !(await verifyEd25519(key, signedBytes(manifest), signature))) {
     bad('signer_pubkey', 'the key or the signature is refused');
   }
@@ -148,7 +148,7 @@ function signedBytes(manifest) {
 }
 
 // fingerprintOf gives H of the key that the manifest holds, null without a usable one.
-export async function fingerprintOf(manifest) {
+export function fingerprintOf(manifest) {
   const key = sized(manifest.get('signer_pubkey'), 32);
   return key ? H(key) : null;
 }

@@ -1,5 +1,5 @@
 // Policies, signed notes and checkpoints: docs/spec/ledger.md §4 to §7.
-import { bytesOf } from './json.mjs';
+import { bytesOf, decode } from './json.mjs';
 import { base64, join, same, sha256 } from './hash.mjs';
 import { keyPoint, verify as verifyEd25519 } from './ed25519.mjs';
 import { verify as verifyMLDSA } from './mldsa.mjs';
@@ -43,10 +43,10 @@ const SIZES = { 1: 32, 4: 32, 6: 1312 };
 const NAME = /^[^+\u0000-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$/u;
 
 // readKey reads a vkey (ENT-14, ENT-15) of one of the types that may stand in its place.
-async function readKey(vkey, types) {
+function readKey(vkey, types) {
   const m = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/u.exec(vkey), bytes = m && base64(m[3]);
   must(m && NAME.test(m[1]) && bytes, 'not a vkey');
-  const type = bytes[0], key = bytes.subarray(1), id = (await sha256(join(bytesOf(`${m[1]}\n`), bytes))).subarray(0, 4);
+  const type = bytes[0], key = bytes.subarray(1), id = sha256(join(bytesOf(`${m[1]}\n`), bytes)).subarray(0, 4);
   must(types.includes(type) && key.length === SIZES[type], 'not a key of its place');
   must(Array.from(id, (b) => b.toString(16).padStart(2, '0')).join('') === m[2], 'not the ID of the key');
   must(type === 6 ? bytesOf(m[1]).length <= 255 : keyPoint(key) !== null, 'a key that nobody may use');
@@ -68,7 +68,7 @@ const binary = (bytes) => Array.from(bytes, (b) => String.fromCharCode(b)).join(
 const bytesFrom = (text) => Uint8Array.from(text, (c) => c.charCodeAt(0));
 
 // readPolicy gives { logs, witnesses, groups, quorum } (docs/spec/ledger.md §7).
-export async function readPolicy(bytes) {
+export function readPolicy(bytes) {
   must(bytes.length <= 2 ** 20, 'a policy that is too long');
   const text = binary(bytes);
   must(!/[\u0000-\u0008\u000b-\u001f\u007f]/.test(text), 'a control character');
@@ -76,7 +76,7 @@ export async function readPolicy(bytes) {
   const policy = { logs: [], witnesses: [], names: new Map([['none', { none: true }]]), used: new Set(), quorum: null };
   for (const line of text.split('\n')) {
     const items = line.split(/[ \t]+/).filter((item) => item !== '');
-    if (items.length > 0 && !items[0].startsWith('#')) await readLine(policy, items);
+    if (items.length > 0 && !items[0].startsWith('#')) readLine(policy, items);
   }
   must(policy.quorum !== null, 'no quorum line');
   const groups = [...policy.names.values()].filter((n) => n.members);
@@ -90,17 +90,17 @@ function different(keys, alike) {
   keys.forEach((a, i) => must(!keys.slice(0, i).some((b) => alike(a, b)), 'two keys that are one'));
 }
 
-async function readLine(policy, [word, ...items]) {
+function readLine(policy, [word, ...items]) {
   if (word === 'log') {
     must(items.length === 1 || items.length === 2, 'not a log line');
     if (items[1] !== undefined) checkURL(items[1]);
-    policy.logs.push(await readKey(textOf(bytesFrom(items[0]), /\0/), [1, 6]));
+    policy.logs.push(readKey(textOf(bytesFrom(items[0]), /\0/), [1, 6]));
   } else if (word === 'witness') {
     must(items.length === 2 || items.length === 3, 'not a witness line');
     if (items[2] !== undefined) checkURL(items[2]);
-    const key = await readKey(textOf(bytesFrom(items[1]), /\0/), [4, 6]);
+    const key = readKey(textOf(bytesFrom(items[1]), /\0/), [4, 6]);
     define(policy, items[0], { witness: key });
-    key.called = items[0];
+    key.called = decode(bytesFrom(items[0])) ?? items[0];
     policy.witnesses.push(key);
   } else if (word === 'group') {
     const [name, wanted, ...members] = items, n = members.length;
@@ -177,13 +177,13 @@ function readCheckpoint(text) {
   return { origin: lines[0], size, root };
 }
 
-// checkQuorum gives the cosignatures that verify, in the order and by the names of the policy (ENT-28 to ENT-33, ENT-41).
+// checkQuorum gives the cosignatures that verify, in the order of the policy: called is what the policy calls a witness (ENT-28 to ENT-33, ENT-41).
 async function checkQuorum(policy, text, signatures, selects) {
   const counted = new Map();
   for (const s of signatures) {
     const witness = policy.witnesses.find((key) => selects(s, key));
     if (!witness || counted.has(witness) || !(await cosigned(witness, text, s.signature))) continue;
-    counted.set(witness, { name: witness.called, time: number(s.signature.subarray(0, 8)) });
+    counted.set(witness, { name: witness.name, called: witness.called, time: number(s.signature.subarray(0, 8)) });
   }
   must(holds(policy, policy.quorum, counted), 'the quorum of the policy does not hold');
   return policy.witnesses.filter((key) => counted.has(key)).map((key) => counted.get(key));

@@ -54,7 +54,7 @@ class Agreement {
   }
 
   // claimResults: VFY-25 to VFY-27.
-  async claimResults() {
+  claimResults() {
     const told = this.report.get('claim_verification') ?? null;
     this.must((told !== null) === this.claims, 'claim_verification', 'there exactly if claims were evaluated');
     if (told === null) return;
@@ -65,7 +65,7 @@ class Agreement {
     this.must(members.get('passed') === (this.check === 'PASS'), 'claim_verification.passed');
     this.must(verdictOf(results) === this.check, 'claim_verification.results', 'they do not give claim_check');
     const attested = this.a.get('discrepancy_fingerprint') ?? null;
-    this.must((members.get('discrepancy_fingerprint') ?? null) === attested && (await fingerprintOf(this.a, results)) === attested,
+    this.must((members.get('discrepancy_fingerprint') ?? null) === attested && fingerprintOf(this.a, results) === attested,
       'claim_verification.discrepancy_fingerprint');
   }
 
@@ -145,7 +145,7 @@ class Agreement {
   }
 
   // identity: VFY-33 and VFY-34.
-  async identity() {
+  identity() {
     const { report } = this;
     if (report.has('report_id')) {
       const verifier = report.get('verifier');
@@ -154,7 +154,7 @@ class Agreement {
         claim_verdict: this.word, replay_verdict: 'NOT_RUN', trust_verdict: 'NOT_EVALUATED',
         verifier_version: (isObject(verifier) && verifier.get('version')) || '',
       });
-      this.must(report.get('report_id') === `vr_${(await HC(v)).slice(0, 20)}`, 'report_id');
+      this.must(report.get('report_id') === `vr_${HC(v).slice(0, 20)}`, 'report_id');
     }
     const provenance = report.get('provenance');
     if (provenance !== undefined && provenance !== null && !(isObject(provenance) && provenance.size === 0)) {
@@ -246,14 +246,14 @@ const SENTENCES = new Map([
 ].map(([sentence, meaning]) => [plain(sentence), meaning]));
 
 // checkReport compares a report that is an object with the manifest; told is what readResults gave.
-export async function checkReport(manifest, report, told, out) {
+export function checkReport(manifest, report, told, out) {
   const agreement = new Agreement(manifest, report, told, out);
   agreement.required();
-  await agreement.claimResults();
+  agreement.claimResults();
   agreement.types();
   agreement.words();
   agreement.derived();
-  await agreement.identity();
+  agreement.identity();
   agreement.evidence();
   agreement.parts();
   agreement.sentences();

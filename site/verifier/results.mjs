@@ -11,7 +11,7 @@ export function verdictOf(results) {
 }
 
 // fingerprintOf gives the discrepancy_fingerprint (CLM-16), null without results.
-export async function fingerprintOf(attestation, results) {
+export function fingerprintOf(attestation, results) {
   if (results.length === 0) return null;
   const sorted = results.map((r, i) => [r, i]).sort(([r, i], [s, j]) => byPoints(r.claim_id, s.claim_id) || i - j);
   return HC(object({

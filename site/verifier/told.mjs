@@ -27,7 +27,7 @@ const covered = ({ share, covered: ids, uncovered, extra, complete, all }, least
 function anchorOf({ word, log, time, errors, entry, index, checkpoint, token }) {
   const logged = log === 'PASS' && {
     log: checkpoint.origin, index: Number(index), tree_size: Number(checkpoint.size), submitted_at: spell(instant(entry.get('submitted_at'))),
-    cosignatures: checkpoint.cosigned.map((c) => ({ name: c.name, time: spell(c.time * SECOND) })),
+    cosignatures: checkpoint.cosigned.map((c) => ({ name: c.called, time: spell(c.time * SECOND) })),
     timestamp: token ? { time: spell(token.time), accuracy: token.accuracy === null ? null : spellLength(token.accuracy), authority: nameText(token.signer) } : null,
   };
   return { verdict: word, log_verdict: log, time_verdict: time, ...(word === 'FAIL' && { errors }), ...logged };

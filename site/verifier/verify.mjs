@@ -70,8 +70,8 @@ export async function verify(pack, asked = {}) {
   if (found.intact && found.sought && manifest.get('attestation').get('claim_check') !== 'N/A') {
     out.warn('W_CLAIMS_NOT_REEXECUTED', 'claim_check', 'nobody here knows these claims');
   }
-  found.fingerprint = manifest ? await fingerprintOf(manifest) : null;
-  found.manifestDigest = manifest ? await HC(manifest) : null;
+  found.fingerprint = manifest ? fingerprintOf(manifest) : null;
+  found.manifestDigest = manifest ? HC(manifest) : null;
   return verdict(pack, found, asked);
 }
 
@@ -80,7 +80,7 @@ export async function judgeManifest(pack) {
   const out = new Findings(), manifest = readManifest(pack, out);
   if (manifest === null) return null;
   checkNames(manifest, out);
-  await checkAttestation(manifest, out);
+  checkAttestation(manifest, out);
   await checkSignature(manifest, undefined, out);
   checkRoot(manifest, out);
   return out.errors.length === 0 ? manifest : null;
@@ -116,19 +116,19 @@ async function checkIntegrity(pack, found, asked, out) {
   checkDirectory(pack, out);
   checkNames(manifest, out);
   const entry = pack.files.get(RECEIPTS), { report, code, problem } = readReport(pack), told = report ? readResults(report) : { results: [], bad: false };
-  const sought = await seekClaims(pack, manifest, told, { locked: asked.lock?.cards ?? [], given: asked.cards ?? [] });
+  const sought = seekClaims(pack, manifest, told, { locked: asked.lock?.cards ?? [], given: asked.cards ?? [] });
   const sites = asked.contract ? new Sites(asked.contract) : null, each = (receipt, i) => (sites?.see(receipt), asked.each?.(receipt, i));
   const keep = keeper(sought.found ?? [], entry?.size ?? entry?.bytes?.length, asked.whole);
   const reading = await readReceipts(entry, manifest.get('attestation').get('run_id'), LIMITS[RECEIPTS], keep, each);
   reading.full = keep.full;
-  const converted = await checkFiles(pack, manifest, reading, out);
+  const converted = checkFiles(pack, manifest, reading, out);
   if (problem) out.error(code, 'verify_report.json', problem);
   if (told.bad) out.error('E_MANIFEST_TAMPER', 'verify_report.json', 'a claim result that is none');
   checkReceipts(manifest, reading, converted, out);
-  await checkAttestation(manifest, out);
-  if (report) await checkReport(manifest, report, told, out);
+  checkAttestation(manifest, out);
+  if (report) checkReport(manifest, report, told, out);
   Object.assign(found, { report, told, reading, coverage: sites?.result() ?? null });
-  Object.assign(found, await checkClaims(found, sought, out));
+  Object.assign(found, checkClaims(found, sought, out));
   await checkSignature(manifest, pack.files.get('pack_signature.sig')?.bytes ?? null, out);
   checkRoot(manifest, out);
 }
@@ -142,7 +142,7 @@ function checkDirectory(pack, out) {
 }
 
 // checkFiles is step 3; it tells whether the receipts would be right with other line ends (VFY-17).
-async function checkFiles(pack, manifest, reading, out) {
+function checkFiles(pack, manifest, reading, out) {
   let converted = false;
   for (const name of PAYLOAD) {
     const entry = pack.files.get(name);

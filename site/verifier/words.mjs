@@ -65,7 +65,7 @@ function passesAlways(claim) {
 const SOURCES = { builtin: 'built in', lock: 'pinned by the lock', given: 'given by the caller', signer: 'the signer\'s own' };
 
 function anchorText(v, word) {
-  const { log, errors, checkpoint, index } = v.anchor, names = (checkpoint?.cosigned ?? []).map((c) => c.name);
+  const { log, errors, checkpoint, index } = v.anchor, names = (checkpoint?.cosigned ?? []).map((c) => c.called);
   const where = log === 'PASS' &&
     `entry ${index} of ${checkpoint.origin}, tree size ${checkpoint.size}, cosigned by ${names.join(', ') || 'nobody (the policy asks for nobody)'}`;
   if (word === 'PASS') return `${where}; ${timeText(v)}`;

@@ -78,7 +78,7 @@ const OPS = {
     if (!judged.has(v.pack)) judged.set(v.pack, await judge(v.pack));
     const out = new Findings(), anchor = await checkAnchor({}, { ...judged.get(v.pack), out }, asked, []);
     const list = [...out.errors, ...out.warnings].map((f) => `${f.code} ${f.field}`);
-    return { word: anchor.word, log: anchor.log, time: anchor.time, list, cosigned: (anchor.checkpoint?.cosigned ?? []).map((c) => c.name), why: anchor.errors };
+    return { word: anchor.word, log: anchor.log, time: anchor.time, list, cosigned: (anchor.checkpoint?.cosigned ?? []).map((c) => c.called), why: anchor.errors };
   }),
 
   // class gives the ranges of \p{name}, and of that in any case.
