@@ -2,9 +2,11 @@ package capture
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"testing"
 
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -125,5 +127,46 @@ func TestTheFileThatKeepsReceiptsFromGitIsWholeOrNotThere(t *testing.T) {
 			return
 		default:
 		}
+	}
+}
+
+// Emitting, reading and asking close what they have opened, on every way out: a program that records for days has one store.
+func TestTheStoreKeepsNoFileOpen(t *testing.T) {
+	descriptors := func() int {
+		list, _ := os.ReadDir("/proc/self/fd") // none: not counted here
+		return len(list)
+	}
+	s := newStore(t)
+	emit(t, s, "t1")
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a file that nobody refers to is closed at some time
+	before := descriptors()
+	for i := range 20 {
+		emit(t, s, "t1")
+		emit(t, s, fmt.Sprint("other", i))
+		trace, err := s.Open("t1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(trace.MarkPacked("pack"), trace.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Packed("t1"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Open("nobody"); err == nil {
+			t.Fatal("a trace that is not there")
+		}
+		if _, err := s.highestNumber(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(packedPath(trace.Path), []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Packed("t1"); err == nil {
+			t.Fatal("a note that is none")
+		}
+	}
+	if after := descriptors(); after > before+5 {
+		t.Errorf("%d descriptors are open, %d were", after, before)
 	}
 }

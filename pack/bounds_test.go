@@ -2,6 +2,7 @@ package pack
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/Haserjian/assay-ledger/pack/claim"
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+	"github.com/Haserjian/assay-ledger/pack/jcs/jcstest"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
 
@@ -113,6 +116,27 @@ func TestASentenceNamesEightCards(t *testing.T) {
 		}
 		if got := cardNames(cards); got != want {
 			t.Errorf("%d cards: %s", n, got)
+		}
+	}
+}
+
+// A key that is none is said to be none, once: there is nothing whose hash or signature could be compared.
+func TestAKeyThatIsNoneIsSaidToBeNone(t *testing.T) {
+	for what, key := range map[string]string{"nothing": "", "31 bytes": base64.StdEncoding.EncodeToString(make([]byte, 31)), "no base64": "!"} {
+		files := maps.Clone(smallPack(t))
+		text := jcstest.Set(jcstest.Parse(t, string(files[manifest.Name])), "signer_pubkey", jcs.Str(key))
+		var err error
+		if files[manifest.Name], err = jcs.AppendPretty(nil, text); err != nil {
+			t.Fatal(err)
+		}
+		var said []string
+		for _, f := range mustVerify(t, files, Options{Now: builtAt}).Findings {
+			if strings.HasPrefix(f.Field, "signer_pubkey") {
+				said = append(said, f.Field+": "+f.Message)
+			}
+		}
+		if len(said) != 1 || !strings.HasPrefix(said[0], "signer_pubkey: signer_pubkey is not 32 bytes in canonical base64") {
+			t.Errorf("%s: %q", what, said)
 		}
 	}
 }

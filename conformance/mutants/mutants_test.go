@@ -72,6 +72,9 @@ func TestEveryKindOfChangeIsMade(t *testing.T) {
 		if strings.Contains(name, "shorter than 5x") || strings.Contains(name, "shorter than 6") {
 			t.Errorf("a message is changed: %s", name)
 		}
+		if strings.Contains(name, "return 1, err") {
+			t.Errorf("a value that nobody reads is changed: %s", name)
+		}
 	}
 	if len(got) != len(slices.Compact(slices.Sorted(slices.Values(got)))) {
 		t.Error("two mutants have one name")

@@ -385,7 +385,7 @@ func (f *finder) texts(values ...ast.Expr) {
 
 func (f *finder) number(lit *ast.BasicLit) {
 	n, err := strconv.ParseInt(lit.Value, 0, 64)
-	if lit.Kind != token.INT || err != nil {
+	if lit.Kind != token.INT || err != nil || besideAnError(f.parents[len(f.parents)-1]) {
 		return
 	}
 	var shown ast.Node = lit
@@ -486,6 +486,17 @@ func (f *finder) returned(r *ast.ReturnStmt) {
 		}
 		f.add(weight, r, result.Pos(), result.End(), zero)
 	}
+}
+
+// besideAnError says whether n returns an error, and so values that nobody reads.
+func besideAnError(n ast.Node) bool {
+	r, ok := n.(*ast.ReturnStmt)
+	if !ok || len(r.Results) == 0 {
+		return false
+	}
+	last := r.Results[len(r.Results)-1]
+	call, isCall := last.(*ast.CallExpr)
+	return tellsError(last) || isCall && tellsPeople(call)
 }
 
 func tellsError(e ast.Expr) bool {
