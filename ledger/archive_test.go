@@ -304,7 +304,7 @@ func swapNotes(t *testing.T, segment []byte, i, j int) (data []byte) {
 // What an earlier release has published is kept first, however that comes about.
 // STO-39
 func TestWhatAnEarlierReleasePublishedIsKeptAtTheStart(t *testing.T) {
-	for _, before := range []int{0, 2, 256} {
+	for _, before := range []int{0, 1, 2, 256} {
 		b := newNotebook(t)
 		a := b.open()
 		for i := range before {
