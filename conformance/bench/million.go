@@ -86,6 +86,9 @@ func alone(ctx context.Context, name, dir string) (done step, err error) {
 // runStep is that process.
 func runStep(args []string) int {
 	steps := map[string]func(dir string) error{"build": buildMillion, "verify": verifyMillion}
+	if len(args) == 2 && siteSteps[args[0]] != nil {
+		return runSiteStep(args[0], args[1])
+	}
 	if len(args) != 2 || steps[args[0]] == nil {
 		fmt.Fprintln(os.Stderr, "bench: step wants build or verify, and a directory")
 		return 3

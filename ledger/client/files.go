@@ -32,7 +32,7 @@ const (
 func (f Files) Read(ctx context.Context, path string, limit int64) ([]byte, error) {
 	stranger := *f.Client
 	stranger.Policy = new(trust.Policy) // which believes nobody
-	a, err := stranger.do(ctx, request{method: http.MethodGet, path: path, limit: limit})
+	a, err := stranger.do(ctx, request{method: http.MethodGet, path: path, limit: limit, page: strings.HasSuffix(path, ".html")})
 	if err != nil {
 		return nil, fmt.Errorf("fetching %s: %w", path, missing(err))
 	}

@@ -24,6 +24,7 @@ type request struct {
 	body                        []byte
 	limit                       int64 // most bytes of an answer
 	ok                          []int // statuses that are answers; nil: 200
+	page                        bool  // an HTML page is what was asked for
 }
 
 type httpAnswer struct {
@@ -162,7 +163,7 @@ func (c *Client) once(ctx context.Context, u *url.URL, q request) (httpAnswer, f
 	body, err := readCapped(res.Body, q.limit)
 	switch {
 	// Of a tile too: whatever a portal puts in the place of an answer is no evidence against the ledger.
-	case strings.HasPrefix(res.Header.Get("Content-Type"), "text/html"):
+	case strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") && !q.page:
 		return httpAnswer{}, failure{err: fmt.Errorf("%w: the answer is an HTML page: is there a portal or a proxy in between?", ErrUnavailable)}
 	case errors.Is(err, errHuge):
 		return httpAnswer{}, failure{err: c.oversized(body, err)}
