@@ -21,7 +21,7 @@ import (
 // rulePrefixes say which page defines the rules of a prefix.
 var rulePrefixes = map[string]string{
 	"RCP": "receipts.md", "JCS": "jcs.md", "PCK": "pack.md", "VFY": "verify.md", "CLM": "claims.md", "LCK": "lock.md",
-	"ENT": "ledger.md", "API": "http.md", "WIT": "witness.md", "STO": "storage.md",
+	"ENT": "ledger.md", "API": "http.md", "WIT": "witness.md", "STO": "storage.md", "SIT": "site.md",
 	"ROW": "rows.md",
 }
 

@@ -27,6 +27,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/lock"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
+	"github.com/Haserjian/assay-ledger/site"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -93,6 +94,8 @@ var kinds = map[string]func(r *reader, e example){
 	"revocation": (*reader).revocation, "rotation": (*reader).rotation,
 	"entry": (*reader).entry, "policy": (*reader).policyText, "proof": (*reader).proof,
 	"checkpoint": (*reader).checkpoint, "checkpoint-text": (*reader).checkpointText, "tree-state": (*reader).treeState,
+	"site-description": (*reader).siteDescription, "site-growth": (*reader).siteGrowth, "site-lookup": (*reader).siteLookup,
+	"site-heads": (*reader).siteHeads, "site-prev": (*reader).sitePrev, "site-equivocation": (*reader).siteTwins,
 	"request": (*reader).request, "response": (*reader).response, "corpus": (*reader).corpus,
 	"rows": (*reader).rows,
 }
@@ -562,5 +565,43 @@ func (r *reader) rows(e example) {
 		if err != nil || len(receipts.Items) == 0 || len(receipts.Items) != len(rows.Items) {
 			r.t.Errorf("%s: %v: %s", e, err, line)
 		}
+	}
+}
+
+// siteDescription and those below are files of a static site, which their readers take as they stand in site.md.
+func (r *reader) siteDescription(e example) {
+	d, err := site.ParseDescription([]byte(e.text))
+	if err != nil || d.Origin != "ledger.example/2026" {
+		r.t.Errorf("%s: %v", e, err)
+	}
+}
+
+func (r *reader) siteGrowth(e example) {
+	if days, err := site.ParseGrowth([]byte(e.text)); err != nil || len(days) != 2 {
+		r.t.Errorf("%s: %d days, %v", e, len(days), err)
+	}
+}
+
+func (r *reader) siteLookup(e example) {
+	if found, err := site.ParseLookup([]byte(e.text)); err != nil || len(found) != 3 {
+		r.t.Errorf("%s: %d lines, %v", e, len(found), err)
+	}
+}
+
+func (r *reader) siteHeads(e example) {
+	if heads, err := site.ParseHeads([]byte(e.text)); err != nil || len(heads) != 2 || heads[1].Count != 12 {
+		r.t.Errorf("%s: %+v, %v", e, heads, err)
+	}
+}
+
+func (r *reader) sitePrev(e example) {
+	if lines, err := site.ParsePrev([]byte(e.text), 0, 4); err != nil || !slices.Equal(lines[3].Signer, []int64{2, 1, 0}) || !slices.Equal(lines[3].Repo, []int64{1}) {
+		r.t.Errorf("%s: %+v, %v", e, lines, err)
+	}
+}
+
+func (r *reader) siteTwins(e example) {
+	if twins, err := site.ParseTwins([]byte(e.text)); err != nil || len(twins) != 2 || twins[1].First != 17 {
+		r.t.Errorf("%s: %+v, %v", e, twins, err)
 	}
 }

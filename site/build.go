@@ -2,6 +2,7 @@ package site
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -127,7 +128,7 @@ type build struct {
 	hints   *hints
 	last    []byte // the bundle that is not full
 	prev    []byte // lines of prev for it
-	twins   []twin
+	twins   []Twin
 
 	read  bundleCache
 	built Built
@@ -595,7 +596,7 @@ func (b *build) twin(earlier []int64, index int64) error {
 		// The first manifest is what all others are compared with.
 		if other.PackRootSHA256 == this.PackRootSHA256 {
 			if other.ManifestSHA256 != this.ManifestSHA256 {
-				b.twins = append(b.twins, twin{this.PackRootSHA256, i, index})
+				b.twins = append(b.twins, Twin{this.PackRootSHA256, i, index})
 			}
 			return nil
 		}
@@ -608,7 +609,7 @@ func (b *build) recordTwins() error {
 	if len(b.twins) == 0 {
 		return nil
 	}
-	slices.SortFunc(b.twins, func(a, c twin) int { return int(min(1, max(-1, a.index-c.index))) })
+	slices.SortFunc(b.twins, func(a, c Twin) int { return cmp.Compare(a.Index, c.Index) })
 	var more []byte
 	for _, t := range b.twins {
 		more = append(more, t.String()...)
@@ -625,7 +626,7 @@ func (b *build) recordTwins() error {
 const newestTwins = 200
 
 // readTwins gives the newest records, and how many pack roots there are in all.
-func (b *build) readTwins() (newest []twin, roots int, err error) {
+func (b *build) readTwins() (newest []Twin, roots int, err error) {
 	text, err := b.draft.read(twinsFile)
 	if isMissing(err) {
 		return nil, 0, nil
@@ -633,15 +634,14 @@ func (b *build) readTwins() (newest []twin, roots int, err error) {
 		return nil, 0, err
 	}
 	firsts := map[int64]bool{}
-	for line := range bytes.Lines(text) {
-		t, err := parseTwin(line)
-		if err != nil {
-			return nil, 0, siteDamaged(err)
-		}
-		firsts[t.first] = true
+	err = eachTwin(text, func(t Twin) {
+		firsts[t.First] = true
 		if newest = append(newest, t); len(newest) >= 2*newestTwins {
 			newest = slices.Clone(newest[len(newest)-newestTwins:])
 		}
+	})
+	if err != nil {
+		return nil, 0, siteDamaged(err)
 	}
 	return newest[max(0, len(newest)-newestTwins):], len(firsts), nil
 }

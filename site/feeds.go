@@ -123,11 +123,11 @@ func (b *build) twinFeed(v *view) (list []atomEntry) {
 	for i := len(v.twins) - 1; i >= 0 && len(list) < inFeed; i-- {
 		t := v.twins[i]
 		list = append(list, atomEntry{
-			ID:      b.urn(fmt.Sprintf("equivocation %d", t.index)),
-			Title:   fmt.Sprintf("Entries %d and %d: two manifests of one pack root", t.first, t.index),
-			Updated: atomTime(b.submitted(t.index, v.at)),
+			ID:      b.urn(fmt.Sprintf("equivocation %d", t.Index)),
+			Title:   fmt.Sprintf("Entries %d and %d: two manifests of one pack root", t.First, t.Index),
+			Updated: atomTime(b.submitted(t.Index, v.at)),
 			Link:    atomLink{"alternate", "text/html", "index.html"},
-			Summary: "pack_root_sha256 " + t.root.String(),
+			Summary: "pack_root_sha256 " + t.PackRoot.String(),
 		})
 	}
 	return list

@@ -78,7 +78,7 @@ func (h *history) resume() (err error) {
 	if h.growth, err = h.draft.read(growFile); err != nil {
 		return siteDamaged(err)
 	}
-	days, err := parseGrowth(h.growth)
+	days, err := ParseGrowth(h.growth)
 	if err != nil {
 		return siteDamaged(err)
 	}
@@ -253,8 +253,8 @@ type Day struct {
 	Size int64
 }
 
-// parseGrowth accepts exactly what history writes.
-func parseGrowth(text []byte) (days []Day, err error) {
+// ParseGrowth reads growth.csv. It accepts exactly what a build writes.
+func ParseGrowth(text []byte) (days []Day, err error) {
 	body, ok := bytes.CutPrefix(text, []byte(growHead))
 	if !ok {
 		return nil, fmt.Errorf("%s does not begin with %q", growFile, growHead)

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
@@ -44,7 +45,7 @@ type view struct {
 	at     time.Time   // the last time that the log tells of; zero: it tells of none
 	rows   []pages.Row // newest first
 	notes  []pages.Published
-	twins  []twin
+	twins  []Twin
 	growth []pages.Day
 	health []pages.Witness
 }
@@ -63,7 +64,7 @@ func (b *build) view() (*view, error) {
 	if err := b.newestRows(v); err != nil {
 		return nil, err
 	}
-	days, err := parseGrowth(b.history.growth)
+	days, err := ParseGrowth(b.history.growth)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +97,7 @@ func (b *build) newestRows(v *view) error {
 	return nil
 }
 
-func (b *build) row(index int64, twins []twin, roots *x509.CertPool) (pages.Row, error) {
+func (b *build) row(index int64, twins []Twin, roots *x509.CertPool) (pages.Row, error) {
 	leaf, err := b.leaf(index)
 	if err != nil {
 		return pages.Row{}, err
@@ -112,10 +113,10 @@ func (b *build) row(index int64, twins []twin, roots *x509.CertPool) (pages.Row,
 		row.Time = readTime(&e, roots)
 	}
 	for _, t := range twins {
-		if t.root != e.PackRootSHA256 {
+		if t.PackRoot != e.PackRootSHA256 {
 			continue
 		}
-		for _, other := range []int64{t.first, t.index} {
+		for _, other := range []int64{t.First, t.Index} {
 			if other != index && !slices.Contains(row.Twins, other) {
 				row.Twins = append(row.Twins, other)
 			}
@@ -335,30 +336,30 @@ const mostCases = 50
 func (b *build) cases(v *view) (list []pages.Case, err error) {
 	at := map[trust.Digest]int{}
 	for _, t := range slices.Backward(v.twins) {
-		i, there := at[t.root]
+		i, there := at[t.PackRoot]
 		if !there {
 			if len(list) == mostCases {
 				continue
 			}
-			first, err := b.row(t.first, nil, nil)
+			first, err := b.row(t.First, nil, nil)
 			if err != nil {
 				return nil, err
 			}
 			i = len(list)
-			at[t.root] = i
-			list = append(list, pages.Case{PackRoot: t.root, Rows: []pages.Row{first}})
+			at[t.PackRoot] = i
+			list = append(list, pages.Case{PackRoot: t.PackRoot, Rows: []pages.Row{first}})
 		}
 		if len(list[i].Rows) >= mostCases {
 			continue
 		}
-		row, err := b.row(t.index, nil, nil)
+		row, err := b.row(t.Index, nil, nil)
 		if err != nil {
 			return nil, err
 		}
 		list[i].Rows = append(list[i].Rows, row)
 	}
 	for i := range list {
-		slices.SortFunc(list[i].Rows, func(a, b pages.Row) int { return int(min(1, max(-1, a.Index-b.Index))) })
+		slices.SortFunc(list[i].Rows, func(a, b pages.Row) int { return cmp.Compare(a.Index, b.Index) })
 	}
 	return list, nil
 }

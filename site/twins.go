@@ -1,38 +1,57 @@
 package site
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
-// twinsFile is a list that only grows: entries whose pack root an earlier entry has too, with another manifest. A signer
-// who makes two manifests of one pack root tells two stories of one run.
-//
-//	2162f159…bd2 17 240     pack root, the first entry that has it, this entry
+// twinsFile is a list that only grows.
 const twinsFile = "equivocation/records"
 
-// twin is one line of it.
-type twin struct {
-	root         trust.Digest
-	first, index int64
+// Twin is a line of equivocation/records: an entry whose pack root an earlier entry has too, with another manifest. A
+// signer who makes two manifests of one pack root tells two stories of one run.
+//
+//	2162f159…bd2 17 240     pack root, the first entry that has it, this entry
+type Twin struct {
+	PackRoot     trust.Digest
+	First, Index int64
 }
 
-func (t twin) String() string { return fmt.Sprintf("%s %d %d\n", t.root, t.first, t.index) }
+func (t Twin) String() string { return fmt.Sprintf("%s %d %d\n", t.PackRoot, t.First, t.Index) }
 
-func parseTwin(line []byte) (t twin, err error) {
-	words := strings.Split(string(trimmed(line)), " ")
-	if len(words) != 3 {
-		return t, fmt.Errorf("%s has the line %.100q", twinsFile, trimmed(line))
+// ParseTwins reads equivocation/records. It accepts exactly what a build writes.
+func ParseTwins(text []byte) (list []Twin, err error) {
+	err = eachTwin(text, func(t Twin) { list = append(list, t) })
+	return list, err
+}
+
+func eachTwin(text []byte, found func(Twin)) error {
+	last := int64(-1)
+	for line := range bytes.Lines(text) {
+		t, err := parseTwin(line)
+		if err != nil || t.Index <= last {
+			return fmt.Errorf("%.100q is no line of %s, or out of order", trimmed(line), twinsFile)
+		}
+		last = t.Index
+		found(t)
 	}
-	if t.root, err = trust.ParseDigest(words[0]); err == nil {
-		if t.first, err = trust.ParseDecimal(words[1]); err == nil {
-			t.index, err = trust.ParseDecimal(words[2])
+	return nil
+}
+
+func parseTwin(line []byte) (t Twin, err error) {
+	words := strings.Split(string(trimmed(line)), " ")
+	if len(words) == 3 {
+		if t.PackRoot, err = trust.ParseDigest(words[0]); err == nil {
+			if t.First, err = trust.ParseDecimal(words[1]); err == nil {
+				t.Index, err = trust.ParseDecimal(words[2])
+			}
 		}
 	}
-	if err != nil || t.first >= t.index || t.String() != string(line) {
-		return t, fmt.Errorf("%s has the line %.100q", twinsFile, trimmed(line))
+	if err == nil && (t.First >= t.Index || t.String() != string(line)) {
+		err = fmt.Errorf("a line of another form")
 	}
-	return t, nil
+	return t, err
 }
