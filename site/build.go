@@ -28,7 +28,8 @@ type Config struct {
 	Contact  []string      // URIs of security.txt; none: no such file
 	Program  string        // what makes the site: it stands in its description
 
-	step func(string) error // nil, or called before each step that changes Out
+	step  func(string) error // nil, or called before each step that changes Out
+	three int64              // threeDigits; tests have a smaller one
 }
 
 // Built is what a build has done.
@@ -253,7 +254,7 @@ func (b *build) compare() error {
 		return fmt.Errorf("%w: its checkpoint of size %d has root %s, and that of the site %s", ErrRolledBack, b.cp.Size, b.cp.Root, b.old.root)
 	}
 	// Names of hint files change with the size, from one power of 16 to the next: then all is made anew.
-	b.draft.fresh = !b.old.shown || digits(b.old.size) != digits(b.cp.Size)
+	b.draft.fresh = !b.old.shown || b.digits(b.old.size) != b.digits(b.cp.Size)
 	if !b.draft.fresh {
 		b.from = b.old.size
 	}
@@ -276,7 +277,7 @@ func (b *build) grow(ctx context.Context) (err error) {
 		return err
 	}
 	defer b.history.stop()
-	b.hints = &hints{draft: b.draft, digits: digits(b.cp.Size), first: b.from, twins: b.twin}
+	b.hints = &hints{draft: b.draft, digits: b.digits(b.cp.Size), first: b.from, twins: b.twin}
 	if err := b.resumePrev(); err != nil {
 		return err
 	}
@@ -521,6 +522,8 @@ func (b *build) narrow() error {
 	return b.dropHints()
 }
 
+func (b *build) digits(size int64) int { return digits(size, cmp.Or(b.three, threeDigits)) }
+
 // dropHints removes hint files of a smaller site, which had shorter names.
 func (b *build) dropHints() error {
 	if !b.old.shown || !b.draft.fresh {
@@ -532,7 +535,7 @@ func (b *build) dropHints() error {
 			return err
 		}
 		for _, f := range list {
-			if len(f.Name()) == digits(b.old.size) {
+			if len(f.Name()) == b.digits(b.old.size) {
 				b.draft.drop(folder + "/" + f.Name())
 			}
 		}

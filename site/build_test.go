@@ -80,6 +80,7 @@ func build(t testing.TB, c site.Config) *site.Built {
 	return b
 }
 
+// SIT-5: a site grown in random steps is, byte for byte, the one that is built at once.
 func TestASiteThatGrewInStepsIsTheOneBuiltAtOnce(t *testing.T) {
 	random := rand.New(rand.NewPCG(9, 1))
 	l := newLog(t)
@@ -127,6 +128,7 @@ func leafOf(i int64) []byte {
 
 var errKilled = errors.New("killed")
 
+// SIT-20.
 func TestABuildThatIsKilledAnywhereLeavesTheOldSiteOrIsFinishedByTheNext(t *testing.T) {
 	from, to, every := int64(40), int64(44), 3
 	if os.Getenv("ASSAY_LONG") != "" {
@@ -205,6 +207,7 @@ func isLog(name string) bool {
 	return strings.HasPrefix(name, "tile/")
 }
 
+// SIT-22, SIT-7.
 func TestAFolderThatIsNotOursIsLeftAlone(t *testing.T) {
 	l := newLog(t)
 	must(t, l.Grow(3))
@@ -231,6 +234,7 @@ func TestAFolderThatIsNotOursIsLeftAlone(t *testing.T) {
 	sameTree(t, tree(t, out), was)
 }
 
+// SIT-18, SIT-19.
 func TestALogThatIsDamagedOrRolledBackLeavesTheSiteAsItIs(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(t *testing.T, l *sitetest.Log)

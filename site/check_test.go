@@ -35,6 +35,7 @@ func small(t testing.TB) (dir string, files map[string]string) {
 	return dir, tree(t, dir)
 }
 
+// SIT-3, SIT-23.
 func TestASiteAsItWasBuiltIsWhole(t *testing.T) {
 	dir, files := small(t)
 	c, err := check(t, dir)
@@ -56,7 +57,7 @@ func TestASiteAsItWasBuiltIsWhole(t *testing.T) {
 	}
 }
 
-// Every file of a site is looked at: one bit of any of them is found.
+// SIT-23: every file of a site is looked at: one bit of any of them is found.
 func TestABitThatIsFlippedAnywhereIsFound(t *testing.T) {
 	dir, files := small(t)
 	names := slices.Sorted(maps.Keys(files))

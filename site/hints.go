@@ -38,13 +38,16 @@ func parseShort(text string) (short, bool) {
 
 // digits is how many hex digits name a file of lookup/ and heads/: three up to 2^20 entries, and one more for each 16
 // times as many, so that a file keeps below 64 KiB.
-func digits(size int64) int {
+func digits(size, three int64) int {
 	n := 3
-	for limit := int64(1) << 20; size > limit && n < 8; limit <<= 4 {
+	for limit := three; size > limit && n < 8; limit <<= 4 {
 		n++
 	}
 	return n
 }
+
+// threeDigits is the largest log whose hint files have three.
+const threeDigits = 1 << 20
 
 // bucket is the number of the file of a short.
 func (s short) bucket(digits int) int {
