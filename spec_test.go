@@ -26,7 +26,7 @@ var rulePrefixes = map[string]string{
 }
 
 var (
-	ruleCode = regexp.MustCompile(`\b(RCP|JCS|PCK|VFY|CLM|LCK|ENT|API|WIT|STO|ROW)-([0-9]+)\b`)
+	ruleCode = regexp.MustCompile(`\b(RCP|JCS|PCK|VFY|CLM|LCK|ENT|API|WIT|STO|SIT|ROW)-([0-9]+)\b`)
 	// attackCode is a code of threats.md, in a text or in the name of a test.
 	attackCode = regexp.MustCompile(`\b[PKASWYRC][0-9]{2}\b`)
 	attackTest = regexp.MustCompile(`TestAtk_([A-Z][0-9]+)`)

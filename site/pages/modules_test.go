@@ -400,6 +400,7 @@ func TestWithoutWebCryptoNothingIsChecked(t *testing.T) {
 	}
 }
 
+// SIT-15.
 func TestEntriesAreFoundByHints(t *testing.T) {
 	_, dir := rich(t)
 	e := sitetest.Entry(3)
