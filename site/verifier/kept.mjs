@@ -1,5 +1,5 @@
 // What is kept of the receipts for the claims: all of a small pack, and of a large one the members that its claims read.
-import { Num, bytesOf, canonical, parse } from './json.mjs';
+import { Num } from './json.mjs';
 import { outcomeOf } from './outcome.mjs';
 
 const WHOLE = 2 ** 24; // bytes of receipts that are kept as they are
@@ -30,11 +30,9 @@ class Part extends Map {
   // own gives a value that holds nothing else in memory: a part of a text may be kept as a place in it.
   #own(v) {
     if (v === null || typeof v === 'boolean') return v;
-    if (typeof v !== 'string' && !(v instanceof Num)) {
-      const text = canonical(v);
-      this.characters += 4 * text.length;
-      return parse(bytesOf(text), { limit: 2 ** 30 });
-    }
+    this.characters += 16;
+    if (Array.isArray(v)) return v.map((item) => this.#own(item));
+    if (v instanceof Map) return new Map([...v].map(([name, item]) => [this.#own(name), this.#own(item)]));
     const text = own(v instanceof Num ? v.token : v);
     this.characters += text.length;
     return v instanceof Num ? new Num(text) : text;
@@ -62,7 +60,7 @@ export const own = (text) => (text.length < 13 ? text : ` ${text}`.slice(1));
 
 // keeper gives what keeps receipts for the claims of cards, of a file of so many bytes; null is kept of none if there are
 // no cards, nor behind the one at which it becomes too much: then full is true.
-export function keeper(cards, size, whole = WHOLE) {
+export function keeper(cards, size, { whole = WHOLE, most = MOST } = {}) {
   const claims = cards.flatMap((card) => card.claims), outcome = claims.some((claim) => claim.get('check') === 'error_rate_le');
   const named = (claim) => [...(READ_BY[claim.get('check')] ?? []), ...texts(claim.get('params'))];
   const names = new Set([...READ, ...claims.flatMap(named)]);
@@ -71,7 +69,7 @@ export function keeper(cards, size, whole = WHOLE) {
     if (size <= whole) return receipt;
     if (keep.full || claims.length === 0) return null;
     const part = new Part(receipt, names, outcome);
-    keep.full = ++receipts > MOST || (characters += part.characters) > CHARACTERS;
+    keep.full = ++receipts > most || (characters += part.characters) > CHARACTERS;
     return keep.full ? null : part;
   };
   return Object.assign(keep, { full: false });

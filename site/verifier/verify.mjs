@@ -118,7 +118,7 @@ async function checkIntegrity(pack, found, asked, out) {
   const entry = pack.files.get(RECEIPTS), { report, code, problem } = readReport(pack), told = report ? readResults(report) : { results: [], bad: false };
   const sought = seekClaims(pack, manifest, told, { locked: asked.lock?.cards ?? [], given: asked.cards ?? [] });
   const sites = asked.contract ? new Sites(asked.contract) : null, each = (receipt, i) => (sites?.see(receipt), asked.each?.(receipt, i));
-  const keep = keeper(sought.found ?? [], entry?.size ?? entry?.bytes?.length, asked.whole);
+  const keep = keeper(sought.found ?? [], entry?.size ?? entry?.bytes?.length, asked.keep);
   const reading = await readReceipts(entry, manifest.get('attestation').get('run_id'), LIMITS[RECEIPTS], keep, each);
   reading.full = keep.full;
   const converted = checkFiles(pack, manifest, reading, out);

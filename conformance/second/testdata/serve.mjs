@@ -11,6 +11,7 @@ import { readFile, readPack } from '../../../site/verifier/files.mjs';
 import { askedBy } from '../../../site/verifier/flags.mjs';
 import { JSONError, bytesOf, canonical, parse } from '../../../site/verifier/json.mjs';
 import { FILES } from '../../../site/verifier/manifest.mjs';
+import { keeper } from '../../../site/verifier/kept.mjs';
 import { verify as verifyMLDSA } from '../../../site/verifier/mldsa.mjs';
 import { Bad, NotHere, openCheckpoint, readNote, readPolicy } from '../../../site/verifier/notes.mjs';
 import { Pattern } from '../../../site/verifier/re2.mjs';
@@ -87,7 +88,8 @@ const OPS = {
     return ranges && { ranges, folded: folded(ranges) };
   },
 
-  // card gives what the claims of a card come to on receipts, null if the card is refused.
+  // card gives what the claims of a card come to on receipts, whole or in the parts that are kept of them; null if the card
+  // is refused.
   card: async ({ card, receipts }) => {
     let v;
     try {
@@ -98,9 +100,11 @@ const OPS = {
     }
     const read = await readCard(v, 'caller');
     if (read === null) return null;
-    return evaluate(read.claims, receipts.map((r) => parse(bytesOf(r)))).map((r) => [
+    const said = (list) => evaluate(read.claims, list).map((r) => [
       r.claim_id, String(r.passed), r.expected, r.actual, r.severity, ...r.evidence_receipt_ids,
     ]);
+    const whole = receipts.map((r) => parse(bytesOf(r))), results = said(whole), parts = said(whole.map(keeper([read], 0, { whole: -1 })));
+    return JSON.stringify(parts) === JSON.stringify(results) ? results : [['of parts of the receipts', JSON.stringify(parts), JSON.stringify(results)]];
   },
 
   // command gives the exit code and the output of a command line that is run in a directory.

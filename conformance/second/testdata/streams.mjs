@@ -48,7 +48,10 @@ for (const [i, name] of fs.readdirSync(packs).filter(has).entries()) {
   for (const [what, file] of Object.entries(variants)) {
     const whole = { ...pack, files: new Map([...pack.files, ['receipt_pack.jsonl', { kind: 'file', bytes: file }]]) }, want = await judge(whole);
     const check = (how, got) => got === want || console.log(`${name} ${what}, ${how}: ${got}; want ${want}`);
-    check('parts kept', await judge(whole, { whole: -1 }));
+    check('parts kept', await judge(whole, { keep: { whole: -1 } }));
+    const few = await verify(whole, { now: instant('2026-01-15T12:00:00Z'), requireClaims: true, keep: { whole: -1, most: 0 } });
+    if (few.reading?.count > 0 && few.cards !== undefined) console.log(`${name} ${what}: claims were executed on receipts that were not kept`);
+    if (few.reading?.count > 0 && few.exit === 0) console.log(`${name} ${what}: passes without claims`);
     for (const n of file.length > 2 ** 16 ? [4096, 65_536] : [1, 7, 4096]) check(`pieces of ${n}`, await judge(inPieces(pack, file, n)));
   }
 }
