@@ -170,3 +170,23 @@ func TestTheStoreKeepsNoFileOpen(t *testing.T) {
 		t.Errorf("%d descriptors are open, %d were", after, before)
 	}
 }
+
+// A line that is none has no number, also where its place would fit the last one.
+func TestALineThatIsNoneCountsForNothing(t *testing.T) {
+	for near, want := range map[string]int64{
+		"x\n{\"seq\":9}\n{\"seq\":2}\n":         9,
+		"{\"seq\":0}\n{\"seq\":1}\n{\"seq\":2}": -1, // one count, from there to here
+		"{\"seq\":0}\n{\"seq\":9}\n{\"seq\":2}": 9,
+		"{\"seq\":1}\nx\n{\"seq\":2}\n\n":       2,
+		"x\ny\n":                                -1,
+		"":                                      -1,
+	} {
+		last := int64(2)
+		if near == "{\"seq\":0}\n{\"seq\":1}\n{\"seq\":2}" {
+			last = 3 // the first and the number of lines
+		}
+		if got := (traceEnd{near: []byte(near)}).nearSeq(last); got != want {
+			t.Errorf("%q: %d, want %d", near, got, want)
+		}
+	}
+}

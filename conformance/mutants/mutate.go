@@ -221,7 +221,7 @@ func (f *finder) node(n ast.Node) bool {
 			f.replace(seldomer, n, f.text(n.X))
 		}
 	case *ast.Ident:
-		if flipped := map[string]string{"true": "false", "false": "true"}[n.Name]; flipped != "" {
+		if flipped := map[string]string{"true": "false", "false": "true"}[n.Name]; flipped != "" && !besideAnError(f.parents[len(f.parents)-1]) {
 			f.replace(normal, n, flipped)
 		}
 	case *ast.ValueSpec:
