@@ -190,3 +190,29 @@ func TestALineThatIsNoneCountsForNothing(t *testing.T) {
 		}
 	}
 }
+
+// RCP-28: where the last receipt has no number, those near the end count, however large the trace is; only where there is
+// none among them is its size taken.
+func TestTheNumbersNearTheEndOfALargeTraceCount(t *testing.T) {
+	for tail, want := range map[string]int64{"\n{\"seq\":7,\"_store_seq\":9}\n{\"other\":1}\n": 8, "\n{\"other\":0}\n{\"other\":1}\n": 0} {
+		file, err := os.Create(filepath.Join(t.TempDir(), "trace"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		const head = "{\"seq\":99}\n"
+		_, headErr := file.WriteString(head)
+		_, tailErr := file.WriteAt([]byte(tail), maxBack+int64(len(head))) // a hole between them, of one line
+		if err := errors.Join(headErr, tailErr); err != nil {
+			t.Fatal(err)
+		}
+		size := maxBack + int64(len(head)+len(tail))
+		e := traceEnd{size: size, last: jcs.Obj(jcs.M("other", jcs.Int(1)))}
+		if want == 0 {
+			want = size + 1
+		}
+		if seq, _, err := e.next(file); err != nil || seq != want {
+			t.Errorf("%q: %d, %v, want %d", tail, seq, err, want)
+		}
+	}
+}

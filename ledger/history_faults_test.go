@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/Haserjian/assay-ledger/trust/tiles"
+	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
 // threeCheckpoints is a closed log of three entries, each published by itself, and what reads it from its directories.
@@ -248,5 +249,16 @@ func TestAnArchiveThatCannotBeReadKeepsNothingUntilItCan(t *testing.T) {
 	b.holds(a, 3)
 	if len(a.verified) > maxVerified {
 		t.Errorf("%d are remembered", len(a.verified))
+	}
+}
+
+func TestTheRootsOfALedgerAreGivenOutWhereItHasSome(t *testing.T) {
+	authority, err := timestamp.NewAuthority(nil, testTime)
+	must(t, err)
+	roots, err := timestamp.ParseRoots(authority.RootPEM())
+	must(t, err)
+	f := &Files{TSARoots: roots}
+	if text, err := f.Roots(t.Context()); err != nil || len(text) == 0 || !bytes.Equal(text, roots.PEM()) {
+		t.Errorf("%q, %v", text, err)
 	}
 }
