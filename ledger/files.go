@@ -13,6 +13,9 @@ import (
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
+// ErrDamaged: what lies in a ledger's directories contradicts itself, or is not of its form. No retry mends it.
+var ErrDamaged = errDamaged
+
 // Files reads what a ledger has published from its directories, whether a process has them open or not: it takes no lock
 // and writes nothing. What it returns are bytes as they lie there. Nobody has to believe them: tiles and entries are
 // proved to the checkpoint, and every checkpoint is signed.
@@ -131,6 +134,9 @@ func (f *Files) checkpoints(ctx context.Context, start int64, yield func([]byte)
 		}
 		// Behind the published one lies what a crash left, if anything.
 		if damage != nil && (n < newest || reached < published.Size) {
+			if _, unread := errors.AsType[*fs.PathError](damage); !unread {
+				damage = fmt.Errorf("%w: %w", errDamaged, damage)
+			}
 			return fmt.Errorf("checkpoint %d, in %s: %w", at, tiles.CheckpointPath(n, tiles.Width), damage)
 		}
 	}

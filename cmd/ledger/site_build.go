@@ -115,7 +115,7 @@ func siteFailed(err error, remote bool) error {
 		return cli.BadInput("is it the right log, and the right policy?", "%w", err)
 	case errors.Is(err, site.ErrSiteDamaged):
 		hint = "move the folder away and build the site again"
-	case errors.Is(err, site.ErrDamaged), errors.Is(err, site.ErrRolledBack):
+	case errors.Is(err, site.ErrDamaged), errors.Is(err, site.ErrRolledBack), errors.Is(err, ledger.ErrDamaged):
 		hint = "the site stays as it was; see 'ledger fsck'"
 	case errors.Is(err, trust.ErrSignature), errors.Is(err, trust.ErrMalformed), errors.Is(err, trust.ErrEmptyTree):
 	case errors.Is(err, site.ErrMissing) && !remote:
