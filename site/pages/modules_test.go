@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"math/big"
 	"os"
@@ -42,13 +43,13 @@ globalThis.fetch = async (url) => {
   try { return new Response(readFileSync(served + '/' + path)); } catch { return new Response('', { status: 404 }); }
 };
 const from = (name) => import('file://' + dir + '/assets/' + name + '.mjs');
-const { kindOf, openLog, openOld, why } = await from('log'), { prove } = await from('prove'), search = await from('search'), { fileOf } = await from('proof');
+const { kindOf, openLog, openOld, why } = await from('log'), { prove, proveHints } = await from('prove'), search = await from('search'), { fileOf } = await from('proof');
 const { consistent } = await import('file://' + dir + '/verifier/tiles.mjs');
 const attempt = async (f) => { try { return await f(); } catch (err) { return { kind: kindOf(err), why: why(err) }; } };
 const out = { log: await attempt(async () => {
   const log = await openLog();
   globalThis.opened = log;
-  return { size: Number(log.checkpoint.size), seen: log.seen.kind, cosigned: log.checkpoint.cosigned.map((c) => c.name) };
+  return { size: Number(log.checkpoint.size), seen: log.seen.kind, wasKey: log.wasKey?.key, key: log.key, cosigned: log.checkpoint.cosigned.map((c) => c.name) };
 }), proofs: [], lookups: [], heads: [], compare: [], times: [] };
 const log = globalThis.opened;
 if (log) {
@@ -58,15 +59,17 @@ if (log) {
   }));
   for (const [kinds, digest] of lookups) {
     const before = fetched.length, found = kinds === 'name' ? await search.lookupName(digest, log.checkpoint.size) : await search.lookup(kinds, digest, log.checkpoint.size);
-    out.lookups.push({ found: found.map(({ kind, index }) => kind + index), gets: fetched.length - before });
+    const gets = fetched.length - before, { found: proved, listed } = await proveHints(log, found, digest);
+    out.lookups.push({ found: found.map(({ kind, index }) => kind + index), gets, listed, proved: proved.map(({ index }) => Number(index)) });
   }
   for (const [kind, key] of heads) {
     const head = await search.heads(kind, key, log.checkpoint.size);
     out.heads.push(head && { count: Number(head.count), newest: head.newest.map(Number) });
   }
+  if (compare.length > 0) out.length = Number(await (await from('log')).length());
   for (const [a, b, n] of compare) out.compare.push(await attempt(async () => {
     const from = await openOld(log, BigInt(a), BigInt(n)), to = await openOld(log, BigInt(b), BigInt(n));
-    return { holds: await consistent(from.size, from.root, to.size, to.root, await log.tree.consistency(from.size, to.size)) };
+    return { enough: from.enough && to.enough, holds: await consistent(from.size, from.root, to.size, to.root, await log.tree.consistency(from.size, to.size)) };
   }));
 }
 for (const i of times) out.times.push(await (await from('stamp')).checkTime((await prove(log, BigInt(i))).entry));
@@ -91,6 +94,7 @@ type told struct {
 	Log struct {
 		Size            int64
 		Seen, Kind, Why string
+		Key, WasKey     string
 		Cosigned        []string
 	}
 	Proofs []struct {
@@ -99,17 +103,19 @@ type told struct {
 		Steps                  int
 	}
 	Lookups []struct {
-		Found []string
-		Gets  int
+		Found        []string
+		Gets, Listed int
+		Proved       []int64
 	}
 	Heads []*struct {
 		Count  int64
 		Newest []int64
 	}
 	Compare []struct {
-		Holds     bool
-		Kind, Why string
+		Holds, Enough bool
+		Kind, Why     string
 	}
+	Length  int64
 	Times   []struct{ Kind, Text, Short string }
 	Fetched []string
 }
@@ -410,6 +416,11 @@ func TestEntriesAreFoundByHints(t *testing.T) {
 		},
 		Heads: [][2]string{{"s", sitetest.Entry(1).SignerKeySHA256.String()}, {"r", "owner/name-3"}, {"r", "owner/nothing"}},
 	})
+	for i, want := range [][]int64{{3}, {701, 3}, {3}, nil, nil} {
+		if !slices.Equal(got.Lookups[i].Proved, want) {
+			t.Errorf("lookup %d leads to %v, want %v", i, got.Lookups[i].Proved, want)
+		}
+	}
 	var found []string
 	for _, lookup := range got.Lookups {
 		found = append(found, strings.Join(lookup.Found, ","))
@@ -444,16 +455,66 @@ func TestEntriesAreFoundByHints(t *testing.T) {
 	}
 }
 
+// SIT-15: whatever hints a mirror makes up, what is shown was looked for and is in the log.
+func TestHintsThatLieLeadNowhere(t *testing.T) {
+	_, dir := rich(t)
+	digest := sitetest.Entry(3).ManifestSHA256.String()
+	file := "lookup/" + digest[:3]
+	line := func(kind string, index int) string { return fmt.Sprintf("%s %s %d\n", kind, digest[:20], index) }
+	many := ""
+	for i := range 40 {
+		many += line("m", i)
+	}
+	for name, c := range map[string]struct {
+		lie   string
+		found []int64
+	}{
+		"another entry":           {line("m", 4), nil},
+		"beyond the checkpoint":   {line("m", 702) + line("m", 99999999), nil},
+		"no entry":                {line("m", 700), nil},
+		"under many others":       {many, []int64{3}},
+		"no lines of the form":    {"m " + digest + " 3\nm 3\n\x00\n", nil},
+		"another kind":            {line("p", 3), nil},
+		"a page that stands here": {"<!doctype html>", nil},
+	} {
+		got := newReader(t).visit(dir, asked{Lookups: [][2]string{{"mr", digest}}, Lies: map[string][]byte{file: []byte(c.lie)}})
+		if !slices.Equal(got.Lookups[0].Proved, c.found) {
+			t.Errorf("%s: %+v, want %v", name, got.Lookups[0], c.found)
+		}
+	}
+}
+
+// A mirror may name keys of its own and sign a whole log with them: then a reader who was here before hears of it.
+func TestAnotherLogUnderTheSameAddressIsTold(t *testing.T) {
+	_, dir := rich(t)
+	other, err := sitetest.New("another")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Grow(5); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Publish(published); err != nil {
+		t.Fatal(err)
+	}
+	r, served := newReader(t), build(t, other)
+	first := r.visit(dir, asked{})
+	second, third := r.visit(dir, asked{Served: served}), r.visit(dir, asked{})
+	if first.Log.WasKey != "" || len(first.Log.Key) != 64 || second.Log.WasKey != first.Log.Key || second.Log.Key == first.Log.Key || third.Log.WasKey != "" {
+		t.Errorf("%+v, %+v, %+v", first.Log, second.Log, third.Log)
+	}
+}
+
 func TestAnyTwoCheckpointsOfTheHistoryAreCompared(t *testing.T) {
 	_, dir := rich(t)
 	got := newReader(t).visit(dir, asked{Compare: [][3]int64{{0, 1, 8}, {0, 7, 8}, {2, 3, 8}, {3, 6, 8}, {5, 5, 8}, {4, 5, 8}, {6, 0, 8}}})
 	for i, c := range got.Compare {
-		if want := i != 6; c.Holds != want || c.Kind != "" {
+		if want := i != 6; c.Holds != want || !c.Enough || c.Kind != "" {
 			t.Errorf("%d: %+v, want %v", i, c, want)
 		}
 	}
-	if len(got.Compare) != 7 {
-		t.Errorf("%d comparisons", len(got.Compare))
+	if len(got.Compare) != 7 || got.Length != 8 {
+		t.Errorf("%d comparisons in %d checkpoints", len(got.Compare), got.Length)
 	}
 }
 
@@ -515,5 +576,16 @@ console.log(texts.map((t) => createHash('sha256').update(outline(matrix(t))).dig
 	}
 	if want := "c53b874888694e49 dc1c8b45ed7099c0 33fe8860a159f0d1 4e7b4b60379a0b4c 5c0bf84f1159e762 b4832e798dc3132f 57 null\n"; string(out) != want {
 		t.Errorf("%q, want %q", out, want)
+	}
+}
+
+// A checkpoint of the history was published under the policy of its time: that today's wants more takes nothing from it.
+func TestACheckpointOfAnotherQuorumIsStillTheLogs(t *testing.T) {
+	l := newLog(t, 3, 10)
+	note := l.Notes[0]
+	l.Notes[0] = note[:bytes.LastIndex(note[:len(note)-1], []byte("\n"))+1]
+	got := newReader(t).visit(build(t, l), asked{Compare: [][3]int64{{0, 1, 2}, {1, 1, 2}}})
+	if c := got.Compare; len(c) != 2 || !c[0].Holds || c[0].Enough || !c[1].Enough {
+		t.Errorf("%+v", c)
 	}
 }

@@ -1,6 +1,6 @@
 // Two checkpoints of the history, and whether the later one continues the earlier one: proved here, from tiles.
 import { byId, code, count, element, entries, instant, plural, say } from './dom.mjs';
-import { kindOf, openLog, openOld, why } from './log.mjs';
+import { kindOf, length, openLog, openOld, why } from './log.mjs';
 import { newest, showWarnings } from './seen.mjs';
 import { consistent } from '../verifier/tiles.mjs';
 import { hex, same } from '../verifier/hash.mjs';
@@ -15,13 +15,13 @@ async function compare(a, b) {
   try {
     const first = opened === undefined;
     opened ??= openLog();
-    const log = await opened, length = BigInt(form.dataset.count);
+    const log = await opened, size = await length();
     if (first) {
       showWarnings(form, log);
-      await tellKey(log);
+      tellKey(log);
     }
-    if (a >= length || b >= length) return say(status, 'unchecked', `The history on this page has ${plural(length, 'checkpoint')}, numbered from 0.`);
-    const [from, to] = await Promise.all((a < b ? [a, b] : [b, a]).map((n) => openOld(log, n, length)));
+    if (a >= size || b >= size) return say(status, 'unchecked', `The history has ${plural(size, 'checkpoint')}, numbered from 0.`);
+    const [from, to] = await Promise.all((a < b ? [a, b] : [b, a]).map((n) => openOld(log, n, size)));
     if (to.size > log.checkpoint.size) return say(status, 'unchecked', 'The later one is newer than the state of this site: load the page again.');
     await tell(log, from, to);
   } catch (err) {
@@ -47,10 +47,10 @@ async function tell(log, from, to) {
   }
 }
 
-function describe({ size, root, cosigned }) {
+function describe({ size, root, cosigned, enough }) {
   const time = newest({ cosigned });
   return element('li', {}, element('p', {}, `${entries(size)}${time === null ? '' : `, last cosigned ${instant(time)}`}, by ${
-    cosigned.map(({ name }) => name).join(', ') || 'nobody'}; root`), code(hex(root)));
+    cosigned.map(({ name }) => name).join(', ') || 'nobody'}${enough ? '' : ', which is not enough for today’s policy'}; root`), code(hex(root)));
 }
 
 if (form) {

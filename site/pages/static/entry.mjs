@@ -6,13 +6,12 @@ import { kindOf, openLog, why } from './log.mjs';
 import { newest, showWarnings, signedBy } from './seen.mjs';
 import { readProof } from '../verifier/anchor.mjs';
 import { matrix, outline } from './qr.mjs';
-import { prove } from './prove.mjs';
+import { prove, proveHints } from './prove.mjs';
 import { row } from './row.mjs';
 import { showBelief, tellKey } from './belief.mjs';
 import { hex, same } from '../verifier/hash.mjs';
 
 const status = byId('status');
-const MOST = 20; // entries of a list
 
 async function show() {
   const wanted = asked(new URLSearchParams(location.search));
@@ -26,7 +25,7 @@ async function show() {
     return say(status, kindOf(err), kindOf(err) === 'bad' ? `Do not rely on this site: ${why(err)}.` : `Not checked here: ${why(err)}.`);
   }
   showWarnings(status, log);
-  await tellKey(log);
+  tellKey(log);
   try {
     await find(log, wanted);
   } catch (err) {
@@ -40,30 +39,22 @@ async function find(log, { index, digest, name }) {
     if (index < size) return showOne(log, await prove(log, index));
     return say(status, 'unchecked', `There is no entry ${count(index)} yet: the signed state has ${entries(size)}, numbered from 0.`);
   }
-  const found = await proved(log, digest ? await lookup('mr', digest, size) : await lookupName(name, size), digest ?? name);
+  const { found, listed } = await proveHints(log, digest ? await lookup('mr', digest, size) : await lookupName(name, size), digest ?? name);
   if (found.length === 1) return showOne(log, found[0]);
-  if (found.length > 1) return showMany(log, found, digest);
+  if (found.length > 1) return showMany(found, listed, digest);
   if (digest && (await heads('s', digest, size))) return location.replace(`${here('signer/index.html')}?k=${digest}`);
   if (name && isRepo(name) && (await heads('r', name, size))) return location.replace(`${here('source/index.html')}?r=${encodeURIComponent(name)}`);
   say(status, 'unchecked', `No entry is listed here for “${digest ?? name}”. That does not say that it is not in the log: this site could leave it out of its lists, or not have it yet. `,
     element('a', { href: here('verify/index.html') }, 'How to look without this site'), '.');
 }
 
-// proved gives what the hints lead to and is what was asked for, newest first. A manifest's own digest goes before a pack
-// root that is the same.
-async function proved(log, hints, wanted) {
-  const members = { m: 'manifest_sha256', r: 'pack_root_sha256', p: 'pack_id' };
-  const own = hints.filter(({ kind }) => kind === 'm'), list = own.length > 0 ? own : hints;
-  const all = await Promise.all(list.slice(-MOST).reverse().map(async ({ kind, index }) => ({ kind, ...(await prove(log, index)) })));
-  return all.filter(({ kind, entry }) => entry?.get(members[kind]) === wanted);
-}
-
-function showMany(log, found, digest) {
+function showMany(found, listed, digest) {
+  const more = listed > found.length ? ` ${count(listed)} are listed: these are the newest and the oldest.` : '';
   const roots = new Set(found.map(({ entry }) => entry.get('pack_root_sha256')));
   if (digest && roots.size === 1) {
-    say(status, oneKey(found) ? 'bad' : 'unchecked', `${found.length} manifests have this pack root, each proved to be in the log. ${twinsSay(oneKey(found))}`);
+    say(status, oneKey(found) ? 'bad' : 'unchecked', `${found.length} manifests have this pack root, each proved to be in the log. ${twinsSay(oneKey(found))}${more}`);
   } else {
-    say(status, 'good', `${found.length} entries, each proved in this browser just now. A name is chosen by whoever makes a pack, so the same one may come again.`);
+    say(status, 'good', `${found.length} entries, each proved in this browser just now. A name is chosen by whoever makes a pack, so the same one may come again.${more}`);
   }
   status.after(element('ol', { class: 'rows brief' }, ...found.map(row)));
 }
@@ -183,7 +174,7 @@ async function findTwins(log, found) {
   const root = found.entry.get('pack_root_sha256');
   try {
     const others = (await lookup('r', root, log.checkpoint.size)).filter((hint) => hint.index !== found.index);
-    const twins = await proved(log, others, root);
+    const { found: twins } = await proveHints(log, others, root);
     if (twins.length === 0) return;
     byId('twins').replaceChildren(element('p', {}, element('strong', {}, 'Another manifest has this pack root. '), twinsSay(oneKey([found, ...twins])), ' See ',
       ...twins.flatMap(({ index }, k) => [k > 0 ? ', ' : '', element('a', { href: `?i=${index}` }, `entry ${count(index)}`)]), '.'));

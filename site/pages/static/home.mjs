@@ -11,7 +11,7 @@ async function check() {
     const [{ openLog }, { showWarnings, signedBy }, { tellKey }] = await Promise.all([import('./log.mjs'), import('./seen.mjs'), import('./belief.mjs')]);
     const log = await openLog();
     showWarnings(place, log);
-    await tellKey(log);
+    tellKey(log);
     say(place, 'good', `Checked in your browser just now. ${signedBy(log)}`);
   } catch (err) {
     const { kindOf, why } = await import('./log.mjs');

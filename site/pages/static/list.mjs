@@ -28,7 +28,7 @@ async function show() {
   try {
     const log = await openLog();
     showWarnings(status, log);
-    await tellKey(log);
+    tellKey(log);
     const head = await heads(kind, wanted, log.checkpoint.size);
     if (!head || head.newest.length === 0) {
       return say(status, 'unchecked', 'None are listed here. That does not say that the log has none: this site could leave them out, or not have them yet.');

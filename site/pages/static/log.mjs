@@ -1,6 +1,6 @@
 // The log behind this site, opened in the reader's browser: files of the site are fetched, and believed only as far as
 // signatures and proofs carry.
-import { base64, missing, same } from '../verifier/hash.mjs';
+import { base64, hex, missing, same, sha256 } from '../verifier/hash.mjs';
 import { Bad, openCheckpoint, readPolicy } from '../verifier/notes.mjs';
 import { Damaged, Missing, Tree, consistent, readItem } from '../verifier/tiles.mjs';
 import * as memory from './memory.mjs';
@@ -62,7 +62,8 @@ async function readAll(answer, path) {
 }
 
 // openLog opens the newest checkpoint under the policy: the reader's own, or else the site's. What it gives is
-// { checkpoint, note, policy, own, tree, seen }; seen is what memory says.
+// { checkpoint, note, policy, own, key, tree, seen, wasKey }; seen is what memory says of the checkpoint, and wasKey
+// { key, at } if the site named another key of its log before.
 export async function openLog() {
   if (missing()) throw new Unchecked('there is no WebCrypto in this browser, or not on a page that came without https');
   const own = memory.policy();
@@ -70,9 +71,16 @@ export async function openLog() {
   if (!note) throw new Missing('checkpoint');
   if (!text) throw new Missing('policy');
   const policy = await readPolicy(text), checkpoint = await openCheckpoint(note, policy);
-  const log = { checkpoint, note, policy, own: own !== null, tree: new Tree(checkpoint.size, get) };
+  const log = { checkpoint, note, policy, own: own !== null, key: await keyOf(policy, checkpoint.origin), tree: new Tree(checkpoint.size, get) };
+  log.wasKey = log.own ? null : memory.otherKey(log.key);
   log.seen = await compare(log);
   return log;
+}
+
+// keyOf gives the SHA-256 of the vkey of a log, which is what people compare.
+async function keyOf(policy, origin) {
+  const { name, id, type, key } = policy.logs.find((log) => log.name === origin);
+  return hex(await sha256(new TextEncoder().encode(`${name}+${hex(id)}+${btoa(String.fromCharCode(type, ...key))}`)));
 }
 
 // compare holds a log against the newest checkpoint that this browser has seen of it. kind is 'first', 'same', 'grown',
@@ -97,8 +105,22 @@ async function compare(log) {
   return { ...seen, kind: 'grown' };
 }
 
-// openOld opens a checkpoint of the history.
+// length gives how many checkpoints the history has.
+export async function length() {
+  const text = await get('checkpoints/count'), m = text && /^(0|[1-9][0-9]{0,18})\n$/.exec(new TextDecoder().decode(text));
+  if (!m) throw new Missing('checkpoints/count');
+  return BigInt(m[1]);
+}
+
+// openOld opens a checkpoint of the history, which has size of them. The log must have signed it; it was published under the
+// policy of its time, so enough tells whether its witnesses are enough for today's.
 export async function openOld(log, number, size) {
-  const note = await readItem(get, 'checkpoints', number, size);
-  return { note, ...(await openCheckpoint(note, log.policy)) };
+  const note = await readItem(get, 'checkpoints', number, size), old = await openCheckpoint(note, { ...log.policy, quorum: 'none' });
+  try {
+    await openCheckpoint(note, log.policy);
+    return { ...old, enough: true };
+  } catch (err) {
+    if (!(err instanceof Bad)) throw err;
+    return { ...old, enough: false };
+  }
 }

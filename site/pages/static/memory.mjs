@@ -1,5 +1,5 @@
 // What this browser remembers of the site, so that an older book, or another one, shows: the newest checkpoint that it has
-// verified, and a policy of the reader's own. It is all that is kept, it is never sent, and the page can forget it.
+// verified, the key of the log, and a policy of the reader's own. It is all that is kept, it is never sent, and the page can forget it.
 
 // Sites of one host share its storage, so the name of each thing begins with the path of the site.
 const PREFIX = `assay-ledger ${new URL('../', import.meta.url).pathname} `;
@@ -38,6 +38,18 @@ export function keep({ origin, size, root }, note) {
   write(`seen ${origin}`, JSON.stringify({
     size: size.toString(), root: btoa(String.fromCharCode(...root)), note: new TextDecoder().decode(note), at: new Date().toISOString(),
   }));
+}
+
+// otherKey gives { key, at } if the site named another key of its log when this browser was first here, else null.
+export function otherKey(key) {
+  try {
+    const kept = JSON.parse(read('key'));
+    if (kept && /^[0-9a-f]{64}$/.test(kept.key) && typeof kept.at === 'string') return kept.key === key ? null : kept;
+  } catch {
+    // what cannot be read is written anew
+  }
+  write('key', JSON.stringify({ key, at: new Date().toISOString() }));
+  return null;
 }
 
 // policy gives the bytes of the reader's own policy, or null.

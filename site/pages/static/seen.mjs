@@ -16,8 +16,11 @@ export function signedBy({ checkpoint, own }) {
 const STALE = 3 * 86400;
 
 // warnings gives what a reader must know of the state of a log before its entries.
-export function warnings({ checkpoint, seen, note }) {
+export function warnings({ checkpoint, seen, note, key, wasKey }) {
   const list = [], time = newest(checkpoint);
+  if (wasKey) {
+    list.push(alarm('Another log.', ` On ${wasKey.at.slice(0, 10)} this site named a log with the key ${wasKey.key}; now it names one with the key ${key}. What is proved below is proved of the new one. Find out from elsewhere which is the right one.`, []));
+  }
   if (seen.kind === 'forked' || seen.kind === 'broken') {
     const files = [['The state of then', 'checkpoint-then', new TextEncoder().encode(seen.before.note)], ['The state shown now', 'checkpoint-now', note]];
     list.push(seen.kind === 'forked'
