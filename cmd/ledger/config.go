@@ -27,6 +27,7 @@ import (
 //	log/            Tessera's storage: tiles and entry bundles
 //	checkpoints/    every published checkpoint with its cosignatures; made with the first
 //	spool/          what was accepted with 202 and is not in the log yet; made when first needed
+//	site/           the pages that serve shows, derived from log/ and checkpoints/; may be deleted
 //	index/          derived from log/; may be deleted
 //
 // and beside it DIR.guard, what was signed and published: a backup of the directory does not take it,
@@ -40,6 +41,7 @@ func (d ledgerHome) key() string         { return filepath.Join(string(d), "keys
 func (d ledgerHome) roots() string       { return filepath.Join(string(d), "tsa-roots.pem") }
 func (d ledgerHome) log() string         { return filepath.Join(string(d), "log") }
 func (d ledgerHome) checkpoints() string { return filepath.Join(string(d), "checkpoints") }
+func (d ledgerHome) site() string        { return filepath.Join(string(d), "site") }
 func (d ledgerHome) spool() string       { return filepath.Join(string(d), "spool") }
 func (d ledgerHome) index() string       { return filepath.Join(string(d), "index") }
 
@@ -65,6 +67,11 @@ func (d ledgerHome) guard(named string) string {
 		return named
 	}
 	return filepath.Join(string(d), named)
+}
+
+// files reads what the ledger has published, whether it runs or not.
+func (d ledgerHome) files(conf ledgerConfig, policy *trust.Policy, roots *timestamp.Roots) *ledger.Files {
+	return &ledger.Files{Dir: d.log(), GuardDir: d.guard(conf.Guard), CheckpointsDir: d.checkpoints(), LedgerPolicy: policy, TSARoots: roots}
 }
 
 // holds tells whether a path lies inside the directory, whatever links lead there, so that a backup takes

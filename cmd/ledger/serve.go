@@ -21,14 +21,14 @@ import (
 	"github.com/Haserjian/assay-ledger/ledger/api"
 	"github.com/Haserjian/assay-ledger/ledger/index"
 	"github.com/Haserjian/assay-ledger/ledger/tsa"
+	"github.com/Haserjian/assay-ledger/site"
 	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
 func serveCmd(s cli.Streams) *cobra.Command {
 	var listen string
-	var rate float64
-	var scrub time.Duration
+	var o serveOptions
 	c := &cobra.Command{
 		Use:   "serve DIR",
 		Short: "Serve a ledger over HTTP",
@@ -38,7 +38,9 @@ HTTP until it is told to stop. It refuses to start on a log that was rolled back
 that; it serves what it has.
 Where storage refuses writes it serves what it has too, and takes entries again when it can.
 While it runs it reads every byte of the log and of its index again and again; it prints how long
-one pass takes. What is damaged is not served, and a damaged index is derived again.`,
+one pass takes. What is damaged is not served, and a damaged index is derived again.
+At / it shows the log as pages that anyone can check in a browser: a site that it keeps in DIR/site,
+made anew after publications, and free to be deleted. 'ledger site build' makes one for other hosts.`,
 		Example: `  ledger serve ./myledger
   ledger serve ./myledger --listen 127.0.0.1:0`,
 		Args: cli.Args(cobra.ExactArgs(1), "one directory"),
@@ -55,19 +57,31 @@ one pass takes. What is damaged is not served, and a damaged index is derived ag
 			if listen != "" {
 				conf.Listen = listen
 			}
-			return serveLedger(c.Context(), s, d, conf, rate, scrub)
+			if o.siteInterval <= 0 {
+				return cli.BadInput("'--no-site' keeps no site", "--site-interval %v, expected more than 0", o.siteInterval)
+			}
+			return serveLedger(c.Context(), s, d, conf, o)
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "", "address to listen on (default: that of ledger.json)")
-	c.Flags().Float64Var(&rate, "rate", 100, "requests per second of one client network (IPv4 /24, IPv6 /48); 0: no limit")
-	c.Flags().DurationVar(&scrub, "scrub", 10*time.Minute, "in which all of the log and its index is read again and verified; a large log takes longer")
+	c.Flags().Float64Var(&o.rate, "rate", 100, "requests per second of one client network (IPv4 /24, IPv6 /48); 0: no limit")
+	c.Flags().DurationVar(&o.scrub, "scrub", 10*time.Minute, "in which all of the log and its index is read again and verified; a large log takes longer")
+	c.Flags().DurationVar(&o.siteInterval, "site-interval", 10*time.Second, "at most so often the pages at / are made anew")
+	c.Flags().BoolVar(&o.noSite, "no-site", false, "make and serve no pages, only the API and the log")
 	return c
+}
+
+type serveOptions struct {
+	rate         float64
+	scrub        time.Duration
+	siteInterval time.Duration
+	noSite       bool
 }
 
 // serveLedger opens what a ledger is made of, each part with those that it needs, and serves until ctx ends. They close in
 // the other order: first no request comes any more, then the log publishes what it has taken (and tells the index), then
 // the authorities go, and last the index, which writes what it holds in memory.
-func serveLedger(ctx context.Context, s cli.Streams, d ledgerHome, conf ledgerConfig, rate float64, scrub time.Duration) (err error) {
+func serveLedger(ctx context.Context, s cli.Streams, d ledgerHome, conf ledgerConfig, o serveOptions) (err error) {
 	log := newLogger(s)
 	x, err := index.Open(d.index(), conf.Origin)
 	if err != nil {
@@ -89,7 +103,7 @@ func serveLedger(ctx context.Context, s cli.Streams, d ledgerHome, conf ledgerCo
 		log.Warn("the guard lies inside the ledger's directory: a backup takes it along, and a log that is restored with its guard has forgotten what was signed since; move it to another path, and name that path as \"guard\" in ledger.json",
 			"guard", logConfig.GuardDir)
 	}
-	logConfig.Scrub = scrub
+	logConfig.Scrub = o.scrub
 	d.noticeOldIndex(log)
 	if conf.Timestamps != ledger.TimestampsOff {
 		authorities, err := tsa.NewChain(tsa.Config{URLs: conf.TSA, Options: timestamp.Options{Roots: roots.Pool()}, Log: log, Jitter: rand.Float64})
@@ -121,7 +135,14 @@ func serveLedger(ctx context.Context, s cli.Streams, d ledgerHome, conf ledgerCo
 		defer cancel()
 		err = errors.Join(err, l.Close(closing))
 	}()
-	handler, err := api.New(api.Config{Log: l, Index: x, Policy: logConfig.Policy, TSARoots: roots, Rate: rate, Logger: log})
+	faces := api.Config{Log: l, Index: x, Policy: logConfig.Policy, TSARoots: roots, Rate: o.rate, Logger: log}
+	if !o.noSite {
+		k := &keeper{interval: o.siteInterval, log: log, config: site.Config{Log: d.files(conf, logConfig.Policy, roots), Out: d.site(), Policy: logConfig.Policy, Program: "ledger " + version}}
+		faces.Pages, faces.Notes = pages(d.site()).serve, k.notes
+		stop := k.start(ctx)
+		defer stop()
+	}
+	handler, err := api.New(faces)
 	if err != nil {
 		return err
 	}

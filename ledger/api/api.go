@@ -85,6 +85,13 @@ type Config struct {
 	// is ignored and the client is the peer of the connection.
 	TrustedProxies []netip.Prefix
 
+	// Pages answers GET and HEAD of what is no endpoint of the API, with headers of its own, and is false for what is not
+	// there: that stays a problem. nil: nothing is there.
+	Pages func(http.ResponseWriter, *http.Request) bool
+
+	// Notes are further ones for /readyz: what is not as it should be, and keeps no submission out. nil: none.
+	Notes func() []ledger.Reason
+
 	Logger *slog.Logger     // nil: discard
 	Now    func() time.Time // nil: time.Now; for the rate limit and the log lines
 }
@@ -160,7 +167,17 @@ func (h *Handler) routes() {
 	read("/healthz", func(c echo.Context) error { return writeText(c, http.StatusOK, noStore, "ok\n") })
 	read("/readyz", h.ready)
 	read("/problems/:name", explain)
+	e.RouteNotFound("/*", h.page)
 	h.echo = e
+}
+
+// page is what is no endpoint: a page of the site, or nothing.
+func (h *Handler) page(c echo.Context) error {
+	r := c.Request()
+	if h.cfg.Pages != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) && h.cfg.Pages(c.Response(), r) {
+		return nil
+	}
+	return echo.ErrNotFound
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.echo.ServeHTTP(w, r) }
@@ -277,7 +294,11 @@ func (h *Handler) ready(c echo.Context) error {
 	err := h.cfg.Log.Health(c.Request().Context())
 	if err == nil {
 		text := "ready\n"
-		for _, note := range h.cfg.Log.Notes() {
+		notes := h.cfg.Log.Notes()
+		if h.cfg.Notes != nil {
+			notes = append(notes, h.cfg.Notes()...)
+		}
+		for _, note := range notes {
 			text += fmt.Sprintf("note: %s: %s\n", note.About, note.Public)
 		}
 		return writeText(c, http.StatusOK, noStore, text)

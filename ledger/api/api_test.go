@@ -15,6 +15,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/pack/entry"
 )
 
@@ -300,5 +301,49 @@ func TestAnErrorInTheLogIsNotCutInMidSentence(t *testing.T) {
 	ask(h, "GET", "/readyz", "")
 	if line := out.String(); !strings.Contains(line, "restore the log") {
 		t.Errorf("%s", line)
+	}
+}
+
+// API-52, API-54
+func TestPagesAreAskedForWhatIsNoEndpointAlone(t *testing.T) {
+	var asked []string
+	log := filledLog(2)
+	h := newHandler(t, log, func(c *Config) {
+		c.Pages = func(w http.ResponseWriter, r *http.Request) bool {
+			asked = append(asked, r.Method+" "+r.URL.Path)
+			if !strings.HasSuffix(r.URL.Path, "/") {
+				return false
+			}
+			w.Header().Set("Content-Security-Policy", "its own")
+			w.WriteHeader(http.StatusOK)
+			return true
+		}
+		c.Notes = func() []ledger.Reason { return []ledger.Reason{{About: "site", Public: "Old."}} }
+	})
+	for _, path := range []string{"/checkpoint", "/checkpoints/count", "/policy", "/v1/log", "/healthz", "/readyz", "/v1/entries", "/tile/0/000", "/tile/", "/problems/x"} {
+		ask(h, "GET", path, "")
+	}
+	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS"} {
+		if w := ask(h, method, "/entries/", ""); w.Code != 404 || w.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s: %d %v", method, w.Code, w.Header())
+		}
+	}
+	if asked != nil {
+		t.Errorf("asked for %q", asked)
+	}
+	for _, path := range []string{"/", "/entries/", "/checkpoints/", "/v1/"} {
+		for _, method := range []string{"GET", "HEAD"} {
+			if w := ask(h, method, path, ""); w.Code != 200 || w.Header().Get("Content-Security-Policy") != "its own" {
+				t.Errorf("%s %s: %d %v", method, path, w.Code, w.Header())
+			}
+		}
+	}
+	for _, path := range []string{"/entries", "/checkpoints/nothing", "/x/y"} {
+		if w := ask(h, "GET", path, ""); w.Code != 404 || w.Header().Get("Content-Type") != "application/problem+json" || w.Header().Get("Content-Security-Policy") != "default-src 'none'" {
+			t.Errorf("%s: %d %v", path, w.Code, w.Header())
+		}
+	}
+	if w := ask(h, "GET", "/readyz", ""); w.Body.String() != "ready\nnote: site: Old.\n" {
+		t.Errorf("readyz: %q", w.Body)
 	}
 }

@@ -59,15 +59,17 @@ func (h *Handler) tile(c echo.Context) error {
 // checkpoints serves the history: bundles of published checkpoints, and how many there are.
 func (h *Handler) checkpoints(c echo.Context) error {
 	r := c.Request()
-	if r.URL.RawPath != "" || r.URL.RawQuery != "" || r.URL.ForceQuery { // as for tiles
-		return refuseRequest(notFound, "")
-	}
 	path := strings.TrimPrefix(r.URL.Path, "/")
+	if r.URL.RawPath != "" || r.URL.RawQuery != "" || r.URL.ForceQuery { // as for tiles
+		path = ""
+	}
 	if path == tiles.CheckpointCount {
 		return serveText(c, typeText, fmt.Appendf(nil, "%d\n", h.cfg.Log.HistorySize()))
 	}
 	_, width, ok := tiles.ParseCheckpointPath(path)
-	if !ok {
+	if !ok && h.page(c) == nil { // the site has pages beside them
+		return nil
+	} else if !ok {
 		return refuseRequest(notFound, "This is no bundle of checkpoints: use /checkpoints/<N>[.p/<W>]; /checkpoints/count says how many there are.")
 	}
 	data, err := h.cfg.Log.History(r.Context(), path)

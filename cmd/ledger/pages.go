@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/ledger"
+	"github.com/Haserjian/assay-ledger/site"
+)
+
+// pages shows a site that lies in a folder, as 'ledger serve' and 'ledger site serve' do.
+type pages string
+
+const (
+	maxPage = 64 << 20 // bytes of a file that is shown
+
+	// What is no page needs nothing; a page says by itself what it needs.
+	noPolicy     = "default-src 'none'"
+	noFrames     = "; frame-ancestors 'none'"
+	noFeatures   = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
+	policyWithin = 4096 // bytes from the beginning of a page to the end of its own policy
+)
+
+var policyOf = regexp.MustCompile(`<meta http-equiv="Content-Security-Policy" content="([^"]*)">`)
+
+// serve answers with the file of the site that the path names, and is false if there is none. Names are those that a
+// build writes: no link is followed, nothing is listed, and what begins with a dot (the builder's own directory) is not
+// there, but for .well-known.
+func (p pages) serve(w http.ResponseWriter, r *http.Request) bool {
+	name := strings.TrimPrefix(r.URL.Path, "/")
+	if name == "" || strings.HasSuffix(name, "/") {
+		name += "index.html"
+	}
+	if r.URL.RawPath != "" || !fs.ValidPath(name) || strings.HasPrefix(strings.TrimPrefix(name, ".well-known/"), ".") || strings.Contains(name, "/.") {
+		return false
+	}
+	data, err := p.read(name)
+	if err != nil {
+		return false
+	}
+	policy := noPolicy
+	if m := policyOf.FindSubmatch(data[:min(len(data), policyWithin)]); m != nil && strings.HasSuffix(name, ".html") {
+		policy = html.UnescapeString(string(m[1]))
+	}
+	sum := sha256.Sum256(data)
+	h := w.Header()
+	h.Set("Content-Type", siteType(name))
+	h.Set("Content-Security-Policy", policy+noFrames)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Permissions-Policy", noFeatures)
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Access-Control-Allow-Origin", "*") // so that a verifier elsewhere can check it
+	// A page and the modules that it loads are of one build: whoever has them asks whether they still are.
+	h.Set("Cache-Control", "no-cache")
+	h.Set("ETag", fmt.Sprintf(`W/"%x"`, sum[:16]))
+	h.Set("Vary", "Accept-Encoding")
+	content := io.ReadSeeker(bytes.NewReader(data))
+	if r.Header.Get("Range") == "" && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") && h.Get("Content-Type") != "application/octet-stream" {
+		var packed bytes.Buffer
+		z := gzip.NewWriter(&packed)
+		_, _ = z.Write(data) // to memory
+		_ = z.Close()
+		h.Set("Content-Encoding", "gzip")
+		content = bytes.NewReader(packed.Bytes())
+	}
+	http.ServeContent(w, r, "", time.Time{}, content)
+	return true
+}
+
+func (p pages) read(name string) ([]byte, error) {
+	root, err := os.OpenRoot(string(p))
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	f, err := durable.OpenIn(root, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxPage+1))
+	if err == nil && len(data) > maxPage {
+		err = errors.New("too large")
+	}
+	return data, err
+}
+
+// keeper builds the site of a running ledger again after publications, at most once an interval. Nobody waits for it: it
+// reads what is published from the files, as anybody may.
+type keeper struct {
+	config   site.Config
+	interval time.Duration
+	log      *slog.Logger
+
+	failed atomic.Pointer[error] // why the last build failed; nil if it did not, or none has ended
+}
+
+// start begins to build. What it returns ends that and waits for it.
+func (k *keeper) start(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() { // stop waits for it
+		defer close(done)
+		k.run(ctx)
+	}()
+	return func() { cancel(); <-done }
+}
+
+// run ends with ctx.
+func (k *keeper) run(ctx context.Context) {
+	var built []byte // the checkpoint of the last build
+	tick := time.NewTicker(k.interval)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		if note, err := k.config.Log.Checkpoint(ctx); k.failed.Load() != nil || err != nil && !errors.Is(err, fs.ErrNotExist) || built == nil || !bytes.Equal(note, built) {
+			if k.build(ctx) == nil {
+				built = append([]byte{}, note...)
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (k *keeper) build(ctx context.Context) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("building panicked: %v", v)
+		}
+		k.tell(ctx, err)
+	}()
+	began := time.Now()
+	b, err := site.Build(ctx, k.config)
+	if err == nil {
+		k.log.Debug("the site is built", "size", b.Size, "files", b.Files, "bytes", b.Bytes, "took", time.Since(began).String())
+	}
+	return err
+}
+
+// tell logs a failure when it is not the one before, and that it is over.
+func (k *keeper) tell(ctx context.Context, err error) {
+	old := k.failed.Load()
+	switch {
+	case ctx.Err() != nil:
+	case err == nil:
+		if k.failed.Store(nil); old != nil {
+			k.log.Info("the site is built again")
+		}
+	default:
+		if k.failed.Store(&err); old == nil || (*old).Error() != err.Error() {
+			k.log.Warn("the site is not built; the last good one stays", "err", err)
+		}
+	}
+}
+
+// notes are for /readyz.
+func (k *keeper) notes() []ledger.Reason {
+	if err := k.failed.Load(); err != nil {
+		return []ledger.Reason{{About: "site", Public: "The pages of the site are not up to date: building them failed.", Err: *err}}
+	}
+	return nil
+}
