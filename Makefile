@@ -25,7 +25,8 @@ build:
 
 # The whole chain, nothing mocked: ledger, TSA, three witnesses, pack, anchor, offline check, attacks.
 demo: build
-	./bin/ledger demo
+	@rm -rf bin/demo-site
+	./bin/ledger demo --site bin/demo-site
 
 # Every part runs, whatever the ones before it found; the last lines name what failed and which peers ran.
 # The race detector, the peers and the browser run beside the tests, since all of them wait as often as they compute;

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -15,8 +16,8 @@ import (
 
 func demoCmd(s cli.Streams) *cobra.Command {
 	var o struct {
-		assay, dir string
-		serve      bool
+		assay, dir, site string
+		serve            bool
 	}
 	c := &cobra.Command{
 		Use:   "demo",
@@ -37,6 +38,11 @@ It exits 0 only if every step went as it must.`,
 			} else if err := emptyOrMissing(o.dir); err != nil {
 				return err
 			}
+			if o.site != "" {
+				if err := emptyOrMissing(o.site); err != nil {
+					return err
+				}
+			}
 			d, err := newDemo(s.Out, o.dir, o.assay)
 			if err != nil {
 				return err
@@ -44,6 +50,11 @@ It exits 0 only if every step went as it must.`,
 			defer d.stopAll()
 			if err := d.run(c.Context()); err != nil {
 				return demoFailed(c.Context(), err)
+			}
+			if o.site != "" {
+				if err := d.keepSite(c.Context(), o.site); err != nil {
+					return demoFailed(c.Context(), err)
+				}
 			}
 			if o.serve {
 				return d.stay(c.Context())
@@ -53,6 +64,7 @@ It exits 0 only if every step went as it must.`,
 	}
 	c.Flags().StringVar(&o.assay, "assay", "", "the assay program (default: beside ledger, else on PATH)")
 	c.Flags().StringVar(&o.dir, "dir", "", "directory to keep (default: a temporary one, removed at the end)")
+	c.Flags().StringVar(&o.site, "site", "", "a new folder that gets the site of the log, to be kept")
 	c.Flags().BoolVar(&o.serve, "serve", false, "keep the servers running afterwards")
 	return c
 }
@@ -83,7 +95,27 @@ func (d *demo) say(format string, args ...any) {
 	fmt.Fprintf(d.out, "%2d  %s\n", d.steps, terminal.Safe(fmt.Sprintf(format, args...)))
 }
 
+// keepSite builds the site of the log, and says how to look at it: modules are not loaded from file://.
+func (d *demo) keepSite(ctx context.Context, dir string) error {
+	out, err := filepath.Abs(dir) // the program runs elsewhere
+	if err != nil {
+		return err
+	}
+	if _, err := d.program(ctx, 0, d.self, "site", "build", "--log", d.path("ledger"), "--out", out); err != nil {
+		return err
+	}
+	program := d.self
+	if here, err := os.Getwd(); err == nil {
+		if near, err := filepath.Rel(here, program); err == nil && filepath.IsLocal(near) {
+			program = "." + string(filepath.Separator) + near
+		}
+	}
+	_, err = fmt.Fprintf(d.out, "the log as a site that anyone can check: %s (look at it with '%s site serve %s')\n", terminal.Safe(dir), terminal.Safe(program), terminal.Safe(dir))
+	return err
+}
+
 func (d *demo) stay(ctx context.Context) error {
+	fmt.Fprintf(d.out, "the log as a site that anyone can check: %s/\n", d.url("ledger"))
 	fmt.Fprintf(d.out, "serving until ^C:\n")
 	for _, name := range []string{"ledger", "tsa", "w1", "w2", "w3"} {
 		fmt.Fprintf(d.out, "  %-6s %s\n", name, d.url(name))

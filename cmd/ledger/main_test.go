@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -70,6 +73,31 @@ func TestEveryExpectationOfTheDemoHolds(t *testing.T) {
 	d := programs(t)
 	if err := d.run(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	site := filepath.Join(t.TempDir(), "site")
+	if err := d.keepSite(t.Context(), site); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.program(t.Context(), 0, d.self, "site", "check", site, "--policy", d.policy()); err != nil {
+		t.Error(err)
+	}
+	// The ledger that runs shows the same log, at its own address.
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		r, err := http.Get(d.url("ledger") + "/entries/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(r.Body)
+		r.Body.Close()
+		if err == nil && r.StatusCode == 200 && bytes.Contains(text, []byte("demo.example/ledger")) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("entries: %d, %v", r.StatusCode, err)
+		}
+	}
+	if _, err := d.program(t.Context(), 0, d.self, "site", "build", "--log", d.url("ledger"), "--out", filepath.Join(t.TempDir(), "from-url")); err != nil {
+		t.Error(err)
 	}
 }
 

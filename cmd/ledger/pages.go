@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -81,6 +82,42 @@ func (p pages) serve(w http.ResponseWriter, r *http.Request) bool {
 	}
 	http.ServeContent(w, r, "", time.Time{}, content)
 	return true
+}
+
+// ServeHTTP shows the site alone.
+func (p pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+	case !p.serve(w, r):
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		http.Error(w, "nothing is here", http.StatusNotFound)
+	}
+}
+
+// siteType is the content type of a file of a site.
+func siteType(name string) string {
+	first, _, _ := strings.Cut(name, "/")
+	switch ext := path.Ext(name); {
+	case ext == ".html":
+		return "text/html; charset=utf-8"
+	case ext == ".mjs":
+		return "text/javascript; charset=utf-8"
+	case ext == ".css":
+		return "text/css; charset=utf-8"
+	case ext == ".svg":
+		return "image/svg+xml"
+	case ext == ".json":
+		return "application/json"
+	case ext == ".csv":
+		return "text/csv; charset=utf-8"
+	case ext == ".xml":
+		return "application/atom+xml"
+	case first == "tile" || first == "checkpoints" && path.Base(name) != "count":
+		return "application/octet-stream"
+	}
+	return "text/plain; charset=utf-8"
 }
 
 func (p pages) read(name string) ([]byte, error) {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/terminal"
-	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/ledger/client"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/site"
@@ -101,7 +100,7 @@ func openLog(log string) (src site.Source, remote bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	return &ledger.Files{Dir: d.log(), GuardDir: d.guard(conf.Guard), CheckpointsDir: d.checkpoints(), LedgerPolicy: policy, TSARoots: roots}, false, nil
+	return d.files(conf, policy, roots), false, nil
 }
 
 // siteFailed gives an error its exit code. What a host does not have or does not send accuses nobody; what is missing in
