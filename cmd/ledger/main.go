@@ -41,7 +41,7 @@ answer is a proof that verifies offline for ever.`,
   ledger init /var/lib/ledger --origin ledger.example/2026
   ledger serve /var/lib/ledger`,
 	}
-	root.AddCommand(initCmd(s), cli.Judges(serveCmd(s), cli.ExitTampered), witnessCmd(s), tsaCmd(s), siteCmd(s, "ledger "+version), cli.Judges(fsckCmd(s), cli.ExitTampered), guardCmd(s), healthCmd(s), demoCmd(s), testnetCmd(s), versionCmd(s), appenderCmd(s))
+	root.AddCommand(initCmd(s), cli.Judges(serveCmd(s, "ledger "+version), cli.ExitTampered), witnessCmd(s), tsaCmd(s), siteCmd(s, "ledger "+version), cli.Judges(fsckCmd(s), cli.ExitTampered), guardCmd(s), healthCmd(s), demoCmd(s), testnetCmd(s), versionCmd(s), appenderCmd(s))
 	return cli.Run(ctx, root, args, s)
 }
 

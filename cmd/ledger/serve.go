@@ -26,9 +26,10 @@ import (
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
-func serveCmd(s cli.Streams) *cobra.Command {
+// serveCmd knows the program by which the site is made: its name stands in it.
+func serveCmd(s cli.Streams, program string) *cobra.Command {
 	var listen string
-	var o serveOptions
+	o := serveOptions{program: program}
 	c := &cobra.Command{
 		Use:   "serve DIR",
 		Short: "Serve a ledger over HTTP",
@@ -76,6 +77,7 @@ type serveOptions struct {
 	scrub        time.Duration
 	siteInterval time.Duration
 	noSite       bool
+	program      string
 }
 
 // serveLedger opens what a ledger is made of, each part with those that it needs, and serves until ctx ends. They close in
@@ -137,7 +139,7 @@ func serveLedger(ctx context.Context, s cli.Streams, d ledgerHome, conf ledgerCo
 	}()
 	faces := api.Config{Log: l, Index: x, Policy: logConfig.Policy, TSARoots: roots, Rate: o.rate, Logger: log}
 	if !o.noSite {
-		k := &keeper{interval: o.siteInterval, log: log, config: site.Config{Log: d.files(conf, logConfig.Policy, roots), Out: d.site(), Policy: logConfig.Policy, Program: "ledger " + version}}
+		k := &keeper{interval: o.siteInterval, log: log, config: site.Config{Log: d.files(conf, logConfig.Policy, roots), Out: d.site(), Policy: logConfig.Policy, Program: o.program}}
 		faces.Pages, faces.Notes = pages(d.site()).serve, k.notes
 		stop := k.start(ctx)
 		defer stop()

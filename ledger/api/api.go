@@ -171,15 +171,6 @@ func (h *Handler) routes() {
 	h.echo = e
 }
 
-// page is what is no endpoint: a page of the site, or nothing.
-func (h *Handler) page(c echo.Context) error {
-	r := c.Request()
-	if h.cfg.Pages != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) && h.cfg.Pages(c.Response(), r) {
-		return nil
-	}
-	return echo.ErrNotFound
-}
-
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.echo.ServeHTTP(w, r) }
 
 const (

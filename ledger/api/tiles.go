@@ -90,6 +90,15 @@ func (h *Handler) checkpoints(c echo.Context) error {
 	return nil
 }
 
+// page is what is no endpoint: a page of the site, or nothing.
+func (h *Handler) page(c echo.Context) error {
+	r := c.Request()
+	if h.cfg.Pages != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) && h.cfg.Pages(c.Response(), r) {
+		return nil
+	}
+	return echo.ErrNotFound
+}
+
 // policy serves the ledger's own policy, as a file that other programs read.
 func (h *Handler) policy(c echo.Context) error {
 	return serveText(c, typeText, h.cfg.Policy.Text())
