@@ -167,7 +167,6 @@ func (h *Handler) routes() {
 	read("/healthz", func(c echo.Context) error { return writeText(c, http.StatusOK, noStore, "ok\n") })
 	read("/readyz", h.ready)
 	read("/problems/:name", explain)
-	e.RouteNotFound("/*", h.page)
 	h.echo = e
 }
 
@@ -206,7 +205,10 @@ func (h *Handler) around(next echo.HandlerFunc) echo.HandlerFunc {
 				panic(http.ErrAbortHandler)
 			}
 		}()
-		return next(c)
+		if err = next(c); errors.Is(err, echo.ErrNotFound) && h.page(c) { // no route leads there
+			err = nil
+		}
+		return err
 	}
 }
 

@@ -320,7 +320,8 @@ func TestPagesAreAskedForWhatIsNoEndpointAlone(t *testing.T) {
 		}
 		c.Notes = func() []ledger.Reason { return []ledger.Reason{{About: "site", Public: "Old."}} }
 	})
-	for _, path := range []string{"/checkpoint", "/checkpoints/count", "/policy", "/v1/log", "/healthz", "/readyz", "/v1/entries", "/tile/0/000", "/tile/", "/problems/x"} {
+	for _, path := range []string{"/checkpoint", "/checkpoints/count", "/policy", "/v1/log", "/healthz", "/readyz", "/v1/entries", "/tile/0/000", "/tile/", "/problems/x",
+		"/checkpoints/count?x", "/checkpoints/000?x", "/checkpoints/000.p/2", "/checkpoints/%30%30%30"} {
 		ask(h, "GET", path, "")
 	}
 	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS"} {

@@ -60,17 +60,15 @@ func (h *Handler) tile(c echo.Context) error {
 func (h *Handler) checkpoints(c echo.Context) error {
 	r := c.Request()
 	path := strings.TrimPrefix(r.URL.Path, "/")
-	if r.URL.RawPath != "" || r.URL.RawQuery != "" || r.URL.ForceQuery { // as for tiles
-		path = ""
-	}
-	if path == tiles.CheckpointCount {
-		return serveText(c, typeText, fmt.Appendf(nil, "%d\n", h.cfg.Log.HistorySize()))
-	}
 	_, width, ok := tiles.ParseCheckpointPath(path)
-	if !ok && h.page(c) == nil { // the site has pages beside them
+	count := path == tiles.CheckpointCount
+	switch {
+	case !ok && !count && h.page(c): // the site has pages beside them
 		return nil
-	} else if !ok {
+	case !ok && !count || r.URL.RawPath != "" || r.URL.RawQuery != "" || r.URL.ForceQuery: // as for tiles
 		return refuseRequest(notFound, "This is no bundle of checkpoints: use /checkpoints/<N>[.p/<W>]; /checkpoints/count says how many there are.")
+	case count:
+		return serveText(c, typeText, fmt.Appendf(nil, "%d\n", h.cfg.Log.HistorySize()))
 	}
 	data, err := h.cfg.Log.History(r.Context(), path)
 	if err != nil {
@@ -90,13 +88,10 @@ func (h *Handler) checkpoints(c echo.Context) error {
 	return nil
 }
 
-// page is what is no endpoint: a page of the site, or nothing.
-func (h *Handler) page(c echo.Context) error {
+// page answers with a page of the site, if one is there.
+func (h *Handler) page(c echo.Context) bool {
 	r := c.Request()
-	if h.cfg.Pages != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) && h.cfg.Pages(c.Response(), r) {
-		return nil
-	}
-	return echo.ErrNotFound
+	return h.cfg.Pages != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) && h.cfg.Pages(c.Response(), r)
 }
 
 // policy serves the ledger's own policy, as a file that other programs read.
