@@ -1,13 +1,15 @@
 // The page: what is dropped or chosen on it, or what it holds, is judged here, and nothing of it leaves.
 import { chosenIn, entryOf, foundIn, sorted } from './browser_files.mjs';
-import { heldIn, heldInText } from './browser_held.mjs';
+import { heldIn, heldInText, packIn } from './browser_held.mjs';
 import { byId, element, fill, said } from './browser_dom.mjs';
 import { listenToRows, showRows } from './browser_rows.mjs';
-import { showNothing, showVerdict } from './browser_verdict.mjs';
+import { showNothing, showProof, showVerdict } from './browser_verdict.mjs';
+import { checkAnchor } from './anchor.mjs';
+import { archive } from './tar.mjs';
 import { askedBy } from './flags.mjs';
 import { hex, sha256 } from './hash.mjs';
 import { Rows } from './rows.mjs';
-import { Unjudged, verify } from './verify.mjs';
+import { Findings, Unjudged, verify } from './verify.mjs';
 
 // SCRIPT is what runs here, as its text stands in the page.
 const SCRIPT = document.currentScript?.textContent;
@@ -43,9 +45,16 @@ const busy = (is) => byId('outcome').setAttribute('aria-busy', String(is));
 // verdict gives what shows it.
 async function verdict() {
   const { asked } = await askedBy(['pack', ...argsOf()], (name) => state.flags.get(name) ?? null);
-  if (!state.pack) return () => showNothing('nothing was checked', 'there is no pack yet');
+  if (!state.pack && asked.proof) return ofProof(asked);
+  if (!state.pack) return () => showNothing('nothing was checked', loose() ? 'there is a proof, and no policy to check it by' : 'there is no pack yet');
   const rows = new Rows(), v = await verify(packWithProof(), { ...asked, each: (receipt) => rows.add(receipt) });
   return () => (showVerdict(v), showRows(v.intact ? rows : undefined)); // ROW-1
+}
+
+// ofProof judges a proof that stands alone.
+async function ofProof(asked) {
+  const out = new Findings(), notChecked = [], anchor = await checkAnchor({}, { out, alone: true }, asked, notChecked);
+  return () => showProof({ out, notChecked, anchor, channels: { anchor: anchor.word } });
 }
 
 // A proof that was given without a policy cannot be checked. It is told of as if it were in the pack.
@@ -113,6 +122,8 @@ async function start() {
     state.flags = held.files;
     state.switches = held.args;
     byId('holds').hidden = false;
+    byId('save').href = URL.createObjectURL(archive(packIn(held)));
+    byId('save').parentElement.hidden = false;
   }
   await judged(() => {});
   if (SCRIPT) byId('script').textContent = hex(await sha256(new TextEncoder().encode(SCRIPT)));

@@ -34,6 +34,16 @@ function held(head, blocks) {
   return { pack, files, args };
 }
 
+// packIn gives the files of the pack that a page holds, and its proof, as [name, bytes].
+export function packIn({ pack, files }) {
+  const unsigned = new Map(pack.unsigned instanceof Map ? pack.unsigned : []), list = [];
+  if (files.has('--proof')) unsigned.set('anchor.tlog-proof', files.get('--proof'));
+  for (const [folder, entries] of [['pack/', pack.files], ['pack/_unsigned/', unsigned]]) {
+    for (const [name, entry] of entries) if (entry.kind === 'file') list.push([folder + name, entry.bytes]);
+  }
+  return list;
+}
+
 // bytesOf reads base64 in pieces of whole bytes: a page may hold many megabytes of it.
 function bytesOf(text) {
   const piece = 2 ** 16, bytes = new Uint8Array((text.length / 4) * 3 - (/=*$/.exec(text.slice(-2))[0].length));

@@ -9,12 +9,26 @@ const MARKS = { 0: '✓', 1: '!', 2: '✗' };
 export function showVerdict(v) {
   const open = v.exit === 0 && v.notChecked.length > 0;
   outcome(open ? 'none' : `exit${v.exit}`, open ? '?' : MARKS[v.exit], `exit ${v.exit}`, open ? `${sentenceOf(v)}; not everything was checked here` : sentenceOf(v));
+  showFound(v, factsOf(v));
+  fill('claims', ...v.results.map((r) => claim(r, v.reexecuted)));
+}
+
+// showProof tells of a proof that stands alone. It is never green: what the entry is about is not here.
+export function showProof(v) {
+  showNothing('proof', '');
+  if (v.channels.anchor === 'PASS') outcome('none', '?', 'proof', 'a log holds this entry; the pack that it is about is not here, and nothing of it was checked');
+  else if (v.channels.anchor === 'FAIL') outcome('exit2', MARKS[2], 'exit 2', 'the proof does not hold');
+  else outcome('none', '?', 'proof', 'not checked here');
+  const names = ['pack_id', 'signer_id', 'signer_pubkey_sha256', 'manifest_sha256', 'pack_root_sha256', 'claim_check', 'source_repo', 'submitted_at'];
+  showFound(v, v.anchor.log === 'PASS' ? names.filter((name) => v.anchor.entry.has(name)).map((name) => [name, v.anchor.entry.get(name)]) : []);
+}
+
+function showFound(v, facts) {
   fill('channels', ...channelsOf(v).map(channel));
   fill('findings', ...v.out.errors.map(finding));
   fill('warnings', ...v.out.warnings.map(finding));
   fill('unchecked', ...v.notChecked.map((text) => element('li', {}, said(text))));
-  fill('claims', ...v.results.map((r) => claim(r, v.reexecuted)));
-  fill('facts', ...factsOf(v).flatMap(([name, text]) => [element('dt', {}, name), element('dd', { class: 'mono' }, said(text))]));
+  fill('facts', ...facts.flatMap(([name, text]) => [element('dt', {}, name), element('dd', { class: 'mono' }, said(text))]));
 }
 
 // showNothing says that nothing was judged, and why. It is never green.
