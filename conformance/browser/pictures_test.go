@@ -73,13 +73,10 @@ func TestPicturesOfTheSite(t *testing.T) {
 		}
 	}
 	b.emulate(1100, 860, "light")
-	b.open(p.url + "index.html")
-	take("site-home.png", 1100, 860, "light", "body")
 	b.open(fmt.Sprintf("%sentry/index.html?i=%d", p.url, failure))
 	b.said("status")
 	take("site-entry.png", 1100, 1000, "light", "body")
 	take("site-proof.png", 1100, 760, "dark", "#proof-h")
-	take("site-phone.png", 390, 844, "dark", "body")
 	file := filepath.Join(t.TempDir(), "pack.html")
 	assay(t, "page", picturePack(t), "--require-claim-pass", "-o", file)
 	b.emulate(1100, 900, "light")
