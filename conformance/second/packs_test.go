@@ -7,9 +7,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -554,4 +556,100 @@ func put(v jcs.Value, path string, to jcs.Value) jcs.Value {
 func hexSum(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
+}
+
+// TestOddKeysHaveOneOrder: PCK-7 and PCK-8 of every two kinds of values, and PCK-9.
+func TestOddKeysHaveOneOrder(t *testing.T) {
+	s, rng := serve(t), rand.New(rand.NewPCG(7, 8))
+	traces := strings.Split(`|null|""|"run_0_0"|"zz"|"`+"\uff21"+`"|"😀"|true|false|0|1|1.5|1E21|[]|[1]|{}|{"a":1}`, "|")
+	seqs := strings.Split(`|null|0|1|2|-1|true|false|0.5|1.5|1E21|1000000000000000000000|9007199254740993|9007199254740992|"a"|"b"|"`+"\uff21"+`"|"😀"|""|[]|{}`, "|")
+	ids := strings.Split(`"a"|"b"|"`+"\uff21"+`"|"😀"|1|null|""|[]`, "|")
+	base := basePacks(t)[0]
+	ordered, differ := 0, 0
+	for asked := 0; asked < times(60, 6000) && differ < 10; {
+		var items []packCase
+		var answers []string
+		for range 60 {
+			c := askedPack{packCase: packCase{What: "keys", Files: maps.Clone(base), Args: []string{"--now", "2026-01-15T12:00:00Z"}, Given: map[string][]byte{}}}
+			c.options.Now = packTime
+			var lines []string
+			for i := range 12 {
+				members := []string{`"timestamp":"2026-01-15T11:00:00Z"`, `"type":"a.b"`, `"receipt_id":` + pick(rng, ids)}
+				if rng.IntN(3) == 0 {
+					members[2] = fmt.Sprintf(`"receipt_id":"%02d"`, i)
+				}
+				if seq := pick(rng, seqs); seq != "" {
+					members = append(members, `"seq":`+seq)
+				}
+				if trace := pick(rng, traces); trace != "" && rng.IntN(2) == 0 {
+					members = append(members, pick(rng, []string{`"_trace_id":`, `"run_id":`})+trace)
+				}
+				line, err := jcs.AppendPack(nil, jcstest.Parse(t, "{"+strings.Join(members, ",")+"}"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				lines = append(lines, string(line)+"\n")
+			}
+			c.Files[receiptsFile] = []byte(strings.Join(lines, ""))
+			attest(rng, c.Files, lines)
+			sign(c.Files, 0)
+			items, answers = append(items, c.packCase), append(answers, c.judge(t))
+		}
+		for i, theirs := range askSecond[string](t, s, "pack", items) {
+			asked++
+			ordered += 11 - strings.Count(theirs, "receipt_order")
+			if answers[i] != theirs {
+				differ++
+				t.Errorf("%s\n%s, and the other verifier\n%s", items[i].Files[receiptsFile], answers[i], theirs)
+			}
+		}
+	}
+	if ordered < 60 {
+		t.Errorf("%d pairs are in order", ordered)
+	}
+}
+
+// TestThePacksOfEverybodyElseAreJudgedAlike: the packs that the reference tool and others built, where they are at hand.
+func TestThePacksOfEverybodyElseAreJudgedAlike(t *testing.T) {
+	root := "../../../shared/vectors"
+	if _, err := os.Stat(root); err != nil {
+		t.Skip("NOT RUN: the vectors are not at hand")
+	}
+	var items []packCase
+	var answers []string
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.Name() != manifestFile {
+			return err
+		}
+		files := map[string][]byte{}
+		for _, pattern := range []string{"*", "_unsigned/*"} {
+			names, _ := filepath.Glob(filepath.Join(filepath.Dir(path), pattern))
+			for _, name := range names {
+				data, err := os.ReadFile(name)
+				if err != nil {
+					continue // a directory
+				}
+				inside, _ := filepath.Rel(filepath.Dir(path), name)
+				files[filepath.ToSlash(inside)] = data
+			}
+		}
+		for _, gate := range []bool{false, true} {
+			c := askedPack{packCase: packCase{What: path, Files: files, Args: []string{"--now", "2026-06-01T12:00:00Z"}, Given: map[string][]byte{}}}
+			c.options.Now, c.options.RequireClaims = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC), gate
+			if gate {
+				c.Args = append(c.Args, "--require-claim-pass")
+			}
+			items, answers = append(items, c.packCase), append(answers, c.judge(t))
+		}
+		return nil
+	})
+	if err != nil || len(items) < 50 {
+		t.Fatalf("%d packs: %v", len(items), err)
+	}
+	for i, theirs := range askSecond[string](t, serve(t), "pack", items) {
+		if answers[i] != theirs {
+			t.Errorf("%s %v\n%s, and the other verifier\n%s", items[i].What, items[i].Args, answers[i], theirs)
+		}
+	}
+	t.Logf("%d judgements", len(items))
 }

@@ -6,7 +6,7 @@ import { H, hex } from './hash.mjs';
 import { own } from './kept.mjs';
 import { Sha256 } from './sha256.mjs';
 import { readable } from './time.mjs';
-import { compare, isObject, kindOf, str, truth } from './values.mjs';
+import { compare, isObject, kindOf, str, textOf, truth } from './values.mjs';
 
 const FILE = 'receipt_pack.jsonl';
 const LINE = 1 << 20;
@@ -194,12 +194,13 @@ function asciiNames(v) {
 // keyOf gives the three parts by which receipts are ordered (pack.md §3.1).
 function keyOf(receipt) {
   const run = receipt.has('_trace_id') ? receipt.get('_trace_id') : receipt.get('run_id');
-  return [run ?? '', receipt.has('seq') ? receipt.get('seq') : ZERO, receipt.get('receipt_id') ?? ''];
+  return [run ?? '', receipt.has('seq') ? receipt.get('seq') : ZERO, textOf(receipt, 'receipt_id') ?? ''];
 }
 
 // inOrder tells whether key b may stand behind key a (PCK-7, PCK-8).
 function inOrder(a, b) {
-  const run = kindOf(a[0]) !== kindOf(b[0]) ? undefined : kindOf(a[0]) === 'text' ? byPoints(a[0], b[0]) : 0;
+  const kind = (v) => (typeof v === 'boolean' ? 'boolean' : kindOf(v)); // of a first part, where true is no number
+  const run = kind(a[0]) !== kind(b[0]) ? undefined : kind(a[0]) === 'text' ? byPoints(a[0], b[0]) : 0;
   if (run !== 0) return run !== undefined && run < 0;
   const seq = compare(a[1], b[1]);
   if (seq !== 0) return seq !== undefined && seq < 0;
