@@ -170,6 +170,7 @@ func (w *world) cases() {
 	w.signatures()
 	w.contradictions()
 	w.reports()
+	w.open()
 	w.times()
 	w.crashes()
 	w.bits()
