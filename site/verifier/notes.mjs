@@ -59,7 +59,7 @@ const PATH = /^(?:[^%]|%[0-9A-Fa-f]{2})*$/;
 // checkURL: ENT-39.
 function checkURL(text) {
   const m = /^https?:\/\/(\[[0-9A-Fa-f:.]+\]|[^/:[]+)(?::[0-9]*)?(\/.*)?$/i.exec(text);
-  const host = m && (m[1].startsWith('[') ? URL.canParse(`http://${m[1]}/`) : HOST.test(m[1]));
+  const host = m && (m[1].startsWith('[') ? URL.canParse(['http:', '', m[1], ''].join('/')) : HOST.test(m[1]));
   must(host && PATH.test(m[2] ?? '') && !/[?#]/.test(text), 'not a URL of a log or witness');
 }
 
