@@ -127,6 +127,8 @@ function showEntry(log, found) {
   answer('anchor', 'good', 'proved');
   for (const text of document.querySelectorAll('[data-when]')) text.hidden = text.dataset.when !== get('claim_check');
   byId('honest').hidden = !failed;
+  byId('lead').textContent = `A run of a program, written down in ${plural(get('n_receipts').token, 'receipt')}${
+    get('source_repo') ? `, said to be of ${get('source_repo')},` : ''} and sealed by whoever goes by “${get('signer_id')}”.`;
   byId('members').replaceChildren(...members(entry).flatMap(([name, ...value]) => [element('dt', {}, name), element('dd', {}, ...value)]));
   findTwins(log, found);
 }
