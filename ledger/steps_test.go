@@ -808,3 +808,24 @@ func TestOfSeveralThatMakeOneGuardOneWins(t *testing.T) {
 		t.Error("nobody ever wins")
 	}
 }
+
+// A tile that cannot be compared, because what is above it is damaged, is not called damaged itself.
+func TestATileBelowADamagedOneIsNotAccused(t *testing.T) {
+	w := openThreeHundred(t)
+	l := w.log
+	w.flip("tile/1/000.p/1", 3)
+	seen := &snapshot{cp: l.publisher.current.Load().cp, tiles: &tileCache{}} // nothing of it was read before
+	full := tiles.Widest(0, 0, 300)
+	for name, read := range map[string]func(r *reader) (hashTile, error){
+		"from the file":   func(r *reader) (hashTile, error) { return r.readTile(full) },
+		"also from cache": func(r *reader) (hashTile, error) { return r.tile(full) },
+	} {
+		var d Damage
+		if tile, err := read(newReader(l.store, seen)); tile != nil || !errors.As(err, &d) || d.Path == "tile/0/000" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if said := w.reasonsOf("damage"); said == "" || strings.Contains(said, "(tile/0/000)") {
+		t.Errorf("it says %q", said)
+	}
+}
