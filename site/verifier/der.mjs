@@ -1,4 +1,5 @@
 // DER, strictly (ENT-47): a tag of one byte, a length in its shortest form, and every byte is of some element.
+import { hex } from './hash.mjs';
 import { Bad, must } from './notes.mjs';
 
 export const BOOLEAN = 0x01;
@@ -84,7 +85,7 @@ export class Fields {
 export function integer({ body }) {
   must(body.length >= 1, 'an empty integer');
   must(!(body.length > 1 && (body[0] === 0 ? body[1] < 0x80 : body[0] === 0xff && body[1] >= 0x80)), 'an integer that is not in its shortest form');
-  return BigInt.asIntN(8 * body.length, body.reduce((n, b) => (n << 8n) | BigInt(b), 0n));
+  return BigInt.asIntN(8 * body.length, BigInt(`0x${hex(body)}`));
 }
 
 // oid gives an object identifier with points between its arcs.
@@ -116,7 +117,7 @@ export function bits({ body }) {
   return { bytes, unused };
 }
 
-const TIMES = { [UTC_TIME]: /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/, [GENERAL_TIME]: /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\.\d*[1-9])?Z$/ };
+const TIMES = { [UTC_TIME]: /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/, [GENERAL_TIME]: /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\.\d{0,8}[1-9])?Z$/ };
 
 // dateTime gives a time in the spelling of a date-time.
 export function dateTime({ tag, body }) {

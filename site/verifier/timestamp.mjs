@@ -124,7 +124,7 @@ function readAccuracy(element) {
     must(e === null || (n >= least && n <= most), 'an accuracy that is none');
     return n;
   };
-  const seconds = part(INTEGER, 0n, 2n ** 31n - 1n), millis = part(context(0, false), 1n, 999n), micros = part(context(1, false), 1n, 999n);
+  const seconds = part(INTEGER, 0n, 2n ** 31n - 1n), millis = part(context(0, false), 0n, 999n), micros = part(context(1, false), 0n, 999n);
   fields.end();
   return seconds * 1_000_000_000n + millis * 1_000_000n + micros * 1000n;
 }

@@ -42,10 +42,11 @@ function readKey(element) {
   const key = { kind: null, spki: element.bytes, size: 0, length: 0, value: value.bytes };
   if (id === RSA) {
     must(parameters?.tag === NULL && parameters.body.length === 0, 'an RSA key without its NULL');
-    const numbers = new Fields(only(value.bytes, SEQUENCE).body), n = integer(numbers.take(INTEGER)), e = integer(numbers.take(INTEGER));
+    const numbers = new Fields(only(value.bytes, SEQUENCE).body), n = numbers.take(INTEGER), e = integer(numbers.take(INTEGER));
     numbers.end();
-    must(n > 0n && e > 0n, 'an RSA key that is none');
-    Object.assign(key, { kind: 'RSA', size: n.toString(2).length });
+    must(integer(n) > 0n && e > 0n, 'an RSA key that is none');
+    const whole = n.body[0] === 0 ? n.body.subarray(1) : n.body;
+    Object.assign(key, { kind: 'RSA', size: 8 * whole.length - Math.clz32(whole[0]) + 24 });
   } else if (id === '1.2.840.10045.2.1' && parameters?.tag === OID) {
     const [curve, length] = CURVES[oid(parameters)] ?? [];
     if (curve) {
@@ -147,9 +148,10 @@ function readExtension(c, element) {
   c.extensions.set(id, { critical, value });
 }
 
+const SUBJECTS = '2.5.29.17'; // other names of the subject
 const CONSTRAINTS = '2.5.29.19', USAGE = '2.5.29.15', PURPOSE = '2.5.29.37', NAMES = '2.5.29.30';
 // KNOWN are the extensions that may be critical: those that are read here, and those that say nothing of the chain.
-const KNOWN = [CONSTRAINTS, USAGE, PURPOSE, '2.5.29.14', '2.5.29.35', '2.5.29.31', '2.5.29.32', '1.3.6.1.5.5.7.1.1', '2.5.29.17', NAMES];
+const KNOWN = [CONSTRAINTS, USAGE, PURPOSE, '2.5.29.14', '2.5.29.35', '2.5.29.31', '2.5.29.32', '1.3.6.1.5.5.7.1.1', NAMES];
 const POLICIES = ['2.5.29.33', '2.5.29.36', '2.5.29.54'];
 
 // known reads the extensions that count.
@@ -201,8 +203,14 @@ async function leads(chain, search) {
 // usable tells whether a certificate may stand where it stands in a chain.
 function usable(c, chain, { at }) {
   if (at < c.start || at > c.end) return false;
-  if ([...c.extensions].some(([id, { critical }]) => critical && !KNOWN.includes(id) && !POLICIES.includes(id))) return false;
+  if ([...c.extensions].some(([id, { critical, value }]) => critical && !understood(id, value))) return false;
   return chain.length === 1 || c.path === null || BigInt(chain.length - 2) <= c.path;
+}
+
+// understood tells whether a critical extension is; other names are if one of them is of a kind that is usual.
+function understood(id, value) {
+  if (id === SUBJECTS) return elements(only(value, SEQUENCE).body).some(({ tag }) => [0x81, 0x82, 0x86, 0x87].includes(tag));
+  return KNOWN.includes(id) || POLICIES.includes(id);
 }
 
 // mayIssue tells whether a certificate is of a CA; one of version 1 cannot say so.

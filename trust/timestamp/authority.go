@@ -35,6 +35,7 @@ const (
 )
 
 var (
+	oidKeyUsage     = asn1.ObjectIdentifier{2, 5, 29, 15}
 	oidExtKeyUsage  = asn1.ObjectIdentifier{2, 5, 29, 37}
 	oidTimeStamping = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 8}
 )

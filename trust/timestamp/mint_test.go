@@ -155,6 +155,8 @@ type mint struct {
 	signers       int
 	version       int
 	editAttribute func([]attributeDER) []attributeDER
+	editContent   func([]byte) []byte // of what is signed
+	editSet       func([]byte) []byte // of the attributes, before they are signed
 	editSignature func([]byte)
 }
 
@@ -229,6 +231,9 @@ func (m *mint) token() []byte {
 	t := m.t
 	t.Helper()
 	content := append(mustMarshal(t, m.info, ""), m.afterInfo...)
+	if m.editContent != nil {
+		content = m.editContent(content)
+	}
 	h := m.hash.New()
 	h.Write(content)
 	attributes := []attributeDER{
@@ -240,6 +245,9 @@ func (m *mint) token() []byte {
 		attributes = m.editAttribute(attributes)
 	}
 	set := mustMarshal(t, attributes, "set")
+	if m.editSet != nil {
+		set = m.editSet(set)
+	}
 	h = m.hash.New()
 	h.Write(set)
 	var options crypto.SignerOpts = m.hash

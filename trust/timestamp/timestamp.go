@@ -19,10 +19,12 @@ import (
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 )
 
@@ -126,7 +128,9 @@ func checkSigner(c *x509.Certificate) error {
 		return err
 	}
 	const may = x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment
-	if c.KeyUsage != 0 && (c.KeyUsage&may == 0 || c.KeyUsage&^may != 0) {
+	// A key usage without any bit says that the key is for nothing; crypto/x509 reads it as none.
+	used := slices.ContainsFunc(c.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(oidKeyUsage) })
+	if used && (c.KeyUsage&may == 0 || c.KeyUsage&^may != 0) {
 		return errors.New("key usage: want digitalSignature or nonRepudiation, and nothing else")
 	}
 	// SPEC RFC 3161 §2.3: "The corresponding certificate MUST contain only one instance of the

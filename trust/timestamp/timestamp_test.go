@@ -138,6 +138,10 @@ func (w *tsaWorld) attacks(t testing.TB) []attack {
 		{name: "key usage digitalSignature and certSign", want: "key usage", mint: w.as(t, newP256(t), with(func(c *x509.Certificate) {
 			c.KeyUsage |= x509.KeyUsageCertSign
 		}))},
+		{name: "key usage for nothing", want: "key usage", mint: w.as(t, newP256(t), with(func(c *x509.Certificate) {
+			c.KeyUsage = 0
+			c.ExtraExtensions = append(c.ExtraExtensions, pkix.Extension{Id: oidKeyUsage, Critical: true, Value: []byte{3, 2, 7, 0}})
+		}))},
 		{name: "RSA-1024", want: "1024-bit", openssl: true, mint: w.as(t, newRSA(t, 1024), tsa)},
 		{name: "P-224", want: "224-bit", openssl: true, mint: w.as(t, newCurve(t, elliptic.P224()), tsa)},
 		{name: "intermediate with RSA-1024", want: "unknown authority", openssl: true, mint: func(m *mint) {
