@@ -41,13 +41,14 @@ var policyOf = regexp.MustCompile(`<meta http-equiv="Content-Security-Policy" co
 
 // serve answers with the file of the site that the path names, and is false if there is none. Names are those that a
 // build writes: no link is followed, nothing is listed, and what begins with a dot (the builder's own directory) is not
-// there, but for .well-known.
+// there, but for .well-known and .nojekyll.
 func (p pages) serve(w http.ResponseWriter, r *http.Request) bool {
 	name := strings.TrimPrefix(r.URL.Path, "/")
 	if name == "" || strings.HasSuffix(name, "/") {
 		name += "index.html"
 	}
-	if r.URL.RawPath != "" || !fs.ValidPath(name) || strings.HasPrefix(strings.TrimPrefix(name, ".well-known/"), ".") || strings.Contains(name, "/.") {
+	shown := strings.TrimPrefix(name, ".well-known/")
+	if hidden := strings.HasPrefix(shown, ".") && name != ".nojekyll" || strings.Contains(shown, "/."); hidden || r.URL.RawPath != "" || !fs.ValidPath(name) {
 		return false
 	}
 	data, err := p.read(name)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/terminal"
+	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/ledger/client"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/site"

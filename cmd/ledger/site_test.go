@@ -85,7 +85,7 @@ func TestASiteIsBuiltOfARunningLedgerOfItsDirectoryAndOfAnotherSite(t *testing.T
 		t.Fatal(err)
 	}
 	wantExit(t, 0, "entries", "site", "build", "--log", home, "--out", ofDir)
-	served := httptest.NewServer(http.StripPrefix("/some/path", siteHandler(os.DirFS(ofURL))))
+	served := httptest.NewServer(http.StripPrefix("/some/path", pages(ofURL)))
 	t.Cleanup(served.Close)
 	url := served.URL + "/some/path"
 	wantExit(t, 0, "entries", "site", "build", "--log", url, "--out", ofSite, "--policy", policy)
@@ -189,7 +189,7 @@ func TestASiteIsServedWithTheTypesThatBrowsersWant(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := httptest.NewRecorder()
-		siteHandler(os.DirFS(dir)).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/"+name+"?i=3", nil))
+		pages(dir).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/"+name+"?i=3", nil))
 		body, _ := io.ReadAll(w.Body)
 		if h := w.Header(); w.Code != 200 || string(body) != name || h.Get("Content-Type") != want || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Access-Control-Allow-Origin") != "*" {
 			t.Errorf("%s: %d %q %v", name, w.Code, body, h)
@@ -199,13 +199,13 @@ func TestASiteIsServedWithTheTypesThatBrowsersWant(t *testing.T) {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.URL.Path = path
-		siteHandler(os.DirFS(dir)).ServeHTTP(w, r)
+		pages(dir).ServeHTTP(w, r)
 		if w.Code != want {
 			t.Errorf("%s: %d, expected %d", path, w.Code, want)
 		}
 	}
 	w := httptest.NewRecorder()
-	siteHandler(os.DirFS(dir)).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", nil))
+	pages(dir).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", nil))
 	if w.Code != http.StatusMethodNotAllowed {
 		t.Errorf("POST: %d", w.Code)
 	}
