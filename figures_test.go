@@ -48,7 +48,7 @@ var upward = map[string]int{
 	"pack/report":      2,
 	"site":             2,
 	"trust":            10,
-	"trust/timestamp":  2,
+	"trust/timestamp":  3,
 	"witness":          1,
 }
 
