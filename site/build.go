@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -220,6 +221,9 @@ func (b *build) look() error {
 		return err
 	}
 	cp, err := textOf(note)
+	if err == nil && cp.Origin != b.old.desc.Origin {
+		err = fmt.Errorf("its checkpoint is of %q", cp.Origin)
+	}
 	if err != nil {
 		return siteDamaged(err)
 	}
@@ -284,13 +288,13 @@ func (b *build) grow(ctx context.Context) (err error) {
 	if err := b.history.take(b.from, b.rootAt); err != nil {
 		return err
 	}
-	for n := b.from / tiles.Width; n*tiles.Width < b.cp.Size; n++ {
-		if err := ctx.Err(); err != nil {
+	for t, got := range b.bundles(ctx) {
+		if err := b.bundle(t, got); err != nil {
 			return err
 		}
-		if err := b.bundle(ctx, tiles.Widest(-1, n, b.cp.Size)); err != nil {
-			return err
-		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	if b.tree.root() != b.cp.Root {
 		return fmt.Errorf("%w: its %d entries do not hash to the root of its checkpoint, %s", ErrDamaged, b.cp.Size, b.cp.Root)
@@ -304,9 +308,48 @@ func (b *build) grow(ctx context.Context) (err error) {
 	return b.narrow()
 }
 
-// bundle reads one bundle of the log and adds what is new of it.
-func (b *build) bundle(ctx context.Context, t tlog.Tile) error {
-	data, err := readTile(ctx, b.Log, t)
+// answer is what the log gives of a bundle.
+type answer struct {
+	data []byte
+	err  error
+}
+
+// ahead is how many bundles are asked for at a time: a log far away takes long for each.
+const ahead = 4
+
+// bundles reads the bundles with the new entries, in their order.
+func (b *build) bundles(ctx context.Context) iter.Seq2[tlog.Tile, answer] {
+	return func(yield func(tlog.Tile, answer) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		var asked []chan answer // the next ones, each with room for its answer
+		defer func() {
+			cancel()
+			for _, a := range asked {
+				<-a
+			}
+		}()
+		next := b.from / tiles.Width
+		for n := next; n*tiles.Width < b.cp.Size; n++ {
+			for ; len(asked) < ahead && next*tiles.Width < b.cp.Size; next++ {
+				a, t := make(chan answer, 1), tiles.Widest(-1, next, b.cp.Size)
+				asked = append(asked, a)
+				go func() {
+					data, err := readTile(ctx, b.Log, t)
+					a <- answer{data, err}
+				}()
+			}
+			got := <-asked[0]
+			asked = asked[1:]
+			if ctx.Err() != nil || !yield(tiles.Widest(-1, n, b.cp.Size), got) {
+				return
+			}
+		}
+	}
+}
+
+// bundle adds what is new of one bundle of the log.
+func (b *build) bundle(t tlog.Tile, got answer) error {
+	data, err := got.data, got.err
 	if isMissing(err) {
 		return fmt.Errorf("%w: of its %d entries: %w", ErrMissing, b.cp.Size, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -306,4 +307,110 @@ func TestALogThatIsDamagedOrRolledBackLeavesTheSiteAsItIs(t *testing.T) {
 			sameTree(t, got, was)
 		})
 	}
+}
+
+// SIT-20: of two builds of one folder one waits for nobody and changes nothing.
+func TestTwoBuildsOfOneFolderDoNotMeet(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("SKIP: the folder is not locked here")
+	}
+	l := newLog(t)
+	must(t, l.Grow(5))
+	publish(t, l)
+	config := site.Config{Log: l, Out: filepath.Join(t.TempDir(), "site")}
+	met := 0
+	site.BeforeStep(&config, func(string) error {
+		met++
+		if _, err := site.Build(t.Context(), site.Config{Log: l, Out: config.Out}); err == nil || !strings.Contains(err.Error(), "another build is at work") {
+			t.Errorf("a second build: %v", err)
+		}
+		return nil
+	})
+	_, err := site.Build(t.Context(), config)
+	must(t, err)
+	if met < 10 {
+		t.Errorf("%d steps", met)
+	}
+}
+
+// SIT-18: a build does not go on from files that are not those of the folder's checkpoint.
+func TestASiteThatIsDamagedIsNotContinued(t *testing.T) {
+	for name, change := range map[string]func(text string) string{
+		"tile/0/001.p/44":     func(text string) string { return "x" + text[1:] },
+		"tile/1/000.p/1":      func(text string) string { return text[1:] },
+		"tile/0/001.p/":       nil, // all of them are gone
+		"prev/001.p/44":       func(text string) string { return text[1:] },
+		"heads/":              func(text string) string { return "x" + text },
+		"lookup/":             func(text string) string { return text + "x" },
+		"growth.csv":          func(text string) string { return text + "x" },
+		"checkpoints/000.p/1": func(text string) string { return text[1:] },
+		"checkpoints/count":   func(text string) string { return "x" },
+		"checkpoint":          func(text string) string { return text[1:] },
+	} {
+		t.Run(strings.ReplaceAll(name, "/", "_"), func(t *testing.T) {
+			l := newLog(t)
+			must(t, l.Grow(300))
+			publish(t, l)
+			config := site.Config{Log: l, Out: filepath.Join(t.TempDir(), "site")}
+			build(t, config)
+			changed := 0
+			for path, text := range tree(t, config.Out) {
+				full := filepath.Join(config.Out, path)
+				switch {
+				case !strings.HasPrefix(path, name) || strings.HasSuffix(path, "/") || path != name && !strings.HasSuffix(name, "/"):
+				case change == nil:
+					must(t, os.Remove(full))
+					changed++
+				default:
+					must(t, os.WriteFile(full, []byte(change(text)), 0o644))
+					changed++
+				}
+			}
+			if changed == 0 {
+				t.Fatal("nothing was changed")
+			}
+			must(t, l.Grow(340))
+			publish(t, l)
+			was := tree(t, config.Out)["checkpoint"]
+			if _, err := site.Build(t.Context(), config); !errors.Is(err, site.ErrSiteDamaged) {
+				t.Error(err)
+			}
+			if tree(t, config.Out)["checkpoint"] != was {
+				t.Error("it was built on")
+			}
+		})
+	}
+}
+
+func BenchmarkBuildOf10000Entries(b *testing.B) {
+	l := newLog(b)
+	must(b, l.Grow(10_000))
+	publish(b, l)
+	for b.Loop() {
+		c := site.Config{Log: l, Out: filepath.Join(b.TempDir(), "site")}
+		site.BeforeStep(&c, func(string) error { return nil })
+		_, err := site.Build(b.Context(), c)
+		must(b, err)
+	}
+}
+
+func Benchmark100EntriesMore(b *testing.B) {
+	l := newLog(b)
+	must(b, l.Grow(10_000))
+	publish(b, l)
+	c := site.Config{Log: l, Out: filepath.Join(b.TempDir(), "site")}
+	_, err := site.Build(b.Context(), c)
+	must(b, err)
+	files, bytes := 0, int64(0)
+	for b.Loop() {
+		b.StopTimer()
+		must(b, l.Grow(int64(len(l.Leaves)+100)))
+		publish(b, l)
+		b.StartTimer()
+		built, err := site.Build(b.Context(), c)
+		must(b, err)
+		files, bytes = built.Files, built.Bytes
+	}
+	b.ReportMetric(float64(files), "files")
+	b.ReportMetric(float64(bytes), "bytes")
 }

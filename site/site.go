@@ -18,7 +18,7 @@ import (
 
 // Source is a log to build a site from: the directories of a ledger (ledger.Files), a ledger or a site at a URL
 // (client.Files), or a site in a folder (Folder). Nothing it gives is believed before it is verified. What is missing is
-// fs.ErrNotExist.
+// fs.ErrNotExist. Tiles are asked for several at a time.
 type Source interface {
 	Policy(ctx context.Context) ([]byte, error)     // the ledger's own word about whom to believe
 	Roots(ctx context.Context) ([]byte, error)      // of its timestamps, in PEM
