@@ -191,7 +191,7 @@ func mldsaVKey(name string, key *mldsa.PrivateKey) string {
 func TestAnchorsAreJudgedAlike(t *testing.T) {
 	random, s, changes := rand.New(rand.NewPCG(9, 66)), serve(t), 5
 	if long {
-		changes = 600
+		changes = 200
 	}
 	dir := must[string](t)(filepath.Abs("../corpus/packs/good_01"))
 	text := must[[]byte](t)(os.ReadFile(filepath.Join(dir, manifest.Name)))
