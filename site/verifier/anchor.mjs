@@ -29,8 +29,8 @@ const isRepo = (v) => text(/^[A-Za-z0-9][A-Za-z0-9-]{0,38}\/[A-Za-z0-9._-]{1,100
 const COPIED = ['assurance_level', 'claim_check', 'mode', 'receipt_integrity', 'timestamp_end', 'timestamp_start', 'verifier_version'];
 
 // checkAnchor gives what is known: the words of the channel, of the log and of the time; where the log holds the pack the
-// entry, its index, the tree and who cosigned; and the time, if one holds. What could not be told here goes to notChecked. Of a proof that stands alone (found.alone) it is
-// the same about its entry, whatever pack that is about.
+// entry, its index, the tree and who cosigned; and the time, if one holds. What could not be told here goes to notChecked.
+// Of a proof that stands alone (found.alone) it is the same about its entry, whatever pack that is about.
 export async function checkAnchor(pack, found, asked, notChecked) {
   const { out } = found, inside = pack.unsigned instanceof Map ? pack.unsigned.get('anchor.tlog-proof') : undefined;
   const file = asked.proof ?? inside, anchor = { word: 'SKIPPED', log: 'SKIPPED', time: 'SKIPPED', errors: [] };

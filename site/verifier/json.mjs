@@ -48,7 +48,7 @@ export function decode(bytes) {
 }
 
 // byteText gives a text with one character for each byte.
-function byteText(bytes) {
+export function byteText(bytes) {
   let text = '';
   for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
   return text;

@@ -1,5 +1,5 @@
 // Policies, signed notes and checkpoints: docs/spec/ledger.md §4 to §7.
-import { bytesOf, decode } from './json.mjs';
+import { byteText, bytesOf, decode } from './json.mjs';
 import { base64, join, same, sha256 } from './hash.mjs';
 import { keyPoint, verify as verifyEd25519 } from './ed25519.mjs';
 import { verify as verifyMLDSA } from './mldsa.mjs';
@@ -63,14 +63,13 @@ function checkURL(text) {
   must(host && PATH.test(m[2] ?? '') && !/[?#]/.test(text), 'not a URL of a log or witness');
 }
 
-// binary gives bytes as a text of as many characters: a policy may hold any above 0x7f in comments, names and URLs.
-const binary = (bytes) => Array.from(bytes, (b) => String.fromCharCode(b)).join('');
+// A policy is read as a text of one character for each byte: it may hold any above 0x7f in comments, names and URLs.
 const bytesFrom = (text) => Uint8Array.from(text, (c) => c.charCodeAt(0));
 
 // readPolicy gives { logs, witnesses, groups, quorum } (docs/spec/ledger.md §7).
 export function readPolicy(bytes) {
   must(bytes.length <= 2 ** 20, 'a policy that is too long');
-  const text = binary(bytes);
+  const text = byteText(bytes);
   must(!/[\u0000-\u0008\u000b-\u001f\u007f]/.test(text), 'a control character');
   must(text === '' || text.endsWith('\n'), 'a line without its end');
   const policy = { logs: [], witnesses: [], names: new Map([['none', { none: true }]]), used: new Set(), quorum: null };

@@ -1,7 +1,7 @@
 // Step 4: the receipts, line by line, and what is attested of them: docs/spec/verify.md §7.
 //
 // The file may have 4 GiB, so it is read once, in pieces, and what is found in it waits until its digest is known.
-import { JSONError, Num, byPoints, bytesOf, canonical, decode, parse, parseText } from './json.mjs';
+import { JSONError, Num, byPoints, canonical, decode, parse, parseText } from './json.mjs';
 import { H, hex } from './hash.mjs';
 import { own } from './kept.mjs';
 import { Sha256 } from './sha256.mjs';

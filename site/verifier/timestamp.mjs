@@ -3,7 +3,7 @@ import { must } from './notes.mjs';
 import { BOOLEAN, GENERAL_TIME, INTEGER, OCTETS, OID, SEQUENCE, SET } from './der.mjs';
 import { Fields, context, dateTime, elements, integer, oid, only, truth } from './der.mjs';
 import { digest, join, same } from './hash.mjs';
-import { HASHES, PSS, RSA, SIGNATURES, SIGNS, SIZES, STAMPS, algorithm, chains, maybeCertificate, plain, signed, strong } from './x509.mjs';
+import { HASHES, PSS, RSA, SIGNATURES, SIGNS, STAMPS, algorithm, chains, maybeCertificate, plain, signed, strong } from './x509.mjs';
 import { instant } from './time.mjs';
 
 const SIGNED_DATA = '1.2.840.113549.1.7.2', TST_INFO = '1.2.840.113549.1.9.16.1.4';

@@ -4,7 +4,7 @@ import { Bad, NotHere, must } from './notes.mjs';
 import { BITS, BOOLEAN, GENERAL_TIME, INTEGER, NULL, OCTETS, OID, SEQUENCE, SET, UTC_TIME } from './der.mjs';
 import { Fields, bits, context, dateTime, elements, integer, oid, only, truth } from './der.mjs';
 import { base64, join, same } from './hash.mjs';
-import { decode } from './json.mjs';
+import { byteText, decode } from './json.mjs';
 import { verify as verifyEd25519 } from './ed25519.mjs';
 import { instant } from './time.mjs';
 
@@ -230,8 +230,8 @@ async function issued(parent, c, search) {
 // pssOf gives the hash of RSASSA-PSS whose parameters say the same hash everywhere, and a salt of its length.
 function pssOf(parameters) {
   try {
-    const fields = new Fields(only(parameters?.bytes ?? new Uint8Array(), SEQUENCE).body), hash = HASHES[plain(new Fields(only(fields.take(context(0)).body, SEQUENCE).body))];
-    const mask = algorithm(new Fields(only(fields.take(context(1)).body, SEQUENCE).body));
+    const inside = (bytes) => new Fields(only(bytes, SEQUENCE).body), fields = inside(parameters?.bytes ?? new Uint8Array());
+    const hash = HASHES[plain(inside(fields.take(context(0)).body))], mask = algorithm(inside(fields.take(context(1)).body));
     must(mask.id === '1.2.840.113549.1.1.8' && HASHES[plain(new Fields(mask.parameters?.body ?? new Uint8Array()))] === hash, 'another mask');
     must(integer(only(fields.take(context(2)).body, INTEGER)) === BigInt(SIZES[hash] ?? -1), 'another salt');
     const trailer = fields.maybe(context(3));
@@ -271,9 +271,9 @@ const BEGIN = '-----BEGIN CERTIFICATE-----', END = '-----END CERTIFICATE-----';
 // readRoots reads a file of roots whole, or not at all (ENT-56).
 export function readRoots(bytes) {
   must(bytes.length <= 2 ** 20 && !bytes.includes(0), 'too long, or a NUL byte');
-  const text = Array.from({ length: Math.ceil(bytes.length / 8192) }, (_, i) => String.fromCharCode(...bytes.subarray(8192 * i, 8192 * (i + 1)))).join(''), roots = [];
+  const roots = [];
   let block = null;
-  for (const line of text.split('\n').map((line) => line.replace(/[ \t\r]+$/, ''))) {
+  for (const line of byteText(bytes).split('\n').map((line) => line.replace(/[ \t\r]+$/, ''))) {
     if (block === null) {
       must(!line.startsWith('\u00ef\u00bb\u00bf'), 'a byte order mark');
       if (line === BEGIN) block = '';
