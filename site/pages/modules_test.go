@@ -49,7 +49,7 @@ const attempt = async (f) => { try { return await f(); } catch (err) { return { 
 const out = { log: await attempt(async () => {
   const log = await openLog();
   globalThis.opened = log;
-  return { size: Number(log.checkpoint.size), seen: log.seen.kind, wasKey: log.wasKey?.key, key: log.key, cosigned: log.checkpoint.cosigned.map((c) => c.name) };
+  return { size: Number(log.checkpoint.size), seen: log.seen.kind, wasKey: log.wasKey?.key, key: log.key, cosigned: log.checkpoint.cosigned.map((c) => c.called) };
 }), proofs: [], lookups: [], heads: [], compare: [], times: [] };
 const log = globalThis.opened;
 if (log) {

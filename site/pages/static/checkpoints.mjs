@@ -50,7 +50,7 @@ async function tell(log, from, to) {
 function describe({ size, root, cosigned, enough }) {
   const time = newest({ cosigned });
   return element('li', {}, element('p', {}, `${entries(size)}${time === null ? '' : `, last cosigned ${instant(time)}`}, by ${
-    cosigned.map(({ name }) => name).join(', ') || 'nobody'}${enough ? '' : ', which is not enough for today’s policy'}; root`), code(hex(root)));
+    cosigned.map(({ called }) => called).join(', ') || 'nobody'}${enough ? '' : ', which is not enough for today’s policy'}; root`), code(hex(root)));
 }
 
 if (form) {

@@ -7,14 +7,19 @@ async function check() {
   const place = byId('live');
   byId('live-ask').hidden = true;
   say(place, 'busy', 'Fetching the log’s signed state and checking it here…');
+  let parts;
   try {
-    const [{ openLog }, { showWarnings, signedBy }, { tellKey }] = await Promise.all([import('./log.mjs'), import('./seen.mjs'), import('./belief.mjs')]);
+    parts = await Promise.all([import('./log.mjs'), import('./seen.mjs'), import('./belief.mjs')]);
+  } catch {
+    return say(place, 'unchecked', 'Not checked here: a part of the verifier could not be loaded.');
+  }
+  const [{ kindOf, openLog, why }, { showWarnings, signedBy }, { tellKey }] = parts;
+  try {
     const log = await openLog();
     showWarnings(place, log);
     tellKey(log);
     say(place, 'good', `Checked in your browser just now. ${signedBy(log)}`);
   } catch (err) {
-    const { kindOf, why } = await import('./log.mjs');
     say(place, kindOf(err), `${kindOf(err) === 'bad' ? 'Do not rely on this site' : 'Not checked here'}: ${why(err)}.`);
   }
 }

@@ -6,7 +6,7 @@ export const newest = ({ cosigned }) => cosigned.reduce((last, { time }) => (las
 
 // signedBy says who stands behind a checkpoint.
 export function signedBy({ checkpoint, own }) {
-  const names = checkpoint.cosigned.map(({ name }) => name).join(', ');
+  const names = checkpoint.cosigned.map(({ called }) => called).join(', ');
   return `The log signed its state at ${entries(checkpoint.size)}, and ${
     names === '' ? 'no witness cosigned it; the policy asks for none' : `${names} cosigned it`}. That is enough for ${
     own ? 'your policy' : 'the policy of this site'}.`;
