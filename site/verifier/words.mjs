@@ -43,8 +43,11 @@ function integrityText(v) {
 function claimText(v, word) {
   if (!v.intact) return UNJUDGED;
   if (v.manifest.get('attestation').get('claim_check') === 'N/A') return 'no checks were declared';
-  if (word === 'NOT_EVALUATED') return 'that they hold is the signer’s word; not executed again here';
-  if (!v.reexecuted) return 'says the signer; not executed again here';
+  if (v.reading.full) return 'the signer\'s word; not executed here: too many receipts for this verifier';
+  if (word === 'NOT_EVALUATED') {
+    return 'that they hold is the signer\'s word; not executed again, because what that takes is not here (--run-card, --coverage-contract)';
+  }
+  if (!v.reexecuted) return 'says the signer; not executed again, because the definitions are not here (--run-card)';
   const cards = (v.cards ?? []).map((card) => `${card.id} (${SOURCES[card.source] ?? card.source})`);
   return `${v.results.filter((r) => r.passed).length} of ${v.results.length} checks hold, executed again; cards: ${cards.join(', ')}${cannotFail(v) ? '; none of them can fail the claims' : ''}`;
 }
