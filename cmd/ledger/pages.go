@@ -75,8 +75,8 @@ func (p pages) serve(w http.ResponseWriter, r *http.Request) bool {
 	content := io.ReadSeeker(bytes.NewReader(data))
 	if r.Header.Get("Range") == "" && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") && h.Get("Content-Type") != "application/octet-stream" {
 		var packed bytes.Buffer
-		z := gzip.NewWriter(&packed)
-		_, _ = z.Write(data) // to memory
+		z, _ := gzip.NewWriterLevel(&packed, gzip.BestSpeed) // the level is a good one
+		_, _ = z.Write(data)                                 // to memory
 		_ = z.Close()
 		h.Set("Content-Encoding", "gzip")
 		content = bytes.NewReader(packed.Bytes())
