@@ -53,7 +53,6 @@ type settings struct {
 	seed    string
 	only    string
 	min     float64
-	limit   time.Duration
 	own     bool
 	list    bool
 	verbose bool
@@ -76,7 +75,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&s.seed, "seed", "1", "what the sample depends on, besides the mutants' names")
 	flags.StringVar(&s.only, "only", "", "draw from the mutants whose name contains this")
 	flags.Float64Var(&s.min, "min", 0.95, "the score that each package must reach")
-	flags.DurationVar(&s.limit, "limit", 0, "the time that the tests of each package get (default: they are run once unchanged, and a mutant gets four times as long)")
 	flags.BoolVar(&s.own, "own", false, "run the package's own tests only: faster, and harder on it")
 	flags.BoolVar(&s.list, "list", false, "print the sample and judge nothing")
 	flags.BoolVar(&s.verbose, "v", false, "print killed mutants too, and the test that saw each")
@@ -252,10 +250,6 @@ func (p *pass) baseline(ctx context.Context, all []*mutant) error {
 	for i, dir := range dirs {
 		if slices.Contains(dirs[:i], dir) {
 			continue // a package that was cut into rooms is one of their dependents
-		}
-		if p.limit > 0 {
-			p.limits[dir] = p.limit
-			continue
 		}
 		began := time.Now()
 		result, by, err := p.test(ctx, dir, 10*time.Minute)
