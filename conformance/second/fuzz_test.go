@@ -298,11 +298,11 @@ func TestTextsOfALogAreReadAlike(t *testing.T) {
 		words []string
 		read  func(text []byte) error
 	}{
-		{"policy", 250, 40_000, policyText, strings.Split("\n|\t| |# |log |witness |group |quorum |none|any|all|1|2|02|w1|w2|g|\r|\x00|http://|https://|?|@|\u00a0|é|\n\n|"+string(policyText), "|"),
+		{"policy", 250, 20_000, policyText, strings.Split("\n|\t| |# |log |witness |group |quorum |none|any|all|1|2|02|w1|w2|g|\r|\x00|http://|https://|?|@|\u00a0|é|\n\n|"+string(policyText), "|"),
 			func(text []byte) error { _, err := trust.ParsePolicy(text); return err }},
 		{"proof", 3000, 300_000, proofText, strings.Split("\n|extra |extra \n|index |index 01\n|index 1\n|\n\n|\r|=|A|— |\u2014 x AAAAAAA=\n|\x00|ledger.example/2026\n|é", "|"),
 			func(text []byte) error { _, err := trust.ParseProof(text); return err }},
-		{"checkpoint", 250, 40_000, checkpoint, strings.Split("\n|\n\n|extension\n|0|3\n|\u2014 |\u2014 x AAAAAAA=\n|=|\r|\t| |é|ledger.example/2026\n", "|"),
+		{"checkpoint", 250, 20_000, checkpoint, strings.Split("\n|\n\n|extension\n|0|3\n|\u2014 |\u2014 x AAAAAAA=\n|=|\r|\t| |é|ledger.example/2026\n", "|"),
 			func(text []byte) error { _, err := policy.OpenCheckpoint(text); return err }},
 		{"entry", 3000, 300_000, proof.Extra, strings.Split(`{|}|,|:|"|1|2|null|"self"|"oidc"|"ci_binding"|"source_repo":"a/b",|"source_workflow":"x",|"L1"| |é|\u0041|0|"timestamp_token":"AA==",`, "|"),
 			func(text []byte) error { _, err := entry.Parse(text); return err }},

@@ -44,7 +44,7 @@ const (
 func TestPacksThatNobodyBuildsAreJudgedAlike(t *testing.T) {
 	s, rng, want := serve(t), rand.New(rand.NewPCG(2, 86)), 200
 	if long {
-		want = 30_000
+		want = 15_000
 	}
 	if n, err := strconv.Atoi(os.Getenv("ASSAY_PACKS")); err == nil {
 		want, rng = n, rand.New(rand.NewPCG(2, uint64(time.Now().UnixNano())))
