@@ -1,6 +1,8 @@
 package browser
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 
 	"github.com/Haserjian/assay-ledger/conformance"
@@ -316,5 +320,61 @@ func TestTheRowsAreFilteredAndTurnedByKeyboard(t *testing.T) {
 	value[bool](b, `(document.querySelector('#words').value = '', document.querySelector('#words').dispatchEvent(new Event('input')), dispatchEvent(new Event('beforeprint')), true)`)
 	if n := value[int](b, `document.querySelectorAll('#table tr').length`); n != 101 {
 		t.Errorf("%d rows are printed", n)
+	}
+}
+
+// TestWhatIsDroppedIsJudged: a folder with all that is in it, loose files, and what a pack is held to beside them. A policy that
+// lies in the folder of the pack is the word of who made the pack, and is not asked.
+func TestWhatIsDroppedIsJudged(t *testing.T) {
+	a := anchor(t)
+	page := filepath.Join(t.TempDir(), "verify.html")
+	assay(t, "page", "-o", page)
+	folder := filepath.Join(t.TempDir(), "somewhere")
+	if err := errors.Join(os.CopyFS(filepath.Join(folder, "inner", "pack"), os.DirFS(a.dir)), os.CopyFS(filepath.Join(folder, "inner", "pack", "more"), os.DirFS(filepath.Dir(a.policy)))); err != nil {
+		t.Fatal(err)
+	}
+	two := filepath.Join(t.TempDir(), "two")
+	if err := errors.Join(os.CopyFS(filepath.Join(two, "a"), os.DirFS(a.dir)), os.CopyFS(filepath.Join(two, "b"), os.DirFS(a.dir))); err != nil {
+		t.Fatal(err)
+	}
+	b := newTab(t)
+	b.open(fileURL(t, page))
+	b.settled(nil)
+	for _, step := range []struct {
+		name        string
+		files       []string
+		class, said string
+		anchor      string
+	}{
+		{"a folder of folders", []string{folder}, "exit0", "not anchored", "SKIPPED"},
+		{"two packs", []string{two}, "none", "2 packs: open one at a time", "none"},
+		{"loose files, a proof and a policy", append(filesOf(t, a.dir), a.proof, a.policy), "none", "not everything was checked here", "PASS"},
+		{"and the roots", []string{a.roots}, "exit0", "exit 0: intact; signer unpinned", "PASS"},
+		{"a folder that holds no pack", []string{filepath.Dir(a.policy)}, "none", "none of these files", "none"},
+	} {
+		class, text := b.settled(func() { b.drop(step.files...) })
+		if class != "outcome "+step.class || !strings.Contains(text, step.said) || b.word("anchor") != step.anchor {
+			t.Errorf("%s: %s: %s; anchor %s", step.name, class, text, b.word("anchor"))
+		}
+		if step.name == "a folder of folders" {
+			if text := value[string](b, `document.querySelector('#warnings').textContent`); !strings.Contains(text, "W_EXTRA_FILE more") {
+				t.Errorf("nobody says that more lies in the pack: %s", text)
+			}
+		}
+	}
+	b.quiet(fileURL(t, page))
+}
+
+// drop drops files and folders on the page, as who drags them there from a window of files.
+func (b *tab) drop(files ...string) {
+	b.Helper()
+	for _, kind := range []input.DispatchDragEventType{input.DispatchDragEventTypeDragEnter, input.DispatchDragEventTypeDragOver, input.DispatchDragEventTypeDrop} {
+		_, err := chromedp.Run(b.ctx, func(ctx context.Context, t *chromedp.Target) (cdp.Empty, error) {
+			return cdp.Call(ctx, t, input.DispatchDragEvent, input.DispatchDragEventParams{Type: kind, X: 200, Y: 200,
+				Data: &input.DragData{Items: []*input.DragDataItem{}, Files: files, DragOperationsMask: 1}})
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
 	}
 }

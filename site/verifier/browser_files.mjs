@@ -9,31 +9,51 @@ const PIECE = 2 ** 20; // bytes of the receipts that are read at a time
 
 // A found file is { path, file }: its path in what was dropped, with slashes, and a File.
 
-// foundIn lists what was dropped, folders with all that is in them.
+// foundIn lists what was dropped, folders with all that is in them. All is asked for at once: behind the first wait the
+// browser tells nothing more of what was dropped.
 export async function foundIn(transfer) {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (entries.length === 0) return [...transfer.files].map((file) => ({ path: file.name, file }));
+  const items = [...transfer.items].filter((item) => item.kind === 'file').map((item) => ({
+    file: item.getAsFile(), entry: item.webkitGetAsEntry?.(), handle: item.getAsFileSystemHandle?.().catch(() => null),
+  }));
   const found = [];
-  for (const entry of entries) await walk(entry, '', found);
+  for (const { file, entry, handle } of items) {
+    const opened = entry?.isDirectory ? await handle : null;
+    if (!entry?.isDirectory) found.push({ path: file.name, file });
+    else if (opened) await walk(opened.name, opened, HANDLES, found); // Chromium reads no entries for a page from the disk
+    else await walk(entry.name, entry, ENTRIES, found);
+  }
   return found;
 }
 
-async function walk(entry, above, found) {
-  const path = above + entry.name;
+// HANDLES and ENTRIES are the two ways in which browsers show a folder: file gives a File, inner what is in a folder.
+const HANDLES = {
+  isFile: (handle) => handle.kind === 'file', file: (handle) => handle.getFile(),
+  async* inner(handle) {
+    for await (const one of handle.values()) yield one;
+  },
+};
+const ENTRIES = {
+  isFile: (entry) => entry.isFile, file: (entry) => new Promise((ok, bad) => entry.file(ok, bad)),
+  async* inner(entry) {
+    const reader = entry.createReader();
+    for (;;) {
+      const some = await new Promise((ok, bad) => reader.readEntries(ok, bad)); // a hundred at a time
+      if (some.length === 0) return;
+      yield* some;
+    }
+  },
+};
+
+async function walk(path, one, way, found) {
   if (found.length >= MOST.files) throw new Unjudged(`more than ${MOST.files} files: open the folder of one pack`);
-  if (entry.isFile) return found.push({ path, file: await called((ok, bad) => entry.file(ok, bad)) });
-  if (path.split('/').length > MOST.depth) return found.push({ path: `${path}/`, file: null });
-  const reader = entry.createReader();
-  for (;;) {
-    const some = await called((ok, bad) => reader.readEntries(ok, bad)); // a hundred at a time
-    if (some.length === 0) return undefined;
-    for (const inner of some) await walk(inner, `${path}/`, found);
+  try {
+    if (way.isFile(one)) return void found.push({ path, file: await way.file(one) });
+    if (path.split('/').length > MOST.depth) return void found.push({ path: `${path}/`, file: null });
+    for await (const inner of way.inner(one)) await walk(`${path}/${inner.name}`, inner, way, found);
+  } catch (err) {
+    throw err instanceof Unjudged ? err : new Unjudged('the browser could not read what was dropped: choose it instead');
   }
 }
-
-const called = (ask) => new Promise((ok, bad) => {
-  ask(ok, () => bad(new Unjudged('the browser could not read what was dropped')));
-});
 
 // chosenIn lists the files of an input.
 export const chosenIn = (input) => [...input.files].map((file) => ({ path: file.webkitRelativePath || file.name, file }));
