@@ -69,11 +69,11 @@ func sampleRow(x texts, index int64) Row {
 	return r
 }
 
-// sampleViews is every page, with the texts in it.
-func sampleViews(x texts) map[string]Page {
+// sampleViews is every page, with the texts in it and so many rows in a list: twelve show every branch of a row.
+func sampleViews(x texts, many int) map[string]Page {
 	s := sampleSite(x)
 	rows := []Row{{Index: 1234566, Leaf: []byte(x.id), Problem: x.problem}}
-	for i := int64(1234565); len(rows) < 50; i-- {
+	for i := int64(1234565); len(rows) < many; i-- {
 		rows = append(rows, sampleRow(x, i))
 	}
 	var growth []Day
@@ -160,7 +160,7 @@ func attribute(token html.Token, name string) (string, bool) {
 // A page loads and links nothing but files of the site, holds no script and no style, and can be read aloud: one heading
 // of the first rank, a language, a label for each field, no ID twice.
 func TestEveryPageIsPlainAndLinksOnlyIntoTheSite(t *testing.T) {
-	for _, views := range []map[string]Page{sampleViews(ordinary), emptyViews()} {
+	for _, views := range []map[string]Page{sampleViews(ordinary, 50), emptyViews()} {
 		for path, view := range views {
 			t.Run(path, func(t *testing.T) {
 				headings, ids, labels, fields := 0, map[string]bool{}, map[string]bool{}, []string{}
@@ -254,11 +254,11 @@ func TestNoTextOfAStrangerBecomesMarkup(t *testing.T) {
 		t.Fatalf("%d strings", len(strings200))
 	}
 	plain := map[string][]element{}
-	for path, view := range sampleViews(ordinary) {
+	for path, view := range sampleViews(ordinary, 12) {
 		plain[path] = readPage(t, render(t, view), func(html.Token) {})
 	}
 	for _, s := range strings200 {
-		for path, view := range sampleViews(texts{s, s, s, s, s, s, s}) {
+		for path, view := range sampleViews(texts{s, s, s, s, s, s, s}, 12) {
 			page := render(t, view)
 			elements := readPage(t, page, func(token html.Token) { checkToken(t, path, token) })
 			if !slices.Equal(elements, plain[path]) {
@@ -271,12 +271,10 @@ func TestNoTextOfAStrangerBecomesMarkup(t *testing.T) {
 // What the pages load is there, and nothing is there that no page loads.
 func TestTheSheetAndTheModulesAreThoseOfThePages(t *testing.T) {
 	wanted := map[string]bool{}
-	for _, view := range sampleViews(ordinary) {
-		for _, asset := range []string{"assets/"} {
-			for _, part := range strings.Split(string(render(t, view)), asset)[1:] {
-				name, _, _ := strings.Cut(part, `"`)
-				wanted[name] = true
-			}
+	for _, view := range sampleViews(ordinary, 50) {
+		for _, part := range strings.Split(string(render(t, view)), "assets/")[1:] {
+			name, _, _ := strings.Cut(part, `"`)
+			wanted[name] = true
 		}
 	}
 	if len(wanted) < 5 {
@@ -295,7 +293,7 @@ func TestWritePages(t *testing.T) {
 	if out == "" {
 		t.Skip("SITE_PAGES names no directory")
 	}
-	for path, view := range sampleViews(ordinary) {
+	for path, view := range sampleViews(ordinary, 50) {
 		write(t, filepath.Join(out, path), render(t, view))
 	}
 	err := fs.WalkDir(Static(), ".", func(path string, d fs.DirEntry, err error) error {
@@ -396,7 +394,7 @@ func luminance(t *testing.T, colour string) float64 {
 
 // The home page is small enough for a phone on a train, and whole without a script: what checks it comes on demand.
 func TestTheHomePageIsSmallAndNeedsNoScript(t *testing.T) {
-	page := render(t, sampleViews(ordinary)["index.html"])
+	page := render(t, sampleViews(ordinary, 50)["index.html"])
 	size := len(page)
 	for _, asset := range []string{"style.css", "mark.svg", "home.mjs", "dom.mjs", "memory.mjs"} {
 		text, err := fs.ReadFile(Static(), asset)

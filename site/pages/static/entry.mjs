@@ -100,11 +100,17 @@ function checks(log, { steps, entry }) {
       unchecked: ['unchecked', 'It could not be compared with the state that this browser verified before.'],
     }[seen.kind],
   ];
-  if (!log.own) list.push(['unchecked', 'Whose signatures count was this site’s own word. See below: Whom this page believes.']);
+  if (!log.own) list.push(['unchecked', 'Whose signatures count was this site’s own word: ', leadToBelief()]);
   return list.map(checked);
 }
 
-const checked = ([kind, text]) => element('li', { 'data-kind': kind }, text);
+const checked = ([kind, ...parts]) => element('li', { 'data-kind': kind }, ...parts);
+
+function leadToBelief() {
+  const link = element('a', { href: '#belief' }, 'whom this page believes');
+  link.addEventListener('click', () => (byId('belief').open = true));
+  return link;
+}
 
 // showTime checks the timestamp, which takes a part of the verifier that most entries do without.
 async function showTime(entry) {
