@@ -282,7 +282,7 @@ export function readRoots(bytes) {
       const der = base64(block);
       must(der?.length > 0, 'a block that is no base64');
       must(!roots.some((root) => same(root.der, der)), 'a certificate that stands twice');
-      roots.push(readCertificate(der));
+      roots.push(readRoot(der));
       block = null;
     } else {
       must(line !== '' && /^[A-Za-z0-9+/]+={0,2}$/.test(line) && !block.endsWith('='), 'a line that is no base64');
@@ -292,6 +292,14 @@ export function readRoots(bytes) {
   must(block === null, 'a block that is cut short');
   must(roots.length > 0, 'no certificate');
   return roots;
+}
+
+function readRoot(der) {
+  try {
+    return readCertificate(der);
+  } catch (err) {
+    throw err instanceof Bad ? new Bad(`no certificate: ${err.message}`) : err;
+  }
 }
 
 // edge tells whether a line of free text is nearly the edge of a block.
