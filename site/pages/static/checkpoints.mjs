@@ -37,6 +37,7 @@ async function tell(log, from, to) {
     hashes.length === 0 ? 'No hash is needed between them.' : `${plural(hashes.length, 'hash')} of the tree lead from the one to both:`.replace('hashs', 'hashes')), ...hashes.map((h) => code(hex(h)))));
   if (holds) {
     say(status, 'good', from.size === to.size ? 'The same book: one size, one root. Only the signatures differ.'
+      : from.size === 0n ? 'Yes. The earlier one is empty, and any book continues that.'
       : `Yes. The later one has all ${entries(from.size)} of the earlier one, unchanged and in their order, and ${count(to.size - from.size)} more.`);
   } else if (from.size === to.size && !same(from.root, to.root)) {
     say(status, 'bad', 'Two books under one name: one size, two roots, both signed by the log. Keep both, and publish them.');
