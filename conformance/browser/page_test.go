@@ -166,6 +166,22 @@ func TestVerifyHTMLTakesThePackOutOfAPageAndNothingElse(t *testing.T) {
 	if class, text := b.settled(func() { b.choose("#files", page) }); class != "outcome none" || !strings.Contains(text, "holds no pack") {
 		t.Errorf("%s: %s", class, text)
 	}
+	whole := string(must[[]byte](t)(os.ReadFile(sent)))
+	for name, edit := range map[string][2]string{
+		"no JSON":          {`id="held">{"args":`, `id="held">x{"args":`},
+		"args of no texts": {`id="held">{"args":[]`, `id="held">{"args":[1]`},
+		"no names":         {`"args":[],"extra":[]`, `"args":[],"extra":"x"`},
+		"no such kind":     {`"extra":[],"unsigned":""}</`, `"extra":[],"unsigned":"file"}</`},
+		"no base64":        {`data-name="pack/pack_manifest.json" data-kind="file">`, `data-name="pack/pack_manifest.json" data-kind="file">A`},
+	} {
+		broken := write(t, "broken.html", strings.Replace(whole, edit[0], edit[1], 1))
+		if strings.Count(whole, edit[0]) != 1 {
+			t.Errorf("%s: nothing to break", name)
+		}
+		if class, text := b.settled(func() { b.choose("#files", broken) }); class != "outcome none" || !strings.Contains(text, "exit 3: a page whose pack is not of its form") {
+			t.Errorf("%s: %s: %s", name, class, text)
+		}
+	}
 	b.quiet(fileURL(t, page))
 	// And the page itself, whose script is no longer the one that its policy names, runs nothing.
 	b.open(fileURL(t, bad))

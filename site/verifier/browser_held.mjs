@@ -2,7 +2,7 @@
 //
 //   script type="application/json" id="held"                          {"args":["--require-anchor"],"extra":[],"unsigned":"folder"}
 //   script type="text/plain" data-name="pack/NAME" data-kind="file"    base64 of the file
-import { Unjudged } from './verify.mjs';
+import { LIMITS, Unjudged } from './verify.mjs';
 
 // heldIn gives what the page at hand holds, null if that is nothing.
 export function heldIn(document) {
@@ -19,20 +19,28 @@ const BLOCK = /<script type="text\/plain" data-name="([A-Za-z0-9_./-]+)" data-ki
 export function heldInText(text) {
   const head = HEAD.exec(text);
   if (!head) throw new Unjudged('a page that holds no pack');
-  return held(head[1], [...text.matchAll(BLOCK)].map((m) => m.slice(1)));
+  try {
+    return held(head[1], [...text.matchAll(BLOCK)].map((m) => m.slice(1)));
+  } catch {
+    throw new Unjudged('a page whose pack is not of its form');
+  }
 }
 
 // held gives { pack, files, args }: files by the names that args have for them.
 function held(head, blocks) {
-  const { args, extra, unsigned } = JSON.parse(head), files = new Map();
+  const { args, extra, unsigned } = JSON.parse(head), files = new Map(), texts = (v) => Array.isArray(v) && v.every((x) => typeof x === 'string');
+  if (!texts(args) || !texts(extra) || !['folder', 'link', 'other', ''].includes(unsigned)) throw new Error('not of its form');
   const pack = { files: new Map(), unsigned: unsigned === 'folder' ? new Map() : unsigned ? { kind: unsigned } : null, extra };
   for (const [name, kind, text] of blocks) {
     const [place, inner] = [name.slice(0, name.indexOf('/')), name.slice(name.indexOf('/') + 1)];
     const into = { pack: pack.files, unsigned: pack.unsigned, given: files }[place];
-    if (into instanceof Map) into.set(inner, kind === 'file' ? { kind, bytes: bytesOf(text) } : { kind });
+    if (into instanceof Map) into.set(inner, kind === 'file' ? entryOf(bytesOf(text), LIMITS[inner]) : { kind });
   }
   return { pack, files, args };
 }
+
+// entryOf gives an entry as a reader of files would: one that is too long is not read.
+const entryOf = (bytes, limit) => (bytes.length > limit ? { kind: 'long' } : { kind: 'file', bytes });
 
 // packIn gives the files of the pack that a page holds, and its proof, as [name, bytes].
 export function packIn({ pack, files }) {
