@@ -176,10 +176,12 @@ func TestASiteIsBuiltAgainOnlyWhenSomethingIsPublishedAndAFailureIsToldOnce(t *t
 		}
 		builds := source.asked.Load()
 		time.Sleep(10 * time.Minute)
+		synctest.Wait()
 		if source.asked.Load() != builds {
 			t.Error("built again, and nothing was published")
 		}
 		publish := func(size int64) {
+			synctest.Wait() // it reads the log only while it builds
 			if err := errors.Join(log.Grow(size), log.Publish(sitetest.Began.Add(time.Duration(size)*time.Hour))); err != nil {
 				t.Fatal(err)
 			}
