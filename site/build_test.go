@@ -283,7 +283,8 @@ func TestALogThatIsDamagedOrRolledBackLeavesTheSiteAsItIs(t *testing.T) {
 			must(t, err)
 			l.Notes[len(l.Notes)-1] = note
 		}, site.ErrDamaged},
-		"a bundle that is gone": {func(t *testing.T, l *sitetest.Log) { l.Leaves = l.Leaves[:255] }, site.ErrMissing},
+		"a history that has forgotten": {func(t *testing.T, l *sitetest.Log) { l.Notes = nil }, site.ErrRolledBack},
+		"a bundle that is gone":        {func(t *testing.T, l *sitetest.Log) { l.Leaves = l.Leaves[:255] }, site.ErrMissing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLog(t)

@@ -101,6 +101,13 @@ func TestWhatIsMissingOrForeignIsSaid(t *testing.T) {
 		}
 	}
 
+	history := filepath.Join(dir, "checkpoints", "000.p", "2")
+	must(t, os.Rename(history, history+".away"))
+	if _, err := check(t, dir); !errors.Is(err, site.ErrMissing) {
+		t.Errorf("a history that is missing: %v", err)
+	}
+	must(t, os.Rename(history+".away", history))
+
 	must(t, os.Remove(filepath.Join(dir, ".well-known", "assay-ledger.json")))
 	if _, err := check(t, dir); !errors.Is(err, site.ErrNotOurs) {
 		t.Error(err)

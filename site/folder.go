@@ -64,11 +64,14 @@ func (f *Folder) Tile(ctx context.Context, path string) ([]byte, error) {
 	return f.Read(ctx, path, tiles.Limit(t))
 }
 
-// Checkpoints reads the history.
+// Checkpoints reads the history. One that has no number start, and is not just as long, is fs.ErrNotExist.
 func (f *Folder) Checkpoints(ctx context.Context, start int64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		read := func(path string) ([]byte, error) { return f.Read(ctx, path, tiles.MaxBundle) }
 		count, err := readCount(read)
+		if err == nil && start > count {
+			err = fmt.Errorf("the history has %d checkpoints, and those from %d on are wanted: %w", count, start, fs.ErrNotExist)
+		}
 		for n := start / tiles.Width; err == nil && n*tiles.Width < count; n++ {
 			var notes [][]byte
 			if notes, err = readBundle(read, n, count); err != nil {
@@ -80,7 +83,7 @@ func (f *Folder) Checkpoints(ctx context.Context, start int64) iter.Seq2[[]byte,
 				}
 			}
 		}
-		if err != nil && !isMissing(err) {
+		if err != nil {
 			yield(nil, err)
 		}
 	}

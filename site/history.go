@@ -98,8 +98,11 @@ func (h *history) peek() (*trust.Checkpoint, bool, error) {
 		h.done = true
 		return nil, false, nil
 	}
-	if isMissing(err) && h.count == h.before {
+	if isMissing(err) && h.count == h.before && h.before > 0 {
 		return nil, false, fmt.Errorf("%w: the site has %d checkpoints of its history: %w", ErrRolledBack, h.before, err)
+	}
+	if isMissing(err) {
+		return nil, false, fmt.Errorf("%w: checkpoint %d of its history: %w", ErrMissing, h.count, err)
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("reading checkpoint %d of the history: %w", h.count, err)

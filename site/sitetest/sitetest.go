@@ -199,7 +199,11 @@ func (l *Log) Tile(_ context.Context, path string) ([]byte, error) {
 // Checkpoints yields Notes.
 func (l *Log) Checkpoints(_ context.Context, start int64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		for _, note := range l.Notes[min(start, int64(len(l.Notes))):] {
+		if start > int64(len(l.Notes)) {
+			yield(nil, fs.ErrNotExist)
+			return
+		}
+		for _, note := range l.Notes[start:] {
 			if !yield(note, nil) {
 				return
 			}
