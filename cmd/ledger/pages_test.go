@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -141,6 +142,13 @@ type failing struct {
 	*sitetest.Log
 	with  atomic.Pointer[error]
 	asked atomic.Int64
+	mu    sync.Mutex // a build begins with the checkpoint: what was published before is seen
+}
+
+func (f *failing) Checkpoint(ctx context.Context) ([]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.Log.Checkpoint(ctx)
 }
 
 func (f *failing) Policy(ctx context.Context) ([]byte, error) {
@@ -182,6 +190,8 @@ func TestASiteIsBuiltAgainOnlyWhenSomethingIsPublishedAndAFailureIsToldOnce(t *t
 		}
 		publish := func(size int64) {
 			synctest.Wait() // it reads the log only while it builds
+			source.mu.Lock()
+			defer source.mu.Unlock()
 			if err := errors.Join(log.Grow(size), log.Publish(sitetest.Began.Add(time.Duration(size)*time.Hour))); err != nil {
 				t.Fatal(err)
 			}
