@@ -40,7 +40,11 @@ func publish(t *testing.T, l *sitetest.Log) *published {
 	t.Helper()
 	p := &published{dir: filepath.Join(t.TempDir(), "site")}
 	p.build(t, l)
-	server := httptest.NewServer(http.StripPrefix("/some/path", http.FileServer(http.Dir(p.dir))))
+	files := http.StripPrefix("/some/path", http.FileServer(http.Dir(p.dir)))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store") // what a test changes within a second is another file all the same
+		files.ServeHTTP(w, r)
+	}))
 	t.Cleanup(server.Close)
 	p.url = server.URL + "/some/path/"
 	return p
@@ -106,12 +110,19 @@ func (b *tab) download(selector, name string) string {
 		b.Fatal(err)
 	}
 	path := filepath.Join(dir, name)
-	for end := time.Now().Add(limit); !exists(path); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(limit); !saved(path); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			b.Fatalf("%s was not saved", name)
 		}
 	}
 	return path
+}
+
+// saved tells whether a file was saved whole: until then it is empty, and what came so far stands beside it.
+func saved(path string) bool {
+	info, err := os.Stat(path)
+	beside, _ := os.ReadDir(filepath.Dir(path))
+	return err == nil && info.Size() > 0 && len(beside) == 1
 }
 
 // TestFromTheHomePageToAVerdictOnOnesOwnDisk is the way of somebody who got a link: home, an entry, its proof step by step,
