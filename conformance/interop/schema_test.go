@@ -91,6 +91,12 @@ func written(t *testing.T, v jcs.Value) []byte {
 	return text
 }
 
+// odd are packs whose signer wrote what no writer of ours does, and every reader takes.
+var odd = map[string]string{
+	"open_report_undated": "a report without verified_at",
+	"open_false_traces":   "receipts whose _trace_id is false",
+}
+
 func TestHonestDocumentsOfTheCorpusAreOfTheirSchemas(t *testing.T) {
 	s := schemas(t)
 	index := read(t, corpus+"/"+conformance.IndexName)
@@ -103,7 +109,7 @@ func TestHonestDocumentsOfTheCorpusAreOfTheirSchemas(t *testing.T) {
 	}
 	packs := 0
 	for _, k := range cases {
-		if k.Expect.Integrity != "PASS" || len(k.Make) > 0 || slices.Contains(k.Args, "--require-anchor") {
+		if k.Expect.Integrity != "PASS" || odd[k.ID] != "" || len(k.Make) > 0 || slices.Contains(k.Args, "--require-anchor") {
 			continue
 		}
 		packs++
