@@ -235,7 +235,7 @@ func (b *build) gone(name string) error {
 
 // assets writes style sheet, modules, and the verifier that is one file.
 func (b *build) assets(v *view) error {
-	page, err := single.Verifier(b.Program)
+	page, err := single.Verifier()
 	if err != nil {
 		return err
 	}

@@ -216,6 +216,18 @@ func publishAsTheJobsDo(t *testing.T, d *demo) {
 				t.Errorf("%s published no %s: %v", job, name, err)
 			}
 		}
+		// What people compare by its hash is the same, whoever made it.
+		of := filepath.Join(dir, "verify.html")
+		if out, err := exec.CommandContext(t.Context(), filepath.Join(built, "assay"), "page", "-o", of).CombinedOutput(); err != nil {
+			t.Fatalf("assay page: %v: %s", err, out)
+		}
+		mine, err := os.ReadFile(of)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if theirs, err := os.ReadFile(filepath.Join(dir, folder, "verify.html")); err != nil || !bytes.Equal(mine, theirs) {
+			t.Errorf("the verify.html of the site is not the one of assay page (%v)", err)
+		}
 	}
 }
 

@@ -44,11 +44,12 @@ type Held struct {
 	Unsigned string   // what is called _unsigned: "folder", "link", "other", or "" for nothing
 }
 
-// Verifier makes verify.html; version is that of the program.
-func Verifier(version string) ([]byte, error) { return page("Check a proof pack", version, "") }
+// Verifier makes verify.html. No program puts its name into it: all that hold the same modules make the same bytes,
+// which people compare by their hash.
+func Verifier() ([]byte, error) { return page("Check a proof pack", "") }
 
 // Pack makes the page of a pack. It judges itself where it is opened; here nothing is judged.
-func Pack(version string, h Held) ([]byte, error) {
+func Pack(h Held) ([]byte, error) {
 	held, size := new(strings.Builder), int64(0)
 	head, err := json.Marshal(struct { // json.Marshal escapes <, > and &
 		Args     []string `json:"args"`
@@ -65,7 +66,7 @@ func Pack(version string, h Held) ([]byte, error) {
 		}
 		fmt.Fprintf(held, "<script type=\"text/plain\" data-name=\"%s\" data-kind=\"%s\">%s</script>\n", f.Name, f.Kind, base64.StdEncoding.EncodeToString(f.Bytes))
 	}
-	return page("A proof pack that checks itself", version, held.String())
+	return page("A proof pack that checks itself", held.String())
 }
 
 // TooLarge is what Pack says of files that no page should hold.
@@ -82,13 +83,13 @@ func ScriptSHA256() (string, error) {
 	return hex.EncodeToString(sum[:]), err
 }
 
-func page(title, version, held string) ([]byte, error) {
+func page(title, held string) ([]byte, error) {
 	script, err := Bundle(verifier.Files, entry)
 	if err != nil {
 		return nil, err
 	}
 	// In one pass, so that nothing of what is put in is replaced in turn.
-	put := strings.NewReplacer("{{policy}}", policy(string(script)), "{{style}}", pageStyle, "{{title}}", title, "{{version}}", version,
+	put := strings.NewReplacer("{{policy}}", policy(string(script)), "{{style}}", pageStyle, "{{title}}", title,
 		"{{held}}", held, "{{script}}", string(script))
 	return []byte(put.Replace(pageText)), nil
 }

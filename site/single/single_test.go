@@ -110,11 +110,11 @@ var held = Held{
 }
 
 func TestAPageRunsOneScriptThatItsPolicyNames(t *testing.T) {
-	verifier, err := Verifier("1.0")
+	verifier, err := Verifier()
 	if err != nil {
 		t.Fatal(err)
 	}
-	pack, err := Pack("1.0", held)
+	pack, err := Pack(held)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,14 +145,14 @@ func TestAPageRunsOneScriptThatItsPolicyNames(t *testing.T) {
 			t.Errorf("%s: the page says %q", name, found)
 		}
 	}
-	again, err := Pack("1.0", held)
+	again, err := Pack(held)
 	if err != nil || !bytes.Equal(again, pack) {
 		t.Errorf("the second page of a pack is another one (%v)", err)
 	}
 }
 
 func TestWhatAPageHoldsIsNoMarkup(t *testing.T) {
-	page, err := Pack("1.0", held)
+	page, err := Pack(held)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,10 +173,10 @@ func TestWhatAPageHoldsIsNoMarkup(t *testing.T) {
 
 func TestAPageHoldsSoManyBytesAndNoMore(t *testing.T) {
 	half := make([]byte, MaxHeld/2)
-	if _, err := Pack("1.0", Held{Files: []File{{"pack/a", "file", half}, {"pack/b", "file", half}}}); err != nil {
+	if _, err := Pack(Held{Files: []File{{"pack/a", "file", half}, {"pack/b", "file", half}}}); err != nil {
 		t.Error(err)
 	}
-	_, err := Pack("1.0", Held{Files: []File{{"pack/a", "file", half}, {"pack/b", "file", half}, {"pack/c", "file", []byte("x")}}})
+	_, err := Pack(Held{Files: []File{{"pack/a", "file", half}, {"pack/b", "file", half}, {"pack/c", "file", []byte("x")}}})
 	if tooLarge := (*TooLarge)(nil); !errors.As(err, &tooLarge) || tooLarge.Bytes != MaxHeld+1 {
 		t.Errorf("%v", err)
 	}

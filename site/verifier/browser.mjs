@@ -121,7 +121,7 @@ async function start() {
     state.pack = held.pack;
     state.flags = held.files;
     state.switches = held.args;
-    byId('holds').hidden = false;
+    for (const part of document.querySelectorAll('[data-holds]')) part.hidden = false;
     byId('save').href = URL.createObjectURL(archive(packIn(held)));
     byId('save').parentElement.hidden = false;
   }

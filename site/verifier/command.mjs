@@ -62,7 +62,7 @@ async function named(arg, { latest }) {
 // run gives the exit code; say prints results, talk what is said about them. Whatever goes wrong is never a verdict.
 export async function run([verb, ...args], say, talk) {
   try {
-    if (verb !== 'verify' && verb !== 'verify-pack') throw new Unjudged('expected: verify PACK… [flags]');
+    if (verb !== 'verify' && verb !== 'verify-pack') throw new Unjudged('expected: verify PACK ... [flags]');
     const { dirs, asked } = await askedBy(args, readFile), packs = [];
     for (const dir of dirs) packs.push(...(await named(dir, asked)));
     const all = [];

@@ -85,7 +85,7 @@ func (o *page) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	if len(args) == 0 {
-		text, err := single.Verifier(manifest.Version)
+		text, err := single.Verifier()
 		if err != nil {
 			return err
 		}
@@ -118,7 +118,7 @@ func (o *page) text(c *cobra.Command, dir string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return single.Pack(manifest.Version, held)
+	return single.Pack(held)
 }
 
 // held reads the pack as it is, links and what is missing included: the page judges it again.

@@ -199,7 +199,7 @@ async function offer(log, found) {
   if (read.index !== index || !same(read.extra, leaf)) throw new Error('the proof that was made cannot be read again');
   download(byId('get-proof'), name, file, 'text/plain');
   download(byId('get-entry'), `entry-${index}.json`, leaf, 'application/json');
-  byId('commands').textContent = `assay verify-pack PACK --policy policy --proof ${name} --require-anchor${
+  byId('commands').textContent = `assay verify-pack PACK --policy policy --proof ${name} --require-anchor --require-claim-pass${
     found.entry?.has('timestamp_token') ? ' --tsa-roots tsa-roots.pem' : ''}`;
   byId('leaf-hash').textContent = hex(found.hash);
   showAddress(`${here('entry/index.html')}?i=${index}`);
