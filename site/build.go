@@ -199,6 +199,9 @@ func (b *build) ask(ctx context.Context) (err error) {
 		return fmt.Errorf("%w: its checkpoint is of %q, which its own policy does not name", ErrDamaged, b.cp.Origin)
 	}
 	b.log = logs[at]
+	if !slices.ContainsFunc(b.policy.Logs(), func(l trust.PolicyLog) bool { return l.Origin == b.log.Origin && l.VKey == b.log.VKey }) {
+		return fmt.Errorf("%w: its own policy gives %q another key than the one that signed its checkpoint", ErrDamaged, b.log.Origin)
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package site_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/site"
 	"github.com/Haserjian/assay-ledger/site/sitetest"
+	"github.com/Haserjian/assay-ledger/trust"
 )
 
 // tree reads all files of a folder.
@@ -79,6 +81,34 @@ func build(t testing.TB, c site.Config) *site.Built {
 	b, err := site.Build(t.Context(), c)
 	must(t, err)
 	return b
+}
+
+// toldOtherwise is a log whose own policy is that of another one.
+type toldOtherwise struct {
+	*sitetest.Log
+	other *sitetest.Log
+}
+
+func (l toldOtherwise) Policy(ctx context.Context) ([]byte, error) { return l.other.Policy(ctx) }
+
+// A site publishes no key that did not sign its checkpoint.
+func TestALogThatNamesAnotherKeyThanItsOwnIsNotBuilt(t *testing.T) {
+	l := newLog(t)
+	must(t, l.Grow(2))
+	publish(t, l)
+	other, err := sitetest.New("another key")
+	must(t, err)
+	text, err := l.Policy(t.Context())
+	must(t, err)
+	policy, err := trust.ParsePolicy(text)
+	must(t, err)
+	out := filepath.Join(t.TempDir(), "out")
+	if _, err := site.Build(t.Context(), site.Config{Log: toldOtherwise{l, other}, Out: out, Policy: policy}); !errors.Is(err, site.ErrDamaged) {
+		t.Errorf("got %v, want %v", err, site.ErrDamaged)
+	}
+	if _, err := os.Stat(filepath.Join(out, "index.html")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a page was written: %v", err)
+	}
 }
 
 // SIT-5: a site grown in random steps is, byte for byte, the one that is built at once.

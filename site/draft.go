@@ -241,7 +241,7 @@ func (d *draft) apply(text []byte) error {
 	if !whole || !ended {
 		return fmt.Errorf("%s/%s is no commit list: %w", d.root.Name(), commitFile, ErrSiteDamaged)
 	}
-	made := map[string]bool{}
+	made, removed := map[string]bool{}, false
 	for line := range strings.Lines(string(body)) {
 		what, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		if !ok || !fs.ValidPath(name) || name == "." || strings.HasPrefix(name, workDir) {
@@ -249,6 +249,14 @@ func (d *draft) apply(text []byte) error {
 		}
 		if err := d.before(what + " " + name); err != nil {
 			return err
+		}
+		// After a power cut, too, the checkpoint is there only with what it stands for, and what the old one needs goes only
+		// when the new one is there.
+		if first := what == "remove" && !removed; first || what == "put" && name == "checkpoint" {
+			removed = removed || first
+			if err := d.sync("."); err != nil {
+				return err
+			}
 		}
 		switch what {
 		case "put":
@@ -276,6 +284,9 @@ func (d *draft) apply(text []byte) error {
 		return err
 	}
 	if err := d.root.Remove(commitFile); err != nil {
+		return err
+	}
+	if err := d.sync("."); err != nil { // the list never comes back beside files of a later build
 		return err
 	}
 	return d.root.RemoveAll(workDir)

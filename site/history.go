@@ -149,7 +149,7 @@ func (h *history) keep(cp *trust.Checkpoint) error {
 	h.bundle = tiles.AppendEntry(h.bundle, h.note)
 	h.count, h.size = h.count+1, cp.Size
 	if at := timeOf(cp); !at.IsZero() {
-		h.grow(max(at.Format(time.DateOnly), h.lastDay), cp.Size) // a witness's clock may go back, days do not
+		h.grow(max(at.UTC().Format(time.DateOnly), h.lastDay), cp.Size) // a witness's clock may go back, days do not
 	}
 	h.held = nil
 	if h.count%tiles.Width != 0 {

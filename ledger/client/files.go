@@ -123,12 +123,21 @@ func (f Files) checkpointCount(ctx context.Context) (int64, error) {
 	return count, nil
 }
 
-// checkpointBundle fetches the first notes of a bundle. Where it has been filled meanwhile the partial one may be gone.
+// checkpointBundle fetches the first notes of a bundle. Where more have been published meanwhile a narrower one may be
+// gone: then it is in a wider one, which the count names.
 func (f Files) checkpointBundle(ctx context.Context, n int64, width int) ([][]byte, error) {
 	path := tiles.CheckpointPath(n, width)
 	data, err := f.Read(ctx, path, tiles.MaxBundle)
-	if errors.Is(err, fs.ErrNotExist) && width < tiles.Width {
-		path = tiles.CheckpointPath(n, tiles.Width)
+	for now, tries := width, 0; errors.Is(err, fs.ErrNotExist) && now < tiles.Width && tries < 3; tries++ {
+		count, countErr := f.checkpointCount(ctx)
+		if countErr != nil {
+			return nil, countErr
+		}
+		wider := int(min(count-n*tiles.Width, tiles.Width))
+		if wider <= now {
+			break
+		}
+		now, path = wider, tiles.CheckpointPath(n, wider)
 		data, err = f.Read(ctx, path, tiles.MaxBundle)
 	}
 	if err != nil {

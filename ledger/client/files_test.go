@@ -148,3 +148,34 @@ func TestTheHistoryOfAStaticCopyIsReadFromAnyNumberOn(t *testing.T) {
 		t.Errorf("a torn bundle: %d, %v", got, err)
 	}
 }
+
+func TestAHistoryThatGrowsWhileItIsReadLacksNothing(t *testing.T) {
+	var bundle []byte
+	for i := range 5 {
+		bundle = tiles.AppendEntry(bundle, fmt.Appendf(nil, "note %d", i))
+	}
+	_, dir := staticSite(t, map[string]string{tiles.CheckpointCount: "5\n", tiles.CheckpointPath(0, 5): string(bundle)})
+	asked, plain := 0, http.FileServer(http.Dir(dir))
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/"+tiles.CheckpointCount {
+			plain.ServeHTTP(w, r)
+			return
+		}
+		if asked++; asked == 1 {
+			fmt.Fprintln(w, 3) // as a cache has it
+		} else {
+			fmt.Fprintln(w, 5)
+		}
+	}))
+	t.Cleanup(s.Close)
+	got := 0
+	for note, err := range (Files{&Client{URL: s.URL, Attempts: 1}}).Checkpoints(t.Context(), 0) {
+		if want := fmt.Sprintf("note %d", got); err != nil || string(note) != want {
+			t.Fatalf("%q, %v, want %q", note, err, want)
+		}
+		got++
+	}
+	if got != 3 || asked != 2 {
+		t.Errorf("%d notes, and %d questions how many there are", got, asked)
+	}
+}
