@@ -53,6 +53,9 @@ type view struct {
 func (b *build) view() (*view, error) {
 	v := &view{Site: pages.Site{Origin: b.log.Origin, VKey: b.log.VKey, Policy: string(b.told.Text()),
 		Checkpoint: b.cp, HasRoots: len(b.roots) > 0}}
+	for _, w := range b.policy.Witnesses() {
+		v.health = append(v.health, pages.Witness{PolicyWitness: w})
+	}
 	if b.cp == nil {
 		return v, nil
 	}
@@ -139,19 +142,14 @@ func readTime(e *entry.Entry, roots *x509.CertPool) *pages.Time {
 
 // newestNotes reads the end of the history: what is published of it, and how the witnesses did.
 func (b *build) newestNotes(v *view) error {
-	v.health = nil
-	for _, w := range b.policy.Witnesses() {
-		v.health = append(v.health, pages.Witness{PolicyWitness: w})
-	}
-	seen := func(cp *trust.Checkpoint) {
+	seen := func(cp *trust.Checkpoint, late bool) {
 		for _, c := range cp.Cosignatures {
 			i := slices.IndexFunc(v.health, func(w pages.Witness) bool { return w.Name == c.Witness })
 			if w := &v.health[i]; c.Time.After(w.Last) {
-				w.Last, w.LastSize = c.Time, cp.Size
+				w.Last, w.LastSize, w.Late = c.Time, cp.Size, late
 			}
 		}
 	}
-	seen(b.cp)
 	notes, err := readNotes(b.draft.read, b.history.count, window)
 	if err != nil {
 		return siteDamaged(err)
@@ -161,7 +159,7 @@ func (b *build) newestNotes(v *view) error {
 		if err != nil {
 			return fmt.Errorf("%w: checkpoint %d of its history: %w", ErrSiteDamaged, b.history.count-int64(len(notes)-i), err)
 		}
-		seen(cp)
+		seen(cp, false)
 		for k := range v.health {
 			w := &v.health[k]
 			w.Of++
@@ -178,6 +176,7 @@ func (b *build) newestNotes(v *view) error {
 		}
 		v.notes = append(v.notes, p)
 	}
+	seen(b.cp, true) // what it has and the history has not came after the publication
 	slices.Reverse(v.notes)
 	return nil
 }
@@ -240,6 +239,9 @@ func (b *build) assets(v *view) error {
 		return err
 	}
 	v.PageSHA256 = trust.Digest(sha256.Sum256(page)).String()
+	if v.ScriptSHA256, err = single.ScriptSHA256(); err != nil {
+		return err
+	}
 	if err := b.draft.write("verify.html", page); err != nil {
 		return err
 	}

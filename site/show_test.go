@@ -297,3 +297,36 @@ func TestABuildWritesWhatIsNew(t *testing.T) {
 		t.Errorf("10 entries write %d files and remove %d", b.Files, b.Removed)
 	}
 }
+
+// The history has each note as it was published, so what came later is neither counted nor said to have come in time.
+func TestACosignatureThatCameAfterThePublicationIsSaidToHave(t *testing.T) {
+	l := newLog(t)
+	for _, size := range []int64{3, 5} {
+		must(t, l.Grow(size))
+		publish(t, l)
+	}
+	last := &l.Notes[len(l.Notes)-1]
+	*last = (*last)[:strings.LastIndex(strings.TrimSuffix(string(*last), "\n"), "\n")+1] // w2 was not in time; Note has it
+	dir := filepath.Join(t.TempDir(), "site")
+	build(t, site.Config{Log: l, Out: dir})
+	page := tree(t, dir)["witnesses/index.html"]
+	w1, w2, ok := strings.Cut(page, "<h2>w2</h2>")
+	const late = "it came after the publication"
+	for _, c := range []struct {
+		card, counted string
+		late          bool
+	}{{w1, "in time: 2 of 2", false}, {w2, "in time: 1 of 2", true}} {
+		if !ok || !strings.Contains(c.card, c.counted) || !strings.Contains(c.card, "a tree of 5") || strings.Contains(c.card, late) != c.late {
+			t.Errorf("expected %s, late: %v: %s", c.counted, c.late, c.card)
+		}
+	}
+}
+
+func TestALogThatPublishedNothingHasItsWitnessesAllTheSame(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "site")
+	build(t, site.Config{Log: newLog(t), Out: dir})
+	page := tree(t, dir)["witnesses/index.html"]
+	if !strings.Contains(page, "<h2>w2</h2>") || strings.Contains(page, "names no witness") || strings.Contains(page, "in time:") {
+		t.Errorf("%s", page)
+	}
+}

@@ -589,3 +589,31 @@ func TestACheckpointOfAnotherQuorumIsStillTheLogs(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// An address that names no entry asks the site for nothing: a reader who mistyped is told so, not that nothing is listed.
+func TestAnAddressThatNamesNoEntryIsNotLookedUp(t *testing.T) {
+	const script = `
+globalThis.localStorage = { getItem: () => null };
+const { asked } = await import(process.argv.at(-1));
+const list = ['i=7', 'q=1,234', 'h=' + 'AB'.repeat(32), 'q=acme/app', '', 'q=', 'q=+', 'i=', 'i=abc', 'i=-1', 'i=007', 'i=1e3', 'i=' + '9'.repeat(20), 'h=abc', 'i=abc&q=7'];
+console.log(list.map((q) => { const a = asked(new URLSearchParams(q)); return Object.keys(a) + ' ' + Object.values(a)[0]; }).join('\n'));
+`
+	_, dir := rich(t)
+	r := newReader(t)
+	c := exec.CommandContext(t.Context(), r.node, "--input-type=module", "-e", script, "file://"+filepath.Join(dir, "assets", "search.mjs"))
+	c.Stderr, c.WaitDelay = os.Stderr, time.Second
+	out, err := c.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := func(i string) string {
+		return "wrong “" + i + "” in the address of this page is not the number of an entry"
+	}
+	nothing := "wrong the address of this page names no entry"
+	want := []string{"index 7", "index 1234", "digest " + strings.Repeat("ab", 32), "name acme/app", nothing, nothing, nothing, nothing,
+		number("abc"), number("-1"), number("007"), number("1e3"), number(strings.Repeat("9", 20)),
+		"wrong “abc” in the address of this page is not a digest of 64 hex digits", number("abc")}
+	if got := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n"); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -37,7 +37,7 @@ func sampleSite(x texts) Site {
 		Origin: x.origin, VKey: x.origin + "+8605594a+Ac8Z4SMs9oRxUQRrinXzrPe3lqhCz33XzoQIfm5KaNBb",
 		Policy:      "log " + x.origin + "+8605594a+Ac8Z4SMs9oRxUQRrinXzrPe3lqhCz33XzoQIfm5KaNBb\nwitness " + x.witness + " …\nquorum none\n",
 		Checkpoint:  sampleCheckpoint(x, 1234567),
-		Checkpoints: 260, HasRoots: true, HasContact: true, PageSHA256: strings.Repeat("ab", 32),
+		Checkpoints: 260, HasRoots: true, HasContact: true, PageSHA256: strings.Repeat("ab", 32), ScriptSHA256: strings.Repeat("cd", 32),
 	}
 }
 
@@ -91,7 +91,7 @@ func sampleViews(x texts, many int) map[string]Page {
 		"entry/index.html":        Entry{s},
 		"signer/index.html":       Signers{s, known},
 		"source/index.html":       Sources{s, repos},
-		"witnesses/index.html":    Witnesses{s, []Witness{{w, sampleDay, 1234567, 100, 100}, {w, sampleDay, 1234000, 100, 93}, {PolicyWitness: w}}},
+		"witnesses/index.html":    Witnesses{s, []Witness{{w, sampleDay, 1234567, false, 100, 100}, {w, sampleDay, 1234000, true, 100, 93}, {PolicyWitness: w, Of: 1}}},
 		"checkpoints/index.html":  Checkpoints{s, published},
 		"equivocation/index.html": Equivocation{s, []Case{{trust.Digest{}, rows[:3]}}, true},
 		"verify/index.html":       Verify{s},
@@ -423,4 +423,67 @@ func TestTheHomePageIsSmallAndNeedsNoScript(t *testing.T) {
 			t.Error("a script that holds the page up")
 		}
 	})
+}
+
+// textOf is what a page says, its white space folded; within a noscript too.
+func textOf(page []byte) string {
+	page = regexp.MustCompile(`<[^>]*>`).ReplaceAll(page, nil)
+	return strings.Join(strings.Fields(html.UnescapeString(string(page))), " ")
+}
+
+// The exit codes that the site explains are those of the command that it shows, with scripts and without.
+func TestOneCommandStandsWhereverThePackIsChecked(t *testing.T) {
+	for _, roots := range []bool{true, false} {
+		s := sampleSite(ordinary)
+		s.HasRoots = roots
+		command := "assay verify-pack PACK --policy policy --require-anchor --require-claim-pass"
+		if roots {
+			command += " --tsa-roots tsa-roots.pem"
+		}
+		for name, want := range map[string]struct {
+			page  Page
+			times int
+		}{"entry": {Entry{s}, 2}, "verify": {Verify{s}, 1}, "checkpoints": {Checkpoints{Site: s}, 1}, "signer": {Signers{Site: s}, 1}} {
+			page := render(t, want.page)
+			text := textOf(page)
+			if n := strings.Count(text, command); n != want.times || strings.Count(text, "assay verify-pack") != want.times {
+				t.Errorf("%s: %d times %q, expected %d, and no other", name, n, command, want.times)
+			}
+			if !bytes.Contains(page, []byte(`href="../policy" download`)) || bytes.Contains(page, []byte(`href="../tsa-roots.pem" download`)) != roots {
+				t.Errorf("%s: the files of the command are not beside it", name)
+			}
+			if drop := "drop the proof and the policy on a verify.html that you got from elsewhere"; (name == "entry" || name == "verify") && !strings.Contains(text, drop) {
+				t.Errorf("%s does not say what to do without a pack", name)
+			}
+		}
+	}
+}
+
+// No page can know who runs a witness, and what came after the publication was not counted.
+func TestAWitnessIsToldOnlyWhatWasCounted(t *testing.T) {
+	views := sampleViews(ordinary, 12)
+	text := textOf(render(t, views["witnesses/index.html"]))
+	for _, want := range []string{
+		"in time: 93 of 100 93 of the last 100 checkpoints carried its cosignature when they were published; one that came later is not counted here.",
+		"a tree of 1,234,000; it came after the publication",
+		"The only checkpoint did not carry its cosignature when it was published; one that came later is not counted here. No cosignature of it is known here.",
+		"meant to be run by somebody else than the log; who runs these, this page cannot know",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page of witnesses does not say %q: %s", want, text)
+		}
+	}
+	if strings.Count(text, "it came after the publication") != 1 {
+		t.Error("a cosignature that came in time is said to be late")
+	}
+	for _, name := range []string{"index.html", "witnesses/index.html", "checkpoints/index.html"} {
+		for _, word := range []string{"missed", "late or away", "silent", "Independent"} {
+			if text := textOf(render(t, views[name])); strings.Contains(text, word+" ") {
+				t.Errorf("%s says %q of a witness", name, word)
+			}
+		}
+	}
+	if text := textOf(render(t, views["verify/index.html"])); !strings.Contains(text, strings.Repeat("cd", 32)+" the script of verify.html") {
+		t.Error("the page of ways to verify does not give the hash of the script")
+	}
 }

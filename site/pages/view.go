@@ -17,10 +17,11 @@ type Site struct {
 	Checkpoint  *trust.Checkpoint // nil: nothing is published yet
 	Checkpoints int64
 
-	HasRoots    bool   // there is a file tsa-roots.pem
-	HasContact  bool   // there is a file .well-known/security.txt
-	PageSHA256  string // of verify.html, in hex; empty: the site has none
-	Equivocated int    // pack roots that are known to stand in several manifests
+	HasRoots    bool // there is a file tsa-roots.pem
+	HasContact  bool // there is a file .well-known/security.txt
+	Equivocated int  // pack roots that are known to stand in several manifests
+
+	PageSHA256, ScriptSHA256 string // of verify.html and of the script in it, in hex; empty: the site has none
 }
 
 // Size is the number of entries.
@@ -101,9 +102,10 @@ type Witnesses struct {
 // Witness is a witness of the policy and the last that is known of it.
 type Witness struct {
 	trust.PolicyWitness
-	Last      time.Time // of its last cosignature in the history; zero: none
+	Last      time.Time // of its last cosignature that is known; zero: none
 	LastSize  int64     // size of the tree that it cosigned then
-	Of, Given int       // of the last Of checkpoints it cosigned Given
+	Late      bool      // that one came after its checkpoint was published: the history does not have it
+	Of, Given int       // of the last Of checkpoints Given carried its cosignature when they were published
 }
 
 // Checkpoints is checkpoints/index.html.

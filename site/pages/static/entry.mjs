@@ -15,7 +15,7 @@ const status = byId('status');
 
 async function show() {
   const wanted = asked(new URLSearchParams(location.search));
-  if (Object.keys(wanted).length === 0) return;
+  if (wanted.wrong) return say(status, 'unchecked', `Nothing was looked up: ${wanted.wrong}.`);
   if (wanted.name) byId('q').value = wanted.name;
   say(status, 'busy', 'Fetching the log’s signed state, the entry and its proof, and checking them here…');
   let log;
@@ -128,8 +128,8 @@ async function showTime(entry) {
 function showEntry(log, found) {
   const { entry } = found;
   const get = (name) => entry.get(name), failed = get('claim_check') === 'FAIL' && get('receipt_integrity') === 'PASS';
-  answer('integrity', ...(get('receipt_integrity') === 'PASS' ? ['said', 'pass'] : ['bad', 'fail']));
-  answer('claims', ...{ PASS: ['said', 'pass'], FAIL: ['honest', 'honest failure'], 'N/A': ['none', 'none made'] }[get('claim_check')]);
+  answer('integrity', ...(get('receipt_integrity') === 'PASS' ? ['said', 'signer says pass'] : ['bad', 'signer says fail']));
+  answer('claims', ...{ PASS: ['said', 'signer says pass'], FAIL: ['honest', 'honest failure'], 'N/A': ['none', 'none made'] }[get('claim_check')]);
   answer('anchor', 'good', 'proved');
   for (const text of document.querySelectorAll('[data-when]')) text.hidden = text.dataset.when !== get('claim_check');
   byId('honest').hidden = !failed;
@@ -199,8 +199,8 @@ async function offer(log, found) {
   if (read.index !== index || !same(read.extra, leaf)) throw new Error('the proof that was made cannot be read again');
   download(byId('get-proof'), name, file, 'text/plain');
   download(byId('get-entry'), `entry-${index}.json`, leaf, 'application/json');
-  byId('commands').textContent = `assay verify-pack PACK --policy policy --proof ${name} --require-anchor --require-claim-pass${
-    found.entry?.has('timestamp_token') ? ' --tsa-roots tsa-roots.pem' : ''}`;
+  byId('proof-name').textContent = name;
+  if (!found.entry?.has('timestamp_token')) byId('commands').querySelector('[data-roots]')?.remove(); // with roots, a time is asked for
   byId('leaf-hash').textContent = hex(found.hash);
   showAddress(`${here('entry/index.html')}?i=${index}`);
 }
