@@ -119,7 +119,7 @@ func (f *Files) checkpoints(ctx context.Context, start int64, yield func([]byte)
 		}
 		notes, damage := readSegment(root, n, n == newest)
 		for _, note := range notes {
-			cp, err := noteText(note)
+			cp, _, err := trust.CutCheckpoint(note)
 			if err != nil {
 				damage = err
 				break

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -55,15 +54,6 @@ func listSegments(root *os.Root) (numbers []int64, strange []string, err error) 
 	})
 	slices.Sort(numbers)
 	return numbers, strange, err
-}
-
-// noteText parses the checkpoint of a note. It does not look at the signatures.
-func noteText(note []byte) (*trust.Checkpoint, error) {
-	text, _, ok := bytes.Cut(note, []byte("\n\n"))
-	if !ok {
-		return nil, trust.ErrMalformed
-	}
-	return trust.ParseCheckpointText(note[:len(text)+1])
 }
 
 // readSegment returns the notes of a segment, which is full unless it is the last one, and what is wrong with it: behind them

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -88,24 +87,13 @@ func (s *store) readFile(path string, max int64) ([]byte, error) {
 	return data, err
 }
 
+// readRegular is durable.ReadIn; a file that no writer of ours makes so long is damaged.
 func readRegular(root *os.Root, path string, max int64) ([]byte, error) {
-	f, err := durable.OpenIn(root, path)
-	if err != nil {
-		return nil, err
+	data, err := durable.ReadIn(root, path, max)
+	if _, long := errors.AsType[*durable.TooLong](err); long {
+		err = fmt.Errorf("%w: %w", errDamaged, err)
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > max {
-		return nil, fmt.Errorf("%w: %s has more than %d bytes", errDamaged, path, max)
-	}
-	data := make([]byte, info.Size())
-	if _, err := io.ReadFull(f, data); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
-	}
-	return data, nil
+	return data, err
 }
 
 const treeStatePath = ".state/treeState"

@@ -93,7 +93,7 @@ func claim(dir string) error {
 		return err
 	}
 	defer root.Close()
-	text, err := readIn(root, descriptionFile, 64<<10)
+	text, err := durable.ReadIn(root, descriptionFile, 64<<10)
 	if err != nil {
 		return fmt.Errorf("%s: %w: it has no %s", dir, ErrNotOurs, descriptionFile)
 	}
@@ -223,7 +223,7 @@ func (b *build) look() error {
 	} else if err != nil {
 		return err
 	}
-	cp, err := textOf(note)
+	cp, _, err := trust.CutCheckpoint(note)
 	if err == nil && cp.Origin != b.old.desc.Origin {
 		err = fmt.Errorf("its checkpoint is of %q", cp.Origin)
 	}
@@ -428,10 +428,13 @@ func (b *build) fullTile(t tlog.Tile, data []byte) error { return b.draft.write(
 
 // rootAt is the root of the tree at a size that it has or had.
 func (b *build) rootAt(size int64) (tlog.Hash, error) {
-	if size == b.tree.size {
+	switch size {
+	case b.tree.size:
 		return b.tree.root(), nil
+	case 0:
+		return trust.EmptyRoot, nil
 	}
-	hash, err := tlog.TreeHash(size, tlog.HashReaderFunc(func(indexes []int64) (list []tlog.Hash, err error) {
+	return tlog.TreeHash(size, tlog.HashReaderFunc(func(indexes []int64) (list []tlog.Hash, err error) {
 		for _, index := range indexes {
 			t := tlog.TileForIndex(tiles.Height, index)
 			t = tiles.Widest(t.L, t.N, b.from)
@@ -447,10 +450,6 @@ func (b *build) rootAt(size int64) (tlog.Hash, error) {
 		}
 		return list, nil
 	}))
-	if size == 0 {
-		return trust.EmptyRoot, nil
-	}
-	return hash, err
 }
 
 // resumePrev reads the lines of prev that the last bundle of the folder has.
@@ -506,7 +505,7 @@ func (b *build) widthsOf(read func(string) ([]byte, error), count, size int64) (
 	}
 	sizes := []int64{size}
 	for _, note := range notes {
-		cp, err := textOf(note)
+		cp, _, err := trust.CutCheckpoint(note)
 		if err != nil {
 			return nil, err
 		}

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -69,7 +68,7 @@ func openDraft(dir string, step func(string) error) (*draft, error) {
 
 // recover is the first thing that a build does.
 func (d *draft) recover() error {
-	text, err := readIn(d.root, commitFile, maxCommit)
+	text, err := durable.ReadIn(d.root, commitFile, maxCommit)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return d.root.RemoveAll(workDir)
@@ -99,18 +98,18 @@ func (d *draft) sync(dir string) error {
 func (d *draft) read(name string) ([]byte, error) {
 	switch {
 	case d.staged[name]:
-		return readIn(d.root, newDir+"/"+name, maxFile)
+		return durable.ReadIn(d.root, newDir+"/"+name, maxFile)
 	case d.fresh && !d.same[name]:
 		return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
 	}
-	return readIn(d.root, name, maxFile)
+	return durable.ReadIn(d.root, name, maxFile)
 }
 
 // write gives a file its content. One that has it already is left alone.
 func (d *draft) write(name string, data []byte) error {
 	if !d.staged[name] {
 		if info, err := d.root.Lstat(name); err == nil && info.Mode().IsRegular() && info.Size() == int64(len(data)) {
-			if old, err := readIn(d.root, name, maxFile); err == nil && bytes.Equal(old, data) {
+			if old, err := durable.ReadIn(d.root, name, maxFile); err == nil && bytes.Equal(old, data) {
 				d.same[name] = true
 				return nil
 			}
@@ -290,35 +289,4 @@ func (d *draft) apply(text []byte) error {
 		return err
 	}
 	return d.root.RemoveAll(workDir)
-}
-
-// readIn reads a regular file inside a folder, of at most max bytes.
-func readIn(root *os.Root, name string, max int64) ([]byte, error) {
-	f, err := durable.OpenIn(root, filepath.FromSlash(name))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > max {
-		return nil, fmt.Errorf("%s has %d bytes, at most %d are read", name, info.Size(), max)
-	}
-	data := make([]byte, 0, info.Size()+1)
-	for {
-		n, err := f.Read(data[len(data):cap(data)])
-		data = data[:len(data)+n]
-		switch {
-		case errors.Is(err, io.EOF):
-			return data, nil
-		case err != nil:
-			return nil, fmt.Errorf("reading %s: %w", name, err)
-		case int64(len(data)) > max:
-			return nil, fmt.Errorf("%s has more than %d bytes", name, max)
-		case len(data) == cap(data):
-			data = slices.Grow(data, 512)
-		}
-	}
 }

@@ -35,7 +35,7 @@ func (f *Folder) Read(ctx context.Context, path string, limit int64) ([]byte, er
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	data, err := readIn(f.root, path, limit)
+	data, err := durable.ReadIn(f.root, path, limit)
 	if _, other := errors.AsType[*durable.NotRegular](err); other {
 		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 	}
@@ -69,23 +69,11 @@ func (f *Folder) Checkpoints(ctx context.Context, start int64) iter.Seq2[[]byte,
 	return func(yield func([]byte, error) bool) {
 		read := func(path string) ([]byte, error) { return f.Read(ctx, path, tiles.MaxBundle) }
 		count, err := readCount(read)
-		if err == nil && start > count {
-			err = fmt.Errorf("the history has %d checkpoints, and those from %d on are wanted: %w", count, start, fs.ErrNotExist)
-		}
-		for n := start / tiles.Width; err == nil && n*tiles.Width < count; n++ {
-			var notes [][]byte
-			if notes, err = readBundle(read, n, count); err != nil {
-				break
-			}
-			for _, note := range notes[max(start-n*tiles.Width, 0):] {
-				if !yield(note, nil) {
-					return
-				}
-			}
-		}
 		if err != nil {
 			yield(nil, err)
+			return
 		}
+		tiles.Checkpoints(start, count, func(n int64, width int) ([][]byte, error) { return readBundle(read, n, width) })(yield)
 	}
 }
 

@@ -3,7 +3,6 @@ package site
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -70,7 +69,7 @@ func (h *history) resume() (err error) {
 	if err != nil {
 		return siteDamaged(err)
 	}
-	cp, err := textOf(last[0])
+	cp, _, err := trust.CutCheckpoint(last[0])
 	if err != nil {
 		return siteDamaged(err)
 	}
@@ -202,9 +201,8 @@ func readCount(read func(string) ([]byte, error)) (int64, error) {
 	return count, nil
 }
 
-// readBundle reads bundle n of a history of count notes.
-func readBundle(read func(string) ([]byte, error), n, count int64) ([][]byte, error) {
-	width := int(min(count-n*tiles.Width, tiles.Width))
+// readBundle reads bundle n of a history, which has width notes.
+func readBundle(read func(string) ([]byte, error), n int64, width int) ([][]byte, error) {
 	data, err := read(tiles.CheckpointPath(n, width))
 	if err != nil {
 		return nil, err
@@ -226,21 +224,12 @@ func timeOf(cp *trust.Checkpoint) (last time.Time) {
 	return last
 }
 
-// textOf reads a note of our own, without its signatures.
-func textOf(note []byte) (*trust.Checkpoint, error) {
-	text, _, ok := bytes.Cut(note, []byte("\n\n"))
-	if !ok {
-		return nil, errors.New("a checkpoint without signatures")
-	}
-	return trust.ParseCheckpointText(append(bytes.Clone(text), '\n'))
-}
-
 // readNotes reads the last most notes of a history of count.
 func readNotes(read func(string) ([]byte, error), count int64, most int) ([][]byte, error) {
 	var notes [][]byte
 	for end := count; end > 0 && len(notes) < most; {
 		n := (end - 1) / tiles.Width
-		bundle, err := readBundle(read, n, count)
+		bundle, err := readBundle(read, n, int(min(count-n*tiles.Width, tiles.Width)))
 		if err != nil {
 			return nil, err
 		}

@@ -43,7 +43,18 @@ func (c *Checkpoint) Text() []byte {
 	return text
 }
 
-// ParseCheckpointText parses a note text without its signatures; used by guard and witness. It
+// CutCheckpoint parses the text of a signed note, and returns its signature lines, of which none is verified: it is for
+// notes that were verified before. Errors are those of ParseCheckpointText, and ErrMalformed for a note without signatures.
+func CutCheckpoint(note []byte) (cp *Checkpoint, lines []byte, err error) {
+	text, lines, err := cutNote(note)
+	if err != nil {
+		return nil, nil, err
+	}
+	cp, err = ParseCheckpointText(text)
+	return cp, lines, err
+}
+
+// ParseCheckpointText parses a note text without its signatures; used by guard and by CutCheckpoint. It
 // accepts exactly what Text writes for an origin and extension lines that are not empty, UTF-8 and
 // free of control characters, a size of at least 0, and at size 0 no root but EmptyRoot (ErrEmptyTree).
 // All other errors are ErrMalformed.

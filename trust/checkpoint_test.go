@@ -557,6 +557,19 @@ func TestUnknownOriginIsToldApart(t *testing.T) {
 }
 
 // ENT-20
+func TestACheckpointIsCutFromItsSignaturesAtTheLastEmptyLine(t *testing.T) {
+	const text, lines = "log.example/1\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n", "— log.example/1 AAAA\n"
+	cp, rest, err := trust.CutCheckpoint([]byte(text + "\n" + lines))
+	if err != nil || string(cp.Text()) != text || string(rest) != lines {
+		t.Errorf("%v, %q, %v", cp, rest, err)
+	}
+	for _, note := range []string{"", text, text + lines, text + "\n" + lines + "\n" + lines, "\n" + text + "\n" + lines} {
+		if cp, _, err := trust.CutCheckpoint([]byte(note)); !errors.Is(err, trust.ErrMalformed) || cp != nil {
+			t.Errorf("%q: %v, %v", note, cp, err)
+		}
+	}
+}
+
 func TestSignedButMalformedCheckpointIsRefused(t *testing.T) {
 	w := newWorld()
 	for _, text := range []string{"example.com/log\n", "example.com/log\n03\n" + w.log.Root(3).String() + "\n", "example.com/log\n3\n\n"} {

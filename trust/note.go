@@ -47,16 +47,25 @@ func splitNote(signed []byte) (text []byte, signatures []signature, err error) {
 	if err := checkCharacters(signed); err != nil {
 		return nil, nil, err
 	}
-	// SPEC signed-note: "the text is separated from the signatures by the last empty line in the note."
+	text, lines, err := cutNote(signed)
+	if err != nil {
+		return nil, nil, err
+	}
+	signatures, err = parseSignatures(lines)
+	if err != nil {
+		return nil, nil, err
+	}
+	return text, signatures, nil
+}
+
+// cutNote cuts a note into its text and its signature lines.
+// SPEC signed-note: "the text is separated from the signatures by the last empty line in the note."
+func cutNote(signed []byte) (text, lines []byte, err error) {
 	i := bytes.LastIndex(signed, []byte("\n\n"))
 	if i < 0 {
 		return nil, nil, fmt.Errorf("%w note: no blank line before the signatures", ErrMalformed)
 	}
-	signatures, err = parseSignatures(signed[i+2:])
-	if err != nil {
-		return nil, nil, err
-	}
-	return signed[:i+1], signatures, nil
+	return signed[:i+1], signed[i+2:], nil
 }
 
 // checkCharacters enforces what holds for every byte of a note.

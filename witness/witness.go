@@ -415,19 +415,14 @@ func (w *Witness) load(ctx context.Context, l *logTurn) (*state, error) {
 	case l.last != nil && bytes.Equal(note, l.last.note):
 		return l.last, nil
 	}
-	// SPEC signed-note: "the text is separated from the signatures by the last empty line"
-	split := bytes.LastIndex(note, []byte("\n\n"))
-	if split < 0 {
-		return nil, fmt.Errorf("stored checkpoint of %q has no signatures", l.origin)
-	}
-	cp, err := trust.ParseCheckpointText(note[:split+1])
+	cp, lines, err := trust.CutCheckpoint(note)
 	if err != nil {
 		return nil, fmt.Errorf("stored checkpoint of %q: %w", l.origin, err)
 	}
 	if cp.Origin != l.origin {
 		return nil, fmt.Errorf("stored checkpoint of %q is of %q", l.origin, cp.Origin)
 	}
-	ours, err := w.own.VerifyCosignatures(cp, note[split+2:])
+	ours, err := w.own.VerifyCosignatures(cp, lines)
 	if err != nil {
 		return nil, fmt.Errorf("stored checkpoint of %q: %w", l.origin, err)
 	}

@@ -1,6 +1,8 @@
 package durable
 
 import (
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -51,6 +53,36 @@ func OpenIn(root *os.Root, name string) (*os.File, error) {
 		return nil, &NotRegular{filepath.Join(root.Name(), name), before.Mode()}
 	}
 	return openRegular(root, name)
+}
+
+// TooLong is the error of ReadIn for a file that is longer than may be read.
+type TooLong struct {
+	Name string
+	Max  int64
+}
+
+func (e *TooLong) Error() string { return fmt.Sprintf("%s has more than %d bytes", e.Name, e.Max) }
+
+// ReadIn reads the file that OpenIn opens, of at most max bytes; name has slashes. What is appended while it reads is
+// left out.
+func ReadIn(root *os.Root, name string, max int64) ([]byte, error) {
+	f, err := OpenIn(root, filepath.FromSlash(name))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > max {
+		return nil, &TooLong{name, max}
+	}
+	data := make([]byte, info.Size())
+	if _, err := io.ReadFull(f, data); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	return data, nil
 }
 
 // OpenSame opens, inside root for reading, the very file that was looked at: one that nobody may replace. It may have

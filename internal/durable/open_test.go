@@ -3,6 +3,7 @@
 package durable
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -98,6 +99,33 @@ func TestAFileThatWasSwappedSinceItWasLookedAtIsNotOpened(t *testing.T) {
 	f, err = OpenSame(root, "file", before)
 	if _, refused := errors.AsType[*NotRegular](err); !refused || f != nil || !strings.HasSuffix(err.Error(), "was replaced while it was opened") {
 		t.Errorf("%v, %v", f, err)
+	}
+}
+
+func TestAFileIsReadUpToTheLengthThatIsAllowed(t *testing.T) {
+	root, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if err := root.Mkdir("sub", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, size := range map[string]int{"sub/empty": 0, "sub/four": 4, "sub/five": 5} {
+		if err := root.WriteFile(name, bytes.Repeat([]byte("x"), size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		data, err := ReadIn(root, name, 4)
+		_, long := errors.AsType[*TooLong](err)
+		if long != (size > 4) || !long && (err != nil || len(data) != size) || long && err.Error() != "sub/five has more than 4 bytes" {
+			t.Errorf("%s: %q, %v", name, data, err)
+		}
+	}
+	if _, err := ReadIn(root, "sub", 4); err == nil {
+		t.Error("a directory was read")
+	}
+	if _, err := ReadIn(root, "sub/none", 4); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what is missing: %v", err)
 	}
 }
 

@@ -88,25 +88,12 @@ func (f Files) Tile(ctx context.Context, path string) ([]byte, error) {
 // not just as long, is an fs.ErrNotExist.
 func (f Files) Checkpoints(ctx context.Context, start int64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		start := max(start, 0)
 		count, err := f.checkpointCount(ctx)
-		if err == nil && start > count {
-			err = fmt.Errorf("the history has %d checkpoints, and those from %d on are wanted: %w", count, start, fs.ErrNotExist)
-		}
-		for n := start / tiles.Width; err == nil && n*tiles.Width < count; n++ {
-			var notes [][]byte
-			if notes, err = f.checkpointBundle(ctx, n, int(min(count-n*tiles.Width, tiles.Width))); err != nil {
-				break
-			}
-			for _, note := range notes[max(start-n*tiles.Width, 0):] {
-				if !yield(note, nil) {
-					return
-				}
-			}
-		}
 		if err != nil {
 			yield(nil, err)
+			return
 		}
+		tiles.Checkpoints(start, count, func(n int64, width int) ([][]byte, error) { return f.checkpointBundle(ctx, n, width) })(yield)
 	}
 }
 

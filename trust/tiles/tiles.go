@@ -14,6 +14,8 @@ package tiles
 import (
 	"encoding/binary"
 	"fmt"
+	"io/fs"
+	"iter"
 	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -87,6 +89,30 @@ func ParseCheckpointPath(path string) (n int64, width int, ok bool) {
 	}
 	t, ok := ParsePath(bundlePrefix + rest)
 	return t.N, t.W, ok
+}
+
+// Checkpoints yields the published checkpoints of a history of count, from number start on; bundle gives the first width
+// of bundle n. After an error it ends; a history that has no number start, and is not just as long, is an fs.ErrNotExist.
+func Checkpoints(start, count int64, bundle func(n int64, width int) ([][]byte, error)) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		start := max(start, 0)
+		if start > count {
+			yield(nil, fmt.Errorf("the history has %d checkpoints, and those from %d on are wanted: %w", count, start, fs.ErrNotExist))
+			return
+		}
+		for n := start / Width; n*Width < count; n++ {
+			notes, err := bundle(n, int(min(count-n*Width, Width)))
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, note := range notes[max(start-n*Width, 0):] {
+				if !yield(note, nil) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Count is how many whole hashes of a level the tree of the size has, and for level -1 how many

@@ -2,7 +2,9 @@ package tiles
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"testing"
 
@@ -210,5 +212,55 @@ func TestAPrefixIsOfTheWholeTileOnly(t *testing.T) {
 		if ok := c.want >= 0; ok != (err == nil) || ok && !bytes.Equal(got, c.data[:c.want]) {
 			t.Errorf("%d of %v: %d bytes, %v", c.width, c.t, len(got), err)
 		}
+	}
+}
+
+func TestAHistoryIsReadFromAnyNumberOn(t *testing.T) {
+	failed := errors.New("no bundle")
+	for _, count := range []int64{0, 1, 255, 256, 257, 2*Width + 5} {
+		bundle := func(n int64, width int) (notes [][]byte, err error) {
+			if want := min(count-n*Width, Width); int64(width) != want {
+				t.Fatalf("of %d: bundle %d is asked for as wide as %d, want %d", count, n, width, want)
+			}
+			for i := range width {
+				notes = append(notes, fmt.Append(nil, n*Width+int64(i)))
+			}
+			return notes, nil
+		}
+		for start := int64(-1); start <= count+1; start++ {
+			next := max(start, 0)
+			for note, err := range Checkpoints(start, count, bundle) {
+				if start > count {
+					if !errors.Is(err, fs.ErrNotExist) || note != nil {
+						t.Fatalf("%d of %d: %q, %v", start, count, note, err)
+					}
+					continue
+				}
+				if err != nil || string(note) != fmt.Sprint(next) {
+					t.Fatalf("from %d of %d on: %q, %v, want %d", start, count, note, err, next)
+				}
+				next++
+			}
+			if start <= count && next != count {
+				t.Errorf("from %d of %d on: ended before %d", start, count, next)
+			}
+		}
+	}
+	got := 0
+	for note, err := range Checkpoints(0, Width+1, func(n int64, width int) ([][]byte, error) {
+		if n == 0 {
+			return make([][]byte, width), nil
+		}
+		return nil, failed
+	}) {
+		if got++; (got > Width) != errors.Is(err, failed) || err != nil && note != nil {
+			t.Fatalf("note %d: %q, %v", got, note, err)
+		}
+	}
+	if got != Width+1 {
+		t.Errorf("%d notes, the failure included", got)
+	}
+	for range Checkpoints(0, 2, func(int64, int) ([][]byte, error) { return make([][]byte, 2), nil }) {
+		break // and nothing is given after that
 	}
 }
