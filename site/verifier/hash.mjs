@@ -34,6 +34,9 @@ export function base64(text) {
   }
 }
 
+// base64Of writes bytes, of any number, in that spelling.
+export const base64Of = (bytes) => btoa(Array.from(bytes, (b) => String.fromCharCode(b)).join(''));
+
 export const same = (a, b) => a.length === b.length && a.every((x, i) => x === b[i]);
 
 export function join(...parts) {

@@ -23,7 +23,6 @@ const refuse = (why) => {
 
 const node = (op, flags = 0, more = {}) => ({ op, flags, runes: [], subs: [], min: 0, max: 0, ...more });
 const point = (c) => c.codePointAt(0);
-const isDigit = (c) => c !== undefined && c >= '0' && c <= '9';
 const single = (n) => (n.op === LITERAL && n.runes.length === 1) || n.op === CLASS || n.op === NOT_NL || n.op === ANY;
 
 // parsePattern gives the tree of a pattern, or throws a PatternError.

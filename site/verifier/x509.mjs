@@ -9,7 +9,7 @@ import { verify as verifyEd25519 } from './ed25519.mjs';
 import { instant } from './time.mjs';
 
 export const HASHES = { '2.16.840.1.101.3.4.2.1': 'SHA-256', '2.16.840.1.101.3.4.2.2': 'SHA-384', '2.16.840.1.101.3.4.2.3': 'SHA-512' };
-export const SIZES = { 'SHA-1': 20, 'SHA-256': 32, 'SHA-384': 48, 'SHA-512': 64 };
+const SIZES = { 'SHA-1': 20, 'SHA-256': 32, 'SHA-384': 48, 'SHA-512': 64 };
 export const RSA = '1.2.840.113549.1.1.1';
 export const PSS = '1.2.840.113549.1.1.10';
 
@@ -104,7 +104,7 @@ export function maybeCertificate(der) {
 }
 
 // readCertificate reads what is asked of a certificate.
-export function readCertificate(der) {
+function readCertificate(der) {
   const outer = new Fields(only(der, SEQUENCE).body), tbs = outer.take(SEQUENCE), by = outer.take(SEQUENCE), signature = bits(outer.take(BITS));
   outer.end();
   const inner = new Fields(tbs.body), version = inner.maybe(context(0));

@@ -1,6 +1,6 @@
 // The log behind this site, opened in the reader's browser: files of the site are fetched, and believed only as far as
 // signatures and proofs carry.
-import { base64, hex, missing, same, sha256 } from '../verifier/hash.mjs';
+import { base64, base64Of, hex, missing, same, sha256 } from '../verifier/hash.mjs';
 import { Bad, openCheckpoint, readPolicy } from '../verifier/notes.mjs';
 import { Damaged, Missing, Tree, consistent, readItem } from '../verifier/tiles.mjs';
 import * as memory from './memory.mjs';
@@ -80,7 +80,7 @@ export async function openLog() {
 // keyOf gives the SHA-256 of the vkey of a log, which is what people compare.
 async function keyOf(policy, origin) {
   const { name, id, type, key } = policy.logs.find((log) => log.name === origin);
-  return hex(await sha256(new TextEncoder().encode(`${name}+${hex(id)}+${btoa(String.fromCharCode(type, ...key))}`)));
+  return hex(await sha256(new TextEncoder().encode(`${name}+${hex(id)}+${base64Of([type, ...key])}`)));
 }
 
 // compare holds a log against the newest checkpoint that this browser has seen of it. kind is 'first', 'same', 'grown',

@@ -1,12 +1,11 @@
 // The way of an entry up the tree: as a drawing, as steps to read, and as a file.
-import { hex } from '../verifier/hash.mjs';
+import { base64Of, hex } from '../verifier/hash.mjs';
 import { code, count, element, svg } from './dom.mjs';
 
-const b64 = (bytes) => btoa(Array.from(bytes, (b) => String.fromCharCode(b)).join(''));
 const short = (bytes) => hex(bytes).slice(0, 8);
 
 // spans gives for each step of a proof which entries the other hash stands for, as [first, last].
-export function spans(index, size) {
+function spans(index, size) {
   const list = [];
   let start = 0n, end = size;
   while (end - start > 1n) {
@@ -63,12 +62,12 @@ export function stepsOf({ index, leaf, hash, steps }, size) {
     element('p', {}, `On its ${left ? 'left' : 'right'} stands the hash of ${named(around[k])}:`), code(hex(other)),
     element('p', {}, `A byte 1, the left one and the right one, hashed together:`), code(hex(up)))));
   const root = steps.length > 0 ? steps[steps.length - 1].hash : hash;
-  list.push(element('li', { class: 'last' }, element('p', {}, 'Byte for byte, that is the root in the checkpoint that the log and its witnesses signed. The checkpoint writes it so:'), code(b64(root))));
+  list.push(element('li', { class: 'last' }, element('p', {}, 'Byte for byte, that is the root in the checkpoint that the log and its witnesses signed. The checkpoint writes it so:'), code(base64Of(root))));
   return list;
 }
 
 // fileOf gives the bytes of a tlog-proof: the entry, the way up, the checkpoint.
 export function fileOf({ index, leaf, proof }, note) {
-  const head = ['c2sp.org/tlog-proof@v1', `extra ${b64(leaf)}`, `index ${index}`, ...proof.map(b64), '', ''].join('\n');
+  const head = ['c2sp.org/tlog-proof@v1', `extra ${base64Of(leaf)}`, `index ${index}`, ...proof.map(base64Of), '', ''].join('\n');
   return new Blob([head, note]);
 }

@@ -23,7 +23,7 @@ export function asked(query) {
 export const isRepo = (text) => REPO.test(text);
 
 // digitsFor is how many digits name a file of hints in a log of that size.
-export function digitsFor(size) {
+function digitsFor(size) {
   let digits = 3;
   for (let limit = 2n ** 20n; size > limit && digits < 8; limit *= 16n) digits++;
   return digits;
