@@ -441,15 +441,8 @@ func TestAQuestionThatPanicsIsAWitnessThatDoesNotCosign(t *testing.T) {
 // A panic of the one goroutine that publishes ends publication, and not the process.
 func TestAPublisherThatPanicsFreezesTheLog(t *testing.T) {
 	w := newWorld(t, 1, 1)
-	s, err := openStore(w.cfg.Dir)
-	must(t, err)
-	defer s.close()
-	g, err := openGuard(w.cfg.GuardDir, w.cfg.Signer, w.cfg.Policy)
-	must(t, err)
-	defer g.close()
 	var frozen error
-	p, err := newPublisher(history{s, g}, archiveOf(t, &w.cfg, g), &w.cfg, func(err error) { frozen = err })
-	must(t, err)
+	p := publisherOf(t, w, func(err error) { frozen = err })
 	p.answers <- answer{} // of nobody
 	p.run()
 	if frozen == nil || !strings.Contains(frozen.Error(), "publishing panicked") {

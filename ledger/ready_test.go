@@ -103,18 +103,25 @@ func archiveOf(t testing.TB, cfg *Config, g *guard) *archive {
 	return a
 }
 
+// publisherOf makes the publisher of a closed world, which nothing runs.
+func publisherOf(t *testing.T, w *world, freeze func(error)) *publisher {
+	t.Helper()
+	s, err := openStore(w.cfg.Dir)
+	must(t, err)
+	t.Cleanup(func() { s.close() })
+	g, err := openGuard(w.cfg.GuardDir, w.cfg.Signer, w.cfg.Policy)
+	must(t, err)
+	t.Cleanup(func() { g.close() })
+	p, err := newPublisher(history{s, g}, archiveOf(t, &w.cfg, g), &w.cfg, freeze)
+	must(t, err)
+	return p
+}
+
 // What a witness shows of another tree under the log's own key is the last thing that its publisher does anything about.
 func TestAPublisherEndsWhenAWitnessHasShownAFork(t *testing.T) {
 	w := newWorld(t, 1, 1)
-	s, err := openStore(w.cfg.Dir)
-	must(t, err)
-	defer s.close()
-	g, err := openGuard(w.cfg.GuardDir, w.cfg.Signer, w.cfg.Policy)
-	must(t, err)
-	defer g.close()
 	var frozen error
-	p, err := newPublisher(history{s, g}, archiveOf(t, &w.cfg, g), &w.cfg, func(err error) { frozen = err })
-	must(t, err)
+	p := publisherOf(t, w, func(err error) { frozen = err })
 	defer p.cancel()
 	p.loop.open = 1
 	p.answered(time.Now(), answer{endpoint: p.endpoints[0], round: p.loop.round, err: errForked})
