@@ -99,9 +99,10 @@ var layout = map[string][]string{
 	"internal/cli":         {"internal/durable", "internal/terminal", "pack/jcs"},
 	"internal/cli/clitest": {},
 
-	"internal/durable":  {},
-	"internal/serve":    {},
-	"internal/terminal": {},
+	"internal/durable":             {},
+	"internal/durable/durabletest": {},
+	"internal/serve":               {},
+	"internal/terminal":            {},
 
 	// Which tests the race detector need not run.
 	"internal/racetest": {},

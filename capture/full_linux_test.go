@@ -3,51 +3,15 @@ package capture
 import (
 	"bytes"
 	"os"
-	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/internal/durable/durabletest"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
-
-// alone reports whether this process is there for the one test t, and otherwise runs it in such a
-// process: the limit below holds for whatever a process writes.
-func alone(t *testing.T) bool {
-	t.Helper()
-	const variable = "CAPTURE_TEST_ALONE"
-	if os.Getenv(variable) == t.Name() {
-		return true
-	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1")
-	cmd.Env = append(os.Environ(), variable+"="+t.Name())
-	if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("PASS")) {
-		t.Errorf("%v\n%s", err, out)
-	}
-	return false
-}
-
-// withFilesUpTo makes every write beyond size bytes of a file fail while do runs, as a full disk would.
-func withFilesUpTo(t *testing.T, size int64, do func()) {
-	t.Helper()
-	signal.Ignore(syscall.SIGXFSZ)
-	var before syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: uint64(size), Max: before.Max}); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
-			t.Fatal(err)
-		}
-	}()
-	do()
-}
 
 func tornStore(t *testing.T, torn string) (s *Store, path string, whole []byte) {
 	t.Helper()
@@ -83,7 +47,7 @@ func checkUntouched(t *testing.T, name string, s *Store, path string, whole []by
 
 // A line that cannot be set aside stays where it is, and nothing is glued to it.
 func TestATornLineThatCannotBeSetAsideStopsTheEmit(t *testing.T) {
-	if !alone(t) {
+	if !durabletest.Alone(t) {
 		return
 	}
 	const torn, limit = `{"receipt_id": "r_`, 1 << 20
@@ -99,7 +63,7 @@ func TestATornLineThatCannotBeSetAsideStopsTheEmit(t *testing.T) {
 			t.Fatal(err)
 		}
 		aside.Close()
-		withFilesUpTo(t, limit, func() { _, err = s.Emit("t1", "model_call", jcs.Value{}) })
+		durabletest.WithFilesUpTo(t, limit, func() { _, err = s.Emit("t1", "model_call", jcs.Value{}) })
 		checkUntouched(t, name, s, path, whole, err, func() { os.Remove(tornPath(path)) })
 	}
 	for name, make := range map[string]func(path string) error{
@@ -132,7 +96,7 @@ func TestATornLineThatCannotBeReadIsNotCutOff(t *testing.T) {
 }
 
 func TestAReceiptThatDoesNotFitLeavesNothing(t *testing.T) {
-	if !alone(t) {
+	if !durabletest.Alone(t) {
 		return
 	}
 	s, path, whole := tornStore(t, "")
@@ -141,7 +105,7 @@ func TestAReceiptThatDoesNotFitLeavesNothing(t *testing.T) {
 		for _, sync := range []bool{false, true} {
 			s.Sync = sync
 			var err error
-			withFilesUpTo(t, int64(len(whole)+room), func() { _, err = s.Emit("t1", "model_call", data) })
+			durabletest.WithFilesUpTo(t, int64(len(whole)+room), func() { _, err = s.Emit("t1", "model_call", data) })
 			if err == nil {
 				t.Fatalf("with room for %d bytes: said to be stored", room)
 			}
@@ -158,7 +122,7 @@ func TestAReceiptThatDoesNotFitLeavesNothing(t *testing.T) {
 
 // Numbers that cannot be counted are not given out.
 func TestACounterThatCannotBeWrittenStopsTheEmit(t *testing.T) {
-	if !alone(t) {
+	if !durabletest.Alone(t) {
 		return
 	}
 	s := newStore(t)
@@ -170,7 +134,7 @@ func TestACounterThatCannotBeWrittenStopsTheEmit(t *testing.T) {
 		t.Fatal(err)
 	}
 	var err error
-	withFilesUpTo(t, 0, func() { _, err = s.Emit("t2", "model_call", jcs.Value{}) })
+	durabletest.WithFilesUpTo(t, 0, func() { _, err = s.Emit("t2", "model_call", jcs.Value{}) })
 	if err == nil || !strings.Contains(err.Error(), "counter") {
 		t.Errorf("an empty counter: %v", err)
 	}

@@ -5,44 +5,16 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
+
+	"github.com/Haserjian/assay-ledger/internal/durable/durabletest"
 )
-
-// alone reports whether this process is there for the one test t, and otherwise runs it in such a
-// process: the limit below holds for whatever a process writes.
-func alone(t *testing.T) bool {
-	t.Helper()
-	const variable = "LEDGER_TEST_ALONE"
-	if os.Getenv(variable) == t.Name() {
-		return true
-	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1")
-	cmd.Env = append(os.Environ(), variable+"="+t.Name())
-	if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("PASS")) {
-		t.Errorf("%v\n%s", err, out)
-	}
-	return false
-}
-
-// withFilesUpTo makes every write beyond size bytes of a file fail while do runs, as a full disk would.
-func withFilesUpTo(t *testing.T, size int, do func()) {
-	t.Helper()
-	signal.Ignore(syscall.SIGXFSZ)
-	var before syscall.Rlimit
-	must(t, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before))
-	must(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: uint64(size), Max: before.Max}))
-	defer func() { must(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before)) }()
-	do()
-}
 
 // However much of a log a disk has room for: what is there afterwards is a whole log, or none and no guard.
 func TestALogThatAFullDiskHasNoRoomForIsNotCreated(t *testing.T) {
-	if !alone(t) {
+	if !durabletest.Alone(t) {
 		return
 	}
 	w := newWorld(t, 0, 0)
@@ -50,7 +22,7 @@ func TestALogThatAFullDiskHasNoRoomForIsNotCreated(t *testing.T) {
 		cfg, dir := w.cfg, tempDir(t)
 		cfg.Dir, cfg.GuardDir = filepath.Join(dir, "log"), filepath.Join(dir, "guard")
 		var err error
-		withFilesUpTo(t, room, func() { err = Create(t.Context(), cfg) })
+		durabletest.WithFilesUpTo(t, int64(room), func() { err = Create(t.Context(), cfg) })
 		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
 			t.Errorf("room for %d bytes: %v", room, err)
 		}
@@ -65,7 +37,7 @@ func TestALogThatAFullDiskHasNoRoomForIsNotCreated(t *testing.T) {
 
 // A guard that cannot be made whole is none: what was made of it is taken away, and nothing else.
 func TestAGuardThatAFullDiskHasNoRoomForLeavesNothing(t *testing.T) {
-	if !alone(t) {
+	if !durabletest.Alone(t) {
 		return
 	}
 	w := newWorld(t, 0, 0)
@@ -80,7 +52,7 @@ func TestAGuardThatAFullDiskHasNoRoomForLeavesNothing(t *testing.T) {
 				must(t, os.Mkdir(dir, 0o700))
 			}
 			var err error
-			withFilesUpTo(t, room, func() { err = createGuard(dir, w.cfg.Signer) })
+			durabletest.WithFilesUpTo(t, int64(room), func() { err = createGuard(dir, w.cfg.Signer) })
 			if (err == nil) != (room == id) || err != nil && !strings.Contains(err.Error(), "creating the guard: ") {
 				t.Errorf("room for %d bytes: %v", room, err)
 			}
@@ -98,7 +70,7 @@ func TestAGuardThatAFullDiskHasNoRoomForLeavesNothing(t *testing.T) {
 // A guard that has no room on its disk signs nothing new, and goes on when it has.
 // STO-8
 func TestAGuardOnAFullDiskSignsNothingUntilItHasRoom(t *testing.T) {
-	if !alone(t) {
+	if !durabletest.Alone(t) {
 		return
 	}
 	honest := hashesOf(t, 8, -1)
@@ -109,7 +81,7 @@ func TestAGuardOnAFullDiskSignsNothingUntilItHasRoom(t *testing.T) {
 	before, err := readSmall(g.dir, signedFile)
 	must(t, err)
 	next := tree{6, honest.root(t, 6)}
-	withFilesUpTo(t, len(before)-1, func() {
+	durabletest.WithFilesUpTo(t, int64(len(before)-1), func() {
 		if note, err := g.sign(next, honest.consistency); err == nil || errors.Is(err, ErrGuard) || note != nil {
 			t.Errorf("signed %q, %v", note, err)
 		}
