@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -20,6 +19,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/internal/serve"
 	"github.com/Haserjian/assay-ledger/ledger"
 	"github.com/Haserjian/assay-ledger/site"
 )
@@ -73,11 +73,9 @@ func (p pages) serve(w http.ResponseWriter, r *http.Request) bool {
 	h.Set("ETag", fmt.Sprintf(`W/"%x"`, sum[:16]))
 	h.Set("Vary", "Accept-Encoding")
 	content := io.ReadSeeker(bytes.NewReader(data))
-	if r.Header.Get("Range") == "" && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") && h.Get("Content-Type") != "application/octet-stream" {
+	if r.Header.Get("Range") == "" && serve.AcceptsGzip(r.Header) && h.Get("Content-Type") != "application/octet-stream" {
 		var packed bytes.Buffer
-		z, _ := gzip.NewWriterLevel(&packed, gzip.BestSpeed) // the level is a good one
-		_, _ = z.Write(data)                                 // to memory
-		_ = z.Close()
+		_ = serve.Gzip(&packed, data) // to memory
 		h.Set("Content-Encoding", "gzip")
 		content = bytes.NewReader(packed.Bytes())
 	}
@@ -127,16 +125,7 @@ func (p pages) read(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer root.Close()
-	f, err := durable.OpenIn(root, name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxPage+1))
-	if err == nil && len(data) > maxPage {
-		err = errors.New("too large")
-	}
-	return data, err
+	return durable.ReadIn(root, name, maxPage)
 }
 
 // keeper builds the site of a running ledger again after publications, at most once an interval. Nobody waits for it: it

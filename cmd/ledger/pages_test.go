@@ -117,6 +117,9 @@ func TestAPageCarriesItsOwnPolicyAndWhatNoPageSaysOfItself(t *testing.T) {
 	if text, err := io.ReadAll(z); err != nil || !bytes.Equal(text, plain) || packed.Header.Get("Content-Encoding") != "gzip" || packed.Header.Get("Vary") != "Accept-Encoding" {
 		t.Errorf("compressed: %d bytes of %d, %v", len(text), len(plain), err)
 	}
+	if same := p.get("GET", "/lookup/00a", "Accept-Encoding: gzip;q=0"); same.Header.Get("Content-Encoding") != "" || !bytes.Equal(bodyOf(t, same), plain) {
+		t.Error("gzip for whoever takes none")
+	}
 	if part := p.get("GET", "/lookup/00a", "Accept-Encoding: gzip", "Range: bytes=2-3"); part.StatusCode != 206 || string(bodyOf(t, part)) != "00" {
 		t.Errorf("a range: %d", part.StatusCode)
 	}

@@ -2,17 +2,19 @@ package api
 
 import (
 	"bytes"
-	"compress/gzip"
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/Haserjian/assay-ledger/internal/serve"
 	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
+
+// forEver is the caching of what never changes.
+const forEver = "public, max-age=31536000, immutable"
 
 // checkpoint serves the published checkpoint.
 func (h *Handler) checkpoint(c echo.Context) error {
@@ -42,18 +44,7 @@ func (h *Handler) tile(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	header := c.Response().Header()
-	header.Set("Content-Type", "application/octet-stream")
-	header.Set("Cache-Control", "public, max-age=31536000, immutable")
-	if t.L < 0 {
-		// SPEC tlog-tiles: entry bundles SHOULD be compressed. A range counts identity bytes.
-		header.Set("Vary", "Accept-Encoding")
-		if r.Header.Get("Range") == "" && acceptsGzip(r.Header) {
-			return writeGzip(c, data)
-		}
-	}
-	http.ServeContent(c.Response(), r, "", time.Time{}, bytes.NewReader(data))
-	return nil
+	return serveBytes(c, forEver, t.L < 0, data)
 }
 
 // checkpoints serves the history: bundles of published checkpoints, and how many there are.
@@ -74,18 +65,11 @@ func (h *Handler) checkpoints(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	header := c.Response().Header()
-	header.Set("Content-Type", "application/octet-stream")
-	header.Set("Cache-Control", "public, max-age=31536000, immutable")
+	cache := forEver
 	if width < tiles.Width { // the one that grows; a log whose history was lost in part gives its numbers again
-		header.Set("Cache-Control", "public, max-age=60")
+		cache = "public, max-age=60"
 	}
-	header.Set("Vary", "Accept-Encoding")
-	if r.Header.Get("Range") == "" && acceptsGzip(r.Header) {
-		return writeGzip(c, data)
-	}
-	http.ServeContent(c.Response(), r, "", time.Time{}, bytes.NewReader(data))
-	return nil
+	return serveBytes(c, cache, true, data)
 }
 
 // page answers with a page of the site, if one is there.
@@ -117,38 +101,26 @@ func serveText(c echo.Context, contentType string, text []byte) error {
 	return nil
 }
 
-// gzipPool holds writers: each has buffers of some 800 KiB, too many to make for a request.
-var gzipPool = sync.Pool{New: func() any {
-	z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is a good one
-	return z
-}}
-
-func writeGzip(c echo.Context, data []byte) error {
-	header := c.Response().Header()
-	header.Set("Content-Encoding", "gzip")
-	c.Response().WriteHeader(http.StatusOK)
-	if c.Request().Method == http.MethodHead {
-		return nil
+// serveBytes serves a part of the log. SPEC tlog-tiles: entry bundles SHOULD be compressed. A range counts identity bytes.
+func serveBytes(c echo.Context, cache string, compress bool, data []byte) error {
+	r, header := c.Request(), c.Response().Header()
+	header.Set("Content-Type", "application/octet-stream")
+	header.Set("Cache-Control", cache)
+	if compress {
+		header.Set("Vary", "Accept-Encoding")
+		if r.Header.Get("Range") == "" && serve.AcceptsGzip(r.Header) {
+			return serveGzip(c, data)
+		}
 	}
-	z := gzipPool.Get().(*gzip.Writer)
-	defer gzipPool.Put(z)
-	z.Reset(c.Response())
-	// An error here is a client that went away.
-	if _, err := z.Write(data); err == nil {
-		_ = z.Close()
-	}
+	http.ServeContent(c.Response(), r, "", time.Time{}, bytes.NewReader(data))
 	return nil
 }
 
-func acceptsGzip(header http.Header) bool {
-	for _, line := range header["Accept-Encoding"] {
-		for part := range strings.SplitSeq(line, ",") {
-			coding, params, _ := strings.Cut(part, ";")
-			if strings.EqualFold(strings.TrimSpace(coding), "gzip") {
-				q := strings.ReplaceAll(params, " ", "")
-				return q != "q=0" && !strings.HasPrefix(q, "q=0.0")
-			}
-		}
+func serveGzip(c echo.Context, data []byte) error {
+	c.Response().Header().Set("Content-Encoding", "gzip")
+	c.Response().WriteHeader(http.StatusOK)
+	if c.Request().Method != http.MethodHead {
+		_ = serve.Gzip(c.Response(), data) // an error is a client that went away
 	}
-	return false
+	return nil
 }
