@@ -56,8 +56,8 @@ type verifiedNotes struct {
 }
 
 const (
-	maxNote         = 1<<16 - 1 // bytes of a note that can be kept
-	maxVerified     = 4096      // segments whose sums are kept in memory, some 80 bytes each
+	maxNote         = tiles.MaxEntry
+	maxVerified     = 4096 // segments whose sums are kept in memory, some 80 bytes each
 	maxDamagedNoted = 1000
 )
 
@@ -280,8 +280,7 @@ func (a *archive) bundle(n int64, width int) ([]byte, error) {
 	if err != nil {
 		return nil, Damage{tiles.CheckpointPath(n, tiles.Width), n * tiles.Width, n*tiles.Width + int64(wide), missing(err)}
 	}
-	_, rest, err := tiles.SplitBundle(data, width)
-	return data[:len(data)-len(rest)], err
+	return tiles.FirstEntries(data, width)
 }
 
 // read returns the first notes of a segment.
@@ -295,11 +294,10 @@ func (a *archive) read(n int64, width int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, rest, err := tiles.SplitBundle(data, width)
-	if err != nil {
+	if data, err = tiles.FirstEntries(data, width); err != nil {
 		return nil, fmt.Errorf("%w: it %w", errDamaged, err)
 	}
-	return data[:len(data)-len(rest)], nil
+	return data, nil
 }
 
 // verify checks the notes of a segment. Those whose bytes have been checked before are compared with their sum.

@@ -18,9 +18,9 @@ import (
 //
 //	checkpoints/<N>[.p/<W>]
 const (
-	maxNote  = 1<<16 - 1 // bytes of a note that a bundle can hold
-	window   = 256       // of the newest notes, what pages tell of witnesses
-	widths   = 32        // of the newest notes, whose sizes have their partial tiles
+	maxNote  = tiles.MaxEntry
+	window   = 256 // of the newest notes, what pages tell of witnesses
+	widths   = 32  // of the newest notes, whose sizes have their partial tiles
 	growFile = "growth.csv"
 	growHead = "date,size\n"
 )

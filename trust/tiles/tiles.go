@@ -25,8 +25,9 @@ const (
 	Height = 8
 	Width  = 1 << Height // hashes in a full tile, entries in a full bundle
 
-	MaxHashes = Width * tlog.HashSize   // bytes of a tile
-	MaxBundle = Width * (2 + 1<<16 - 1) // bytes of a bundle: 16-bit length and data, for each entry
+	MaxHashes = Width * tlog.HashSize // bytes of a tile
+	MaxEntry  = 1<<16 - 1             // bytes of an entry: a bundle gives their number in 16 bits
+	MaxBundle = Width * (2 + MaxEntry)
 )
 
 // Limit is the most bytes that t may have.
@@ -184,6 +185,14 @@ func Prefix(data []byte, t tlog.Tile, width int) ([]byte, error) {
 	if _, err := ParseBundle(data, t.W); err != nil {
 		return nil, err
 	}
+	return FirstEntries(data, width)
+}
+
+// FirstEntries returns the bytes of the first width entries of a bundle that may hold more.
+func FirstEntries(data []byte, width int) ([]byte, error) {
 	_, rest, err := SplitBundle(data, width)
-	return data[:len(data)-len(rest)], err
+	if err != nil {
+		return nil, err
+	}
+	return data[:len(data)-len(rest)], nil
 }
