@@ -283,12 +283,13 @@ func (b *build) pages(v *view) error {
 		return err
 	}
 	all["equivocation/index.html"] = pages.Equivocation{Site: v.Site, Cases: cases, Whole: true}
-	for page := range max(1, (len(v.rows)+entriesAPage-1)/entriesAPage) {
+	count := max(1, (len(v.rows)+entriesAPage-1)/entriesAPage)
+	for page := range count {
 		name := "entries/index.html"
 		if page > 0 {
 			name = fmt.Sprintf("entries/%d.html", page+1)
 		}
-		all[name] = pages.Entries{Site: v.Site, Page: page + 1, Pages: max(1, (len(v.rows)+entriesAPage-1)/entriesAPage),
+		all[name] = pages.Entries{Site: v.Site, Page: page + 1, Pages: count,
 			Rows: v.rows[page*entriesAPage : min(len(v.rows), (page+1)*entriesAPage)]}
 	}
 	for name, page := range all {
@@ -364,9 +365,4 @@ func (b *build) cases(v *view) (list []pages.Case, err error) {
 		slices.SortFunc(list[i].Rows, func(a, b pages.Row) int { return cmp.Compare(a.Index, b.Index) })
 	}
 	return list, nil
-}
-
-// sha256Line is what sha256sum prints.
-func sha256Line(name string, data []byte) []byte {
-	return fmt.Appendf(nil, "%x  %s\n", sha256.Sum256(data), name)
 }

@@ -8,6 +8,7 @@ package site
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -55,3 +56,8 @@ const countFile = tiles.CheckpointCount
 func siteDamaged(err error) error { return fmt.Errorf("%w: %w", ErrSiteDamaged, err) }
 
 func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// sha256Line is what sha256sum prints.
+func sha256Line(name string, data []byte) []byte {
+	return fmt.Appendf(nil, "%x  %s\n", sha256.Sum256(data), name)
+}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/Haserjian/assay-ledger/site/verifier"
 )
@@ -76,15 +77,18 @@ func (e *TooLarge) Error() string {
 	return fmt.Sprintf("%d bytes are too many for a page, which holds at most %d", e.Bytes, MaxHeld)
 }
 
+// bundled is the one script of all pages.
+var bundled = sync.OnceValues(func() ([]byte, error) { return Bundle(verifier.Files, entry) })
+
 // ScriptSHA256 is the hash, in hex, of the script that every page holds.
 func ScriptSHA256() (string, error) {
-	script, err := Bundle(verifier.Files, entry)
+	script, err := bundled()
 	sum := sha256.Sum256(script)
 	return hex.EncodeToString(sum[:]), err
 }
 
 func page(title, held string) ([]byte, error) {
-	script, err := Bundle(verifier.Files, entry)
+	script, err := bundled()
 	if err != nil {
 		return nil, err
 	}
