@@ -1,31 +1,29 @@
 // Step 10: a log that the user trusts holds the pack, at a time that holds: docs/spec/ledger.md §2, §3, §8 and §10.
 import { JSONError, canonical, parse } from './json.mjs';
 import { base64 } from './hash.mjs';
-import { count, dateTime, hex64, identifier, tableProblems, version } from './manifest.mjs';
+import { commit, count, dateTime, hex64, identifier, matches, one, tableProblems, version } from './form.mjs';
 import { Bad, NotHere, decimal, hash32, must, openCheckpoint } from './notes.mjs';
 import { included, leafHash } from './tiles.mjs';
 import { HOURS_24, SECOND, instant } from './time.mjs';
 import { readToken } from './timestamp.mjs';
 
 const PROOF = '_unsigned/anchor.tlog-proof', TOKEN = 'timestamp_token';
-const is = (...words) => (v) => words.includes(v);
-const text = (pattern) => (v) => typeof v === 'string' && pattern.test(v);
 
 // ENTRY is the form of an entry (docs/spec/ledger.md §2.1).
 const ENTRY = {
-  assurance_level: is('L0', 'L1', 'L2', 'L3'), claim_check: is('PASS', 'FAIL', 'N/A'), manifest_sha256: hex64,
-  mode: is('shadow', 'enforced', 'breakglass'), n_receipts: count, pack_id: identifier, pack_root_sha256: hex64,
-  receipt_integrity: is('PASS', 'FAIL'), schema_version: (v) => v?.token === '2', signer_id: identifier,
-  signer_pubkey_sha256: hex64, 'source_attestation?': is('self', 'ci_binding', 'oidc'),
-  'source_commit?': text(/^([0-9a-f]{40}|[0-9a-f]{64})$/), 'source_repo?': (v) => isRepo(v),
-  'source_workflow?': text(/^[\x20-\x7e]{1,512}$/),
+  assurance_level: one('L0', 'L1', 'L2', 'L3'), claim_check: one('PASS', 'FAIL', 'N/A'), manifest_sha256: hex64,
+  mode: one('shadow', 'enforced', 'breakglass'), n_receipts: count, pack_id: identifier, pack_root_sha256: hex64,
+  receipt_integrity: one('PASS', 'FAIL'), schema_version: (v) => v?.token === '2', signer_id: identifier,
+  signer_pubkey_sha256: hex64, 'source_attestation?': one('self', 'ci_binding', 'oidc'),
+  'source_commit?': commit, 'source_repo?': (v) => isRepo(v),
+  'source_workflow?': matches(/^[\x20-\x7e]{1,512}$/),
   submitted_at: (v) => dateTime(v) && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(v),
   timestamp_end: dateTime, timestamp_start: dateTime,
   'timestamp_token?': (v) => typeof v === 'string' && v !== '' && base64(v) !== null, verifier_version: version,
-  witness_status: is('signature_verified', 'hash_verified', 'unwitnessed'),
+  witness_status: one('signature_verified', 'hash_verified', 'unwitnessed'),
 };
 
-const isRepo = (v) => text(/^[A-Za-z0-9][A-Za-z0-9-]{0,38}\/[A-Za-z0-9._-]{1,100}$/)(v) && !/\/\.{1,2}$/.test(v);
+const isRepo = (v) => matches(/^[A-Za-z0-9][A-Za-z0-9-]{0,38}\/[A-Za-z0-9._-]{1,100}$/)(v) && !/\/\.{1,2}$/.test(v);
 const COPIED = ['assurance_level', 'claim_check', 'mode', 'receipt_integrity', 'timestamp_end', 'timestamp_start', 'verifier_version'];
 
 // checkAnchor gives what is known: the words of the channel, of the log and of the time; where the log holds the pack the

@@ -1,18 +1,15 @@
 // The coverage contract, and how many of its call sites receipts name: docs/spec/claims.md §7.
 import { byPoints } from './json.mjs';
 import { HC } from './hash.mjs';
-import { count, hex64, tableProblems } from './manifest.mjs';
-
-const text = (v) => typeof v === 'string';
-const is = (...words) => (v) => words.includes(v);
+import { count, hex64, identifier, one, orNull, tableProblems, text } from './form.mjs';
 
 const SITE = {
-  callsite_id: (v) => text(v) && /^[\x20-\x7e]{1,256}$/.test(v), path: text, line: count, call: text,
-  confidence: is('high', 'medium', 'low'), instrumented: (v) => typeof v === 'boolean', 'framework?': (v) => v === null || text(v),
+  callsite_id: identifier, path: text, line: count, call: text,
+  confidence: one('high', 'medium', 'low'), instrumented: (v) => typeof v === 'boolean', 'framework?': orNull(text),
 };
 
 const CONTRACT = {
-  contract_version: is('1.0'), generated_at: text, generated_by: text, project_root: text, call_sites: Array.isArray,
+  contract_version: one('1.0'), generated_at: text, generated_by: text, project_root: text, call_sites: Array.isArray,
   summary: { total_sites: count, high: count, medium: count, low: count }, contract_hash: hex64,
 };
 

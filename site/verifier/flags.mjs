@@ -8,7 +8,7 @@ import { keyPoint } from './ed25519.mjs';
 import { H, base64 } from './hash.mjs';
 import { JSONError, parse } from './json.mjs';
 import { readLock } from './lock.mjs';
-import { commit } from './manifest.mjs';
+import { commit } from './form.mjs';
 import { Bad, readPolicy } from './notes.mjs';
 import { readNumeral } from './outcome.mjs';
 import { fromClock, instant } from './time.mjs';

@@ -3,28 +3,26 @@ import { JSONError, bytesOf, parse } from './json.mjs';
 import { H, HC } from './hash.mjs';
 import { BUILTIN } from './builtin.mjs';
 import { hashOf, looksBuiltIn, specification } from './cards.mjs';
-import { dateTime, hex64, tableProblems, version } from './manifest.mjs';
+import { dateTime, filled, hex64, matches, one, tableProblems, version } from './form.mjs';
 import { isObject, printable } from './values.mjs';
 
-const is = (...words) => (v) => words.includes(v);
-const text = (v) => typeof v === 'string' && v !== '';
 const RELEASE = /^(\d{1,6}(?:\.\d{1,6}){0,4})(?:(a|b|rc)(\d{1,6}))?(?:\.post(\d{1,6}))?(?:\.dev(\d{1,6}))?$/;
 const release = (v) => typeof v === 'string' && v.length <= 64 && RELEASE.test(v);
 
 const LOCK = {
-  lock_version: is('1.0'), assay_version_min: release, assay_version_max: release,
-  pack_format_version: (v) => typeof v === 'string' && /^\d{1,6}\.\d{1,6}\.\d{1,6}$/.test(v), receipt_schema_version: is('3.0'),
+  lock_version: one('1.0'), assay_version_min: release, assay_version_max: release,
+  pack_format_version: matches(/^\d{1,6}\.\d{1,6}\.\d{1,6}$/), receipt_schema_version: one('3.0'),
   run_cards: (v) => Array.isArray(v) && v.length >= 1, run_cards_composite_hash: hex64, claim_set_hash: hex64,
   exit_contract: {
-    0: is('integrity_pass AND claims_pass'), 1: is('integrity_pass AND claims_fail'), 2: is('integrity_fail'),
+    0: one('integrity_pass AND claims_pass'), 1: one('integrity_pass AND claims_fail'), 2: one('integrity_fail'),
   },
-  signer_policy: { mode: is('any', 'allowlist'), allowed_fingerprints: (v) => Array.isArray(v) && v.every(hex64) },
+  signer_policy: { mode: one('any', 'allowlist'), allowed_fingerprints: (v) => Array.isArray(v) && v.every(hex64) },
   'coverage_contract_hash?': hex64, locked_at: dateTime, locked_by_assay_version: version,
 };
 
-const CARD = { id: (v) => typeof v === 'string' && /^[A-Za-z0-9._-]{1,128}$/.test(v), name: text, claim_set_hash: hex64 };
+const CARD = { id: matches(/^[A-Za-z0-9._-]{1,128}$/), name: filled, claim_set_hash: hex64 };
 const OWN_CARD = {
-  ...CARD, name: (v) => text(v) && bytesOf(v).length <= 128 && printable(v),
+  ...CARD, name: (v) => filled(v) && bytesOf(v).length <= 128 && printable(v),
   claims: (v) => Array.isArray(v) && v.length >= 1 && v.length <= 256,
 };
 

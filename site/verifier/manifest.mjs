@@ -1,26 +1,13 @@
 // The form of a manifest and what it says twice: docs/spec/pack.md §4 to §6, docs/spec/verify.md §4, §5, §8 and §11.
 import { Num, canonical, bytesOf } from './json.mjs';
 import { base64, H, HC, same } from './hash.mjs';
-import { instant } from './time.mjs';
 import { verify as verifyEd25519 } from './ed25519.mjs';
+import { commit, count, dateTime, filled, hex64, identifier, one, orNull, tableProblems, text, version } from './form.mjs';
 import { isObject } from './values.mjs';
 
 export const PAYLOAD = ['receipt_pack.jsonl', 'verify_report.json', 'verify_transcript.md'];
 export const FILES = [...PAYLOAD, 'pack_manifest.json', 'pack_signature.sig'];
 
-const text = (v) => typeof v === 'string';
-const filled = (v) => text(v) && v !== '';
-const matches = (pattern) => (v) => text(v) && pattern.test(v);
-const one = (...words) => (v) => words.includes(v);
-const orNull = (check) => (v) => v === null || check(v);
-export const identifier = matches(/^[\x20-\x7e]{1,256}$/);
-export const hex64 = matches(/^[0-9a-f]{64}$/);
-export const commit = matches(/^([0-9a-f]{40}|[0-9a-f]{64})$/);
-export const version = matches(/^[A-Za-z0-9._-]{1,64}$/);
-export const dateTime = (v) => instant(v) !== null;
-export const count = (v) => v instanceof Num && /^(0|[1-9][0-9]*)$/.test(v.token) && v.value < 2n ** 53n;
-
-// A table gives the check of each member; a name with ? may be absent. A value that is an object is a table itself.
 const CI = {
   provider: one('github_actions', 'gitlab_ci', 'circleci', 'jenkins', 'local'), commit_sha: commit,
   'repo?': filled, 'ref?': filled, 'run_id?': filled, 'run_attempt?': filled, 'workflow_ref?': text, 'actor?': text,
@@ -55,25 +42,6 @@ export function formProblems(manifest) {
   const problems = tableProblems(manifest, MANIFEST, 'manifest');
   const files = isObject(manifest) ? manifest.get('files') : null;
   if (Array.isArray(files)) files.forEach((entry, i) => problems.push(...tableProblems(entry, FILE, `files[${i}]`)));
-  return problems;
-}
-
-// tableProblems compares an object with a table of checks.
-export function tableProblems(v, table, path) {
-  if (!isObject(v)) return [`${path}: expected an object`];
-  const problems = [], known = new Set();
-  for (const [key, check] of Object.entries(table)) {
-    const name = key.replace('?', ''), value = v.get(name);
-    known.add(name);
-    if (value === undefined) {
-      if (name === key) problems.push(`${path}: no ${name}`);
-    } else if (typeof check === 'function') {
-      if (!check(value)) problems.push(`${path}.${name}: not of its form`);
-    } else if (!(value === null && key.endsWith('?'))) {
-      problems.push(...tableProblems(value, check, `${path}.${name}`));
-    }
-  }
-  for (const name of v.keys()) if (!known.has(name)) problems.push(`${path}: a member that is not known`);
   return problems;
 }
 

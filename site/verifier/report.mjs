@@ -1,7 +1,7 @@
 // Step 6: the report agrees with the manifest: docs/spec/verify.md §9.
 import { HC } from './hash.mjs';
 import { object } from './json.mjs';
-import { count } from './manifest.mjs';
+import { count } from './form.mjs';
 import { equals, isObject, truth } from './values.mjs';
 import { fingerprintOf, verdictOf } from './results.mjs';
 
