@@ -487,3 +487,27 @@ func TestAnAnchoredPackIsExplainedWithItsLogWitnessAndTime(t *testing.T) {
 		t.Errorf("exit %d, %v %v", code, object["status"], object["verdict"])
 	}
 }
+
+func TestWhoHasAProofAloneIsToldWhatChecksIt(t *testing.T) {
+	proof := filepath.Join(t.TempDir(), "entry.tlog-proof")
+	if err := os.WriteFile(proof, []byte("c2sp.org/tlog-proof@v1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"verify-pack", proof}, {"verify-pack", "--proof", proof}, {"explain", proof}, {"page", proof, "-o", proof + ".html"}} {
+		code, _, talk := homeless(t, args...)
+		if code != cli.ExitBadInput || !strings.Contains(talk, "alone by verify.html, which 'assay page -o verify.html' makes") {
+			t.Errorf("%q: exit %d: %s", args, code, talk)
+		}
+	}
+	if code, _, talk := homeless(t, "verify-pack"); code != cli.ExitBadInput || strings.Contains(talk, "verify.html") {
+		t.Errorf("nothing at all: exit %d: %s", code, talk)
+	}
+}
+
+func TestAPageThatWasWrittenIsNamed(t *testing.T) {
+	t.Chdir(t.TempDir())
+	code, out, talk := homeless(t, "page", "-o", "verify.html")
+	if _, err := os.Stat("verify.html"); err != nil || code != 0 || out != "" || talk != "wrote verify.html\n" {
+		t.Errorf("exit %d: %q %q, %v", code, out, talk, err)
+	}
+}

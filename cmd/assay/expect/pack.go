@@ -2,6 +2,7 @@ package expect
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,6 +21,8 @@ func VerifyDir(dir string, o pack.Options) (*pack.Result, error) {
 		return nil, cli.BadInput("a pack is a directory such as proof_pack_TRACE", "no pack at %s", dir)
 	case err != nil:
 		return nil, err
+	case info.Mode().IsRegular() && isProof(dir):
+		return nil, cli.BadInput(ProofAlone, "%s is a proof, and no pack", dir)
 	case !info.IsDir():
 		return nil, cli.BadInput("a pack is a directory such as proof_pack_TRACE", "%s is not a directory", dir)
 	}
@@ -29,6 +32,22 @@ func VerifyDir(dir string, o pack.Options) (*pack.Result, error) {
 	}
 	r, err := pack.Verify(fsys, o)
 	return r, errors.Join(notJudged(fsys, dir, err), closeDir())
+}
+
+// ProofAlone is the hint for who has a proof and names no pack.
+const ProofAlone = "a proof is checked with its pack, 'assay verify-pack PACK --proof FILE --policy FILE', or alone by verify.html, which 'assay page -o verify.html' makes"
+
+// isProof looks at how a file begins. One that cannot be read is none.
+func isProof(path string) bool {
+	const first = "c2sp.org/tlog-proof@"
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	text := make([]byte, len(first))
+	_, err = io.ReadFull(f, text)
+	return err == nil && string(text) == first
 }
 
 // notJudged says why nothing was judged, and what to do.

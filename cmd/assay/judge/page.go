@@ -12,6 +12,7 @@ import (
 	"github.com/Haserjian/assay-ledger/cmd/assay/expect"
 	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/internal/durable"
+	"github.com/Haserjian/assay-ledger/internal/terminal"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/site/single"
@@ -89,7 +90,7 @@ func (o *page) run(c *cobra.Command, args []string) error {
 		if err != nil {
 			return err
 		}
-		return durable.WriteFile(o.output, text, 0o644)
+		return o.write(text)
 	}
 	return o.ofPack(c, args[0], options)
 }
@@ -106,11 +107,20 @@ func (o *page) ofPack(c *cobra.Command, dir string, options pack.Options) error 
 	} else if err != nil {
 		return err
 	}
-	if err := durable.WriteFile(o.output, text, 0o644); err != nil {
+	if err := o.write(text); err != nil {
 		return err
 	}
 	_, err = io.WriteString(o.s.Out, o.Report(dir, r, options).Text())
 	return cli.Judged(r.ExitCode(), err)
+}
+
+// write makes the file and says so, beside the verdict, which stays the last line of the output.
+func (o *page) write(text []byte) error {
+	if err := durable.WriteFile(o.output, text, 0o644); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(o.s.Err, "wrote %s\n", terminal.Safe(o.output))
+	return err
 }
 
 func (o *page) text(c *cobra.Command, dir string) ([]byte, error) {

@@ -54,6 +54,9 @@ manifest is missing, damaged or unreadable counts as the newest: move it away to
 			if latest, _ := c.Flags().GetBool("latest"); latest {
 				return nil
 			}
+			if proof, _ := c.Flags().GetString("proof"); proof != "" && len(args) == 0 {
+				return cli.BadInput(expect.ProofAlone, "expected the pack that --proof %s is about", proof)
+			}
 			return cli.Args(cobra.MinimumNArgs(1), "at least one pack directory")(c, args)
 		},
 		RunE: o.run,
