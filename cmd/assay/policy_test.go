@@ -75,6 +75,45 @@ func TestAFetchedPolicyIsWrittenAndSaidToProveNothing(t *testing.T) {
 	}
 }
 
+// A static site of a log has its policy and roots as files, and no v1/log.
+func TestAPolicyIsFetchedFromASiteThatIsFilesAlone(t *testing.T) {
+	ledger, said, note := introduced(t)
+	files := map[string]string{"/repo/policy": said["policy"].(string), "/repo/tsa-roots.pem": said["tsa_roots"].(string), "/repo/checkpoint": string(*note)}
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		text, ok := files[r.URL.Path]
+		if !ok { // as hosts of files answer
+			rw.Header().Set("Content-Type", "text/html")
+			rw.WriteHeader(http.StatusNotFound)
+			text = "<!DOCTYPE html><p>not here"
+		}
+		_, _ = rw.Write([]byte(text))
+	}))
+	t.Cleanup(server.Close)
+	url := server.URL + "/repo/"
+	t.Chdir(t.TempDir())
+	ofLedger, _ := fetchPolicy(t, cli.ExitPass, ledger)
+	t.Chdir(t.TempDir())
+	ofSite, _ := fetchPolicy(t, cli.ExitPass, url)
+	if strings.Replace(ofSite, url, ledger, 1) != ofLedger || !strings.Contains(ofSite, "its own word, which proves nothing yet") {
+		t.Errorf("of the site:\n%s\nof the ledger:\n%s", ofSite, ofLedger)
+	}
+	for name, path := range map[string]string{"policy": "/repo/policy", "roots.pem": "/repo/tsa-roots.pem"} {
+		if text, err := os.ReadFile(name); err != nil || string(text) != files[path] {
+			t.Errorf("%s: %v: %s", name, err, text)
+		}
+	}
+	files["/repo/checkpoint"] = said["uncosigned"].(string)
+	fetchPolicy(t, cli.ExitUnavailable, url)
+	files["/repo/policy"] = "quorum none\n"
+	if _, errs := fetchPolicy(t, cli.ExitBadInput, url); !strings.Contains(errs, "names 0 logs, expected one") {
+		t.Error(errs)
+	}
+	delete(files, "/repo/policy")
+	if _, errs := fetchPolicy(t, cli.ExitBadInput, url); !strings.Contains(errs, "asking the ledger who it is") {
+		t.Error(errs)
+	}
+}
+
 func TestAFetchedPolicyReplacesNothingUnlessItIsForced(t *testing.T) {
 	for _, mine := range []string{"policy", "roots.pem"} {
 		t.Chdir(t.TempDir())
