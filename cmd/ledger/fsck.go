@@ -94,7 +94,7 @@ func fsckURL(ctx context.Context, s cli.Streams, url, policyFile string) error {
 		out = cmp.Or(out, err)
 	})
 	if err != nil {
-		return cli.Judged(code, siteFailed(err, true))
+		return cli.Judged(code, checkFailed(err, true))
 	}
 	_, err = fmt.Fprintf(s.Out, "%d entries, root %s, %d damaged\n", cp.Size, cp.Root, damaged)
 	if policy == nil {

@@ -45,8 +45,11 @@ Whatever goes wrong, the last good site stays. It exits 2 if the log is damaged 
 			if o.log == "" || o.out == "" {
 				return cli.BadInput("ledger site build --log ./myledger --out ./public", "a build wants --log and --out")
 			}
-			if err := errors.Join(site.CheckBasePath(o.base), site.CheckContacts(o.contact)); err != nil {
-				return cli.BadInput("", "%w", err)
+			if err := site.CheckBasePath(o.base); err != nil {
+				return cli.BadInput("for example --base-path /repo/, for https://name.example/repo/", "%w", err)
+			}
+			if err := site.CheckContacts(o.contact); err != nil {
+				return cli.BadInput("for example --contact mailto:security@name.example", "%w", err)
 			}
 			policy, err := givenPolicy(o.policy)
 			if err != nil {
@@ -127,6 +130,25 @@ func siteFailed(err error, remote bool) error {
 		return err
 	}
 	return &cli.Error{Code: code, Err: err, Hint: hint}
+}
+
+// checkFailed is siteFailed of what only reads: there is nothing that would stay as it was.
+func checkFailed(err error, remote bool) error {
+	err = siteFailed(err, remote)
+	var told *cli.Error
+	if !errors.As(err, &told) {
+		return err
+	}
+	again := *told
+	switch {
+	case told.Code == cli.ExitUnavailable:
+		again.Hint = "not everything was checked, which accuses nobody; try again later"
+	case told.Code == cli.ExitBadInput:
+		again.Hint = "is it the right log, and the right policy?"
+	case told.Hint != "":
+		again.Hint = "tell whoever publishes it"
+	}
+	return &again
 }
 
 func sayBuilt(s cli.Streams, out string, b *site.Built, asJSON bool) error {

@@ -54,10 +54,10 @@ made cannot be compared; their links are followed, and how many there are is sai
 				return cli.BadInput("is it a site that 'ledger site build' made?", "%w", err)
 			}
 			if found == nil {
-				return siteFailed(err, remote)
+				return checkFailed(err, remote)
 			}
 			if err != nil {
-				err = siteFailed(err, remote)
+				err = checkFailed(err, remote)
 			}
 			code := cli.ExitPass
 			if len(found.Damaged) > 0 {

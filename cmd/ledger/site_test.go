@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/Haserjian/assay-ledger/internal/cli"
+	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/trusttest"
 )
 
 // ledgerRun runs the program in this process.
@@ -209,4 +211,28 @@ func TestASiteIsServedWithTheTypesThatBrowsersWant(t *testing.T) {
 	if w.Code != http.StatusMethodNotAllowed {
 		t.Errorf("POST: %d", w.Code)
 	}
+}
+
+func TestACheckThatDidNotEndAndAPathThatIsNoneHaveHintsOfTheirOwn(t *testing.T) {
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close() // nobody answers there
+	for _, args := range [][]string{{"site", "check", gone.URL}, {"fsck", gone.URL, "--policy", policyFile(t)}} {
+		code, out, talk := ledgerRun(t, args...)
+		if code != cli.ExitUnavailable || !strings.Contains(talk, "hint: not everything was checked") || strings.Contains(out+talk, "as it was") {
+			t.Errorf("%s: exit %d: %s%s", args, code, out, talk)
+		}
+	}
+	wantExit(t, cli.ExitBadInput, "for example --base-path /repo/", "site", "build", "--log", "a", "--out", "b", "--base-path", "repo")
+	wantExit(t, cli.ExitBadInput, "for example --contact mailto:", "site", "build", "--log", "a", "--out", "b", "--contact", "me")
+}
+
+// policyFile writes a policy of some log.
+func policyFile(t *testing.T) string {
+	t.Helper()
+	log, w := trusttest.NewLog("ledger.example/2026"), trusttest.NewWitness("w1", trust.Ed25519Cosigner)
+	path := filepath.Join(t.TempDir(), "policy")
+	if err := os.WriteFile(path, trusttest.Policy(log, []*trusttest.Witness{w}, 1).Text(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
