@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -179,5 +180,18 @@ func TestAPageHoldsSoManyBytesAndNoMore(t *testing.T) {
 	_, err := Pack(Held{Files: []File{{"pack/a", "file", half}, {"pack/b", "file", half}, {"pack/c", "file", []byte("x")}}})
 	if tooLarge := (*TooLarge)(nil); !errors.As(err, &tooLarge) || tooLarge.Bytes != MaxHeld+1 {
 		t.Errorf("%v", err)
+	}
+}
+
+// A page that is one file cannot link the style sheet of the site, so it repeats the colours and letters.
+func TestThePagesHaveTheColoursOfTheSite(t *testing.T) {
+	sheet, err := os.ReadFile("../pages/static/style.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`(?s)\n:root \{\n.*?\n\}\n@media screen and \(prefers-color-scheme: dark\) \{\n.*?\n\}\n`)
+	site, mine := names.Find(sheet), names.FindString(pageStyle)
+	if len(site) < 1000 || mine != string(site) {
+		t.Errorf("page.css names\n%s\nand style.css\n%s", mine, site)
 	}
 }
