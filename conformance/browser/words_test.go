@@ -37,6 +37,9 @@ func TestThePageSaysItInTheWordsOfTheCommandLine(t *testing.T) {
 	}
 }
 
+// unflagged takes out what a page does not have: the flags that would say more.
+var unflagged = strings.NewReplacer(" (--require-claim-pass)", "", " (--policy)", "", " (--require-anchor)", "")
+
 // lines are those of channels and verdict.
 func lines(text string) (list []string) {
 	for _, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
@@ -45,7 +48,7 @@ func lines(text string) (list []string) {
 		case strings.HasPrefix(line, "integrity  FAIL"):
 			list = append(list, "integrity  FAIL")
 		case slices.Contains([]string{"integrity", "claims", "anchor", "lock", "expected", "coverage", "signer", "verdict"}, name):
-			list = append(list, strings.Replace(line, " (--require-claim-pass)", "", 1)) // a page has no such flags
+			list = append(list, unflagged.Replace(line))
 		}
 	}
 	return list

@@ -34,8 +34,9 @@ export async function checkAnchor(pack, found, asked, notChecked) {
   const file = asked.proof ?? inside, anchor = { word: 'SKIPPED', log: 'SKIPPED', time: 'SKIPPED', errors: [] };
   out.channel = 'anchor';
   if (!asked.policy || !file) {
-    if (asked.policy || file) out.warn('W_ANCHOR_NOT_CHECKED', PROOF, file ? 'no policy was given' : 'there is no proof');
-    return anchor;
+    if (!asked.policy && !file) return anchor;
+    out.warn('W_ANCHOR_NOT_CHECKED', PROOF, file ? 'no policy was given' : 'there is no proof');
+    return { ...anchor, lacks: file ? 'policy' : 'proof' };
   }
   const part = async (name, field, check) => {
     try {

@@ -7,13 +7,19 @@ import { namesOf } from './glob.mjs';
 import { newestIn } from './latest.mjs';
 import { COMMAND, escaped, safe, told } from './told.mjs';
 import { Unjudged, verify } from './verify.mjs';
+import { channelsOf, claimsOf, sentenceOf } from './words.mjs';
 
+// print tells of a verdict in the words that a page has too.
 function print(v, say) {
-  const line = (name, word) => say(`${name.padEnd(10)} ${word}`);
-  for (const [name, word] of Object.entries(v.channels)) line(name, word);
+  const line = (name, text) => say(`${name.padEnd(10)} ${text}`);
+  for (const { name, label, word, text } of channelsOf(v)) {
+    line(label, safe(text ? `${word}  ${text}` : word));
+    if (name !== 'claims') continue;
+    for (const r of claimsOf(v)) if (!r.passed) line('', safe(`${r.claim_id} (${r.severity}): expected ${r.expected}; ${r.actual}`));
+  }
   for (const f of [...v.out.errors, ...v.out.warnings]) line(f.weight, `${f.code} ${safe(f.field ?? '')}: ${safe(f.message)}`);
   for (const text of v.notChecked) line('not here', text);
-  line('verdict', `exit ${v.exit}: ${v.status}`);
+  line('verdict', safe(`exit ${v.exit}: ${sentenceOf(v)}`));
 }
 
 const GRAVITY = [70, 2, 3, 4, 1, 0];
@@ -49,7 +55,9 @@ function show(all, exit, { json, quiet }, say, talk) {
     if (err) talk(`error: ${safe(String(err.message))}`);
     else print(v, say);
   }
-  if (all.length > 1) say(`verdict    exit ${exit}: of the whole run: ${all.length} packs`);
+  if (all.length === 1) return;
+  const codes = [...new Set(all.map((one) => one.exit))].sort((a, b) => a - b), has = (code) => all.filter((one) => one.exit === code).length;
+  say(`verdict    exit ${exit}: of the whole run: ${all.length} packs: ${codes.map((code) => `${has(code)} with exit ${code}`).join(', ')}`);
 }
 
 // named gives the packs that an argument stands for (docs/spec/verify.md §18).

@@ -44,4 +44,4 @@ const claimVerdict = (v) => ({ FAIL: 'HONEST_FAIL', PASS: 'PASS' })[v.channels.c
 
 // escaped writes everything but printable ASCII and line feeds as escapes, so that no text of a pack acts on a terminal.
 export const escaped = (json) => json.replace(/[^\x20-\x7e\n]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
-export const safe = (text) => escaped(JSON.stringify(text).slice(1, -1));
+export const safe = (text) => escaped(text).replaceAll('\n', '\\u000a');

@@ -74,8 +74,7 @@ function anchorText(v, word) {
   if (word === 'PASS') return `${where}; ${timeText(v)}`;
   if (word === 'FAIL') return log === 'PASS' ? 'logged, but not at a time that holds' : 'no proof that holds under the policy';
   if (errors.length > 0) return `not checked here: ${errors.at(-1)}`;
-  return v.out.warnings.some((f) => f.code === 'W_ANCHOR_NOT_CHECKED' && f.message === 'there is no proof')
-    ? 'there is no proof in the pack that a log holds it' : 'not checked against any log';
+  return v.anchor.lacks === 'proof' ? 'there is no proof in the pack that a log holds it' : 'not checked against any log';
 }
 
 function timeText({ anchor: { token, entry } }) {
@@ -121,7 +120,7 @@ function signerText(v, word) {
 
 // sentenceOf gives the verdict in one sentence. A verdict of 0 names what it leaves open.
 export function sentenceOf(v) {
-  if (v.status === 'ok') return ['intact', gaps(v).join(', ')].filter(Boolean).join('; ');
+  if (v.status === 'ok') return [`intact${whole(v)}`, gaps(v).join(', ')].filter(Boolean).join('; ');
   if (v.status === 'claim_gate_failed' && v.channels.claims === 'SKIPPED') return 'honest failure: claims are required, and the pack declares none';
   if (v.status === 'claim_gate_failed' && !v.reexecuted) return 'honest failure: the required claims cannot be executed again here';
   if (v.status === 'witness_failed' && v.anchor.log === 'PASS' && v.channels.anchor === 'FAIL') {
@@ -144,6 +143,13 @@ const SENTENCES = {
   superseded: 'honest failure: authentic evidence, and its signer names a pack that replaces it',
 };
 
+// whole is what more there is to say of a pack that shows all that one can show.
+function whole(v) {
+  const evidence = v.reading.count - v.reading.about, { channels } = v;
+  const shown = channels.signer === 'PINNED' && channels.anchor === 'PASS' && v.anchor.token && channels.claims === 'PASS' && v.reexecuted && evidence > 0;
+  return shown ? `, signer pinned, anchored with a time, claims hold, ${counted(evidence, 'receipt')}` : '';
+}
+
 function gaps(v) {
   const failed = v.results.filter((r) => !r.passed).length, evidence = v.reading.count - v.reading.about;
   const own = (v.reexecuted ? v.cards ?? [] : []).filter((card) => card.source === 'signer').length;
@@ -152,17 +158,21 @@ function gaps(v) {
     [v.channels.claims === 'PASS' && failed > 0, counted(failed, 'failed warning')],
     ...unasked(v).map(([gap]) => [true, gap]),
     [v.channels.signer !== 'PINNED', 'signer unpinned'],
-    [v.channels.anchor === 'SKIPPED', 'not anchored'],
+    [v.channels.anchor === 'SKIPPED', { proof: 'not anchored: there is no proof in it to check', policy: 'its proof not checked' }[v.anchor.lacks] ?? 'not anchored'],
     [v.channels.anchor === 'PASS' && !v.anchor.token, 'anchored without a time that was checked'],
     [v.anchor.contradicts, 'its timestamp contradicts its own times'],
     [v.channels.claims === 'SKIPPED', 'no checks declared'],
     [v.channels.claims === 'NOT_EVALUATED', 'claims not executed here'],
     [v.channels.claims === 'PASS' && cannotFail(v), 'no check that can fail'],
+    [v.channels.coverage && v.coverage.all === 0, 'a coverage contract without call sites'],
     [own > 0, `${counted(own, 'card')} of the signer's own`],
     [evidence === 0, counted(evidence, 'receipt')],
   ].filter(([gap]) => gap).map(([, text]) => text);
   return list;
 }
+
+// claimsOf gives the results of the claims. Those of evidence that is not intact are nobody's.
+export const claimsOf = (v) => (v.intact ? v.results : []);
 
 // factsOf gives what an intact pack says of itself, as [name, text].
 export function factsOf(v) {

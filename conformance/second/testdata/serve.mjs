@@ -20,8 +20,7 @@ import { consistent, included } from '../../../site/verifier/tiles.mjs';
 import { instant } from '../../../site/verifier/time.mjs';
 import { readToken } from '../../../site/verifier/timestamp.mjs';
 import { classNamed, folded } from '../../../site/verifier/unicode.mjs';
-import { Findings, Unjudged, verify } from '../../../site/verifier/verify.mjs';
-import { channelsOf, sentenceOf } from '../../../site/verifier/words.mjs';
+import { Findings, verify } from '../../../site/verifier/verify.mjs';
 import { readRoots } from '../../../site/verifier/x509.mjs';
 
 globalThis.crypto ??= webcrypto;
@@ -114,25 +113,6 @@ const OPS = {
     const exit = await run(args, (line) => out.push(line), () => {});
     process.chdir(here);
     return { exit, out: out.join('\n') };
-  },
-
-  // words gives the anchor and the verdict of a pack, as a page says them; nothing where there is no verdict.
-  words: async ({ dir, args }) => {
-    const here = process.cwd();
-    process.chdir(dir);
-    let pack;
-    try {
-      const { dirs, asked } = await askedBy(args, readFile);
-      pack = readPack(dirs[0]);
-      const v = await verify(pack, asked), [anchor] = channelsOf(v).filter((c) => c.name === 'anchor');
-      return [`anchor     ${anchor.word}  ${anchor.text}`, `verdict    exit ${v.exit}: ${sentenceOf(v)}`];
-    } catch (err) {
-      if (!(err instanceof Unjudged)) throw err;
-      return [];
-    } finally {
-      pack?.close();
-      process.chdir(here);
-    }
   },
 
   // pack gives what a pack in memory is judged, on one line.
