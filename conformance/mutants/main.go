@@ -10,6 +10,7 @@
 // The sample depends on the seed and on the mutants' names alone: an edit elsewhere draws the same
 // ones again. Nothing in the tree is touched; the compiler reads the changed file from elsewhere.
 // First the package's own short tests run, then, for survivors, those of the packages that use it.
+// A failure counts if the unchanged program passes right after it; what stays unsure counts as not killed.
 // Survivors that were judged to be the same program (equivalents.txt) are left out of the score.
 //
 // Exit 0: every package scores at least -min; 1: one does not; 3: bad input, or nothing to judge.
@@ -216,8 +217,8 @@ func (p *pass) judge(ctx context.Context, pkg string, all []*mutant) error {
 	if err := p.all(ctx, sample); err != nil {
 		return err
 	}
-	fmt.Fprintf(p.stdout, "%s: %d of %d mutants judged (seed %s, %d more did not build): %d killed, %d hung, %d survived, %d the same program; score %.3f\n",
-		pkg, p.equivalent+p.count[killed]+p.count[timedOut]+p.count[survived], len(all), p.seed, p.count[doesNotBuild], p.count[killed], p.count[timedOut], p.count[survived], p.equivalent, p.score())
+	fmt.Fprintf(p.stdout, "%s: %d of %d mutants judged (seed %s, %d more did not build): %d killed, %d hung, %d survived, %d unsure, %d the same program; score %.3f\n",
+		pkg, p.equivalent+p.judged(), len(all), p.seed, p.count[doesNotBuild], p.count[killed], p.count[timedOut], p.count[survived], p.count[unsure], p.equivalent, p.score())
 	return nil
 }
 
@@ -233,7 +234,7 @@ func (p *pass) all(ctx context.Context, sample []*mutant) error {
 			return err
 		}
 	}
-	if p.count[killed]+p.count[timedOut]+p.count[survived] == 0 {
+	if p.judged() == 0 {
 		return fmt.Errorf("no mutant of the sample could be judged: %d did not build, %d are the same program", p.count[doesNotBuild], p.equivalent)
 	}
 	return nil
@@ -283,6 +284,8 @@ func (p *pass) one(ctx context.Context, m *mutant) error {
 		if by != "" {
 			fmt.Fprintf(p.stdout, "          %s failed once and not again\n", by)
 		}
+	case result == unsure:
+		fmt.Fprintf(p.stdout, "UNSURE    line %d  %s\n          %s, as without the mutant\n", m.line, m.name(), cmp.Or(by, "hung"))
 	case p.verbose && result == killed:
 		fmt.Fprintf(p.stdout, "killed    line %d  %s\n          by %s\n", m.line, m.name(), by)
 	case p.verbose && result == timedOut:
@@ -291,8 +294,12 @@ func (p *pass) one(ctx context.Context, m *mutant) error {
 	return nil
 }
 
-// score is the part of the mutants that are another program which some test saw; judge refuses a sample without any.
+// judged counts the mutants that are another program.
+func (p *pass) judged() int {
+	return p.count[killed] + p.count[timedOut] + p.count[survived] + p.count[unsure]
+}
+
+// score is the part of them that some test saw for sure; judge refuses a sample without any.
 func (p *pass) score() float64 {
-	seen := p.count[killed] + p.count[timedOut]
-	return float64(seen) / float64(seen+p.count[survived])
+	return float64(p.count[killed]+p.count[timedOut]) / float64(p.judged())
 }

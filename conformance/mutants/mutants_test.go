@@ -128,14 +128,12 @@ func TestEquivalentsHaveANameAndAReason(t *testing.T) {
 	}
 }
 
-// The whole way on a small module: a test that sees one mutant and not the other, one that hangs,
-// one that was judged, one that does not build.
-func TestSurvivorsAreTheMutantsThatNoTestSees(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds a module a dozen times")
-	}
-	root := t.TempDir()
-	write := func(name, text string) {
+// module makes a small module.
+func module(t *testing.T) (root string, write func(name, text string)) {
+	t.Helper()
+	root = t.TempDir()
+	t.Setenv("GOFLAGS", "") // it has no vendor directory or the like
+	write = func(name, text string) {
 		t.Helper()
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o700); err != nil {
 			t.Fatal(err)
@@ -145,6 +143,16 @@ func TestSurvivorsAreTheMutantsThatNoTestSees(t *testing.T) {
 		}
 	}
 	write("go.mod", "module example.com/m\n\ngo 1.26\n")
+	return root, write
+}
+
+// The whole way on a small module: a test that sees one mutant and not the other, one that hangs,
+// one that was judged, one that does not build.
+func TestSurvivorsAreTheMutantsThatNoTestSees(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a module a dozen times")
+	}
+	root, write := module(t)
 	write("p/p.go", "package p\n\nfunc Seen(n int) bool { return n < 5 }\n\nfunc Unseen(n int) bool { return n < 5 }\n\n"+
 		"func Elsewhere(n int) bool { return n < 5 }\n")
 	write("p/p_test.go", "package p\n\nimport \"testing\"\n\nfunc TestSeen(t *testing.T) {\n\tif Seen(5) || !Seen(4) {\n\t\tt.Error()\n\t}\n}\n")
@@ -153,7 +161,6 @@ func TestSurvivorsAreTheMutantsThatNoTestSees(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("GOFLAGS", "") // the small module has no vendor directory or the like
 	var out bytes.Buffer
 	p := &pass{settings: settings{seed: "1", n: 100, only: "<=", verbose: true, min: 0.95}, runner: &runner{root: root, scratch: t.TempDir()},
 		dependents: []string{"p", "q"}, stdout: &out, equivalents: map[string]string{}}
@@ -161,7 +168,7 @@ func TestSurvivorsAreTheMutantsThatNoTestSees(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"killed    line 3  p/p.go Seen: n < 5 → n <= 5\n          by TestSeen", "SURVIVED  line 5  p/p.go Unseen: n < 5 → n <= 5",
-		"killed    line 7  p/p.go Elsewhere: n < 5 → n <= 5\n          by TestElsewhere", "2 killed, 0 hung, 1 survived, 0 the same program; score 0.667"} {
+		"killed    line 7  p/p.go Elsewhere: n < 5 → n <= 5\n          by TestElsewhere", "2 killed, 0 hung, 1 survived, 0 unsure, 0 the same program; score 0.667"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}
@@ -182,18 +189,57 @@ func TestSurvivorsAreTheMutantsThatNoTestSees(t *testing.T) {
 			t.Errorf("%q: outcome %d, %v; want %d", text, result, err, want)
 		}
 	}
-	write("f/f.go", "package f\n\nfunc F(n int) bool { return n < 5 }\n")
-	write("f/f_test.go", "package f\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestBusy(t *testing.T) {\n\tif _, err := os.Stat(\"../once\"); err != nil {\n\t\tt.Error(err)\n\t\tos.WriteFile(\"../once\", nil, 0o600)\n\t}\n}\n")
-	unsteady, err := mutantsOf(root, "f")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if result, by, err := p.runner.judge(context.Background(), unsteady[0], nil, map[string]time.Duration{"f": time.Minute}); err != nil || result != survived {
-		t.Errorf("a test that fails once and not again: outcome %d by %s, %v", result, by, err)
-	}
 	before, err := os.ReadFile(filepath.Join(root, "p/p.go"))
 	if err != nil || bytes.Contains(before, []byte("<=")) {
 		t.Errorf("the tree was changed: %s, %v", before, err)
+	}
+}
+
+// The machine is busy while a test runs the first so many times, whatever the program is: that is no kill.
+func TestWhatFailsWithoutTheMutantToo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a module a dozen times")
+	}
+	root, write := module(t)
+	write("f/f.go", "package f\n\nfunc F(n int) bool { return n < 5 }\n")
+	all, err := mutantsOf(root, "f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sample := []*mutant{all[slices.IndexFunc(all, func(m *mutant) bool { return m.after == "n <= 5" })]}
+	const fail, hang, exit = "t.Error()", "select {}", "os.Exit(3)"
+	for _, c := range []struct {
+		busy string // what the test does then
+		runs int
+		also string // a test beside it
+		want outcome
+		by   string
+	}{
+		{fail, 1, "", survived, "TestBusy"}, // it does not fail again
+		{fail, 3, "", survived, ""},         // twice with the mutant, once without, and no more when the mutant is run again
+		{fail, 99, "", unsure, "TestBusy"},
+		{hang, 1, "", timedOut, ""}, // the unchanged program ends in time
+		{hang, 2, "", survived, ""},
+		{hang, 99, "", unsure, ""},
+		{exit, 99, "", unsure, "a panic or an exit"},
+		{fail, 1, "func TestSeen(t *testing.T) {\n\tif F(5) {\n\t\tt.Error()\n\t}\n}\n", killed, "TestSeen"},
+		{fail, 3, "func TestSeen(t *testing.T) {\n\tif F(5) {\n\t\tt.Error()\n\t}\n}\n", killed, "TestSeen"},
+	} {
+		write("f/runs", "")
+		write("f/f_test.go", "package f\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestBusy(t *testing.T) {\n\truns, _ := os.ReadFile(\"runs\")\n"+
+			"\tos.WriteFile(\"runs\", append(runs, '.'), 0o600)\n"+fmt.Sprintf("\tif len(runs) < %d {\n\t\t%s\n\t}\n}\n\n%s", c.runs, c.busy, c.also))
+		p := &pass{runner: &runner{root: root, scratch: t.TempDir()}, settings: settings{n: 1}, equivalents: map[string]string{},
+			stdout: &bytes.Buffer{}, count: map[outcome]int{}, limits: map[string]time.Duration{"f": time.Second}}
+		result, by, err := p.runner.judge(t.Context(), sample[0], nil, p.limits)
+		if err != nil || result != c.want || by != c.by {
+			t.Errorf("%+v: outcome %d by %q, %v", c, result, by, err)
+		}
+		if c.want != unsure || c.busy == hang {
+			continue
+		}
+		if err := p.all(t.Context(), sample); err != nil || p.score() != 0 || !strings.Contains(fmt.Sprint(p.stdout), "UNSURE    line 3  f/f.go F: n < 5 → n <= 5\n") {
+			t.Errorf("%+v: score %f, %v\n%s", c, p.score(), err, p.stdout)
+		}
 	}
 }
 

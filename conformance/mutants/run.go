@@ -20,17 +20,24 @@ const (
 	killed
 	timedOut     // a test that hangs has seen something, too
 	doesNotBuild // says nothing
+	unsure       // what failed or hung did so on the unchanged program, too, whenever it was asked
 )
 
 // A test that fails or hangs because the machine is busy has seen nothing. So what failed must fail again, once
-// in three times; and what hung is believed if the unchanged tests then need less than half of its time.
-const again = 3
+// in three times, and the unchanged program must pass it as often right after, under the same load; what hung is
+// believed if the unchanged tests then end in the same time. Else the mutant is run once more.
+const (
+	again  = 3
+	rounds = 2
+)
 
 // runner runs tests of the tree under root, of which it changes nothing: the changed file reaches the
 // compiler as an overlay.
 type runner struct {
 	root    string
 	scratch string // a directory of ours
+
+	unchanged map[string]string // the test program of each package, without a mutant
 }
 
 // judge runs the package's own tests on m, then those of its dependents.
@@ -53,6 +60,7 @@ func (r *runner) judge(ctx context.Context, m *mutant, dependents []string, limi
 	if err := os.WriteFile(file, overlay, 0o600); err != nil {
 		return 0, "", err
 	}
+	worst := survived
 	var unsteady []string
 	for i, pkg := range append([]string{m.pkg}, dependents...) {
 		if i > 0 && pkg == m.pkg {
@@ -65,14 +73,15 @@ func (r *runner) judge(ctx context.Context, m *mutant, dependents []string, limi
 			}
 		}
 		result, by, err := r.steady(ctx, pkg, file, limits[pkg], first)
-		if err != nil || result != survived {
+		if err != nil || result != survived && result != unsure {
 			return result, by, err
 		}
+		worst = max(worst, result)
 		if by != "" {
 			unsteady = append(unsteady, by)
 		}
 	}
-	return survived, strings.Join(unsteady, " "), nil
+	return worst, strings.Join(unsteady, " "), nil
 }
 
 // near lists the tests that name the changed function: they are the first to see it, most of the time.
@@ -101,14 +110,14 @@ func near(dir, function string) (tests []string, err error) {
 }
 
 // steady runs the tests of one package on a mutant, some of them first. What fails and does not fail again is left out
-// from then on; of a survivor it returns the names of those.
+// from then on; of a survivor it returns the names of those, of one that is unsure what it was.
 func (r *runner) steady(ctx context.Context, pkg, overlay string, timeout time.Duration, first []string) (outcome, string, error) {
-	program, text, err := r.build(ctx, pkg, overlay)
+	program, text, err := r.build(ctx, "program", pkg, overlay)
 	if err != nil || text != "" {
 		return doesNotBuild, text, err
 	}
 	var unsteady []string
-	for {
+	for round := 1; ; {
 		skip := "-test.skip=^(" + strings.Join(append(unsteady, "-"), "|") + ")$"
 		result, by := survived, ""
 		if len(first) > 0 {
@@ -120,49 +129,55 @@ func (r *runner) steady(ctx context.Context, pkg, overlay string, timeout time.D
 		if err != nil {
 			return 0, "", err
 		}
-		switch {
-		case result == timedOut:
-			return r.hung(ctx, pkg, overlay, timeout)
-		case result == survived:
+		if result == survived {
 			return survived, strings.Join(unsteady, " "), nil
-		case !strings.HasPrefix(by, "Test"):
+		}
+		same := []string{skip} // all tests, where none has a name
+		if only, _, _ := strings.Cut(by, "/"); strings.HasPrefix(only, "Test") {
+			same = []string{"-test.run=^" + only + "$", fmt.Sprintf("-test.count=%d", again)}
+			twice, _, err := r.run(ctx, program, pkg, overlay, timeout, same...)
+			if err != nil {
+				return 0, "", err
+			}
+			if twice == survived {
+				unsteady = append(unsteady, only)
+				continue
+			}
+			result = twice
+		}
+		unchanged, _, err := r.test(ctx, pkg, timeout, same...)
+		switch {
+		case err != nil:
+			return 0, "", err
+		case unchanged == survived:
 			return result, by, nil
+		case round == rounds:
+			return unsure, by, nil
 		}
-		only, _, _ := strings.Cut(by, "/")
-		twice, _, err := r.run(ctx, program, pkg, overlay, timeout, "-test.run=^"+only+"$", fmt.Sprintf("-test.count=%d", again))
-		if err != nil || twice != survived {
-			return twice, by, err
-		}
-		unsteady = append(unsteady, only)
+		round++
 	}
 }
 
-// hung judges a mutant whose tests did not end.
-func (r *runner) hung(ctx context.Context, pkg, overlay string, timeout time.Duration) (outcome, string, error) {
-	began := time.Now()
-	unchanged, _, err := r.test(ctx, pkg, timeout)
-	if err != nil || unchanged == survived && time.Since(began) < timeout/2 {
-		return timedOut, "", err
+// test runs short tests of one unchanged package, whose program it builds once.
+func (r *runner) test(ctx context.Context, pkg string, timeout time.Duration, more ...string) (outcome, string, error) {
+	program, ok := r.unchanged[pkg]
+	if !ok {
+		var text string
+		var err error
+		if program, text, err = r.build(ctx, fmt.Sprintf("unchanged-%d", len(r.unchanged)), pkg, ""); err != nil || text != "" {
+			return doesNotBuild, text, err
+		}
+		if r.unchanged == nil {
+			r.unchanged = map[string]string{}
+		}
+		r.unchanged[pkg] = program
 	}
-	program, _, err := r.build(ctx, pkg, overlay)
-	if err != nil {
-		return 0, "", err
-	}
-	return r.run(ctx, program, pkg, overlay, 4*timeout)
-}
-
-// test runs the short tests of one unchanged package.
-func (r *runner) test(ctx context.Context, pkg string, timeout time.Duration) (outcome, string, error) {
-	program, text, err := r.build(ctx, pkg, "")
-	if err != nil || text != "" {
-		return doesNotBuild, text, err
-	}
-	return r.run(ctx, program, pkg, "", timeout)
+	return r.run(ctx, program, pkg, "", timeout, more...)
 }
 
 // build makes the test program of one package, "" for a package without tests, or says why there is none.
-func (r *runner) build(ctx context.Context, pkg, overlay string) (program, text string, err error) {
-	program = filepath.Join(r.scratch, "program.test")
+func (r *runner) build(ctx context.Context, name, pkg, overlay string) (program, text string, err error) {
+	program = filepath.Join(r.scratch, name+".test")
 	if err := os.RemoveAll(program); err != nil {
 		return "", "", err
 	}
