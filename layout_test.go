@@ -46,6 +46,7 @@ var layout = map[string][]string{
 	// The evidence tool.
 	"pack/keystore": {"internal/durable", "pack/jcs", "trust"},
 	"capture":       {"internal/durable", "pack/jcs", "pack/manifest", "pack/receipt"},
+	"capture/call":  {"pack/jcs"},
 
 	// Its commands, a room for each verb. Rooms share home (what the user who runs it has) and expect (what a pack is
 	// held to), and never import each other: judge holds no key, because it does not import home, and opens no
