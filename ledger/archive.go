@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -22,8 +23,9 @@ import (
 //	<N>    256 notes, each after its length as a big-endian uint16; N as in the path of tile N ("000", "x001/000")
 //
 // So a segment is the bundle that is served. A note is durable here before the guard has it, and the guard has it before
-// anybody sees it. A crash in between leaves one note too many at the end, or a part of one. Nobody has seen it, and the
-// next note takes its place: the guard knows which was published last.
+// anybody sees it. A crash in between leaves a note at the end that the guard does not know, or a part of one. A part was
+// never shown, and the next note takes its place. A whole one may have been: a guard that is an older copy knows as little
+// of it. So it is never written over: it is a good checkpoint with its quorum, and the next start publishes it.
 //
 // A damaged segment is not served, and stops nothing: the numbers of what follows are known. Only where it is not known
 // any more how many notes there are, nothing is published, until the segment is restored or its loss accepted.
@@ -37,10 +39,10 @@ type archive struct {
 
 	mu        sync.Mutex
 	published *trust.Checkpoint // the last one that the guard has published; nil before the first
-	count     int64             // notes that were published, as far as is known
-	end       int64             // bytes of the published notes of the last segment that has some
+	count     int64             // notes that are kept
+	end       int64             // bytes of those of the last segment
 	latest    *trust.Checkpoint // the last of them; nil if there is none, or it cannot be told
-	unshown   *trust.Checkpoint // kept behind them by a process that a crash ended before it was published; nil if none is
+	shown     int64             // the first so many were published, and are served; behind them stands what the guard has not
 	lacks     *trust.Checkpoint // published, and not kept; nil if it is
 	broken    error             // why it is not known how many notes there are; nil if it is
 	verified  map[int64]verifiedNotes
@@ -80,7 +82,7 @@ func openArchive(dir string, signer *trust.LogSigner, log *slog.Logger, publishe
 func (a *archive) scan() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.count, a.end, a.latest, a.unshown, a.lacks = 0, 0, nil, nil, nil
+	a.count, a.end, a.latest, a.shown, a.lacks = 0, 0, nil, 0, nil
 	if a.broken = a.scanLast(); a.broken == nil && a.published != nil && (a.latest == nil || a.latest.Size < a.published.Size) {
 		a.lacks = a.published
 	}
@@ -103,22 +105,41 @@ func (a *archive) scanLast() error {
 	}
 	n := segments[len(segments)-1]
 	a.count = n * tiles.Width
+	a.shown = a.count
 	data, err := readRegular(root, segmentPath(n), tiles.MaxBundle)
 	if err != nil {
 		return a.unclear(n, err)
 	}
 	notes, rest := splitNotes(data)
-	at, cp := a.lastGood(notes)
+	at, cp := lastGood(a.keys, notes)
 	if cp == nil {
 		return a.unclear(n, errors.New("none of its notes is one of this log"))
 	}
-	// STO-39: "what follows the note of the guard's published checkpoint and is no whole note of this log MUST be dropped:
-	// nobody has seen it".
-	a.count, a.latest, a.end = n*tiles.Width+int64(at)+1, cp, sizeOf(notes[:at+1])
-	if whole := at == len(notes)-1 && len(rest) == 0; !whole && (a.published == nil || cp.Size < a.published.Size) {
+	cp.Signed = bytes.Clone(notes[at]) // as it lies there: the keys here open no cosignature
+	// STO-39: "what stands behind the published checkpoint, or behind a later note, and is no whole note of this log MUST be
+	// dropped: nobody has seen it".
+	notes, dropped := notes[:at+1], len(notes)-at-1
+	a.count, a.latest, a.end = a.count+int64(len(notes)), cp, sizeOf(notes)
+	a.shown += int64(a.publishedOf(notes))
+	if dropped+len(rest) > 0 && (a.published == nil || cp.Size < a.published.Size) {
 		return a.unclear(n, fmt.Errorf("what follows its note %d is none of this log", at))
 	}
-	return a.leaveUnshown(root, notes[:at+1])
+	return nil
+}
+
+// publishedOf is how many of the notes of the last segment the guard has published: all but those of larger trees at its end.
+func (a *archive) publishedOf(notes [][]byte) int {
+	for i, note := range slices.Backward(notes) {
+		if cp, _, err := trust.CutCheckpoint(note); err != nil || !a.unpublished(cp) {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// unpublished says that the guard has published nothing of the tree of cp, nor of a larger one.
+func (a *archive) unpublished(cp *trust.Checkpoint) bool {
+	return a.published == nil || cp.Size > a.published.Size
 }
 
 // unclear is the error of a segment whose number of notes is not known.
@@ -128,74 +149,58 @@ func (a *archive) unclear(n int64, err error) error {
 		path, err, tiles.CheckpointPath(n, tiles.Width))
 }
 
-// lastGood is the last of the notes that the log has signed, and its place; nil if none is.
-func (a *archive) lastGood(notes [][]byte) (at int, cp *trust.Checkpoint) {
-	for i, note := range slices.Backward(notes) {
-		if cp, err := a.keys.OpenLogSignature(note); err == nil {
-			return i, cp
-		}
-	}
-	return -1, nil
-}
-
-// leaveUnshown leaves out the last note if it follows the one that the guard has published: a crash came between. If it
-// follows another the guard is older than the archive, and what is here was shown.
-func (a *archive) leaveUnshown(root *os.Root, notes [][]byte) error {
-	if a.published != nil && a.latest.Size <= a.published.Size {
-		return nil
-	}
-	var before *trust.Checkpoint
-	switch n := (a.count - 1) / tiles.Width; {
-	case len(notes) > 1:
-		_, before = a.lastGood(notes[len(notes)-2 : len(notes)-1])
-	case n > 0:
-		data, err := readRegular(root, segmentPath(n-1), tiles.MaxBundle)
-		if err != nil {
-			return nil // nobody can tell: it stays
-		}
-		previous, _ := splitNotes(data)
-		_, before = a.lastGood(previous)
-	}
-	first := a.count == 1 && a.published == nil
-	if !first && (before == nil || a.published == nil || treeOf(before) != treeOf(a.published)) {
-		return nil
-	}
-	a.unshown = a.latest
-	a.count, a.latest, a.end = a.count-1, before, sizeOf(notes[:len(notes)-1])
-	return nil
-}
-
 // newest is the checkpoint of the latest tree that is kept, shown or not; nil if there is none.
 func (a *archive) newest() *trust.Checkpoint {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.unshown != nil {
-		return a.unshown
-	}
 	return a.latest
 }
 
-// keepPublished keeps what an earlier release has published without keeping it, at a start. If it cannot be kept now,
-// the next publication begins with it.
-func (a *archive) keepPublished() {
+// settle makes the guard and the history agree at a start: each gets the newest checkpoint that only the other has. What
+// cannot be done now is logged, and done with the next publication. The log continues what is kept, and the guard
+// knows that it was signed (STO-41).
+func (a *archive) settle(policy *trust.Policy, publish func(*trust.Checkpoint) error) {
 	a.mu.Lock()
-	lacks, count := a.lacks, a.count
+	count, latest, lacks, broken := a.count, a.latest, a.lacks, a.broken
+	ahead := latest != nil && a.unpublished(latest)
 	a.mu.Unlock()
-	if lacks == nil {
-		return
+	switch {
+	case broken != nil:
+	case lacks != nil:
+		a.keepPublished(lacks, count)
+	case ahead:
+		a.publishKept(latest, policy, publish)
 	}
+}
+
+// keepPublished keeps what an earlier release has published without keeping it.
+func (a *archive) keepPublished(lacks *trust.Checkpoint, count int64) {
 	if count > 0 {
 		a.log.Warn("the history of checkpoints does not hold the published one, and goes on with it: either an earlier release has published meanwhile, or the newest segments are lost, and their numbers are given again; if so, stop and restore them",
 			"dir", a.dir, "checkpoints", count, "size", lacks.Size)
 	}
-	if err := a.keep(lacks, func() error { return nil }); err != nil {
+	if err := a.keep(lacks, func(*trust.Checkpoint) error { return nil }); err != nil {
 		a.log.Warn("the published checkpoint is not in the history yet", "size", lacks.Size, "err", err)
 	}
 }
 
+// publishKept publishes what was kept, and is not in the guard, because a crash came between or the guard is an older copy.
+func (a *archive) publishKept(cp *trust.Checkpoint, policy *trust.Policy, publish func(*trust.Checkpoint) error) {
+	// STO-22: it had the quorum of its time; what has not today's waits in the history for the next one.
+	cp, err := policy.OpenCheckpoint(cp.Signed)
+	if err == nil {
+		err = a.keep(cp, publish)
+	}
+	if err != nil {
+		a.log.Warn("the newest checkpoint of the history is not published; the next one stands behind it", "err", err)
+		return
+	}
+	a.log.Info("the newest checkpoint of the history is published: the guard did not have it, after a crash or as an older copy", "size", cp.Size)
+}
+
 // keep makes the note of cp durable, and then publishes it. A tree that is kept is not kept again: cosignatures that come
 // later are not part of the history.
-func (a *archive) keep(cp *trust.Checkpoint, publish func() error) error {
+func (a *archive) keep(cp *trust.Checkpoint, publish func(*trust.Checkpoint) error) error {
 	if a.isBroken() {
 		a.scan()
 	}
@@ -206,25 +211,29 @@ func (a *archive) keep(cp *trust.Checkpoint, publish func() error) error {
 		return broken
 	}
 	if lacks != nil && treeOf(lacks) != treeOf(cp) {
-		if err := a.keep(lacks, func() error { return nil }); err != nil {
+		if err := a.keep(lacks, func(*trust.Checkpoint) error { return nil }); err != nil {
 			return err
 		}
 		return a.keep(cp, publish)
 	}
-	if latest == nil || treeOf(latest) != treeOf(cp) {
-		var err error
-		if end, err = a.write(count, end, cp.Signed); err != nil {
-			return fmt.Errorf("keeping the checkpoint: %w", err)
-		}
-		count, latest = count+1, cp
+	if latest != nil && cp.Size < latest.Size {
+		return fmt.Errorf("keeping the checkpoint: its tree has size %d, and one of size %d is kept", cp.Size, latest.Size)
 	}
-	if err := publish(); err != nil {
-		return err // whatever was written is written over: it was not shown
+	if latest == nil || treeOf(latest) != treeOf(cp) {
+		end, err := a.write(count, end, cp.Signed)
+		if err != nil {
+			return fmt.Errorf("keeping the checkpoint: %w", err) // what was written of it is written over: it was not shown
+		}
+		a.mu.Lock()
+		a.count, a.end, a.latest = count+1, end, cp
+		a.mu.Unlock()
+	}
+	if err := publish(cp); err != nil {
+		return err // it stays: an error does not tell that the guard has it not
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.count, a.end, a.latest, a.published = count, end, latest, cp
-	a.lacks, a.unshown = nil, nil
+	a.shown, a.published, a.lacks = a.count, cp, nil
 	return nil
 }
 
@@ -251,14 +260,14 @@ func (a *archive) write(number, end int64, note []byte) (int64, error) {
 	return int64(len(record)), durable.WriteFile(path, record, 0o644)
 }
 
-// size is how many checkpoints were published and kept. A nil archive has none.
+// size is how many checkpoints were kept and published. A nil archive has none.
 func (a *archive) size() int64 {
 	if a == nil {
 		return 0
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.count
+	return a.shown
 }
 
 // has tells whether so many notes of a segment were published.

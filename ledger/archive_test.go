@@ -60,7 +60,7 @@ func (b *notebook) checkpoint(i int) *trust.Checkpoint {
 // publish has the archive keep checkpoint i and then publishes it.
 func (b *notebook) publish(a *archive, i int) error {
 	cp := b.checkpoint(i)
-	return a.keep(cp, func() error { b.published = cp; return nil })
+	return a.keep(cp, b.guard)
 }
 
 // holds checks that the archive has the first count checkpoints and gives out every one of them.
@@ -81,6 +81,20 @@ func (b *notebook) holds(a *archive, count int) {
 			}
 		}
 	}
+}
+
+// guard publishes as a guard does.
+func (b *notebook) guard(cp *trust.Checkpoint) error {
+	b.published = cp
+	return nil
+}
+
+// settled is an archive that was opened, and made to agree with the guard, as at a start.
+func (b *notebook) settled() *archive {
+	b.t.Helper()
+	a := b.open()
+	a.settle(b.cfg.Policy, b.guard)
+	return a
 }
 
 func (b *notebook) segment(n int64) string {
@@ -120,9 +134,10 @@ func TestCheckpointsAreKeptInSegmentsThatAreTheBundlesServed(t *testing.T) {
 	}
 }
 
-// A crash after the note is kept, and before the guard has it: nobody has seen it.
+// A crash after the note is kept, and before the guard has it, looks like a guard that is one checkpoint older: the note may
+// have been shown. So it stays where it is, and the next start publishes it.
 // STO-38, STO-39
-func TestACheckpointThatWasKeptAndNotPublishedIsReplaced(t *testing.T) {
+func TestACheckpointThatWasKeptIsNeverWrittenOverAndTheNextStartPublishesIt(t *testing.T) {
 	for _, before := range []int{0, 1, 2, 255, 256, 257, 512} {
 		b := newNotebook(t)
 		a := b.open()
@@ -131,27 +146,74 @@ func TestACheckpointThatWasKeptAndNotPublishedIsReplaced(t *testing.T) {
 		}
 		crash := errors.New("crash")
 		asked := false
-		err := a.keep(b.checkpoint(1000), func() error {
+		failing := func(*trust.Checkpoint) error {
 			asked = true
 			last, _ := os.ReadFile(b.segment(int64(before / tiles.Width)))
-			if !bytes.HasSuffix(last, b.checkpoint(1000).Signed) {
+			if !bytes.HasSuffix(last, b.checkpoint(before).Signed) {
 				t.Errorf("after %d: published before it is kept", before)
 			}
 			return crash
-		})
-		if !errors.Is(err, crash) || !asked {
+		}
+		if err := a.keep(b.checkpoint(before), failing); !errors.Is(err, crash) || !asked {
 			t.Fatalf("after %d: %v", before, err)
 		}
-		b.holds(a, before)
-		a = b.open()
-		b.holds(a, before)
-		if cp := a.newest(); cp == nil || cp.Size != 1001 {
-			t.Errorf("after %d: the newest is %v", before, cp)
+		b.holds(a, before) // STO-9: nobody sees it yet
+		for range 2 {      // again and again, as long as the guard takes nothing
+			a = b.open()
+			b.holds(a, before)
+			if cp := a.newest(); cp == nil || cp.Size != int64(before)+1 {
+				t.Errorf("after %d: the newest is %v", before, cp)
+			}
+			a.settle(b.cfg.Policy, failing)
+			b.holds(a, before)
+			if !strings.Contains(b.log.String(), "is not published; the next one stands behind it") {
+				t.Errorf("after %d: %s", before, b.log)
+			}
 		}
-		must(t, b.publish(a, before))
-		b.holds(a, before+1)
-		b.holds(b.open(), before+1)
+
+		// The guard takes things again: the next publication goes behind it, and shows both.
+		old := b.published
+		must(t, b.publish(a, before+1))
+		b.holds(a, before+2)
+		b.holds(b.open(), before+2)
+
+		// Or a start comes first.
+		b.published = old
+		b.holds(b.settled(), before+2)
+		if b.published.Size != int64(before)+2 {
+			t.Errorf("after %d: the guard has size %d", before, b.published.Size)
+		}
+		b.log.Reset()
+		b.holds(b.settled(), before+2)
+		if b.log.Len() != 0 {
+			t.Errorf("after %d: there is nothing to settle: %s", before, b.log)
+		}
+		if err := b.publish(a, before); err == nil || !strings.Contains(err.Error(), "is kept") {
+			t.Errorf("after %d: a smaller tree: %v", before, err)
+		}
+		b.holds(b.open(), before+2)
 	}
+}
+
+// STO-22, STO-39
+func TestAKeptCheckpointThatDoesNotSatisfyThePolicyIsNotPublishedAndNotWrittenOver(t *testing.T) {
+	b := newNotebook(t)
+	a := b.open()
+	must(t, b.publish(a, 0))
+	must(t, b.publish(a, 1))
+	b.published = b.checkpoint(0)
+	_, vkey, err := trust.GenerateKey(seed("w"), "witness.example/w", trust.Ed25519Cosigner)
+	must(t, err)
+	strict, err := trust.ParsePolicy(trust.FormatPolicy(b.cfg.Policy.Logs(), []trust.PolicyWitness{{Name: "w", VKey: vkey, URL: "https://w.example"}}, 1))
+	must(t, err)
+	a = b.open()
+	a.settle(strict, func(*trust.Checkpoint) error { t.Error("published without a quorum"); return nil })
+	b.holds(a, 1)
+	if !strings.Contains(b.log.String(), "is not published; the next one stands behind it") {
+		t.Error(b.log)
+	}
+	must(t, b.publish(a, 2))
+	b.holds(a, 3)
 }
 
 // STO-39
@@ -313,13 +375,13 @@ func TestWhatAnEarlierReleasePublishedIsKeptAtTheStart(t *testing.T) {
 		b.published = b.checkpoint(before) // by a release that keeps no history
 		a = b.open()
 		b.holds(a, before)
-		a.keepPublished()
+		a.settle(b.cfg.Policy, b.guard)
 		b.holds(a, before+1)
 		if warned := strings.Contains(b.log.String(), "does not hold the published one"); warned != (before > 0) {
 			t.Errorf("after %d: warned %v", before, warned)
 		}
 		a = b.open()
-		a.keepPublished()
+		a.settle(b.cfg.Policy, b.guard)
 		b.holds(a, before+1)
 
 		// A disk that takes nothing at the start takes both later.
@@ -328,7 +390,7 @@ func TestWhatAnEarlierReleasePublishedIsKeptAtTheStart(t *testing.T) {
 		away := b.cfg.CheckpointsDir + ".away"
 		must(t, os.Rename(b.cfg.CheckpointsDir, away))
 		must(t, os.WriteFile(b.cfg.CheckpointsDir, nil, 0o644))
-		a.keepPublished()
+		a.settle(b.cfg.Policy, b.guard)
 		if err := b.publish(a, before+2); err == nil {
 			t.Error("published without a place to keep it")
 		}
@@ -340,18 +402,86 @@ func TestWhatAnEarlierReleasePublishedIsKeptAtTheStart(t *testing.T) {
 }
 
 // An older guard, or a new one, knows of fewer checkpoints than were shown; none is taken back.
+// STO-39
 func TestAnOlderGuardTakesNoCheckpointBack(t *testing.T) {
+	for _, count := range []int{4, 256, 257, 300} {
+		b := newNotebook(t)
+		a := b.open()
+		for i := range count {
+			must(t, b.publish(a, i))
+		}
+		for _, published := range []*trust.Checkpoint{nil, b.checkpoint(0), b.checkpoint(1), b.checkpoint(count - 2), b.checkpoint(count - 1)} {
+			b.published = published
+			b.holds(b.settled(), count)
+			if b.published.Size != int64(count) {
+				t.Errorf("of %d: the guard has size %d", count, b.published.Size)
+			}
+		}
+		for _, published := range []*trust.Checkpoint{nil, b.checkpoint(0), b.checkpoint(count - 2)} { // and if the guard takes nothing at the start
+			b.published = published
+			a := b.open()
+			must(t, b.publish(a, count-1))
+			b.holds(a, count)
+		}
+	}
+}
+
+// A history that was cut, or restored from a copy, is in itself as sound as it was; only the guard tells that it is too short.
+// STO-38
+func TestAHistoryThatDoesNotReachThePublishedCheckpointIsDamaged(t *testing.T) {
 	b := newNotebook(t)
+	f := &Files{GuardDir: t.TempDir(), CheckpointsDir: b.cfg.CheckpointsDir, LedgerPolicy: b.cfg.Policy}
 	a := b.open()
-	for i := range 4 {
+	const kept = 2*tiles.Width + 2
+	for i := range kept {
 		must(t, b.publish(a, i))
 	}
-	for _, published := range []*trust.Checkpoint{nil, b.checkpoint(0), b.checkpoint(1)} {
-		b.published = published
-		a := b.open()
-		b.holds(a, 4)
-		must(t, a.keep(b.checkpoint(3), func() error { return nil }))
-		b.holds(a, 4)
+	var whole [3][]byte
+	for n := range whole {
+		data, err := os.ReadFile(b.segment(int64(n)))
+		must(t, err)
+		whole[n] = data
+	}
+	// keep leaves the first count checkpoints.
+	keep := func(count int) {
+		for n, data := range whole {
+			must(t, os.RemoveAll(b.segment(int64(n))))
+			if width := min(count-n*tiles.Width, tiles.Width); width > 0 {
+				data, err := tiles.FirstEntries(data, width)
+				must(t, err)
+				must(t, os.WriteFile(b.segment(int64(n)), data, 0o644))
+			}
+		}
+	}
+	for _, count := range []int{1, 2, 255, 256, 257, 511, 512, 513, kept} {
+		keep(count)
+		for _, published := range []int{1, 2, 255, 256, 257, 512, 513, kept} {
+			must(t, os.WriteFile(filepath.Join(f.GuardDir, checkpointFile), b.checkpoint(published-1).Signed, 0o600))
+			for _, start := range []int{0, 1, 255, 256, 257, 511, 512, 513, kept, kept + 1, 3 * tiles.Width} {
+				got, bad := 0, error(nil)
+				for note, err := range f.Checkpoints(t.Context(), int64(start)) {
+					if bad = err; err == nil {
+						if !bytes.Equal(note, b.checkpoint(start+got).Signed) {
+							t.Fatalf("checkpoint %d is %q", start+got, note)
+						}
+						got++
+					}
+				}
+				// More than the published one may be kept, after a crash, or where the guard is an older copy.
+				switch {
+				case published > count:
+					if !errors.Is(bad, ErrDamaged) || !strings.Contains(bad.Error(), fmt.Sprintf("the published one of size %d is not in it", published)) {
+						t.Errorf("%d of %d from %d on: %v", count, published, start, bad)
+					}
+				case start > published:
+					if got != 0 || !errors.Is(bad, fs.ErrNotExist) || errors.Is(bad, ErrDamaged) {
+						t.Errorf("%d of %d from %d on: %d, %v", count, published, start, got, bad)
+					}
+				case bad != nil || got != published-start:
+					t.Errorf("%d of %d from %d on: %d, %v", count, published, start, got, bad)
+				}
+			}
+		}
 	}
 }
 
@@ -450,30 +580,39 @@ func TestEveryCheckpointThatAnybodySawIsInTheHistory(t *testing.T) {
 	}
 }
 
-// STO-41
+// STO-39, STO-41
 func TestAGuardFromABackupLearnsFromTheHistory(t *testing.T) {
-	w := newWorld(t, 1, 1)
-	w.open()
-	w.addAll(0, 3)
-	w.close()
-	old := w.copyTo(t)
-	w.open()
-	for i := 3; i < 6; i++ { // a guard that is one checkpoint older looks like one after a crash
-		w.add(i)
-	}
-	history := w.history(0)
-	w.close()
-	w.replaceDir("guard", old)
-	w.witnesses[0].behave(down)
-	l := w.open()
-	if got := l.guard.highWater().Size; got != 6 {
-		t.Errorf("the guard remembers size %d", got)
-	}
-	w.witnesses[0].behave(nil)
-	w.heard()
-	w.add(6)
-	if now := w.history(0); len(now) != len(history)+1 || !slices.EqualFunc(now[:len(history)], history, bytes.Equal) {
-		t.Errorf("of %d checkpoints there are %d", len(history), len(now))
+	for _, later := range []int{1, 3} { // a guard that is one checkpoint older looks like one after a crash
+		w := newWorld(t, 1, 1)
+		w.open()
+		w.addAll(0, 3)
+		w.close()
+		old := w.copyTo(t)
+		w.open()
+		for i := range later {
+			w.add(3 + i)
+		}
+		history := w.history(0)
+		w.close()
+		w.replaceDir("guard", old)
+		w.witnesses[0].behave(down)
+		l := w.open()
+		if got := l.guard.highWater().Size; got != int64(3+later) {
+			t.Errorf("%d later: the guard remembers size %d", later, got)
+		}
+		if cp, err := l.Checkpoint(t.Context()); err != nil || !bytes.Equal(cp.Signed, history[len(history)-1]) {
+			t.Errorf("%d later: published is %v, %v", later, cp, err)
+		}
+		if got := l.HistorySize(); got != int64(len(history)) {
+			t.Errorf("%d later: %d checkpoints of %d", later, got, len(history))
+		}
+		w.witnesses[0].behave(nil)
+		w.heard()
+		w.add(3 + later)
+		if now := w.history(0); len(now) != len(history)+1 || !slices.EqualFunc(now[:len(history)], history, bytes.Equal) {
+			t.Errorf("%d later: of %d checkpoints there are %d", later, len(history), len(now))
+		}
+		w.close()
 	}
 }
 
@@ -656,10 +795,14 @@ func TestFsckReadsTheHistoryAndNamesWhatIsDamaged(t *testing.T) {
 		"rubbish at the end":  {append(bytes.Clone(whole), make([]byte, 40)...), ""},
 		"a flip":              {flipped, "checkpoints/000: checkpoints 2 to 2: note 2: "},
 		"cut short":           {whole[:len(whole)-1], "it ends within a note"},
-		"the last one gone":   {join(notes[:len(notes)-1]...), "is published"},
+		"the last one gone":   {join(notes[:len(notes)-1]...), "does not hold the published one"},
 		"another order":       {join(append([][]byte{notes[1], notes[0]}, notes[2:]...)...), "follows one of size"},
 		"a fork":              {join(append([][]byte{forked}, notes[4:]...)...), "the log does not continue its tree"},
-		"a tree not there":    {append(bytes.Clone(whole), join(other.checkpoint(70).Signed)...), ""}, // kept and not shown: the next start judges it
+		"a tree not there":    {append(bytes.Clone(whole), join(other.checkpoint(70).Signed)...), "it was rolled back"},
+		"none of this log":    {join([]byte("x")), "none of its notes is one of this log"},
+		"nothing":             {nil, "none of its notes is one of this log"},
+		"a stranger":          {append(bytes.Clone(whole), join([]byte("x"))...), ""},
+		"a stranger within":   {join(append(slices.Clone(notes[:len(notes)-1]), []byte("x"), notes[len(notes)-1])...), fmt.Sprintf("note %d: ", len(notes)-1)},
 	} {
 		must(t, os.WriteFile(path, c.data, 0o644))
 		switch _, found := check(); {
@@ -695,6 +838,6 @@ func BenchmarkKeep(b *testing.B) {
 			a.scan()
 			b.StartTimer()
 		}
-		must(b, a.keep(cps[i%len(cps)], func() error { return nil }))
+		must(b, a.keep(cps[i%len(cps)], func(*trust.Checkpoint) error { return nil }))
 	}
 }

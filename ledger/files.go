@@ -82,7 +82,8 @@ func (f *Files) Tile(ctx context.Context, path string) ([]byte, error) {
 
 // Checkpoints yields the published checkpoints from number start on, in the order of their publication, each a signed note
 // with the cosignatures that it was published with. It ends at the one that is published now. After an error it
-// ends; a history that has no number start, and is not just as long, is an fs.ErrNotExist.
+// ends. A history without that one is an ErrDamaged, unless none was ever kept; one that has no number start, and is not
+// just as long, is an fs.ErrNotExist.
 func (f *Files) Checkpoints(ctx context.Context, start int64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		if err := f.checkpoints(ctx, max(start, 0), func(note []byte) bool { return yield(note, nil) }); err != nil {
@@ -111,8 +112,8 @@ func (f *Files) checkpoints(ctx context.Context, start int64, yield func([]byte)
 		return errors.Join(err, endedBefore(start, 0))
 	}
 	newest := segments[len(segments)-1]
-	at := min(start/tiles.Width, newest) * tiles.Width // of the next note
-	reached := int64(-1)                               // the size of the one before
+	at := min(max(start-1, 0)/tiles.Width, newest) * tiles.Width // of the next note; the one before start is read too
+	var reached tree                                             // of the last one
 	for n := at / tiles.Width; n <= newest; n++ {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -124,23 +125,37 @@ func (f *Files) checkpoints(ctx context.Context, start int64, yield func([]byte)
 				damage = err
 				break
 			}
-			if cp.Size > published.Size { // it has just been kept, and waits for the guard
-				return endedBefore(start, at)
+			if cp.Size > published.Size { // it is kept, and waits for the guard
+				return endsAt(reached, treeOf(published), start, at)
 			}
-			reached = cp.Size
+			reached = treeOf(cp)
 			if at++; at > start && !yield(note) {
 				return nil
 			}
 		}
 		// Behind the published one lies what a crash left, if anything.
-		if damage != nil && (n < newest || reached < published.Size) {
+		if damage != nil && (n < newest || reached.Size < published.Size) {
 			if _, unread := errors.AsType[*fs.PathError](damage); !unread {
 				damage = fmt.Errorf("%w: %w", errDamaged, damage)
 			}
 			return fmt.Errorf("checkpoint %d, in %s: %w", at, tiles.CheckpointPath(n, tiles.Width), damage)
 		}
 	}
-	return endedBefore(start, at)
+	return endsAt(reached, treeOf(published), start, at)
+}
+
+// endsAt is the error of a history that was read for what is from start on, and ends with count notes, of which the last one
+// is of the tree reached; none that was read was published if that is no tree. The published checkpoint was kept before
+// it was published, so it is the last one, wherever a crash came.
+func endsAt(reached, published tree, start, count int64) error {
+	switch {
+	case reached == tree{} && start > 0:
+		return fmt.Errorf("those from %d on are wanted, and fewer are published: %w", start, fs.ErrNotExist)
+	case reached != published:
+		return fmt.Errorf("%w: it ends at checkpoint %d of size %d, and the published one of size %d is not in it: either its newest files are lost, or an earlier release has published meanwhile, and the next start keeps what it published",
+			errDamaged, count-1, reached.Size, published.Size)
+	}
+	return endedBefore(start, count)
 }
 
 // endedBefore is the error of a history that has only size checkpoints.

@@ -50,6 +50,7 @@ type historyCheck struct {
 	keys      *trust.Policy
 	published *trust.Checkpoint // nil: nothing is
 	last      tree              // of the last good note
+	shown     bool              // the published one was met
 	report    func(Damage)
 }
 
@@ -89,22 +90,33 @@ func (c *historyCheck) all(ctx context.Context) (count int64, err error) {
 		}
 		notes, problem := readSegment(c.root, n, n == newest)
 		count = n * tiles.Width
+		good, _ := lastGood(c.keys, notes)
+		mayEnd := func() bool { return n == newest && good >= 0 && c.beyondPublished() } // in what a crash left
 		for i, note := range notes {
-			if err := c.note(note); err != nil && n == newest && c.beyondPublished() {
-				return count, nil // what a crash left
-			} else if err != nil {
+			if i > good && mayEnd() {
+				break
+			}
+			if err := c.note(note); err != nil {
 				c.damaged(n, count, count+1, fmt.Errorf("note %d: %w", i, err))
 			}
 			count++
 		}
-		if problem != nil && (n < newest || !c.beyondPublished()) {
+		if problem == nil && good < 0 {
+			problem = errors.New("none of its notes is one of this log")
+		}
+		if problem != nil && !mayEnd() {
 			c.damaged(n, count, max(count+1, (n+1)*tiles.Width), problem)
 		}
 	}
-	if c.published != nil && !c.beyondPublished() {
-		c.damaged(newest, count, count+1, fmt.Errorf("it ends at a tree of size %d, and one of size %d is published", c.last.Size, c.published.Size))
-	}
+	c.end(newest, count)
 	return count, nil
+}
+
+// end: the published checkpoint was kept before it was published.
+func (c *historyCheck) end(newest, count int64) {
+	if c.published != nil && !c.shown {
+		c.damaged(newest, count, count+1, fmt.Errorf("it ends at a tree of size %d, and does not hold the published one of size %d", c.last.Size, c.published.Size))
+	}
 }
 
 // beyondPublished: the published checkpoint has been passed, and what is not whole behind it was never shown.
@@ -139,5 +151,6 @@ func (c *historyCheck) note(note []byte) error {
 		return fmt.Errorf("the log does not continue its tree of %v: %w", next, err)
 	}
 	c.last = next
+	c.shown = c.shown || c.published != nil && next == treeOf(c.published)
 	return nil
 }

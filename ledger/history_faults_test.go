@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/trust"
 	"github.com/Haserjian/assay-ledger/trust/tiles"
 	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
@@ -238,7 +239,7 @@ func TestAnArchiveThatCannotBeReadKeepsNothingUntilItCan(t *testing.T) {
 	b.holds(a, 3)
 	large := *b.checkpoint(3)
 	large.Signed = bytes.Repeat([]byte("x"), maxNote+1)
-	if err := a.keep(&large, func() error { t.Error("published"); return nil }); err == nil || !strings.Contains(err.Error(), "expected at most 65535") {
+	if err := a.keep(&large, func(*trust.Checkpoint) error { t.Error("published"); return nil }); err == nil || !strings.Contains(err.Error(), "expected at most 65535") {
 		t.Errorf("a note that is too long: %v", err)
 	}
 	b.holds(a, 3)

@@ -320,7 +320,7 @@ func Open(ctx context.Context, cfg Config) (_ *Log, err error) {
 	if err != nil {
 		return nil, err
 	}
-	l.archive.keepPublished()
+	l.archive.settle(cfg.Policy, l.guard.publish)
 	if l.follower, err = newFollower(ctx, l.store, cfg.Index, now, cfg.Log); err != nil {
 		return nil, fmt.Errorf("opening the log: %w", err)
 	}

@@ -562,7 +562,7 @@ func (p *publisher) tryPublish(r *round) bool {
 	}
 	cp, err := p.assemble(r)
 	if err == nil {
-		err = p.archive.keep(cp, func() error { return p.guard.publish(cp) })
+		err = p.archive.keep(cp, p.guard.publish)
 	}
 	if err != nil {
 		p.report(fmt.Errorf("publishing size %d: %w", r.cp.Size, err))

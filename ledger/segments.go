@@ -73,6 +73,16 @@ func readSegment(root *os.Root, n int64, last bool) ([][]byte, error) {
 	return notes, nil
 }
 
+// lastGood is the last of the notes that the log has signed, and its place; -1 and nil if none is.
+func lastGood(keys *trust.Policy, notes [][]byte) (at int, cp *trust.Checkpoint) {
+	for i, note := range slices.Backward(notes) {
+		if cp, err := keys.OpenLogSignature(note); err == nil {
+			return i, cp
+		}
+	}
+	return -1, nil
+}
+
 // keyOnly is the policy that believes the log of a vkey without any witness.
 func keyOnly(vkey string) (*trust.Policy, error) {
 	return trust.ParsePolicy(trust.FormatPolicy([]trust.PolicyLog{{VKey: vkey}}, nil, 0))
