@@ -9,7 +9,7 @@ import (
 	"io/fs"
 	"iter"
 	"os"
-	"path/filepath"
+	"path"
 	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -29,8 +29,8 @@ type Config struct {
 	Contact  []string      // URIs of security.txt; none: no such file
 	Program  string        // what makes the site: it stands in its description
 
-	step  func(string) error // nil, or called before each step that changes Out
-	three int64              // threeDigits; tests have a smaller one
+	manner
+	three int64 // threeDigits; tests have a smaller one
 }
 
 // Built is what a build has done.
@@ -58,10 +58,12 @@ func Build(ctx context.Context, c Config) (*Built, error) {
 	if err := CheckContacts(c.Contact); err != nil {
 		return nil, err
 	}
-	if err := claim(c.Out); err != nil {
-		return nil, err
+	if _, err := os.Lstat(c.Out); errors.Is(err, fs.ErrNotExist) {
+		if err := durable.Mkdir(c.Out, 0o755); err != nil {
+			return nil, err
+		}
 	}
-	d, err := openDraft(c.Out, c.step)
+	d, err := openDraft(c.Out, c.manner)
 	if err != nil {
 		return nil, err
 	}
@@ -70,37 +72,71 @@ func Build(ctx context.Context, c Config) (*Built, error) {
 	return &b.built, errors.Join(err, d.close())
 }
 
-// claim makes the folder, or makes sure that it is one of ours. A build that was interrupted before there was a
-// description has left nothing but its own directory.
-func claim(dir string) error {
-	list, err := os.ReadDir(dir)
+// claim makes sure that the folder is one of ours, before anything in it is touched, and gives what a build that was
+// interrupted has left to do.
+func (b *build) claim() (commitList, error) {
+	list, err := b.draft.pending()
+	if err != nil {
+		return nil, err
+	}
+	desc, err := b.readDescription(descriptionFile)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return durable.Mkdir(dir, 0o755)
-	case err != nil:
-		return err
-	case len(list) == 0:
-		return nil
+	case isMissing(err) && list == nil:
+		return nil, b.onlyOf(nil)
+	case isMissing(err):
+		// The first build of the folder was interrupted: nothing may be there but what its list has put there.
+		if desc, err = b.readDescription(newDir + "/" + descriptionFile); err == nil {
+			err = b.onlyOf(list)
+		}
 	}
-	if _, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(commitFile))); err == nil {
-		return nil
+	if isMissing(err) {
+		err = b.notOurs(fmt.Errorf("it has no %s", descriptionFile))
 	}
-	if len(list) == 1 && list[0].Name() == workDir {
-		return nil
+	b.old.there, b.old.desc = true, desc
+	return list, err
+}
+
+func (b *build) notOurs(err error) error { return fmt.Errorf("%s: %w: %w", b.Out, ErrNotOurs, err) }
+
+func (b *build) readDescription(name string) (Description, error) {
+	text, err := durable.ReadIn(b.draft.root, name, 64<<10)
+	if notOurFile(err) {
+		return Description{}, b.notOurs(err)
+	} else if err != nil {
+		return Description{}, err
 	}
-	root, err := os.OpenRoot(dir)
+	desc, err := ParseDescription(text)
 	if err != nil {
-		return err
+		return desc, b.notOurs(err)
 	}
-	defer root.Close()
-	text, err := durable.ReadIn(root, descriptionFile, 64<<10)
-	if err != nil {
-		return fmt.Errorf("%s: %w: it has no %s", dir, ErrNotOurs, descriptionFile)
+	return desc, nil
+}
+
+// onlyOf makes sure that the folder holds nothing but our own directory and what a list has put in place.
+func (b *build) onlyOf(list commitList) error {
+	own := map[string]bool{".": true}
+	for _, c := range list {
+		if c.done {
+			for name := c.name; !own[name]; name = path.Dir(name) {
+				own[name] = true
+			}
+		} else if !c.remove { // its directory may have been made
+			for name := path.Dir(c.name); !own[name]; name = path.Dir(name) {
+				own[name] = true
+			}
+		}
 	}
-	if _, err := ParseDescription(text); err != nil {
-		return fmt.Errorf("%s: %w: %w", dir, ErrNotOurs, err)
-	}
-	return nil
+	return fs.WalkDir(b.draft.root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case name == workDir && d.IsDir():
+			return fs.SkipDir
+		case !own[name]:
+			return b.notOurs(fmt.Errorf("it has no %s, and there is %s", descriptionFile, name))
+		}
+		return nil
+	})
 }
 
 // past is what the folder holds before the build.
@@ -137,7 +173,17 @@ type build struct {
 }
 
 func (b *build) run(ctx context.Context) error {
+	list, err := b.claim()
+	if err != nil {
+		return err
+	}
 	if err := b.ask(ctx); err != nil {
+		return err
+	}
+	if err := b.sameLog(); err != nil {
+		return err
+	}
+	if err := b.draft.recover(list); err != nil {
 		return err
 	}
 	if err := b.look(); err != nil {
@@ -205,18 +251,17 @@ func (b *build) ask(ctx context.Context) (err error) {
 	return nil
 }
 
+// sameLog makes sure that the folder is not the site of another log.
+func (b *build) sameLog() error {
+	if b.old.there && (b.old.desc.Origin != b.log.Origin || b.old.desc.VKey != b.log.VKey) {
+		return fmt.Errorf("%s: %w: of %q with key %s, and the log is %q with key %s", b.Out, ErrOtherLog,
+			b.old.desc.Origin, b.old.desc.VKey, b.log.Origin, b.log.VKey)
+	}
+	return nil
+}
+
 // look reads what the folder holds.
 func (b *build) look() error {
-	text, err := b.draft.read(descriptionFile)
-	if isMissing(err) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	b.old.there = true
-	if b.old.desc, err = ParseDescription(text); err != nil {
-		return siteDamaged(err)
-	}
 	note, err := b.draft.read("checkpoint")
 	if isMissing(err) {
 		return nil
@@ -246,10 +291,6 @@ func (b *build) look() error {
 // compare finds out what is to be done.
 func (b *build) compare() error {
 	b.built.Before = b.old.size
-	if b.old.there && (b.old.desc.Origin != b.log.Origin || b.old.desc.VKey != b.log.VKey) {
-		return fmt.Errorf("%s: %w: of %q with key %s, and the log is %q with key %s", b.Out, ErrOtherLog,
-			b.old.desc.Origin, b.old.desc.VKey, b.log.Origin, b.log.VKey)
-	}
 	switch {
 	case b.cp == nil && b.old.shown:
 		return fmt.Errorf("%w: it has published nothing, and the site has its checkpoint of size %d", ErrRolledBack, b.old.size)

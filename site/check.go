@@ -74,7 +74,7 @@ func Check(ctx context.Context, c CheckConfig) (*Checked, error) {
 		return nil, fmt.Errorf("%w: %w", ErrNotOurs, err)
 	}
 	again := Config{Log: c.Site, Out: temp, Policy: c.Policy, BasePath: desc.BasePath, Contact: desc.Contact, Program: desc.Program,
-		step: func(string) error { return nil }} // what is thrown away need not be durable
+		manner: manner{volatile: true}}
 	built, err := Build(ctx, again)
 	if err != nil {
 		return nil, err

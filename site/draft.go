@@ -10,7 +10,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/Haserjian/assay-ledger/internal/durable"
 )
@@ -21,13 +20,11 @@ import (
 //	.assay-build/commit     which of them to put in place and what to remove, in that order
 //
 // Until commit has its name, the folder is the old site and the next build throws new/ away. From then on the folder
-// becomes the new site, whoever goes on: every step of the list can be taken again.
+// becomes the new site, whoever goes on: every step of the list can be taken again. Before the first of them the whole list
+// is verified: one that is damaged changes nothing.
 const (
-	workDir    = ".assay-build"
 	newDir     = workDir + "/new"
 	commitFile = workDir + "/commit"
-	commitHead = "assay-ledger site commit v1\n"
-	commitTail = "end\n"
 )
 
 // Most bytes of a file that is read whole: one that grows with the log and is attacker's to fill, and a list of all
@@ -39,43 +36,66 @@ const (
 
 // draft is the next state of a site's folder. Nothing of it is seen before commit.
 type draft struct {
-	root   *os.Root
-	lock   *os.File
-	step   func(string) error // nil, or called before each step that changes the folder, and nothing is synced: tests
+	root *os.Root
+	lock *os.File
+	manner
 	fresh  bool               // a full build: what the folder holds is no part of it
-	staged map[string]bool    // paths under new/
+	staged map[string]content // under new/, by path
 	same   map[string]bool    // paths that are in the folder already, byte for byte
 	dirs   map[string]bool    // made
 	remove []string
 	bytes  int64
 }
 
-// openDraft locks the folder, which exists, and finishes or throws away what an earlier build has left.
-func openDraft(dir string, step func(string) error) (*draft, error) {
+// manner is how a folder is written. The zero value is that of every site that is kept.
+type manner struct {
+	volatile bool               // what is built is thrown away: nothing of it is synced
+	step     func(string) error // nil, or called before each step that changes the folder: tests
+	longest  int                // of a commit list; 0: maxCommit. Tests have a smaller one
+}
+
+// openDraft locks the folder, which exists. It changes nothing: see recover.
+func openDraft(dir string, how manner) (*draft, error) {
+	how.longest = cmp.Or(how.longest, maxCommit)
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
-	d := &draft{root: root, step: step, staged: map[string]bool{}, same: map[string]bool{}, dirs: map[string]bool{}}
+	d := &draft{root: root, manner: how, staged: map[string]content{}, same: map[string]bool{}, dirs: map[string]bool{}}
 	if d.lock, err = lockFolder(root); err != nil {
 		return nil, errors.Join(fmt.Errorf("another build is at work in %s: %w", dir, err), root.Close())
-	}
-	if err := d.recover(); err != nil {
-		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
 }
 
-// recover is the first thing that a build does.
-func (d *draft) recover() error {
-	text, err := durable.ReadIn(d.root, commitFile, maxCommit)
+// pending is the commit list that an interrupted build has left, verified: every file that it puts in place is there as
+// it was written. Without a list it is nil.
+func (d *draft) pending() (commitList, error) {
+	text, err := durable.ReadIn(d.root, commitFile, int64(d.longest))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return d.root.RemoveAll(workDir)
+		return nil, nil
+	case notOurFile(err):
+		return nil, siteDamaged(err)
 	case err != nil:
-		return err
+		return nil, err
 	}
-	return d.apply(text)
+	list, err := parseCommit(text)
+	if err == nil {
+		err = d.verify(list)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s/%s: %w", d.root.Name(), commitFile, err)
+	}
+	return list, nil
+}
+
+// recover finishes what an earlier build has left, or throws it away where it has left no list.
+func (d *draft) recover(list commitList) error {
+	if list == nil {
+		return d.root.RemoveAll(workDir)
+	}
+	return d.apply(list)
 }
 
 func (d *draft) close() error { return errors.Join(d.lock.Close(), d.root.Close()) }
@@ -88,16 +108,17 @@ func (d *draft) before(step string) error {
 }
 
 func (d *draft) sync(dir string) error {
-	if d.step != nil {
-		return nil
+	if err := d.before("sync " + dir); err != nil || d.volatile {
+		return err
 	}
 	return syncAll(d.root, dir)
 }
 
 // read is a file as it will be.
 func (d *draft) read(name string) ([]byte, error) {
+	_, staged := d.staged[name]
 	switch {
-	case d.staged[name]:
+	case staged:
 		return durable.ReadIn(d.root, newDir+"/"+name, maxFile)
 	case d.fresh && !d.same[name]:
 		return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
@@ -107,7 +128,7 @@ func (d *draft) read(name string) ([]byte, error) {
 
 // write gives a file its content. One that has it already is left alone.
 func (d *draft) write(name string, data []byte) error {
-	if !d.staged[name] {
+	if _, staged := d.staged[name]; !staged {
 		if info, err := d.root.Lstat(name); err == nil && info.Mode().IsRegular() && info.Size() == int64(len(data)) {
 			if old, err := durable.ReadIn(d.root, name, maxFile); err == nil && bytes.Equal(old, data) {
 				d.same[name] = true
@@ -115,21 +136,21 @@ func (d *draft) write(name string, data []byte) error {
 			}
 		}
 	}
-	return d.put(name, data, os.O_TRUNC)
+	return d.put(name, data, os.O_TRUNC, contentOf(data))
 }
 
 // extend appends to a file, of which before is the content as read gave it.
 func (d *draft) extend(name string, before, more []byte) error {
-	if d.staged[name] {
-		return d.put(name, more, os.O_APPEND)
+	if _, staged := d.staged[name]; staged {
+		return d.put(name, more, os.O_APPEND, contentOf(before, more))
 	}
 	if len(before) == 0 {
 		return d.write(name, more)
 	}
-	return d.put(name, slices.Concat(before, more), os.O_TRUNC)
+	return d.put(name, slices.Concat(before, more), os.O_TRUNC, contentOf(before, more))
 }
 
-func (d *draft) put(name string, data []byte, how int) error {
+func (d *draft) put(name string, data []byte, how int, whole content) error {
 	target := newDir + "/" + name
 	if dir := path.Dir(target); !d.dirs[dir] {
 		if err := d.root.MkdirAll(dir, 0o755); err != nil {
@@ -148,7 +169,7 @@ func (d *draft) put(name string, data []byte, how int) error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
-	d.staged[name] = true
+	d.staged[name] = whole
 	d.bytes += int64(len(data))
 	return nil
 }
@@ -156,29 +177,22 @@ func (d *draft) put(name string, data []byte, how int) error {
 // drop removes files at the very end, after the checkpoint that no longer needs them.
 func (d *draft) drop(names ...string) { d.remove = append(d.remove, names...) }
 
-// rank is the place of a file in the order of publication: what others lead to comes before them, the checkpoint last.
-func rank(name string) int {
-	switch first, _, _ := strings.Cut(name, "/"); {
-	case name == "checkpoint":
-		return 4
-	case first == "tile" || name != countFile && first == "checkpoints" && !strings.HasSuffix(name, ".html") && !strings.HasSuffix(name, ".xml"):
-		return 0
-	case name == countFile || first == "lookup" || first == "heads" || first == "prev":
-		return 1
-	case first == ".well-known":
-		return 3
-	}
-	return 2
-}
-
 // commit makes the draft the site. Where it fails before the list is there, the old site stands; after that the next
 // build goes on.
 func (d *draft) commit() error {
 	if len(d.staged)+len(d.remove) == 0 {
 		return d.root.RemoveAll(workDir)
 	}
-	text := d.list()
-	if err := d.before("sync"); err != nil {
+	list := d.list()
+	text := list.marshal()
+	// What recovery would refuse must not get the name of a list.
+	if len(text) > d.longest {
+		return fmt.Errorf("the list of all %d changes of this build has %d bytes, expected at most %d: a log of this size is too large for a site", len(list), len(text), d.longest)
+	}
+	if err := d.places(list); err != nil {
+		return err
+	}
+	if err := d.root.MkdirAll(workDir, 0o755); err != nil {
 		return err
 	}
 	if err := d.sync(workDir); err != nil {
@@ -187,99 +201,134 @@ func (d *draft) commit() error {
 	if err := d.before("list"); err != nil {
 		return err
 	}
-	if err := d.root.MkdirAll(workDir, 0o755); err != nil {
-		return err
-	}
 	if err := d.publishList(text); err != nil {
 		return err
 	}
-	return d.apply(text)
+	return d.apply(list)
 }
 
 // publishList gives the list its name: from here on the folder becomes the new site.
 func (d *draft) publishList(text []byte) error {
 	path := filepath.Join(d.root.Name(), filepath.FromSlash(commitFile))
-	if d.step != nil {
+	if d.volatile {
 		return os.WriteFile(path, text, 0o644)
 	}
 	return durable.WriteFile(path, text, 0o644)
 }
 
-// list is the commit list:
-//
-//	assay-ledger site commit v1
-//	put tile/0/000
-//	put checkpoint
-//	remove tile/0/000.p/17
-//	end
-func (d *draft) list() []byte {
-	names := make([]string, 0, len(d.staged))
-	for name := range d.staged {
-		names = append(names, name)
+// list is what is to be done.
+func (d *draft) list() commitList {
+	list := make(commitList, 0, len(d.staged)+len(d.remove))
+	for name, whole := range d.staged {
+		list = append(list, change{name: name, content: whole})
 	}
-	slices.SortFunc(names, func(a, b string) int { return cmp.Or(rank(a)-rank(b), strings.Compare(a, b)) })
-	var text bytes.Buffer
-	text.WriteString(commitHead)
-	for _, name := range names {
-		fmt.Fprintf(&text, "put %s\n", name)
-	}
-	slices.Sort(d.remove)
 	for _, name := range d.remove {
-		if !d.staged[name] {
-			fmt.Fprintf(&text, "remove %s\n", name)
+		if _, staged := d.staged[name]; !staged {
+			list = append(list, change{name: name, remove: true})
 		}
 	}
-	text.WriteString(commitTail)
-	return text.Bytes()
+	slices.SortFunc(list, compareChanges)
+	return slices.Compact(list)
 }
 
-// apply takes the steps of a commit list that are left. What was put in place is no longer in new/.
-func (d *draft) apply(text []byte) error {
-	body, whole := bytes.CutPrefix(text, []byte(commitHead))
-	body, ended := bytes.CutSuffix(body, []byte(commitTail))
-	if !whole || !ended {
-		return fmt.Errorf("%s/%s is no commit list: %w", d.root.Name(), commitFile, ErrSiteDamaged)
-	}
-	made, removed := map[string]bool{}, false
-	for line := range strings.Lines(string(body)) {
-		what, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		if !ok || !fs.ValidPath(name) || name == "." || strings.HasPrefix(name, workDir) {
-			return fmt.Errorf("%s/%s has the line %.100q: %w", d.root.Name(), commitFile, line, ErrSiteDamaged)
+// verify makes sure that a list can be followed to its end: what it puts in place lies in new/, whole, or is in its place
+// already.
+func (d *draft) verify(list commitList) error {
+	for i, c := range list {
+		if c.remove {
+			continue
 		}
-		if err := d.before(what + " " + name); err != nil {
+		ok, err := d.holds(newDir+"/"+c.name, c.content)
+		if errors.Is(err, fs.ErrNotExist) {
+			ok, err = d.holds(c.name, c.content)
+			list[i].done = ok
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
+		}
+		if !ok {
+			return fmt.Errorf("what it puts at %s is not there as it was written: %w", c.name, ErrSiteDamaged)
+		}
+	}
+	return d.places(list)
+}
+
+// holds tells whether a file has a content.
+func (d *draft) holds(name string, want content) (bool, error) {
+	data, err := durable.ReadIn(d.root, name, want.size)
+	if notOurFile(err) {
+		return false, nil
+	}
+	return err == nil && contentOf(data) == want, err
+}
+
+// places makes sure that nothing stands where a list wants to put a file: a directory, or a file in place of one.
+func (d *draft) places(list commitList) error {
+	looked := map[string]bool{}
+	for _, c := range list {
+		info, err := d.root.Lstat(c.name)
+		if err == nil && info.IsDir() {
+			return fmt.Errorf("%s is a directory, and the site has a file of that name: move it away", c.name)
+		}
+		for dir := path.Dir(c.name); dir != "." && !looked[dir]; dir = path.Dir(dir) {
+			looked[dir] = true
+			info, err := d.root.Stat(dir)
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+				// Lstat: of a link to nowhere no directory can be made.
+				if _, err := d.root.Lstat(dir); err == nil {
+					return fmt.Errorf("%s leads nowhere, and the site has a directory of that name: move it away", dir)
+				}
+			case err != nil:
+				return err
+			case !info.IsDir():
+				return fmt.Errorf("%s is a file, and the site has a directory of that name: move it away", dir)
+			}
+		}
+	}
+	return nil
+}
+
+// apply takes the steps of a commit list that are left.
+func (d *draft) apply(list commitList) error {
+	made, removed := map[string]bool{}, false
+	for _, c := range list {
+		if c.done {
+			continue
 		}
 		// After a power cut, too, the checkpoint is there only with what it stands for, and what the old one needs goes only
 		// when the new one is there.
-		if first := what == "remove" && !removed; first || what == "put" && name == "checkpoint" {
+		if first := c.remove && !removed; first || !c.remove && c.name == "checkpoint" {
 			removed = removed || first
 			if err := d.sync("."); err != nil {
 				return err
 			}
 		}
-		switch what {
-		case "put":
-			if dir := path.Dir(name); !made[dir] {
-				if err := d.root.MkdirAll(dir, 0o755); err != nil {
-					return err
-				}
-				made[dir] = true
-			}
-			if err := d.root.Rename(newDir+"/"+name, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := d.before(c.String()); err != nil {
+			return err
+		}
+		if c.remove {
+			if err := d.root.Remove(c.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
-		case "remove":
-			if err := d.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			_ = d.root.Remove(path.Dir(c.name)) // of the partial tiles of one tile, once it is empty
+			continue
+		}
+		if dir := path.Dir(c.name); !made[dir] {
+			if err := d.root.MkdirAll(dir, 0o755); err != nil {
 				return err
 			}
-			_ = d.root.Remove(path.Dir(name)) // of the partial tiles of one tile, once it is empty
+			made[dir] = true
+		}
+		if err := d.root.Rename(newDir+"/"+c.name, c.name); err != nil {
+			return err
 		}
 	}
 	// The list may go only when what it has done cannot be undone by a crash.
-	if err := d.before("done"); err != nil {
+	if err := d.sync("."); err != nil {
 		return err
 	}
-	if err := d.sync("."); err != nil {
+	if err := d.before("done"); err != nil {
 		return err
 	}
 	if err := d.root.Remove(commitFile); err != nil {
