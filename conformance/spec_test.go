@@ -28,6 +28,7 @@ import (
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 	"github.com/Haserjian/assay-ledger/pack/receipt"
 	"github.com/Haserjian/assay-ledger/site"
+	"github.com/Haserjian/assay-ledger/site/sitetest"
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
@@ -96,6 +97,7 @@ var kinds = map[string]func(r *reader, e example){
 	"checkpoint": (*reader).checkpoint, "checkpoint-text": (*reader).checkpointText, "tree-state": (*reader).treeState,
 	"site-description": (*reader).siteDescription, "site-growth": (*reader).siteGrowth, "site-lookup": (*reader).siteLookup,
 	"site-heads": (*reader).siteHeads, "site-prev": (*reader).sitePrev, "site-equivocation": (*reader).siteTwins,
+	"site-feed": (*reader).siteFile, "site-newest": (*reader).siteFile,
 	"request": (*reader).request, "response": (*reader).response, "corpus": (*reader).corpus,
 	"rows": (*reader).rows,
 }
@@ -604,4 +606,44 @@ func (r *reader) siteTwins(e example) {
 	if twins, err := site.ParseTwins([]byte(e.text)); err != nil || len(twins) != 2 || twins[1].First != 17 {
 		r.t.Errorf("%s: %+v, %v", e, twins, err)
 	}
+}
+
+// SIT-24, SIT-25: siteFile compares an example with the file of a small site.
+func (r *reader) siteFile(e example) {
+	name := map[string]string{"site-feed": "entries/feed.xml", "site-newest": "entries/newest.csv"}[e.kind]
+	if got := specifiedSite(r.t)[name]; got != e.text {
+		r.t.Errorf("%s: a build writes\n%s", e, got)
+	}
+}
+
+// specifiedSite builds a site of two entries and a leaf that is none.
+func specifiedSite(t *testing.T) map[string]string {
+	t.Helper()
+	l, err := sitetest.New("docs/spec/site.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	odd := sitetest.Entry(1)
+	odd.PackID, odd.SignerID = `=pack "<1>"`, "a & b"
+	for _, leaf := range [][]byte{sitetest.Entry(0).Leaf(), odd.Leaf(), []byte("x")} {
+		if err := l.Add(leaf); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Publish(sitetest.Began.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if _, err := site.Build(t.Context(), site.Config{Log: l, Out: dir}); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for _, name := range []string{"entries/feed.xml", "entries/newest.csv"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = string(text)
+	}
+	return files
 }

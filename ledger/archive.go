@@ -277,7 +277,7 @@ func (a *archive) has(n int64, width int) bool {
 }
 
 // bundle returns the first notes of a segment that has them, so many as width says. All that were published of it are
-// verified (STO-40): they are notes of this log, of trees that do not shrink. The error is a Damage.
+// verified (STO-40): they are notes of this log, each of a larger tree. The error is a Damage.
 func (a *archive) bundle(n int64, width int) ([]byte, error) {
 	count := a.size()
 	wide := int(min(count-n*tiles.Width, tiles.Width))

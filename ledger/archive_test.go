@@ -331,7 +331,17 @@ func TestADamagedOlderSegmentStopsNothing(t *testing.T) {
 		"short":      func() error { return os.Truncate(b.segment(0), int64(len(whole))-1) },
 		"a flip":     func() error { d := bytes.Clone(whole); d[1000] ^= 4; return os.WriteFile(b.segment(0), d, 0o644) },
 		"notes swap": func() error { return os.WriteFile(b.segment(0), swapNotes(t, whole, 3, 4), 0o644) },
-		"a pipe":     func() error { must(t, os.Remove(b.segment(0))); return syscall.Mkfifo(b.segment(0), 0o600) },
+		"a note twice": func() error {
+			notes, err := tiles.ParseBundle(whole, tiles.Width)
+			must(t, err)
+			notes[4] = notes[3]
+			var data []byte
+			for _, note := range notes {
+				data = tiles.AppendEntry(data, note)
+			}
+			return os.WriteFile(b.segment(0), data, 0o644)
+		},
+		"a pipe": func() error { must(t, os.Remove(b.segment(0))); return syscall.Mkfifo(b.segment(0), 0o600) },
 	} {
 		must(t, damage())
 		for _, a := range []*archive{a, b.open()} { // one that has seen it whole, and one that has not
@@ -797,6 +807,7 @@ func TestFsckReadsTheHistoryAndNamesWhatIsDamaged(t *testing.T) {
 		"cut short":           {whole[:len(whole)-1], "it ends within a note"},
 		"the last one gone":   {join(notes[:len(notes)-1]...), "does not hold the published one"},
 		"another order":       {join(append([][]byte{notes[1], notes[0]}, notes[2:]...)...), "follows one of size"},
+		"a note twice":        {join(append([][]byte{notes[0]}, notes...)...), "follows one of size"},
 		"a fork":              {join(append([][]byte{forked}, notes[4:]...)...), "the log does not continue its tree"},
 		"a tree not there":    {append(bytes.Clone(whole), join(other.checkpoint(70).Signed)...), "it was rolled back"},
 		"none of this log":    {join([]byte("x")), "none of its notes is one of this log"},

@@ -90,13 +90,13 @@ func keyOnly(vkey string) (*trust.Policy, error) {
 
 func treeOf(cp *trust.Checkpoint) tree { return tree{cp.Size, cp.Root} }
 
-// follows returns the tree of a note of this log that may stand behind one of the tree last.
+// follows returns the tree of a note of this log that may stand behind one of the tree last, which is none before the first.
 func follows(keys *trust.Policy, last tree, note []byte) (tree, error) {
 	cp, err := keys.OpenLogSignature(note)
 	if err != nil {
 		return tree{}, err
 	}
-	if cp.Size < last.Size || cp.Size == last.Size && last.Size > 0 && cp.Root != last.Root {
+	if last != (tree{}) && cp.Size <= last.Size { // a tree is kept once
 		return tree{}, fmt.Errorf("its tree of %v follows one of %v", treeOf(cp), last)
 	}
 	return treeOf(cp), nil

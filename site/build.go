@@ -24,7 +24,7 @@ import (
 type Config struct {
 	Log      Source        // required
 	Out      string        // required: a folder that does not exist, is empty, or is a site of this log
-	Policy   *trust.Policy // whom to believe; nil: whom the log says, which is its own word
+	Policy   *trust.Policy // whom to believe; nil: whom the log says, which is its own word. No file depends on it
 	BasePath string        // where on its host the site stands, for what cannot be relative; empty: "/"
 	Contact  []string      // URIs of security.txt; none: no such file
 	Program  string        // what makes the site: it stands in its description
@@ -155,7 +155,7 @@ type build struct {
 	draft  *draft
 	old    past
 	from   int64             // the first entry to read
-	cp     *trust.Checkpoint // nil: nothing is published
+	cp     *trust.Checkpoint // as the published policy has it; nil: nothing is published
 	log    trust.PolicyLog
 	policy *trust.Policy // that verifies
 	told   *trust.Policy // that is published
@@ -240,6 +240,17 @@ func (b *build) ask(ctx context.Context) (err error) {
 	if b.cp, err = b.policy.OpenCheckpoint(note); err != nil {
 		return fmt.Errorf("the checkpoint of the log: %w", err)
 	}
+	if err := b.sameLog(logs); err != nil {
+		return err
+	}
+	if b.cp, err = b.told.OpenLogSignature(note); err != nil {
+		return fmt.Errorf("the checkpoint of the log, by its own policy: %w", err)
+	}
+	return nil
+}
+
+// sameLog makes sure that the policy that is published names the log as the one does that verifies.
+func (b *build) sameLog(logs []trust.PolicyLog) error {
 	at := slices.IndexFunc(logs, func(l trust.PolicyLog) bool { return l.Origin == b.cp.Origin })
 	if at < 0 {
 		return fmt.Errorf("%w: its checkpoint is of %q, which its own policy does not name", ErrDamaged, b.cp.Origin)
@@ -321,7 +332,7 @@ func (b *build) grow(ctx context.Context) (err error) {
 	if !b.draft.fresh {
 		have = b.old.notes
 	}
-	if b.history, err = openHistory(ctx, b.draft, b.Log, b.policy, b.cp.Origin, have, b.cp.Size); err != nil {
+	if b.history, err = openHistory(ctx, b.draft, b.Log, b.told, b.cp.Origin, have, b.cp.Size); err != nil {
 		return err
 	}
 	defer b.history.stop()

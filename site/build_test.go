@@ -340,6 +340,70 @@ func TestALogThatIsDamagedOrRolledBackLeavesTheSiteAsItIs(t *testing.T) {
 	}
 }
 
+// SIT-20: what others lead to is put in place before them, the checkpoint behind all of it, and removals come last.
+func TestFilesArePutInPlaceInTheOrderOfWhatLeadsToThem(t *testing.T) {
+	l := newLog(t)
+	out := filepath.Join(t.TempDir(), "out")
+	for i := range int64(300) {
+		e := sitetest.Entry(i % 290) // the last ten share their pack roots with others
+		if i >= 290 {
+			e.ManifestSHA256[0] ^= 1
+		}
+		must(t, l.Add(e.Leaf()))
+		if i == 250 {
+			publish(t, l)
+			build(t, site.Config{Log: l, Out: out})
+		}
+	}
+	publish(t, l)
+	var steps []string
+	c := site.Config{Log: l, Out: out, Contact: []string{"mailto:a@b.example"}}
+	site.BeforeStep(&c, func(step string) error { steps = append(steps, step); return nil })
+	_, err := site.Build(t.Context(), c)
+	must(t, err)
+	place := func(step string) int {
+		what, name, _ := strings.Cut(step, " ")
+		folder, rest, _ := strings.Cut(name, "/")
+		bundle := folder == "checkpoints" && rest != "count" && !strings.Contains(rest, "ml") // feed.xml, index.html
+		switch {
+		case what == "remove":
+			return 6
+		case what != "put":
+			return 0
+		case folder == "tile" || bundle:
+			return 1
+		case name == "checkpoints/count" || folder == "lookup" || folder == "heads" || folder == "prev":
+			return 2
+		case folder == ".well-known":
+			return 4
+		case name == "checkpoint":
+			return 5
+		}
+		return 3
+	}
+	seen, last := map[int]int{}, ""
+	for _, step := range steps {
+		at := place(step)
+		if at == 0 {
+			continue
+		}
+		if seen[at]++; last != "" && (at < place(last) || at == place(last) && step <= last) {
+			t.Errorf("%q comes behind %q", step, last)
+		}
+		last = step
+	}
+	for at := 1; at <= 6; at++ {
+		if seen[at] == 0 {
+			t.Errorf("no step of place %d: %q", at, steps)
+		}
+	}
+	for _, name := range []string{"put growth.csv", "put equivocation/records", "put checkpoints/index.html", "put checkpoints/count"} {
+		if !slices.Contains(steps, name) {
+			t.Errorf("%s is no step", name)
+		}
+	}
+}
+
 // SIT-20: of two builds of one folder one waits for nobody and changes nothing.
 func TestTwoBuildsOfOneFolderDoNotMeet(t *testing.T) {
 	if runtime.GOOS != "linux" {

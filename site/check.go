@@ -14,7 +14,9 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/tiles"
 )
 
 // ErrChanged: the site was published anew while it was checked. Nothing is wrong with that; check it again.
@@ -30,23 +32,32 @@ type Site interface {
 type CheckConfig struct {
 	Site    Site          // required
 	Policy  *trust.Policy // whom to believe; nil: whom the site names, which is its own word
-	Program string        // this program: pages that another one made are not compared byte for byte
+	Program string        // this program: pages that another one made cannot be compared
 	Temp    string        // where there is room for a copy of the site; empty: the system's directory
 }
 
 // Finding is one thing that is wrong with a site.
 type Finding struct{ Path, Problem string }
 
-// Checked is what Check has found. Damaged is what makes the site wrong; Foreign are files that no build writes, and
-// nothing is known of them.
+// Unread is a file that is there and that could not be read, or that a host did not send: nothing is known of it.
+type Unread struct {
+	Path string
+	Err  error
+}
+
+// Checked is what Check has found. Damaged is what makes the site wrong. Of Unread and NotCompared nobody knows whether
+// they are right: a site that has any of them has not passed. Foreign are files that no build writes.
 type Checked struct {
 	Size        int64
 	Root        tlog.Hash
 	Checkpoints int64
-	Files       int // compared byte for byte
-	Pages       int // made by another program: looked at for their links alone
-	Links       int
+	Program     string // that made the pages, as the site says itself
+	Files       int    // compared byte for byte
+	Links       int    // followed
+	Unfollowed  int    // links of pages of another program, which has too many
 	Damaged     []Finding
+	Unread      []Unread
+	NotCompared []string // pages of another program, and what they are made with
 	Foreign     []string
 	Unlisted    bool // of a URL nobody can say what else is there
 }
@@ -56,7 +67,10 @@ type Checked struct {
 // the log makes of them. Then it follows every link.
 //
 // What is wrong with the site is in the answer; an error says that it could not be looked at, or that what it is built
-// of does not hold.
+// of does not hold. Where too much of it could not be read the answer comes with an error: it is not whole.
+//
+// What the log makes is compared whoever made the site. Pages are free: those of another program are in NotCompared,
+// and only their links are judged.
 func Check(ctx context.Context, c CheckConfig) (*Checked, error) {
 	temp, err := os.MkdirTemp(c.Temp, "assay-site-check-")
 	if err != nil {
@@ -84,44 +98,65 @@ func Check(ctx context.Context, c CheckConfig) (*Checked, error) {
 		return nil, err
 	}
 	defer want.Close()
-	k := &checker{CheckConfig: c, want: want, names: map[string]bool{}, alike: desc.Program == c.Program,
-		Checked: Checked{Size: built.Size, Root: built.Root, Checkpoints: built.Checkpoints}}
-	if err := k.all(ctx); err != nil {
+	k := &checker{CheckConfig: c, want: want, names: map[string]bool{}, there: map[string]bool{}, alike: desc.Program == c.Program,
+		Checked: Checked{Size: built.Size, Root: built.Root, Checkpoints: built.Checkpoints, Program: desc.Program}}
+	if err := k.all(ctx); errors.Is(err, errUnread) {
+		return k.sorted(), err
+	} else if err != nil {
 		return nil, err
 	}
-	return &k.Checked, k.unchanged(ctx)
+	return k.sorted(), k.unchanged(ctx)
 }
+
+// Most files that are not read before a check ends: a host that is gone is not asked for the rest.
+const mostUnread = 8
+
+var errUnread = errors.New("too much could not be read: the rest was not looked at")
+
+// Most files beyond those that this program makes that are asked for because a page of another program links to them: it may link without end.
+const mostAsked = 1000
 
 type checker struct {
 	CheckConfig
 	want  *Folder
-	names map[string]bool // of the files that the site must have
+	names map[string]bool // of the files that this program makes of the log
 	alike bool            // its pages are of this program
 
-	mu sync.Mutex
+	mu    sync.Mutex
+	there map[string]bool // which files the site has, as far as it was asked
+	asked int
 	Checked
 }
 
 func (k *checker) all(ctx context.Context) error {
-	if err := k.want.names(func(name string) error { k.names[name] = true; return nil }); err != nil {
+	if err := k.want.names(func(name string, err error) error { k.names[name] = true; return err }); err != nil {
 		return err
 	}
 	if err := k.each(ctx, k.compare); err != nil {
 		return err
 	}
-	if err := k.foreign(ctx); err != nil {
+	if err := k.list(ctx); err != nil {
 		return err
 	}
-	if err := k.verifierHash(ctx); err != nil {
-		return err
+	if !k.alike {
+		if err := k.verifierHash(ctx); err != nil {
+			return err
+		}
 	}
-	if err := k.links(ctx); err != nil {
-		return err
-	}
-	slices.SortFunc(k.Damaged, func(a, b Finding) int {
+	return k.links(ctx)
+}
+
+func (k *checker) sorted() *Checked {
+	byPath := func(a, b Finding) int {
 		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Problem, b.Problem))
-	})
-	return nil
+	}
+	slices.SortFunc(k.Damaged, byPath)
+	k.Damaged = slices.Compact(k.Damaged)
+	slices.SortFunc(k.Unread, func(a, b Unread) int { return strings.Compare(a.Path, b.Path) })
+	slices.Sort(k.NotCompared)
+	k.NotCompared = slices.Compact(k.NotCompared)
+	slices.Sort(k.Foreign)
+	return &k.Checked
 }
 
 // each calls do for every file, several at a time: most of the time of a check is spent waiting for a host.
@@ -156,39 +191,85 @@ func (k *checker) found(path, problem string) {
 	k.Damaged = append(k.Damaged, Finding{path, problem})
 }
 
+// unread notes a file of which nothing is known; the error ends the check.
+func (k *checker) unread(ctx context.Context, path string, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !slices.ContainsFunc(k.Unread, func(u Unread) bool { return u.Path == path }) {
+		k.Unread = append(k.Unread, Unread{path, err})
+	}
+	if len(k.Unread) >= mostUnread {
+		return errUnread
+	}
+	return nil
+}
+
+// read reads a file of the site. Where it is not read the answer is nil, and why is noted, unless it is missing.
+func (k *checker) read(ctx context.Context, name string) (data []byte, missing bool, err error) {
+	data, err = k.Site.Read(ctx, name, maxFile)
+	long, isLong := errors.AsType[*durable.TooLong](err)
+	switch {
+	case err == nil && data == nil:
+		return []byte{}, false, nil
+	case err == nil:
+		return data, false, nil
+	case isMissing(err):
+		return nil, true, nil
+	case isLong:
+		k.found(name, fmt.Sprintf("has more than %d bytes, and was not read", long.Max))
+		return nil, false, nil
+	}
+	return nil, false, k.unread(ctx, name, err)
+}
+
 // compare compares one file.
 func (k *checker) compare(ctx context.Context, name string) error {
 	want, err := k.want.Read(ctx, name, maxFile)
 	if err != nil {
 		return err
 	}
-	got, err := k.Site.Read(ctx, name, maxFile)
-	switch {
-	case isMissing(err):
-		k.found(name, "is missing")
-		return nil
-	case err != nil:
+	theirs := !k.alike && isFree(name)
+	got, missing, err := k.read(ctx, name)
+	if err != nil {
 		return err
 	}
 	k.mu.Lock()
-	if !k.alike && madeByProgram(name) {
-		k.Pages++
-		k.mu.Unlock()
-		return nil
+	k.there[name] = !missing
+	switch {
+	case theirs && !missing:
+		k.NotCompared = append(k.NotCompared, name)
+	case got != nil:
+		k.Files++
 	}
-	k.Files++
 	k.mu.Unlock()
-	if !bytes.Equal(got, want) {
+	switch {
+	case theirs:
+	case missing:
+		k.found(name, "is missing")
+	case got != nil && !bytes.Equal(got, want):
 		k.found(name, "is not what the log makes of it: "+difference(got, want))
 	}
 	return nil
 }
 
-// madeByProgram tells which files another release may write in another way.
-func madeByProgram(name string) bool {
-	first, _, _ := strings.Cut(name, "/")
-	return first == "assets" || first == "verifier" || strings.HasSuffix(name, ".html") || strings.HasSuffix(name, ".xml") ||
-		name == "verify.html.sha256" || name == "entries/newest.csv"
+// isFree tells which files another program makes in its own way, or does not make: pages, and what they are made with.
+func isFree(name string) bool {
+	switch name {
+	case "checkpoint", countFile, "policy", "tsa-roots.pem", twinsFile, growFile, ".nojekyll",
+		"entries/newest.csv", "entries/feed.xml", "checkpoints/feed.xml", "equivocation/feed.xml":
+		return false
+	}
+	switch first, _, _ := strings.Cut(name, "/"); first {
+	case "tile", "lookup", "heads", "prev", ".well-known":
+		return false
+	case "checkpoints":
+		_, _, ofHistory := tiles.ParseCheckpointPath(name)
+		return !ofHistory
+	}
+	return true
 }
 
 // difference says where two files part.
@@ -200,85 +281,149 @@ func difference(got, want []byte) string {
 	return fmt.Sprintf("it has %d bytes, expected %d, and differs from byte %d on", len(got), len(want), n)
 }
 
-// foreign lists what no build writes.
-func (k *checker) foreign(ctx context.Context) error {
+// list finds what no build writes.
+func (k *checker) list(ctx context.Context) error {
 	folder, ok := k.Site.(*Folder)
 	if !ok {
 		k.Unlisted = true
 		return nil
 	}
-	if _, err := folder.Read(ctx, commitFile, maxCommit); err == nil {
+	if _, err := folder.Read(ctx, commitFile, maxCommit); !isMissing(err) {
 		k.found(workDir, "a build was interrupted here: build the site again")
 	}
-	return folder.names(func(name string) error {
-		// Of pages that another release writes nobody knows the names here.
-		if !k.names[name] && (k.alike || !madeByProgram(name)) {
+	return folder.names(func(name string, err error) error {
+		switch {
+		case err != nil:
+			return k.unread(ctx, name, err)
+		case k.names[name]:
+		case !k.alike && isFree(name):
+			k.NotCompared = append(k.NotCompared, name)
+		default:
 			k.Foreign = append(k.Foreign, name)
 		}
 		return nil
 	})
 }
 
-// verifierHash compares the page that is one file with the digest beside it.
+// verifierHash compares the page that is one file, if another program has made one, with the digest beside it.
 func (k *checker) verifierHash(ctx context.Context) error {
-	page, err := k.Site.Read(ctx, "verify.html", maxFile)
-	if err == nil {
-		var line []byte
-		line, err = k.Site.Read(ctx, "verify.html.sha256", 1024)
-		if err == nil && !bytes.Equal(line, sha256Line("verify.html", page)) {
-			k.found("verify.html.sha256", "is not the digest of verify.html")
-		}
+	const beside = "verify.html.sha256"
+	if !k.there["verify.html"] {
+		return nil
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // said already
+	page, _, err := k.read(ctx, "verify.html")
+	if page == nil || err != nil {
+		return err
 	}
-	return err
+	line, missing, err := k.read(ctx, beside)
+	switch {
+	case err != nil:
+		return err
+	case missing:
+		k.found(beside, "is missing")
+	case line != nil && !bytes.Equal(line, sha256Line("verify.html", page)):
+		k.found(beside, "is not the digest of verify.html")
+	}
+	return nil
 }
 
-// links follows the links of every page inside the site.
+// links follows the links of every page and feed inside the site.
 func (k *checker) links(ctx context.Context) error {
-	documents := map[string]document{}
+	var todo []string
+	seen := map[string]bool{"verify.html": true} // whose script is one text, and links nowhere
+	add := func(name string) {
+		if page := strings.HasSuffix(name, ".html") || strings.HasSuffix(name, ".xml"); page && !seen[name] {
+			seen[name] = true
+			todo = append(todo, name)
+		}
+	}
+	for name := range k.names {
+		if k.there[name] {
+			add(name)
+		}
+	}
+	for _, name := range k.NotCompared {
+		add(name)
+	}
+	documents := map[string]document{} // of this program, whose pages link to places in each other
 	open := func(name string) (document, error) {
 		d, known := documents[name]
 		if known {
 			return d, nil
 		}
-		text, err := k.Site.Read(ctx, name, maxFile)
-		if isMissing(err) {
-			return d, nil // said already
+		text, _, err := k.read(ctx, name)
+		if text != nil {
+			var problem error
+			if d, problem = readDocument(text); problem != nil {
+				k.found(name, "cannot be read as a page: "+problem.Error())
+			}
 		}
-		if err == nil {
-			d, err = readDocument(text)
+		if k.alike {
+			documents[name] = d
 		}
-		documents[name] = d
 		return d, err
 	}
-	for name := range k.names {
-		if !strings.HasSuffix(name, ".html") || name == "verify.html" { // whose script is one text, and links nowhere
-			continue
-		}
+	for ; len(todo) > 0; todo = todo[1:] {
+		name := todo[0]
 		d, err := open(name)
 		if err != nil {
 			return err
+		}
+		if d.base {
+			k.found(name, "has an element base, which leads its links elsewhere")
+			continue
 		}
 		for _, link := range d.links {
 			target, fragment, inside := resolve(name, link)
 			if !inside {
 				continue
 			}
-			k.Links++
-			if strings.HasPrefix(target, "..") || !k.names[target] {
+			there, known, err := k.has(ctx, target)
+			switch {
+			case err != nil:
+				return err
+			case !known:
+				k.Unfollowed++
+				continue
+			}
+			if k.Links++; !there {
 				k.found(name, fmt.Sprintf("links to %.200q, which is not there", link))
-			} else if fragment != "" && strings.HasSuffix(target, ".html") {
-				if to, err := open(target); err != nil {
-					return err
-				} else if !to.ids[fragment] {
-					k.found(name, fmt.Sprintf("links to %.200q, which has no such place", link))
-				}
+				continue
+			}
+			add(target)
+			if fragment == "" || !k.alike || !strings.HasSuffix(target, ".html") {
+				continue
+			}
+			if to, err := open(target); err != nil {
+				return err
+			} else if to.ids != nil && !to.ids[fragment] {
+				k.found(name, fmt.Sprintf("links to %.200q, which has no such place", link))
 			}
 		}
 	}
 	return nil
+}
+
+// has tells whether the site has a file. What this program does not know it is asked for, if its pages are of another one;
+// known is false if that was too often.
+func (k *checker) has(ctx context.Context, name string) (there, known bool, err error) {
+	if k.alike || !fs.ValidPath(name) || !isFree(name) {
+		return k.names[name], true, nil
+	}
+	if there, known := k.there[name]; known {
+		return there, true, nil
+	}
+	if k.asked++; k.asked > mostAsked {
+		return false, false, nil
+	}
+	_, missing, err := k.read(ctx, name)
+	if err != nil {
+		return false, false, err
+	}
+	if k.there[name] = !missing; !missing {
+		k.NotCompared = append(k.NotCompared, name)
+	}
+	return !missing, true, nil
 }
 
 // unchanged makes sure that all was of one publication.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -123,6 +124,9 @@ func CheckBasePath(path string) error {
 	return nil
 }
 
+// uriCharacters are those of RFC 3986, so nothing of a contact is escaped in the description or in security.txt.
+var uriCharacters = regexp.MustCompile(`^([A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*$`)
+
 // CheckContacts tells whether each is a URI that security.txt may name.
 func CheckContacts(list []string) error {
 	if len(list) > 8 {
@@ -132,7 +136,7 @@ func CheckContacts(list []string) error {
 		u, err := url.Parse(c)
 		// SPEC RFC 9116: "It MUST have a value that is a URI"; web URIs begin with https.
 		ok := err == nil && (u.Scheme == "mailto" && strings.Contains(u.Opaque, "@") || u.Scheme == "https" && u.Host != "" || u.Scheme == "tel" && u.Opaque != "")
-		if !ok || len(c) > 256 || strings.ContainsFunc(c, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		if !ok || len(c) > 256 || !uriCharacters.MatchString(c) {
 			return fmt.Errorf("contact %q is not a mailto:, https: or tel: URI", c)
 		}
 	}

@@ -91,7 +91,7 @@ func (b *build) entryFeed(v *view) (list []atomEntry) {
 			Title:   fmt.Sprintf("%d: not an entry", row.Index),
 			Updated: atomTime(v.at),
 			Link:    atomLink{"alternate", "text/html", fmt.Sprintf("../entry/index.html?i=%d", row.Index)},
-			Summary: row.Problem,
+			Summary: "The leaf at this index is not an entry of a ledger.",
 		}
 		if e := row.Entry; e != nil {
 			one.Title = fmt.Sprintf("%d: %s", row.Index, visible(e.PackID))
@@ -159,9 +159,10 @@ func (b *build) newestCSV(v *view) error {
 		"signer_id", "signer_pubkey_sha256", "source_repo", "source_attestation", "source_commit", "manifest_sha256", "pack_root_sha256", "problem"})
 	for _, row := range v.rows {
 		fields := make([]string, 16)
-		fields[0], fields[15] = strconv.FormatInt(row.Index, 10), plainCell(row.Problem)
-		if row.Entry != nil {
+		if fields[0] = strconv.FormatInt(row.Index, 10); row.Entry != nil {
 			copy(fields[1:], entryCells(row))
+		} else {
+			fields[15] = "not an entry" // the page has the reason, in the words of this program
 		}
 		_ = w.Write(fields)
 	}

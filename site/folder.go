@@ -1,14 +1,13 @@
 package site
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
 	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/trust"
@@ -77,18 +76,19 @@ func (f *Folder) Checkpoints(ctx context.Context, start int64) iter.Seq2[[]byte,
 	}
 }
 
-// names gives all files of the folder, but for what an interrupted build has left there.
-func (f *Folder) names(each func(name string) error) error {
-	return fs.WalkDir(f.root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
-		switch name := filepath.ToSlash(path); {
+// names gives all files of the folder, but for what an interrupted build has left there; and, with an error, what it cannot
+// look into.
+func (f *Folder) names(each func(name string, err error) error) error {
+	return fs.WalkDir(f.root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
 		case err != nil:
-			return err
+			return cmp.Or(each(name, err), fs.SkipDir)
 		case d.IsDir() && name == workDir:
 			return fs.SkipDir
 		case d.IsDir():
 			return nil
 		default:
-			return each(strings.TrimPrefix(name, "./"))
+			return each(name, nil)
 		}
 	})
 }

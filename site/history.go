@@ -112,7 +112,7 @@ func (h *history) peek() (*trust.Checkpoint, bool, error) {
 		return nil, false, fmt.Errorf("%w: checkpoint %d of its history: %w", ErrDamaged, h.count, err)
 	case cp.Origin != h.origin:
 		return nil, false, fmt.Errorf("%w: checkpoint %d of its history is of %q", ErrDamaged, h.count, cp.Origin)
-	case cp.Size < h.size:
+	case h.count > 0 && cp.Size <= h.size: // a tree is kept once
 		return nil, false, fmt.Errorf("%w: checkpoint %d of its history has size %d, after one of size %d", ErrDamaged, h.count, cp.Size, h.size)
 	case len(note) > maxNote:
 		return nil, false, fmt.Errorf("%w: checkpoint %d of its history has %d bytes", ErrDamaged, h.count, len(note))

@@ -15,6 +15,7 @@ import (
 type document struct {
 	links []string
 	ids   map[string]bool
+	base  bool // links lead elsewhere than they say
 }
 
 // readDocument finds the links and their targets in a page.
@@ -29,7 +30,9 @@ func readDocument(page []byte) (document, error) {
 			}
 			return d, nil
 		case html.StartTagToken, html.SelfClosingTagToken:
-			for _, a := range tokens.Token().Attr {
+			token := tokens.Token()
+			d.base = d.base || token.Data == "base"
+			for _, a := range token.Attr {
 				switch a.Key {
 				case "href", "src", "action":
 					d.links = append(d.links, a.Val)

@@ -53,7 +53,7 @@ type view struct {
 func (b *build) view() (*view, error) {
 	v := &view{Site: pages.Site{Origin: b.log.Origin, VKey: b.log.VKey, Policy: string(b.told.Text()),
 		Checkpoint: b.cp, HasRoots: len(b.roots) > 0}}
-	for _, w := range b.policy.Witnesses() {
+	for _, w := range b.told.Witnesses() {
 		v.health = append(v.health, pages.Witness{PolicyWitness: w})
 	}
 	if b.cp == nil {
@@ -155,7 +155,7 @@ func (b *build) newestNotes(v *view) error {
 		return siteDamaged(err)
 	}
 	for i, note := range notes {
-		cp, err := b.policy.OpenLogSignature(note)
+		cp, err := b.told.OpenLogSignature(note)
 		if err != nil {
 			return fmt.Errorf("%w: checkpoint %d of its history: %w", ErrSiteDamaged, b.history.count-int64(len(notes)-i), err)
 		}
@@ -171,7 +171,7 @@ func (b *build) newestNotes(v *view) error {
 			continue
 		}
 		p := pages.Published{Number: b.history.count - int64(len(notes)-i), Checkpoint: cp}
-		if _, err := b.policy.OpenCheckpoint(note); err != nil {
+		if _, err := b.told.OpenCheckpoint(note); err != nil {
 			p.Problem = err.Error()
 		}
 		v.notes = append(v.notes, p)

@@ -28,7 +28,7 @@ type Source interface {
 	// Tile is the bytes at a path of tlog-tiles, "tile/entries/000.p/3".
 	Tile(ctx context.Context, path string) ([]byte, error)
 
-	// Checkpoints yields the published notes in their order, from number start on. Sizes never fall. It is read after
+	// Checkpoints yields the published notes in their order, from number start on, each of a larger tree. It is read after
 	// Checkpoint and may be ahead of it: what is, is left for the next build. A history that has no number start, and is
 	// not just as long, is fs.ErrNotExist.
 	Checkpoints(ctx context.Context, start int64) iter.Seq2[[]byte, error]

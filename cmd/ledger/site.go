@@ -16,6 +16,6 @@ func siteCmd(s cli.Streams, program string) *cobra.Command {
 			return cli.BadInput("run 'ledger site --help'", "site wants a subcommand: build, check or serve")
 		},
 	}
-	c.AddCommand(cli.Judges(siteBuildCmd(s, program), cli.ExitTampered), cli.Judges(siteCheckCmd(s, program), cli.ExitTampered), siteServeCmd(s))
+	c.AddCommand(cli.Judges(siteBuildCmd(s, program), cli.ExitTampered), cli.Judges(siteCheckCmd(s, program), cli.ExitHonestFail, cli.ExitTampered), siteServeCmd(s))
 	return c
 }

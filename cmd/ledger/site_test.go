@@ -236,3 +236,74 @@ func policyFile(t *testing.T) string {
 	}
 	return path
 }
+
+// SIT-23: pages of another program have not passed, whoever says who made them.
+func TestPagesOfAnotherProgramHaveNotPassed(t *testing.T) {
+	home, dir := filepath.Join(t.TempDir(), "home"), filepath.Join(t.TempDir(), "site")
+	wantExit(t, 0, "", "init", home, "--origin", "ledger.example", "--timestamps", "off")
+	wantExit(t, 0, "", "site", "build", "--log", home, "--out", dir)
+	wantExit(t, 0, " 0 damaged, 0 foreign", "site", "check", dir)
+	description := filepath.Join(dir, ".well-known", "assay-ledger.json")
+	text, err := os.ReadFile(description)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := bytes.Replace(text, []byte(`"program": "ledger `), []byte(`"program": "other `), 1)
+	if bytes.Equal(other, text) {
+		t.Fatalf("the description names another program: %s", text)
+	}
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, filepath.FromSlash(name)), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(".well-known/assay-ledger.json", string(other))
+	write("verifier/verify.mjs", "everything(is.fine)")
+	code, out, talk := ledgerRun(t, "site", "check", dir)
+	if code != cli.ExitHonestFail || !strings.Contains(out, "\nnot compared: ") || !strings.Contains(out, "files of another program, \"other ") || !strings.Contains(talk, "--foreign-pages") {
+		t.Errorf("exit %d: %s%s", code, out, talk)
+	}
+	code, out, talk = ledgerRun(t, "site", "check", dir, "--foreign-pages")
+	if code != cli.ExitPass || !strings.Contains(out, "\nnot compared: ") || strings.Contains(talk, "--foreign-pages") {
+		t.Errorf("accepted: exit %d: %s%s", code, out, talk)
+	}
+	for _, accept := range [][]string{nil, {"--foreign-pages"}} {
+		_, out, _ = ledgerRun(t, append([]string{"site", "check", dir, "--json"}, accept...)...)
+		if !strings.Contains(out, `"status": "pages_not_compared"`) || !strings.Contains(out, `"verifier/verify.mjs"`) || !strings.Contains(out, `"program": "other `) {
+			t.Errorf("%s", out)
+		}
+	}
+	write("entries/newest.csv", "index\n")
+	wantExit(t, cli.ExitTampered, "damaged  entries/newest.csv", "site", "check", dir, "--foreign-pages")
+}
+
+// SIT-23: of a file that the host does not send nothing is known, and the rest is looked at.
+func TestAFileThatTheHostDoesNotSendIsNamed(t *testing.T) {
+	home, dir := filepath.Join(t.TempDir(), "home"), filepath.Join(t.TempDir(), "site")
+	wantExit(t, 0, "", "init", home, "--origin", "ledger.example", "--timestamps", "off")
+	wantExit(t, 0, "", "site", "build", "--log", home, "--out", dir)
+	files := pages(dir)
+	served := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "style.css") {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		files.ServeHTTP(w, r)
+	}))
+	t.Cleanup(served.Close)
+	code, out, talk := ledgerRun(t, "site", "check", served.URL)
+	if code != cli.ExitUnavailable || !strings.Contains(out, "unread   assets/style.css: ") || !strings.Contains(out, " 0 damaged") || !strings.Contains(talk, "hint: not everything was checked") {
+		t.Errorf("exit %d: %s%s", code, out, talk)
+	}
+	if _, out, _ = ledgerRun(t, "site", "check", served.URL, "--json"); !strings.Contains(out, `"status": "not_all_read"`) || !strings.Contains(out, `"exit_code": 4`) {
+		t.Errorf("%s", out)
+	}
+	if err := os.Remove(filepath.Join(dir, "growth.csv")); err == nil {
+		t.Error("nothing is published, and there is a growth")
+	}
+	if err := os.Remove(filepath.Join(dir, "entries", "newest.csv")); err != nil {
+		t.Fatal(err)
+	}
+	wantExit(t, cli.ExitTampered, "damaged  entries/newest.csv is missing", "site", "check", served.URL)
+}

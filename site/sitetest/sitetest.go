@@ -34,6 +34,7 @@ type Log struct {
 	Notes    [][]byte    // every one that was published
 	RootsPEM []byte
 
+	kept      int // leaves under the last of Notes
 	policy    *trust.Policy
 	signer    *trust.LogSigner
 	cosigners []*trust.Cosigner
@@ -120,10 +121,12 @@ func (l *Log) ReadHashes(indexes []int64) (list []tlog.Hash, err error) {
 	return list, nil
 }
 
-// Publish signs and cosigns what the log holds, and adds it to the history.
+// Publish signs and cosigns what the log holds, and adds it to the history, which has a tree once.
 func (l *Log) Publish(at time.Time) error {
 	note, err := l.Sign(int64(len(l.Leaves)), at)
-	l.Note, l.Notes = note, append(l.Notes, note)
+	if l.Note = note; len(l.Notes) == 0 || l.kept != len(l.Leaves) {
+		l.Notes, l.kept = append(l.Notes, note), len(l.Leaves)
+	}
 	return err
 }
 

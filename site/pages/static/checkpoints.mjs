@@ -23,20 +23,22 @@ async function compare(a, b) {
     if (a >= size || b >= size) return say(status, 'unchecked', `The history has ${plural(size, 'checkpoint')}, numbered from 0.`);
     const [from, to] = await Promise.all((a < b ? [a, b] : [b, a]).map((n) => openOld(log, n, size)));
     if (to.size > log.checkpoint.size) return say(status, 'unchecked', 'The later one is newer than the state of this site: load the page again.');
-    await tell(log, from, to);
+    await tell(log, from, to, a === b);
   } catch (err) {
     opened = undefined;
     say(status, kindOf(err), kindOf(err) === 'bad' ? `It does not hold: ${why(err)}.` : `Not checked here: ${why(err)}.`);
   }
 }
 
-async function tell(log, from, to) {
+async function tell(log, from, to, one) {
   const hashes = from.size <= to.size ? await log.tree.consistency(from.size, to.size) : [];
   const holds = await consistent(from.size, from.root, to.size, to.root, hashes);
   steps.replaceChildren(...[from, to].map(describe), element('li', {}, element('p', {},
     hashes.length === 0 ? 'No hash is needed between them.' : `${plural(hashes.length, 'hash')} of the tree lead from the one to both:`.replace('hashs', 'hashes')), ...hashes.map((h) => code(hex(h)))));
-  if (holds) {
-    say(status, 'good', from.size === to.size ? 'The same book: one size, one root. Only the signatures differ.'
+  if (holds && from.size === to.size && !one) {
+    say(status, 'bad', 'One state of the book under two numbers. A ledger publishes each once: the history of this site is not as it was published.');
+  } else if (holds) {
+    say(status, 'good', one ? 'One checkpoint: give two numbers to compare.'
       : from.size === 0n ? 'Yes. The earlier one is empty, and any book continues that.'
       : `Yes. The later one has all ${entries(from.size)} of the earlier one, unchanged and in their order, and ${count(to.size - from.size)} more.`);
   } else if (from.size === to.size && !same(from.root, to.root)) {
