@@ -240,7 +240,7 @@ func (b *build) ask(ctx context.Context) (err error) {
 	if b.cp, err = b.policy.OpenCheckpoint(note); err != nil {
 		return fmt.Errorf("the checkpoint of the log: %w", err)
 	}
-	if err := b.sameLog(logs); err != nil {
+	if err := b.sameKey(logs); err != nil {
 		return err
 	}
 	if b.cp, err = b.told.OpenLogSignature(note); err != nil {
@@ -249,8 +249,8 @@ func (b *build) ask(ctx context.Context) (err error) {
 	return nil
 }
 
-// sameLog makes sure that the policy that is published names the log as the one does that verifies.
-func (b *build) sameLog(logs []trust.PolicyLog) error {
+// sameKey makes sure that the policy that is published names the log as the one does that verifies.
+func (b *build) sameKey(logs []trust.PolicyLog) error {
 	at := slices.IndexFunc(logs, func(l trust.PolicyLog) bool { return l.Origin == b.cp.Origin })
 	if at < 0 {
 		return fmt.Errorf("%w: its checkpoint is of %q, which its own policy does not name", ErrDamaged, b.cp.Origin)
