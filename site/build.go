@@ -68,7 +68,9 @@ func Build(ctx context.Context, c Config) (*Built, error) {
 		return nil, err
 	}
 	b := &build{Config: c, draft: d}
-	err = b.run(ctx)
+	if err = b.run(ctx); err != nil {
+		err = errors.Join(err, d.abandon())
+	}
 	return &b.built, errors.Join(err, d.close())
 }
 

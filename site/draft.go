@@ -98,6 +98,14 @@ func (d *draft) recover(list commitList) error {
 	return d.apply(list)
 }
 
+// abandon throws away what was staged, if the folder is still the old site: a build that fails again and again takes no room.
+func (d *draft) abandon() error {
+	if _, err := d.root.Lstat(commitFile); d.step != nil || !errors.Is(err, fs.ErrNotExist) {
+		return nil // the next build goes on; in tests an error stands for a crash
+	}
+	return d.root.RemoveAll(workDir)
+}
+
 func (d *draft) close() error { return errors.Join(d.lock.Close(), d.root.Close()) }
 
 func (d *draft) before(step string) error {

@@ -15,8 +15,11 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/Haserjian/assay-ledger/internal/durable"
 	"github.com/Haserjian/assay-ledger/internal/serve"
@@ -128,14 +131,35 @@ func (p pages) read(name string) ([]byte, error) {
 	return durable.ReadIn(root, name, maxPage)
 }
 
-// keeper builds the site of a running ledger again after publications, at most once an interval. Nobody waits for it: it
-// reads what is published from the files, as anybody may.
+// keeper builds the site of a running ledger again after publications, at most once an interval and at most half of the
+// time. Nobody waits for it: it reads what is published from the files, as anybody may, and leaves the room that the log needs.
 type keeper struct {
 	config   site.Config
 	interval time.Duration
+	room     func() error // is nil while there is room to build
 	log      *slog.Logger
 
 	failed atomic.Pointer[error] // why the last build failed; nil if it did not, or none has ended
+}
+
+const (
+	slowestRetry = 5 * time.Minute        // the longest pause after a build that failed
+	roomEvery    = 200 * time.Millisecond // while it builds
+	siteReserve  = 256 << 20              // bytes; the log takes no entries when 64 MiB are left
+)
+
+// roomAt is a keeper's room on the file system of a directory.
+func roomAt(dir string) func() error {
+	return func() error {
+		var fs unix.Statfs_t
+		if err := unix.Statfs(dir, &fs); err != nil {
+			return fmt.Errorf("asking for the space left at %s: %w", dir, err)
+		}
+		if fs.Bavail*uint64(fs.Bsize) < siteReserve {
+			return fmt.Errorf("fewer than %d bytes are left at %s, which are kept for the log", siteReserve, dir)
+		}
+		return nil
+	}
 }
 
 // start begins to build. What it returns ends that and waits for it.
@@ -151,35 +175,71 @@ func (k *keeper) start(ctx context.Context) (stop func()) {
 
 // run ends with ctx.
 func (k *keeper) run(ctx context.Context) {
-	var built []byte // the checkpoint of the last build
-	tick := time.NewTicker(k.interval)
-	defer tick.Stop()
+	var built []byte    // the checkpoint of the last build
+	retry := k.interval // the pause after the next build that fails
 	for ctx.Err() == nil {
+		pause := k.interval
 		if note, err := k.config.Log.Checkpoint(ctx); k.failed.Load() != nil || err != nil && !errors.Is(err, fs.ErrNotExist) || built == nil || !bytes.Equal(note, built) {
+			began := time.Now()
 			if k.build(ctx) == nil {
-				built = append([]byte{}, note...)
+				built, retry = append([]byte{}, note...), k.interval
+			} else {
+				pause = retry
+				retry = min(2*retry, max(k.interval, slowestRetry))
 			}
+			pause = max(pause, time.Since(began))
 		}
+		timer := time.NewTimer(pause)
 		select {
-		case <-tick.C:
+		case <-timer.C:
 		case <-ctx.Done():
+			timer.Stop()
 		}
 	}
 }
 
 func (k *keeper) build(ctx context.Context) (err error) {
+	stopping := ctx
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("building panicked: %v", v)
 		}
-		k.tell(ctx, err)
+		k.tell(stopping, err)
 	}()
+	if err := k.room(); err != nil {
+		return err
+	}
+	ctx, end := k.whileRoom(ctx)
+	defer end()
 	began := time.Now()
 	b, err := site.Build(ctx, k.config)
-	if err == nil {
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	} else if err == nil {
 		k.log.Debug("the site is built", "size", b.Size, "files", b.Files, "bytes", b.Bytes, "took", time.Since(began).String())
 	}
 	return err
+}
+
+// whileRoom ends a build when there is no more room for it; what it has written is thrown away then.
+func (k *keeper) whileRoom(ctx context.Context) (_ context.Context, end func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		tick := time.NewTicker(roomEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				if err := k.room(); err != nil {
+					cancel(err)
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return ctx, func() { cancel(nil); watching.Wait() }
 }
 
 // tell logs a failure when it is not the one before, and that it is over.

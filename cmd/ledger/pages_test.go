@@ -178,7 +178,7 @@ func TestASiteIsBuiltAgainOnlyWhenSomethingIsPublishedAndAFailureIsToldOnce(t *t
 	synctest.Test(t, func(t *testing.T) {
 		var said bytes.Buffer
 		source := &failing{Log: log}
-		k := &keeper{interval: 10 * time.Second, log: slog.New(slog.NewTextHandler(&said, nil)), config: site.Config{Log: source, Out: out, Program: "test"}}
+		k := &keeper{interval: 10 * time.Second, room: func() error { return nil }, log: slog.New(slog.NewTextHandler(&said, nil)), config: site.Config{Log: source, Out: out, Program: "test"}}
 		stop := k.start(t.Context())
 		defer stop()
 		synctest.Wait()
@@ -223,11 +223,82 @@ func TestASiteIsBuiltAgainOnlyWhenSomethingIsPublishedAndAFailureIsToldOnce(t *t
 		if n := strings.Count(said.String(), "the site is not built"); n != 1 {
 			t.Errorf("told %d times: %s", n, said.String())
 		}
+		// The longer it fails the longer are the pauses: a disk that is full, or a log that is damaged, has enough to do.
+		tries := source.asked.Load()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if tries = source.asked.Load() - tries; tries < 10 || tries > 15 {
+			t.Errorf("tried %d times in an hour", tries)
+		}
 		source.with.Store(nil)
-		time.Sleep(10*time.Second + 1)
+		time.Sleep(slowestRetry + 1)
 		synctest.Wait()
 		if k.notes() != nil || size() != "6" || !strings.Contains(said.String(), "the site is built again") {
 			t.Errorf("notes %v, size %s: %s", k.notes(), size(), said.String())
 		}
 	})
+}
+
+// API-54
+func TestASiteLeavesTheLogTheRoomThatItNeeds(t *testing.T) {
+	log, err := sitetest.New("room")
+	if err == nil {
+		err = errors.Join(log.Grow(3), log.Publish(sitetest.Began))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "site")
+	synctest.Test(t, func(t *testing.T) {
+		full := errors.New("full")
+		var left atomic.Int64 // looks until it is full
+		source := &filling{Log: log}
+		k := &keeper{interval: time.Second, log: slog.New(slog.DiscardHandler), config: site.Config{Log: source, Out: out, Program: "test"},
+			room: func() error {
+				if left.Add(-1) < 0 {
+					return full
+				}
+				return nil
+			}}
+		if err := k.build(t.Context()); !errors.Is(err, full) || source.asked.Load() != 0 {
+			t.Errorf("full before it began: %v, asked %d times", err, source.asked.Load())
+		}
+		left.Store(3)
+		if err := k.build(t.Context()); !errors.Is(err, full) || source.asked.Load() == 0 {
+			t.Errorf("full while it built: %v, asked %d times", err, source.asked.Load())
+		}
+		if notes := k.notes(); len(notes) != 1 || !errors.Is(notes[0].Err, full) {
+			t.Errorf("notes %v", notes)
+		}
+		if list, err := os.ReadDir(out); err != nil || len(list) != 0 {
+			t.Errorf("it leaves %v, %v", list, err)
+		}
+		source.goOn.Store(true)
+		left.Store(1 << 40)
+		if err := k.build(t.Context()); err != nil || k.notes() != nil {
+			t.Errorf("with room: %v, %v", err, k.notes())
+		}
+	})
+	if err := roomAt(out)(); err != nil && !strings.Contains(err.Error(), "kept for the log") {
+		t.Error(err)
+	}
+	if err := roomAt(filepath.Join(out, "gone"))(); err == nil {
+		t.Error("there is room where nothing is")
+	}
+}
+
+// filling is a log whose entries come only when it may go on.
+type filling struct {
+	*sitetest.Log
+	goOn  atomic.Bool
+	asked atomic.Int64
+}
+
+func (f *filling) Tile(ctx context.Context, path string) ([]byte, error) {
+	f.asked.Add(1)
+	if !f.goOn.Load() {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return f.Log.Tile(ctx, path)
 }

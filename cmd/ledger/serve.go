@@ -139,7 +139,7 @@ func serveLedger(ctx context.Context, s cli.Streams, d ledgerHome, conf ledgerCo
 	}()
 	faces := api.Config{Log: l, Index: x, Policy: logConfig.Policy, TSARoots: roots, Rate: o.rate, Logger: log}
 	if !o.noSite {
-		k := &keeper{interval: o.siteInterval, log: log, config: site.Config{Log: d.files(conf, logConfig.Policy, roots), Out: d.site(), Policy: logConfig.Policy, Program: o.program}}
+		k := &keeper{interval: o.siteInterval, room: roomAt(string(d)), log: log, config: site.Config{Log: d.files(conf, logConfig.Policy, roots), Out: d.site(), Policy: logConfig.Policy, Program: o.program}}
 		faces.Pages, faces.Notes = pages(d.site()).serve, k.notes
 		stop := k.start(ctx)
 		defer stop()
