@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -164,6 +165,7 @@ type build struct {
 	roots  []byte
 
 	tree    *growing
+	newest  time.Time // when the newest leaf was submitted; zero: it is no entry
 	history *history
 	hints   *hints
 	last    []byte // the bundle that is not full
@@ -232,17 +234,20 @@ func (b *build) ask(ctx context.Context) (err error) {
 	if len(logs) == 0 {
 		return errors.New("the log's policy names no log")
 	}
-	b.log = logs[0]
 	note, err := b.Log.Checkpoint(ctx)
-	if isMissing(err) {
+	switch {
+	case isMissing(err) && len(logs) > 1:
+		return fmt.Errorf("the log's policy names %d logs, and nothing is published that tells which of them it is: build the site after the first checkpoint", len(logs))
+	case isMissing(err):
+		b.log = logs[0]
 		return nil
-	} else if err != nil {
+	case err != nil:
 		return fmt.Errorf("reading the checkpoint: %w", err)
 	}
 	if b.cp, err = b.policy.OpenCheckpoint(note); err != nil {
 		return fmt.Errorf("the checkpoint of the log: %w", err)
 	}
-	if err := b.sameKey(logs); err != nil {
+	if err := b.sameKey(note); err != nil {
 		return err
 	}
 	if b.cp, err = b.told.OpenLogSignature(note); err != nil {
@@ -251,17 +256,29 @@ func (b *build) ask(ctx context.Context) (err error) {
 	return nil
 }
 
-// sameKey makes sure that the policy that is published names the log as the one does that verifies.
-func (b *build) sameKey(logs []trust.PolicyLog) error {
-	at := slices.IndexFunc(logs, func(l trust.PolicyLog) bool { return l.Origin == b.cp.Origin })
-	if at < 0 {
+// sameKey finds the key that has signed the checkpoint: one that the policy that is published names as well as the one
+// that verifies.
+func (b *build) sameKey(note []byte) error {
+	named := false
+	for _, l := range b.told.Logs() {
+		if l.Origin != b.cp.Origin {
+			continue
+		}
+		named = true
+		believed := slices.ContainsFunc(b.policy.Logs(), func(k trust.PolicyLog) bool { return k.Origin == l.Origin && k.VKey == l.VKey })
+		alone, err := trust.ParsePolicy(trust.FormatPolicy([]trust.PolicyLog{l}, nil, 0))
+		if err != nil {
+			return err
+		}
+		if _, err := alone.OpenLogSignature(note); err == nil && believed {
+			b.log = l
+			return nil
+		}
+	}
+	if !named {
 		return fmt.Errorf("%w: its checkpoint is of %q, which its own policy does not name", ErrDamaged, b.cp.Origin)
 	}
-	b.log = logs[at]
-	if !slices.ContainsFunc(b.policy.Logs(), func(l trust.PolicyLog) bool { return l.Origin == b.log.Origin && l.VKey == b.log.VKey }) {
-		return fmt.Errorf("%w: its own policy gives %q another key than the one that signed its checkpoint", ErrDamaged, b.log.Origin)
-	}
-	return nil
+	return fmt.Errorf("%w: its own policy gives %q another key than the one that signed its checkpoint", ErrDamaged, b.cp.Origin)
 }
 
 // sameLog makes sure that the folder is not the site of another log.
@@ -338,11 +355,12 @@ func (b *build) grow(ctx context.Context) (err error) {
 		return err
 	}
 	defer b.history.stop()
+	b.history.rootAt, b.history.timeAt = b.rootAt, b.timeAt
 	b.hints = &hints{draft: b.draft, digits: b.digits(b.cp.Size), first: b.from, twins: b.twin}
 	if err := b.resumePrev(); err != nil {
 		return err
 	}
-	if err := b.history.take(b.from, b.rootAt); err != nil {
+	if err := b.history.take(b.from); err != nil {
 		return err
 	}
 	for t, got := range b.bundles(ctx) {
@@ -454,13 +472,14 @@ func (b *build) add(index int64, leaf []byte, hash tlog.Hash) error {
 	}
 	// A leaf that is no entry has its place in the log all the same, and is found by its index alone.
 	k := keys{}
+	b.newest = time.Time{}
 	if e, err := entry.Parse(leaf); err == nil {
-		k = keysOf(&e)
+		k, b.newest = keysOf(&e), e.SubmittedAt
 	} else {
 		b.built.Unparsed++
 	}
 	b.hints.keys = append(b.hints.keys, k)
-	return b.history.take(b.tree.size, b.rootAt)
+	return b.history.take(b.tree.size)
 }
 
 // readTile reads a tile or bundle as wide as it is asked for.
@@ -504,6 +523,31 @@ func (b *build) rootAt(size int64) (tlog.Hash, error) {
 		}
 		return list, nil
 	}))
+}
+
+// timeAt is when the last entry of the tree of a size was submitted, which the log says itself: zero if there is none, or
+// if that leaf is no entry.
+func (b *build) timeAt(size int64) (time.Time, error) {
+	switch {
+	case size == 0:
+		return time.Time{}, nil
+	case size > b.from: // notes are taken when the tree has their size
+		return b.newest, nil
+	}
+	t := tiles.Widest(-1, (size-1)/tiles.Width, b.from)
+	data, err := b.draft.read(tiles.Path(t))
+	if err != nil {
+		return time.Time{}, siteDamaged(err)
+	}
+	leaves, err := tiles.ParseBundle(data, t.W)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%w: %s %w", ErrSiteDamaged, tiles.Path(t), err)
+	}
+	e, err := entry.Parse(leaves[(size-1)%tiles.Width])
+	if err != nil {
+		return time.Time{}, nil
+	}
+	return e.SubmittedAt, nil
 }
 
 // resumePrev reads the lines of prev that the last bundle of the folder has.

@@ -111,6 +111,33 @@ func TestALogThatNamesAnotherKeyThanItsOwnIsNotBuilt(t *testing.T) {
 	}
 }
 
+// namesTwo is a log whose own policy names another one before it.
+type namesTwo struct{ *sitetest.Log }
+
+func (l namesTwo) Policy(ctx context.Context) ([]byte, error) {
+	text, err := l.Log.Policy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_, vkey, err := trust.GenerateKey(strings.NewReader(strings.Repeat("x", 64)), "first.example", trust.Ed25519)
+	return append([]byte("log "+vkey+"\n"), text...), err
+}
+
+// Of a policy that names several logs only a checkpoint tells which of them it is the site of.
+func TestALogThatCannotBeToldFromAnotherIsBuiltOnceItHasACheckpoint(t *testing.T) {
+	l := namesTwo{newLog(t)}
+	config := site.Config{Log: l, Out: filepath.Join(t.TempDir(), "site")}
+	if _, err := site.Build(t.Context(), config); err == nil || !strings.Contains(err.Error(), "names 2 logs") {
+		t.Errorf("got %v", err)
+	}
+	must(t, l.Grow(2))
+	publish(t, l.Log)
+	build(t, config)
+	if text := tree(t, config.Out)[".well-known/assay-ledger.json"]; !strings.Contains(text, `"origin": "`+sitetest.Origin) {
+		t.Errorf("the site says %s", text)
+	}
+}
+
 // SIT-5: a site grown in random steps is, byte for byte, the one that is built at once.
 func TestASiteThatGrewInStepsIsTheOneBuiltAtOnce(t *testing.T) {
 	random := rand.New(rand.NewPCG(9, 1))

@@ -143,13 +143,19 @@ func CheckContacts(list []string) error {
 	return nil
 }
 
-// security is .well-known/security.txt (RFC 9116). It has no clock: it expires a year after the last time that the log
-// tells of.
+// lastSecond is the last one that RFC 3339 can write.
+var lastSecond = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+
+// security is .well-known/security.txt (RFC 9116). It has no clock: it expires a year after the newest entry.
 func security(contact []string, at time.Time) []byte {
 	var text bytes.Buffer
 	for _, c := range contact {
 		fmt.Fprintf(&text, "Contact: %s\n", c)
 	}
-	fmt.Fprintf(&text, "Expires: %s\n", at.UTC().AddDate(1, 0, 0).Format(time.RFC3339))
+	expires := at.UTC().AddDate(1, 0, 0)
+	if expires.After(lastSecond) {
+		expires = lastSecond
+	}
+	fmt.Fprintf(&text, "Expires: %s\n", expires.Format(time.RFC3339))
 	return text.Bytes()
 }

@@ -111,7 +111,7 @@ func (b *build) checkpointFeed(v *view) (list []atomEntry) {
 		list = append(list, atomEntry{
 			ID:      b.urn(fmt.Sprintf("checkpoint %d", p.Number)),
 			Title:   fmt.Sprintf("Size %d", p.Checkpoint.Size),
-			Updated: atomTime(timeOf(p.Checkpoint)),
+			Updated: atomTime(b.submitted(p.Checkpoint.Size-1, time.Time{})),
 			Link:    atomLink{"alternate", "text/html", "index.html"},
 			Summary: fmt.Sprintf("root %s, %d cosignatures", p.Checkpoint.Root, len(p.Checkpoint.Cosignatures)),
 		})
@@ -135,6 +135,9 @@ func (b *build) twinFeed(v *view) (list []atomEntry) {
 
 // submitted is when the log took an entry, which it says itself.
 func (b *build) submitted(index int64, otherwise time.Time) time.Time {
+	if index < 0 {
+		return otherwise
+	}
 	if row, err := b.row(index, nil, nil); err == nil && row.Entry != nil {
 		return row.Entry.SubmittedAt
 	}

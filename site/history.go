@@ -38,11 +38,13 @@ type history struct {
 	growth  []byte // growth.csv
 	lastDay string
 
-	next func() ([]byte, error, bool)
-	stop func()
-	held *trust.Checkpoint // the next note, opened
-	note []byte
-	done bool
+	rootAt func(size int64) (tlog.Hash, error) // of the tree, at a size that it has or had
+	timeAt func(size int64) (time.Time, error) // of its last entry then; zero: none
+	next   func() ([]byte, error, bool)
+	stop   func()
+	held   *trust.Checkpoint // the next note, opened
+	note   []byte
+	done   bool
 }
 
 // openHistory goes on after the notes that the folder has.
@@ -124,14 +126,14 @@ func (h *history) peek() (*trust.Checkpoint, bool, error) {
 	return cp, true, nil
 }
 
-// take adds the notes whose size the tree has reached; root gives its root hash at a size.
-func (h *history) take(size int64, root func(size int64) (tlog.Hash, error)) error {
+// take adds the notes whose size the tree has reached.
+func (h *history) take(size int64) error {
 	for {
 		cp, ok, err := h.peek()
 		if err != nil || !ok || cp.Size > size {
 			return err
 		}
-		want, err := root(cp.Size)
+		want, err := h.rootAt(cp.Size)
 		if err != nil {
 			return err
 		}
@@ -147,8 +149,14 @@ func (h *history) take(size int64, root func(size int64) (tlog.Hash, error)) err
 func (h *history) keep(cp *trust.Checkpoint) error {
 	h.bundle = tiles.AppendEntry(h.bundle, h.note)
 	h.count, h.size = h.count+1, cp.Size
-	if at := timeOf(cp); !at.IsZero() {
-		h.grow(max(at.UTC().Format(time.DateOnly), h.lastDay), cp.Size) // a witness's clock may go back, days do not
+	// The time of a note is that of its last entry, the log's own word. Those of cosignatures are better, and are gone with the
+	// keys of the witnesses: who builds the site later would have fewer of them.
+	at, err := h.timeAt(cp.Size)
+	if err != nil {
+		return err
+	}
+	if !at.IsZero() {
+		h.grow(max(at.UTC().Format(time.DateOnly), h.lastDay), cp.Size) // a clock may go back, days do not
 	}
 	h.held = nil
 	if h.count%tiles.Width != 0 {
@@ -212,16 +220,6 @@ func readBundle(read func(string) ([]byte, error), n int64, width int) ([][]byte
 		return nil, fmt.Errorf("%s %w", tiles.CheckpointPath(n, width), err)
 	}
 	return notes, nil
-}
-
-// timeOf is the time of the last cosignature of a checkpoint, zero if it has none: the witnesses' word.
-func timeOf(cp *trust.Checkpoint) (last time.Time) {
-	for _, c := range cp.Cosignatures {
-		if c.Time.After(last) {
-			last = c.Time
-		}
-	}
-	return last
 }
 
 // readNotes reads the last most notes of a history of count.

@@ -42,7 +42,7 @@ func (b *build) show() error {
 // view is what pages and feeds are made of.
 type view struct {
 	pages.Site
-	at     time.Time   // the last time that the log tells of; zero: it tells of none
+	at     time.Time   // when the newest entry was submitted; zero: none of the newest leaves is an entry
 	rows   []pages.Row // newest first
 	notes  []pages.Published
 	twins  []Twin
@@ -60,7 +60,7 @@ func (b *build) view() (*view, error) {
 		return v, nil
 	}
 	var err error
-	v.Checkpoints, v.at = b.history.count, timeOf(b.cp)
+	v.Checkpoints = b.history.count
 	if v.twins, v.Equivocated, err = b.readTwins(); err != nil {
 		return nil, err
 	}
@@ -94,8 +94,8 @@ func (b *build) newestRows(v *view) error {
 		}
 		v.rows = append(v.rows, row)
 	}
-	if v.at.IsZero() && len(v.rows) > 0 && v.rows[0].Entry != nil {
-		v.at = v.rows[0].Entry.SubmittedAt // the ledger's word, where no witness gives his
+	if i := slices.IndexFunc(v.rows, func(r pages.Row) bool { return r.Entry != nil }); i >= 0 {
+		v.at = v.rows[i].Entry.SubmittedAt
 	}
 	return nil
 }

@@ -187,16 +187,16 @@ func TestTheHistoryIsEveryNoteInItsOrder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "site")
 	day := func(n int) time.Time { return sitetest.Began.AddDate(0, 0, n) }
 	for n, at := range []time.Time{day(0), day(0), day(2), day(1), day(2), day(5)} { // one clock goes back
-		must(t, l.Grow(int64(3*n)))
-		must(t, l.Publish(at))
+		growOn(t, l, int64(3*n), at)
+		must(t, l.Publish(day(100)))
 	}
 	for n := range int64(254) {
-		must(t, l.Grow(16+n))
-		must(t, l.Publish(day(6)))
+		growOn(t, l, 16+n, day(6))
+		must(t, l.Publish(day(100)))
 	}
 	must(t, l.Publish(day(8))) // a tree is in the history once
 	build(t, site.Config{Log: l, Out: dir})
-	must(t, l.Grow(270))
+	growOn(t, l, 270, day(7))
 	must(t, l.Publish(day(7)))
 	build(t, site.Config{Log: l, Out: dir})
 	files := tree(t, dir)
@@ -220,6 +220,103 @@ func TestTheHistoryIsEveryNoteInItsOrder(t *testing.T) {
 		t.Error("an older partial bundle of the history is there")
 	}
 	if want := "date,size\n2026-01-15,3\n2026-01-17,12\n2026-01-20,15\n2026-01-21,269\n2026-01-22,270\n"; files["growth.csv"] != want {
+		t.Errorf("growth is %q", files["growth.csv"])
+	}
+}
+
+// growOn appends entries that the log took at a time.
+func growOn(t testing.TB, l *sitetest.Log, size int64, at time.Time) {
+	t.Helper()
+	for i := int64(len(l.Leaves)); i < size; i++ {
+		e := sitetest.Entry(i)
+		e.SubmittedAt = at
+		must(t, l.Add(e.Leaf()))
+	}
+}
+
+// SIT-5, SIT-10: the days of a site are those of its entries, so no change of witnesses takes any of them away.
+func TestASiteThatGrewThroughAChangeOfWitnessesIsTheOneBuiltAtOnce(t *testing.T) {
+	l := newLog(t)
+	steps := site.Config{Log: l, Out: filepath.Join(t.TempDir(), "steps")}
+	for day := range 4 {
+		at := sitetest.Began.AddDate(0, 0, day)
+		growOn(t, l, int64(3*day+3), at)
+		must(t, l.Publish(at))
+		if day == 1 {
+			build(t, steps)
+			must(t, l.Rotate("other witnesses"))
+		}
+	}
+	build(t, steps)
+	once := site.Config{Log: l, Out: filepath.Join(t.TempDir(), "once")}
+	build(t, once)
+	files := tree(t, steps.Out)
+	sameTree(t, files, tree(t, once.Out))
+	if want := "date,size\n2026-01-15,3\n2026-01-16,6\n2026-01-17,9\n2026-01-18,12\n"; files["growth.csv"] != want {
+		t.Errorf("growth is %q", files["growth.csv"])
+	}
+	if feed := files["checkpoints/feed.xml"]; !strings.Contains(feed, "<title>Size 3</title>\n  <updated>2026-01-15T10:00:00Z</updated>") {
+		t.Errorf("the feed of checkpoints is %s", feed)
+	}
+}
+
+// A note whose last leaf is no entry has no time: it is passed over, wherever a build goes on.
+func TestANoteWithoutATimeIsPassedOver(t *testing.T) {
+	l := newLog(t)
+	growOn(t, l, 2, sitetest.Began)
+	must(t, l.Add([]byte("no entry")))
+	publish(t, l)
+	config := site.Config{Log: l, Out: filepath.Join(t.TempDir(), "site")}
+	build(t, config)
+	if growth := tree(t, config.Out)["growth.csv"]; growth != "date,size\n" {
+		t.Errorf("growth is %q", growth)
+	}
+	growOn(t, l, 5, sitetest.Began)
+	publish(t, l)
+	build(t, config)
+	if growth := tree(t, config.Out)["growth.csv"]; growth != "date,size\n2026-01-15,5\n" {
+		t.Errorf("growth is %q", growth)
+	}
+}
+
+// No time that a witness signs stops a build, and none is more than a text on a page.
+func FuzzNoTimeOfACosignatureStopsABuild(f *testing.F) {
+	for _, seconds := range []int64{1, 1768471200, 253402300799, 253402300800, 1 << 55, 1<<63 - 1} {
+		f.Add(seconds)
+	}
+	f.Fuzz(func(t *testing.T, seconds int64) {
+		l := newLog(t)
+		config := site.Config{Log: l, Out: filepath.Join(t.TempDir(), "site"), Contact: []string{"mailto:a@b.example"}, Program: "test"}
+		for range 2 {
+			must(t, l.Grow(int64(len(l.Leaves))+2))
+			if err := l.Publish(time.Unix(seconds, 0)); err != nil {
+				return
+			}
+			build(t, config)
+		}
+		checked, err := check(t, config.Out)
+		must(t, err)
+		if len(checked.Damaged) > 0 {
+			t.Errorf("%+v", checked.Damaged)
+		}
+		if text := tree(t, config.Out)["witnesses/index.html"]; seconds > 253402300799 && strings.Contains(text, "last cosignature") && !strings.Contains(text, "seconds after 1970") {
+			t.Errorf("the page of witnesses has a time of %d seconds as %s", seconds, text)
+		}
+	})
+}
+
+// A submission in the last of all years is in a site like any other.
+func TestAnEntryOfTheYear9999IsInASite(t *testing.T) {
+	l := newLog(t)
+	growOn(t, l, 3, time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC))
+	publish(t, l)
+	config := site.Config{Log: l, Out: filepath.Join(t.TempDir(), "site"), Contact: []string{"mailto:a@b.example"}}
+	build(t, config)
+	growOn(t, l, 6, sitetest.Began) // days do not go back
+	publish(t, l)
+	build(t, config)
+	files := tree(t, config.Out)
+	if files["growth.csv"] != "date,size\n9999-12-31,6\n" {
 		t.Errorf("growth is %q", files["growth.csv"])
 	}
 }

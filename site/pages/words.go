@@ -21,9 +21,21 @@ func count(n any) string {
 	return digits
 }
 
-func date(t time.Time) string    { return t.UTC().Format("2006-01-02") }
-func instant(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
-func stamp(t time.Time) string   { return t.UTC().Format("2006-01-02T15:04:05Z07:00") }
+func date(t time.Time) string { return t.UTC().Format("2006-01-02") }
+
+// lastSecond is the last one that a date with four digits has. A witness may sign a later one.
+const lastSecond = 253402300799
+
+func instant(t time.Time) string {
+	if t.Unix() > lastSecond {
+		return fmt.Sprintf("%d seconds after 1970", t.Unix())
+	}
+	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+func stamp(t time.Time) string {
+	return time.Unix(min(t.Unix(), lastSecond), 0).UTC().Format("2006-01-02T15:04:05Z07:00")
+}
 
 var utcTime = regexp.MustCompile(`^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)$`)
 

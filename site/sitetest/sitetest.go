@@ -35,6 +35,7 @@ type Log struct {
 	RootsPEM []byte
 
 	kept      int // leaves under the last of Notes
+	vkey      string
 	policy    *trust.Policy
 	signer    *trust.LogSigner
 	cosigners []*trust.Cosigner
@@ -50,21 +51,29 @@ func New(name string) (*Log, error) {
 	if l.signer, err = trust.NewLogSigner(skey); err != nil {
 		return nil, err
 	}
+	l.vkey = vkey
+	return l, l.Rotate(name)
+}
+
+// Rotate makes two other witnesses those of the log: their keys are made of the name.
+func (l *Log) Rotate(name string) error {
 	var witnesses []trust.PolicyWitness
+	l.cosigners = nil
 	for _, w := range []string{"w1", "w2"} {
 		skey, vkey, err := trust.GenerateKey(seed(name+w), w+".example", trust.Ed25519Cosigner)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		c, err := trust.NewCosigner(skey)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		l.cosigners = append(l.cosigners, c)
 		witnesses = append(witnesses, trust.PolicyWitness{Name: w, VKey: vkey})
 	}
-	l.policy, err = trust.ParsePolicy(trust.FormatPolicy([]trust.PolicyLog{{Origin: Origin, VKey: vkey}}, witnesses, 2))
-	return l, err
+	var err error
+	l.policy, err = trust.ParsePolicy(trust.FormatPolicy([]trust.PolicyLog{{Origin: Origin, VKey: l.vkey}}, witnesses, 2))
+	return err
 }
 
 // seed is a key's only secret here: its name.

@@ -53,7 +53,7 @@ async function tell(log, from, to, one) {
 function describe({ size, root, cosigned, enough }) {
   const time = newest({ cosigned });
   return element('li', {}, element('p', {}, `${entries(size)}${time === null ? '' : `, last cosigned ${instant(time)}`}, by ${
-    cosigned.map(({ called }) => called).join(', ') || 'nobody'}${enough ? '' : ', which is not enough for today’s policy'}; root`), code(hex(root)));
+    cosigned.map(({ called }) => called).join(', ') || 'nobody of today’s policy'}${enough ? '' : ', which is not enough for today’s policy'}; root`), code(hex(root)));
 }
 
 if (form) {

@@ -33,10 +33,12 @@ export const entries = (n) => `${count(n)} ${n == 1 ? 'entry' : 'entries'}`;
 
 export const plural = (n, word) => `${count(n)} ${word}${n == 1 ? '' : 's'}`;
 
+const LAST = 253402300799n; // the last second that a date with four digits has: a witness may sign a later one
+
 // instant writes a time as the other pages do; seconds are those of POSIX.
 export function instant(seconds) {
-  const date = new Date(Number(seconds) * 1000);
-  return Number.isNaN(date.getTime()) ? `${seconds} seconds after 1970` : date.toISOString().replace('T', ' ').replace(/\.\d+Z$/, ' UTC');
+  if (BigInt(seconds) > LAST) return `${seconds} seconds after 1970`;
+  return new Date(Number(seconds) * 1000).toISOString().replace('T', ' ').replace(/\.\d+Z$/, ' UTC');
 }
 
 // clock writes a time of an entry as instant does, if it is UTC; another one stays as it is spelled.
