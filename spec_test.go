@@ -22,11 +22,11 @@ import (
 var rulePrefixes = map[string]string{
 	"RCP": "receipts.md", "JCS": "jcs.md", "PCK": "pack.md", "VFY": "verify.md", "CLM": "claims.md", "LCK": "lock.md",
 	"ENT": "ledger.md", "API": "http.md", "WIT": "witness.md", "STO": "storage.md", "SIT": "site.md",
-	"ROW": "rows.md",
+	"ROW": "rows.md", "CAP": "capture.md",
 }
 
 var (
-	ruleCode = regexp.MustCompile(`\b(RCP|JCS|PCK|VFY|CLM|LCK|ENT|API|WIT|STO|SIT|ROW)-([0-9]+)\b`)
+	ruleCode = regexp.MustCompile(`\b(RCP|JCS|PCK|VFY|CLM|LCK|ENT|API|WIT|STO|SIT|ROW|CAP)-([0-9]+)\b`)
 	// attackCode is a code of threats.md, in a text or in the name of a test.
 	attackCode = regexp.MustCompile(`\b[PKASWYRC][0-9]{2}\b`)
 	attackTest = regexp.MustCompile(`TestAtk_([A-Z][0-9]+)`)

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/capture/call"
 	"github.com/Haserjian/assay-ledger/conformance"
 	"github.com/Haserjian/assay-ledger/pack"
 	"github.com/Haserjian/assay-ledger/pack/claim"
@@ -99,7 +100,7 @@ var kinds = map[string]func(r *reader, e example){
 	"site-heads": (*reader).siteHeads, "site-prev": (*reader).sitePrev, "site-equivocation": (*reader).siteTwins,
 	"site-feed": (*reader).siteFile, "site-newest": (*reader).siteFile,
 	"request": (*reader).request, "response": (*reader).response, "corpus": (*reader).corpus,
-	"rows": (*reader).rows,
+	"rows": (*reader).rows, "calls": (*reader).calls,
 }
 
 // TestTheExamplesOfTheSpecificationAreWhatTheProgramsReadAndWrite takes the examples out of docs/spec and gives
@@ -567,6 +568,41 @@ func (r *reader) rows(e example) {
 		if err != nil || len(receipts.Items) == 0 || len(receipts.Items) != len(rows.Items) {
 			r.t.Errorf("%s: %v: %s", e, err, line)
 		}
+	}
+}
+
+// calls are attempts at points of models, and members that are recorded of them. A response is JSON, or the messages of a
+// stream; both of one prompt have one response_hash.
+func (r *reader) calls(e example) {
+	hashes := map[string]bool{}
+	for line := range strings.Lines(e.text) {
+		v := r.value(e, line)
+		path := member(v, "path").Text
+		c := call.Begin(call.Find("openai", "POST", path), call.RequestHead{Method: "POST", Path: path}, call.NewBudget(1<<20))
+		c.Request([]byte(canonical(r.t, member(v, "request"))))
+		c.RequestEnd(true)
+		media, body := "application/json", canonical(r.t, member(v, "response"))
+		if messages, ok := v.Get("events"); ok {
+			media, body = "text/event-stream", ""
+			for _, m := range messages.Items {
+				body += "data: " + canonical(r.t, m) + "\n\n"
+			}
+		}
+		c.Response(call.ResponseHead{Status: 200, Header: map[string][]string{"Content-Type": {media}}})
+		c.Body([]byte(body))
+		c.End(call.Whole)
+		got := jcs.Obj(c.Members(call.Attempt{FirstByteMS: -1, LatencyMS: -1})...)
+		of := got.Without("source", "provider", "request_bytes", "response_bytes", "request_body_sha256", "response_body_sha256")
+		if want := member(v, "recorded"); len(want.Members) == 0 || canonical(r.t, want) != canonical(r.t, of) {
+			r.fail(e, "recorded is\n%s", canonical(r.t, of))
+		}
+		hashes[member(got, "response_hash").Text] = true
+		if outputs, ok := v.Get("outputs"); ok && "sha256:"+hash(canonical(r.t, jcs.Obj(jcs.M("outputs", outputs)))) != member(got, "response_hash").Text {
+			r.fail(e, "response_hash is of something else")
+		}
+	}
+	if len(hashes) != 1 || hashes[""] {
+		r.fail(e, "%d hashes of the same response", len(hashes))
 	}
 }
 

@@ -1,9 +1,17 @@
 package call
 
-import "sync/atomic"
+import (
+	"io"
+	"slices"
+	"sync/atomic"
+)
 
 // Budget is memory that many calls share: what they keep of bodies until they are read. A nil Budget has no room.
 type Budget struct {
+	// Brotli decodes a body whose content coding is br; nil: such bodies are hashed only. Who forwards them gives it: every
+	// library for it links net/http, which this room does not.
+	Brotli func(io.Reader) io.Reader
+
 	limit int64
 	used  atomic.Int64
 }
@@ -22,17 +30,94 @@ func (b *Budget) Used() int64 {
 // take takes n bytes, or nothing.
 func (b *Budget) take(n int) bool {
 	if b == nil {
-		return false
+		return n <= 0
 	}
-	if b.used.Add(int64(n)) > b.limit {
+	if b.used.Add(int64(n)) > b.limit && n > 0 {
 		b.used.Add(-int64(n))
 		return false
 	}
 	return true
 }
 
-func (b *Budget) give(n int) {
-	if n != 0 {
-		b.used.Add(-int64(n))
+// share is what one body has taken of a budget. It is given back all at once.
+type share struct {
+	budget *Budget
+	taken  int
+	used   int
+}
+
+// use makes sure that n more bytes are taken. It takes them by the page, so that a stream of short texts asks seldom.
+func (s *share) use(n int) bool {
+	if s.used += n; s.used <= s.taken {
+		return true
 	}
+	const page = 4 << 10
+	more := (s.used - s.taken + page - 1) / page * page
+	if !s.budget.take(more) {
+		s.used -= n
+		return false
+	}
+	s.taken += more
+	return true
+}
+
+func (s *share) giveBack() {
+	if s.taken != 0 {
+		s.budget.take(-s.taken)
+	}
+	s.taken, s.used = 0, 0
+}
+
+// reason says why a body could not be read.
+type reason string
+
+const (
+	tooLarge      reason = "too_large"
+	badEncoding   reason = "encoding"
+	notJSON       reason = "not_json"
+	notTheDialect reason = "not_the_dialect"
+	noRoom        reason = "no_room"
+	multipart     reason = "multipart"
+)
+
+const (
+	maxBody  = 8 << 20 // of a body or an event that is parsed, decoded
+	maxDepth = 64
+)
+
+// kept is a body, or a part of one, that waits to be read.
+type kept struct {
+	share share
+	bytes []byte
+	lost  reason // why not all of it is here; then nothing is
+}
+
+// keep adds bytes while there are at most maxBody of them and the budget has room.
+func (k *kept) keep(p []byte) {
+	switch {
+	case k.lost != "":
+	case len(k.bytes)+len(p) > maxBody:
+		k.lose(tooLarge)
+	case len(k.bytes)+len(p) > cap(k.bytes):
+		// The memory that grows is taken before it is there: twice as much, so that bytes are copied twice at most.
+		room := max(2*cap(k.bytes), len(k.bytes)+len(p), 4<<10)
+		if !k.share.use(room - cap(k.bytes)) {
+			k.lose(noRoom)
+			return
+		}
+		k.bytes = slices.Grow(k.bytes, room-len(k.bytes))
+		fallthrough
+	default:
+		k.bytes = append(k.bytes, p...)
+	}
+}
+
+func (k *kept) lose(why reason) {
+	k.free()
+	k.lost = why
+}
+
+func (k *kept) free() {
+	k.bytes = nil
+	k.share.giveBack()
 }

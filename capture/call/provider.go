@@ -51,8 +51,8 @@ func ProviderOf(authority string) (name string, known bool) {
 	authority = strings.ToLower(authority)
 	for _, p := range providers {
 		for _, host := range p.Hosts {
-			suffix := host[0] == '.' || host[0] == '-'
-			if authority == host || suffix && len(authority) > len(host) && strings.HasSuffix(authority, host) {
+			if suffix := host[0] == '.' || host[0] == '-'; authority == host && !suffix ||
+				suffix && len(authority) > len(host) && strings.HasSuffix(authority, host) {
 				return p.Name, true
 			}
 		}
