@@ -82,6 +82,27 @@ func openArchive(dir string, signer *trust.LogSigner, log *slog.Logger, publishe
 func (a *archive) scan() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.scanAgain()
+}
+
+// scanIfBroken looks whether what was broken is whole again. Nothing is written while it is not.
+func (a *archive) scanIfBroken() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.broken == nil {
+		return nil
+	}
+	if a.scanAgain(); a.broken == nil && a.lacks != nil && a.count%tiles.Width > 0 { // only a start takes it for what an earlier release left
+		a.broken = fmt.Errorf("the history of checkpoints ends at size %d, and the published one has size %d: it is not restored yet, or from an older copy", a.latest.Size, a.lacks.Size)
+	}
+	if a.broken == nil {
+		a.log.Info("the history of checkpoints is whole again", "checkpoints", a.count)
+	}
+	return a.broken
+}
+
+// scanAgain: the caller holds mu.
+func (a *archive) scanAgain() {
 	a.count, a.end, a.latest, a.shown, a.lacks = 0, 0, nil, 0, nil
 	if a.broken = a.scanLast(); a.broken == nil && a.published != nil && (a.latest == nil || a.latest.Size < a.published.Size) {
 		a.lacks = a.published
@@ -201,15 +222,12 @@ func (a *archive) publishKept(cp *trust.Checkpoint, policy *trust.Policy, publis
 // keep makes the note of cp durable, and then publishes it. A tree that is kept is not kept again: cosignatures that come
 // later are not part of the history.
 func (a *archive) keep(cp *trust.Checkpoint, publish func(*trust.Checkpoint) error) error {
-	if a.isBroken() {
-		a.scan()
+	if err := a.scanIfBroken(); err != nil {
+		return err
 	}
 	a.mu.Lock()
-	count, end, latest, lacks, broken := a.count, a.end, a.latest, a.lacks, a.broken
+	count, end, latest, lacks := a.count, a.end, a.latest, a.lacks
 	a.mu.Unlock()
-	if broken != nil {
-		return broken
-	}
 	if lacks != nil && treeOf(lacks) != treeOf(cp) {
 		if err := a.keep(lacks, func(*trust.Checkpoint) error { return nil }); err != nil {
 			return err
@@ -237,10 +255,11 @@ func (a *archive) keep(cp *trust.Checkpoint, publish func(*trust.Checkpoint) err
 	return nil
 }
 
-func (a *archive) isBroken() bool {
+// whyBroken is nil if a checkpoint could be kept.
+func (a *archive) whyBroken() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.broken != nil
+	return a.broken
 }
 
 // write puts a note at its place, and returns where the next one begins.
@@ -366,11 +385,12 @@ func (a *archive) damage() (path string, count int, err error) {
 	return "", 0, nil
 }
 
-// recheck looks again at every segment that was found damaged.
+// recheck looks again at what was found damaged.
 func (a *archive) recheck() {
 	if a == nil {
 		return
 	}
+	_ = a.scanIfBroken() // whyBroken tells it
 	a.mu.Lock()
 	var known []int64
 	for n := range a.damaged {

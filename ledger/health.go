@@ -131,6 +131,9 @@ func (l *Log) indexReason() *Reason {
 }
 
 func (p *publisher) reason() *Reason {
+	if err := p.archive.whyBroken(); err != nil {
+		return &Reason{"publication", "The history of checkpoints is damaged, and nothing new is published before it is whole.", fmt.Errorf("nothing is published: %w", err)}
+	}
 	if err := p.trouble.Load(); err != nil {
 		return &Reason{"publication", "The last checkpoint has not been published yet.", fmt.Errorf("nothing is published: %w", *err)}
 	}

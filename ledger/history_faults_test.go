@@ -263,3 +263,64 @@ func TestTheRootsOfALedgerAreGivenOutWhereItHasSome(t *testing.T) {
 		t.Errorf("%q, %v", text, err)
 	}
 }
+
+// A ledger whose history is damaged says so before somebody submits what nobody could publish, and goes on when the whole
+// file is back; a copy is not whole while it is written.
+// STO-39
+func TestADamagedHistoryIsNotReadyUntilItIsWholeAgain(t *testing.T) {
+	w, f := threeCheckpoints(t)
+	segment := filepath.Join(f.CheckpointsDir, filepath.FromSlash(segmentPath(0)))
+	whole, err := os.ReadFile(segment)
+	must(t, err)
+	notes, _ := splitNotes(whole)
+	must(t, os.WriteFile(segment, whole[:len(whole)-1], 0o600))
+	l := w.open()
+	said := func() string {
+		n, ok := errors.AsType[*NotReady](l.Health(t.Context()))
+		if !ok {
+			return ""
+		}
+		for _, r := range n.Reasons {
+			if r.About == "publication" {
+				return r.Err.Error()
+			}
+		}
+		return ""
+	}
+	if got := said(); !strings.Contains(got, "the last segment of the history of checkpoints") {
+		t.Errorf("damaged: %q", got)
+	}
+	for _, n := range []int{1, len(notes) - 1} { // as it is copied
+		must(t, os.WriteFile(segment, whole[:sizeOf(notes[:n])], 0o600))
+		l.archive.recheck()
+		if got := said(); !strings.Contains(got, "it is not restored yet") {
+			t.Errorf("%d of %d notes: %q", n, len(notes), got)
+		}
+		if err := l.archive.keep(l.archive.published, func(*trust.Checkpoint) error { t.Error("published"); return nil }); err == nil {
+			t.Errorf("%d of %d notes: kept", n, len(notes))
+		}
+	}
+	must(t, os.WriteFile(segment, whole, 0o600))
+	l.archive.recheck()
+	if got := said(); got != "" {
+		t.Errorf("restored: %q", got)
+	}
+	w.add(3)
+	if now, err := os.ReadFile(segment); err != nil || !bytes.HasPrefix(now, whole) || len(now) == len(whole) {
+		t.Errorf("it went on elsewhere: %v", err)
+	}
+
+	// Moved away, its loss is accepted, by a running ledger too.
+	w.close()
+	must(t, os.WriteFile(segment, whole[:len(whole)-1], 0o600))
+	l = w.open()
+	must(t, os.Rename(segment, segment+".away"))
+	l.archive.recheck()
+	if got := said(); got != "" {
+		t.Errorf("moved away: %q", got)
+	}
+	w.add(4)
+	if got := len(w.history(0)); got != 2 {
+		t.Errorf("%d checkpoints, want what was published and the new one", got)
+	}
+}
