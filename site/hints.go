@@ -315,7 +315,8 @@ const batch = 1 << 17
 type place struct {
 	bucket int
 	index  int32 // in keys
-	kind   byte
+	kind   byte  // as the line begins
+	short  short
 }
 
 // write writes the hints of the gathered entries, and returns their lines of prev.
@@ -326,19 +327,9 @@ func (h *hints) write() (lines [][]byte, err error) {
 	return h.writeHeads()
 }
 
-func (h *hints) short(p place) short {
-	switch k := &h.keys[p.index]; p.kind {
-	case 'm':
-		return k.manifest
-	case 'r':
-		return k.packRoot
-	case 'p':
-		return k.packID
-	case 's':
-		return k.signer
-	default:
-		return k.repo
-	}
+// place is the line of the i-th gathered entry in the file of s.
+func (h *hints) place(i int, kind byte, s short) place {
+	return place{s.bucket(h.digits), int32(i), kind, s}
 }
 
 // inBuckets gives the places of each file together, oldest entry first.
@@ -359,14 +350,9 @@ func inBuckets(places []place, write func(bucket int, places []place) error) err
 
 func (h *hints) writeLookup() error {
 	places := make([]place, 0, 3*len(h.keys))
-	for i := range h.keys {
-		if !h.keys[i].parsed {
-			continue
-		}
-		for _, kind := range []byte("mrp") {
-			p := place{index: int32(i), kind: kind}
-			p.bucket = h.short(p).bucket(h.digits)
-			places = append(places, p)
+	for i, k := range h.keys {
+		if k.parsed {
+			places = append(places, h.place(i, 'm', k.manifest), h.place(i, 'r', k.packRoot), h.place(i, 'p', k.packID))
 		}
 	}
 	return inBuckets(places, func(bucket int, places []place) error {
@@ -387,17 +373,17 @@ func (h *hints) writeLookup() error {
 		}
 		var more []byte
 		for _, p := range places {
-			s, index := h.short(p), h.first+int64(p.index)
-			more = appendLookup(more, p.kind, s, index)
+			index := h.first + int64(p.index)
+			more = appendLookup(more, p.kind, p.short, index)
 			if p.kind != 'r' {
 				continue
 			}
-			if earlier := roots[s]; len(earlier) > 0 {
+			if earlier := roots[p.short]; len(earlier) > 0 {
 				if err := h.twins(earlier, index); err != nil {
 					return err
 				}
 			}
-			roots[s] = append(roots[s], index)
+			roots[p.short] = append(roots[p.short], index)
 		}
 		return h.draft.extend(name, before, more)
 	})
@@ -406,13 +392,12 @@ func (h *hints) writeLookup() error {
 // writeHeads counts the entries of each signer and repository, and returns the lines of prev.
 func (h *hints) writeHeads() ([][]byte, error) {
 	places := make([]place, 0, 2*len(h.keys))
-	for i := range h.keys {
-		k := &h.keys[i]
+	for i, k := range h.keys {
 		if k.parsed {
-			places = append(places, place{bucket: k.signer.bucket(h.digits), index: int32(i), kind: 's'})
+			places = append(places, h.place(i, 's', k.signer))
 		}
 		if k.hasRepo {
-			places = append(places, place{bucket: k.repo.bucket(h.digits), index: int32(i), kind: 'R'})
+			places = append(places, h.place(i, 'r', k.repo))
 		}
 	}
 	type before struct{ signer, repo []byte }
@@ -428,16 +413,13 @@ func (h *hints) writeHeads() ([][]byte, error) {
 			return fmt.Errorf("%s: %w: %w", name, ErrSiteDamaged, err)
 		}
 		for _, p := range places {
-			k := headKey{'s', h.short(p)}
-			if p.kind == 'R' {
-				k.kind = 'r'
-			}
+			k := headKey{p.kind, p.short}
 			one := heads[k]
 			if one == nil {
 				one = new(head)
 				heads[k] = one
 			}
-			if list := appendIndexes(nil, one.list()); p.kind == 'R' {
+			if list := appendIndexes(nil, one.list()); p.kind == 'r' {
 				said[p.index].repo = list
 			} else {
 				said[p.index].signer = list

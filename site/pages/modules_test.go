@@ -610,7 +610,7 @@ console.log(list.map((q) => { const a = asked(new URLSearchParams(q)); return Ob
 		return "wrong “" + i + "” in the address of this page is not the number of an entry"
 	}
 	nothing := "wrong the address of this page names no entry"
-	want := []string{"index 7", "index 1234", "digest " + strings.Repeat("ab", 32), "name acme/app", nothing, nothing, nothing, nothing,
+	want := []string{"index 7", "index,name 1234", "digest " + strings.Repeat("ab", 32), "name acme/app", nothing, nothing, nothing, nothing,
 		number("abc"), number("-1"), number("007"), number("1e3"), number(strings.Repeat("9", 20)),
 		"wrong “abc” in the address of this page is not a digest of 64 hex digits", number("abc")}
 	if got := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n"); !slices.Equal(got, want) {

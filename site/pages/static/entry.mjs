@@ -35,17 +35,32 @@ async function show() {
 
 async function find(log, { index, digest, name }) {
   const { size } = log.checkpoint;
-  if (index !== undefined) {
-    if (index < size) return showOne(log, await prove(log, index));
-    return say(status, 'unchecked', `There is no entry ${count(index)} yet: the signed state has ${entries(size)}, numbered from 0.`);
+  if (index !== undefined && index < size) {
+    await showOne(log, await prove(log, index));
+    return name === undefined ? undefined : findNamed(log, index, name);
   }
+  const beyond = index === undefined ? '' : `There is no entry ${count(index)} yet: the signed state has ${entries(size)}, numbered from 0. `;
+  if (beyond && name === undefined) return say(status, 'unchecked', beyond.trim());
   const { found, listed } = await proveHints(log, digest ? await lookup('mr', digest, size) : await lookupName(name, size), digest ?? name);
   if (found.length === 1) return showOne(log, found[0]);
   if (found.length > 1) return showMany(found, listed, digest);
   if (digest && (await heads('s', digest, size))) return location.replace(`${here('signer/index.html')}?k=${digest}`);
   if (name && isRepo(name) && (await heads('r', name, size))) return location.replace(`${here('source/index.html')}?r=${encodeURIComponent(name)}`);
-  say(status, 'unchecked', `No entry is listed here for “${digest ?? name}”. That does not say that it is not in the log: this site could leave it out of its lists, or not have it yet. `,
+  say(status, 'unchecked', `${beyond}No ${beyond ? 'pack' : 'entry'} is listed here for “${digest ?? name}”. That does not say that it is not in the log: this site could leave it out of its lists, or not have it yet. `,
     element('a', { href: here('verify/index.html') }, 'How to look without this site'), '.');
+}
+
+// findNamed looks for packs whose name is the number of another entry, which is shown already.
+async function findNamed(log, index, name) {
+  try {
+    const { found } = await proveHints(log, await lookupName(name, log.checkpoint.size), name);
+    const others = found.filter((one) => one.index !== index);
+    if (others.length === 0) return;
+    status.after(element('p', { class: 'note', id: 'named' }, `A pack is called “${name}”, too: see `,
+      ...others.flatMap((one, k) => [k > 0 ? ', ' : '', element('a', { href: `?i=${one.index}` }, `entry ${count(one.index)}`)]), '.'));
+  } catch {
+    status.after(element('p', { class: 'quiet' }, `Whether a pack is called “${name}”, too, could not be looked up.`));
+  }
 }
 
 function showMany(found, listed, digest) {

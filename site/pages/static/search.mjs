@@ -8,13 +8,14 @@ const DIGEST = /^[0-9a-f]{64}$/;
 const REPO = /^[A-Za-z0-9][A-Za-z0-9-]{0,38}\/[A-Za-z0-9._-]{1,100}$/;
 
 // asked reads the query of an entry page: { index }, { digest }, { name }, or { wrong } with the reason why it names no entry.
+// A number that somebody typed is { index, name }: a pack may be called so.
 export function asked(query) {
   const i = query.get('i') ?? '', h = (query.get('h') ?? '').toLowerCase(), q = (query.get('q') ?? '').trim();
   if (INDEX.test(i)) return { index: BigInt(i) };
   if (DIGEST.test(h)) return { digest: h };
   if (i !== '') return { wrong: `“${i}” in the address of this page is not the number of an entry` };
   if (h !== '') return { wrong: `“${h}” in the address of this page is not a digest of 64 hex digits` };
-  if (INDEX.test(q.replaceAll(',', ''))) return { index: BigInt(q.replaceAll(',', '')) };
+  if (INDEX.test(q.replaceAll(',', ''))) return { index: BigInt(q.replaceAll(',', '')), name: q };
   if (DIGEST.test(q.toLowerCase())) return { digest: q.toLowerCase() };
   if (q !== '') return { name: q };
   return { wrong: 'the address of this page names no entry' };
