@@ -83,13 +83,13 @@ func TestThePagesThatAreOneFileAreForEverybody(t *testing.T) {
 func TestEveryCheckOfAccessibilityFindsItsMistake(t *testing.T) {
 	page := write(t, "bad.html", `<!DOCTYPE html><meta charset=utf-8><body><h1>a</h1><h1>b</h1><h3>c</h3><input><button></button><img src="data:,"><svg></svg>
 <table><tr><th>x</th></tr></table><a href="#" tabindex="3">x</a><p id=a aria-labelledby=none>x</p><p id=a style="color:#aaa;background:#fff">pale</p>
-<p style="width:2000px">wide</p><p style="transition:opacity 1s">moves</p>`)
+<p style="width:2000px">wide</p><p style="transition:opacity 1s">moves</p><p style="width:4em">--require-anchor</p>`)
 	b := newTab(t)
 	b.open(fileURL(t, page))
 	b.emulate(360, 800, "light")
 	found := strings.Join(value[[]string](b, "%s", string(must[[]byte](t)(os.ReadFile("testdata/accessible.js")))), "\n")
 	for _, want := range []string{"no language", "no title", "2 headings", "not one main part", "a level is left out", "two elements are called a", "no label", "no text: button",
-		"no text for a picture", "no text for a drawing", "a head of nothing", "an order of its own", "leads nowhere", "contrast 2.32", "wider than the window", "it moves"} {
+		"no text for a picture", "no text for a drawing", "a head of nothing", "an order of its own", "leads nowhere", "contrast 2.32", "wider than the window", "a broken flag: --require-anchor", "it moves"} {
 		if !strings.Contains(found, want) {
 			t.Errorf("nobody says %q in:\n%s", want, found)
 		}

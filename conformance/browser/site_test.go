@@ -398,6 +398,84 @@ func elements(t *testing.T, path string) string {
 	}
 }
 
+// A number may be that of an entry and the name of a pack: whoever types it is told of both.
+func TestANumberThatIsTheNameOfAPackFindsBoth(t *testing.T) {
+	named := func(i int64, name string) []byte {
+		e := sitetest.Entry(i)
+		e.PackID = name
+		return e.Leaf()
+	}
+	p := publish(t, logOf(t, append(leaves(5), named(5, "3"), named(6, "777"), named(7, "7"))...))
+	b := newTab(t)
+	for _, c := range []struct{ typed, kind, says, named string }{
+		{"3", "good", "In the log.", `A pack is called “3”, too: see entry 5.`},
+		{"777", "good", "In the log.", ""}, // there is no such entry
+		{"7", "good", "In the log.", ""},   // it is that entry's own name
+		{"4", "good", "In the log.", ""},
+		{"888", "unchecked", "There is no entry 888 yet", ""},
+	} {
+		b.open(p.url + "entry/index.html?q=" + c.typed)
+		kind, text := b.said("status")
+		if kind != c.kind || !strings.Contains(text, c.says) {
+			t.Errorf("%s: %s: %s", c.typed, kind, text)
+		}
+		if c.typed == "888" && !strings.Contains(text, "No pack is listed here for “888”") {
+			t.Errorf("names are not said to have been looked up: %s", text)
+		}
+		if c.named != "" {
+			value[bool](b, `new Promise((ok) => { const look = () => (document.getElementById('named') ? ok(true) : setTimeout(look, 10)); look(); })`)
+			if got := value[string](b, `document.getElementById('named').textContent`); got != c.named {
+				t.Errorf("%s: %q", c.typed, got)
+			}
+			b.click("#named a")
+			if kind, _ := b.said("status"); kind != "good" || value[string](b, `document.getElementById('title').textContent`) != "Entry 5" {
+				t.Errorf("the link does not lead to the pack of that name: %s", kind)
+			}
+		}
+	}
+	b.open(p.url + "entry/index.html?q=777")
+	b.said("status")
+	if got := value[string](b, `document.getElementById('title').textContent`); got != "Entry 6" {
+		t.Errorf("777 leads to %s", got)
+	}
+}
+
+// A history has a state once: who shows it under two numbers is told from who published it.
+func TestAStateUnderTwoNumbersIsNoGoodHistory(t *testing.T) {
+	l := logOf(t, leaves(5)...)
+	for _, leaf := range leaves(9)[5:] {
+		if err := l.Add(leaf); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Publish(sitetest.Began.Add(2 * time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	p := publish(t, l)
+	b := newTab(t)
+	compare := func(from, to int) (kind, text string) {
+		b.open(p.url + "checkpoints/index.html")
+		value[bool](b, `(document.getElementById('from').value = %d, document.getElementById('to').value = %d, document.getElementById('compare').requestSubmit(), true)`, from, to)
+		return b.said("status")
+	}
+	if kind, text := compare(0, 1); kind != "good" || !strings.Contains(text, "4 more") {
+		t.Errorf("%s: %s", kind, text)
+	}
+	if kind, text := compare(1, 1); kind != "good" || !strings.Contains(text, "One checkpoint") {
+		t.Errorf("%s: %s", kind, text)
+	}
+	var bundle []byte
+	for _, note := range [][]byte{l.Notes[0], l.Notes[0]} {
+		bundle = append(append(bundle, byte(len(note)>>8), byte(len(note))), note...)
+	}
+	if err := os.WriteFile(filepath.Join(p.dir, "checkpoints", "000.p", "2"), bundle, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if kind, text := compare(0, 1); kind != "bad" || !strings.Contains(text, "two numbers") {
+		t.Errorf("%s: %s", kind, text)
+	}
+}
+
 // TestTheSiteIsForEverybody looks at each of its pages.
 func TestTheSiteIsForEverybody(t *testing.T) {
 	p := publish(t, logOf(t, leaves(120)...))

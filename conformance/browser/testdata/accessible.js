@@ -54,6 +54,17 @@
     if (ratio < least) problems.push(`contrast ${ratio.toFixed(2)}: ${name(e)}`);
   }
 
+  // A flag that goes on in the next line is taken for two words.
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), range = document.createRange();
+  for (let at; (at = texts.nextNode());) {
+    if (!shown(at.parentElement) || at.parentElement.closest('svg, script, style, textarea')) continue;
+    for (const { 0: flag, index } of at.data.matchAll(/--[a-z][a-z0-9-]*/g)) {
+      range.setStart(at, index);
+      range.setEnd(at, index + flag.length);
+      if (new Set([...range.getClientRects()].map(({ top }) => Math.round(top))).size > 1) problems.push(`a broken flag: ${flag} in ${name(at.parentElement)}`);
+    }
+  }
+
   if (document.documentElement.scrollWidth > innerWidth) {
     const wide = all('body *').filter((e) => shown(e) && e.getBoundingClientRect().right > innerWidth + 1).map(name);
     problems.push(`wider than the window of ${innerWidth}: ${wide.slice(0, 3).join(', ')}`);
