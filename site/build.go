@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -32,6 +33,7 @@ type Config struct {
 
 	manner
 	three int64 // threeDigits; tests have a smaller one
+	full  int   // fullHints; tests have a smaller one
 }
 
 // Built is what a build has done.
@@ -356,7 +358,7 @@ func (b *build) grow(ctx context.Context) (err error) {
 	}
 	defer b.history.stop()
 	b.history.rootAt, b.history.timeAt = b.rootAt, b.timeAt
-	b.hints = &hints{draft: b.draft, digits: b.digits(b.cp.Size), first: b.from, twins: b.twin}
+	b.hints = &hints{draft: b.draft, digits: b.digits(b.cp.Size), full: cmp.Or(b.full, fullHints), first: b.from, twins: b.twin}
 	if err := b.resumePrev(); err != nil {
 		return err
 	}
@@ -678,7 +680,7 @@ func (b *build) dropHints() error {
 			return err
 		}
 		for _, f := range list {
-			if len(f.Name()) == b.digits(b.old.size) {
+			if digits, _, _ := strings.Cut(f.Name(), "-"); len(digits) == b.digits(b.old.size) {
 				b.draft.drop(folder + "/" + f.Name())
 			}
 		}

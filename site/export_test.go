@@ -20,3 +20,6 @@ func SameCommit(text []byte) ([]byte, error) {
 
 // EndCommit gives lines of such a list the end that they need.
 func EndCommit(lines string) []byte { return append([]byte(lines), commitTail([]byte(lines))...) }
+
+// FullHints is how many lines a file of hints has at most.
+func FullHints(c *Config, lines int) { c.full = lines }

@@ -37,7 +37,7 @@ func parseShort(text string) (short, bool) {
 }
 
 // digits is how many hex digits name a file of lookup/ and heads/: three up to 2^20 entries, and one more for each 16
-// times as many, so that a file keeps below 64 KiB.
+// times as many, so that a file has some 24 KiB.
 func digits(size, three int64) int {
 	n := 3
 	for limit := three; size > limit && n < 8; limit <<= 4 {
@@ -58,8 +58,38 @@ func (s short) bucket(digits int) int {
 	return n
 }
 
-func bucketName(folder string, bucket, digits int) string {
-	return fmt.Sprintf("%s/%0*x", folder, digits, bucket)
+// fullHints is how many lines a file of lookup/ or heads/ has at most. Digests are anybody's to choose, so one that begins
+// as many others do could make of one file all of them: what comes behind begins another file, with the number of those
+// before it in its name.
+const fullHints = 4096
+
+func (h *hints) file(folder string, bucket, number int) string {
+	name := fmt.Sprintf("%s/%0*x", folder, h.digits, bucket)
+	if number == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s-%d", name, number)
+}
+
+// files reads the files of one beginning, each of which is full but for the last.
+func (h *hints) files(folder string, bucket int, read func(name string, text []byte) error) error {
+	for n, full := 0, true; ; n++ {
+		name := h.file(folder, bucket, n)
+		text, err := h.draft.read(name)
+		if isMissing(err) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if count := bytes.Count(text, []byte("\n")); !full || count == 0 || count > h.full {
+			return fmt.Errorf("%s: %w: it has %d lines", name, ErrSiteDamaged, count)
+		} else {
+			full = count == h.full
+		}
+		if err := read(name, text); err != nil {
+			return fmt.Errorf("%s: %w: %w", name, ErrSiteDamaged, err)
+		}
+	}
 }
 
 // Found is one line of a file of lookup/: an entry whose manifest ('m'), pack root ('r') or name of a pack ('p') begins
@@ -84,6 +114,9 @@ func ParseLookup(text []byte) ([]Found, error) {
 			return nil, fmt.Errorf("lookup line %q is out of order", trimmed(line))
 		}
 		list = append(list, Found{kind, short.String(), index})
+	}
+	if len(list) > fullHints {
+		return nil, fmt.Errorf("a file of lookup has %d lines, expected at most %d", len(list), fullHints)
 	}
 	return list, nil
 }
@@ -158,6 +191,9 @@ func ParseHeads(text []byte) ([]Head, error) {
 	_, err := readHeads(text, func(k headKey, h head) {
 		list = append(list, Head{k.kind, k.short.String(), h.count, slices.Clone(h.list())})
 	})
+	if err == nil && len(list) > fullHints {
+		err = fmt.Errorf("a file of heads has %d lines, expected at most %d", len(list), fullHints)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -302,6 +338,7 @@ func keysOf(e *entry.Entry) keys {
 type hints struct {
 	draft  *draft
 	digits int
+	full   int // fullHints
 	first  int64
 	keys   []keys
 	twins  func(earlier []int64, index int64) error // tells of entries whose pack roots begin alike, oldest first
@@ -355,38 +392,61 @@ func (h *hints) writeLookup() error {
 			places = append(places, h.place(i, 'm', k.manifest), h.place(i, 'r', k.packRoot), h.place(i, 'p', k.packID))
 		}
 	}
-	return inBuckets(places, func(bucket int, places []place) error {
-		name := bucketName("lookup", bucket, h.digits)
-		before, err := h.draft.read(name)
-		if err != nil && !isMissing(err) {
-			return err
+	return inBuckets(places, h.extendLookup)
+}
+
+func (h *hints) extendLookup(bucket int, places []place) error {
+	number, last := 0, []byte(nil) // the last file
+	roots := map[short][]int64{}   // the entries of each pack root
+	err := h.files("lookup", bucket, func(_ string, text []byte) error {
+		if last != nil {
+			number++
 		}
-		roots := map[short][]int64{} // the entries of each pack root
-		for line := range bytes.Lines(before) {
+		last = text
+		for line := range bytes.Lines(text) {
 			kind, s, index, err := lookupLine(line)
 			if err != nil {
-				return fmt.Errorf("%s: %w: %w", name, ErrSiteDamaged, err)
+				return err
 			}
 			if kind == 'r' {
 				roots[s] = append(roots[s], index)
 			}
 		}
-		var more []byte
-		for _, p := range places {
-			index := h.first + int64(p.index)
-			more = appendLookup(more, p.kind, p.short, index)
-			if p.kind != 'r' {
-				continue
-			}
-			if earlier := roots[p.short]; len(earlier) > 0 {
-				if err := h.twins(earlier, index); err != nil {
-					return err
-				}
-			}
-			roots[p.short] = append(roots[p.short], index)
-		}
-		return h.draft.extend(name, before, more)
+		return nil
 	})
+	if err != nil {
+		return err
+	}
+	var more []byte
+	lines := bytes.Count(last, []byte("\n"))
+	for _, p := range places {
+		index := h.first + int64(p.index)
+		if lines == h.full {
+			if err := h.append(h.file("lookup", bucket, number), last, more); err != nil {
+				return err
+			}
+			number, last, more, lines = number+1, nil, nil, 0
+		}
+		more = appendLookup(more, p.kind, p.short, index)
+		lines++
+		if p.kind != 'r' {
+			continue
+		}
+		if earlier := roots[p.short]; len(earlier) > 0 {
+			if err := h.twins(earlier, index); err != nil {
+				return err
+			}
+		}
+		roots[p.short] = append(roots[p.short], index)
+	}
+	return h.append(h.file("lookup", bucket, number), last, more)
+}
+
+func (h *hints) append(name string, before, more []byte) error {
+	if len(more) == 0 {
+		return nil
+	}
+	return h.draft.extend(name, before, more)
 }
 
 // writeHeads counts the entries of each signer and repository, and returns the lines of prev.
@@ -400,43 +460,8 @@ func (h *hints) writeHeads() ([][]byte, error) {
 			places = append(places, h.place(i, 'r', k.repo))
 		}
 	}
-	type before struct{ signer, repo []byte }
 	said := make([]before, len(h.keys))
-	err := inBuckets(places, func(bucket int, places []place) error {
-		name := bucketName("heads", bucket, h.digits)
-		text, err := h.draft.read(name)
-		if err != nil && !isMissing(err) {
-			return err
-		}
-		heads := map[headKey]*head{}
-		if _, err := readHeads(text, func(k headKey, h head) { heads[k] = &h }); err != nil {
-			return fmt.Errorf("%s: %w: %w", name, ErrSiteDamaged, err)
-		}
-		for _, p := range places {
-			k := headKey{p.kind, p.short}
-			one := heads[k]
-			if one == nil {
-				one = new(head)
-				heads[k] = one
-			}
-			if list := appendIndexes(nil, one.list()); p.kind == 'r' {
-				said[p.index].repo = list
-			} else {
-				said[p.index].signer = list
-			}
-			one.push(h.first + int64(p.index))
-		}
-		order := make([]headKey, 0, len(heads))
-		for k := range heads {
-			order = append(order, k)
-		}
-		slices.SortFunc(order, compareHeads)
-		var whole []byte
-		for _, k := range order {
-			whole = appendHead(whole, k, heads[k])
-		}
-		return h.draft.write(name, whole)
-	})
+	err := inBuckets(places, func(bucket int, places []place) error { return h.countHeads(bucket, places, said) })
 	if err != nil {
 		return nil, err
 	}
@@ -445,6 +470,58 @@ func (h *hints) writeHeads() ([][]byte, error) {
 		lines[i] = fmt.Appendf(nil, "%s %s\n", orNone(s.signer), orNone(s.repo))
 	}
 	return lines, nil
+}
+
+// before is what prev says of an entry.
+type before struct{ signer, repo []byte }
+
+// countHeads counts the entries of some keys. A key stays in the file into which its first entry has put it.
+func (h *hints) countHeads(bucket int, places []place, said []before) error {
+	type entries struct {
+		head
+		file int
+	}
+	heads, files := map[headKey]*entries{}, 0
+	err := h.files("heads", bucket, func(_ string, text []byte) error {
+		_, err := readHeads(text, func(k headKey, one head) { heads[k] = &entries{one, files} })
+		files++
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	changed := map[int][]headKey{} // files
+	for _, p := range places {
+		k := headKey{p.kind, p.short}
+		one := heads[k]
+		if one == nil {
+			one = &entries{file: len(heads) / h.full}
+			heads[k] = one
+		}
+		if list := appendIndexes(nil, one.list()); p.kind == 'r' {
+			said[p.index].repo = list
+		} else {
+			said[p.index].signer = list
+		}
+		one.push(h.first + int64(p.index))
+		changed[one.file] = nil
+	}
+	for k, one := range heads {
+		if keys, ok := changed[one.file]; ok {
+			changed[one.file] = append(keys, k)
+		}
+	}
+	for number, keys := range changed {
+		slices.SortFunc(keys, compareHeads)
+		var whole []byte
+		for _, k := range keys {
+			whole = appendHead(whole, k, &heads[k].head)
+		}
+		if err := h.draft.write(h.file("heads", bucket, number), whole); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func orNone(list []byte) []byte {

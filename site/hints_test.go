@@ -19,8 +19,16 @@ import (
 )
 
 // expected is what hints a log should have, made in the simplest way.
-func expectedHints(l *sitetest.Log, digits int) map[string]string {
+func expectedHints(l *sitetest.Log, digits, full int) map[string]string {
 	files := map[string]string{}
+	lines, homes := map[string]int{}, map[string]string{} // of files of one beginning; the file of a key
+	place := func(name string) string {
+		n := lines[name] / full
+		if lines[name]++; n > 0 {
+			return fmt.Sprintf("%s-%d", name, n)
+		}
+		return name
+	}
 	heads := map[string][]int{} // "s 4ef1…"
 	prev := map[int]string{}
 	roots := map[string]entry.Logged{}
@@ -41,12 +49,17 @@ func expectedHints(l *sitetest.Log, digits int) map[string]string {
 		}
 		sum := func(text string) string { s := sha256.Sum256([]byte(text)); return hex.EncodeToString(s[:]) }
 		for _, k := range [][2]string{{"m", e.ManifestSHA256.String()}, {"r", e.PackRootSHA256.String()}, {"p", sum(e.PackID)}} {
-			files["lookup/"+k[1][:digits]] += fmt.Sprintf("%s %s %d\n", k[0], k[1][:20], i)
+			files[place("lookup/"+k[1][:digits])] += fmt.Sprintf("%s %s %d\n", k[0], k[1][:20], i)
 		}
 		signer, repo := "s "+e.SignerKeySHA256.String()[:20], "r "+sum(e.Source.Repo)[:20]
 		repos := "-"
+		if newest(signer) == "-" {
+			homes[signer] = place("heads/" + signer[2:2+digits])
+		}
 		if e.Source.Repo != "" {
-			repos = newest(repo)
+			if repos = newest(repo); repos == "-" {
+				homes[repo] = place("heads/" + repo[2:2+digits])
+			}
 			heads[repo] = append(heads[repo], i)
 		}
 		prev[i] = newest(signer) + " " + repos + "\n"
@@ -58,7 +71,7 @@ func expectedHints(l *sitetest.Log, digits int) map[string]string {
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(heads)) {
-		files["heads/"+key[2:2+digits]] += fmt.Sprintf("%s %d %s\n", key, len(heads[key]), newest(key))
+		files[homes[key]] += fmt.Sprintf("%s %d %s\n", key, len(heads[key]), newest(key))
 	}
 	for i := range l.Leaves {
 		name := fmt.Sprintf("prev/%03d", i/256)
@@ -73,6 +86,12 @@ func expectedHints(l *sitetest.Log, digits int) map[string]string {
 // SIT-6, SIT-11, SIT-12, SIT-13, SIT-14, SIT-16: hints are those of every entry, complete and in order, and a log that crosses
 // the size where their files get longer names has none under the old ones.
 func TestHintsAreThoseOfEveryEntryAtEverySize(t *testing.T) {
+	for _, full := range []int{4096, 3, 1} {
+		t.Run(fmt.Sprint(full), func(t *testing.T) { hintsAtEverySize(t, full) })
+	}
+}
+
+func hintsAtEverySize(t *testing.T, full int) {
 	l := newLog(t)
 	out := filepath.Join(t.TempDir(), "out")
 	for _, step := range []struct{ size, digits int64 }{{0, 3}, {1, 3}, {120, 3}, {121, 4}, {300, 4}, {1919, 4}, {1921, 5}} {
@@ -82,8 +101,9 @@ func TestHintsAreThoseOfEveryEntryAtEverySize(t *testing.T) {
 		publish(t, l)
 		config := site.Config{Log: l, Out: out}
 		site.ThreeDigits(&config, 120)
+		site.FullHints(&config, full)
 		build(t, config)
-		want := expectedHints(l, int(step.digits))
+		want := expectedHints(l, int(step.digits), full)
 		got := map[string]string{}
 		for name, text := range tree(t, out) {
 			first, rest, _ := strings.Cut(name, "/")

@@ -57,15 +57,15 @@ if (log) {
     const found = await prove(log, BigInt(i)), file = Buffer.from(await fileOf(found, log.note).arrayBuffer());
     return { leaf: Buffer.from(found.leaf).toString('base64'), problem: found.problem, proof: file.toString('base64'), steps: found.steps.length };
   }));
-  for (const [kinds, digest] of lookups) {
+  for (const [kinds, digest] of lookups) out.lookups.push(await attempt(async () => {
     const before = fetched.length, found = kinds === 'name' ? await search.lookupName(digest, log.checkpoint.size) : await search.lookup(kinds, digest, log.checkpoint.size);
-    const gets = fetched.length - before, { found: proved, listed } = await proveHints(log, found, digest);
-    out.lookups.push({ found: found.map(({ kind, index }) => kind + index), gets, listed, proved: proved.map(({ index }) => Number(index)) });
-  }
-  for (const [kind, key] of heads) {
+    const gets = fetched.length - before, { found: proved, listed, cut } = await proveHints(log, found, digest);
+    return { found: found.map(({ kind, index }) => kind + index), gets, listed, cut, proved: proved.map(({ index }) => Number(index)) };
+  }));
+  for (const [kind, key] of heads) out.heads.push(await attempt(async () => {
     const head = await search.heads(kind, key, log.checkpoint.size);
-    out.heads.push(head && { count: Number(head.count), newest: head.newest.map(Number) });
-  }
+    return head && { count: Number(head.count), newest: head.newest.map(Number) };
+  }));
   if (compare.length > 0) out.length = Number(await (await from('log')).length());
   for (const [a, b, n] of compare) out.compare.push(await attempt(async () => {
     const from = await openOld(log, BigInt(a), BigInt(n)), to = await openOld(log, BigInt(b), BigInt(n));
@@ -105,11 +105,14 @@ type told struct {
 	Lookups []struct {
 		Found        []string
 		Gets, Listed int
+		Cut          bool
 		Proved       []int64
+		Kind, Why    string
 	}
 	Heads []*struct {
-		Count  int64
-		Newest []int64
+		Count     int64
+		Newest    []int64
+		Kind, Why string
 	}
 	Compare []struct {
 		Holds, Enough bool
@@ -481,6 +484,51 @@ func TestHintsThatLieLeadNowhere(t *testing.T) {
 		if !slices.Equal(got.Lookups[0].Proved, c.found) {
 			t.Errorf("%s: %+v, want %v", name, got.Lookups[0], c.found)
 		}
+	}
+}
+
+// SIT-11, SIT-15: where a file of hints is full the next one is read, and what is beyond those that are read is not called
+// unlisted.
+func TestAListThatGoesOnIsReadOnForAWhile(t *testing.T) {
+	_, dir := rich(t)
+	e := sitetest.Entry(3)
+	digest, key := e.ManifestSHA256.String(), e.SignerKeySHA256.String()
+	full := func(kind string) []byte {
+		text := ""
+		for i := range 4096 {
+			text += fmt.Sprintf("%s %s%017x %s\n", kind, digest[:3], i, map[string]string{"m": "5", "s": "1 5"}[kind])
+		}
+		return []byte(text)
+	}
+	hint, head := fmt.Appendf(nil, "m %s 3\n", digest[:20]), fmt.Appendf(nil, "s %s 2 5,3\n", key[:20])
+	lookups, heads := full("m"), full("s")
+	ask := func(files int, first, last []byte) told {
+		lies := map[string][]byte{}
+		for n := range files {
+			name := func(folder, digest string) string {
+				if n == 0 {
+					return folder + "/" + digest[:3]
+				}
+				return fmt.Sprintf("%s/%s-%d", folder, digest[:3], n)
+			}
+			lies[name("lookup", digest)], lies[name("heads", key)] = lookups, heads
+			if n == 0 && first != nil {
+				lies[name("lookup", digest)] = append(first, lookups[:bytes.LastIndexByte(lookups[:len(lookups)-1], '\n')+1]...)
+			}
+			if n == files-1 && last != nil {
+				lies[name("lookup", digest)], lies[name("heads", key)] = last, head
+			}
+		}
+		return newReader(t).visit(dir, asked{Lookups: [][2]string{{"mr", digest}}, Heads: [][2]string{{"s", key}}, Lies: lies})
+	}
+	if got := ask(8, nil, hint); !slices.Equal(got.Lookups[0].Proved, []int64{3}) || got.Lookups[0].Gets != 8 || got.Lookups[0].Cut || got.Heads[0].Count != 2 {
+		t.Errorf("in the eighth file: %+v", got.Lookups)
+	}
+	if got := ask(9, nil, hint); got.Lookups[0].Kind != "unchecked" || got.Heads[0].Kind != "unchecked" || !strings.Contains(got.Lookups[0].Why, "lists more") {
+		t.Errorf("in the ninth file: %+v, %+v", got.Lookups, got.Heads)
+	}
+	if got := ask(9, hint, nil); !slices.Equal(got.Lookups[0].Proved, []int64{3}) || !got.Lookups[0].Cut {
+		t.Errorf("in the first of nine: %+v", got.Lookups)
 	}
 }
 

@@ -41,9 +41,9 @@ async function find(log, { index, digest, name }) {
   }
   const beyond = index === undefined ? '' : `There is no entry ${count(index)} yet: the signed state has ${entries(size)}, numbered from 0. `;
   if (beyond && name === undefined) return say(status, 'unchecked', beyond.trim());
-  const { found, listed } = await proveHints(log, digest ? await lookup('mr', digest, size) : await lookupName(name, size), digest ?? name);
+  const { found, listed, cut } = await proveHints(log, digest ? await lookup('mr', digest, size) : await lookupName(name, size), digest ?? name);
   if (found.length === 1) return showOne(log, found[0]);
-  if (found.length > 1) return showMany(found, listed, digest);
+  if (found.length > 1) return showMany(found, listed, digest, cut);
   if (digest && (await heads('s', digest, size))) return location.replace(`${here('signer/index.html')}?k=${digest}`);
   if (name && isRepo(name) && (await heads('r', name, size))) return location.replace(`${here('source/index.html')}?r=${encodeURIComponent(name)}`);
   say(status, 'unchecked', `${beyond}No ${beyond ? 'pack' : 'entry'} is listed here for “${digest ?? name}”. That does not say that it is not in the log: this site could leave it out of its lists, or not have it yet. `,
@@ -63,8 +63,9 @@ async function findNamed(log, index, name) {
   }
 }
 
-function showMany(found, listed, digest) {
-  const more = listed > found.length ? ` ${count(listed)} are listed: these are the newest and the oldest.` : '';
+function showMany(found, listed, digest, cut) {
+  const more = cut ? ' The site lists more than is read here, and later ones: there may be others.'
+    : listed > found.length ? ` ${count(listed)} are listed: these are the newest and the oldest.` : '';
   const roots = new Set(found.map(({ entry }) => entry.get('pack_root_sha256')));
   if (digest && roots.size === 1) {
     say(status, oneKey(found) ? 'bad' : 'unchecked', `${found.length} manifests have this pack root, each proved to be in the log. ${twinsSay(oneKey(found))}${more}`);

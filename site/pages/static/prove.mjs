@@ -28,10 +28,10 @@ const MOST = 10;
 
 // proveHints proves what hints lead to, and leaves out what is not what was looked for. A manifest's own digest goes before a
 // pack root that is the same. Of many it takes the first ten and the last ten: anybody can bury an entry under others of its
-// name, and nobody can come before it. It gives { found, listed }, found with the newest first.
+// name, and nobody can come before it. It gives { found, listed, cut }, found with the newest first.
 export async function proveHints(log, hints, wanted) {
   const own = hints.filter(({ kind }) => kind === 'm'), list = own.length > 0 ? own : hints;
   const some = list.length > 2 * MOST ? [...list.slice(0, MOST), ...list.slice(-MOST)] : list;
   const all = await Promise.all([...some].reverse().map(async ({ kind, index }) => ({ kind, ...(await prove(log, index)) })));
-  return { found: all.filter(({ kind, entry }) => entry?.get(MEMBERS[kind]) === wanted), listed: list.length };
+  return { found: all.filter(({ kind, entry }) => entry?.get(MEMBERS[kind]) === wanted), listed: list.length, cut: hints.cut === true };
 }

@@ -32,18 +32,43 @@ function digitsFor(size) {
 
 const digestOf = async (text) => hex(await sha256(new TextEncoder().encode(text)));
 
-async function lines(folder, digest, size) {
-  const text = await get(`${folder}/${digest.slice(0, digitsFor(size))}`);
-  return text ? new TextDecoder().decode(text).split('\n') : [];
+const FULL = 4096; // lines of a file: what comes behind is in another
+const MOST = 8; // files that are read for one answer
+
+// lines gives those of the files of a digest, file by file, and cut: whether there are more files than are read.
+async function* lines(folder, digest, size) {
+  for (let n = 0; ; n++) {
+    const text = await get(`${folder}/${digest.slice(0, digitsFor(size))}${n > 0 ? `-${n}` : ''}`);
+    if (!text) return;
+    if (n === MOST) {
+      yield { list: [], cut: true };
+      return;
+    }
+    const list = new TextDecoder().decode(text).split('\n');
+    yield { list: list.slice(0, FULL), cut: false };
+    if (list.length <= FULL) return;
+  }
 }
 
-// lookup gives the indexes of entries whose manifest ('m'), pack root ('r') or name ('p') has a digest, oldest first.
-export async function lookup(kinds, digest, size) {
-  const found = [];
-  for (const line of await lines('lookup', digest, size)) {
-    const m = /^([mrp]) ([0-9a-f]{20}) (0|[1-9][0-9]{0,18})$/.exec(line);
-    if (m && kinds.includes(m[1]) && digest.startsWith(m[2]) && BigInt(m[3]) < size) found.push({ kind: m[1], index: BigInt(m[3]) });
+// TooMany is thrown where nothing was found, and a list was not read to its end: anybody can log entries whose digests begin alike.
+class TooMany extends Error {
+  constructor() {
+    super('this site lists more entries whose digests begin like that than are read here');
   }
+}
+
+// lookup gives the indexes of entries whose manifest ('m'), pack root ('r') or name ('p') has a digest, oldest first. Its
+// member cut tells that there may be more.
+export async function lookup(kinds, digest, size) {
+  const found = Object.assign([], { cut: false });
+  for await (const { list, cut } of lines('lookup', digest, size)) {
+    found.cut = cut;
+    for (const line of list) {
+      const m = /^([mrp]) ([0-9a-f]{20}) (0|[1-9][0-9]{0,18})$/.exec(line);
+      if (m && kinds.includes(m[1]) && digest.startsWith(m[2]) && BigInt(m[3]) < size) found.push({ kind: m[1], index: BigInt(m[3]) });
+    }
+  }
+  if (found.cut && found.length === 0) throw new TooMany();
   return found;
 }
 
@@ -52,11 +77,12 @@ export const lookupName = async (name, size) => lookup('p', await digestOf(name)
 // heads gives { count, newest } of a signer ('s', by its fingerprint) or a repository ('r', by its name), or null.
 export async function heads(kind, key, size) {
   const digest = kind === 's' ? key : await digestOf(key);
-  for (const line of await lines('heads', digest, size)) {
-    const m = /^([sr]) ([0-9a-f]{20}) ([1-9][0-9]{0,18}) ([0-9,]+)$/.exec(line);
-    if (m && m[1] === kind && digest.startsWith(m[2])) {
-      return { count: BigInt(m[3]), newest: indexes(m[4], size) };
+  for await (const { list, cut } of lines('heads', digest, size)) {
+    for (const line of list) {
+      const m = /^([sr]) ([0-9a-f]{20}) ([1-9][0-9]{0,18}) ([0-9,]+)$/.exec(line);
+      if (m && m[1] === kind && digest.startsWith(m[2])) return { count: BigInt(m[3]), newest: indexes(m[4], size) };
     }
+    if (cut) throw new TooMany();
   }
   return null;
 }
