@@ -288,7 +288,7 @@ func (k *checker) list(ctx context.Context) error {
 		k.Unlisted = true
 		return nil
 	}
-	if _, err := folder.Read(ctx, commitFile, maxCommit); !isMissing(err) {
+	if _, err := folder.Read(ctx, commitFile, 0); !isMissing(err) {
 		k.found(workDir, "a build was interrupted here: build the site again")
 	}
 	return folder.names(func(name string, err error) error {

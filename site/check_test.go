@@ -96,8 +96,12 @@ func TestWhatIsMissingOrForeignIsSaid(t *testing.T) {
 	lookup := slices.Sorted(maps.Keys(files))[i]
 	must(t, os.Remove(filepath.Join(dir, lookup)))
 	must(t, os.Remove(filepath.Join(dir, "limits", "index.html")))
+	rewrite(t, dir, ".assay-build/commit", "a list")
 	c, err := check(t, dir)
 	must(t, err)
+	if !slices.ContainsFunc(c.Damaged, func(f site.Finding) bool { return f.Path == ".assay-build" }) {
+		t.Errorf("nobody says that a build was interrupted: %v", c.Damaged)
+	}
 	if !slices.Equal(c.Foreign, []string{"CNAME"}) {
 		t.Errorf("foreign: %q", c.Foreign)
 	}

@@ -94,7 +94,9 @@ func (c *checkedSite) judge(acceptPages, remote bool, err error) {
 			c.code = cli.ExitUnavailable
 		}
 	} else if err != nil {
-		c.status, c.code = "changed", cli.ExitUnavailable
+		if c.status, c.code = "not_all_read", cli.ExitUnavailable; errors.Is(err, site.ErrChanged) {
+			c.status = "changed"
+		}
 	}
 	if len(c.Damaged) > 0 {
 		c.status, c.code = "damaged", cli.ExitTampered
