@@ -47,6 +47,8 @@ var layout = map[string][]string{
 	"pack/keystore": {"internal/durable", "pack/jcs", "trust"},
 	"capture":       {"internal/durable", "pack/jcs", "pack/manifest", "pack/receipt"},
 	"capture/call":  {"pack/jcs"},
+	"capture/hook":  {"pack/jcs"},
+	"capture/proxy": {"capture", "capture/call", "pack/jcs", "pack/receipt"},
 
 	// Its commands, a room for each verb. Rooms share home (what the user who runs it has) and expect (what a pack is
 	// held to), and never import each other: judge holds no key, because it does not import home, and opens no
@@ -121,7 +123,7 @@ var walls = map[string][]string{
 		"cmd/assay", "cmd/ledger"},
 	"filippo.io/age": {"pack/keystore", "cmd/assay/home", "cmd/assay/record", "cmd/assay/govern", "cmd/assay/sign",
 		"cmd/assay/check", "cmd/assay/demo", "cmd/assay"},
-	"net/http": {"internal/serve", "ledger", "ledger/api", "ledger/client", "ledger/tsa", "witness", "cmd/assay/publish",
+	"net/http": {"capture/proxy", "internal/serve", "ledger", "ledger/api", "ledger/client", "ledger/tsa", "witness", "cmd/assay/publish",
 		"cmd/assay", "cmd/ledger"},
 
 	// Of our own: who executes claims (not the ledger, and nobody who records);

@@ -35,6 +35,9 @@ type Store struct {
 	Sync bool             // fsync before Emit returns; false: leave it to the system
 }
 
+// ErrRecording is a trace of which a recorder is still at work.
+var ErrRecording = errors.New("a recorder is still at work on it")
+
 // Home is the directory of this user's receipts and keys: $ASSAY_HOME, else $HOME/.assay. A home of the
 // first releases, $HOME/.loom/assay, counts while there is no $HOME/.assay.
 func Home(getenv func(string) string) (string, error) {

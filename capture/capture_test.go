@@ -33,6 +33,10 @@ const (
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(emitDir); dir != "" {
+		if os.Getenv(emitIntents) != "" {
+			fmt.Fprintln(os.Stderr, intender(&Store{Dir: dir}, os.Getenv(emitTrace)))
+			os.Exit(1)
+		}
 		if err := emitter(&Store{Dir: dir}, os.Getenv(emitTrace), os.Getenv(emitCount)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)

@@ -32,8 +32,9 @@ var storeMembers = map[string]bool{
 	"_trace_id": true, "_stored_at": true, "_store_seq": true,
 }
 
-// Draft is a receipt before the store gives it its id, its time and its numbers.
+// Draft is a receipt before the store gives it its time and its numbers.
 type Draft struct {
+	ID     string // receipt_id that NewReceiptID made; empty: the store makes one
 	Type   string
 	Parent string    // parent_receipt_id; empty: none
 	Data   jcs.Value // an object; null is an empty one
@@ -102,13 +103,16 @@ func (s *Store) EmitAll(traceID string, drafts []Draft) ([]jcs.Value, error) {
 
 // checkedDraft is a Draft that was checked.
 type checkedDraft struct {
-	typ             string
+	id, typ         string
 	parent, payload []jcs.Member
 }
 
 func (d Draft) check(traceID string) (checkedDraft, error) {
 	if !receipt.AdmittedType(d.Type) {
 		return checkedDraft{}, fmt.Errorf("receipt type %q is not admitted: use a known type or a namespaced one such as %q", d.Type, "acme.review/v1")
+	}
+	if d.ID != "" && !isReceiptID(d.ID) {
+		return checkedDraft{}, fmt.Errorf("receipt id %q: expected r_ and 16 hex digits", d.ID)
 	}
 	parent, payload, err := splitData(traceID, d.Data)
 	switch {
@@ -122,7 +126,7 @@ func (d Draft) check(traceID string) (checkedDraft, error) {
 			return checkedDraft{}, err
 		}
 	}
-	return checkedDraft{d.Type, parent, payload}, nil
+	return checkedDraft{d.ID, d.Type, parent, payload}, nil
 }
 
 // splitData checks the data members and takes parent_receipt_id out.
@@ -209,18 +213,39 @@ func checkSize(receipt jcs.Value, size int) error {
 	return nil
 }
 
-func (d checkedDraft) receipt(now time.Time, traceID string, seq, storeSeq int64) (jcs.Value, error) {
-	digits := 12
-	if seq >= 1<<16 {
-		digits = 16 // of a million random ids of 12 digits, two are alike once in 600 runs: no pack could hold them
-	}
+const longID = 16 // hex digits of a receipt id that is one of very many
+
+// NewReceiptID makes a receipt_id for a receipt that is recorded later: r_ and 16 random hex digits.
+func NewReceiptID() (string, error) { return newReceiptID(longID) }
+
+func newReceiptID(digits int) (string, error) {
 	id, err := randomHex(nil, digits/2)
 	if err != nil {
-		return jcs.Value{}, fmt.Errorf("making a receipt id: %w", err)
+		return "", fmt.Errorf("making a receipt id: %w", err)
+	}
+	return "r_" + id, nil
+}
+
+func isReceiptID(id string) bool {
+	digits, ok := strings.CutPrefix(id, "r_")
+	return ok && len(digits) == longID && strings.Trim(digits, "0123456789abcdef") == ""
+}
+
+func (d checkedDraft) receipt(now time.Time, traceID string, seq, storeSeq int64) (jcs.Value, error) {
+	id := d.id
+	if id == "" {
+		digits := 12
+		if seq >= 1<<16 {
+			digits = longID // of a million random ids of 12 digits, two are alike once in 600 runs: no pack could hold them
+		}
+		var err error
+		if id, err = newReceiptID(digits); err != nil {
+			return jcs.Value{}, err
+		}
 	}
 	stamp := jcs.Str(now.Format(receipt.TimeForm))
 	members := []jcs.Member{
-		jcs.M("receipt_id", jcs.Str("r_"+id)),
+		jcs.M("receipt_id", jcs.Str(id)),
 		jcs.M("type", jcs.Str(d.typ)),
 		jcs.M("timestamp", stamp),
 		jcs.M("schema_version", jcs.Str("3.0")),

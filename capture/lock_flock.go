@@ -3,6 +3,7 @@
 package capture
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"syscall"
@@ -14,6 +15,15 @@ func lock(file *os.File, shared bool) error {
 		return flock(file, syscall.LOCK_SH)
 	}
 	return flock(file, syscall.LOCK_EX)
+}
+
+// tryLock takes the exclusive lock of a file, or returns ErrRecording if somebody has it.
+func tryLock(file *os.File) error {
+	err := flock(file, syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return ErrRecording
+	}
+	return err
 }
 
 func unlock(file *os.File) error { return flock(file, syscall.LOCK_UN) }

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 
@@ -16,6 +17,19 @@ func lock(file *os.File, shared bool) error {
 	if shared {
 		flags = 0
 	}
+	return lockAs(file, flags)
+}
+
+// tryLock takes the exclusive lock of a file, or returns ErrRecording if somebody has it.
+func tryLock(file *os.File) error {
+	err := lockAs(file, windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY)
+	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
+		return ErrRecording
+	}
+	return err
+}
+
+func lockAs(file *os.File, flags uint32) error {
 	if err := windows.LockFileEx(windows.Handle(file.Fd()), flags, 0, 1, 0, &windows.Overlapped{OffsetHigh: beyond}); err != nil {
 		return &fs.PathError{Op: "lock", Path: file.Name(), Err: err}
 	}

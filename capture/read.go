@@ -188,14 +188,17 @@ func eachLine(file io.Reader, do func(number int, line []byte, err error) error)
 }
 
 // find returns the files of a trace, oldest day first: there should be one at most.
-func (s *Store) find(traceID string) ([]string, error) {
+func (s *Store) find(traceID string) ([]string, error) { return s.findFile(traceID + ".jsonl") }
+
+// findFile returns the files of that name in the directories of days, oldest first.
+func (s *Store) findFile(name string) ([]string, error) {
 	days, err := s.days()
 	if err != nil {
 		return nil, err
 	}
 	var paths []string
 	for _, day := range days {
-		path := filepath.Join(s.Dir, day, traceID+".jsonl")
+		path := filepath.Join(s.Dir, day, name)
 		if _, err := os.Lstat(path); err == nil {
 			paths = append(paths, path)
 		} else if !errors.Is(err, fs.ErrNotExist) {

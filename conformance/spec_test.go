@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Haserjian/assay-ledger/capture"
 	"github.com/Haserjian/assay-ledger/capture/call"
 	"github.com/Haserjian/assay-ledger/conformance"
 	"github.com/Haserjian/assay-ledger/pack"
@@ -100,7 +101,7 @@ var kinds = map[string]func(r *reader, e example){
 	"site-heads": (*reader).siteHeads, "site-prev": (*reader).sitePrev, "site-equivocation": (*reader).siteTwins,
 	"site-feed": (*reader).siteFile, "site-newest": (*reader).siteFile,
 	"request": (*reader).request, "response": (*reader).response, "corpus": (*reader).corpus,
-	"rows": (*reader).rows, "calls": (*reader).calls,
+	"rows": (*reader).rows, "calls": (*reader).calls, "intents": (*reader).intents,
 }
 
 // TestTheExamplesOfTheSpecificationAreWhatTheProgramsReadAndWrite takes the examples out of docs/spec and gives
@@ -568,6 +569,21 @@ func (r *reader) rows(e example) {
 		if err != nil || len(receipts.Items) == 0 || len(receipts.Items) != len(rows.Items) {
 			r.t.Errorf("%s: %v: %s", e, err, line)
 		}
+	}
+}
+
+// intents are what a recorder that was killed has left: each becomes a receipt of its id.
+func (r *reader) intents(e example) {
+	store := &capture.Store{Dir: r.t.TempDir()}
+	day := filepath.Join(store.Dir, "2026-01-15")
+	if err := os.Mkdir(day, 0o700); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(day, "t1.intents"), []byte(e.text), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	if n, err := store.Unfinished("t1"); err != nil || n != strings.Count(e.text, "\n") {
+		r.fail(e, "%d of these intents are read, %v", n, err)
 	}
 }
 
