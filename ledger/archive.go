@@ -92,10 +92,13 @@ func (a *archive) scanIfBroken() error {
 	if a.broken == nil {
 		return nil
 	}
-	if a.scanAgain(); a.broken == nil && a.lacks != nil && a.count%tiles.Width > 0 { // only a start takes it for what an earlier release left
+	switch a.scanAgain(); {
+	case a.broken != nil:
+	case a.lacks != nil && a.count%tiles.Width > 0: // only a start takes it for what an earlier release left
 		a.broken = fmt.Errorf("the history of checkpoints ends at size %d, and the published one has size %d: it is not restored yet, or from an older copy", a.latest.Size, a.lacks.Size)
-	}
-	if a.broken == nil {
+	case a.latest != nil && a.unpublished(a.latest): // STO-41: only a start compares the log with it
+		a.broken = fmt.Errorf("the history of checkpoints ends at size %d, which the guard does not know to be published: start the ledger again", a.latest.Size)
+	default:
 		a.log.Info("the history of checkpoints is whole again", "checkpoints", a.count)
 	}
 	return a.broken

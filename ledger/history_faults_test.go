@@ -300,6 +300,11 @@ func TestADamagedHistoryIsNotReadyUntilItIsWholeAgain(t *testing.T) {
 			t.Errorf("%d of %d notes: kept", n, len(notes))
 		}
 	}
+	must(t, os.WriteFile(segment, append(bytes.Clone(whole), tiles.AppendEntry(nil, newNotebook(t).checkpoint(70).Signed)...), 0o600))
+	l.archive.recheck()
+	if got := said(); !strings.Contains(got, "start the ledger again") {
+		t.Errorf("with a later one: %q", got)
+	}
 	must(t, os.WriteFile(segment, whole, 0o600))
 	l.archive.recheck()
 	if got := said(); got != "" {
