@@ -72,6 +72,9 @@ the other files of a site too.`,
 			if err != nil {
 				return cli.Judged(code, err)
 			}
+			if kept == 0 && size > 0 {
+				fmt.Fprintf(s.Err, "no checkpoint is kept in %s: either only releases that keep none have published, or they are lost\n", terminal.Safe(d.checkpoints()))
+			}
 			say("%d entries, root %s, %d checkpoints, %d damaged\n", size, root, kept, damaged)
 			return cli.Judged(code, cmp.Or(out, incomplete))
 		},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/Haserjian/assay-ledger/internal/cli"
 	"github.com/Haserjian/assay-ledger/trust"
+	"github.com/Haserjian/assay-ledger/trust/tiles"
 	"github.com/Haserjian/assay-ledger/trust/trusttest"
 )
 
@@ -130,6 +131,29 @@ func TestASiteIsBuiltOfARunningLedgerOfItsDirectoryAndOfAnotherSite(t *testing.T
 	if err := os.WriteFile(bundle, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
+
+	// A history that was cut is sound in itself, and too short for what is published.
+	segment := filepath.Join(home, "checkpoints", "000")
+	if text, err = os.ReadFile(segment); err != nil {
+		t.Fatal(err)
+	}
+	short, err := tiles.FirstEntries(text, 1)
+	if err != nil || len(short) == len(text) {
+		t.Fatalf("the history has less than two checkpoints: %v", err)
+	}
+	wantExit(t, 0, " checkpoints, 0 damaged", "fsck", home)
+	if err := os.WriteFile(segment, short, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantExit(t, 2, "does not hold the published one", "fsck", home)
+	wantExit(t, 2, "is not in it", "site", "build", "--log", home, "--out", filepath.Join(t.TempDir(), "new"))
+	wantExit(t, 2, "is not in it", "site", "build", "--log", home, "--out", ofDir)
+	if err := os.Remove(segment); err != nil {
+		t.Fatal(err)
+	}
+	wantExit(t, 0, "no checkpoint is kept in ", "fsck", home)
+	wantExit(t, 2, "the site has ", "site", "build", "--log", home, "--out", ofDir)
+	wantSameFiles(t, filesOf(t, ofDir), want)
 
 	// A mirror that has lost a bundle accuses nobody; one that shows another is found.
 	lost := filepath.Join(ofURL, "tile", "entries")
