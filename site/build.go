@@ -173,6 +173,7 @@ type build struct {
 	last    []byte // the bundle that is not full
 	prev    []byte // lines of prev for it
 	twins   []Twin
+	firsts  map[int64]story // of those that new entries are compared with
 
 	read  bundleCache
 	built Built
@@ -359,6 +360,7 @@ func (b *build) grow(ctx context.Context) (err error) {
 	defer b.history.stop()
 	b.history.rootAt, b.history.timeAt = b.rootAt, b.timeAt
 	b.hints = &hints{draft: b.draft, digits: b.digits(b.cp.Size), full: cmp.Or(b.full, fullHints), first: b.from, twins: b.twin}
+	b.firsts = map[int64]story{}
 	if err := b.resumePrev(); err != nil {
 		return err
 	}
@@ -722,29 +724,40 @@ func (b *build) leaf(index int64) ([]byte, error) {
 	return b.read.leaves[index%tiles.Width], nil
 }
 
-// twin compares a new entry with earlier ones whose pack root begins like its own, oldest first.
-func (b *build) twin(earlier []int64, index int64) error {
+// story is what equivocations are told by.
+type story struct{ packRoot, manifest trust.Digest }
+
+func (b *build) story(index int64) (story, error) {
 	leaf, err := b.leaf(index)
 	if err != nil {
-		return err
+		return story{}, err
 	}
-	this, err := entry.Parse(leaf)
+	e, err := entry.Parse(leaf)
+	if err != nil {
+		return story{}, siteDamaged(err)
+	}
+	return story{e.PackRootSHA256, e.ManifestSHA256}, nil
+}
+
+// twin compares a new entry with earlier ones whose pack root begins like its own, oldest first.
+func (b *build) twin(earlier []int64, index int64) error {
+	this, err := b.story(index)
 	if err != nil {
 		return err
 	}
 	for _, i := range earlier {
-		leaf, err := b.leaf(i)
-		if err != nil {
-			return err
-		}
-		other, err := entry.Parse(leaf)
-		if err != nil {
-			return siteDamaged(err)
+		// Many may have the pack root of one. Without its story at hand they would read its bundle and their own in turns.
+		other, known := b.firsts[i]
+		if !known {
+			if other, err = b.story(i); err != nil {
+				return err
+			}
+			b.firsts[i] = other
 		}
 		// The first manifest is what all others are compared with.
-		if other.PackRootSHA256 == this.PackRootSHA256 {
-			if other.ManifestSHA256 != this.ManifestSHA256 {
-				b.twins = append(b.twins, Twin{this.PackRootSHA256, i, index})
+		if other.packRoot == this.packRoot {
+			if other.manifest != this.manifest {
+				b.twins = append(b.twins, Twin{this.packRoot, i, index})
 			}
 			return nil
 		}
@@ -754,6 +767,7 @@ func (b *build) twin(earlier []int64, index int64) error {
 
 // recordTwins appends what was found, in the order of the log.
 func (b *build) recordTwins() error {
+	clear(b.firsts)
 	if len(b.twins) == 0 {
 		return nil
 	}

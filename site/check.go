@@ -77,13 +77,15 @@ func Check(ctx context.Context, c CheckConfig) (*Checked, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(temp)
-	text, err := c.Site.Read(ctx, descriptionFile, 64<<10)
-	if isMissing(err) {
-		return nil, fmt.Errorf("%w: it has no %s", ErrNotOurs, descriptionFile)
-	} else if err != nil {
+	before, err := readPublication(ctx, c.Site)
+	if err != nil {
 		return nil, err
 	}
-	desc, err := ParseDescription(text)
+	text, there := before[descriptionFile]
+	if !there {
+		return nil, fmt.Errorf("%w: it has no %s", ErrNotOurs, descriptionFile)
+	}
+	desc, err := ParseDescription([]byte(text))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotOurs, err)
 	}
@@ -91,6 +93,9 @@ func Check(ctx context.Context, c CheckConfig) (*Checked, error) {
 		manner: manner{volatile: true}}
 	built, err := Build(ctx, again)
 	if err != nil {
+		if changed := before.unchanged(ctx, c.Site); errors.Is(changed, ErrChanged) { // files of two states need not fit
+			return nil, changed
+		}
 		return nil, err
 	}
 	want, err := OpenFolder(temp)
@@ -105,7 +110,7 @@ func Check(ctx context.Context, c CheckConfig) (*Checked, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	return k.sorted(), k.unchanged(ctx)
+	return k.sorted(), before.unchanged(ctx, c.Site)
 }
 
 // Most files that are not read before a check ends: a host that is gone is not asked for the rest.
@@ -426,25 +431,39 @@ func (k *checker) has(ctx context.Context, name string) (there, known bool, err 
 	return !missing, true, nil
 }
 
+// publication is what tells one state of a site from the next: a build changes at least one of these files where it
+// changes anything that was compared.
+type publication map[string]string
+
+func readPublication(ctx context.Context, s Site) (publication, error) {
+	p := publication{}
+	for _, name := range []string{descriptionFile, "checkpoint", countFile, "policy", "tsa-roots.pem"} {
+		text, err := s.Read(ctx, name, maxRoots)
+		if isMissing(err) {
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		p[name] = string(text)
+	}
+	return p, nil
+}
+
 // unchanged makes sure that all was of one publication.
-func (k *checker) unchanged(ctx context.Context) error {
-	if k.Size == 0 {
-		return nil
-	}
-	want, err := k.want.Checkpoint(ctx)
+func (p publication) unchanged(ctx context.Context, s Site) error {
+	after, err := readPublication(ctx, s)
 	if err != nil {
 		return err
 	}
-	got, err := k.Site.Checkpoint(ctx)
-	if err != nil {
-		return err
+	for name := range after {
+		if text, there := p[name]; !there || text != after[name] {
+			return fmt.Errorf("%w: it has another %s", ErrChanged, name)
+		}
 	}
-	before, _, err := trust.CutCheckpoint(want)
-	if err != nil {
-		return err
-	}
-	if after, _, err := trust.CutCheckpoint(got); err == nil && after.Size > before.Size {
-		return fmt.Errorf("%w: from size %d to %d", ErrChanged, before.Size, after.Size)
+	for name := range p {
+		if _, there := after[name]; !there {
+			return fmt.Errorf("%w: it has no %s any more", ErrChanged, name)
+		}
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/Haserjian/assay-ledger/site"
@@ -372,5 +373,56 @@ func TestALinkOutOfTheFolderIsNotFollowed(t *testing.T) {
 	must(t, os.Symlink(outside, filepath.Join(dir, "policy")))
 	if _, err := check(t, dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
+	}
+}
+
+// republished is a site that another one takes the place of while it is read.
+type republished struct {
+	*site.Folder
+	next *site.Folder
+	once sync.Once
+}
+
+func (r *republished) Read(ctx context.Context, path string, limit int64) ([]byte, error) {
+	if path == "limits/index.html" {
+		r.once.Do(func() { *r.Folder = *r.next })
+	}
+	return r.Folder.Read(ctx, path, limit)
+}
+
+// SIT-23: whatever is published anew while a site is checked, that is said, and nobody is accused of it.
+func TestASiteThatIsPublishedAnewWhileItIsCheckedIsNotJudged(t *testing.T) {
+	for name, change := range map[string]func(t *testing.T, l *sitetest.Log, c *site.Config){
+		"entries":   func(t *testing.T, l *sitetest.Log, _ *site.Config) { must(t, l.Grow(20)); publish(t, l) },
+		"witnesses": func(t *testing.T, l *sitetest.Log, _ *site.Config) { must(t, l.Rotate("others")); publish(t, l) },
+		"a cosignature": func(t *testing.T, l *sitetest.Log, _ *site.Config) {
+			must(t, l.Publish(sitetest.Began.AddDate(1, 0, 0)))
+		},
+		"a contact": func(_ *testing.T, _ *sitetest.Log, c *site.Config) { c.Contact = []string{"mailto:a@b.example"} },
+		"a program": func(_ *testing.T, _ *sitetest.Log, c *site.Config) { c.Program = "a later release" },
+		"a base":    func(_ *testing.T, _ *sitetest.Log, c *site.Config) { c.BasePath = "/a/" },
+		"nothing":   nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLog(t)
+			must(t, l.Grow(10))
+			publish(t, l)
+			c := site.Config{Log: l, Out: filepath.Join(t.TempDir(), "site"), Program: "test"}
+			build(t, c)
+			was, err := site.OpenFolder(c.Out)
+			must(t, err)
+			want := error(nil)
+			if change != nil {
+				change(t, l, &c)
+				want = site.ErrChanged
+			}
+			c.Out = filepath.Join(t.TempDir(), "next")
+			build(t, c)
+			next, err := site.OpenFolder(c.Out)
+			must(t, err)
+			if _, err := site.Check(t.Context(), site.CheckConfig{Site: &republished{Folder: was, next: next}, Program: "test"}); !errors.Is(err, want) {
+				t.Errorf("got %v, want %v", err, want)
+			}
+		})
 	}
 }
