@@ -6,6 +6,7 @@ require (
 	filippo.io/age v1.3.1
 	filippo.io/edwards25519 v1.2.0
 	filippo.io/mldsa v0.0.0-20260215214346-43d0283efc3e
+	github.com/andybalholm/brotli v1.3.0
 	github.com/digitorus/timestamp v0.0.0-20250524132541-c45532741eea
 	github.com/gofrs/flock v0.13.1
 	github.com/google/go-cmp v0.7.0

@@ -103,6 +103,7 @@ type responseBody struct {
 
 	encoded kept    // all that passed, if it is encoded
 	events  *events // of a stream that is read
+	reader  jcs.Reader
 	sieve   *sieve
 	sieved  []byte
 	kept    kept // a body that is read when it is whole
@@ -187,7 +188,7 @@ func (b *responseBody) message(e event, budget *Budget) {
 	case string(data) == "[DONE]":
 		b.reply.done = true
 	default:
-		why := read(data, 0, budget, func(v jcs.Value) {
+		why := read(data, 0, budget, &b.reader, func(v jcs.Value) {
 			if hasError(v) {
 				b.reply.failure = failureOf(v)
 			}
@@ -251,7 +252,7 @@ func (b *responseBody) readWhole(budget *Budget) reason {
 		return b.kept.lost
 	}
 	known := true
-	why := read(b.kept.bytes, 0, budget, func(v jcs.Value) {
+	why := read(b.kept.bytes, 0, budget, nil, func(v jcs.Value) {
 		if b.status >= 400 {
 			b.reply.failure = failureOf(v)
 			return

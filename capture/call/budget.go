@@ -44,15 +44,17 @@ type share struct {
 	budget *Budget
 	taken  int
 	used   int
+	free   int // so much is not taken from anybody: what the last event of a stream needs, however many streams there are
 }
+
+const page = 4 << 10
 
 // use makes sure that n more bytes are taken. It takes them by the page, so that a stream of short texts asks seldom.
 func (s *share) use(n int) bool {
-	if s.used += n; s.used <= s.taken {
+	if s.used += n; s.used <= s.taken+s.free {
 		return true
 	}
-	const page = 4 << 10
-	more := (s.used - s.taken + page - 1) / page * page
+	more := (s.used - s.free - s.taken + page - 1) / page * page
 	if !s.budget.take(more) {
 		s.used -= n
 		return false
@@ -100,7 +102,7 @@ func (k *kept) keep(p []byte) {
 		k.lose(tooLarge)
 	case len(k.bytes)+len(p) > cap(k.bytes):
 		// The memory that grows is taken before it is there: twice as much, so that bytes are copied twice at most.
-		room := max(2*cap(k.bytes), len(k.bytes)+len(p), 4<<10)
+		room := max(2*cap(k.bytes), len(k.bytes)+len(p), page)
 		if !k.share.use(room - cap(k.bytes)) {
 			k.lose(noRoom)
 			return

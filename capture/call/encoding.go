@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	maxDecoded   = 64 << 20 // bytes that are taken out of one body: of a longer one nothing is read
+	maxDecoded   = 32 << 20 // bytes that are taken out of one body: of a longer one nothing is read
 	decoderRoom  = 8 << 20  // what decoding takes besides, at most
 	decodedChunk = 32 << 10
 )

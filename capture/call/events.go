@@ -76,9 +76,8 @@ type events struct {
 }
 
 func newEvents(sse bool, budget *Budget) *events {
-	e := &events{sse: sse}
-	e.lines.part.share.budget, e.data.share.budget = budget, budget
-	return e
+	small := share{budget: budget, free: page}
+	return &events{sse: sse, lines: lines{part: kept{share: small}}, data: kept{share: small}}
 }
 
 func (e *events) pass(p []byte, visit func(event)) {

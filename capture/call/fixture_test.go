@@ -155,9 +155,26 @@ func TestWhatIsRecordedOfEachAttempt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := receipt.CheckData(v); err != nil || !receipt.AdmittedType(f.route.Type) {
-			t.Errorf("%s: no receipt could hold it: %v", f.name, err)
+		checkReceipt(t, v)
+		if !receipt.AdmittedType(f.route.Type) {
+			t.Errorf("%s: the type %s is not admitted", f.name, f.route.Type)
 		}
+	}
+}
+
+// checkReceipt holds what is recorded to what a receipt may be, and to what all of them have in common.
+func checkReceipt(t *testing.T, v jcs.Value) {
+	t.Helper()
+	if err := receipt.CheckData(v); err != nil {
+		t.Errorf("no receipt could hold it: %v", err)
+	}
+	for _, name := range []string{"source", "provider", "route", "success", "request_bytes", "started_at"} {
+		if _, ok := v.Get(name); !ok {
+			t.Errorf("%s is missing", name)
+		}
+	}
+	if at(v, "success").Bool == (text(v, "error_class") != "") {
+		t.Errorf("success is %v, error_class %q", at(v, "success").Bool, text(v, "error_class"))
 	}
 }
 

@@ -9,17 +9,24 @@ import (
 // limits are those of a body, depth levels down.
 func limits(depth int) jcs.Limits { return jcs.Limits{Bytes: maxBody, Depth: maxDepth - depth} }
 
-// read gives the value that a text is to use, if the budget has room for its tree.
-func read(text []byte, depth int, budget *Budget, use func(v jcs.Value)) reason {
-	if cost := treeCost(text); cost > maxTree {
-		return tooLarge
-	} else if cost > freeTree {
+// read gives the value that a text is to use, if the budget has room for its tree. With a reader, small ones are made in
+// the memory of those before.
+func read(text []byte, depth int, budget *Budget, reader *jcs.Reader, use func(v jcs.Value)) reason {
+	if len(text) > smallText {
+		cost := treeCost(text)
+		if cost > maxTree {
+			return tooLarge
+		}
 		if !budget.take(cost) {
 			return noRoom
 		}
 		defer budget.take(-cost)
+		reader = nil
 	}
-	v, err := jcs.Parse(text, limits(depth))
+	if reader == nil {
+		reader = new(jcs.Reader)
+	}
+	v, err := reader.Parse(text, limits(depth))
 	if err != nil {
 		return notJSON
 	}
@@ -28,8 +35,8 @@ func read(text []byte, depth int, budget *Budget, use func(v jcs.Value)) reason 
 }
 
 const (
-	maxTree  = 32 << 20
-	freeTree = 64 << 10 // what one goroutine needs anyway
+	smallText = 2 << 10 // whose tree is small whatever it is
+	maxTree   = 32 << 20
 )
 
 // treeCost is about how much memory the tree of a text takes. Eight MiB of zeros in a list would be half a gigabyte.

@@ -31,7 +31,7 @@ func readRequest(f *form, body []byte, budget *Budget) (asked, reason) {
 	case r.wrong != "":
 		return asked{messages: -1}, r.wrong
 	case !cut:
-		if body = trimmed(body); len(body) > 0 && body[0] != '{' && read(body, 0, budget, func(jcs.Value) {}) == "" {
+		if body = trimmed(body); len(body) > 0 && body[0] != '{' && read(body, 0, budget, nil, func(jcs.Value) {}) == "" {
 			return asked{messages: -1}, notTheDialect
 		}
 		return asked{messages: -1}, notJSON
@@ -104,7 +104,7 @@ func (r *requestReader) plain(name string, value []byte) (other bool) {
 	default:
 		return true
 	}
-	r.wrong = read(value, 1, r.budget, use)
+	r.wrong = read(value, 1, r.budget, nil, use)
 	return false
 }
 

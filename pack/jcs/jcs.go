@@ -142,11 +142,24 @@ type Reader struct {
 	written []byte
 }
 
+// Parse is the function of that name.
+func (r *Reader) Parse(text []byte, l Limits) (v Value, err error) {
+	if err := r.scan(text, l); err != nil {
+		return Value{}, err
+	}
+	r.builder.build(&r.scanner, &v)
+	return v, nil
+}
+
+func (r *Reader) scan(text []byte, l Limits) error {
+	r.scanner = scanner{text: text, tape: r.scanner.tape[:0], orders: r.scanner.orders[:0]}
+	return r.scanner.scan(l)
+}
+
 // IsPackLine is the function of that name.
 func (r *Reader) IsPackLine(line []byte, l Limits) (v Value, canonical bool, err error) {
 	s := &r.scanner
-	*s = scanner{text: line, tape: s.tape[:0], orders: s.orders[:0]}
-	if err := s.scan(l); err != nil {
+	if err := r.scan(line, l); err != nil {
 		return Value{}, false, err
 	}
 	r.builder.build(s, &v)

@@ -577,6 +577,12 @@ func TestAReaderKeepsNothingOfTheLinesBefore(t *testing.T) {
 			if fmt.Sprint(got, gotOK, gotErr) != fmt.Sprint(want, wantOK, wantErr) {
 				t.Errorf("%.40s after %.40s: %v %v, expected %v %v", second, first, gotOK, gotErr, wantOK, wantErr)
 			}
+			reader.Parse([]byte(first), Limits{})
+			got, gotErr = reader.Parse([]byte(second), Limits{})
+			want, wantErr = Parse([]byte(second), Limits{})
+			if fmt.Sprint(got, gotErr) != fmt.Sprint(want, wantErr) {
+				t.Errorf("%.40s after %.40s: %v, expected %v", second, first, gotErr, wantErr)
+			}
 		}
 	}
 }

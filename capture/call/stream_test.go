@@ -1,0 +1,240 @@
+package call
+
+import (
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"io"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/Haserjian/assay-ledger/pack/jcs"
+)
+
+// A stream is read as it arrives; it does not matter where the network cuts it.
+func TestABodyThatIsCutAnywhereIsRecordedAsTheWhole(t *testing.T) {
+	for _, f := range fixtures(t) {
+		for cut := 0; cut <= len(f.answered); cut++ {
+			c := Begin(f.route, f.request, NewBudget(room))
+			c.Request(f.asked[:min(cut, len(f.asked))])
+			c.Request(f.asked[min(cut, len(f.asked)):])
+			c.RequestEnd(true)
+			c.Response(f.response)
+			c.Body(f.answered[:cut])
+			c.Body(f.answered[cut:])
+			c.End(Whole)
+			if got := pretty(t, c.Members(attempt)); !bytes.Equal(got, f.members) {
+				t.Fatalf("%s cut at %d: recorded is\n%s", f.name, cut, got)
+			}
+		}
+		for _, size := range []int{1, 2, 3, 5} {
+			if got := pretty(t, f.run(NewBudget(room), size).Members(attempt)); !bytes.Equal(got, f.members) {
+				t.Fatalf("%s in pieces of %d: recorded is\n%s", f.name, size, got)
+			}
+		}
+	}
+}
+
+// CAP-11: both ways of asking for a response have one hash, and tell the same.
+func TestAStreamIsRecordedLikeTheResponseThatItAddsUpTo(t *testing.T) {
+	list := map[string]jcs.Value{}
+	for _, f := range fixtures(t) {
+		list[f.name] = jcs.Obj(f.run(NewBudget(room), 1<<20).Members(attempt)...)
+	}
+	pairs := 0
+	for name, stream := range list {
+		for _, suffix := range []string{"_stream", "_list", "_stream_of_items"} {
+			whole, ok := list[strings.TrimSuffix(name, suffix)]
+			if !ok || !strings.HasSuffix(name, suffix) {
+				continue
+			}
+			pairs++
+			for _, member := range []string{"model_served", "response_id", "success", "finish_reason", "input_tokens", "output_tokens", "total_tokens",
+				"cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "tool_calls", "response_hash"} {
+				a, _ := jcs.AppendPack(nil, at(whole, member))
+				b, _ := jcs.AppendPack(nil, at(stream, member))
+				if !bytes.Equal(a, b) {
+					t.Errorf("%s: %s is %s, of the whole response %s", name, member, b, a)
+				}
+			}
+			if text(whole, "response_hash") == "" || !at(stream, "stream").Bool || at(whole, "stream").Bool {
+				t.Errorf("%s is no pair", name)
+			}
+		}
+	}
+	if pairs < 10 {
+		t.Errorf("%d pairs", pairs)
+	}
+}
+
+// A stream that breaks off tells what it told before, has no hash, and is no success, wherever that was.
+func TestAStreamThatBreaksOffHasNoHash(t *testing.T) {
+	for _, f := range fixtures(t) {
+		media := f.response.Header["Content-Type"]
+		if f.response.Status != 200 || len(media) == 0 || !strings.Contains(media[0], "stream") && !strings.Contains(media[0], "ndjson") {
+			continue
+		}
+		for cut := range len(f.answered) {
+			for _, how := range []Ending{ClientGone, UpstreamReset} {
+				g := f
+				g.answered = f.answered[:cut]
+				c := g.begun(NewBudget(room), 1<<20)
+				c.End(how)
+				v := jcs.Obj(c.Members(attempt)...)
+				done := c.response.reply.done && how == ClientGone && c.response.reply.failure == nil
+				if at(v, "success").Bool != done || done != (text(v, "response_hash") != "") || text(v, "response_body_sha256") != "" || at(v, "unparsed").Kind != jcs.Null {
+					t.Fatalf("%s cut at %d, %s: done %v, recorded is\n%s", f.name, cut, how, done, pretty(t, v.Members))
+				}
+				if class := text(v, "error_class"); !done && class != string(how) && class != "stream_error" || done && class != "" {
+					t.Fatalf("%s cut at %d: error_class %q", f.name, cut, class)
+				}
+			}
+		}
+	}
+}
+
+// Whoever closes the connection behind the last message has had it all.
+func TestAProgramThatLeavesBehindTheLastMessageHasSucceeded(t *testing.T) {
+	for _, name := range []string{"openai_chat_stream", "openai_responses_stream", "anthropic_messages_stream", "ollama_chat_stream", "cohere_chat_stream"} {
+		found := false
+		for _, f := range fixtures(t) {
+			if f.name != name {
+				continue
+			}
+			found = true
+			f.answered = append(f.answered, "\n: and more"...)
+			c := f.begun(NewBudget(room), 1<<20)
+			c.End(ClientGone)
+			v := jcs.Obj(c.Members(attempt)...)
+			if !at(v, "success").Bool || text(v, "response_hash") == "" || text(v, "error_class") != "" || c.Failed() {
+				t.Errorf("%s: recorded is\n%s", name, pretty(t, v.Members))
+			}
+		}
+		if !found {
+			t.Errorf("no fixture %s", name)
+		}
+	}
+}
+
+// encoders make what each coding decodes.
+var encoders = map[string]func(p []byte) []byte{
+	"gzip": func(p []byte) []byte {
+		return through(p, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) })
+	},
+	"deflate": func(p []byte) []byte {
+		return through(p, func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) })
+	},
+	"deflate, bare": func(p []byte) []byte {
+		return through(p, func(w io.Writer) io.WriteCloser { f, _ := flate.NewWriter(w, 6); return f })
+	},
+	"br": func(p []byte) []byte {
+		return through(p, func(w io.Writer) io.WriteCloser { return brotli.NewWriter(w) })
+	},
+	"zstd": func(p []byte) []byte {
+		return through(p, func(w io.Writer) io.WriteCloser { z, _ := zstd.NewWriter(w); return z })
+	},
+}
+
+func through(p []byte, open func(io.Writer) io.WriteCloser) []byte {
+	var out bytes.Buffer
+	w := open(&out)
+	if _, err := w.Write(p); err != nil {
+		panic(err)
+	}
+	if err := w.Close(); err != nil {
+		panic(err)
+	}
+	return out.Bytes()
+}
+
+func brotliBudget() *Budget {
+	b := NewBudget(room)
+	b.Brotli = func(r io.Reader) io.Reader { return brotli.NewReader(r) }
+	return b
+}
+
+// wireMembers are about the bytes on the wire.
+var wireMembers = []string{"request_bytes", "response_bytes", "request_body_sha256", "response_body_sha256"}
+
+func TestEncodedBodiesAreReadAsTheyAreMeant(t *testing.T) {
+	for _, f := range fixtures(t) {
+		v, err := jcs.Parse(f.members, jcs.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := pretty(t, v.Without(wireMembers...).Members)
+		for name, encode := range encoders {
+			g := f
+			coding, _, _ := strings.Cut(name, ",")
+			g.request.Header, g.response.Header = maps.Clone(f.request.Header), maps.Clone(f.response.Header)
+			g.request.Header["Content-Encoding"], g.response.Header["Content-Encoding"] = []string{strings.ToUpper(coding)}, []string{coding}
+			g.asked, g.answered = encode(f.asked), encode(f.answered)
+			budget := brotliBudget()
+			members := g.run(budget, 100).Members(attempt)
+			if got := pretty(t, jcs.Obj(members...).Without(wireMembers...).Members); !bytes.Equal(got, want) {
+				t.Errorf("%s, %s: recorded is\n%s", f.name, name, got)
+			}
+			if budget.Used() != 0 {
+				t.Errorf("%s, %s: %d bytes were not given back", f.name, name, budget.Used())
+			}
+		}
+	}
+}
+
+// What a coding is wrong about is said, and nothing else suffers.
+func TestABodyThatCannotBeDecodedIsSaidToBeUnparsed(t *testing.T) {
+	f := named(t, "openai_chat")
+	for name, test := range map[string]struct {
+		coding []string
+		body   []byte
+	}{
+		"no such coding":    {[]string{"snappy"}, f.answered},
+		"two codings":       {[]string{"gzip, gzip"}, encoders["gzip"](encoders["gzip"](f.answered))},
+		"two fields":        {[]string{"gzip", "gzip"}, encoders["gzip"](f.answered)},
+		"not encoded":       {[]string{"gzip"}, f.answered},
+		"bare text as zlib": {[]string{"deflate"}, f.answered},
+		"empty":             {[]string{"gzip"}, nil},
+		"half":              {[]string{"gzip"}, encoders["gzip"](f.answered)[:100]},
+		"half of zstd":      {[]string{"zstd"}, encoders["zstd"](f.answered)[:100]},
+		"half of brotli":    {[]string{"br"}, encoders["br"](f.answered)[:100]},
+		"flipped": {[]string{"gzip"}, func() []byte {
+			p := encoders["gzip"](f.answered)
+			p[len(p)-8] ^= 1 // of the checksum
+			return p
+		}()},
+	} {
+		g := f
+		g.response.Header = map[string][]string{"Content-Type": {"application/json"}, "Content-Encoding": test.coding}
+		g.answered = test.body
+		budget := brotliBudget()
+		c := g.run(budget, 1<<20)
+		v := jcs.Obj(c.Members(attempt)...)
+		if text(at(v, "unparsed"), "response") != "encoding" || !c.Unparsed() || !at(v, "success").Bool || text(v, "usage_source") != "missing" ||
+			text(v, "prompt_hash") == "" || text(v, "response_hash") != "" || text(v, "response_body_sha256") == "" || budget.Used() != 0 {
+			t.Errorf("%s: recorded is\n%s", name, pretty(t, v.Members))
+		}
+	}
+	if c := f; true { // without a decoder for brotli
+		c.response.Header = map[string][]string{"Content-Type": {"application/json"}, "Content-Encoding": {"br"}}
+		c.answered = encoders["br"](f.answered)
+		if v := jcs.Obj(c.run(NewBudget(room), 1<<20).Members(attempt)...); text(at(v, "unparsed"), "response") != "encoding" {
+			t.Errorf("recorded is\n%s", pretty(t, v.Members))
+		}
+	}
+}
+
+func named(t testing.TB, name string) fixture {
+	t.Helper()
+	for _, f := range fixtures(t) {
+		if f.name == name {
+			return f
+		}
+	}
+	t.Fatalf("no fixture %s", name)
+	return fixture{}
+}
