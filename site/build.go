@@ -51,7 +51,7 @@ type Built struct {
 // only then touches what is there: all new files lie beside the old ones before the first of them is put in place, and
 // the checkpoint comes last. Whatever goes wrong, the folder is the old site or, when the next build has ended, the new
 // one.
-func Build(ctx context.Context, c Config) (*Built, error) {
+func Build(ctx context.Context, c Config) (_ *Built, err error) {
 	if c.BasePath == "" {
 		c.BasePath = "/"
 	}
@@ -70,11 +70,12 @@ func Build(ctx context.Context, c Config) (*Built, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, d.close()) }() // after a panic too: the next build wants the lock
 	b := &build{Config: c, draft: d}
-	if err = b.run(ctx); err != nil {
-		err = errors.Join(err, d.abandon())
+	if err := b.run(ctx); err != nil {
+		return &b.built, errors.Join(err, d.abandon())
 	}
-	return &b.built, errors.Join(err, d.close())
+	return &b.built, nil
 }
 
 // claim makes sure that the folder is one of ours, before anything in it is touched, and gives what a build that was

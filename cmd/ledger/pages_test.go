@@ -302,3 +302,36 @@ func (f *filling) Tile(ctx context.Context, path string) ([]byte, error) {
 	}
 	return f.Log.Tile(ctx, path)
 }
+
+// panicking is a log whose policy cannot be asked for once.
+type panicking struct {
+	*sitetest.Log
+	done bool
+}
+
+func (p *panicking) Policy(ctx context.Context) ([]byte, error) {
+	if !p.done {
+		p.done = true
+		panic("asked")
+	}
+	return p.Log.Policy(ctx)
+}
+
+// API-54
+func TestABuildThatPanicsEndsNeitherTheLedgerNorTheBuildsAfterIt(t *testing.T) {
+	log, err := sitetest.New("panic")
+	if err == nil {
+		err = errors.Join(log.Grow(3), log.Publish(sitetest.Began))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &keeper{interval: time.Second, log: slog.New(slog.DiscardHandler), room: func() error { return nil },
+		config: site.Config{Log: &panicking{Log: log}, Out: filepath.Join(t.TempDir(), "site"), Program: "test"}}
+	if err := k.build(t.Context()); err == nil || !strings.Contains(err.Error(), "panicked: asked") || len(k.notes()) != 1 {
+		t.Errorf("got %v, notes %v", err, k.notes())
+	}
+	if err := k.build(t.Context()); err != nil || k.notes() != nil {
+		t.Errorf("the next one: %v, notes %v", err, k.notes())
+	}
+}
