@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/Haserjian/assay-ledger/internal/racetest"
 	"github.com/Haserjian/assay-ledger/ledger/index"
 	"github.com/Haserjian/assay-ledger/trust"
@@ -259,5 +261,55 @@ func TestFsckNamesTheTileThatIsDamagedAndNotItsEntries(t *testing.T) {
 		return d.Path == path && d.Start == 0 && d.End == 256 && strings.Contains(d.Err.Error(), "tile/0/000")
 	}) {
 		t.Errorf("%s: %v", path, found)
+	}
+}
+
+// The signed tree is compared by itself: a log whose tiles agree with each other may be another one.
+func TestFsckTellsWhenTheTreeDoesNotContinueTheSignedOne(t *testing.T) {
+	w := newWorld(t, 0, 0)
+	w.open()
+	w.addAll(0, 3)
+	w.close()
+	path := filepath.Join(w.cfg.GuardDir, signedFile)
+	signed, err := os.ReadFile(path)
+	must(t, err)
+	s, err := openStore(w.cfg.Dir)
+	must(t, err)
+	defer s.close()
+	for size, want := range map[int64]string{
+		2: "entries 0 to 1: the tree does not continue the signed one: ",
+		3: "entries 0 to 2: the tree does not continue the signed one: ",
+		4: "entries 3 to 3: they have been signed for and are gone: the log was rolled back",
+	} {
+		root, err := s.rootOf(min(size, 3), 3)
+		must(t, err)
+		sound := trust.Checkpoint{Origin: testOrigin, Size: size, Root: root}
+		if size <= 3 {
+			must(t, os.WriteFile(path, sound.Text(), 0o600))
+			if found := w.fsck(); len(found) != 0 {
+				t.Errorf("size %d: %v", size, found)
+			}
+		}
+		other := trust.Checkpoint{Origin: testOrigin, Size: size, Root: tlog.RecordHash([]byte("another log"))}
+		must(t, os.WriteFile(path, other.Text(), 0o600))
+		if found := w.fsck(); len(found) != 1 || !strings.HasPrefix(found[0].String(), treeStatePath+": "+want) {
+			t.Errorf("size %d: %v, want %q", size, found, want)
+		}
+	}
+	// Where the tiles are gone that would prove it, that is said of the signed tree, too.
+	two, err := s.rootOf(2, 3)
+	must(t, err)
+	must(t, os.WriteFile(path, (&trust.Checkpoint{Origin: testOrigin, Size: 2, Root: two}).Text(), 0o600))
+	must(t, os.Rename(w.path("tile/0"), w.path("tile/away")))
+	found := w.fsck()
+	for _, end := range []int64{2, 3} {
+		if !slices.ContainsFunc(found, func(d Damage) bool { return d.Path == treeStatePath && d.Start == 0 && d.End == end }) {
+			t.Errorf("without tiles nothing is said of the first %d entries: %v", end, found)
+		}
+	}
+	must(t, os.Rename(w.path("tile/away"), w.path("tile/0")))
+	must(t, os.WriteFile(path, signed, 0o600))
+	if found := w.fsck(); len(found) != 0 {
+		t.Errorf("whole again: %v", found)
 	}
 }

@@ -114,6 +114,57 @@ func TestEachCheckpointThatTheLogDoesNotContinueIsNamed(t *testing.T) {
 	}
 }
 
+// A log that has grown is looked at again for the checkpoints that it has published meanwhile, and may then be unreadable.
+func TestACheckpointBeyondTheTreeThatWasReadIsHeldToTheTreeAsItIsNow(t *testing.T) {
+	w, f := threeCheckpoints(t)
+	notes := w.history(0)
+	s, err := openStore(f.Dir)
+	must(t, err)
+	defer s.close()
+	whole, err := s.treeState()
+	must(t, err)
+	root, err := s.rootOf(1, 3)
+	must(t, err)
+	keys, err := keyOnly(w.cfg.Signer.VKey())
+	must(t, err)
+	for name, c := range map[string]struct {
+		now  tree // as it was read
+		file bool // whether it can be read again
+		good bool
+	}{
+		"grown":                {tree{1, root}, true, true},
+		"grown and unreadable": {tree{1, root}, false, false},
+		"not grown":            {whole, false, true},
+	} {
+		check := &historyCheck{store: s, now: c.now, keys: keys}
+		restore := func() {}
+		if !c.file {
+			restore = fileFor(t, w.path(".state"))
+		}
+		err := check.note(notes[len(notes)-1])
+		if restore(); (err == nil) != c.good || (check.last == whole) != c.good {
+			t.Errorf("%s: %v; the last tree is %v", name, err, check.last)
+		}
+	}
+}
+
+// What is kept and waits for the guard is not part of the history yet.
+func TestTheHistoryEndsWithThePublishedCheckpoint(t *testing.T) {
+	w, f := threeCheckpoints(t)
+	notes := w.history(0)
+	for i := range notes {
+		must(t, os.WriteFile(filepath.Join(f.GuardDir, checkpointFile), notes[i], 0o600))
+		if got := w.history(0); len(got) != i+1 || !bytes.Equal(got[i], notes[i]) {
+			t.Errorf("checkpoint %d is published: %d are given out", i, len(got))
+		}
+		for _, err := range f.Checkpoints(t.Context(), int64(i)+2) {
+			if !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("from the second after checkpoint %d on: %v", i, err)
+			}
+		}
+	}
+}
+
 // What reads the directories of a ledger tells what is missing from what cannot be looked at, and gives out neither.
 func TestTheFilesOfALedgerAreReadOrSaidToBeMissing(t *testing.T) {
 	w, f := threeCheckpoints(t)

@@ -344,6 +344,30 @@ func TestAFileIsNotLeftWhenItsManifestIsLoggedWhileItIsWritten(t *testing.T) {
 	}
 }
 
+// A log that closes logs nothing more, and says nothing of it: the next process goes on.
+func TestAManifestOfTheSpoolIsLeftToTheNextProcessOnceTheLogCloses(t *testing.T) {
+	w, logs, _ := spoolWorld(t)
+	l := w.open()
+	digest := digestOf(t, 0)
+	_, err := l.spool.put(digest, manifestOf(t, 0), spoolSource)
+	must(t, err)
+	closing := func(is bool) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.closing = is
+	}
+	closing(true)
+	var ended atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() { l.logSpooled(digest); ended.Store(true) })
+	eventually(t, "it is given up", ended.Load)
+	wg.Wait()
+	if !l.Accepted(digest) || strings.Contains(logs.String(), "not logged yet") {
+		t.Errorf("accepted %v; %s", l.Accepted(digest), logs)
+	}
+	closing(false)
+}
+
 // API-13
 func TestWhoGivesUpWaitingForWitnessesIsNotAccepted(t *testing.T) {
 	w := newWorld(t, 1, 1)
