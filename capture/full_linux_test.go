@@ -2,12 +2,15 @@ package capture
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/Haserjian/assay-ledger/internal/durable/durabletest"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -181,5 +184,188 @@ func TestATraceThatCannotBeOpenedLeavesNoFileOpen(t *testing.T) {
 	}
 	if after := open(); after > before+5 {
 		t.Errorf("%d files are open, %d were", after, before)
+	}
+}
+
+// deepStore is a store whose directory has a path of so many bytes, which may be as long as the system takes: what lies
+// below it is there, and cannot be opened.
+func deepStore(t *testing.T, length int) (s *Store, root *os.Root) {
+	t.Helper()
+	path := t.TempDir()
+	root, err := os.OpenRoot(path)
+	for err == nil && len(path) < length {
+		name := strings.Repeat("d", min(200, length-len(path)-1))
+		if length-len(path)-1-len(name) == 1 { // no room for a name after it
+			name = name[1:]
+		}
+		above := root
+		if err = above.Mkdir(name, 0o700); err == nil {
+			root, err = above.OpenRoot(name)
+		}
+		above.Close()
+		path = filepath.Join(path, name)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	return &Store{Dir: path, Now: func() time.Time { return noon }}, root
+}
+
+// A part of the store that is there and cannot be opened is not empty: numbers would be given out again, and a trace would
+// begin anew.
+func TestAPartOfTheStoreThatCannotBeOpenedIsAnError(t *testing.T) {
+	const longest = 4095 // bytes of a path
+	day := noon.Format(dayForm)
+	for name, c := range map[string]struct {
+		length  int
+		dir     string // what is there
+		good    bool
+		highest int64
+	}{
+		"a day that can be opened":      {longest - len("/"+day+"/t1.jsonl"), day, true, 7},
+		"a day that cannot be opened":   {longest - len("/"+day) + 1, day, false, 0},
+		"a trace that cannot be opened": {longest - len("/"+day+"/t1.jsonl") + 1, day, false, 0},
+		"nothing that is a day":         {longest - 2, "x", true, -1},
+	} {
+		s, root := deepStore(t, c.length)
+		if err := root.Mkdir(c.dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := root.WriteFile(c.dir+"/t1.jsonl", []byte(`{"seq": 0, "_store_seq": 7}`+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if highest, err := s.highestNumber(); (err == nil) != c.good || highest != c.highest {
+			t.Errorf("%s: the highest number is %d, %v", name, highest, err)
+		}
+		if paths, err := s.find("t1"); (err == nil) != c.good || (len(paths) == 1) != (c.highest == 7) {
+			t.Errorf("%s: found %q, %v", name, paths, err)
+		}
+		if !c.good {
+			if trace, err := s.Open("t1"); err == nil || errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s: %+v, %v", name, trace, err)
+			}
+			if p, err := s.Packed("t1"); err == nil || errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s: packed %+v, %v", name, p, err)
+			}
+			if _, err := s.Emit("t1", "model_call", jcs.Value{}); err == nil {
+				t.Errorf("%s: emitted", name)
+			}
+		}
+	}
+}
+
+// A trace begins when its file, its number and, where that is asked for, its directory are there: whichever cannot be
+// opened, nothing is said to be stored, and nothing stays open.
+func TestAnEmitThatMayOpenTooFewFilesStoresNothing(t *testing.T) {
+	if !durabletest.Alone(t) {
+		return
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // which closes what nobody holds any more
+	open := func() int {
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip(err)
+		}
+		return len(list)
+	}
+	var whole syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &whole); err != nil {
+		t.Fatal(err)
+	}
+	limit := func(files uint64) {
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: files, Max: whole.Max}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer limit(whole.Cur)
+	least := map[bool]int{}
+	for _, sync := range []bool{false, true} {
+		s := newStore(t)
+		s.Sync = sync
+		emit(t, s, "other") // the directories are there
+		before := open()
+		for files := 0; ; files++ {
+			limit(uint64(files))
+			_, err := s.Emit("t1", "model_call", jcs.Value{})
+			limit(whole.Cur)
+			if now := open(); now > before {
+				t.Fatalf("with %d files: %d are open, %d were", files, now, before)
+			}
+			if err == nil {
+				least[sync] = files
+				break
+			}
+			if trace, err := tryRead(s, "t1"); err == nil && len(trace.Receipts) > 0 {
+				t.Fatalf("with %d files: %d receipts are stored", files, len(trace.Receipts))
+			}
+			if files > 1000 {
+				t.Fatal("never stored")
+			}
+		}
+	}
+	if least[true] != least[false]+1 {
+		t.Errorf("%d files are needed, %d to make the name of a trace durable", least[false], least[true])
+	}
+}
+
+// The device takes every write and keeps none, has no bytes, and cannot be synced.
+func TestANumberThatCannotBeMadeDurableIsNotGivenOut(t *testing.T) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	if n, err := (&Store{Dir: t.TempDir()}).takeNumbers(null, 5, 1); err != nil || n != 5 {
+		t.Errorf("without a sync: %d, %v", n, err)
+	}
+	if n, err := (&Store{Dir: t.TempDir(), Sync: true}).takeNumbers(null, 5, 1); err == nil {
+		t.Errorf("with one: %d", n)
+	}
+}
+
+// A file without its lock is not used. One that is opened for its path alone cannot be locked.
+func TestAFileThatCannotBeLockedIsNotOpened(t *testing.T) {
+	const oPath = 0x200000 // O_PATH
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, shared := range []bool{false, true} {
+		file, err := openLocked(path, oPath, shared)
+		var named *fs.PathError
+		if file != nil || !errors.As(err, &named) || named.Op != "flock" || named.Path != path {
+			t.Errorf("shared %v: %v, %v", shared, file, err)
+		}
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	for range 20 {
+		_, _ = openLocked(path, oPath, true)
+	}
+	links, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range links {
+		if to, _ := os.Readlink(link); to == path {
+			t.Errorf("%s is still open", path)
+		}
+	}
+}
+
+// A directory that takes nothing more needs no second .gitignore.
+func TestWhatIsKeptFromGitStaysSoOnAFullDisk(t *testing.T) {
+	if !durabletest.Alone(t) {
+		return
+	}
+	dir := t.TempDir()
+	var fresh, again error
+	durabletest.WithFilesUpTo(t, 0, func() { fresh = KeepFromGit(dir) })
+	if err := KeepFromGit(dir); fresh == nil || err != nil {
+		t.Fatalf("on a full disk %v, then %v", fresh, err)
+	}
+	durabletest.WithFilesUpTo(t, 0, func() { again = KeepFromGit(dir) })
+	if again != nil {
+		t.Error(again)
 	}
 }

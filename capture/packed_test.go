@@ -21,8 +21,16 @@ func TestATraceRemembersThePackThatWasMadeOfItLast(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.Packed("t1"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a trace that is not there: %v", err)
+	for _, nowhere := range []*Store{s, {Dir: filepath.Join(s.Dir, "missing")}} {
+		if _, err := nowhere.Packed("t1"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a trace that is not there: %v", err)
+		}
+		if paths, err := nowhere.find("t1"); err != nil || paths != nil {
+			t.Errorf("a trace that is not there: %q, %v", paths, err)
+		}
+	}
+	if _, err := s.Packed("../t1"); err == nil || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what is no trace id: %v", err)
 	}
 	emit()
 	if _, err := s.Packed("t1"); !errors.Is(err, fs.ErrNotExist) {
@@ -37,6 +45,9 @@ func TestATraceRemembersThePackThatWasMadeOfItLast(t *testing.T) {
 	emit() // while it is packed
 	if err := trace.MarkPacked("pack_1"); err != nil {
 		t.Fatal(err)
+	}
+	if err := trace.MarkPacked("pack_\xff"); err == nil {
+		t.Error("a pack was noted whose id is no text")
 	}
 	want := Packed{"pack_1", size}
 	if p, err := s.Packed("t1"); err != nil || p != want {

@@ -124,6 +124,14 @@ func TestALastLineThatCannotBeReadIsAnErrorAndOneThatIsGoneIsNone(t *testing.T) 
 	}
 }
 
+func TestAFileOfOneByteIsALineOrNone(t *testing.T) {
+	for text, want := range map[string]int64{"": 0, "\n": 1, "x": 0, "x\n": 2, "\nx": 1, "\n\n": 2} {
+		if n, err := wholeLines(strings.NewReader(text), int64(len(text)), maxBack); err != nil || n != want {
+			t.Errorf("%q: %d, %v; want %d", text, n, err, want)
+		}
+	}
+}
+
 // Another program may cut a file between our look at its size and our read.
 func TestAFileThatShrinksIsReadAsFarAsItGoes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "trace.jsonl")
