@@ -6,11 +6,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/Haserjian/assay-ledger/internal/durable/durabletest"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -321,6 +324,75 @@ func TestANumberThatCannotBeMadeDurableIsNotGivenOut(t *testing.T) {
 	}
 	if n, err := (&Store{Dir: t.TempDir(), Sync: true}).takeNumbers(null, 5, 1); err == nil {
 		t.Errorf("with one: %d", n)
+	}
+}
+
+// A counter whose old digits stay where they are would be another number.
+func TestACounterThatCannotBeCutKeepsItsNumber(t *testing.T) {
+	fd, err := unix.MemfdCreate("counter", unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		t.Skip(err)
+	}
+	counter := os.NewFile(uintptr(fd), "counter")
+	defer counter.Close()
+	const before = "00000000000000000007"
+	if _, err := counter.WriteString(before); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK); err != nil { // it can still be written
+		t.Skip(err)
+	}
+	n, err := (&Store{Dir: t.TempDir()}).takeNumbers(counter, 0, 1)
+	text := make([]byte, len(before))
+	if _, readErr := counter.ReadAt(text, 0); err == nil || readErr != nil || string(text) != before {
+		t.Errorf("number %d, %v; the counter is %q, %v", n, err, text, readErr)
+	}
+}
+
+// asNobody does something as a user to whom permissions apply.
+func asNobody(t *testing.T, do func()) {
+	t.Helper()
+	if os.Getuid() == 0 {
+		const nobody = 65534
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		if err := syscall.Setfsuid(nobody); err != nil {
+			t.Fatal(err)
+		}
+		defer syscall.Setfsuid(0)
+	}
+	do()
+}
+
+// Whoever may not look whether a trace began on an earlier day does not let it begin again.
+func TestATraceDoesNotBeginAgainInAStoreThatMayNotBeListed(t *testing.T) {
+	t.Chdir(t.TempDir())
+	s := &Store{Dir: "store", Now: func() time.Time { return noon }}
+	day := filepath.Join(s.Dir, noon.Format(dayForm))
+	if err := os.MkdirAll(day, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{".", s.Dir, day} {
+		if err := os.Chmod(path, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for mode, good := range map[fs.FileMode]bool{0o333: false, 0o777: true} {
+		if err := os.Chmod(s.Dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		var file *os.File
+		var err error
+		asNobody(t, func() { file, err = s.openTrace("t1", noon) })
+		if err == nil {
+			file.Close()
+			err = os.Remove(file.Name())
+		} else if _, there := os.Lstat(filepath.Join(day, "t1.jsonl")); there == nil {
+			t.Errorf("mode %o: it has begun again", mode)
+		}
+		if (err == nil) != good {
+			t.Errorf("mode %o: %v", mode, err)
+		}
 	}
 }
 

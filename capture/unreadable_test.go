@@ -52,6 +52,18 @@ func TestWhatCannotBeReadIsAnError(t *testing.T) {
 	if n, err := (&Store{Dir: t.TempDir()}).takeNumbers(file, 0, 1); err == nil {
 		t.Errorf("the counter: %d", n)
 	}
+	counter, err := os.Create(filepath.Join(t.TempDir(), counterFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer counter.Close()
+	receipts, err := (&Store{Dir: t.TempDir()}).record(counter, file, noon, "t1", []checkedDraft{{typ: "model_call"}})
+	if text, readErr := os.ReadFile(file.Name()); err == nil || receipts != nil || readErr != nil || string(text) != lines {
+		t.Errorf("recorded %d, %v; the trace is %q, %v", len(receipts), err, text, readErr)
+	}
+	if n, err := (&Store{Dir: file.Name()}).highestNumber(); err == nil {
+		t.Errorf("the highest number of a store that is no directory: %d", n)
+	}
 	trouble := errors.New("input/output error")
 	for text, want := range map[string]int{"": 0, lines: 2} {
 		read := 0
@@ -148,6 +160,27 @@ func TestAFileThatShrinksIsReadAsFarAsItGoes(t *testing.T) {
 		if n, err := wholeLines(file, size, maxBack); err != nil || n != want {
 			t.Errorf("size %d: %d, %v; want %d", size, n, err, want)
 		}
+	}
+}
+
+// A trace that can no longer be read ends with the error, and not as if it were whole.
+func TestATraceThatCannotBeReadToItsEndSaysSo(t *testing.T) {
+	s := newStore(t)
+	emit(t, s, "t1")
+	trace, err := s.Open("t1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	trace.Close()
+	var errs []error
+	for receipt, err := range trace.All() {
+		if receipt.Kind != jcs.Null {
+			t.Errorf("%+v", receipt)
+		}
+		errs = append(errs, err)
+	}
+	if len(errs) != 1 || !errors.Is(errs[0], fs.ErrClosed) || !strings.Contains(errs[0].Error(), "trace t1: ") {
+		t.Errorf("%v", errs)
 	}
 }
 
