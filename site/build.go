@@ -773,16 +773,35 @@ func (b *build) recordTwins() error {
 		return nil
 	}
 	slices.SortFunc(b.twins, func(a, c Twin) int { return cmp.Compare(a.Index, c.Index) })
-	var more []byte
-	for _, t := range b.twins {
-		more = append(more, t.String()...)
-	}
-	b.twins = nil
-	before, err := b.draft.read(twinsFile)
-	if err != nil && !isMissing(err) {
+	number, last := 0, []byte(nil)
+	err := b.twinFiles(func(_ string, text []byte) error {
+		if last != nil {
+			number++
+		}
+		last = text
+		return nil
+	})
+	if err != nil {
 		return err
 	}
-	return b.draft.extend(twinsFile, before, more)
+	var more []byte
+	lines := bytes.Count(last, []byte("\n"))
+	for _, t := range b.twins {
+		if lines == cmp.Or(b.full, fullTwins) {
+			if err := b.hints.append(numbered(twinsFile, number), last, more); err != nil {
+				return err
+			}
+			number, last, more, lines = number+1, nil, nil, 0
+		}
+		more = append(more, t.String()...)
+		lines++
+	}
+	b.twins = nil
+	return b.hints.append(numbered(twinsFile, number), last, more)
+}
+
+func (b *build) twinFiles(read func(name string, text []byte) error) error {
+	return b.draft.series(cmp.Or(b.full, fullTwins), func(n int) string { return numbered(twinsFile, n) }, read)
 }
 
 // newestTwins is how many records pages and feed are made of.
@@ -790,21 +809,17 @@ const newestTwins = 200
 
 // readTwins gives the newest records, and how many pack roots there are in all.
 func (b *build) readTwins() (newest []Twin, roots int, err error) {
-	text, err := b.draft.read(twinsFile)
-	if isMissing(err) {
-		return nil, 0, nil
-	} else if err != nil {
-		return nil, 0, err
-	}
-	firsts := map[int64]bool{}
-	err = eachTwin(text, func(t Twin) {
-		firsts[t.First] = true
-		if newest = append(newest, t); len(newest) >= 2*newestTwins {
-			newest = slices.Clone(newest[len(newest)-newestTwins:])
-		}
+	firsts, last := map[int64]bool{}, int64(-1)
+	err = b.twinFiles(func(_ string, text []byte) error {
+		return eachTwin(text, last, func(t Twin) {
+			last, firsts[t.First] = t.Index, true
+			if newest = append(newest, t); len(newest) >= 2*newestTwins {
+				newest = slices.Clone(newest[len(newest)-newestTwins:])
+			}
+		})
 	})
 	if err != nil {
-		return nil, 0, siteDamaged(err)
+		return nil, 0, err
 	}
 	return newest[max(0, len(newest)-newestTwins):], len(firsts), nil
 }

@@ -134,6 +134,35 @@ func (d *draft) read(name string) ([]byte, error) {
 	return durable.ReadIn(d.root, name, maxFile)
 }
 
+// numbered is the name of a file that begins where those before it are full.
+func numbered(name string, number int) string {
+	if number == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s-%d", name, number)
+}
+
+// series reads files that follow each other, each of which has so many lines but for the last, which has some.
+func (d *draft) series(lines int, name func(n int) string, read func(name string, text []byte) error) error {
+	for n, full := 0, true; ; n++ {
+		name := name(n)
+		text, err := d.read(name)
+		if isMissing(err) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		count := bytes.Count(text, []byte("\n"))
+		if !full || count == 0 || count > lines {
+			return fmt.Errorf("%s: %w: it has %d lines", name, ErrSiteDamaged, count)
+		}
+		full = count == lines
+		if err := read(name, text); err != nil {
+			return fmt.Errorf("%s: %w: %w", name, ErrSiteDamaged, err)
+		}
+	}
+}
+
 // write gives a file its content. One that has it already is left alone.
 func (d *draft) write(name string, data []byte) error {
 	if _, staged := d.staged[name]; !staged {

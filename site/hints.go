@@ -64,32 +64,12 @@ func (s short) bucket(digits int) int {
 const fullHints = 4096
 
 func (h *hints) file(folder string, bucket, number int) string {
-	name := fmt.Sprintf("%s/%0*x", folder, h.digits, bucket)
-	if number == 0 {
-		return name
-	}
-	return fmt.Sprintf("%s-%d", name, number)
+	return numbered(fmt.Sprintf("%s/%0*x", folder, h.digits, bucket), number)
 }
 
-// files reads the files of one beginning, each of which is full but for the last.
+// files reads the files of one beginning.
 func (h *hints) files(folder string, bucket int, read func(name string, text []byte) error) error {
-	for n, full := 0, true; ; n++ {
-		name := h.file(folder, bucket, n)
-		text, err := h.draft.read(name)
-		if isMissing(err) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		if count := bytes.Count(text, []byte("\n")); !full || count == 0 || count > h.full {
-			return fmt.Errorf("%s: %w: it has %d lines", name, ErrSiteDamaged, count)
-		} else {
-			full = count == h.full
-		}
-		if err := read(name, text); err != nil {
-			return fmt.Errorf("%s: %w: %w", name, ErrSiteDamaged, err)
-		}
-	}
+	return h.draft.series(h.full, func(n int) string { return h.file(folder, bucket, n) }, read)
 }
 
 // Found is one line of a file of lookup/: an entry whose manifest ('m'), pack root ('r') or name of a pack ('p') begins

@@ -8,8 +8,11 @@ import (
 	"github.com/Haserjian/assay-ledger/trust"
 )
 
-// twinsFile is a list that only grows.
-const twinsFile = "equivocation/records"
+// twinsFile is a list that only grows: what comes behind fullTwins lines begins another file, with a number.
+const (
+	twinsFile = "equivocation/records"
+	fullTwins = 1 << 16
+)
 
 // Twin is a line of equivocation/records: an entry whose pack root an earlier entry has too, with another manifest. A
 // signer who makes two manifests of one pack root tells two stories of one run.
@@ -24,12 +27,11 @@ func (t Twin) String() string { return fmt.Sprintf("%s %d %d\n", t.PackRoot, t.F
 
 // ParseTwins reads equivocation/records. It accepts exactly what a build writes.
 func ParseTwins(text []byte) (list []Twin, err error) {
-	err = eachTwin(text, func(t Twin) { list = append(list, t) })
+	err = eachTwin(text, -1, func(t Twin) { list = append(list, t) })
 	return list, err
 }
 
-func eachTwin(text []byte, found func(Twin)) error {
-	last := int64(-1)
+func eachTwin(text []byte, last int64, found func(Twin)) error {
 	for line := range bytes.Lines(text) {
 		t, err := parseTwin(line)
 		if err != nil || t.Index <= last {
