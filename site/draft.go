@@ -98,10 +98,14 @@ func (d *draft) recover(list commitList) error {
 	return d.apply(list)
 }
 
-// abandon throws away what was staged, if the folder is still the old site: a build that fails again and again takes no room.
+// abandon throws away what this build has staged, if the folder is still the old site: a build that fails again and again
+// takes no room. What others have left there is not touched: the folder may be none of ours.
 func (d *draft) abandon() error {
-	if _, err := d.root.Lstat(commitFile); d.step != nil || !errors.Is(err, fs.ErrNotExist) {
-		return nil // the next build goes on; in tests an error stands for a crash
+	if len(d.dirs) == 0 || d.step != nil { // in tests an error of a step stands for a crash
+		return nil
+	}
+	if _, err := d.root.Lstat(commitFile); !errors.Is(err, fs.ErrNotExist) {
+		return nil // the next build goes on
 	}
 	return d.root.RemoveAll(workDir)
 }
