@@ -47,7 +47,7 @@ func TestACredentialThatTheUpstreamRepeatsIsLeftOut(t *testing.T) {
 		"cookie":    {Header: map[string][]string{"Cookie": {key}}},
 		"proxy":     {Header: map[string][]string{"Proxy-Authorization": {key}}},
 		"query":     {Query: "alt=sse&key=" + key},
-		"escaped":   {Query: "api%2Dkey=" + strings.ReplaceAll(key, "-", "%2D")},
+		"escaped":   {Query: "%6Bey=" + strings.ReplaceAll(key, "-", "%2D")},
 		"token":     {Query: "access_token=" + key},
 		"signature": {Query: "x&sig=" + key + "&y"},
 	} {

@@ -3,6 +3,7 @@ package call
 import (
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,16 +22,6 @@ type RequestHead struct {
 type ResponseHead struct {
 	Status int
 	Header map[string][]string
-}
-
-// printable reports whether a text is ASCII from space to tilde.
-func printable(s string) bool {
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return true
 }
 
 // header is the first field of that name, if it is printable and not longer than any that is recorded.
@@ -61,6 +52,9 @@ func secrets(head RequestHead) (list []string) {
 	}
 	for pair := range strings.SplitSeq(head.Query, "&") {
 		name, value, _ := strings.Cut(pair, "=")
+		if plain, err := url.QueryUnescape(name); err == nil {
+			name = plain
+		}
 		if secretName(name) {
 			add(value)
 			if plain, err := url.QueryUnescape(value); err == nil && plain != value {
@@ -71,9 +65,13 @@ func secrets(head RequestHead) (list []string) {
 	return list
 }
 
-var secretWords = regexp.MustCompile(`(?i)key|token|auth|secret|cookie|password|signature|^sig$|session|credential`)
+// secretWords are what the names of credentials have in them.
+var secretWords = []string{"key", "token", "auth", "secret", "cookie", "password", "signature", "session", "credential"}
 
-func secretName(name string) bool { return secretWords.MatchString(name) }
+func secretName(name string) bool {
+	name = strings.ToLower(name)
+	return name == "sig" || slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(name, word) })
+}
 
 // holdsSecret reports whether a text has a credential in it, or is a piece of one.
 func holdsSecret(s string, list []string) bool {

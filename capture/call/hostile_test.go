@@ -294,6 +294,7 @@ func TestEveryEndIsOneReceipt(t *testing.T) {
 		{418, "", Whole, "http_error", false}, {422, "", Whole, "invalid_request", false}, {429, "", Whole, "rate_limited", false}, {429, "", UpstreamReset, "rate_limited", false},
 		{500, "", Whole, "server_error", false}, {529, "", Whole, "overloaded", false}, {999, "", Whole, "server_error", false},
 		{200, `{"error":{"message":"x"}}`, Whole, "body_error", false}, {200, `{"error":"x"}`, Whole, "body_error", false}, {200, `{` + choice + `,"error":null}`, Whole, "", true},
+		{200, `{"object":"error","message":"x","type":"BadRequestError","code":400}`, Whole, "body_error", false}, {200, `{"type":"error"}`, Whole, "body_error", false},
 		{200, `{` + choice + `,"error":{}}`, Whole, "", true}, {200, `{` + choice + `,"error":""}`, Whole, "", true},
 	} {
 		c := Begin(Find("openai", "POST", "/v1/chat/completions"), RequestHead{}, NewBudget(room))
@@ -307,6 +308,49 @@ func TestEveryEndIsOneReceipt(t *testing.T) {
 		if got := text(v, "error_class"); got != test.class || at(v, "success").Bool != test.success || c.Failed() == test.success || (at(v, "status_code").Kind == jcs.Number) != (test.status > 0) {
 			t.Errorf("%+v: recorded is\n%s", test, pretty(t, v.Members))
 		}
+	}
+}
+
+// What an error says of itself, in the ways that there are.
+func TestAnErrorHasACodeAndAHash(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"error":{"message":"m","type":"t","code":"c"}}`: "c m", `{"error":{"message":"m","type":"t","code":null}}`: "t m", `{"error":{"message":"m","type":"t","code":4}}`: "t m",
+		`{"error":{"message":"m","status":"S","code":400}}`: "S m", `{"error":{"message":"m","code":400}}`: "400 m", `[{"error":{"code":"c","message":"m"}}]`: "c m",
+		`{"error":"m"}`: " m", `{"message":"m"}`: " m", `{"detail":"m","type":"t"}`: "t m", `{"detail":[{"msg":"m"}]}`: " ", `{"type":"error","error":{"type":"t"},"message":"m"}`: "t m",
+		`{"type":"error","code":"c","message":"m"}`: "c m", `{"object":"error","message":"m","type":"t"}`: "t m", `{"error":null,"message":"m"}`: " m", `{}`: " ", `[]`: " ", `1`: " ", `"m"`: " m",
+		`{"error":{"code":"has spaces","message":"m"}}`: " m", `{"error":{"code":"` + strings.Repeat("c", 65) + `"}}`: " ", `{"error":{"code":"` + strings.Repeat("c", 300) + `","type":"t"}}`: "t ",
+		`{"error":{"code":1e400}}`: "1e400 ", `{"error":{"code":-1.5}}`: "-1.5 ",
+	} {
+		c := Begin(Find("lab", "PUT", "/x"), RequestHead{}, NewBudget(room)) // of any route
+		c.RequestEnd(true)
+		c.Response(ResponseHead{Status: 400, Header: map[string][]string{"Content-Type": {"application/problem+json"}}})
+		c.Body([]byte(body))
+		c.End(Whole)
+		v := recorded(c)
+		code, message, _ := strings.Cut(want, " ")
+		if message != "" {
+			message = hashOf([]byte(message))
+		}
+		if text(v, "error_code") != code || text(v, "error_hash") != message || text(v, "error_class") != "invalid_request" {
+			t.Errorf("%s: want %s; recorded is\n%s", body, want, pretty(t, v.Members))
+		}
+	}
+}
+
+func TestListsOfToolsEnd(t *testing.T) {
+	var tools, calls []string
+	for i := range 200 {
+		tools = append(tools, fmt.Sprintf(`{"name":"t%d"}`, i))
+		calls = append(calls, fmt.Sprintf(`{"function":{"name":"t%d","arguments":"{}"}}`, i))
+	}
+	tools[1], calls[1] = `{"name":"`+strings.Repeat("x", 129)+`"}`, `{"function":{"name":"`+strings.Repeat("x", 300)+`"}}`
+	f := named(t, "openai_chat")
+	f.asked = []byte(`{"messages":[],"tools":[` + strings.Join(tools, ",") + `]}`)
+	f.answered = []byte(`{"choices":[{"message":{"tool_calls":[` + strings.Join(calls, ",") + `]}}]}`)
+	v := recorded(f.run(NewBudget(room), 1<<20))
+	offered, called := at(v, "tools_offered").Items, at(v, "tool_calls").Items
+	if len(offered) != 127 || offered[126].Text != "t127" || len(called) != 128 || text(called[127], "name") != "t127" || text(called[1], "name") != "" || text(called[1], "args_hash") == "" {
+		t.Errorf("recorded is\n%s", pretty(t, v.Members))
 	}
 }
 

@@ -134,17 +134,17 @@ func eachMember(text []byte, visit func(name string, value []byte) bool) bool {
 			return false
 		}
 		end := stringEnd(text, i)
-		name, err := jcs.Parse(text[i:end], limits(0))
-		if err != nil || seen[name.Text] {
+		name, ok := nameIn(text[i:end])
+		if !ok || seen[name] {
 			return false
 		}
-		seen[name.Text] = true
+		seen[name] = true
 		if i = spaceEnd(text, end); i == len(text) || text[i] != ':' {
 			return false
 		}
 		i = spaceEnd(text, i+1)
 		end = valueEnd(text, i)
-		if !visit(name.Text, text[i:end]) {
+		if !visit(name, text[i:end]) {
 			return false
 		}
 		if i = spaceEnd(text, end); i == len(text) {
@@ -159,6 +159,25 @@ func eachMember(text []byte, visit func(name string, value []byte) bool) bool {
 			return false
 		}
 	}
+}
+
+// nameIn is the text of a string in its quotes.
+func nameIn(quoted []byte) (name string, ok bool) {
+	if n := len(quoted); n >= 2 && quoted[n-1] == '"' && printable(string(quoted)) && bytes.IndexByte(quoted, '\\') < 0 {
+		return string(quoted[1 : n-1]), true
+	}
+	v, err := jcs.Parse(quoted, limits(0))
+	return v.Text, err == nil
+}
+
+// printable reports whether a text is ASCII from space to tilde.
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // countItems counts the items of a list that was read before; 0 of anything else.

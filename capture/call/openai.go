@@ -149,10 +149,6 @@ func responsesEvent(r *reply, name string, v jcs.Value) {
 		if r.done = true; hasError(response) {
 			r.failure = failureOf(response)
 		}
-	case "error":
-		if !hasError(v) {
-			r.failure = failureIn(v)
-		}
 	}
 }
 

@@ -285,6 +285,8 @@ func failureIn(v jcs.Value) *failure {
 //	[{"error":{"code":400,"message":"…","status":"…"}}]            Gemini, streaming; else without the list
 //	{"error":"…"}                                                   Ollama
 //	{"message":"…"}, {"detail":"…"}                                 Cohere, Mistral
+//	{"type":"error","code":"…","message":"…"}                       an event of OpenAI's responses
+//	{"object":"error","message":"…","type":"…","code":400}          vLLM
 func failureOf(v jcs.Value) *failure {
 	if v.Kind == jcs.Array && len(v.Items) > 0 {
 		v = v.Items[0]
@@ -300,10 +302,11 @@ func failureOf(v jcs.Value) *failure {
 	return f
 }
 
-// hasError reports whether a body or a message tells an error: "error" is there and not null.
+// hasError reports whether a body or a message tells an error: "error" is there and says something, or it calls itself one.
 func hasError(v jcs.Value) bool {
-	e, ok := v.Get("error")
-	return ok && (e.Kind == jcs.String && e.Text != "" || e.Kind == jcs.Object && len(e.Members) > 0)
+	e := at(v, "error")
+	return e.Kind == jcs.String && e.Text != "" || e.Kind == jcs.Object && len(e.Members) > 0 ||
+		text(v, "object") == "error" || text(v, "type") == "error"
 }
 
 // set takes over a text that is there; in a stream the last one counts. It is copied, since it is a part of its document.

@@ -50,6 +50,7 @@ type requestReader struct {
 	told      asked
 	canonical [][]byte // C of the members that are hashed, in their order
 	scratch   []byte
+	reader    jcs.Reader
 	wrong     reason
 }
 
@@ -104,7 +105,7 @@ func (r *requestReader) plain(name string, value []byte) (other bool) {
 	default:
 		return true
 	}
-	r.wrong = read(value, 1, r.budget, nil, use)
+	r.wrong = read(value, 1, r.budget, &r.reader, use)
 	return false
 }
 
