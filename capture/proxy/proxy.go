@@ -27,6 +27,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/andybalholm/brotli"
+
 	"github.com/Haserjian/assay-ledger/capture/call"
 )
 
@@ -68,6 +70,7 @@ func New(c Config) (*Proxy, error) {
 		}
 		p.hosts[authority(u.Base)] = u.Provider
 	}
+	p.desk.budget.Brotli = func(r io.Reader) io.Reader { return brotli.NewReader(r) }
 	if p.desk.now == nil {
 		p.desk.now = time.Now
 	}
