@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"hash"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/Haserjian/assay-ledger/pack/jcs"
@@ -45,6 +47,7 @@ type requestBody struct {
 	told asked
 	lost reason // why it was not read, or not all of it
 	read bool
+	rest *sieve // once there is no room for all: what it leaves is kept, which is all but the texts
 }
 
 func (b *requestBody) begin(f *form, h map[string][]string, budget *Budget) {
@@ -58,9 +61,30 @@ func (b *requestBody) begin(f *form, h map[string][]string, budget *Budget) {
 }
 
 func (b *requestBody) take(p []byte) {
-	if b.pass(p) && b.form != nil && !b.read {
-		b.kept.keep(p)
+	if !b.pass(p) || b.form == nil || b.read {
+		return
 	}
+	if b.rest == nil && b.kept.lost == "" && b.coding == "" {
+		if b.lost = b.kept.grow(len(p)); b.lost != "" {
+			b.leaveOut()
+		}
+	}
+	if b.rest != nil {
+		p = b.rest.pass(nil, p)
+	}
+	b.kept.keep(p)
+}
+
+// leaveOut goes on without the members that are hashed, of which there is no hash then: the model, the tools and how they
+// were asked are worth keeping.
+func (b *requestBody) leaveOut() {
+	b.rest = &sieve{out: append(slices.Sorted(maps.Keys(spellings)), b.form.hashed...)}
+	all := b.kept
+	b.kept = kept{share: share{budget: all.share.budget}}
+	for p := range slices.Chunk(all.bytes, 32<<10) {
+		b.kept.keep(b.rest.pass(nil, p))
+	}
+	all.free()
 }
 
 // finish reads what was kept and gives the memory back. What was cut off is not read.
@@ -89,7 +113,12 @@ func (b *requestBody) finish(budget *Budget) {
 		}
 		body = plain.bytes
 	}
-	b.told, b.lost = readRequest(b.form, body, budget)
+	told, why := readRequest(b.form, body, budget)
+	if b.rest != nil && why != notJSON {
+		told.prompt, told.messages = "", -1
+		why = b.lost
+	}
+	b.told, b.lost = told, why
 }
 
 // responseBody is the body of a response.

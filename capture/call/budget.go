@@ -96,22 +96,30 @@ type kept struct {
 
 // keep adds bytes while there are at most maxBody of them and the budget has room.
 func (k *kept) keep(p []byte) {
-	switch {
-	case k.lost != "":
-	case len(k.bytes)+len(p) > maxBody:
-		k.lose(tooLarge)
-	case len(k.bytes)+len(p) > cap(k.bytes):
-		// The memory that grows is taken before it is there: twice as much, so that bytes are copied twice at most.
-		room := max(2*cap(k.bytes), len(k.bytes)+len(p), page)
+	if k.lost != "" {
+		return
+	}
+	if why := k.grow(len(p)); why != "" {
+		k.lose(why)
+		return
+	}
+	k.bytes = append(k.bytes, p...)
+}
+
+// grow makes room for n more bytes, or says why there is none. The memory is taken before it is there: twice as much as
+// was, so that bytes are copied twice at most.
+func (k *kept) grow(n int) reason {
+	switch size := len(k.bytes) + n; {
+	case size > maxBody:
+		return tooLarge
+	case size > cap(k.bytes):
+		room := max(2*cap(k.bytes), size, page)
 		if !k.share.use(room - cap(k.bytes)) {
-			k.lose(noRoom)
-			return
+			return noRoom
 		}
 		k.bytes = slices.Grow(k.bytes, room-len(k.bytes))
-		fallthrough
-	default:
-		k.bytes = append(k.bytes, p...)
 	}
+	return ""
 }
 
 func (k *kept) lose(why reason) {

@@ -214,11 +214,15 @@ func TestBombsAreNotUnpacked(t *testing.T) {
 	}
 }
 
-func TestALargeBodyIsHashedOnly(t *testing.T) {
+// Of a prompt that is too large there is no hash; the rest of its request is read.
+func TestALargePromptIsLeftOut(t *testing.T) {
 	for _, size := range []int{maxBody - 2, maxBody, maxBody + 1, 3 * maxBody} {
 		budget := NewBudget(room)
 		c := Begin(Find("openai", "POST", "/v1/chat/completions"), RequestHead{}, budget)
-		body := []byte(`{"messages":"` + strings.Repeat("x", size-15) + `"}`)
+		body := []byte(`{"model":"m","messages":"` + strings.Repeat("x", size-49) + `","system":{},"top_k":3}`)
+		if len(body) != size {
+			t.Fatal(len(body), size)
+		}
 		for i := 0; i < len(body); i += 64 << 10 {
 			c.Request(body[i:min(len(body), i+64<<10)])
 			if budget.Used() > 3*maxBody {
@@ -232,9 +236,29 @@ func TestALargeBodyIsHashedOnly(t *testing.T) {
 		}
 		c.End(ConnectFailed)
 		v := recorded(c)
-		if large := text(at(v, "unparsed"), "request") == "too_large"; large != (size > maxBody) || (text(v, "prompt_hash") != "") == large ||
+		if large := text(at(v, "unparsed"), "request") == "too_large"; large != (size > maxBody) || (text(v, "prompt_hash") != "") == large || (at(v, "message_count").Kind != jcs.Null) == large ||
+			text(v, "model_id") != "m" || at(at(v, "params"), "top_k").Text != "3" ||
 			text(v, "request_body_sha256") != hashOf(body) || at(v, "request_bytes").Text != fmt.Sprint(len(body)) || text(v, "error_class") != "connect_failed" {
 			t.Errorf("%d bytes: recorded is\n%s", size, pretty(t, v.Members))
+		}
+	}
+}
+
+// Where there is no room for a prompt, there is for the model that was asked.
+func TestARequestWithoutRoomStillNamesItsModel(t *testing.T) {
+	for limit, model := range map[int64]string{256 << 10: "m", 0: ""} {
+		budget := NewBudget(limit)
+		c := Begin(Find("", "POST", "/v1beta/models/:generateContent"), RequestHead{}, budget)
+		c.Request([]byte(`{"model":"m","system_instruction":"`))
+		for range 8 {
+			c.Request(bytes.Repeat([]byte("x"), 64<<10))
+		}
+		c.Request([]byte(`","contents":[` + strings.Repeat(`{},`, 100_000) + `{}],"tools":[{"name":"t"}]}`))
+		c.RequestEnd(true)
+		c.End(ConnectFailed)
+		v := recorded(c)
+		if text(at(v, "unparsed"), "request") != "no_room" || text(v, "model_id") != model || (len(at(v, "tools_offered").Items) == 1) != (model != "") || text(v, "prompt_hash") != "" || budget.Used() != 0 {
+			t.Errorf("%d bytes of room: recorded is\n%s", limit, pretty(t, v.Members))
 		}
 	}
 }
