@@ -48,6 +48,7 @@ type requestBody struct {
 	lost reason // why it was not read, or not all of it
 	read bool
 	rest *sieve // once there is no room for all: what it leaves is kept, which is all but the texts
+	left []byte
 }
 
 func (b *requestBody) begin(f *form, h map[string][]string, budget *Budget) {
@@ -55,8 +56,14 @@ func (b *requestBody) begin(f *form, h map[string][]string, budget *Budget) {
 	b.told.messages = -1
 	b.kept.share.budget = budget
 	b.coding = codingOf(h)
-	if b.form = f; f != nil && strings.HasPrefix(mediaType(h), "multipart/") {
-		b.form, b.lost = nil, multipart
+	switch media := mediaType(h); {
+	case f == nil:
+	case strings.HasPrefix(media, "multipart/"):
+		b.lost = multipart
+	case !mayBeJSON(media):
+		b.lost = notJSON
+	default:
+		b.form = f
 	}
 }
 
@@ -69,8 +76,9 @@ func (b *requestBody) take(p []byte) {
 			b.leaveOut()
 		}
 	}
-	if b.rest != nil {
-		p = b.rest.pass(nil, p)
+	if b.rest != nil && b.kept.lost == "" {
+		b.left = b.rest.pass(b.left[:0], p)
+		p = b.left
 	}
 	b.kept.keep(p)
 }
@@ -82,7 +90,8 @@ func (b *requestBody) leaveOut() {
 	all := b.kept
 	b.kept = kept{share: share{budget: all.share.budget}}
 	for p := range slices.Chunk(all.bytes, 32<<10) {
-		b.kept.keep(b.rest.pass(nil, p))
+		b.left = b.rest.pass(b.left[:0], p)
+		b.kept.keep(b.left)
 	}
 	all.free()
 }

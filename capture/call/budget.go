@@ -113,7 +113,7 @@ func (k *kept) grow(n int) reason {
 	case size > maxBody:
 		return tooLarge
 	case size > cap(k.bytes):
-		room := max(2*cap(k.bytes), size, page)
+		room := min(max(2*cap(k.bytes), size, page), maxBody)
 		if !k.share.use(room - cap(k.bytes)) {
 			return noRoom
 		}

@@ -244,6 +244,26 @@ func TestALargePromptIsLeftOut(t *testing.T) {
 	}
 }
 
+// What is sent as something else is not even kept.
+func TestARequestOfAnotherTypeIsHashedOnly(t *testing.T) {
+	for media, want := range map[string]string{
+		"application/json": "", "Application/JSON; charset=utf-8": "", "application/vnd.x+json": "", "text/plain": "", "": "",
+		"application/octet-stream": "not_json", "audio/mpeg": "not_json", "application/x-www-form-urlencoded": "not_json", "multipart/form-data; boundary=x": "multipart",
+	} {
+		budget := NewBudget(room)
+		c := Begin(Find("", "POST", "/v1/chat/completions"), RequestHead{Header: map[string][]string{"Content-Type": {media}}}, budget)
+		c.Request([]byte(`{"messages":[]}`))
+		if kept := budget.Used() > 0; kept != (want == "") {
+			t.Errorf("%q: kept %v", media, kept)
+		}
+		c.RequestEnd(true)
+		c.End(ConnectFailed)
+		if got := text(at(recorded(c), "unparsed"), "request"); got != want {
+			t.Errorf("%q is %q, want %q", media, got, want)
+		}
+	}
+}
+
 // Where there is no room for a prompt, there is for the model that was asked.
 func TestARequestWithoutRoomStillNamesItsModel(t *testing.T) {
 	for limit, model := range map[int64]string{256 << 10: "m", 0: ""} {
