@@ -34,6 +34,10 @@ func TestTokensThatAreNoWholeNumbersAreNotTold(t *testing.T) {
 		`99999999999999999999999999`: "", `-0`: "0",
 	} {
 		v := recorded(answered(NewBudget(room), "application/json", `{`+choice+`,"usage":{"prompt_tokens":`+told+`}}`))
+		of := recorded(answered(NewBudget(room), "application/json", `{`+choice+`,"usage":{"prompt_tokens_details":{"cached_tokens":`+told+`}}}`))
+		if got := at(of, "cached_input_tokens").Text; got != want || (text(of, "usage_source") == "provider") != (want != "") {
+			t.Errorf("%s: cached_input_tokens is %q, want %q: %s", told, got, want, text(of, "usage_source"))
+		}
 		if got := at(v, "input_tokens").Text; got != want || (text(v, "usage_source") == "provider") != (want != "") || text(v, "response_hash") == "" {
 			t.Errorf("%s: input_tokens is %q, want %q: %s", told, got, want, text(v, "usage_source"))
 		}
@@ -333,7 +337,7 @@ func TestEveryEndIsOneReceipt(t *testing.T) {
 		{0, "", ConnectFailed, "connect_failed", false}, {0, "", TLSFailed, "tls_failed", false}, {0, "", UpstreamTimeout, "upstream_timeout", false},
 		{0, "", UpstreamReset, "upstream_reset", false}, {0, "", ClientGone, "client_gone", false}, {0, "", Whole, "upstream_reset", false},
 		{200, "{" + choice + "}", Whole, "", true}, {200, "{" + choice, UpstreamReset, "upstream_reset", false}, {200, "", ClientGone, "client_gone", false},
-		{204, "", Whole, "", true}, {301, "", Whole, "", true}, {400, "{}", Whole, "invalid_request", false}, {401, "", Whole, "unauthorized", false},
+		{204, "", Whole, "", true}, {301, "", Whole, "", true}, {400, "", Whole, "invalid_request", false}, {399, "", Whole, "", true}, {401, "", Whole, "unauthorized", false},
 		{403, "", Whole, "unauthorized", false}, {404, "", Whole, "not_found", false}, {409, "", Whole, "invalid_request", false}, {413, "", Whole, "invalid_request", false},
 		{418, "", Whole, "http_error", false}, {422, "", Whole, "invalid_request", false}, {429, "", Whole, "rate_limited", false}, {429, "", UpstreamReset, "rate_limited", false},
 		{500, "", Whole, "server_error", false}, {529, "", Whole, "overloaded", false}, {999, "", Whole, "server_error", false},

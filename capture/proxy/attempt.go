@@ -95,8 +95,9 @@ func (a *attempt) noResponse(err error) {
 	a.noUp, a.ended = err, a.desk.now()
 }
 
-// finish writes the receipt. It runs when the response has been passed on, or cannot be.
-func (a *attempt) finish(client context.Context) {
+// finish reads what is left to read, when the response has been passed on, or cannot be. The program may try again as soon
+// as this returns: then it is known which attempt that follows.
+func (a *attempt) finish(client context.Context) call.Attempt {
 	a.mu.Lock()
 	if a.ended.IsZero() {
 		a.ended = a.desk.now()
@@ -111,6 +112,11 @@ func (a *attempt) finish(client context.Context) {
 	a.call.End(how)
 	a.call.Finish()
 	said.LogicalCallID, said.Attempt = a.desk.attempts.Place(a.call, authority(a.to.url), a.began, a.ended, newLogicalID)
+	return said
+}
+
+// record writes the receipt.
+func (a *attempt) record(said call.Attempt) {
 	data := a.call.Members(said)
 	a.desk.counts.add(a.call.Unparsed(), a.desk.recorder.Record(a.pending, a.route.Type, a.call.Parent(), data...))
 }

@@ -83,7 +83,7 @@ func New(c Config) (*Proxy, error) {
 		Rewrite:        rewrite,
 		Transport:      transport,
 		FlushInterval:  -1, // CAP-2: bytes are passed on as they arrive
-		ModifyResponse: tapResponse,
+		ModifyResponse: p.tapResponse,
 		ErrorHandler:   noUpstream,
 		ErrorLog:       log.New(io.Discard, "", 0), // it would name URLs, in which there may be keys
 		BufferPool:     p,
@@ -178,7 +178,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, "assay: this request cannot be recorded, and nothing is forwarded unrecorded", http.StatusServiceUnavailable)
 			return
 		}
-		defer a.finish(r.Context())
+		defer func() {
+			said := a.finish(r.Context())
+			p.open.Go(func() { a.record(said) }) // the program has its response before the receipt is written
+		}()
 	}
 	out := r.WithContext(context.WithValue(r.Context(), attemptKey{}, a))
 	if a.call != nil && r.Body != nil && r.Body != http.NoBody {
@@ -204,13 +207,14 @@ func rewrite(r *httputil.ProxyRequest) {
 }
 
 // tapResponse has the response read on its way.
-func tapResponse(resp *http.Response) error {
+func (p *Proxy) tapResponse(resp *http.Response) error {
 	a := attemptOf(resp.Request)
 	if a.call == nil || resp.StatusCode == http.StatusSwitchingProtocols {
 		return nil
 	}
 	a.call.Response(call.ResponseHead{Status: resp.StatusCode, Header: resp.Header})
 	resp.Body = &tap{from: resp.Body, bytes: a.body, end: a.bodyEnd}
+	p.open.Go(a.call.ReadRequest) // while a long stream lasts, its prompt needs no room
 	return nil
 }
 
