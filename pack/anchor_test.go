@@ -306,7 +306,7 @@ func TestATokenWithoutAccuracyIsGoodForItsSecond(t *testing.T) {
 		if c.end.IsZero() {
 			end = "yesterday"
 		}
-		if text, fails := contradiction(&timestamp.Token{Time: at, Accuracy: c.accuracy}, end); (text != "") != c.told || fails != c.fails {
+		if text, fails := (entry.Entry{TimestampEnd: end}).Contradiction(at, (&timestamp.Token{Time: at, Accuracy: c.accuracy}).By()); (text != "") != c.told || fails != c.fails {
 			t.Errorf("%s, within %s: %q, %v", end, c.accuracy, text, fails)
 		}
 	}

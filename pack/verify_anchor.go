@@ -102,7 +102,7 @@ func (v *verifier) checkToken(e entry.Entry) (*timestamp.Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch text, fails := contradiction(token, e.TimestampEnd); {
+	switch text, fails := e.Contradiction(token.Time, token.By()); {
 	case fails:
 		return nil, errors.New(text)
 	case text != "":
@@ -117,22 +117,3 @@ const maxTokenAhead = 5 * time.Minute
 
 // tokenField is what a finding about the time names; the log is another fact.
 const tokenField = "timestamp_token"
-
-// provenBy is the latest time at which what the token is about can have been made. genTime may leave out the
-// fraction of its second.
-func provenBy(t *timestamp.Token) time.Time { return t.Time.Add(max(t.Accuracy, time.Second)) }
-
-// contradiction compares a token with the last receipt of its pack: who had the token had the manifest by then,
-// which names that receipt. It is "" if they agree, and fails beyond what a clock may be wrong.
-func contradiction(token *timestamp.Token, timestampEnd string) (text string, fails bool) {
-	by := provenBy(token)
-	end, ok := form.ParseDateTime(timestampEnd)
-	if ok && !end.After(by) {
-		return "", false
-	}
-	text = fmt.Sprintf("the timestamp %s contradicts the pack, whose own end is %s", token.Time.UTC().Format(time.RFC3339), timestampEnd)
-	if fails = !ok || end.After(by.Add(maxAhead)); fails {
-		text += fmt.Sprintf(", more than %s later", maxAhead)
-	}
-	return text, fails
-}

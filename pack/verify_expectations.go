@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/Haserjian/assay-ledger/pack/claim"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
 )
@@ -105,7 +106,7 @@ func (v *verifier) expect(name string, asked bool, expected string, judge func()
 }
 
 // maxAhead is how far the signer's clock may be ahead of ours.
-const maxAhead = 24 * time.Hour
+const maxAhead = entry.MaxAhead
 
 // age is verify.md §13.1, the guard against the future with it. The end that the signer claims is not believed
 // against a token that shows the pack to be older.
@@ -113,8 +114,8 @@ func (v *verifier) age() Expectation {
 	e := Expectation{Verdict: Fail, Field: "timestamp_end", Actual: v.m.Attestation.TimestampEnd}
 	end, ok := form.ParseDateTime(e.Actual)
 	last, what := end, "timestamp_end "+form.Quote(e.Actual)
-	if t := v.r.Anchor.Time; t != nil && provenBy(t).Before(end) { // the log had it by then, whatever its signer says
-		last, what = provenBy(t), "the pack's timestamp "+t.Time.UTC().Format(time.RFC3339)
+	if t := v.r.Anchor.Time; t != nil && t.By().Before(end) { // the log had it by then, whatever its signer says
+		last, what = t.By(), "the pack's timestamp "+t.Time.UTC().Format(time.RFC3339)
 		e.Field = tokenField
 	}
 	switch {

@@ -120,7 +120,15 @@ func (b *build) row(index int64, twins []Twin, roots *x509.CertPool) (pages.Row,
 			continue
 		}
 		for _, other := range []int64{t.First, t.Index} {
-			if other != index && !slices.Contains(row.Twins, other) {
+			if other == index || slices.Contains(row.Twins, other) {
+				continue
+			}
+			leaf, err := b.leaf(other)
+			if err != nil {
+				return pages.Row{}, err
+			}
+			// One manifest may be logged several times, which contradicts nothing.
+			if twin, err := entry.Parse(leaf); err == nil && twin.ManifestSHA256 != e.ManifestSHA256 {
 				row.Twins = append(row.Twins, other)
 			}
 		}
@@ -129,15 +137,21 @@ func (b *build) row(index int64, twins []Twin, roots *x509.CertPool) (pages.Row,
 	return row, nil
 }
 
+// readTime judges a token as a verifier would that has these roots and no clock: pages depend on none, so whether a token is
+// of the future they leave open, and say so.
 func readTime(e *entry.Entry, roots *x509.CertPool) *pages.Time {
 	if roots == nil {
-		return &pages.Time{Problem: "the site names no roots to check it with"}
+		return &pages.Time{Problem: "not checked: this site names no roots to check it with"}
 	}
 	token, err := timestamp.Verify(e.TimestampToken, e.ManifestSHA256, timestamp.Options{Roots: roots})
 	if err != nil {
-		return &pages.Time{Problem: err.Error()}
+		return &pages.Time{Problem: "not believed: " + err.Error()}
 	}
-	return &pages.Time{At: token.Time.UTC(), Accuracy: token.Accuracy, By: token.Signer}
+	text, fails := e.Contradiction(token.Time, token.By())
+	if fails {
+		return &pages.Time{Problem: "not believed: " + text}
+	}
+	return &pages.Time{Until: token.By().UTC(), By: token.Signer, Contradiction: text}
 }
 
 // newestNotes reads the end of the history: what is published of it, and how the witnesses did.

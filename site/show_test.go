@@ -2,10 +2,12 @@ package site_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/csv"
 	"encoding/xml"
 	"fmt"
 	"maps"
+	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +20,7 @@ import (
 	"github.com/Haserjian/assay-ledger/site"
 	"github.com/Haserjian/assay-ledger/site/sitetest"
 	"github.com/Haserjian/assay-ledger/trust/tiles"
+	"github.com/Haserjian/assay-ledger/trust/timestamp"
 )
 
 // hostile are texts that an entry may hold, and that somewhere mean something else.
@@ -124,6 +127,58 @@ func plainSite(t *testing.T, size int) string {
 	dir := filepath.Join(t.TempDir(), "plain")
 	build(t, site.Config{Log: l, Out: dir})
 	return dir
+}
+
+// SIT-16. One manifest may be logged several times: only another manifest is one more of its pack root.
+func TestAManifestThatIsLoggedTwiceIsNoTwinOfItself(t *testing.T) {
+	l := newLog(t)
+	twin := sitetest.Entry(9)
+	twin.PackRootSHA256 = sitetest.Entry(0).PackRootSHA256
+	for _, e := range []entry.Entry{sitetest.Entry(0), sitetest.Entry(0), sitetest.Entry(1), sitetest.Entry(1), twin, twin} {
+		must(t, l.Add(e.Leaf()))
+	}
+	publish(t, l)
+	dir := filepath.Join(t.TempDir(), "site")
+	build(t, site.Config{Log: l, Out: dir})
+	files := tree(t, dir)
+	rows := strings.Split(files["entries/index.html"], `<li class="row"`)[1:]
+	for i, want := range []string{"entry 0", "entry 0", "", "", "entries 4, 5", "entries 4, 5"} { // newest first
+		_, said, told := strings.Cut(rows[i], "Another manifest has this pack root: ")
+		if said, _, _ = strings.Cut(said, "<"); told != (want != "") || said != want {
+			t.Errorf("entry %d: %q, expected %q", 5-i, said, want)
+		}
+	}
+	if text := files["equivocation/index.html"]; !strings.Contains(text, "<p>2 manifests have it, in 3 entries that are known here.</p>") {
+		t.Errorf("the page of equivocation: %s", text)
+	}
+}
+
+// What a page says of a time is what a verifier would that has no clock.
+func TestATimeThatContradictsItsPackIsNotToldAsGood(t *testing.T) {
+	at := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
+	authority, err := timestamp.NewAuthority(rand.Reader, at)
+	must(t, err)
+	l := newLog(t)
+	for i, late := range []time.Duration{0, time.Hour, 48 * time.Hour} {
+		e := sitetest.Entry(int64(i))
+		e.TimestampEnd = at.Add(late).Format("2006-01-02T15:04:05.000000+00:00")
+		request, err := timestamp.Request(e.ManifestSHA256, big.NewInt(7))
+		must(t, err)
+		e.TimestampToken, err = timestamp.ParseResponse(authority.Respond(request, at))
+		must(t, err)
+		must(t, l.Add(e.Leaf()))
+	}
+	publish(t, l)
+	l.RootsPEM = authority.RootPEM()
+	dir := filepath.Join(t.TempDir(), "site")
+	build(t, site.Config{Log: l, Out: dir})
+	rows := strings.Split(tree(t, dir)["entries/index.html"], `<li class="row"`)[1:]
+	slices.Reverse(rows)
+	for i, want := range []string{"2026-01-15 10:00:01 UTC</time>", "one of the two clocks is wrong", "<strong>not believed: the timestamp 2026-01-15T10:00:00Z contradicts the pack"} {
+		if _, said, _ := strings.Cut(rows[i], "<dt>timestamp</dt>"); !strings.Contains(said, want) || strings.Contains(said, "existed by") != (i < 2) || strings.Contains(said, "one of the two clocks") != (i == 1) {
+			t.Errorf("entry %d: %s", i, said)
+		}
+	}
 }
 
 func TestControlCharactersOfALeafThatIsNoEntryAreSeen(t *testing.T) {

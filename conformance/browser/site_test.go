@@ -86,6 +86,28 @@ func (b *tab) said(id string) (kind, text string) {
 	return value[string](b, `document.getElementById('%s').dataset.kind`, id), value[string](b, `document.getElementById('%s').textContent`, id)
 }
 
+// alarmed checks that a page warns with such words, that its headline is of a kind, and that nothing on it is green.
+func (b *tab) alarmed(kind string, words ...string) {
+	b.Helper()
+	got, text := b.said("status")
+	if got != kind {
+		b.Errorf("the headline is %s and not %s: %s", got, kind, text)
+	}
+	told := value[string](b, `[...document.querySelectorAll('.alarm')].filter((e) => e.checkVisibility()).map((e) => e.textContent).join(' ')`)
+	for _, word := range words {
+		if !strings.Contains(told, word) {
+			b.Errorf("no alarm says %q: %s", word, told)
+		}
+	}
+	if green := value[string](b, "%s", green); green != "" {
+		b.Errorf("under an alarm there is green: %s", green)
+	}
+}
+
+// green is what of a page has the colour of what holds.
+const green = `(() => { const probe = document.body.appendChild(document.createElement('i')); probe.style.color = 'var(--good)'; const hue = getComputedStyle(probe).color; probe.remove();
+	return [...document.querySelectorAll('main *')].filter((e) => e.checkVisibility() && (e.dataset.kind === 'good' || getComputedStyle(e).color === hue || getComputedStyle(e).stroke === hue)).map((e) => e.textContent.trim() || e.outerHTML).join(' | ').slice(0, 400); })()`
+
 // click clicks, and waits for the page that this opens.
 func (b *tab) click(selector string) {
 	b.Helper()
@@ -146,7 +168,7 @@ func TestFromTheHomePageToAVerdictOnOnesOwnDisk(t *testing.T) {
 	}
 	b.click(`a[href$="entry/index.html?i=300"]`)
 	kind, text := b.said("status")
-	if kind != "good" || !strings.Contains(text, "In the log.") {
+	if kind != "said" || !strings.Contains(text, "In the log that this site names (its own word).") {
 		t.Fatalf("%s: %s", kind, text)
 	}
 	if n := value[int](b, `document.querySelectorAll('#steps li').length`); n < 3 {
@@ -192,7 +214,7 @@ func TestAMirrorThatLiesIsCaughtWhereAPageCanSeeIt(t *testing.T) {
 	entryPage := p.url + "entry/index.html?i="
 	// What the site was when it was honest.
 	b.open(entryPage + "290")
-	if kind, text := b.said("status"); kind != "good" {
+	if kind, text := b.said("status"); kind != "said" {
 		t.Fatalf("%s: %s", kind, text)
 	}
 	honest := os.DirFS(p.dir)
@@ -262,6 +284,7 @@ func TestAMirrorThatLiesIsCaughtWhereAPageCanSeeIt(t *testing.T) {
 		if text := value[string](b, `document.querySelector('main').textContent`); !strings.Contains(text, "older than a state that this browser verified before") {
 			t.Error("a browser that saw the newer state was shown the older one, and did not say so")
 		}
+		b.alarmed("unchecked", "Older than what you have seen.", "Whether that one continues this one was not checked")
 	})
 	t.Run("other pages", func(t *testing.T) {
 		// A page that was changed can say anything, and no page can see that. So the site says it, and names what can.
@@ -408,10 +431,10 @@ func TestANumberThatIsTheNameOfAPackFindsBoth(t *testing.T) {
 	p := publish(t, logOf(t, append(leaves(5), named(5, "3"), named(6, "777"), named(7, "7"))...))
 	b := newTab(t)
 	for _, c := range []struct{ typed, kind, says, named string }{
-		{"3", "good", "In the log.", `A pack is called “3”, too: see entry 5.`},
-		{"777", "good", "In the log.", ""}, // there is no such entry
-		{"7", "good", "In the log.", ""},   // it is that entry's own name
-		{"4", "good", "In the log.", ""},
+		{"3", "said", "In the log that this site names (its own word).", `A pack is called “3”, too: see entry 5.`},
+		{"777", "said", "In the log that this site names (its own word).", ""}, // there is no such entry
+		{"7", "said", "In the log that this site names (its own word).", ""},   // it is that entry's own name
+		{"4", "said", "In the log that this site names (its own word).", ""},
 		{"888", "unchecked", "There is no entry 888 yet", ""},
 	} {
 		b.open(p.url + "entry/index.html?q=" + c.typed)
@@ -428,7 +451,7 @@ func TestANumberThatIsTheNameOfAPackFindsBoth(t *testing.T) {
 				t.Errorf("%s: %q", c.typed, got)
 			}
 			b.click("#named a")
-			if kind, _ := b.said("status"); kind != "good" || value[string](b, `document.getElementById('title').textContent`) != "Entry 5" {
+			if kind, _ := b.said("status"); kind != "said" || value[string](b, `document.getElementById('title').textContent`) != "Entry 5" {
 				t.Errorf("the link does not lead to the pack of that name: %s", kind)
 			}
 		}
@@ -458,10 +481,10 @@ func TestAStateUnderTwoNumbersIsNoGoodHistory(t *testing.T) {
 		value[bool](b, `(document.getElementById('from').value = %d, document.getElementById('to').value = %d, document.getElementById('compare').requestSubmit(), true)`, from, to)
 		return b.said("status")
 	}
-	if kind, text := compare(0, 1); kind != "good" || !strings.Contains(text, "4 more") {
+	if kind, text := compare(0, 1); kind != "said" || !strings.Contains(text, "4 more") {
 		t.Errorf("%s: %s", kind, text)
 	}
-	if kind, text := compare(1, 1); kind != "good" || !strings.Contains(text, "One checkpoint") {
+	if kind, text := compare(1, 1); kind != "said" || !strings.Contains(text, "One checkpoint") {
 		t.Errorf("%s: %s", kind, text)
 	}
 	var bundle []byte
@@ -476,6 +499,189 @@ func TestAStateUnderTwoNumbersIsNoGoodHistory(t *testing.T) {
 	}
 }
 
+// put writes a file of the site as a mirror would.
+func (p *published) put(t *testing.T, name string, text []byte) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(p.dir, filepath.FromSlash(name)), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// logLine is the line of a policy that names a log, and what people compare of its key.
+func logLine(t *testing.T, l *sitetest.Log) (line, digest string) {
+	t.Helper()
+	for line := range strings.Lines(string(must[[]byte](t)(l.Policy(t.Context())))) {
+		if vkey, ok := strings.CutPrefix(line, "log "); ok {
+			return line, fmt.Sprintf("%x", sha256.Sum256([]byte(strings.TrimSpace(vkey))))
+		}
+	}
+	t.Fatal("a policy without a log")
+	return "", ""
+}
+
+// forger is a log of the same name with another key, of so many entries.
+func forger(t *testing.T, n int64) *sitetest.Log {
+	t.Helper()
+	l := must[*sitetest.Log](t)(sitetest.New("forger"))
+	if err := errors.Join(l.Grow(n), l.Publish(sitetest.Began.Add(time.Hour))); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// A policy with a second key of the log's name lets that one sign too. The key that a reader compares must be the one that did.
+func TestThePageNamesTheKeyThatSigned(t *testing.T) {
+	real, _ := logLine(t, logOf(t, leaves(5)...))
+	forged := forger(t, 12)
+	theirs, key := logLine(t, forged)
+	p := publish(t, forged)
+	policy := real + theirs + "quorum none\n"
+	p.put(t, "policy", []byte(policy))
+	b := newTab(t)
+	for _, page := range []string{"entry/index.html?i=3", "signer/index.html?k=" + sitetest.Entry(3).SignerKeySHA256.String()} {
+		b.open(p.url + page)
+		b.alarmed("unchecked", "2 keys of one log.", key)
+		if got := value[string](b, `document.querySelector('#key-used code').textContent`); got != key {
+			t.Errorf("%s: the key that is shown is %s, and %s signed", page, got, key)
+		}
+		if got, want := value[string](b, `document.querySelector('#policy-used code').textContent`), fmt.Sprintf("%x", sha256.Sum256([]byte(policy))); got != want {
+			t.Errorf("%s: the policy that is shown is %s, not %s", page, got, want)
+		}
+	}
+}
+
+// A mirror with a key of its own shows another log. That is an alarm, and accuses nobody of two histories.
+func TestAMirrorWithItsOwnKeyDoesNotAccuseTheLog(t *testing.T) {
+	all := leaves(12)
+	p := publish(t, logOf(t, all...))
+	b := newTab(t)
+	b.open(p.url + "entry/index.html?i=3")
+	b.said("status")
+	honest := p.dir
+	p.dir = publish(t, forger(t, 12)).dir
+	for _, name := range []string{"checkpoint", "policy", "tile/0/000.p/12", "tile/entries/000.p/12"} {
+		text := must[[]byte](t)(os.ReadFile(filepath.Join(p.dir, filepath.FromSlash(name))))
+		(&published{dir: honest}).put(t, name, text)
+	}
+	for _, page := range []string{"entry/index.html?i=3", "signer/index.html?k=" + sitetest.Entry(3).SignerKeySHA256.String()} {
+		b.open(p.url + page)
+		b.alarmed("bad", "Another log.")
+		if text := value[string](b, `document.querySelector('main').textContent`); strings.Contains(text, "signed both") || strings.Contains(text, "Two books") {
+			t.Errorf("%s accuses the log of what another key signed", page)
+		}
+	}
+}
+
+// What one key signed twice is the one proof of two histories.
+func TestTwoBooksOfOneKeyAreTold(t *testing.T) {
+	l := logOf(t, leaves(12)...)
+	p := publish(t, l)
+	b := newTab(t)
+	b.open(p.url + "entry/index.html?i=3")
+	b.said("status")
+	fork := logOf(t, append(leaves(11), sitetest.Entry(400).Leaf())...)
+	other := publish(t, fork)
+	for _, name := range []string{"checkpoint", "tile/0/000.p/12", "tile/entries/000.p/12"} {
+		p.put(t, name, must[[]byte](t)(os.ReadFile(filepath.Join(other.dir, filepath.FromSlash(name)))))
+	}
+	for _, page := range []string{"entry/index.html?i=3", "signer/index.html?k=" + sitetest.Entry(3).SignerKeySHA256.String()} {
+		b.open(p.url + page)
+		b.alarmed("bad", "Two books under one name.", "One key of the log signed both.")
+	}
+	b.open(p.url + "index.html")
+	kind, text := b.said("live")
+	if kind != "bad" || !strings.Contains(text, "Do not rely on this") || strings.Contains(text, "hold.") {
+		t.Errorf("home: %s: %s", kind, text)
+	}
+}
+
+// SIT-16. Only another manifest of one pack root contradicts the first; whoever logs one manifest twice says nothing new.
+func TestAManifestThatIsLoggedTwiceAccusesNobody(t *testing.T) {
+	twin := sitetest.Entry(4) // another key signs another manifest of that root
+	twin.PackRootSHA256 = sitetest.Entry(3).PackRootSHA256
+	own := sitetest.Entry(8) // the same key
+	own.PackRootSHA256, own.SignerKeySHA256 = sitetest.Entry(7).PackRootSHA256, sitetest.Entry(7).SignerKeySHA256
+	again := sitetest.Entry(2)
+	p := publish(t, logOf(t, sitetest.Entry(2).Leaf(), again.Leaf(), sitetest.Entry(3).Leaf(), twin.Leaf(), sitetest.Entry(7).Leaf(), own.Leaf()))
+	b := newTab(t)
+	for _, c := range []struct {
+		ask, kind, says, never string
+	}{
+		{"h=" + again.PackRootSHA256.String(), "said", "2 entries have this manifest", "different things"},
+		{"h=" + again.ManifestSHA256.String(), "said", "2 entries have this manifest", "different things"},
+		{"h=" + twin.PackRootSHA256.String(), "unchecked", "2 manifests have this pack root", "One key signed"},
+		{"h=" + own.PackRootSHA256.String(), "bad", "One key signed several of them", ""},
+	} {
+		b.open(p.url + "entry/index.html?" + c.ask)
+		if kind, text := b.said("status"); kind != c.kind || !strings.Contains(text, c.says) || c.never != "" && strings.Contains(text, c.never) {
+			t.Errorf("%s: %s: %s", c.ask, kind, text)
+		}
+	}
+	shown := func(id string) string {
+		b.Helper()
+		return value[string](b, `new Promise((ok) => { const look = () => { const e = document.getElementById('%s'); e.hidden ? setTimeout(look, 10) : ok(e.textContent); }; look(); })`, id)
+	}
+	b.open(p.url + "entry/index.html?i=0")
+	if text := shown("again"); !strings.Contains(text, "This very manifest is also entry 1") || value[bool](b, `document.getElementById('twins').checkVisibility()`) {
+		t.Errorf("a manifest that was logged twice: %s", text)
+	}
+	b.open(p.url + "entry/index.html?i=5")
+	if text := shown("twins"); !strings.Contains(text, "One key signed several of them") || !strings.Contains(text, "entry 4") {
+		t.Errorf("two manifests of one key: %s", text)
+	}
+	b.open(p.url + "entry/index.html?i=3")
+	if text := shown("twins"); !strings.Contains(text, "Different keys signed them") {
+		t.Errorf("two manifests of two keys: %s", text)
+	}
+	root := sitetest.Entry(3).PackRootSHA256.String()
+	if err := os.Truncate(filepath.Join(p.dir, "lookup", root[:3]), 33<<20); err != nil {
+		t.Fatal(err)
+	}
+	b.open(p.url + "entry/index.html?i=3")
+	if text := shown("twins"); !strings.Contains(text, "could not be checked here") {
+		t.Errorf("what could not be checked is not told: %s", text)
+	}
+}
+
+// A policy of the reader's own is what makes green; the page says which it used, and forgets it when asked.
+func TestAPolicyOfOnesOwnIsKeptUsedAndForgotten(t *testing.T) {
+	l := logOf(t, leaves(12)...)
+	p := publish(t, l)
+	b := newTab(t)
+	b.open(p.url + "entry/index.html?i=3")
+	b.said("status")
+	keep := func(policy string) {
+		b.Helper()
+		value[bool](b, `(document.getElementById('belief').open = true, document.getElementById('policy-text').value = %q, true)`, policy)
+	}
+	keep("quorum none\n")
+	value[bool](b, `(document.getElementById('policy-keep').click(), true)`)
+	if kind, text := b.said("policy-said"); kind != "bad" || !strings.Contains(text, "it names no log") {
+		t.Errorf("%s: %s", kind, text)
+	}
+	keep(string(must[[]byte](t)(l.Policy(t.Context()))))
+	b.click("#policy-keep")
+	kind, text := b.said("status")
+	if kind != "good" || !strings.Contains(text, "In the log.") || !strings.Contains(text, "your policy asks for") || value[string](b, `document.querySelector('#c-anchor .answer').textContent`) != "proved" {
+		t.Errorf("%s: %s", kind, text)
+	}
+	if text := value[string](b, `document.getElementById('policy-used').textContent`); !strings.Contains(text, "which is yours") {
+		t.Error(text)
+	}
+	value[bool](b, `(document.getElementById('belief').open = true)`)
+	b.click("#policy-drop")
+	if kind, text := b.said("status"); kind != "said" || !strings.Contains(value[string](b, `document.getElementById('checks').textContent`), "for the first time") {
+		t.Errorf("%s: %s", kind, text)
+	}
+	// A log that the reader's policy does not name is refused, whatever the site says.
+	line, _ := logLine(t, forger(t, 1))
+	keep(line + "quorum none\n")
+	b.click("#policy-keep")
+	if kind, text := b.said("status"); kind != "bad" {
+		t.Errorf("%s: %s", kind, text)
+	}
+}
+
 // TestTheSiteIsForEverybody looks at each of its pages.
 func TestTheSiteIsForEverybody(t *testing.T) {
 	p := publish(t, logOf(t, leaves(120)...))
@@ -485,7 +691,7 @@ func TestTheSiteIsForEverybody(t *testing.T) {
 		b.emulate(1280, 800, "light")
 		b.open(p.url + page)
 		if strings.Contains(page, "?") {
-			if kind, text := b.said("status"); kind != "good" {
+			if kind, text := b.said("status"); kind != "said" {
 				t.Errorf("%s: %s: %s", page, kind, text)
 			}
 		}

@@ -296,3 +296,21 @@ func withoutToken(e Entry) Entry {
 	e.TimestampToken = nil
 	return e
 }
+
+// MaxAhead is how far a clock may be ahead of another before what it says is refused.
+const MaxAhead = 24 * time.Hour
+
+// Contradiction compares a timestamp, whose token was made at a time and was there by another, with the last receipt of the
+// pack: who had the token had the manifest by then, which names that receipt. It is "" if they agree, and fails beyond
+// what a clock may be wrong.
+func (e Entry) Contradiction(at, by time.Time) (text string, fails bool) {
+	end, ok := form.ParseDateTime(e.TimestampEnd)
+	if ok && !end.After(by) {
+		return "", false
+	}
+	text = fmt.Sprintf("the timestamp %s contradicts the pack, whose own end is %s", at.UTC().Format(time.RFC3339), e.TimestampEnd)
+	if fails = !ok || end.After(by.Add(MaxAhead)); fails {
+		text += fmt.Sprintf(", more than %s later", MaxAhead)
+	}
+	return text, fails
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -29,11 +30,13 @@ import (
 const browser = `
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 const [dir, memoryFile] = process.argv.slice(-2);
-const { proofs = [], lookups = [], heads = [], compare = [], times = [], noCrypto = false, served = dir, lies = {} } = JSON.parse(readFileSync(0));
+const { proofs = [], lookups = [], heads = [], compare = [], times = [], noCrypto = false, noStorage = false, clock = 0, served = dir, lies = {} } = JSON.parse(readFileSync(0));
 const kept = new Map(existsSync(memoryFile) ? JSON.parse(readFileSync(memoryFile)) : []), fetched = [];
 globalThis.localStorage = new Proxy({
   getItem: (k) => kept.get(k) ?? null, setItem: (k, v) => kept.set(k, v), removeItem: (k) => kept.delete(k),
 }, { ownKeys: () => [...kept.keys()], getOwnPropertyDescriptor: () => ({ enumerable: true, configurable: true }) });
+if (noStorage) Object.defineProperty(globalThis, 'localStorage', { get() { throw new Error('blocked'); } });
+if (clock) Date.now = () => clock * 1000;
 if (noCrypto) Object.defineProperty(globalThis, 'crypto', { value: {} });
 globalThis.fetch = async (url) => {
   const path = url.pathname.slice(dir.length + 1);
@@ -43,13 +46,14 @@ globalThis.fetch = async (url) => {
   try { return new Response(readFileSync(served + '/' + path)); } catch { return new Response('', { status: 404 }); }
 };
 const from = (name) => import('file://' + dir + '/assets/' + name + '.mjs');
-const { kindOf, openLog, openOld, why } = await from('log'), { prove, proveHints } = await from('prove'), search = await from('search'), { fileOf } = await from('proof');
+const { kindOf, openLog, openOld, why } = await from('log'), { prove, proveHints } = await from('prove'), search = await from('search'), seen = await from('seen'), { fileOf } = await from('proof');
 const { consistent } = await import('file://' + dir + '/verifier/tiles.mjs');
 const attempt = async (f) => { try { return await f(); } catch (err) { return { kind: kindOf(err), why: why(err) }; } };
 const out = { log: await attempt(async () => {
   const log = await openLog();
   globalThis.opened = log;
-  return { size: Number(log.checkpoint.size), seen: log.seen.kind, wasKey: log.wasKey?.key, key: log.key, cosigned: log.checkpoint.cosigned.map((c) => c.called) };
+  return { size: Number(log.checkpoint.size), seen: log.seen.kind, was: log.was && { keys: log.was.keys ?? [], otherKeys: log.was.otherKeys ?? false, damaged: log.was.damaged ?? false }, keys: log.keys, policy: log.policyDigest,
+    standing: seen.standing(log), heads: seen.warnings(log).map((w) => w.head), said: seen.warnings(log).map((w) => w.text).join(' '), remembered: seen.remembered(log)[1], time: Number(seen.quorumTime(log.checkpoint, log.policy) ?? 0), cosigned: log.checkpoint.cosigned.map((c) => c.called) };
 }), proofs: [], lookups: [], heads: [], compare: [], times: [] };
 const log = globalThis.opened;
 if (log) {
@@ -79,12 +83,14 @@ console.log(JSON.stringify(out));
 `
 
 type asked struct {
-	Proofs   []int64     `json:"proofs,omitempty"`
-	Lookups  [][2]string `json:"lookups,omitempty"`
-	Heads    [][2]string `json:"heads,omitempty"`
-	Compare  [][3]int64  `json:"compare,omitempty"`
-	Times    []int64     `json:"times,omitempty"`
-	NoCrypto bool        `json:"noCrypto,omitempty"`
+	Proofs    []int64     `json:"proofs,omitempty"`
+	Lookups   [][2]string `json:"lookups,omitempty"`
+	Heads     [][2]string `json:"heads,omitempty"`
+	Compare   [][3]int64  `json:"compare,omitempty"`
+	Times     []int64     `json:"times,omitempty"`
+	NoCrypto  bool        `json:"noCrypto,omitempty"`
+	NoStorage bool        `json:"noStorage,omitempty"`
+	Clock     int64       `json:"clock,omitempty"` // in seconds; 0: that of this machine
 
 	Served string            `json:"served,omitempty"` // the site that is served at the address of the visited one
 	Lies   map[string][]byte `json:"lies,omitempty"`   // instead of its files; nil: it is not there
@@ -92,10 +98,17 @@ type asked struct {
 
 type told struct {
 	Log struct {
-		Size            int64
-		Seen, Kind, Why string
-		Key, WasKey     string
-		Cosigned        []string
+		Size             int64
+		Seen, Kind, Why  string
+		Keys, Heads      []string
+		Policy, Standing string
+		Said, Remembered string
+		Time             int64
+		Was              *struct {
+			Keys               []string
+			OtherKeys, Damaged bool
+		}
+		Cosigned []string
 	}
 	Proofs []struct {
 		Leaf, Proof, Kind, Why string
@@ -362,8 +375,12 @@ func TestATimestampIsBelievedOnlyIfItIsOfTheEntryAndLeadsToTheRoots(t *testing.T
 		t.Fatal(err)
 	}
 	l := newLog(t)
-	for i := range int64(2) {
+	for i := range int64(4) {
 		e, of := sitetest.Entry(i), sitetest.Entry(0)
+		if i > 1 { // its run ends an hour after the token, or two days
+			of = e
+			e.TimestampEnd = published.Add([]time.Duration{2: time.Hour, 3: 48 * time.Hour}[i]).Format("2006-01-02T15:04:05.000000+00:00")
+		}
 		request, err := timestamp.Request(of.ManifestSHA256, big.NewInt(7))
 		if err != nil {
 			t.Fatal(err)
@@ -380,11 +397,19 @@ func TestATimestampIsBelievedOnlyIfItIsOfTheEntryAndLeadsToTheRoots(t *testing.T
 	}
 	l.RootsPEM = authority.RootPEM()
 	dir := build(t, l)
-	got := newReader(t).visit(dir, asked{Times: []int64{0, 1}})
-	if len(got.Times) != 2 || got.Times[0].Kind != "good" || !strings.Contains(got.Times[0].Text, "existed by 2026-11-30 12:00:00 UTC") {
+	got := newReader(t).visit(dir, asked{Times: []int64{0, 1, 2, 3}})
+	for i, want := range []struct{ kind, says string }{2: {"unchecked", "one of the two clocks is wrong"}, 3: {"bad", "24 hours"}} {
+		if len(got.Times) != 4 || want.kind != "" && (got.Times[i].Kind != want.kind || !strings.Contains(got.Times[i].Text, want.says)) {
+			t.Errorf("a run that ends after its token, %d: %+v", i, got.Times)
+		}
+	}
+	if early := newReader(t).visit(dir, asked{Times: []int64{0}, Clock: published.Add(-time.Hour).Unix()}).Times; early[0].Kind != "bad" || !strings.Contains(early[0].Text, "future") {
+		t.Errorf("a token of the future: %+v", early)
+	}
+	if len(got.Times) != 4 || got.Times[0].Kind != "said" || !strings.Contains(got.Times[0].Text, "existed by 2026-11-30 12:00:01 UTC") {
 		t.Errorf("%+v", got.Times)
 	}
-	if len(got.Times) == 2 && got.Times[1].Kind != "bad" {
+	if len(got.Times) == 4 && got.Times[1].Kind != "bad" {
 		t.Errorf("a token of another entry: %+v", got.Times[1])
 	}
 	other, err := timestamp.NewAuthority(rand.Reader, at)
@@ -532,24 +557,161 @@ func TestAListThatGoesOnIsReadOnForAWhile(t *testing.T) {
 	}
 }
 
-// A mirror may name keys of its own and sign a whole log with them: then a reader who was here before hears of it.
-func TestAnotherLogUnderTheSameAddressIsTold(t *testing.T) {
-	_, dir := rich(t)
+// another is a log of the same name with another key, and its site.
+func another(t *testing.T, size int64) (*sitetest.Log, string) {
+	t.Helper()
 	other, err := sitetest.New("another")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := other.Grow(5); err != nil {
+	if err := other.Grow(size); err != nil {
 		t.Fatal(err)
 	}
 	if err := other.Publish(published); err != nil {
 		t.Fatal(err)
 	}
-	r, served := newReader(t), build(t, other)
-	first := r.visit(dir, asked{})
-	second, third := r.visit(dir, asked{Served: served}), r.visit(dir, asked{})
-	if first.Log.WasKey != "" || len(first.Log.Key) != 64 || second.Log.WasKey != first.Log.Key || second.Log.Key == first.Log.Key || third.Log.WasKey != "" {
-		t.Errorf("%+v, %+v, %+v", first.Log, second.Log, third.Log)
+	return other, build(t, other)
+}
+
+// vkeyOf is the vkey of a log, and its SHA-256.
+func vkeyOf(t *testing.T, l *sitetest.Log) (vkey, digest string) {
+	t.Helper()
+	text, err := l.Policy(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "log "); ok {
+			vkey = strings.Fields(rest)[0]
+			return vkey, fmt.Sprintf("%x", sha256.Sum256([]byte(vkey)))
+		}
+	}
+	t.Fatal("a policy without a log")
+	return "", ""
+}
+
+// A mirror may name keys of its own and sign a whole log with them: then a reader who was here before hears of it, and no log
+// is accused of what another key signed.
+func TestAnotherLogUnderTheSameAddressIsTold(t *testing.T) {
+	real, dir := rich(t)
+	_, key := vkeyOf(t, real)
+	for _, size := range []int64{5, 702} {
+		other, served := another(t, size)
+		_, otherKey := vkeyOf(t, other)
+		r := newReader(t)
+		first := r.visit(dir, asked{})
+		second, third := r.visit(dir, asked{Served: served}), r.visit(dir, asked{})
+		if first.Log.Was != nil || !slices.Equal(first.Log.Keys, []string{key}) || third.Log.Was != nil || third.Log.Seen != "same" {
+			t.Errorf("%+v, %+v", first.Log, third.Log)
+		}
+		if l := second.Log; l.Was == nil || !l.Was.OtherKeys || !slices.Equal(l.Was.Keys, []string{key}) || !slices.Equal(l.Keys, []string{otherKey}) || l.Standing != "bad" {
+			t.Errorf("%+v", l)
+		}
+		if l := second.Log; l.Seen != "first" || strings.Contains(l.Said, "signed both") || !slices.Contains(l.Heads, "Another log.") {
+			t.Errorf("what another key signed accuses the log: %+v", l)
+		}
+	}
+}
+
+// A policy may name several keys under one name. What a page shows is the key that signed, and that there are others.
+func TestTheKeyThatIsShownIsTheOneThatVerified(t *testing.T) {
+	real, dir := rich(t)
+	vkey, key := vkeyOf(t, real)
+	attacker, served := another(t, 12)
+	theirs, theirKey := vkeyOf(t, attacker)
+	both := fmt.Sprintf("log %s\nlog %s\nquorum none\n", vkey, theirs)
+	for name, c := range map[string]struct{ served, key string }{"the log": {dir, key}, "the attacker": {served, theirKey}} {
+		got := newReader(t).visit(dir, asked{Served: c.served, Lies: map[string][]byte{"policy": []byte(both)}})
+		if l := got.Log; !slices.Equal(l.Keys, []string{c.key}) || l.Standing != "unchecked" || !slices.Contains(l.Heads, "2 keys of one log.") || !strings.Contains(l.Said, c.key) {
+			t.Errorf("%s signed: %+v", name, l)
+		}
+		if want := fmt.Sprintf("%x", sha256.Sum256([]byte(both))); got.Log.Policy != want {
+			t.Errorf("the policy that was used is %s, not %s", got.Log.Policy, want)
+		}
+	}
+}
+
+// A policy that changed under the same key may ask for other witnesses.
+func TestAnotherPolicyUnderTheSameKeyIsTold(t *testing.T) {
+	l, dir := rich(t)
+	vkey, _ := vkeyOf(t, l)
+	r := newReader(t)
+	r.visit(dir, asked{})
+	weak := asked{Lies: map[string][]byte{"policy": []byte("log " + vkey + "\nquorum none\n")}}
+	for range 2 {
+		if got := r.visit(dir, weak); got.Log.Was == nil || got.Log.Was.OtherKeys || got.Log.Standing != "unchecked" || !slices.Contains(got.Log.Heads, "Another policy.") {
+			t.Errorf("%+v", got.Log)
+		}
+	}
+}
+
+// What is remembered is in a storage that other pages of the host can write, or that there is not.
+func TestAMemoryThatIsBlockedOrDamagedIsNoFirstVisit(t *testing.T) {
+	_, dir := rich(t)
+	if got := newReader(t).visit(dir, asked{NoStorage: true}).Log; got.Seen != "nowhere" || strings.Contains(got.Remembered, "remembers it") || !strings.Contains(got.Remembered, "remembers nothing") {
+		t.Errorf("%+v", got)
+	}
+	for name, damage := range map[string]func(key, text string) string{
+		"no JSON":       func(string, string) string { return "{" },
+		"null":          func(string, string) string { return "null" },
+		"another note":  func(key, text string) string { return strings.Replace(text, "\\n702\\n", "\\n703\\n", 1) },
+		"no keys":       func(key, text string) string { return strings.Replace(text, `"keys":["`, `"keys":["x`, 1) },
+		"nothing in it": func(string, string) string { return "{}" },
+	} {
+		r := newReader(t)
+		r.visit(dir, asked{})
+		var kept [][2]string
+		text, err := os.ReadFile(r.memory)
+		if err == nil {
+			err = json.Unmarshal(text, &kept)
+		}
+		if err != nil || len(kept) != 2 {
+			t.Fatalf("%v: %q", err, kept)
+		}
+		changed := 0
+		for i := range kept {
+			if now := damage(kept[i][0], kept[i][1]); now != kept[i][1] {
+				kept[i][1], changed = now, changed+1
+			}
+		}
+		if text, err = json.Marshal(kept); err == nil {
+			err = os.WriteFile(r.memory, text, 0o600)
+		}
+		if err != nil || changed == 0 {
+			t.Fatal(err, changed)
+		}
+		if got := r.visit(dir, asked{}).Log; got.Standing != "unchecked" || !slices.Contains(got.Heads, "Not compared with what you have seen.") || !strings.Contains(got.Said, "not your first visit") {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// An old state is as new as the latest time from which on enough witnesses cosigned: one that lives ahead makes it no newer.
+func TestAStateIsAsNewAsItsQuorum(t *testing.T) {
+	l, dir := rich(t)
+	at := published.Add(time.Hour)
+	lines := strings.SplitAfter(string(l.Note), "\n")
+	later, err := l.Sign(702, at.Add(90*24*time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines[len(lines)-2] = strings.SplitAfter(string(later), "\n")[len(lines)-2] // the last witness cosigned again, three months later
+	note := []byte(strings.Join(lines, ""))
+	for name, c := range map[string]struct {
+		note     []byte
+		clock    time.Time
+		heads    []string
+		standing string
+	}{
+		"new":                    {l.Note, at.Add(time.Hour), nil, "said"},
+		"old":                    {l.Note, at.Add(90 * 24 * time.Hour), []string{"Not new."}, "said"},
+		"one witness goes ahead": {note, at.Add(90 * 24 * time.Hour), []string{"Not new."}, "said"},
+		"of the future":          {l.Note, at.Add(-time.Hour), []string{"From the future."}, "unchecked"},
+	} {
+		got := newReader(t).visit(dir, asked{Clock: c.clock.Unix(), Lies: map[string][]byte{"checkpoint": c.note}}).Log
+		if !slices.Equal(got.Heads, c.heads) && len(got.Heads)+len(c.heads) > 0 || got.Standing != c.standing || got.Time != at.Unix() {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 }
 

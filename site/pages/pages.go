@@ -116,6 +116,8 @@ var words = template.FuncMap{
 	"date":        date,
 	"instant":     instant,
 	"stamp":       stamp,
+	"upTo":        upTo,
+	"roundUp":     roundUp,
 	"clock":       clock,
 	"short":       short,
 	"chart":       newChart,

@@ -61,9 +61,11 @@ func sampleRow(x texts, index int64) Row {
 	r := Row{Index: index, Entry: e, Leaf: []byte(x.id)}
 	switch index % 4 {
 	case 0:
-		r.Time = &Time{At: sampleDay, Accuracy: time.Second, By: "CN=" + x.signer}
+		r.Time = &Time{Until: sampleDay.Add(time.Second / 2), By: "CN=" + x.signer}
+	case 2:
+		r.Time = &Time{Until: sampleDay, By: "CN=" + x.signer, Contradiction: x.problem}
 	case 1:
-		r.Time = &Time{At: sampleDay, Problem: x.problem}
+		r.Time = &Time{Problem: x.problem}
 		r.Twins = []int64{3, 4}
 	}
 	return r

@@ -57,10 +57,10 @@ type Row struct {
 
 // Time is what the timestamp token of an entry says.
 type Time struct {
-	At       time.Time
-	Accuracy time.Duration
-	By       string // subject of the authority's certificate
-	Problem  string // why the token was not believed, or not looked at; empty: it was verified to the roots of the site
+	Until         time.Time // the pack existed by then: the token's time and its accuracy, which is a second at least
+	By            string    // subject of the authority's certificate
+	Contradiction string    // how it contradicts the pack's own end, by no more than a clock may be wrong; empty: it does not
+	Problem       string    // that the token was not believed, or not checked, and why; empty: it was verified to the roots of the site
 }
 
 // Entries is one page of the newest entries: entries/index.html, entries/2.html and so on.
@@ -132,6 +132,17 @@ type Equivocation struct {
 type Case struct {
 	PackRoot trust.Digest
 	Rows     []Row
+}
+
+// Manifests is how many manifests the entries are about: one may be logged several times.
+func (c Case) Manifests() int {
+	seen := map[trust.Digest]bool{}
+	for _, r := range c.Rows {
+		if r.Entry != nil {
+			seen[r.Entry.ManifestSHA256] = true
+		}
+	}
+	return len(seen)
 }
 
 // Verify is verify/index.html: how to check the log without this site.

@@ -33,14 +33,19 @@ func instant(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05 UTC")
 }
 
+// upTo writes the end of a span of time: a fraction of a second is rounded up, because an earlier time would say more.
+func upTo(t time.Time) string { return instant(roundUp(t)) }
+
+func roundUp(t time.Time) time.Time { return t.Add(time.Second - 1).Truncate(time.Second) }
+
 func stamp(t time.Time) string {
 	return time.Unix(min(t.Unix(), lastSecond), 0).UTC().Format("2006-01-02T15:04:05Z07:00")
 }
 
-var utcTime = regexp.MustCompile(`^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)$`)
+var utcTime = regexp.MustCompile(`^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.0+|(\.\d+?)0*)?(?:Z|\+00:00)$`)
 
 // clock writes a time of an entry as instant does, if it is UTC; another one stays as it is spelled.
-func clock(text string) string { return utcTime.ReplaceAllString(text, "$1 $2 UTC") }
+func clock(text string) string { return utcTime.ReplaceAllString(text, "$1 $2$3 UTC") }
 
 // short is the beginning of a digest or key, for the eye only.
 func short(text string) string {

@@ -73,7 +73,7 @@ async function checkProof(bytes, found, policy) {
 }
 
 // checkTime is the rest of §10. It adds the token, until when the log had the pack, and whether the pack says otherwise.
-async function checkTime(anchor, { roots, now }, out) {
+export async function checkTime(anchor, { roots, now }, out) {
   const { entry } = anchor;
   must(entry.has(TOKEN), 'the entry has no token, and a time was asked for');
   const manifest = Uint8Array.from(entry.get('manifest_sha256').match(/../g), (digits) => parseInt(digits, 16));

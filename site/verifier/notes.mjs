@@ -123,7 +123,7 @@ function define(policy, name, meaning) {
 }
 
 // holds tells whether a name of the policy holds, given the keys that cosigned (ENT-41).
-function holds(policy, name, keys) {
+export function holds(policy, name, keys) {
   const { none, witness, k, members } = policy.names.get(name);
   if (none) return true;
   return witness ? keys.has(witness) : members.filter((m) => holds(policy, m, keys)).length >= k;
@@ -143,21 +143,21 @@ export function readNote(bytes) {
   return { text: note.slice(0, at + 1), signatures };
 }
 
-// openCheckpoint gives { origin, size, root, cosigned } of a note that a log of the policy signed, and with a quorum of
-// witnesses; cosigned lists { name, time } of the cosignatures that verify.
+// openCheckpoint gives { origin, size, root, keys, cosigned } of a note that a log of the policy signed, and with a quorum of
+// witnesses: keys are those of the log whose signatures verify, cosigned lists { name, time } of the cosignatures that do.
 export async function openCheckpoint(bytes, policy) {
   const { text, signatures } = readNote(bytes), origin = text.slice(0, text.indexOf('\n'));
   must(policy.logs.some((log) => log.name === origin), 'a log that the policy does not name');
   const selects = (s, key) => s.name === key.name && same(s.id, key.id);
-  let bySelf = false;
+  const keys = new Set();
   for (const s of signatures) {
     const log = policy.logs.find((key) => selects(s, key));
     if (!log) continue;
     must(await signed(log, text, s.signature), 'a signature of the log is wrong');
-    bySelf ||= log.name === origin;
+    if (log.name === origin) keys.add(log);
   }
-  must(bySelf, 'the log did not sign');
-  return { ...readCheckpoint(text), cosigned: await checkQuorum(policy, text, signatures, selects) };
+  must(keys.size > 0, 'the log did not sign');
+  return { ...readCheckpoint(text), keys: policy.logs.filter((log) => keys.has(log)), cosigned: await checkQuorum(policy, text, signatures, selects) };
 }
 
 // signed tells whether a log signed a text. An ML-DSA-44 signature does not cover extension lines, and may have no time

@@ -49,6 +49,10 @@ type Token struct {
 	DER      []byte
 }
 
+// By is the latest time at which what the token is about can have been made. genTime may leave out the fraction of its
+// second.
+func (t *Token) By() time.Time { return t.Time.Add(max(t.Accuracy, time.Second)) }
+
 // Verify checks a DER TimeStampToken over a SHA-256 digest. The certificates are judged at the
 // time the token names, so a token outlives its certificate.
 func Verify(der []byte, digest [32]byte, o Options) (*Token, error) {

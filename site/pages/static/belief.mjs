@@ -13,10 +13,10 @@ export function showBelief() {
     say(said, 'good', 'This page checks with the policy below, which is yours.');
     byId('belief').open = true;
   }
-  byId('policy-keep').addEventListener('click', async () => {
+  byId('policy-keep').addEventListener('click', () => {
     const wanted = text.value.endsWith('\n') ? text.value : `${text.value}\n`;
     try {
-      const policy = await readPolicy(new TextEncoder().encode(wanted));
+      const policy = readPolicy(new TextEncoder().encode(wanted));
       if (policy.logs.length === 0) throw new Error('it names no log');
       if (!memory.keepPolicy(wanted)) throw new Error('this browser keeps nothing for this page');
       location.reload();
@@ -30,9 +30,12 @@ export function showBelief() {
   });
 }
 
-// tellKey says which key of a log the check was made with: not the page's word, but what the policy holds.
-export function tellKey({ key }) {
-  const place = byId('key-used');
-  place.querySelector('code').textContent = key;
-  place.hidden = false;
+// tellKey says which keys of the log signed what was checked, and under which policy: not the page's word, but what verified.
+export function tellKey({ keys, policyDigest, own }) {
+  const place = byId('key-used'), word = byId('policy-used');
+  place.querySelector('.label').textContent = keys.length === 1 ? 'SHA-256 of the key whose signature was verified' : `SHA-256 of the ${keys.length} keys whose signatures were verified`;
+  place.querySelector('code').textContent = keys.join(' ');
+  word.querySelector('.label').textContent = `SHA-256 of the whole policy that was used, ${own ? 'which is yours' : 'which is this site’s own'}`;
+  word.querySelector('code').textContent = policyDigest;
+  place.hidden = word.hidden = false;
 }

@@ -31,7 +31,7 @@ export const count = (n) => n.toString().replace(/\B(?=(\d{3})+$)/g, ',');
 
 export const entries = (n) => `${count(n)} ${n == 1 ? 'entry' : 'entries'}`;
 
-export const plural = (n, word) => `${count(n)} ${word}${n == 1 ? '' : 's'}`;
+export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n == 1 ? one : many}`;
 
 const LAST = 253402300799n; // the last second that a date with four digits has: a witness may sign a later one
 
@@ -42,7 +42,7 @@ export function instant(seconds) {
 }
 
 // clock writes a time of an entry as instant does, if it is UTC; another one stays as it is spelled.
-export const clock = (text) => text.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?(Z|\+00:00)$/, '$1 $2 UTC');
+export const clock = (text) => text.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.0+|(\.\d+?)0*)?(?:Z|\+00:00)$/, '$1 $2$3 UTC');
 
 // ago says how long ago a time was, by the clock of this device.
 export function ago(seconds, now = Date.now() / 1000) {

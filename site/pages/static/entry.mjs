@@ -3,7 +3,7 @@ import { asked, heads, isRepo, lookup, lookupName } from './search.mjs';
 import { ago, byId, clock, code, count, download, element, entries, here, instant, plural, say, svg } from './dom.mjs';
 import { drawing, fileOf, stepsOf } from './proof.mjs';
 import { kindOf, openLog, why } from './log.mjs';
-import { newest, showWarnings, signedBy } from './seen.mjs';
+import { quorumTime, remembered, showWarnings, signedBy, signers, standing, whichLog } from './seen.mjs';
 import { readProof } from '../verifier/anchor.mjs';
 import { matrix, outline } from './qr.mjs';
 import { prove, proveHints } from './prove.mjs';
@@ -43,7 +43,7 @@ async function find(log, { index, digest, name }) {
   if (beyond && name === undefined) return say(status, 'unchecked', beyond.trim());
   const { found, listed, cut } = await proveHints(log, digest ? await lookup('mr', digest, size) : await lookupName(name, size), digest ?? name);
   if (found.length === 1) return showOne(log, found[0]);
-  if (found.length > 1) return showMany(found, listed, digest, cut);
+  if (found.length > 1) return showMany(log, found, listed, digest, cut);
   if (digest && (await heads('s', digest, size))) return location.replace(`${here('signer/index.html')}?k=${digest}`);
   if (name && isRepo(name) && (await heads('r', name, size))) return location.replace(`${here('source/index.html')}?r=${encodeURIComponent(name)}`);
   say(status, 'unchecked', `${beyond}No ${beyond ? 'pack' : 'entry'} is listed here for “${digest ?? name}”. That does not say that it is not in the log: this site could leave it out of its lists, or not have it yet. `,
@@ -63,67 +63,85 @@ async function findNamed(log, index, name) {
   }
 }
 
-function showMany(found, listed, digest, cut) {
+function showMany(log, found, listed, digest, cut) {
   const more = cut ? ' The site lists more than is read here, and later ones: there may be others.'
     : listed > found.length ? ` ${count(listed)} are listed: these are the newest and the oldest.` : '';
-  const roots = new Set(found.map(({ entry }) => entry.get('pack_root_sha256')));
-  if (digest && roots.size === 1) {
-    say(status, oneKey(found) ? 'bad' : 'unchecked', `${found.length} manifests have this pack root, each proved to be in the log. ${twinsSay(oneKey(found))}${more}`);
+  const manifests = manifestsOf(found), known = standing(log), proved = `each proved to be ${whichLog(log)}; what they say was not checked.`;
+  if (digest && manifests.size === 1) {
+    say(status, known, `${found.length} entries have this manifest, ${proved} One manifest was logged several times, which accuses nobody.${more}`);
+  } else if (digest) {
+    say(status, contradicts(found) ? 'bad' : worse(known), `${manifests.size} manifests have this pack root, ${proved} ${twinsSay(found)}${more}`);
   } else {
-    say(status, 'good', `${found.length} entries, each proved in this browser just now. A name is chosen by whoever makes a pack, so the same one may come again.${more}`);
+    say(status, known, `${found.length} entries, ${proved} A name is chosen by whoever makes a pack, so the same one may come again.${more}`);
   }
   status.after(element('ol', { class: 'rows brief' }, ...found.map(row)));
 }
 
-const oneKey = (list) => new Set(list.map(({ entry }) => entry.get('signer_pubkey_sha256'))).size === 1;
+const worse = (kind) => (kind === 'bad' ? 'bad' : 'unchecked');
+const manifestsOf = (list) => new Set(list.map(({ entry }) => entry.get('manifest_sha256')));
+
+// contradicts tells whether one key signed several of the manifests. One manifest that was logged twice is no other.
+function contradicts(list) {
+  const signed = new Map();
+  for (const { entry } of list) {
+    const key = entry.get('signer_pubkey_sha256');
+    signed.set(key, (signed.get(key) ?? new Set()).add(entry.get('manifest_sha256')));
+  }
+  return [...signed.values()].some((manifests) => manifests.size > 1);
+}
 
 // twinsSay tells what it means that several manifests have one pack root, which does not cover all that a manifest says.
-const twinsSay = (one) => (one ? 'One key signed them all: it said different things under one name.'
+const twinsSay = (list) => (contradicts(list) ? 'One key signed several of them: it said different things under one name.'
   : 'Different keys signed them, and who copied whom cannot be told from that: go by the digest of the manifest.');
 
 async function showOne(log, found) {
-  const { index, entry, steps, leaf } = found;
+  const { index, entry, steps, leaf } = found, kind = standing(log);
   document.title = `Entry ${count(index)} · ${log.checkpoint.origin}`;
   byId('title').textContent = `Entry ${count(index)}`;
   byId('ask').hidden = true;
-  say(status, 'good', element('strong', {}, 'In the log.'), ` Your browser has just proved it, from the entry’s own bytes to the signatures${log.own ? ' that your policy asks for' : ''}.`);
+  say(status, kind, ...headline(log, kind));
   byId('checks').replaceChildren(...checks(log, found));
   if (entry?.has('timestamp_token')) showTime(entry);
+  byId('found').dataset.kind = kind;
   byId('found').hidden = false;
   if (entry) showEntry(log, found);
-  else showBytes(found);
+  else showBytes(log, found);
   byId('tree').replaceChildren(drawing(found, log.checkpoint.size));
-  byId('steps').replaceChildren(...stepsOf(found, log.checkpoint.size));
+  byId('steps').replaceChildren(...stepsOf(found, log.checkpoint.size, signers(log)));
   byId('steps').parentElement.open = matchMedia('(min-width: 44rem)').matches;
   byId('steps-name').textContent = steps.length === 0 ? 'The hash of it' : `Every byte of the ${plural(steps.length, 'step')}`;
   await offer(log, found, leaf);
 }
 
-// checks says one by one what was checked here, and what was not.
-function checks(log, { steps, entry }) {
-  const { seen, checkpoint } = log, time = newest(checkpoint);
+// headline says what was proved, and with it the condition on which it stands.
+function headline(log, kind) {
+  const strong = (text) => element('strong', {}, text), way = 'from the entry’s own bytes to the signatures';
+  return {
+    good: [strong('In the log.'), ` Your browser has just proved it, ${way} that your policy asks for.`],
+    said: [strong('In the log that this site names (its own word).'), ` Your browser has just proved it, ${way}. That these are the right keys it cannot know: `, leadToBelief('compare them'), '.'],
+    unchecked: [strong('Not settled.'), ` The hashes lead ${way}, and the state that was signed is in question: read what stands above.`],
+    bad: [strong('Do not rely on this.'), ` The hashes lead ${way}, but not of a log that stands as it stood before: read what stands above.`],
+  }[kind];
+}
+
+// checks says one by one what was checked here, and what was not. Nothing is green under an alarm.
+function checks(log, { steps }) {
+  const { checkpoint, policy } = log, time = quorumTime(checkpoint, policy), kind = standing(log), proved = kind === 'good' || kind === 'said' ? 'good' : 'none';
   const list = [
-    ['good', signedBy(log) + (time === null ? '' : ` The newest cosignature is of ${instant(time)}, ${ago(time)}.`)],
-    ['good', steps.length === 0 ? 'The entry’s hash is the root of that state: there is no other entry.'
-      : `${plural(steps.length, 'step')} of hashing lead from the entry’s bytes to the root of that state.`],
-    {
-      first: ['unchecked', 'You are here for the first time, so there was nothing to compare this state with. This browser remembers it for the next time.'],
-      same: ['good', 'It is the state that this browser verified before.'],
-      grown: ['good', `It continues the state of ${entries(seen.size ?? 0)} that this browser verified on ${seen.before?.at.slice(0, 10)}: nothing was changed or taken out.`],
-      older: ['bad', 'It is older than a state that this browser verified before.'],
-      forked: ['bad', 'It is another state than the one of this size that this browser verified before.'],
-      broken: ['bad', 'It was not shown to continue the state that this browser verified before.'],
-      unchecked: ['unchecked', 'It could not be compared with the state that this browser verified before.'],
-    }[seen.kind],
+    [kind === 'good' || kind === 'said' ? kind : 'none', signedBy(log) + (time === null ? '' : ` Enough had cosigned by ${instant(time)}, ${ago(time)}.`)],
+    [proved, steps.length === 0 ? 'The entry’s hash is the root of that state: there is no other entry.'
+      : `${plural(steps.length, 'step')} of hashing ${steps.length === 1 ? 'leads' : 'lead'} from the entry’s bytes to the root of that state.`],
   ];
-  if (!log.own) list.push(['unchecked', 'Whose signatures count was this site’s own word: ', leadToBelief()]);
+  const [how, text] = remembered(log);
+  list.push([how === 'good' ? proved : how, text]);
+  if (!log.own) list.push(['unchecked', 'Whose signatures count was this site’s own word: ', leadToBelief('whom this page believes'), '.']);
   return list.map(checked);
 }
 
 const checked = ([kind, ...parts]) => element('li', { 'data-kind': kind }, ...parts);
 
-function leadToBelief() {
-  const link = element('a', { href: '#belief' }, 'whom this page believes');
+function leadToBelief(text) {
+  const link = element('a', { href: '#belief' }, text);
   link.addEventListener('click', () => (byId('belief').open = true));
   return link;
 }
@@ -146,13 +164,19 @@ function showEntry(log, found) {
   const get = (name) => entry.get(name), failed = get('claim_check') === 'FAIL' && get('receipt_integrity') === 'PASS';
   answer('integrity', ...(get('receipt_integrity') === 'PASS' ? ['said', 'signer says pass'] : ['bad', 'signer says fail']));
   answer('claims', ...{ PASS: ['said', 'signer says pass'], FAIL: ['honest', 'honest failure'], 'N/A': ['none', 'none made'] }[get('claim_check')]);
-  answer('anchor', 'good', 'proved');
+  answerAnchor(log);
   for (const text of document.querySelectorAll('[data-when]')) text.hidden = text.dataset.when !== get('claim_check');
   byId('honest').hidden = !failed;
   byId('lead').textContent = `A run of a program, written down in ${plural(get('n_receipts').token, 'receipt')}${
     get('source_repo') ? `, said to be of ${get('source_repo')},` : ''} and sealed by whoever goes by “${get('signer_id')}”.`;
   byId('members').replaceChildren(...members(entry).flatMap(([name, ...value]) => [element('dt', {}, name), element('dd', {}, ...value)]));
   findTwins(log, found);
+}
+
+function answerAnchor(log) {
+  const kind = standing(log);
+  answer('anchor', kind, { good: 'proved', said: 'proved, in the log that this site names', unchecked: 'not settled', bad: 'do not rely on it' }[kind]);
+  byId('signed-by').textContent = signers(log);
 }
 
 function answer(name, kind, word) {
@@ -183,10 +207,10 @@ function members(entry) {
 }
 
 // showBytes shows a leaf that is in the log and is no entry.
-function showBytes({ leaf, problem }) {
+function showBytes(log, { leaf, problem }) {
   answer('integrity', 'none', 'unread');
   answer('claims', 'none', 'unread');
-  answer('anchor', 'good', 'proved');
+  answerAnchor(log);
   const text = Array.from(leaf.subarray(0, 1024), (b) => (b >= 0x20 && b < 0x7f ? String.fromCharCode(b) : `\\x${b.toString(16).padStart(2, '0')}`)).join('');
   byId('members').replaceChildren(
     element('dt', {}, 'not an entry'), element('dd', {}, `These bytes are in the log, and are no entry of the form that this page knows: ${problem}.`),
@@ -195,18 +219,28 @@ function showBytes({ leaf, problem }) {
 
 // findTwins looks for other manifests with the same pack root. What is found is proved before anybody is accused of it.
 async function findTwins(log, found) {
-  const root = found.entry.get('pack_root_sha256');
+  const root = found.entry.get('pack_root_sha256'), manifest = found.entry.get('manifest_sha256'), place = byId('twins');
   try {
     const others = (await lookup('r', root, log.checkpoint.size)).filter((hint) => hint.index !== found.index);
-    const { found: twins } = await proveHints(log, others, root);
-    if (twins.length === 0) return;
-    byId('twins').replaceChildren(element('p', {}, element('strong', {}, 'Another manifest has this pack root. '), twinsSay(oneKey([found, ...twins])), ' See ',
-      ...twins.flatMap(({ index }, k) => [k > 0 ? ', ' : '', element('a', { href: `?i=${index}` }, `entry ${count(index)}`)]), '.'));
-    byId('twins').hidden = false;
-  } catch {
-    // a hint that cannot be followed says nothing of this entry
+    const { found: list } = await proveHints(log, others, root);
+    const isAgain = ({ entry }) => entry.get('manifest_sha256') === manifest;
+    const twins = list.filter((one) => !isAgain(one)), again = list.filter(isAgain);
+    if (again.length > 0) {
+      byId('again').replaceChildren(element('p', {}, element('strong', {}, 'Logged more than once. '), 'This very manifest is also ', ...links(again), ', which accuses nobody.'));
+      byId('again').hidden = false;
+    }
+    if (twins.length > 0) {
+      place.replaceChildren(element('p', {}, element('strong', {}, 'Another manifest has this pack root. '), twinsSay([found, ...twins]), ' See ', ...links(twins), '.'));
+      place.hidden = false;
+    }
+  } catch (err) {
+    place.className = 'note';
+    place.replaceChildren(element('p', {}, `Whether another manifest has this pack root could not be checked here: ${why(err)}.`));
+    place.hidden = false;
   }
 }
+
+const links = (list) => list.flatMap(({ index }, k) => [k > 0 ? ', ' : '', element('a', { href: `?i=${index}` }, `entry ${count(index)}`)]);
 
 // offer gives the files to take along. The proof is read again as any verifier would, before it is handed out.
 async function offer(log, found) {

@@ -1,13 +1,13 @@
 // The entries of one signer or one repository, newest first: from a head of the lists of this site, back through prev/. Each
 // is proved, and is what was asked for, before it is shown.
 import { byId, count, element, entries, plural, say } from './dom.mjs';
-import { get, kindOf, openLog, why } from './log.mjs';
+import { again, get, kindOf, openLog, why } from './log.mjs';
 import { heads, indexes, isRepo } from './search.mjs';
 import { pathOf } from '../verifier/tiles.mjs';
 import { prove } from './prove.mjs';
 import { row } from './row.mjs';
 import { showBelief, tellKey } from './belief.mjs';
-import { showWarnings } from './seen.mjs';
+import { showWarnings, standing, whichLog } from './seen.mjs';
 
 const status = byId('status'), query = new URLSearchParams(location.search);
 const key = query.get('k'), repo = query.get('r');
@@ -40,6 +40,7 @@ async function show() {
 }
 
 function failed(err) {
+  again();
   say(status, kindOf(err), kindOf(err) === 'bad' ? `Do not rely on this site: ${why(err)}.` : `Not checked here: ${why(err)}.`);
 }
 
@@ -51,20 +52,29 @@ class Walk {
     byId('older').addEventListener('click', () => this.more().catch(failed));
   }
 
-  // more shows the next eight, and looks up which come before them.
+  // more shows the next eight, and looks up which come before them. After a failure it can be asked again.
   async more() {
     const { log, kind, wanted } = this, button = byId('older'), now = this.next;
     button.disabled = true;
-    for (const found of await Promise.all(now.map((i) => prove(log, i)))) {
-      if (found.entry?.get(KINDS[kind].member) !== wanted) continue; // a hint that leads elsewhere
-      this.names.add(found.entry.get('signer_id'));
-      byId('rows').append(row(found));
-      this.shown++;
+    try {
+      const list = await Promise.all(now.map((i) => prove(log, i))), next = await this.before(now[now.length - 1]);
+      for (const found of list) {
+        if (found.entry?.get(KINDS[kind].member) !== wanted) continue; // a hint that leads elsewhere
+        this.names.add(found.entry.get('signer_id'));
+        byId('rows').append(row(found));
+        this.shown++;
+      }
+      this.next = next;
+      button.textContent = 'Show older ones';
+      button.hidden = next.length === 0;
+      this.say();
+    } catch (err) {
+      button.textContent = 'Try again';
+      button.hidden = false;
+      throw err;
+    } finally {
+      button.disabled = false;
     }
-    this.next = await this.before(now[now.length - 1]);
-    button.disabled = false;
-    button.hidden = this.next.length === 0;
-    this.say();
   }
 
   // before reads which entries of the key come before one, newest first.
@@ -76,14 +86,14 @@ class Walk {
   }
 
   say() {
-    const { shown, head, kind, next } = this;
-    const counted = next.length > 0 ? `${count(shown)} of the ${entries(head.count)} that this site lists` : entries(shown);
-    say(status, shown > 0 ? 'good' : 'unchecked', shown > 0
-      ? `${counted}, each proved in this browser just now. A list proves what is on it, and nothing about what is not: a site can leave some out.`
+    const { shown, head, kind, log } = this;
+    const counted = BigInt(shown) === head.count ? entries(shown) : `${count(shown)} of the ${entries(head.count)} that this site lists`;
+    say(status, shown > 0 ? standing(log) : 'unchecked', shown > 0
+      ? `${counted}, each proved in this browser just now to be ${whichLog(log)}; what they say was not checked. A list proves what is on it, and nothing about what is not: a site can leave some out.`
       : 'What this site lists for it leads to entries of others.');
     if (kind === 's' && shown > 0) {
       byId('lead').textContent = `The holder of this key goes by ${[...this.names].slice(0, 5).map((name) => `“${name}”`).join(', ')}${
-        this.names.size > 5 ? ` and ${plural(this.names.size - 5, 'other name')}` : ''}. A name is what the holder chose; the key is who it is.`;
+        this.names.size > 5 ? ` and ${plural(this.names.size - 5, 'other name')}` : ''}. A name is what the holder chose: what these entries have in common is the key, and who holds it they do not say.`;
     }
   }
 }

@@ -1,6 +1,6 @@
 // The log behind this site, opened in the reader's browser: files of the site are fetched, and believed only as far as
 // signatures and proofs carry.
-import { base64, base64Of, hex, missing, same, sha256 } from '../verifier/hash.mjs';
+import { base64Of, hex, missing, same, sha256 } from '../verifier/hash.mjs';
 import { Bad, openCheckpoint, readPolicy } from '../verifier/notes.mjs';
 import { Damaged, Missing, Tree, consistent, readItem } from '../verifier/tiles.mjs';
 import * as memory from './memory.mjs';
@@ -20,20 +20,36 @@ export function why(err) {
   return err.message;
 }
 
-const files = new Map();
+// known passes over errors that say something of the site or of this browser. Another one is a mistake of this program,
+// and no answer about the log may be made of it.
+function known(err) {
+  if (!(err instanceof Bad || err instanceof Damaged || err instanceof Missing || err instanceof Unchecked)) throw err;
+}
 
-// get gives the bytes of a file of the site, null if it is not there. What never changes is fetched once.
+const KEEP = 256; // tiles and bundles that stay in memory
+const files = new Map();
+let cached = 'default';
+
+// get gives the bytes of a file of the site, null if it is not there. Tiles and bundles never change, so those that were
+// fetched last are kept; what was not there, or is no tile, is asked for each time.
 export function get(path) {
-  if (!files.has(path)) {
-    const file = fetchFile(path);
-    files.set(path, file);
-    file.catch(() => files.delete(path)); // so that it may be tried again
-  }
-  return files.get(path);
+  if (!/^tile\//.test(path)) return fetchFile(path);
+  const file = files.get(path) ?? fetchFile(path);
+  files.delete(path); // so that it becomes the newest
+  files.set(path, file);
+  if (files.size > KEEP) files.delete(files.keys().next().value);
+  file.then((bytes) => bytes ?? files.delete(path), () => files.delete(path));
+  return file;
+}
+
+// again drops what was fetched, here and in the browser: who tries again may meet other files.
+export function again() {
+  files.clear();
+  cached = 'reload';
 }
 
 async function fetchFile(path) {
-  const cache = /^tile\//.test(path) ? 'default' : 'no-cache';
+  const cache = /^tile\//.test(path) ? cached : 'no-cache';
   let answer;
   try {
     answer = await fetch(new URL(path, ROOT), { cache, credentials: 'omit', redirect: 'error', referrerPolicy: 'no-referrer' });
@@ -49,60 +65,83 @@ async function readAll(answer, path) {
   const parts = [], reader = answer.body.getReader();
   let size = 0;
   for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    size += value.length;
+    let part;
+    try {
+      part = await reader.read();
+    } catch {
+      throw new Unchecked(`${path} broke off`);
+    }
+    if (part.done) break;
+    size += part.value.length;
     if (size > MOST) {
       await reader.cancel();
       throw new Damaged(`${path} is too long`);
     }
-    parts.push(value);
+    parts.push(part.value);
   }
   return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
 // openLog opens the newest checkpoint under the policy: the reader's own, or else the site's. What it gives is
-// { checkpoint, note, policy, own, key, tree, seen, wasKey }; seen is what memory says of the checkpoint, and wasKey
-// { key, at } if the site named another key of its log before.
+// { checkpoint, note, policy, policyDigest, own, keys, named, tree, seen, was }. keys are those that verified, by the SHA-256 of
+// their vkeys, and named those that the policy names for this log; seen is what memory says of the checkpoint; was is
+// { keys, policy, at } if the site was with other keys, or another policy, when this browser was first here.
 export async function openLog() {
   if (missing()) throw new Unchecked('there is no WebCrypto in this browser, or not on a page that came without https');
   const own = memory.policy();
   const [text, note] = await Promise.all([own ?? get('policy'), get('checkpoint')]);
   if (!note) throw new Missing('checkpoint');
   if (!text) throw new Missing('policy');
-  const policy = await readPolicy(text), checkpoint = await openCheckpoint(note, policy);
-  const log = { checkpoint, note, policy, own: own !== null, key: await keyOf(policy, checkpoint.origin), tree: new Tree(checkpoint.size, get) };
-  log.wasKey = log.own ? null : memory.otherKey(log.key);
-  log.seen = await compare(log);
+  const policy = readPolicy(text), checkpoint = await openCheckpoint(note, policy);
+  const log = {
+    checkpoint, note, policy, policyDigest: hex(sha256(text)), own: own !== null, keys: checkpoint.keys.map(digestOf),
+    named: policy.logs.filter(({ name }) => name === checkpoint.origin).map(digestOf), tree: new Tree(checkpoint.size, get),
+  };
+  log.was = log.own ? null : memory.compare(log.keys, log.policyDigest);
+  log.seen = await compareAll(log);
   return log;
 }
 
-// keyOf gives the SHA-256 of the vkey of a log, which is what people compare.
-async function keyOf(policy, origin) {
-  const { name, id, type, key } = policy.logs.find((log) => log.name === origin);
-  return hex(await sha256(new TextEncoder().encode(`${name}+${hex(id)}+${base64Of([type, ...key])}`)));
+// digestOf gives the SHA-256 of the vkey of a log, which is what people compare.
+const digestOf = ({ name, id, type, key }) => hex(sha256(new TextEncoder().encode(`${name}+${hex(id)}+${base64Of([type, ...key])}`)));
+
+// WORST is what compare may say, the worst first.
+const WORST = ['forked', 'broken', 'damaged', 'older', 'unchecked', 'nowhere', 'first', 'grown', 'same'];
+
+// compareAll holds a log against what was seen under each key that signed it, and gives the worst of the answers.
+async function compareAll(log) {
+  const answers = await Promise.all(log.checkpoint.keys.map((key) => compare(log, key)));
+  return answers.sort((a, b) => WORST.indexOf(a.kind) - WORST.indexOf(b.kind))[0];
 }
 
-// compare holds a log against the newest checkpoint that this browser has seen of it. kind is 'first', 'same', 'grown',
-// 'older' (fewer entries than were shown before), 'forked' (two roots of one size, both signed), 'broken' (the tiles do not
-// lead from one to the other: they are wrong, or the log forked), or 'unchecked'.
-async function compare(log) {
-  const { checkpoint, note, tree } = log, before = memory.checkpoint(checkpoint.origin);
-  if (before === null) {
-    memory.keep(checkpoint, note);
-    return { kind: 'first' };
+// compare holds a log against the newest checkpoint that this browser has seen under a key. kind is 'first', 'same', 'grown',
+// 'older' (fewer entries than were shown before), 'forked' (two roots of one size, both signed with the key), 'broken' (the tiles
+// do not lead from one to the other: they are wrong, or the log forked), 'unchecked', 'damaged' (what is remembered is not what
+// a page of this site wrote), or 'nowhere' (this browser remembers nothing for this site).
+async function compare({ checkpoint, note, tree, policy }, key) {
+  const { origin } = checkpoint, digest = digestOf(key), kept = memory.seen(origin, digest);
+  const keep = () => memory.keep(origin, digest, note);
+  if (kept === null) return { kind: keep() ? 'first' : 'nowhere' };
+  let before;
+  try {
+    // It is opened again with this one key: what it signed then is all that can be held against what it signs now.
+    before = { ...kept, ...await openCheckpoint(new TextEncoder().encode(kept.note), { ...policy, logs: [key], quorum: 'none' }) };
+    if (before.origin !== origin) throw new Bad('it is of another log');
+  } catch (err) {
+    known(err);
+    return { kind: 'damaged' };
   }
-  const root = base64(before.root), size = BigInt(before.size), seen = { before, size };
+  const { size } = before, seen = { before, size };
   if (size > checkpoint.size) return { ...seen, kind: 'older' };
-  if (size === checkpoint.size) return { ...seen, kind: same(root, checkpoint.root) ? 'same' : 'forked' };
+  if (size === checkpoint.size) return { ...seen, kind: same(before.root, checkpoint.root) ? 'same' : 'forked' };
   try {
     const hashes = await tree.consistency(size);
-    if (!(await consistent(size, root, checkpoint.size, checkpoint.root, hashes))) return { ...seen, kind: 'broken' };
+    if (!(await consistent(size, before.root, checkpoint.size, checkpoint.root, hashes))) return { ...seen, kind: 'broken' };
   } catch (err) {
-    return { ...seen, kind: 'unchecked', why: why(err) };
+    known(err);
+    return { ...seen, kind: kindOf(err) === 'bad' ? 'broken' : 'unchecked', why: why(err) };
   }
-  memory.keep(checkpoint, note);
-  return { ...seen, kind: 'grown' };
+  return { ...seen, kind: 'grown', kept: keep() };
 }
 
 // length gives how many checkpoints the history has.
@@ -118,9 +157,9 @@ export async function openOld(log, number, size) {
   const note = await readItem(get, 'checkpoints', number, size), old = await openCheckpoint(note, { ...log.policy, quorum: 'none' });
   try {
     await openCheckpoint(note, log.policy);
-    return { ...old, enough: true };
+    return { ...old, note, enough: true };
   } catch (err) {
     if (!(err instanceof Bad)) throw err;
-    return { ...old, enough: false };
+    return { ...old, note, enough: false };
   }
 }

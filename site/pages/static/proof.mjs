@@ -1,6 +1,6 @@
 // The way of an entry up the tree: as a drawing, as steps to read, and as a file.
 import { base64Of, hex } from '../verifier/hash.mjs';
-import { code, count, element, svg } from './dom.mjs';
+import { code, count, element, entries, plural, svg } from './dom.mjs';
 
 const short = (bytes) => hex(bytes).slice(0, 8);
 
@@ -23,7 +23,7 @@ const STEP = 58, TOP = 34, MIDDLE = 160, ASIDE = 104, LEAF = 40;
 // drawing is the path as a picture: the entry at the bottom, the root on top, beside each node the one it is hashed with.
 export function drawing({ index, hash, steps }, size) {
   const height = TOP + steps.length * STEP + LEAF + 12, y = (k) => height - LEAF - 12 - k * STEP, around = spans(index, size);
-  const title = svg('title', { id: 'tree-title' }, `The way of entry ${count(index)} up the tree, ${steps.length} steps to the root of ${count(size)} entries`);
+  const title = svg('title', { id: 'tree-title' }, `The way of entry ${count(index)} up the tree, ${plural(steps.length, 'step')} to the root of ${entries(size)}`);
   const picture = svg('svg', { viewBox: `0 0 320 ${height}`, role: 'img', 'aria-labelledby': 'tree-title', class: 'tree', focusable: 'false' }, title);
   steps.forEach((step, k) => picture.append(beside(step, y(k), y(k + 1), around[k])));
   [hash, ...steps.map((s) => s.hash)].forEach((h, k) => picture.append(
@@ -55,14 +55,14 @@ const node = (hash, y, left) => svg('g', {}, svg('circle', { cx: MIDDLE, cy: y, 
 const brief = ([first, last]) => (first === last ? count(first) : `${count(first)}–${count(last)}`);
 
 // steps gives the same way in words, with every byte of it.
-export function stepsOf({ index, leaf, hash, steps }, size) {
+export function stepsOf({ index, leaf, hash, steps }, size, signers) {
   const list = [element('li', {}, element('p', {}, `The entry has ${count(leaf.length)} bytes. A zero byte is put before them, and SHA-256 of it all is the hash of the leaf:`), code(hex(hash)))];
   const around = spans(index, size);
   steps.forEach(({ left, other, hash: up }, k) => list.push(element('li', {},
     element('p', {}, `On its ${left ? 'left' : 'right'} stands the hash of ${named(around[k])}:`), code(hex(other)),
     element('p', {}, `A byte 1, the left one and the right one, hashed together:`), code(hex(up)))));
   const root = steps.length > 0 ? steps[steps.length - 1].hash : hash;
-  list.push(element('li', { class: 'last' }, element('p', {}, 'Byte for byte, that is the root in the checkpoint that the log and its witnesses signed. The checkpoint writes it so:'), code(base64Of(root))));
+  list.push(element('li', { class: 'last' }, element('p', {}, `Byte for byte, that is the root in the checkpoint, which is signed by ${signers}. The checkpoint writes it so:`), code(base64Of(root))));
   return list;
 }
 

@@ -1,4 +1,4 @@
-// One entry in a list. What it says was proved before.
+// One entry in a list. That it is in the log was proved before; what it says is its signer's word.
 import { clock, count, element, here } from './dom.mjs';
 
 const CLAIMS = { PASS: ['pass', 'pass'], FAIL: ['honest', 'honest failure'], 'N/A': ['none', 'none made'] };
@@ -9,5 +9,5 @@ export function row({ index, entry, problem }) {
   if (!entry) return element('li', {}, link, element('span', { class: 'facts' }, element('span', { class: 'word bad' }, 'unread'), ` ${problem}`));
   const [kind, word] = CLAIMS[entry.get('claim_check')];
   return element('li', {}, link, element('span', { class: 'facts' },
-    'claims ', element('span', { class: `word ${kind}` }, word), ` ${clock(entry.get('submitted_at'))}`));
+    'claims, signer says: ', element('span', { class: `word ${kind}` }, word), ` ${clock(entry.get('submitted_at'))}`));
 }
