@@ -167,14 +167,15 @@ type build struct {
 	told   *trust.Policy // that is published
 	roots  []byte
 
-	tree    *growing
-	newest  time.Time // when the newest leaf was submitted; zero: it is no entry
-	history *history
-	hints   *hints
-	last    []byte // the bundle that is not full
-	prev    []byte // lines of prev for it
-	twins   []Twin
-	firsts  map[int64]story // of those that new entries are compared with
+	tree      *growing
+	manifests map[int64]trust.Digest // of entries that have twins, as they were read
+	newest    time.Time              // when the newest leaf was submitted; zero: it is no entry
+	history   *history
+	hints     *hints
+	last      []byte // the bundle that is not full
+	prev      []byte // lines of prev for it
+	twins     []Twin
+	firsts    map[int64]story // of those that new entries are compared with
 
 	read  bundleCache
 	built Built

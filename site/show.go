@@ -123,18 +123,37 @@ func (b *build) row(index int64, twins []Twin, roots *x509.CertPool) (pages.Row,
 			if other == index || slices.Contains(row.Twins, other) {
 				continue
 			}
-			leaf, err := b.leaf(other)
+			manifest, err := b.manifest(other)
 			if err != nil {
 				return pages.Row{}, err
 			}
-			// One manifest may be logged several times, which contradicts nothing.
-			if twin, err := entry.Parse(leaf); err == nil && twin.ManifestSHA256 != e.ManifestSHA256 {
+			if manifest != e.ManifestSHA256 { // one manifest may be logged several times, which contradicts nothing
 				row.Twins = append(row.Twins, other)
 			}
 		}
 	}
 	slices.Sort(row.Twins)
 	return row, nil
+}
+
+// manifest is that of an entry which is known to have a twin. Each is read once: many entries may be twins of one another.
+func (b *build) manifest(index int64) (trust.Digest, error) {
+	if digest, read := b.manifests[index]; read {
+		return digest, nil
+	}
+	leaf, err := b.leaf(index)
+	if err != nil {
+		return trust.Digest{}, err
+	}
+	e, err := entry.Parse(leaf)
+	if err != nil {
+		return trust.Digest{}, fmt.Errorf("%w: %s names entry %d: %w", ErrSiteDamaged, twinsFile, index, err)
+	}
+	if b.manifests == nil {
+		b.manifests = map[int64]trust.Digest{}
+	}
+	b.manifests[index] = e.ManifestSHA256
+	return e.ManifestSHA256, nil
 }
 
 // readTime judges a token as a verifier would that has these roots and no clock: pages depend on none, so whether a token is
