@@ -300,7 +300,7 @@ func TestATokenWithoutAccuracyIsGoodForItsSecond(t *testing.T) {
 		fails    bool
 	}{
 		{0, at, false, false}, {0, at.Add(time.Second), false, false}, {0, at.Add(time.Second + 1), true, false}, {time.Minute, at.Add(time.Minute), false, false},
-		{time.Minute, at.Add(time.Minute + 1), true, false}, {0, at.Add(maxAhead + time.Second), true, false}, {0, at.Add(maxAhead + time.Second + 1), true, true}, {0, time.Time{}, true, true},
+		{time.Minute, at.Add(time.Minute + 1), true, false}, {0, at.Add(entry.MaxAhead + time.Second), true, false}, {0, at.Add(entry.MaxAhead + time.Second + 1), true, true}, {0, time.Time{}, true, true},
 	} {
 		end := c.end.Format(time.RFC3339Nano)
 		if c.end.IsZero() {

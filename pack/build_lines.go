@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/Haserjian/assay-ledger/pack/claim"
+	"github.com/Haserjian/assay-ledger/pack/entry"
 	"github.com/Haserjian/assay-ledger/pack/internal/form"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 	"github.com/Haserjian/assay-ledger/pack/manifest"
@@ -284,8 +285,8 @@ func (b *builder) checkSpan() error {
 		if !ok || !form.IsDateTime(x.at) {
 			return refuseReceipt(x.receipt, x.id, receipt.Faultf("timestamp", "%s is the %s of all, and %s of the attestation must be an RFC 3339 date-time", form.Quote(x.at), x.word, x.name))
 		}
-		if at.After(b.Now.Add(maxAhead)) {
-			return refuseReceipt(x.receipt, x.id, receipt.Faultf("timestamp", "%s is more than %s after the time of the build, %s", form.Quote(x.at), maxAhead, b.now()))
+		if at.After(b.Now.Add(entry.MaxAhead)) {
+			return refuseReceipt(x.receipt, x.id, receipt.Faultf("timestamp", "%s is more than %s after the time of the build, %s", form.Quote(x.at), entry.MaxAhead, b.now()))
 		}
 	}
 	return nil

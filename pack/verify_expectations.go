@@ -105,9 +105,6 @@ func (v *verifier) expect(name string, asked bool, expected string, judge func()
 	v.r.Expectations.Results = append(v.r.Expectations.Results, e)
 }
 
-// maxAhead is how far the signer's clock may be ahead of ours.
-const maxAhead = entry.MaxAhead
-
 // age is verify.md §13.1, the guard against the future with it. The end that the signer claims is not believed
 // against a token that shows the pack to be older.
 func (v *verifier) age() Expectation {
@@ -124,9 +121,9 @@ func (v *verifier) age() Expectation {
 		return Expectation{}
 	case v.o.Now.IsZero():
 		e.Code, e.Message = manifest.CodePackStale, "an age was asked for, and no time was given to tell it by"
-	case !ok || end.After(v.o.Now.Add(maxAhead)):
+	case !ok || end.After(v.o.Now.Add(entry.MaxAhead)):
 		e.Field = "timestamp_end"
-		e.Code, e.Message = manifest.CodeTimestampInvalid, fmt.Sprintf("timestamp_end %s is more than %s in the future", form.Quote(e.Actual), maxAhead)
+		e.Code, e.Message = manifest.CodeTimestampInvalid, fmt.Sprintf("timestamp_end %s is more than %s in the future", form.Quote(e.Actual), entry.MaxAhead)
 	case v.o.MaxAge == 0:
 		return Expectation{}
 	case v.o.Now.Sub(last) > v.o.MaxAge:
