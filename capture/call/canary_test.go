@@ -52,6 +52,11 @@ func TestACredentialThatTheUpstreamRepeatsIsLeftOut(t *testing.T) {
 		"signature": {Query: "x&sig=" + key + "&y"},
 	} {
 		for piece, said := range map[string]string{"whole": key, "inside": "x" + key + "y", "a piece": key[4:14]} {
+			head.Header = maps.Clone(head.Header)
+			if head.Header == nil {
+				head.Header = map[string][]string{}
+			}
+			head.Header["User-Agent"], head.Header["X-Assay-Callsite"] = []string{said + "/1"}, []string{said + ":" + said + ":7"}
 			head.Method, head.Path = "POST", "/v1/"+said+"/chat/completions"
 			c := Begin(Find("openai", "POST", "/chat/completions"), head, NewBudget(room))
 			c.Request([]byte(`{"model":"` + said + `","messages":[],"size":"` + said + `","tools":[{"name":"` + said + `"}]}`))

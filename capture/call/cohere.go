@@ -63,9 +63,7 @@ func cohereEvent(r *reply, name string, v jcs.Value) {
 	case "stream-end":
 		// It has the whole response once more.
 		r.done = true
-		if r.torn == "" {
-			r.forget()
-		}
+		r.forget()
 		cohereReply(r, "", at(v, "response"))
 		set(&r.finish, v, "finish_reason")
 	}

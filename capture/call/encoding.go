@@ -13,7 +13,7 @@ import (
 
 const (
 	maxDecoded   = 32 << 20 // bytes that are taken out of one body: of a longer one nothing is read
-	decoderRoom  = 8 << 20  // what decoding takes besides, at most
+	maxWindow    = 8 << 20  // of what was decoded that a decoder may look back on: RFC 9659 wants no more of anybody
 	decodedChunk = 32 << 10
 )
 
@@ -42,13 +42,17 @@ func openDeflate(r io.Reader) (io.Reader, error) {
 }
 
 func openZstd(r io.Reader) (io.Reader, error) {
-	// One goroutine, this one; and RFC 9659: no more than 8 MiB of window are wanted of anybody.
-	d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(decoderRoom))
+	// One goroutine, this one.
+	d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 	if err != nil {
 		return nil, err
 	}
 	return d.IOReadCloser(), nil
 }
+
+// decoderCost is about how much memory decoding takes besides what comes of it: a window of what was decoded, which is
+// seldom more than a few times what came.
+func decoderCost(encoded int) int { return min(maxWindow, 256<<10+32*encoded) }
 
 // decode gives what an encoded body holds to write, in pieces, until that says stop.
 func decode(encoding string, encoded []byte, budget *Budget, write func(p []byte) bool) reason {
@@ -59,10 +63,11 @@ func decode(encoding string, encoded []byte, budget *Budget, write func(p []byte
 	if open == nil {
 		return badEncoding
 	}
-	if !budget.take(decoderRoom) {
+	cost := decoderCost(len(encoded))
+	if !budget.take(cost) {
 		return noRoom
 	}
-	defer budget.take(-decoderRoom)
+	defer budget.take(-cost)
 	r, err := open(bytes.NewReader(encoded))
 	if err != nil {
 		return badEncoding

@@ -142,7 +142,7 @@ func responsesEvent(r *reply, name string, v jcs.Value) {
 	case "response.output_item.done":
 		responsesItem(r, index(v, "output_index", 0), at(v, "item"))
 	case "response.completed", "response.incomplete", "response.failed":
-		if len(at(response, "output").Items) > 0 && r.torn == "" {
+		if len(at(response, "output").Items) > 0 {
 			r.forget()
 		}
 		responsesReply(r, "", response)

@@ -80,6 +80,37 @@ func TestAStreamIsRecordedLikeTheResponseThatItAddsUpTo(t *testing.T) {
 	}
 }
 
+// CAP-11: what the last event of a stream repeats counts, and not what came before.
+func TestTheLastEventThatHasItAllIsBelieved(t *testing.T) {
+	item := func(text string) string {
+		return `{"type":"message","content":[{"type":"output_text","text":"` + text + `"}]}`
+	}
+	for name, test := range map[string]struct{ path, media, stream, text string }{
+		"responses": {"/v1/responses", "text/event-stream", `data: {"type":"response.output_item.done","output_index":3,"item":` + item("stale") + `}
+
+data: {"type":"response.completed","response":{"output":[` + item("last") + `]}}
+
+`, "last"},
+		"responses without items": {"/v1/responses", "text/event-stream", `data: {"type":"response.output_item.done","output_index":3,"item":` + item("b") + `}
+
+data: {"type":"response.output_item.done","output_index":1,"item":` + item("a") + `}
+
+data: {"type":"response.completed","response":{"output":[]}}
+
+`, "ab"},
+		"cohere": {"/v1/chat", "application/stream+json", `{"event_type":"stream-start"}
+{"event_type":"text-generation","text":"stale"}
+{"event_type":"stream-end","response":{"text":"last"}}
+`, "last"},
+	} {
+		f := fixture{route: Find("", "POST", test.path), answered: []byte(test.stream), response: ResponseHead{Status: 200, Header: map[string][]string{"Content-Type": {test.media}}}}
+		want := canonicalHash(t, []byte(`{"outputs":[{"text":"`+test.text+`","tool_calls":[]}]}`))
+		if got := text(recorded(f.run(NewBudget(room), 1<<20)), "response_hash"); got != want {
+			t.Errorf("%s: response_hash is %q, want %s", name, got, want)
+		}
+	}
+}
+
 // A stream that breaks off tells what it told before, has no hash, and is no success, wherever that was.
 func TestAStreamThatBreaksOffHasNoHash(t *testing.T) {
 	for _, f := range fixtures(t) {
@@ -160,8 +191,9 @@ func through(p []byte, open func(io.Writer) io.WriteCloser) []byte {
 	return out.Bytes()
 }
 
+// brotliBudget has room for a few small bodies: what is read at once is many of them.
 func brotliBudget() *Budget {
-	b := NewBudget(room)
+	b := NewBudget(1 << 20)
 	b.Brotli = func(r io.Reader) io.Reader { return brotli.NewReader(r) }
 	return b
 }
