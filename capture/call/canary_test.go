@@ -56,7 +56,7 @@ func TestACredentialThatTheUpstreamRepeatsIsLeftOut(t *testing.T) {
 			if head.Header == nil {
 				head.Header = map[string][]string{}
 			}
-			head.Header["User-Agent"], head.Header["X-Assay-Callsite"] = []string{said + "/1"}, []string{said + ":" + said + ":7"}
+			head.Header["User-Agent"], head.Header["X-Assay-Callsite"] = []string{said}, []string{said + ":" + said + ":7"}
 			head.Method, head.Path = "POST", "/v1/"+said+"/chat/completions"
 			c := Begin(Find("openai", "POST", "/chat/completions"), head, NewBudget(room))
 			c.Request([]byte(`{"model":"` + said + `","messages":[],"size":"` + said + `","tools":[{"name":"` + said + `"}]}`))
