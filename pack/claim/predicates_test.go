@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -498,6 +499,61 @@ func BenchmarkClaims(b *testing.B) {
 		if rs := judge(claims, receipts...); len(rs) != len(claims) {
 			b.Fatal("results are missing")
 		}
+	}
+}
+
+// The names that a predicate documents are the names that it reads: each is taken, and is missed or refused where it is wrong.
+func TestEveryPredicateTakesTheParametersThatItNames(t *testing.T) {
+	for name, all := range map[string]string{
+		"receipt_type_present":  `{"receipt_type":"a"}`,
+		"no_receipt_type":       `{"receipt_type":"a"}`,
+		"receipt_count_ge":      `{"min_count":1}`,
+		"timestamps_monotonic":  `{}`,
+		"field_value_matches":   `{"receipt_type":"a","field_name":"f","expected_value":1}`,
+		"coverage_contract":     `{"contract_path":"a.json","min_coverage":0.5}`,
+		"posture_eligible":      `{"required_posture":"CLEAN"}`,
+		"receipt_count_le":      `{"max_count":1,"receipt_type":"a"}`,
+		"receipt_count_between": `{"min_count":1,"max_count":2,"receipt_type":"a"}`,
+		"field_present":         `{"field_name":"f","receipt_type":"a","allow_none":true}`,
+		"field_in":              `{"field_name":"f","allowed":["x"],"receipt_type":"a","allow_none":true}`,
+		"field_matches":         `{"field_name":"f","pattern":"x","receipt_type":"a","allow_none":true}`,
+		"numeric_ge":            `{"field_name":"f","min":1,"receipt_type":"a","allow_none":true}`,
+		"numeric_le":            `{"field_name":"f","max":1,"receipt_type":"a","allow_none":true}`,
+		"every_has":             `{"receipt_type":"a","has_type":"b","link_field":"f","has_link_field":"g","order":"any","allow_none":true}`,
+		"model_allowlist":       `{"allowed":["x"],"receipt_type":"a","field_name":"f","allow_none":true}`,
+		"token_max":             `{"max_tokens":1,"per":"pack","receipt_type":"a","allow_missing":true,"allow_none":true}`,
+		"latency_p95_le":        `{"max_ms":1,"field_name":"f","receipt_type":"a","allow_missing":true,"allow_none":true}`,
+		"error_rate_le":         `{"max_rate":0.5,"receipt_type":"a","allow_none":true}`,
+		"timestamps_in_order":   `{"receipt_type":"a","allow_none":true}`,
+		"no_gap_in_seq":         `{"field_name":"f","start":0,"receipt_type":"a","allow_none":true}`,
+		"ratio":                 `{"receipt_type":"a","of_type":"b","min_ratio":0.1,"max_ratio":0.9,"field_name":"f","expected_value":1,"allow_none":true}`,
+		"proxy_completeness":    `{"receipt_type":"a","counted_types":["b"]}`,
+	} {
+		p, ok := PredicateNamed(name)
+		params := jcstest.Parse(t, all)
+		if !ok || len(p.Params) != len(params.Members) {
+			t.Errorf("%s: %d parameters, want %d", name, len(p.Params), len(params.Members))
+			continue
+		}
+		problem := func(params jcs.Value) string {
+			return Claim{ID: "c", Check: name, Severity: "critical", Params: params}.problem()
+		}
+		if says := problem(params); says != "" {
+			t.Errorf("%s: %s", name, says)
+		}
+		for i, m := range params.Members {
+			if p.Params[i].Name != m.Name {
+				t.Errorf("%s: parameter %q, want %q", name, p.Params[i].Name, m.Name)
+			}
+			needed := p.Params[i].Required || name == "ratio" && (m.Name == "field_name" || m.Name == "expected_value") // none without the other
+			left := slices.Delete(slices.Clone(params.Members), i, i+1)
+			if missed := problem(jcs.Obj(left...)) == "missing param '"+m.Name+"'"; missed != needed {
+				t.Errorf("%s without %q: missed %v", name, m.Name, missed)
+			}
+		}
+	}
+	if n := len(Predicates()); n != 23 {
+		t.Errorf("%d predicates, and 23 are looked at", n)
 	}
 }
 

@@ -37,6 +37,7 @@ func TestTextsOfPythonAreReadForWhatTheySay(t *testing.T) {
 		{`{}`, []string{"{}"}, []string{"{", "[]"}},
 		{`{"a":1,"b":{"c":null}}`, []string{"{'a': 1, 'b': {'c': None}}", "{'b': {'c': None}, 'a': 1.0}"},
 			[]string{"{'a': 1}", "{'a': 1, 'a': 1}", "{'a': 1, 'b': {'c': 1}}", "{'a':1, 'b': {'c': None}}", "{'c': 1, 'b': {'c': None}}", "{1: 1}"}},
+		{`[[2],[{"a":[1]}]]`, []string{"[[2], [{'a': [1]}]]"}, []string{"[[3], [{'a': [1]}]]", "[[3, [{'a': [1]}]]", "[[2], [{'a': [1]]", "[[2], [{'a': [1}]]", "[[2], [{'a': [2}]]", "[[2], {'a': [1]}]]"}},
 	} {
 		v := jcstest.Parse(t, test.value)
 		p := Phrase{"<", Quoted(&v), ">"}
