@@ -61,3 +61,34 @@ func TestATraceIsLockedAgainstEverybodyWhileItIsWritten(t *testing.T) {
 		}
 	}
 }
+
+// Readers do not wait for each other: one that holds its lock for long, as another program may, stops none.
+func TestATraceIsReadWhileAnotherReads(t *testing.T) {
+	s := newStore(t)
+	emit(t, s, "t1")
+	path := read(t, s, "t1").Path
+	other, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := syscall.Flock(int(other.Fd()), syscall.LOCK_SH); err != nil {
+		t.Fatal(err)
+	}
+	opened := make(chan error, 1)
+	go func() {
+		trace, err := s.Open("t1")
+		if err == nil {
+			err = trace.Close()
+		}
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it waits")
+	}
+}

@@ -7,8 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"testing"
 
+	"github.com/Haserjian/assay-ledger/internal/racetest"
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
 
@@ -189,6 +191,7 @@ func TestALineThatIsNoneCountsForNothing(t *testing.T) {
 		"{\"seq\":0}\n{\"seq\":1}\n{\"seq\":2}": -1, // one count, from there to here
 		"{\"seq\":0}\n{\"seq\":9}\n{\"seq\":2}": 9,
 		"{\"seq\":1}\nx\n{\"seq\":2}\n\n":       2,
+		"{\"seq\":3}\n":                         3,
 		"x\ny\n":                                -1,
 		"":                                      -1,
 	} {
@@ -224,6 +227,52 @@ func TestTheNumbersNearTheEndOfALargeTraceCount(t *testing.T) {
 		}
 		if seq, _, err := e.next(file); err != nil || seq != want {
 			t.Errorf("%q: %d, %v, want %d", tail, seq, err, want)
+		}
+	}
+}
+
+// What is cut off where the end of a trace is looked at begins is no line, whatever it looks like.
+func TestAPartOfALineIsNoLine(t *testing.T) {
+	const window = 4 << 10
+	last := "{\"seq\":1}\n"
+	inner := "{\"seq\":90}\n"
+	fill := strings.Repeat(" ", window-len(inner)-len(last)-1) + "\n"
+	for before, want := range map[string]int64{
+		"a line that is none " + inner + fill:  2, // the window begins behind "none "
+		"a line that is none\n" + inner + fill: 91,
+	} {
+		text := before + last
+		if want == 91 {
+			text = strings.Replace(text, " \n"+last, "\n"+last, 1) // one byte shorter: the whole line is in the window
+		}
+		path := filepath.Join(t.TempDir(), "trace")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		end, err := lastLine(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seq, _, err := end.next(file); err != nil || seq != want {
+			t.Errorf("%.30q: %d, %v, want %d", before, seq, err, want)
+		}
+	}
+}
+
+// The longest line that is read is also the longest that is found at the end of a trace.
+func TestTheLastLineMayBeAsLongAsALine(t *testing.T) {
+	racetest.OneGoroutine(t)
+	for longer, good := range map[int]bool{0: true, 2: false} {
+		const begin, end = `{"seq": 1, "text": "`, "\"}\n"
+		text := `{"seq": 0}` + "\n" + begin + strings.Repeat("x", maxLine+longer-len(begin)-len(end)) + end
+		got, err := endOfTrace(strings.NewReader(text), int64(len(text)))
+		if err != nil || got.bad == good || (integer(got.last, "seq") == 1) != good {
+			t.Errorf("%d bytes more: bad %v, seq %d, %v", longer, got.bad, integer(got.last, "seq"), err)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -97,5 +98,32 @@ func TestAGuardOnAFullDiskSignsNothingUntilItHasRoom(t *testing.T) {
 	}
 	if note, err := g.sign(next, honest.consistency); err != nil || note == nil || g.highWater() != next {
 		t.Errorf("with room: %v", err)
+	}
+}
+
+// A spool whose files are there and cannot be looked at has accepted manifests that nobody would log.
+func TestASpoolWhoseFilesCannotBeLookedAtIsAnError(t *testing.T) {
+	const longest = 4095 // bytes of a path
+	name := digestOf(t, 0).String()
+	path := t.TempDir()
+	root, err := os.OpenRoot(path)
+	must(t, err)
+	for want := longest - len(name); len(path) < want; { // the directory can be opened by its path, and no file in it
+		part := strings.Repeat("d", min(200, want-len(path)-1))
+		if rest := want - len(path) - 1 - len(part); rest == 1 { // no room for a name after it
+			part = part[1:]
+		}
+		must(t, root.Mkdir(part, 0o700))
+		below, err := root.OpenRoot(part)
+		must(t, err)
+		must(t, root.Close())
+		root, path = below, filepath.Join(path, part)
+	}
+	defer root.Close()
+	s := newSpool(path, slog.New(slog.DiscardHandler))
+	must(t, s.load()) // empty
+	must(t, root.WriteFile(name, nil, 0o600))
+	if err := s.load(); err == nil || !strings.Contains(err.Error(), "reading the spool: ") || len(s.digests()) != 0 {
+		t.Errorf("%v, %d files", err, len(s.digests()))
 	}
 }
