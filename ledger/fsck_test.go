@@ -308,6 +308,15 @@ func TestFsckTellsWhenTheTreeDoesNotContinueTheSignedOne(t *testing.T) {
 		}
 	}
 	must(t, os.Rename(w.path("tile/away"), w.path("tile/0")))
+	// And where only the state of the tree is another one, signed or not, that is said of it.
+	state := w.file(treeStatePath)
+	other := tlog.RecordHash([]byte("another log"))
+	w.write(treeStatePath, []byte(`{"size":3,"root":"`+other.String()+`"}`))
+	must(t, os.WriteFile(path, (&trust.Checkpoint{Origin: testOrigin, Size: 3, Root: other}).Text(), 0o600))
+	if found := w.fsck(); len(found) != 1 || !strings.HasPrefix(found[0].String(), treeStatePath+": entries 0 to 2: it says "+other.String()) {
+		t.Errorf("another root: %v", found)
+	}
+	w.write(treeStatePath, state)
 	must(t, os.WriteFile(path, signed, 0o600))
 	if found := w.fsck(); len(found) != 0 {
 		t.Errorf("whole again: %v", found)
