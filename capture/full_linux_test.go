@@ -3,11 +3,13 @@ package capture
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -327,25 +329,31 @@ func TestANumberThatCannotBeMadeDurableIsNotGivenOut(t *testing.T) {
 	}
 }
 
-// A counter whose old digits stay where they are would be another number.
-func TestACounterThatCannotBeCutKeepsItsNumber(t *testing.T) {
-	fd, err := unix.MemfdCreate("counter", unix.MFD_ALLOW_SEALING)
-	if err != nil {
-		t.Skip(err)
-	}
-	counter := os.NewFile(uintptr(fd), "counter")
-	defer counter.Close()
-	const before = "00000000000000000007"
-	if _, err := counter.WriteString(before); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK); err != nil { // it can still be written
-		t.Skip(err)
-	}
-	n, err := (&Store{Dir: t.TempDir()}).takeNumbers(counter, 0, 1)
-	text := make([]byte, len(before))
-	if _, readErr := counter.ReadAt(text, 0); err == nil || readErr != nil || string(text) != before {
-		t.Errorf("number %d, %v; the counter is %q, %v", n, err, text, readErr)
+// A counter whose old digits stay where they are would be another number. Where none are left over nothing is cut: a crash
+// after the cut would take the number away.
+func TestACounterIsCutWhereItGetsShorterAndNowhereElse(t *testing.T) {
+	for before, want := range map[string]string{"7": "8", "6": "7", "9": "10", "00000000000000000007": "", "08": ""} {
+		fd, err := unix.MemfdCreate("counter", unix.MFD_ALLOW_SEALING)
+		if err != nil {
+			t.Skip(err)
+		}
+		counter := os.NewFile(uintptr(fd), "counter")
+		defer counter.Close()
+		if _, err := counter.WriteString(before); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK); err != nil { // it can still be written
+			t.Skip(err)
+		}
+		n, err := (&Store{Dir: t.TempDir()}).takeNumbers(counter, 0, 1)
+		text, readErr := io.ReadAll(io.NewSectionReader(counter, 0, 100))
+		good := err == nil && string(text) == want && strconv.FormatInt(n, 10) == before
+		if want == "" {
+			good = err != nil && string(text) == before
+		}
+		if !good || readErr != nil {
+			t.Errorf("%q: number %d, %v; then it is %q, %v", before, n, err, text, readErr)
+		}
 	}
 }
 

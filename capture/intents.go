@@ -101,14 +101,7 @@ func (i *Intents) open() (err error) {
 	if err := tryLock(i.file); err != nil { // CAP-14
 		return err
 	}
-	for line, err := range intentLines(i.file) {
-		if err != nil {
-			return err
-		}
-		i.size, i.next = i.size+int64(len(line.text)), i.next+1
-	}
-	// What is behind the last good line is of a recorder that was killed before its request left.
-	if err := i.file.Truncate(i.size); err != nil {
+	if err := i.goOn(); err != nil {
 		return err
 	}
 	if i.sync {
@@ -118,6 +111,17 @@ func (i *Intents) open() (err error) {
 		return durable.SyncDir(filepath.Dir(path))
 	}
 	return nil
+}
+
+// goOn finds the last good line. What is behind it is of a recorder that was killed before its request left.
+func (i *Intents) goOn() error {
+	for line, err := range intentLines(i.file) {
+		if err != nil {
+			return err
+		}
+		i.size, i.next = i.size+int64(len(line.text)), i.next+1
+	}
+	return i.file.Truncate(i.size)
 }
 
 // intentsPath is where the intents of a trace are: where there are some, else beside the trace, else in the directory

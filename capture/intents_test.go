@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -381,6 +382,138 @@ func TestAnIntentThatIsNotOnDiskIsNone(t *testing.T) {
 	}
 	w.Close()
 	in.Close()
+}
+
+// The device takes every write and cannot be synced.
+func TestAnIntentWithoutItsSyncIsOneOnlyWhereNoneWasAskedFor(t *testing.T) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	for _, sync := range []bool{true, false} {
+		in, err := newStore(t).OpenIntents("t1", sync)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := in.file
+		in.file = null
+		if p, err := in.Intend(chat); (err == nil) == sync || (p == Pending{}) != sync {
+			t.Errorf("sync %v: %+v, %v", sync, p, err)
+		}
+		in.file = file
+		in.Close()
+	}
+}
+
+func TestAnIntentThatHasNoLineIsNoneAndTakesNoNumber(t *testing.T) {
+	in := openIntents(t, newStore(t), "t1")
+	defer in.Close()
+	bad := chat
+	bad.EndpointHost = "\xff"
+	if p, err := in.Intend(bad); err == nil || p != (Pending{}) {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if p := intend(t, in); p.Number != 1 {
+		t.Errorf("number %d", p.Number)
+	}
+}
+
+// What cannot be read is not cut off, and has not no intents.
+func TestIntentsThatCannotBeReadStayAsTheyAre(t *testing.T) {
+	const text = "not a good line\n"
+	file := writeOnly(t, text)
+	if err := (&Intents{file: file}).goOn(); err == nil {
+		t.Error("a recorder goes on behind it")
+	}
+	if open, err := newStore(t).openIntents("t1", file); err == nil {
+		t.Errorf("%d are open", len(open))
+	}
+	if now, err := os.ReadFile(file.Name()); err != nil || string(now) != text {
+		t.Errorf("%q, %v", now, err)
+	}
+	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0) // it can be read and not be cut
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	if err := (&Intents{file: full}).goOn(); err == nil {
+		t.Error("a recorder goes on with what it could not cut off")
+	}
+}
+
+// However many there are, each has its receipt; and where one cannot be written nobody is told that it was.
+func TestMoreUnfinishedIntentsThanAreWrittenAtOnceHaveTheirReceipts(t *testing.T) {
+	for _, many := range []int{1, maxGroup - 1, maxGroup, maxGroup + 1, 2*maxGroup + 1} {
+		s := newStore(t)
+		in := openIntents(t, s, "t1")
+		var all sync.WaitGroup
+		for range many {
+			all.Go(func() { intend(t, in) })
+		}
+		all.Wait()
+		in.Close()
+		counter := filepath.Join(s.Dir, counterFile)
+		if err := os.Mkdir(counter, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := s.Unfinished("t1"); err == nil || n != 0 {
+			t.Errorf("%d of %d were recorded without a counter, %v", n, many, err)
+		}
+		if err := os.Remove(counter); err != nil {
+			t.Fatal(err)
+		}
+		if n := unfinished(t, s, "t1"); n != many || len(read(t, s, "t1").Receipts) != many {
+			t.Errorf("%d of %d, and %d receipts", n, many, len(read(t, s, "t1").Receipts))
+		}
+	}
+}
+
+// Something else in the place of the intents, or of their trace, is an error, and leaves no file open.
+func TestIntentsAreNotReadFromWhatTheyAreNot(t *testing.T) {
+	s := newStore(t)
+	in := openIntents(t, s, "taken")
+	defer in.Close()
+	intend(t, in)
+	day := filepath.Dir(intentsFile(t, s, "taken"))
+	for _, path := range []string{"dir.intents", "trace.jsonl"} {
+		if err := os.Mkdir(filepath.Join(day, path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(day, "trace.intents"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	descriptors := func() int {
+		list, _ := os.ReadDir("/proc/self/fd") // none: not counted here
+		return len(list)
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a file that nobody refers to is closed at some time
+	before := descriptors()
+	for range 10 {
+		for _, c := range []struct {
+			store *Store
+			trace string
+			is    error
+		}{{s, "taken", ErrRecording}, {s, "dir", nil}, {&Store{Dir: file}, "t1", nil}, {&Store{Dir: filepath.Join(file, "below")}, "t1", nil}} {
+			if again, err := c.store.OpenIntents(c.trace, true); err == nil || again != nil || c.is != nil && !errors.Is(err, c.is) {
+				t.Fatalf("%s: %v", c.trace, err)
+			}
+			if n, err := c.store.Unfinished(c.trace); err == nil || n != 0 || c.is != nil && !errors.Is(err, c.is) {
+				t.Fatalf("%s: %d unfinished, %v", c.trace, n, err)
+			}
+		}
+		if n, err := s.Unfinished("trace"); err == nil || n != 0 {
+			t.Fatalf("a trace that is a directory: %d unfinished, %v", n, err)
+		}
+	}
+	if after := descriptors(); after > before+5 {
+		t.Errorf("%d descriptors are open, %d were", after, before)
+	}
 }
 
 func TestAKilledRecorderLosesNoIntentThatItHasSaid(t *testing.T) {
