@@ -49,6 +49,7 @@ type requestBody struct {
 	read bool
 	rest *sieve // once there is no room for all: what it leaves is kept, which is all but the texts
 	left []byte
+	data *formData // of a form, which is read as it passes
 }
 
 func (b *requestBody) begin(f *form, h map[string][]string, budget *Budget) {
@@ -59,7 +60,9 @@ func (b *requestBody) begin(f *form, h map[string][]string, budget *Budget) {
 	switch media := mediaType(h); {
 	case f == nil:
 	case strings.HasPrefix(media, "multipart/"):
-		b.lost = multipart
+		if b.lost = badEncoding; b.coding == "" {
+			b.lost, b.data = multipart, newFormData(header(h, "Content-Type"))
+		}
 	case !mayBeJSON(media):
 		b.lost = notJSON
 	default:
@@ -68,7 +71,13 @@ func (b *requestBody) begin(f *form, h map[string][]string, budget *Budget) {
 }
 
 func (b *requestBody) take(p []byte) {
-	if !b.pass(p) || b.form == nil || b.read {
+	if !b.pass(p) || b.read {
+		return
+	}
+	if b.data != nil {
+		b.data.pass(p)
+	}
+	if b.form == nil {
 		return
 	}
 	if b.rest == nil && b.kept.lost == "" && b.coding == "" {
@@ -103,6 +112,9 @@ func (b *requestBody) finish(budget *Budget) {
 	}
 	b.read = true
 	defer b.kept.free()
+	if b.data != nil && b.data.at == ended {
+		b.told, b.lost = b.data.told, ""
+	}
 	switch {
 	case b.form == nil || !b.whole:
 		return

@@ -174,7 +174,7 @@ func (c *Call) Members(a Attempt) []jcs.Member {
 	c.answered.Lock()
 	defer c.answered.Unlock()
 	c.finish()
-	m := &members{secrets: secrets(c.head)}
+	m := &members{list: make([]jcs.Member, 0, 48), secrets: secrets(c.head)}
 	c.addIdentity(m, a)
 	c.addOutcome(m, a)
 	c.addUsage(m)

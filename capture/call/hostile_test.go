@@ -119,6 +119,7 @@ func TestEventsAreReadAsTheStandardSays(t *testing.T) {
 func TestEndlessStreamsAreRecordedWithinTheBudget(t *testing.T) {
 	const usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7}}\n\n"
 	long := strings.Repeat("x", 1<<20)
+	const word = `data: {"choices":[{"index":0,"delta":{"content":" word"}}]}` + "\n\n"
 	chunk := `data: {"choices":[{"index":0,"delta":{"content":"` + long + `"}}]}` + "\n\n"
 	for name, test := range map[string]struct {
 		body  []string // the second one 12 times
@@ -132,6 +133,7 @@ func TestEndlessStreamsAreRecordedWithinTheBudget(t *testing.T) {
 		"texts":                    {[]string{"", chunk, usage}, "", false, room},
 		"texts that have no room":  {[]string{"", chunk, usage}, "no_room", false, 4 << 20},
 		"an event without room":    {[]string{"", "data: " + long + "\n", "\n" + usage}, "no_room", false, 1 << 20},
+		"words without room":       {[]string{"", strings.Repeat(word, 10_000), usage}, "no_room", false, 256 << 10},
 		"nothing has room":         {[]string{"", "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n", usage}, "no_room", false, 1},
 		"comments and empty lines": {[]string{"data: {" + choice + "}\n\n", strings.Repeat(":\n\n\r", 1<<18), usage}, "", true, room},
 		"empty data":               {[]string{"data: {" + choice + "}\n\n", strings.Repeat("data\n\n", 1<<18), usage}, "", true, room},

@@ -214,6 +214,10 @@ func TestEncodedBodiesAreReadAsTheyAreMeant(t *testing.T) {
 			g.request.Header, g.response.Header = maps.Clone(f.request.Header), maps.Clone(f.response.Header)
 			g.request.Header["Content-Encoding"], g.response.Header["Content-Encoding"] = []string{strings.ToUpper(coding)}, []string{coding}
 			g.asked, g.answered = encode(f.asked), encode(f.answered)
+			if form := f.request.Header["Content-Type"]; len(form) > 0 && strings.HasPrefix(form[0], "multipart/") { // which are read plain only
+				delete(g.request.Header, "Content-Encoding")
+				g.asked = f.asked
+			}
 			budget := brotliBudget()
 			members := g.run(budget, 100).Members(attempt)
 			if got := pretty(t, jcs.Obj(members...).Without(wireMembers...).Members); !bytes.Equal(got, want) {
