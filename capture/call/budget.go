@@ -113,7 +113,7 @@ func (k *kept) grow(n int) reason {
 	case size > maxBody:
 		return tooLarge
 	case size > cap(k.bytes):
-		room := min(max(2*cap(k.bytes), size, page), maxBody)
+		room := min(max(2*cap(k.bytes), size, 512), maxBody)
 		if !k.share.use(room - cap(k.bytes)) {
 			return noRoom
 		}

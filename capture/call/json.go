@@ -2,6 +2,7 @@ package call
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/Haserjian/assay-ledger/pack/jcs"
 )
@@ -128,17 +129,16 @@ func eachMember(text []byte, visit func(name string, value []byte) bool) bool {
 	if i = spaceEnd(text, i+1); i < len(text) && text[i] == '}' {
 		return spaceEnd(text, i+1) == len(text)
 	}
-	seen := map[string]bool{}
+	var names nameSet
 	for {
 		if i = spaceEnd(text, i); i == len(text) || text[i] != '"' {
 			return false
 		}
 		end := stringEnd(text, i)
 		name, ok := nameIn(text[i:end])
-		if !ok || seen[name] {
+		if !ok || !names.add(name) {
 			return false
 		}
-		seen[name] = true
 		if i = spaceEnd(text, end); i == len(text) || text[i] != ':' {
 			return false
 		}
@@ -159,6 +159,34 @@ func eachMember(text []byte, visit func(name string, value []byte) bool) bool {
 			return false
 		}
 	}
+}
+
+// nameSet holds names, of which there are few in most objects.
+type nameSet struct {
+	few  []string
+	many map[string]bool
+}
+
+// add is false if the name is there already.
+func (s *nameSet) add(name string) bool {
+	if s.many == nil && len(s.few) < 16 {
+		if slices.Contains(s.few, name) {
+			return false
+		}
+		s.few = append(s.few, name)
+		return true
+	}
+	if s.many == nil {
+		s.many = map[string]bool{}
+		for _, n := range s.few {
+			s.many[n] = true
+		}
+	}
+	if s.many[name] {
+		return false
+	}
+	s.many[name] = true
+	return true
 }
 
 // nameIn is the text of a string in its quotes.

@@ -68,13 +68,19 @@ func (r *requestReader) member(name string, value []byte) bool {
 		r.wrong = notJSON // one member, spelled in two ways
 		return false
 	}
-	canonical, err := jcs.Pack(r.scratch[:0], value, limits(1))
-	if err != nil {
+	canonical := r.scratch[:0]
+	if hashed {
+		canonical = make([]byte, 0, len(value)+16)
+	}
+	canonical, err := r.reader.Pack(canonical, value, limits(1))
+	switch {
+	case err != nil:
 		r.wrong = notJSON
 		return false
-	}
-	if r.scratch = canonical; hashed {
-		r.canonical[i], r.scratch = canonical, nil
+	case hashed:
+		r.canonical[i] = canonical
+	default:
+		r.scratch = canonical
 	}
 	if slices.Contains(r.form.counted, name) {
 		r.told.messages = max(0, r.told.messages) + messagesIn(canonical)

@@ -151,6 +151,14 @@ func (r *Reader) Parse(text []byte, l Limits) (v Value, err error) {
 	return v, nil
 }
 
+// Pack is the function of that name.
+func (r *Reader) Pack(dst, text []byte, l Limits) ([]byte, error) {
+	if err := r.scan(text, l); err != nil {
+		return nil, err
+	}
+	return r.scanner.emit(dst, 0)
+}
+
 func (r *Reader) scan(text []byte, l Limits) error {
 	r.scanner = scanner{text: text, tape: r.scanner.tape[:0], orders: r.scanner.orders[:0]}
 	return r.scanner.scan(l)

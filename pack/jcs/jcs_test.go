@@ -583,6 +583,12 @@ func TestAReaderKeepsNothingOfTheLinesBefore(t *testing.T) {
 			if fmt.Sprint(got, gotErr) != fmt.Sprint(want, wantErr) {
 				t.Errorf("%.40s after %.40s: %v, expected %v", second, first, gotErr, wantErr)
 			}
+			reader.Pack(nil, []byte(first), Limits{})
+			gotText, gotErr := reader.Pack([]byte("x"), []byte(second), Limits{})
+			wantText, wantErr := Pack([]byte("x"), []byte(second), Limits{})
+			if string(gotText) != string(wantText) || fmt.Sprint(gotErr) != fmt.Sprint(wantErr) {
+				t.Errorf("%.40s after %.40s: packed %s, %v", second, first, gotText, gotErr)
+			}
 		}
 	}
 }

@@ -41,6 +41,9 @@ type scanner struct {
 // scan reads the text into the tape. What it finds wrong is placed by byte and line.
 func (s *scanner) scan(l Limits) error {
 	err := s.document(l)
+	if err == nil {
+		return nil
+	}
 	var wrong *Error
 	if errors.As(err, &wrong) && wrong.Offset >= 0 {
 		wrong.Line = 1 + bytes.Count(s.text[:min(wrong.Offset, len(s.text))], []byte("\n"))
