@@ -812,6 +812,18 @@ func TestRecentTracesAreListedNewestFirst(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	day := filepath.Dir(read(t, s, "t1").Path)
+	for _, other := range []string{"t5.torn", "t6", "-t7.jsonl", ".jsonl"} { // no trace
+		if err := os.WriteFile(filepath.Join(day, other), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(day, "t8.jsonl"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if ids := s.Recent(time.Time{}, 9); !slices.Equal(ids, []string{"t4", "t3", "t2", "t1"}) {
+		t.Errorf("%q", ids)
+	}
 	if ids := s.Recent(time.Time{}, 2); !slices.Equal(ids, []string{"t4", "t3"}) {
 		t.Errorf("%q", ids)
 	}

@@ -286,6 +286,13 @@ func TestAnArchiveThatCannotBeReadKeepsNothingUntilItCan(t *testing.T) {
 		t.Error("read what is no directory")
 	}
 	restore()
+	for path, want := range map[string]error{b.segment(0): fs.ErrNotExist, b.cfg.CheckpointsDir: fs.ErrNotExist} {
+		must(t, os.Rename(path, path+".away"))
+		if data, err := a.read(0, 1); !errors.Is(err, want) || data != nil {
+			t.Errorf("%s is away: read %d bytes, %v", path, len(data), err)
+		}
+		must(t, os.Rename(path+".away", path))
+	}
 	must(t, b.publish(a, 2))
 	b.holds(a, 3)
 	large := *b.checkpoint(3)

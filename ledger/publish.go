@@ -433,7 +433,7 @@ func (p *publisher) answered(now time.Time, a answer) {
 	for _, c := range a.cosignatures {
 		a.round.cosignatures[c.Witness] = c
 	}
-	if a.round == l.last && len(a.cosignatures) > 0 {
+	if a.round == l.last {
 		p.publishLate(a.round)
 	}
 	if a.err != nil {

@@ -28,6 +28,25 @@ func TestFixturesAreListsOfAtMostSixtyFour(t *testing.T) {
 	}
 }
 
+func TestAFixtureIsAListOfAtMostTwoHundredAndFiftySixReceipts(t *testing.T) {
+	const receipts = `[{}, {"seq": 2}, {"type": "refusal"}]`
+	for _, c := range []struct {
+		receipts string
+		good     bool
+	}{
+		{`[]`, true}, {`[` + strings.Repeat(`{}, `, 255) + `{}]`, true}, {`[` + strings.Repeat(`{}, `, 256) + `{}]`, false},
+		{`{}`, false}, {`null`, false}, {`[[]]`, false}, {`[{}, 1]`, false},
+	} {
+		text := strings.Replace(fixtureCard, receipts, c.receipts, 1)
+		if text == fixtureCard {
+			t.Fatal("nothing to replace")
+		}
+		if _, err := ParseCard([]byte(text)); (err == nil) != c.good || err != nil && !strings.Contains(err.Error(), "receipts") {
+			t.Errorf("%.40s: %v", c.receipts, err)
+		}
+	}
+}
+
 // What a builder would refuse is no receipt of a fixture either.
 func TestAFixtureHoldsReceiptsThatAPackCouldHold(t *testing.T) {
 	for receipt, says := range map[string]string{
