@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -401,6 +402,23 @@ func TestListsOfToolsEnd(t *testing.T) {
 	offered, called := at(v, "tools_offered").Items, at(v, "tool_calls").Items
 	if len(offered) != 127 || offered[126].Text != "t127" || len(called) != 128 || text(called[127], "name") != "t127" || text(called[1], "name") != "" || text(called[1], "args_hash") == "" {
 		t.Errorf("recorded is\n%s", pretty(t, v.Members))
+	}
+}
+
+// Without a budget everything is hashed, and what needs no memory is told.
+func TestWithoutABudgetBodiesAreHashedOnly(t *testing.T) {
+	for _, f := range fixtures(t) {
+		for _, coding := range []string{"", "br", "gzip"} {
+			f.response.Header = maps.Clone(f.response.Header)
+			if f.response.Header["Content-Encoding"] = nil; coding != "" {
+				f.response.Header["Content-Encoding"] = []string{coding}
+			}
+			v := recorded(f.run(nil, 100))
+			checkReceipt(t, v)
+			if text(v, "response_body_sha256") != hashOf(f.answered) || text(v, "request_body_sha256") != hashOf(f.asked) || text(v, "prompt_hash") != "" && len(f.asked) > 0 {
+				t.Errorf("%s: recorded is\n%s", f.name, pretty(t, v.Members))
+			}
+		}
 	}
 }
 

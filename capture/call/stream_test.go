@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
+	"fmt"
 	"io"
 	"maps"
 	"strings"
@@ -107,6 +108,44 @@ data: {"type":"response.completed","response":{"output":[]}}
 		want := canonicalHash(t, []byte(`{"outputs":[{"text":"`+test.text+`","tool_calls":[]}]}`))
 		if got := text(recorded(f.run(NewBudget(room), 1<<20)), "response_hash"); got != want {
 			t.Errorf("%s: response_hash is %q, want %s", name, got, want)
+		}
+	}
+}
+
+// CAP-11: which texts of a response are its text.
+func TestWhatCountsAsTextIsWhatThePageSays(t *testing.T) {
+	for name, test := range map[string]struct{ path, body, text string }{
+		"pieces of a message":          {"/v1/responses", `{"output":[{"type":"message","content":[{"type":"output_text","text":"a"},{"type":"refusal","refusal":"b"},{"type":"other","text":"x"}]}]}`, "ab"},
+		"an item that is no message":   {"/v1/responses", `{"output":[{"type":"reasoning","content":[{"type":"output_text","text":"x"}]},{"type":"message","content":[{"type":"output_text","text":"a"}]}]}`, "a"},
+		"content before a refusal":     {"/v1/chat/completions", `{"choices":[{"message":{"refusal":"b","content":"a"}}]}`, "ab"},
+		"pieces of content":            {"/v1/chat/completions", `{"choices":[{"message":{"content":[{"type":"text","text":"a"},{"type":"thinking","text":"x"},{"type":"text","text":"b"}],"reasoning_content":"x"}}]}`, "ab"},
+		"blocks that are no text":      {"/v1/messages", `{"content":[{"type":"thinking","thinking":"x","text":"x"},{"type":"text","text":"a"}]}`, "a"},
+		"parts that are thoughts":      {"/m:generateContent", `{"candidates":[{"content":{"parts":[{"text":"x","thought":true},{"text":"a","thought":false},{"text":"b"}]}}]}`, "ab"},
+		"a message and no generation":  {"/api/chat", `{"message":{"content":"a","thinking":"x"}}`, "a"},
+		"a generation and no message":  {"/api/generate", `{"response":"a","thinking":"x"}`, "a"},
+		"a choice of text":             {"/v1/completions", `{"choices":[{"text":"a"}]}`, "a"},
+		"a message of the other house": {"/v2/chat", `{"message":{"tool_plan":"x","content":[{"type":"text","text":"a"}]}}`, "a"},
+	} {
+		f := fixture{route: Find("", "POST", test.path), answered: []byte(test.body), response: ResponseHead{Status: 200}}
+		want := canonicalHash(t, []byte(`{"outputs":[{"text":"`+test.text+`","tool_calls":[]}]}`))
+		if got := text(recorded(f.run(NewBudget(room), 1<<20)), "response_hash"); got != want {
+			t.Errorf("%s: response_hash is %q, want %s", name, got, want)
+		}
+	}
+}
+
+// The first output's word counts, and that a later chunk says nothing more takes nothing back.
+func TestTheFinishIsThatOfTheFirstOutput(t *testing.T) {
+	said := func(index int, reason string) string {
+		return fmt.Sprintf(`data: {"choices":[{"index":%d,"delta":{},"finish_reason":%s}]}`+"\n\n", index, reason)
+	}
+	for stream, want := range map[string]string{
+		said(0, `"stop"`) + said(0, "null"): "stop", said(1, `"length"`) + said(0, `"stop"`): "stop", said(0, `"stop"`) + said(1, `"length"`): "stop",
+		said(1, `"length"`) + said(2, `"stop"`): "length", said(0, `"stop"`) + said(0, `"length"`): "length", said(0, `""`) + said(1, `"stop"`): "stop",
+		said(0, `"two words"`): "", said(0, `"`+strings.Repeat("a", 64)+`"`): strings.Repeat("a", 64), said(0, `"`+strings.Repeat("a", 65)+`"`): "", said(0, "null"): "", said(0, "7"): "",
+	} {
+		if got := text(recorded(answered(NewBudget(room), "text/event-stream", stream)), "finish_reason"); got != want {
+			t.Errorf("%q: finish_reason is %q, want %q", stream, got, want)
 		}
 	}
 }
