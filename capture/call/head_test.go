@@ -121,6 +121,17 @@ func TestParametersAreShownThatSayHowAndNotWhat(t *testing.T) {
 	}
 }
 
+func TestANumberIsPortableIfAReceiptMayHaveIt(t *testing.T) {
+	for token, want := range map[string]bool{
+		"0." + strings.Repeat("1", 62): true, "0." + strings.Repeat("1", 63): false, "1e400": false, "1e-400": false, "0e-400": true, "0.000": true, "-0": true, "1e2": true,
+		"9007199254740991": true, "9007199254740992": false, "-9007199254740991": true, "-9007199254740992": false, "99999999999999999999": false, "1e308": true,
+	} {
+		if got := portable(jcs.Value{Kind: jcs.Number, Text: token}); got != want {
+			t.Errorf("%s: %v", token, got)
+		}
+	}
+}
+
 func TestMessagesAreCountedAsWhatTheyAre(t *testing.T) {
 	for body, want := range map[string]string{
 		`/v1/responses {"input":"x"}`: "1", `/v1/responses {"input":[{},{}]}`: "2", `/v1/responses {"input":[]}`: "0", `/v1/responses {"input":null}`: "0", `/v1/responses {"instructions":"x"}`: "",

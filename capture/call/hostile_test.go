@@ -109,9 +109,15 @@ func TestEventsAreReadAsTheStandardSays(t *testing.T) {
 		"no empty line at the end": "data: " + word("ab") + "\n\n" + last,
 		"done, and more":           "data: " + word("ab") + "\n\ndata: [DONE]\n\n" + last + "\n\n",
 	} {
-		v := recorded(answered(NewBudget(room), "Text/Event-Stream; charset=utf-8", stream))
-		if text(v, "response_hash") != plain || at(v, "input_tokens").Text != "7" || at(v, "unparsed").Kind != jcs.Null {
-			t.Errorf("%s: recorded is\n%s", name, pretty(t, v.Members))
+		for cut := range len(stream) {
+			f := fixture{route: Find("", "POST", "/v1/chat/completions"), response: ResponseHead{Status: 200, Header: map[string][]string{"Content-Type": {"Text/Event-Stream; charset=utf-8"}}}}
+			f.answered = []byte(stream[:cut])
+			c := f.begun(NewBudget(room), 1<<20)
+			c.Body([]byte(stream[cut:]))
+			c.End(Whole)
+			if v := recorded(c); text(v, "response_hash") != plain || at(v, "input_tokens").Text != "7" || text(at(v, "unparsed"), "response") != "" {
+				t.Fatalf("%s, cut at %d: recorded is\n%s", name, cut, pretty(t, v.Members))
+			}
 		}
 	}
 }

@@ -176,6 +176,21 @@ func TestAStreamThatBreaksOffHasNoHash(t *testing.T) {
 	}
 }
 
+// What the first message of a stream told is recorded, whatever comes.
+func TestTheBeginningOfAStreamTellsTheModel(t *testing.T) {
+	for name, beginning := range map[string]string{"openai_chat_stream": "\n\n", "openai_responses_stream": "\n\n", "anthropic_messages_stream": "\n\n", "google_generate_content_stream": "\n\n", "ollama_chat_stream": "\n"} {
+		f := named(t, name)
+		first, _, _ := bytes.Cut(f.answered, []byte(beginning))
+		f.answered = append(first, beginning...)
+		c := f.begun(NewBudget(room), 1<<20)
+		c.End(UpstreamReset)
+		v := recorded(c)
+		if text(v, "model_served") == "" || text(v, "response_id") == "" && name != "ollama_chat_stream" {
+			t.Errorf("%s: recorded is\n%s", name, pretty(t, v.Members))
+		}
+	}
+}
+
 // Whoever closes the connection behind the last message has had it all.
 func TestAProgramThatLeavesBehindTheLastMessageHasSucceeded(t *testing.T) {
 	for _, name := range []string{"openai_chat_stream", "openai_responses_stream", "anthropic_messages_stream", "ollama_chat_stream", "cohere_chat_stream"} {
