@@ -1,6 +1,7 @@
 package call
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"hash"
@@ -204,6 +205,12 @@ func mayBeJSON(media string) bool {
 	return false
 }
 
+// looksLikeEvents is true of server-sent events of a server that does not say that they are.
+func looksLikeEvents(body []byte) bool {
+	body = trimmed(body)
+	return bytes.HasPrefix(body, []byte("data:")) || bytes.HasPrefix(body, []byte("event:")) || bytes.HasPrefix(body, []byte(":"))
+}
+
 func (b *responseBody) take(p []byte, budget *Budget) {
 	switch {
 	case !b.pass(p) || !b.reads:
@@ -279,6 +286,10 @@ func (b *responseBody) finish(budget *Budget) {
 		if why != "" && (b.whole || why != badEncoding) { // of a body that was cut off the end is missing, and nothing is wrong
 			b.torn(why)
 		}
+	}
+	if b.events == nil && b.form != nil && looksLikeEvents(b.kept.bytes) {
+		b.stream, b.events = true, newEvents(true, budget)
+		b.events.pass(b.kept.bytes, func(e event) { b.message(e, budget) })
 	}
 	if b.events != nil {
 		b.events.end(func(e event) {

@@ -54,6 +54,7 @@ func TestACredentialThatTheUpstreamRepeatsIsLeftOut(t *testing.T) {
 		"amazon":    {Header: map[string][]string{"X-Amz-Security-Token": {key}}},
 		"query":     {Query: "alt=sse&key=" + key},
 		"escaped":   {Query: "%6Bey=" + strings.ReplaceAll(key, "-", "%2D")},
+		"not one":   {Query: "key%zz=" + key},
 		"token":     {Query: "access_token=" + key},
 		"signature": {Query: "x&sig=" + key + "&y"},
 	} {

@@ -191,6 +191,29 @@ func TestTheBeginningOfAStreamTellsTheModel(t *testing.T) {
 	}
 }
 
+// Small servers send events and say nothing of it, or something else.
+func TestEventsThatDoNotSaySoAreRead(t *testing.T) {
+	for _, name := range []string{"openai_chat_stream", "anthropic_messages_stream"} {
+		f := named(t, name)
+		for _, media := range []string{"", "text/plain", "application/json"} {
+			for _, before := range []string{"", "\n", ": hello\n\n"} {
+				g := f
+				g.response.Header = map[string][]string{"Content-Type": {media}}
+				g.answered = append([]byte(before), f.answered...)
+				for _, how := range []Ending{Whole, ClientGone} {
+					c := g.begun(NewBudget(room), 100)
+					c.End(how)
+					want, _ := jcs.Parse(f.members, jcs.Limits{})
+					got := jcs.Obj(c.Members(attempt)...)
+					if a, b := pretty(t, got.Without(wireMembers...).Members), pretty(t, want.Without(wireMembers...).Members); !bytes.Equal(a, b) {
+						t.Errorf("%s as %q, %s: recorded is\n%s", name, media, how, a)
+					}
+				}
+			}
+		}
+	}
+}
+
 // Whoever closes the connection behind the last message has had it all.
 func TestAProgramThatLeavesBehindTheLastMessageHasSucceeded(t *testing.T) {
 	for _, name := range []string{"openai_chat_stream", "openai_responses_stream", "anthropic_messages_stream", "ollama_chat_stream", "cohere_chat_stream"} {
