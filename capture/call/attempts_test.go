@@ -52,6 +52,9 @@ func TestAttemptsOfOneCallAreCounted(t *testing.T) {
 			if got := fmt.Sprintf("%s.%d", id, n); got != s.want {
 				t.Errorf("%s: attempt %d is %s, want %s", name, i+1, got, s.want)
 			}
+			if s.body == "cut" && len(a.failed) > 0 {
+				t.Errorf("%s: it is waited for one that cannot be told", name)
+			}
 		}
 	}
 }

@@ -7,6 +7,7 @@ type form struct {
 	hashed  []string                                 // members of the request that prompt_hash is of, sorted; google's have two spellings
 	counted []string                                 // the members whose items are the messages
 	options string                                   // the member that has more parameters in it
+	more    map[string]bool                          // which
 	reply   func(r *reply, name string, v jcs.Value) // reads a response; a message of a stream too, unless there is event
 	event   func(r *reply, name string, v jcs.Value)
 	silent  bool     // no outputs are put together
@@ -43,7 +44,7 @@ var (
 		reply: messagesReply, event: messagesEvent,
 	}
 	contentForm = &form{
-		hashed: []string{"contents", "systemInstruction"}, counted: []string{"contents"}, options: "generationConfig",
+		hashed: []string{"contents", "systemInstruction"}, counted: []string{"contents"}, options: "generationConfig", more: googleOptions,
 		reply: googleReply,
 	}
 	contentVectorsForm = &form{
@@ -51,15 +52,15 @@ var (
 		reply: googleVectors, silent: true, vectors: []string{"embedding", "embeddings", "predictions"},
 	}
 	ollamaChatForm = &form{
-		hashed: []string{"messages"}, counted: []string{"messages"}, options: "options",
+		hashed: []string{"messages"}, counted: []string{"messages"}, options: "options", more: ollamaOptions,
 		reply: ollamaReply,
 	}
 	ollamaGenerateForm = &form{
-		hashed: []string{"prompt", "suffix", "system"}, counted: []string{"prompt"}, options: "options",
+		hashed: []string{"prompt", "suffix", "system"}, counted: []string{"prompt"}, options: "options", more: ollamaOptions,
 		reply: ollamaReply,
 	}
 	ollamaVectorsForm = &form{
-		hashed: []string{"input", "prompt"}, counted: []string{"input", "prompt"}, options: "options",
+		hashed: []string{"input", "prompt"}, counted: []string{"input", "prompt"}, options: "options", more: ollamaOptions,
 		reply: ollamaVectors, silent: true, vectors: []string{"embedding", "embeddings"},
 	}
 	cohereForm = &form{
@@ -88,8 +89,11 @@ var parameters = map[string]bool{
 	"dimensions": true, "encoding_format": true, "size": true, "quality": true,
 }
 
-var optionParameters = map[string]bool{
-	"temperature": true, "seed": true,
-	"topP": true, "topK": true, "maxOutputTokens": true, "candidateCount": true, // Gemini's
-	"top_p": true, "top_k": true, "num_predict": true, "num_ctx": true, // Ollama's
-}
+var (
+	googleOptions = map[string]bool{
+		"temperature": true, "topP": true, "topK": true, "maxOutputTokens": true, "candidateCount": true, "seed": true,
+	}
+	ollamaOptions = map[string]bool{
+		"temperature": true, "top_p": true, "top_k": true, "num_predict": true, "num_ctx": true, "seed": true,
+	}
+)

@@ -121,6 +121,37 @@ func TestParametersAreShownThatSayHowAndNotWhat(t *testing.T) {
 	}
 }
 
+func TestOptionsAreParametersToo(t *testing.T) {
+	for path, body := range map[string]string{
+		"/api/chat":          `{"messages":[],"options":{"temperature":1,"top_p":2,"top_k":3,"num_predict":4,"num_ctx":5,"seed":6,"stop":7,"topP":"a b"}}`,
+		"/m:generateContent": `{"contents":[],"generationConfig":{"temperature":1,"topP":2,"topK":3,"maxOutputTokens":4,"candidateCount":5,"seed":6,"stopSequences":[7]}}`,
+		"/n:generateContent": `{"contents":[],"generation_config":{"temperature":1,"topP":2,"topK":3,"maxOutputTokens":4,"candidateCount":5,"seed":6}}`,
+	} {
+		c := Begin(Find("", "POST", path), RequestHead{}, NewBudget(room))
+		c.Request([]byte(body))
+		c.RequestEnd(true)
+		c.End(ConnectFailed)
+		var got []string
+		for _, m := range at(recorded(c), "params").Members {
+			got = append(got, m.Value.Text)
+		}
+		if said := strings.Join(got, " "); said != "1 2 3 4 5 6" {
+			t.Errorf("%s shows %q", body, said)
+		}
+	}
+}
+
+func TestTheCodingIsOneOrSeveral(t *testing.T) {
+	for want, fields := range map[string][]string{"": {"identity"}, "gzip": {" GZIP "}, "several": {"gzip", "br"}, "gzip, br": {"gzip, br"}} {
+		if got := codingOf(map[string][]string{"Content-Encoding": fields}); got != want {
+			t.Errorf("%q is %q, want %q", fields, got, want)
+		}
+	}
+	if got := codingOf(nil); got != "" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestANumberIsPortableIfAReceiptMayHaveIt(t *testing.T) {
 	for token, want := range map[string]bool{
 		"0." + strings.Repeat("1", 62): true, "0." + strings.Repeat("1", 63): false, "1e400": false, "1e-400": false, "0e-400": true, "0.000": true, "-0": true, "1e2": true,

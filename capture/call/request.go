@@ -103,7 +103,7 @@ func (r *requestReader) plain(name string, value []byte) (other bool) {
 	case r.form.options != "" && name == r.form.options:
 		use = func(v jcs.Value) {
 			for _, m := range v.Members {
-				r.param(m.Name, m.Value, optionParameters)
+				r.param(m.Name, m.Value, r.form.more)
 			}
 		}
 	case parameters[name]:
