@@ -59,7 +59,7 @@ func (l *lines) end(visit func(line []byte, lost reason)) {
 	l.part.free()
 }
 
-// event is one message of a stream.
+// event is one message of a stream; without data it is none.
 type event struct {
 	name string // of server-sent events; empty: none
 	data []byte // good until the next event
@@ -95,9 +95,7 @@ func (e *events) end(visit func(event)) {
 
 func (e *events) line(line []byte, lost reason, visit func(event)) {
 	if !e.sse {
-		if line = bytes.TrimSpace(line); len(line) > 0 || lost != "" {
-			visit(event{data: line, lost: lost})
-		}
+		visit(event{data: line, lost: lost})
 		return
 	}
 	if lost != "" {

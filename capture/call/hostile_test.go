@@ -431,6 +431,17 @@ func TestWithoutABudgetBodiesAreHashedOnly(t *testing.T) {
 	}
 }
 
+func TestABudgetIsTakenAndGivenBack(t *testing.T) {
+	var none *Budget
+	if none.Used() != 0 || none.take(1) || !none.take(0) {
+		t.Error("no budget has no room")
+	}
+	b := NewBudget(10)
+	if !b.take(10) || b.take(1) || b.Used() != 10 || !b.take(-4) || !b.take(4) || b.Used() != 10 {
+		t.Errorf("%d of 10 are taken", b.Used())
+	}
+}
+
 // A program may still be sending when the response is there, and a transport may hand over bytes late.
 func TestBothDirectionsMayPassAtOnce(t *testing.T) {
 	f := named(t, "openai_chat_stream")

@@ -30,7 +30,7 @@ type reply struct {
 type output struct {
 	index int64
 	parts []part          // in the order of their keys
-	moved map[int64]int64 // keys of calls that were taken already, and where the call went
+	moved map[int64]int64 // indexes that several calls have, and the key of the last of these
 }
 
 // part is a piece of text of an output, or a call of a tool in it.
@@ -102,8 +102,9 @@ func (r *reply) part(o *output, key int64) *part {
 
 // callPart is the part of a call of a tool that a stream gives an index. Some streams give all their calls index 0 and
 // tell them apart by their ids.
-func (r *reply) callPart(o *output, key int64, id string) *part {
-	if moved, ok := o.moved[key]; ok {
+func (r *reply) callPart(o *output, index int64, id string) *part {
+	key := index
+	if moved, ok := o.moved[index]; ok {
 		key = moved
 	}
 	p := r.part(o, key)
@@ -111,12 +112,11 @@ func (r *reply) callPart(o *output, key int64, id string) *part {
 		if o.moved == nil {
 			o.moved = map[int64]int64{}
 		}
-		o.moved[key] = o.nextKey()
-		p = r.part(o, o.moved[key])
+		o.moved[index] = o.nextKey()
+		p = r.part(o, o.moved[index])
 	}
-	if p.call = true; id != "" {
-		r.setText(&p.id, id)
-	}
+	p.call = true
+	r.setText(&p.id, id)
 	return p
 }
 

@@ -148,6 +148,19 @@ func TestALongTextIsHashedWhole(t *testing.T) {
 	}
 }
 
+// CAP-11: calls that share an index are told apart by their ids, and what has no id belongs to the last of them.
+func TestCallsOfOneIndexAreSeveral(t *testing.T) {
+	piece := func(index int, id, name, args string) string {
+		return fmt.Sprintf(`data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":%d,"id":%q,"function":{"name":%q,"arguments":%q}}]}}]}`+"\n\n", index, id, name, args)
+	}
+	v := recorded(answered(NewBudget(room), "text/event-stream", piece(0, "a", "x", "1")+piece(0, "", "", "2")+piece(0, "b", "y", "3")+piece(0, "", "", "4")+
+		piece(0, "c", "z", "5")+piece(0, "c", "", "6")+piece(0, "", "", "7")+piece(1, "d", "w", "8")+piece(1, "", "", "9")))
+	want := canonicalHash(t, []byte(`{"outputs":[{"text":"","tool_calls":[{"name":"x","arguments":"12"},{"name":"y","arguments":"34"},{"name":"z","arguments":"567"},{"name":"w","arguments":"89"}]}]}`))
+	if got := text(v, "response_hash"); got != want {
+		t.Errorf("response_hash is %q, want %s", got, want)
+	}
+}
+
 // The first output's word counts, and that a later chunk says nothing more takes nothing back.
 func TestTheFinishIsThatOfTheFirstOutput(t *testing.T) {
 	said := func(index int, reason string) string {
