@@ -105,6 +105,7 @@ func TestEventsAreReadAsTheStandardSays(t *testing.T) {
 		"comments":                 ": PROCESSING\n\n:\n\ndata: " + word("ab") + "\n: x\n\n" + last + "\n\n",
 		"a mark":                   "\xef\xbb\xbfdata: " + word("ab") + "\n\n" + last + "\n\n",
 		"other fields":             "id: 1\nretry: 5\nevent: x\ndata: " + word("ab") + "\n\nevent: y\n\n" + last + "\n\n",
+		"several lines, CR LF":     "data: " + strings.ReplaceAll(word("ab"), ":[", ":\r\ndata:[\r\ndata: ") + "\r\n\r\n" + last + "\r\n\r\n",
 		"several lines":            "data: " + strings.ReplaceAll(word("ab"), ":[", ":\ndata:[\ndata: ") + "\n\n" + last + "\n\n",
 		"no empty line at the end": "data: " + word("ab") + "\n\n" + last,
 		"done, and more":           "data: " + word("ab") + "\n\ndata: [DONE]\n\n" + last + "\n\n",
@@ -365,6 +366,9 @@ func TestEveryEndIsOneReceipt(t *testing.T) {
 		}
 		c.End(test.how)
 		v := recorded(c)
+		if (at(v, "stream").Kind == jcs.Bool) != (test.status > 0) || (at(v, "response_bytes").Kind == jcs.Number) != (test.status > 0) {
+			t.Errorf("%+v: recorded is\n%s", test, pretty(t, v.Members))
+		}
 		if got := text(v, "error_class"); got != test.class || at(v, "success").Bool != test.success || c.Failed() == test.success || (at(v, "status_code").Kind == jcs.Number) != (test.status > 0) {
 			t.Errorf("%+v: recorded is\n%s", test, pretty(t, v.Members))
 		}
@@ -428,6 +432,34 @@ func TestWithoutABudgetBodiesAreHashedOnly(t *testing.T) {
 				t.Errorf("%s: recorded is\n%s", f.name, pretty(t, v.Members))
 			}
 		}
+	}
+}
+
+func TestAnObjectHasEachNameOnce(t *testing.T) {
+	for n := 1; n < 40; n++ {
+		for twice := range n + 1 {
+			var members []string
+			for i := range n {
+				members = append(members, fmt.Sprintf(`"n%d":0`, i))
+			}
+			members = append(members, fmt.Sprintf(`"n%d":0`, twice)) // new if it is n
+			seen := 0
+			ok := eachMember([]byte("{"+strings.Join(members, ",")+"}"), func(string, []byte) bool { seen++; return true })
+			if ok != (twice == n) || ok && seen != n+1 {
+				t.Fatalf("%d names, %d again: %v, %d seen", n, twice, ok, seen)
+			}
+		}
+	}
+}
+
+func TestARequestThatDidNotPassWholeHasNoHashOfIt(t *testing.T) {
+	c := Begin(Find("", "POST", "/v1/chat/completions"), RequestHead{}, NewBudget(room))
+	c.Request([]byte(`{"model":"m","messages":[`))
+	c.RequestEnd(false)
+	c.End(ClientGone)
+	v := recorded(c)
+	if at(v, "request_body_sha256").Kind != jcs.Null || at(v, "unparsed").Kind != jcs.Null || at(v, "request_bytes").Text != "25" || text(v, "model_id") != "" || c.RequestHash() != "" {
+		t.Errorf("recorded is\n%s", pretty(t, v.Members))
 	}
 }
 
@@ -522,7 +554,8 @@ func FuzzCall(f *testing.F) {
 }
 
 func FuzzEachMember(f *testing.F) {
-	for _, s := range []string{`{}`, ` { "a" : [1,{"b":"\"}"}] , "c":2 } `, `{"a":1,"a":2}`, `{"a"`, `{"a":]`, `[1]`, `{"a":"b"c}`} {
+	for _, s := range []string{`{}`, ` { "a" : [1,{"b":"\"}"}] , "c":2 } `, `{"a":1,"a":2}`, `{"a"`, `{"a":]`, `[1]`, `{"a":"b"c}`, `{"a":"\"","b":"\\"}`, `x"a":1}`, `["a":1}`, `{"a":1`, `{"a":1 `,
+		`{"a":`, `{"a":1}x`, `{"a":1,}`, `{"a":1 "b":2}`, `{"a":}`, `{a":1}`, `{"a",1}`, `{}x`, `{`, ``, `{"a":"\\\"","b":[[1],[2,[3]],{"c":[]}]}`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -240,6 +240,53 @@ func TestEventsThatDoNotSaySoAreRead(t *testing.T) {
 	}
 }
 
+func TestEveryTypeOfAStreamIsKnown(t *testing.T) {
+	sse, lines := named(t, "openai_chat_stream"), named(t, "ollama_chat_stream")
+	for media, events := range streams {
+		f := lines
+		if events {
+			f = sse
+		}
+		f.response.Header = map[string][]string{"Content-Type": {strings.ToUpper(media) + "; charset=utf-8"}}
+		v := recorded(f.run(NewBudget(room), 100))
+		if unread := text(at(v, "unparsed"), "response") == "encoding"; unread != (media == amazonStream) || !at(v, "stream").Bool || (text(v, "response_hash") != "") == unread || !at(v, "success").Bool {
+			t.Errorf("%s: recorded is\n%s", media, pretty(t, v.Members))
+		}
+	}
+	if len(streams) < 6 || !strings.HasPrefix(amazonStream, "application/vnd.amazon.eventstream") {
+		t.Error(streams)
+	}
+}
+
+func TestAStreamOfSomebodyElseIsSaidToBeUnparsed(t *testing.T) {
+	for _, body := range []string{"data: {\"a\":1}\n\n", "data: [1]\n\ndata: \"x\"\n\n", ": hello\n\n", "data: [DONE]\n\n", "", "{\"choices\":[]}"} {
+		for _, path := range []string{"/v1/chat/completions", "/v1/messages", "/v1/responses", "/m:streamGenerateContent", "/v2/chat"} {
+			f := fixture{route: Find("", "POST", path), answered: []byte(body), response: ResponseHead{Status: 200, Header: map[string][]string{"Content-Type": {"text/event-stream"}}}}
+			if v := recorded(f.run(NewBudget(room), 3)); text(at(v, "unparsed"), "response") != "not_the_dialect" || text(v, "response_hash") != "" {
+				t.Errorf("%s, %q: recorded is\n%s", path, body, pretty(t, v.Members))
+			}
+		}
+	}
+}
+
+// The type of an event stands in its data; that it is its name as well adds nothing.
+func TestEventsNeedNoNames(t *testing.T) {
+	for _, name := range []string{"anthropic_messages_stream", "openai_responses_stream", "cohere_chat_stream"} {
+		f := named(t, name)
+		plain := f
+		plain.answered = nil
+		for line := range bytes.Lines(f.answered) {
+			if !bytes.HasPrefix(line, []byte("event:")) {
+				plain.answered = append(plain.answered, line...)
+			}
+		}
+		a, b := recorded(f.run(NewBudget(room), 100)), recorded(plain.run(NewBudget(room), 100))
+		if x, y := pretty(t, a.Without(wireMembers...).Members), pretty(t, b.Without(wireMembers...).Members); len(plain.answered) == len(f.answered) || !bytes.Equal(x, y) {
+			t.Errorf("%s without names: recorded is\n%s", name, y)
+		}
+	}
+}
+
 // Whoever closes the connection behind the last message has had it all.
 func TestAProgramThatLeavesBehindTheLastMessageHasSucceeded(t *testing.T) {
 	for _, name := range []string{"openai_chat_stream", "openai_responses_stream", "anthropic_messages_stream", "ollama_chat_stream", "cohere_chat_stream"} {
@@ -364,6 +411,22 @@ func TestABodyThatCannotBeDecodedIsSaidToBeUnparsed(t *testing.T) {
 		if text(at(v, "unparsed"), "response") != "encoding" || !c.Unparsed() || !at(v, "success").Bool || text(v, "usage_source") != "missing" ||
 			text(v, "prompt_hash") == "" || text(v, "response_hash") != "" || text(v, "response_body_sha256") == "" || budget.Used() != 0 {
 			t.Errorf("%s: recorded is\n%s", name, pretty(t, v.Members))
+		}
+	}
+	for _, test := range []struct {
+		encoding string
+		body     []byte
+		want     string
+	}{{"gzip", f.asked, "encoding"}, {"snappy", f.asked, "encoding"}, {"gzip", make([]byte, maxBody+1), "too_large"}, {"zstd", encoders["zstd"](f.asked)[:50], "encoding"}} {
+		g := f
+		g.request.Header, g.asked = maps.Clone(f.request.Header), test.body
+		g.request.Header["Content-Encoding"] = []string{test.encoding}
+		g.response.Header = map[string][]string{"Content-Type": {"application/json"}, "Content-Encoding": {test.encoding}}
+		g.answered = test.body
+		budget := NewBudget(room)
+		v := recorded(g.run(budget, 1<<20))
+		if text(at(v, "unparsed"), "request") != test.want || text(at(v, "unparsed"), "response") != test.want || text(v, "prompt_hash") != "" || text(v, "model_id") != "" || budget.Used() != 0 {
+			t.Errorf("%s of %d bytes: recorded is\n%s", test.encoding, len(test.body), pretty(t, v.Members))
 		}
 	}
 	if c := f; true { // without a decoder for brotli
