@@ -123,6 +123,11 @@ func TestWhatCountsAsTextIsWhatThePageSays(t *testing.T) {
 		"parts that are thoughts":      {"/m:generateContent", `{"candidates":[{"content":{"parts":[{"text":"x","thought":true},{"text":"a","thought":false},{"text":"b"}]}}]}`, "ab"},
 		"a message and no generation":  {"/api/chat", `{"message":{"content":"a","thinking":"x"}}`, "a"},
 		"a generation and no message":  {"/api/generate", `{"response":"a","thinking":"x"}`, "a"},
+		"no blocks":                    {"/v1/messages", `{"content":[]}`, ""},
+		"no items":                     {"/v1/responses", `{"output":[]}`, ""},
+		"an empty message":             {"/api/chat", `{"message":{}}`, ""},
+		"an empty message of cohere":   {"/v2/chat", `{"message":{}}`, ""},
+		"an empty choice":              {"/v1/completions", `{"choices":[{}]}`, ""},
 		"a choice of text":             {"/v1/completions", `{"choices":[{"text":"a"}]}`, "a"},
 		"a message of the other house": {"/v2/chat", `{"message":{"tool_plan":"x","content":[{"type":"text","text":"a"}]}}`, "a"},
 	} {
